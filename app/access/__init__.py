@@ -1,0 +1,1 @@
+"""Who may do what: scopes as values, and what the roles give at this moment."""

@@ -1,0 +1,37 @@
+"""What roles give now: one query a question, on the connection handed in."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, Select, bindparam, select
+from sqlalchemy.orm import Session
+
+from app.access.scopes import Grants
+from app.models import ClientRole, Permission, Resource, RolePermission, UserRole
+
+_given = (
+    select(Resource.identifier, Permission.name)
+    .join(Permission, Permission.resource_id == Resource.id)
+    .join(RolePermission, RolePermission.permission_id == Permission.id)
+)
+_USER: Select[str, str] = _given.join(UserRole, UserRole.role_id == RolePermission.role_id).where(
+    UserRole.user_id == bindparam("owner")
+)
+_CLIENT: Select[str, str] = _given.join(ClientRole, ClientRole.role_id == RolePermission.role_id).where(
+    ClientRole.client_id == bindparam("owner")
+)
+_ROLE: Select[str, str] = _given.where(RolePermission.role_id.in_(bindparam("roles", expanding=True)))
+
+
+def grants_of_user(connection: Connection | Session, user_id: str) -> Grants:
+    """What this user's roles give now."""
+    return Grants.of((i, n) for i, n in connection.execute(_USER, {"owner": user_id}))
+
+
+def grants_of_client(connection: Connection | Session, client_row_id: str) -> Grants:
+    """What this client's roles give now; `client_row_id` is the row's id, not the public client_id."""
+    return Grants.of((i, n) for i, n in connection.execute(_CLIENT, {"owner": client_row_id}))
+
+
+def grants_of_roles(connection: Connection | Session, role_ids: list[str]) -> Grants:
+    """What these roles would give together."""
+    return Grants.of((i, n) for i, n in connection.execute(_ROLE, {"roles": role_ids}))

@@ -1,0 +1,98 @@
+"""Issue a machine-to-machine token: what do the roles give, what was asked, for which audience? (RFC 6749 §4.4)"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sqlalchemy import Connection, select
+
+from app.access.rbac import grants_of_client
+from app.access.scopes import Grants, MalformedScope, Scopes
+from app.actions.clock import Clock
+from app.credentials.kind import Subject, Terms
+from app.credentials.m2m import MachineTokens
+from app.database import Store
+from app.errors import InvalidScope, InvalidTarget
+from app.models import Resource
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """What the token endpoint answers with; `expires_in` is seconds."""
+
+    token: str = field(repr=False)
+    expires_in: int
+    scopes: Scopes
+    credential_id: str
+
+
+class IssueMachineToken:
+    """The client-credentials grant. Nothing is written: the token keeps itself, the request log tells of it."""
+
+    def __init__(self, store: Store, kind: MachineTokens, clock: Clock) -> None:
+        self._store = store
+        self._kind = kind
+        self._clock = clock
+
+    def __call__(self, client_row_id: str, client_id: str, scope: str | None, resources: Sequence[str]) -> AccessToken:
+        """Sign a token for an authenticated client; `scope` None means all that its roles give on the resources.
+
+        Raises InvalidScope and InvalidTarget (RFC 6749 §5.2, RFC 8707 §2).
+        """
+        with self._store.connection() as connection:
+            given = grants_of_client(connection, client_row_id)
+            granted = choose(given, scope, resources)
+            lifetime = shortest_lifetime(connection, granted.audience)
+            now = self._clock()
+            terms = Terms(
+                at=now, expires_at=now + timedelta(seconds=lifetime), audience=granted.audience, grants=granted
+            )
+            issued = self._kind.issue(connection, Subject(client_id), terms)
+        return AccessToken(issued.token, lifetime, granted.scopes, issued.credential_id)
+
+
+def choose(given: Grants, scope: str | None, resources: Sequence[str]) -> Grants:
+    """Pick what is asked for out of what is given; raises InvalidScope or InvalidTarget."""
+    if not given.by_resource:
+        raise InvalidScope("the client has no role that gives a scope")
+    audience = tuple(dict.fromkeys(resources))
+    for identifier in audience:
+        if identifier not in given.by_resource:
+            raise InvalidTarget("the resource is unknown, or the roles give nothing on it")
+    asked = parse_scope(scope)
+    if asked is None:
+        return given.on(audience or _the_only(given))
+    return _asked(given.on(audience) if audience else given, asked, audience)
+
+
+def parse_scope(scope: str | None) -> Scopes | None:
+    """Read the `scope` parameter; None when nothing is asked for. Raises InvalidScope (RFC 6749 §3.3)."""
+    try:
+        return Scopes.parse(scope) or None if scope else None
+    except MalformedScope as error:
+        raise InvalidScope(str(error)) from None
+
+
+def shortest_lifetime(connection: Connection, audience: Sequence[str]) -> int:
+    """Give the shortest access_token_ttl of these resources, in seconds."""
+    query = select(Resource.access_token_ttl).where(Resource.identifier.in_(list(audience)))
+    return min(connection.execute(query).scalars())
+
+
+def _the_only(given: Grants) -> tuple[str, ...]:
+    if len(given.by_resource) > 1:
+        raise InvalidTarget(f"name one resource or some scopes; the roles reach: {' '.join(given.audience)}")
+    return given.audience
+
+
+def _asked(within: Grants, asked: Scopes, audience: tuple[str, ...]) -> Grants:
+    missing = asked - within.scopes
+    if missing:
+        raise InvalidScope(
+            f"not given on the resource: {missing}" if audience else f"not given by the roles: {missing}"
+        )
+    chosen = within.only(asked)
+    # RFC 8707 §2.2: a resource that was named stays in the audience, even when the scopes lie on another
+    return Grants({**chosen.by_resource, **{i: chosen.by_resource.get(i, Scopes()) for i in audience}})

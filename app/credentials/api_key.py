@@ -1,0 +1,145 @@
+"""API keys: opaque, anonymous, for one API."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from ipaddress import ip_network
+from typing import Any, ClassVar
+
+from sqlalchemy import Connection, Select, and_, bindparam, or_, select, update
+from sqlalchemy.orm import Session
+
+from app.access.scopes import Grants
+from app.credentials.kind import API_KEY, Claims, Issued, RateLimit, Secret, Subject, Terms
+from app.credentials.opaque import Prefix, digest, hint, mint, prefix_of
+from app.database import new_id
+from app.models import ApiKey as Row_
+from app.models import ApiKeyScope, ApiKeySecret, Permission, Resource
+
+_in_subset = select(ApiKeyScope.permission_id).where(ApiKeyScope.api_key_id == Row_.id)
+_FOUND: Select[*tuple[Any, ...]] = (
+    select(
+        Row_.id,
+        Row_.expires_at,
+        Row_.revoked_at,
+        Row_.enabled,
+        Row_.rate_limit_requests,
+        Row_.rate_limit_window_seconds,
+        Row_.allowed_ips,
+        ApiKeySecret.id.label("secret_id"),
+        ApiKeySecret.created_at,
+        ApiKeySecret.ends_at,
+        Resource.identifier,
+        Permission.name,
+    )
+    .join(ApiKeySecret, ApiKeySecret.api_key_id == Row_.id)
+    .join(Resource, Resource.id == Row_.resource_id)
+    .outerjoin(
+        Permission,
+        and_(
+            Permission.resource_id == Row_.resource_id,
+            Permission.public,
+            or_(~Row_.narrowed, Permission.id.in_(_in_subset)),
+        ),
+    )
+)
+_BY_DIGEST = _FOUND.where(ApiKeySecret.digest == bindparam("digest"))
+_BY_SECRET = _FOUND.where(and_(Row_.id == bindparam("id"), ApiKeySecret.id == bindparam("secret")))
+
+
+class ApiKeys:
+    """The kind `api_key`."""
+
+    name: ClassVar[str] = API_KEY
+
+    def recognizes(self, token: str) -> bool:
+        """Tell by prefix, length, alphabet and check."""
+        return prefix_of(token) is Prefix.API_KEY
+
+    def issue(self, session: Session, subject: Subject, terms: Terms) -> Issued:
+        """Store the digest; a key stands for nobody, so `subject.id` is the resource row it opens."""
+        token, row_id = mint(Prefix.API_KEY), new_id("key")
+        limit = terms.rate_limit
+        session.add(
+            Row_(
+                id=row_id,
+                name=terms.name,
+                resource_id=subject.id,
+                narrowed=terms.narrowed,
+                hint=hint(token),
+                created_at=terms.at,
+                expires_at=terms.expires_at,
+                enabled=terms.enabled,
+                rate_limit_requests=limit.requests if limit else None,
+                rate_limit_window_seconds=limit.window_seconds if limit else None,
+                allowed_ips=list(terms.allowed_ips),
+                scopes=self._chosen(session, terms.grants),
+                secrets=[_secret(token, terms.at)],
+            )
+        )
+        session.flush()
+        return Issued(row_id, token)
+
+    def reissue(self, session: Session, row: Row_, at: datetime, overlap_ends_at: datetime) -> Issued:
+        """Give the key a further secret; those it has work until `overlap_ends_at`, never longer than before."""
+        token = mint(Prefix.API_KEY)
+        for old in row.secrets:
+            old.ends_at = min(old.ends_at, overlap_ends_at) if old.ends_at else overlap_ends_at
+        row.secrets.append(_secret(token, at))
+        row.hint = hint(token)
+        session.flush()
+        return Issued(row.id, token)
+
+    def verify(self, connection: Connection, token: str, at: datetime) -> Claims | None:
+        """Look the digest up and give the public permissions that it may use now."""
+        return _claims(connection.execute(_BY_DIGEST, {"digest": digest(token)}).all(), at)
+
+    def verify_secret(self, connection: Connection, secret: Secret, at: datetime) -> Claims | None:
+        """Check what an exchanged token was made from: the same key, that secret's overlap not over."""
+        by = {"id": secret.credential_id, "secret": secret.version}
+        return _claims(connection.execute(_BY_SECRET, by).all(), at)
+
+    def revoke(self, session: Session, credential_id: str, at: datetime, reason: str) -> bool:
+        """End the key with all its secrets."""
+        ended = session.execute(
+            update(Row_)
+            .where(Row_.id == credential_id, Row_.revoked_at.is_(None))
+            .values(revoked_at=at, revoked_reason=reason)
+            .returning(Row_.id)
+        )
+        return ended.first() is not None
+
+    def _chosen(self, session: Session, grants: Grants) -> list[Permission]:
+        return list(session.scalars(select(Permission).where(Permission.name.in_(list(grants.scopes)))))
+
+
+def _secret(token: str, at: datetime) -> ApiKeySecret:
+    return ApiKeySecret(id=new_id("ksec"), digest=digest(token), hint=hint(token), created_at=at)
+
+
+def _claims(rows: Any, at: datetime) -> Claims | None:
+    if not rows:
+        return None
+    row = rows[0]
+    if row.revoked_at is not None or not row.enabled or _past(row.expires_at, at) or _past(row.ends_at, at):
+        return None
+    return Claims(
+        kind=API_KEY,
+        credential_id=row.id,
+        audience=(row.identifier,),
+        grants=Grants.of((r.identifier, r.name) for r in rows if r.name is not None),
+        issued_at=row.created_at,
+        expires_at=row.expires_at,
+        secret=Secret(row.id, row.secret_id),
+        secret_ends_at=row.ends_at,
+        rate_limit=_rate_limit(row.rate_limit_requests, row.rate_limit_window_seconds),
+        allowed_networks=tuple(ip_network(cidr) for cidr in row.allowed_ips),
+    )
+
+
+def _rate_limit(requests: int | None, window_seconds: int | None) -> RateLimit | None:
+    return RateLimit(requests, window_seconds) if requests and window_seconds else None
+
+
+def _past(moment: datetime | None, at: datetime) -> bool:
+    return moment is not None and moment <= at

@@ -1,0 +1,79 @@
+"""Machine-to-machine tokens: client-credentials JWTs of registered clients (RFC 9068). Nothing is stored for one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import Connection, Select, bindparam, exists, select
+from sqlalchemy.orm import Session
+
+from app.access.scopes import Grants, Scopes
+from app.credentials.access_token import audience_of, instant_of, kind_of, write_claims
+from app.credentials.kind import CLIENT_CREDENTIALS, Claims, Issued, Subject, Terms
+from app.credentials.signing import RETIRING, SigningKeys
+from app.database import insert_once, new_id
+from app.models import Client, ClientRole, Permission, Resource, RevokedToken, RolePermission
+
+_FOUND: Select[*tuple[Any, ...]] = (
+    select(
+        Client.enabled,
+        exists().where(RevokedToken.jti == bindparam("jti")).label("denied"),
+        Resource.identifier,
+        Permission.name,
+    )
+    .outerjoin(ClientRole, ClientRole.client_id == Client.id)
+    .outerjoin(RolePermission, RolePermission.role_id == ClientRole.role_id)
+    .outerjoin(Permission, Permission.id == RolePermission.permission_id)
+    .outerjoin(Resource, Resource.id == Permission.resource_id)
+    .where(Client.client_id == bindparam("client_id"))
+)
+
+
+class MachineTokens:
+    """The kind `client_credentials`."""
+
+    name: ClassVar[str] = CLIENT_CREDENTIALS
+
+    def __init__(self, keys: SigningKeys, issuer: str) -> None:
+        self._keys = keys
+        self._issuer = issuer
+
+    def recognizes(self, token: str) -> bool:
+        """Tell by the shape of a JWT and the kind it says it is."""
+        return kind_of(token) == CLIENT_CREDENTIALS
+
+    def issue(self, session: Session | Connection, subject: Subject, terms: Terms) -> Issued:
+        """Sign a token; `subject.id` is the public client_id (RFC 9068 §2.2: `sub` and `client_id` alike)."""
+        jti = new_id("m2m")
+        claims = write_claims(self._issuer, self.name, jti, subject, subject.id, terms)
+        return Issued(jti, self._keys.sign(session, claims))
+
+    def verify(self, connection: Connection, token: str, at: datetime) -> Claims | None:
+        """Check signature and times, then give the signed scopes that the client's roles still give."""
+        claims = self._keys.read(connection, token, self._issuer)
+        if claims is None or claims.get("credential_type") != self.name or claims["exp"] <= at.timestamp():
+            return None
+        rows = connection.execute(_FOUND, {"client_id": claims["client_id"], "jti": claims["jti"]}).all()
+        if not rows or not rows[0].enabled or rows[0].denied:
+            return None
+        given = Grants.of((r.identifier, r.name) for r in rows if r.name is not None)
+        return _claims(claims, given)
+
+    def revoke(self, session: Session, credential_id: str, at: datetime, reason: str) -> bool:
+        """Deny the token by its jti, until it would have expired by itself."""
+        return insert_once(session, RevokedToken, jti=credential_id, expires_at=at + RETIRING, revoked_at=at)
+
+
+def _claims(claims: dict[str, Any], given: Grants) -> Claims:
+    audience = audience_of(claims)
+    return Claims(
+        kind=CLIENT_CREDENTIALS,
+        credential_id=claims["jti"],
+        audience=audience,
+        grants=given.on(audience).only(Scopes(frozenset(claims["scope"].split()))),
+        issued_at=instant_of(claims, "iat"),
+        expires_at=instant_of(claims, "exp"),
+        subject=claims["client_id"],
+        client_id=claims["client_id"],
+    )

@@ -1,0 +1,128 @@
+"""Personal access tokens: opaque, a user's delegation."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import Connection, Row, Select, and_, bindparam, exists, select, update
+from sqlalchemy.orm import Session
+
+from app.access.scopes import Grants
+from app.credentials.kind import PERSONAL_ACCESS_TOKEN, Claims, Issued, Secret, Subject, Terms
+from app.credentials.opaque import Prefix, digest, hint, mint, prefix_of
+from app.database import new_id
+from app.models import Permission, Resource, RolePermission, User, UserRole
+from app.models import PersonalAccessToken as Row_
+from app.models import PersonalAccessTokenScope as Chosen
+
+_held_now = exists().where(
+    UserRole.user_id == Row_.user_id,
+    UserRole.role_id == RolePermission.role_id,
+    RolePermission.permission_id == Chosen.permission_id,
+)
+_FOUND: Select[*tuple[Any, ...]] = (
+    select(
+        Row_.id,
+        Row_.user_id,
+        Row_.generation,
+        Row_.issued_at,
+        Row_.expires_at,
+        Row_.revoked_at,
+        User.username,
+        User.enabled,
+        Resource.identifier,
+        Permission.name,
+        _held_now.label("held"),
+    )
+    .join(User, User.id == Row_.user_id)
+    .outerjoin(Chosen, Chosen.token_id == Row_.id)
+    .outerjoin(Resource, Resource.id == Chosen.resource_id)
+    .outerjoin(Permission, Permission.id == Chosen.permission_id)
+)
+_BY_DIGEST = _FOUND.where(Row_.digest == bindparam("digest"))
+_BY_SECRET = _FOUND.where(and_(Row_.id == bindparam("id"), Row_.generation == bindparam("generation")))
+
+
+class PersonalAccessTokens:
+    """The kind `personal_access_token`."""
+
+    name: ClassVar[str] = PERSONAL_ACCESS_TOKEN
+
+    def recognizes(self, token: str) -> bool:
+        """Tell by prefix, length, alphabet and check."""
+        return prefix_of(token) is Prefix.PAT
+
+    def issue(self, session: Session, subject: Subject, terms: Terms) -> Issued:
+        """Store the digest and the chosen scopes; `subject.id` is the user's."""
+        token, row_id = mint(Prefix.PAT), new_id("pat")
+        session.add(
+            Row_(
+                id=row_id,
+                user_id=subject.id,
+                name=terms.name,
+                description=terms.description,
+                digest=digest(token),
+                hint=hint(token),
+                created_at=terms.at,
+                issued_at=terms.at,
+                expires_at=terms.expires_at,
+                scopes=self._chosen(session, terms.grants),
+            )
+        )
+        session.flush()
+        return Issued(row_id, token)
+
+    def reissue(self, session: Session, row: Row_, at: datetime, expires_at: datetime | None) -> Issued:
+        """Give the same token a new secret and expiry; the old secret is dead with this transaction."""
+        token = mint(Prefix.PAT)
+        row.digest, row.hint, row.generation = digest(token), hint(token), row.generation + 1
+        row.issued_at, row.expires_at = at, expires_at
+        session.flush()
+        return Issued(row.id, token)
+
+    def verify(self, connection: Connection, token: str, at: datetime) -> Claims | None:
+        """Look the digest up and give the chosen scopes that the user's roles still give."""
+        return _claims(connection.execute(_BY_DIGEST, {"digest": digest(token)}).all(), at)
+
+    def verify_secret(self, connection: Connection, secret: Secret, at: datetime) -> Claims | None:
+        """Check what an exchanged token was made from: the same token, not regenerated since."""
+        if not secret.version.isdecimal() or len(secret.version) > 9:
+            return None
+        by = {"id": secret.credential_id, "generation": int(secret.version)}
+        return _claims(connection.execute(_BY_SECRET, by).all(), at)
+
+    def revoke(self, session: Session, credential_id: str, at: datetime, reason: str) -> bool:
+        """End the token and free its name."""
+        ended = session.execute(
+            update(Row_)
+            .where(Row_.id == credential_id, Row_.revoked_at.is_(None))
+            .values(revoked_at=at, revoked_reason=reason, name_held=False)
+            .returning(Row_.id)
+        )
+        return ended.first() is not None
+
+    def _chosen(self, session: Session, grants: Grants) -> list[Chosen]:
+        wanted = select(Permission.id, Permission.resource_id).where(Permission.name.in_(list(grants.scopes)))
+        return [
+            Chosen(permission_id=permission, resource_id=resource) for permission, resource in session.execute(wanted)
+        ]
+
+
+def _claims(rows: list[Row[Any]] | Any, at: datetime) -> Claims | None:
+    if not rows:
+        return None
+    row = rows[0]
+    if row.revoked_at is not None or not row.enabled or (row.expires_at is not None and row.expires_at <= at):
+        return None
+    return Claims(
+        kind=PERSONAL_ACCESS_TOKEN,
+        credential_id=row.id,
+        audience=tuple(sorted({r.identifier for r in rows if r.identifier is not None})),
+        grants=Grants.of((r.identifier, r.name) for r in rows if r.name is not None and r.held),
+        issued_at=row.issued_at,
+        expires_at=row.expires_at,
+        subject=row.user_id,
+        username=row.username,
+        secret=Secret(row.id, str(row.generation)),
+    )

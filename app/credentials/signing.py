@@ -1,0 +1,139 @@
+"""Signing keys: made, sealed, published, rotated; PyJWT signs and verifies with them (RFC 7515, RFC 9068)."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import jwt
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from sqlalchemy import Connection, delete, or_, select
+from sqlalchemy.orm import Session
+
+from app.database import new_id
+from app.errors import BadSettings
+from app.models import SigningKey
+
+ALGORITHM = "ES256"
+ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 §2.1
+RETIRING = timedelta(seconds=86_400 + 60)  # the longest lifetime a resource can give its tokens, and a minute
+_ACTIVE = select(SigningKey.kid, SigningKey.sealed_private_key).where(SigningKey.state == "active")
+_ACTIVE_KID = select(SigningKey.kid).where(SigningKey.state == "active")
+
+
+class SigningKeys:
+    """The server's keys: `next` is published before it signs, `active` signs, `retiring` only verifies."""
+
+    def __init__(self, secret_key: str) -> None:
+        """Take the SECRET_KEY setting, under which private keys are sealed in the database."""
+        key = HKDF(hashes.SHA256(), 32, salt=None, info=b"latchkey signing keys").derive(secret_key.encode())
+        self._seal = Fernet(base64.urlsafe_b64encode(key))
+        self._private: dict[str, ec.EllipticCurvePrivateKey] = {}
+        self._public: dict[str, jwt.PyJWK] = {}
+
+    def ensure(self, session: Session, at: datetime) -> None:
+        """Make the first `active` and `next` key where they are missing."""
+        present = set(session.scalars(select(SigningKey.state)))
+        for state in ("active", "next"):
+            if state not in present:
+                session.add(self._new(state, at))
+
+    def rotate(self, session: Session, at: datetime) -> str:
+        """Let the `next` key sign and publish a new `next`; the old one verifies until its last token ended.
+
+        Gives the kid that signs from now on.
+        """
+        self.sweep(session, at)
+        keys = {key.state: key for key in session.scalars(select(SigningKey).where(SigningKey.state != "retiring"))}
+        retiring, coming = keys["active"], keys["next"]
+        retiring.state, retiring.retires_at = "retiring", at + RETIRING
+        session.flush()  # one active key at any moment, as the index demands
+        coming.state = "active"
+        session.flush()
+        session.add(self._new("next", at))
+        session.flush()
+        return coming.kid
+
+    def sweep(self, session: Session, at: datetime) -> None:
+        """Drop the keys whose last token has expired."""
+        session.execute(delete(SigningKey).where(SigningKey.state == "retiring", SigningKey.retires_at <= at))
+
+    def published(self, connection: Connection | Session, at: datetime) -> list[dict[str, Any]]:
+        """Give the JWK set's members, public parts only, the active key first (RFC 7517 §5)."""
+        live = or_(SigningKey.retires_at.is_(None), SigningKey.retires_at > at)
+        rows = connection.execute(select(SigningKey.public_jwk).where(live).order_by(SigningKey.state)).scalars()
+        return list(rows)
+
+    def sign(self, connection: Connection | Session, claims: Mapping[str, Any], typ: str = ACCESS_TOKEN_TYPE) -> str:
+        """Sign claims with the active key."""
+        kid, key = self._active(connection)
+        return jwt.encode(dict(claims), key, algorithm=ALGORITHM, headers={"typ": typ, "kid": kid})
+
+    def read(self, connection: Connection, token: str, issuer: str) -> dict[str, Any] | None:
+        """Give the claims of a token that one of our keys signed; None for anything else. Times are not judged here."""
+        try:
+            header = jwt.get_unverified_header(token)
+            if header.get("typ") != ACCESS_TOKEN_TYPE:  # RFC 9068 §4: nothing else is an access token
+                return None
+            key = self._public_key(connection, header.get("kid"))
+            if key is None:
+                return None
+            options: Any = {"verify_aud": False, "verify_exp": False, "verify_iat": False, "verify_nbf": False,
+                            "require": ["exp", "iat", "sub", "jti", "aud", "client_id"]}  # fmt: skip
+            return jwt.decode(token, key, algorithms=[ALGORITHM], issuer=issuer, options=options)
+        except (jwt.PyJWTError, ValueError):
+            return None
+
+    def check_seal(self, connection: Connection | Session) -> None:
+        """Raise BadSettings when SECRET_KEY does not open the active key."""
+        self._active(connection)
+
+    def _active(self, connection: Connection | Session) -> tuple[str, ec.EllipticCurvePrivateKey]:
+        kid = connection.execute(_ACTIVE_KID).scalar_one()
+        if kid not in self._private:
+            row = connection.execute(_ACTIVE).one()
+            kid, self._private[row.kid] = row.kid, self._unseal(row.sealed_private_key)
+        return kid, self._private[kid]
+
+    def _public_key(self, connection: Connection, kid: object) -> jwt.PyJWK | None:
+        if not isinstance(kid, str):
+            return None
+        if kid not in self._public:
+            jwk = connection.execute(select(SigningKey.public_jwk).where(SigningKey.kid == kid)).scalar_one_or_none()
+            if jwk is None:
+                return None
+            self._public[kid] = jwt.PyJWK(jwk)
+        return self._public[kid]
+
+    def _unseal(self, sealed: bytes) -> ec.EllipticCurvePrivateKey:
+        try:
+            key = serialization.load_der_private_key(self._seal.decrypt(sealed), None)
+        except InvalidToken:
+            raise BadSettings("SECRET_KEY does not open the signing keys: set the one they were made with") from None
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise BadSettings("the signing key in the database is of another type")
+        return key
+
+    def _new(self, state: str, at: datetime) -> SigningKey:
+        key = ec.generate_private_key(ec.SECP256R1())
+        der = key.private_bytes(
+            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        kid = new_id("sig")
+        public = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(key.public_key()))
+        jwk = {"kty": "EC", "crv": "P-256", "x": public["x"], "y": public["y"]}
+        jwk |= {"kid": kid, "use": "sig", "alg": ALGORITHM}
+        return SigningKey(
+            kid=kid,
+            alg=ALGORITHM,
+            state=state,
+            public_jwk=jwk,
+            sealed_private_key=self._seal.encrypt(der),
+            created_at=at,
+        )

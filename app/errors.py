@@ -1,0 +1,119 @@
+"""Every refusal Latchkey can give, as one tree; each face translates it in one handler.
+
+LatchkeyError
+├── BadSettings           the start stops with this line
+├── Malformed             400  the request cannot be read
+├── Unauthenticated       401  nobody, or somebody else than they say
+├── Forbidden             403  known, but not allowed
+├── NotFound              404
+├── Duplicate             409  the name is taken
+├── BuiltIn               409  the server itself needs it
+├── Invalid               422  readable, but wrong: field by field
+├── TooManyRequests       429
+└── GrantRefused          400  an OAuth error with its code
+    ├── InvalidRequest         invalid_request
+    ├── InvalidGrant           invalid_grant
+    ├── InvalidScope           invalid_scope
+    └── InvalidTarget          invalid_target
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class LatchkeyError(Exception):
+    """A refusal. Its text is public: it never holds a secret or an internal detail."""
+
+
+class BadSettings(LatchkeyError):
+    """A setting is unknown or cannot work."""
+
+
+class Malformed(LatchkeyError):
+    """The request cannot be read."""
+
+
+class Unauthenticated(LatchkeyError):
+    """No credential, or one that is not good; `error` is the RFC 6750 §3.1 code, None when nothing was sent."""
+
+    def __init__(self, message: str, error: str | None = None) -> None:
+        super().__init__(message)
+        self.error = error
+
+
+class Forbidden(LatchkeyError):
+    """The caller may not do this; `scope` names what would allow it."""
+
+    def __init__(self, message: str, scope: str | None = None) -> None:
+        super().__init__(message)
+        self.scope = scope
+
+
+class NotFound(LatchkeyError):
+    """There is no such thing."""
+
+
+class Duplicate(LatchkeyError):
+    """Something else has this name already."""
+
+
+class BuiltIn(LatchkeyError):
+    """The server itself stands on it: it cannot be taken away or made public."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One field of a request and what is wrong with it."""
+
+    field: str
+    message: str
+
+
+class Invalid(LatchkeyError):
+    """The request is readable, but some fields cannot be accepted."""
+
+    def __init__(self, *errors: FieldError) -> None:
+        super().__init__("; ".join(f"{e.field}: {e.message}" for e in errors))
+        self.errors = errors
+
+    @classmethod
+    def field(cls, field: str, message: str) -> Invalid:
+        """Make the refusal of a single field."""
+        return cls(FieldError(field, message))
+
+
+class TooManyRequests(LatchkeyError):
+    """A limit is spent; try again in `retry_after` seconds."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class GrantRefused(LatchkeyError):
+    """An OAuth request is refused with a code of RFC 6749 §5.2 or RFC 8707 §2."""
+
+    code = "invalid_request"
+
+
+class InvalidRequest(GrantRefused):
+    """A parameter is missing, repeated or malformed."""
+
+
+class InvalidGrant(GrantRefused):
+    """What was presented belongs to somebody else."""
+
+    code = "invalid_grant"
+
+
+class InvalidScope(GrantRefused):
+    """A scope is unknown, malformed, or more than the roles give."""
+
+    code = "invalid_scope"
+
+
+class InvalidTarget(GrantRefused):
+    """The resource is unknown, or nothing is given on it (RFC 8707 §2)."""
+
+    code = "invalid_target"

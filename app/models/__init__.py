@@ -1,0 +1,35 @@
+"""What is kept: tables and nothing else. A row knows no rule; importing this package declares every table."""
+
+from app.models.api_key import ApiKey, ApiKeyScope, ApiKeySecret
+from app.models.audit_event import AuditEvent
+from app.models.client import Client, ClientRole, ClientSecret, ClientServes
+from app.models.personal_access_token import PersonalAccessToken, PersonalAccessTokenScope
+from app.models.resource import Permission, Resource
+from app.models.revoked_token import RevokedToken, UsedAssertion
+from app.models.role import Role, RolePermission
+from app.models.signing_key import SigningKey
+from app.models.spent_limit import SpentLimit
+from app.models.user import User, UserRole
+
+__all__ = [
+    "ApiKey",
+    "ApiKeyScope",
+    "ApiKeySecret",
+    "AuditEvent",
+    "Client",
+    "ClientRole",
+    "ClientSecret",
+    "ClientServes",
+    "Permission",
+    "PersonalAccessToken",
+    "PersonalAccessTokenScope",
+    "Resource",
+    "RevokedToken",
+    "Role",
+    "RolePermission",
+    "SigningKey",
+    "SpentLimit",
+    "UsedAssertion",
+    "User",
+    "UserRole",
+]

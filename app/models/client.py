@@ -1,0 +1,76 @@
+"""Registered clients, their secrets, their roles and the resources they serve."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.database import Base
+from app.models.resource import Resource
+from app.models.role import Role
+
+
+class ClientRole(Base):
+    """A machine role that a client has."""
+
+    __tablename__ = "client_role"
+
+    client_id: Mapped[str] = mapped_column(ForeignKey("client.id", ondelete="CASCADE"), primary_key=True)
+    role_id: Mapped[str] = mapped_column(ForeignKey("role.id", ondelete="CASCADE"), primary_key=True, index=True)
+
+
+class ClientServes(Base):
+    """A resource that a client is the resource server of."""
+
+    __tablename__ = "client_serves"
+
+    client_id: Mapped[str] = mapped_column(ForeignKey("client.id", ondelete="CASCADE"), primary_key=True)
+    resource_id: Mapped[str] = mapped_column(
+        ForeignKey("resource.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+
+
+class ClientSecret(Base):
+    """One of a client's secrets, as its SHA-256 digest; a revoked one stays listed."""
+
+    __tablename__ = "client_secret"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    client_id: Mapped[str] = mapped_column(ForeignKey("client.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(200), default="")
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    hint: Mapped[str] = mapped_column(String(20))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    revoked_reason: Mapped[str | None] = mapped_column(String(200))
+
+    def __repr__(self) -> str:
+        """Name the secret by its id, never by its digest."""
+        return f"<ClientSecret {self.id}>"
+
+
+class Client(Base):
+    """A registered, trusted client (RFC 6749 §2). `id` is the row's; `client_id` the public identifier."""
+
+    __tablename__ = "client"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    client_id: Mapped[str] = mapped_column(String(200), unique=True)
+    name: Mapped[str] = mapped_column(String(200))
+    token_endpoint_auth_method: Mapped[str] = mapped_column(String(40))
+    jwks: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    jwks_uri: Mapped[str | None] = mapped_column(String(2000))
+    enabled: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime]
+
+    roles: Mapped[list[Role]] = relationship(secondary="client_role", order_by=Role.name, passive_deletes=True)
+    serves: Mapped[list[Resource]] = relationship(
+        secondary="client_serves", order_by=Resource.identifier, passive_deletes=True
+    )
+    secrets: Mapped[list[ClientSecret]] = relationship(
+        cascade="all, delete-orphan", passive_deletes=True, order_by=ClientSecret.id
+    )

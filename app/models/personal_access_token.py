@@ -1,0 +1,64 @@
+"""Personal access tokens and the scopes chosen for them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.database import Base
+from app.models.resource import Permission, Resource
+from app.models.user import User
+
+
+class PersonalAccessTokenScope(Base):
+    """A chosen scope. When its permission is deleted the row stays, as the trace of the audience it gave."""
+
+    __tablename__ = "personal_access_token_scope"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    token_id: Mapped[str] = mapped_column(ForeignKey("personal_access_token.id", ondelete="CASCADE"), index=True)
+    resource_id: Mapped[str] = mapped_column(ForeignKey("resource.id", ondelete="CASCADE"), index=True)
+    permission_id: Mapped[str | None] = mapped_column(ForeignKey("permission.id", ondelete="SET NULL"), index=True)
+
+    permission: Mapped[Permission | None] = relationship()
+    resource: Mapped[Resource] = relationship()
+
+
+class PersonalAccessToken(Base):
+    """A user's delegation. `generation` counts its secrets: a regenerated token is the same row with a new digest."""
+
+    __tablename__ = "personal_access_token"
+    __table_args__ = (
+        Index(  # a name is unique per user among live tokens
+            "uq_personal_access_token_live_name",
+            "user_id",
+            "name",
+            unique=True,
+            sqlite_where=text("name_held"),
+            postgresql_where=text("name_held"),
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(200))
+    name_held: Mapped[bool] = mapped_column(default=True)  # false once revoked, or once its name is taken after expiry
+    description: Mapped[str] = mapped_column(String(1000), default="")
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    hint: Mapped[str] = mapped_column(String(20))
+    generation: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime]
+    issued_at: Mapped[datetime]  # of the present secret
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    revoked_reason: Mapped[str | None] = mapped_column(String(200))
+    last_used_at: Mapped[datetime | None]
+
+    user: Mapped[User] = relationship()
+    scopes: Mapped[list[PersonalAccessTokenScope]] = relationship(cascade="all, delete-orphan", passive_deletes=True)
+
+    def __repr__(self) -> str:
+        """Name the token by its id, never by its digest."""
+        return f"<PersonalAccessToken {self.id}>"

@@ -1,0 +1,38 @@
+"""Roles: named bundles of permissions, for users or for machines."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.database import Base
+from app.models.resource import Permission
+
+
+class RolePermission(Base):
+    """A permission that a role gives."""
+
+    __tablename__ = "role_permission"
+
+    role_id: Mapped[str] = mapped_column(ForeignKey("role.id", ondelete="CASCADE"), primary_key=True)
+    permission_id: Mapped[str] = mapped_column(
+        ForeignKey("permission.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+
+
+class Role(Base):
+    """`type` is `user` or `machine`; it decides to whom the role can be assigned."""
+
+    __tablename__ = "role"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    type: Mapped[str] = mapped_column(String(10))
+    description: Mapped[str] = mapped_column(String(1000), default="")
+    created_at: Mapped[datetime]
+
+    permissions: Mapped[list[Permission]] = relationship(
+        secondary="role_permission", order_by=Permission.name, passive_deletes=True
+    )

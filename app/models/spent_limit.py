@@ -1,0 +1,20 @@
+"""Rate-limit windows of a node that has no Redis."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.database import Base
+
+
+class SpentLimit(Base):
+    """How often a limit was hit in its present window."""
+
+    __tablename__ = "spent_limit"
+
+    key: Mapped[str] = mapped_column(String(300), primary_key=True)
+    hits: Mapped[int]
+    ends_at: Mapped[datetime] = mapped_column(index=True)

@@ -1,0 +1,40 @@
+"""Users, and the roles they have."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.database import Base
+from app.models.role import Role
+
+
+class UserRole(Base):
+    """A role that a user has."""
+
+    __tablename__ = "user_role"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), primary_key=True)
+    role_id: Mapped[str] = mapped_column(ForeignKey("role.id", ondelete="CASCADE"), primary_key=True, index=True)
+
+
+class User(Base):
+    """A person. `password_digest` is an argon2id hash; without one nobody signs in with a password."""
+
+    __tablename__ = "user"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    username: Mapped[str] = mapped_column(String(200), unique=True)
+    email: Mapped[str | None] = mapped_column(String(320), unique=True)
+    display_name: Mapped[str] = mapped_column(String(200), default="")
+    password_digest: Mapped[str | None] = mapped_column(String(200))
+    enabled: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime]
+
+    roles: Mapped[list[Role]] = relationship(secondary="user_role", order_by=Role.name, passive_deletes=True)
+
+    def __repr__(self) -> str:
+        """Name the user, never the digest."""
+        return f"<User {self.id}>"

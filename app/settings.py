@@ -1,0 +1,242 @@
+"""Frozen settings from the environment (LATCHKEY_…) and instance/latchkey.toml; what cannot work stops the start."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from app.errors import BadSettings
+
+PREFIX = "LATCHKEY_"
+DAY = 86_400
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def default_instance_dir() -> Path:
+    """Give the folder a server keeps its things in: LATCHKEY_INSTANCE_DIR, else `instance/` of the checkout or here."""
+    if named := os.environ.get(PREFIX + "INSTANCE_DIR"):
+        return Path(named).absolute()
+    checkout = Path(__file__).resolve().parent.parent
+    return (checkout if (checkout / "pyproject.toml").is_file() else Path.cwd()) / "instance"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Lifetimes are seconds; the defaults are those of a single node on loopback."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    instance_dir: Path = Field(default_factory=default_instance_dir)
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=1, le=65535)
+    workers: int = Field(default=1, ge=1, le=128)
+    issuer: str = ""
+    database_url: str = Field(default="", repr=False)  # may hold a password
+    redis_url: str = Field(default="", repr=False)
+    secret_key: SecretStr = SecretStr("")
+    pat_default_lifetime: int = Field(default=30 * DAY, ge=1, le=3650 * DAY)
+    pat_max_lifetime: int | None = Field(default=None, ge=1, le=3650 * DAY)
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
+    rate_limits: Literal["on", "off"] = "on"
+    allow_insecure_issuer: bool = False
+    allow_private_jwks_uri: bool = False
+    forward_auth_query_key: str = Field(default="", pattern=r"^[A-Za-z0-9_-]{0,64}$")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    bootstrap_admin_username: str = Field(default="admin", pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}$")
+    bootstrap_admin_password: SecretStr = SecretStr("")
+    bootstrap_client_id: str = Field(default="", pattern=r"^[A-Za-z0-9._~-]{0,200}$")
+    bootstrap_client_secret: SecretStr = SecretStr("")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read what is handed in, then the environment, then the file; nothing else."""
+        return init_settings, env_settings, _InstanceFile(settings_cls)
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> tuple[Network, ...]:
+        items = value.split(",") if isinstance(value, str) else value
+        if not isinstance(items, list | tuple):
+            raise ValueError("must be CIDRs separated by commas")
+        return tuple(ipaddress.ip_network(str(item).strip()) for item in items if str(item).strip())
+
+    @field_validator("rate_limits", "log_level", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: str) -> str:
+        try:
+            url = make_url(value) if value else None
+        except ArgumentError:
+            raise ValueError("is not a database URL") from None
+        if url is None:
+            return value
+        if url.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
+            return url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+        if url.drivername != "sqlite" or not url.database or url.database == ":memory:":
+            raise ValueError("must be sqlite:///FILE or postgresql://…")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: str) -> str:
+        if value and urlsplit(value).scheme not in ("redis", "rediss", "unix"):
+            raise ValueError("must be redis://…, rediss://… or unix://…")
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _long_enough(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and len(value.get_secret_value()) < 32:
+            raise ValueError("must have 32 characters or more")
+        return value
+
+    @field_validator("bootstrap_admin_password", "bootstrap_client_secret")
+    @classmethod
+    def _strong_enough(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and not 12 <= len(value.get_secret_value()) <= 200:
+            raise ValueError("must have 12 to 200 characters")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Settings:
+        if self.pat_max_lifetime and self.pat_default_lifetime > self.pat_max_lifetime:
+            if "pat_default_lifetime" in self.model_fields_set:
+                raise ValueError("PAT_DEFAULT_LIFETIME is longer than PAT_MAX_LIFETIME")
+            object.__setattr__(self, "pat_default_lifetime", self.pat_max_lifetime)
+        object.__setattr__(self, "issuer", self._checked_issuer())
+        object.__setattr__(self, "database_url", self._absolute_database_url())
+        return self
+
+    def _checked_issuer(self) -> str:
+        issuer = (self.issuer or f"http://{_url_host(self.host)}:{self.port}").rstrip("/")
+        try:
+            parts = urlsplit(issuer)
+            host = parts.hostname
+            parts.port  # noqa: B018 - raises when it is no number
+        except ValueError:
+            raise ValueError("ISSUER is not a URL") from None
+        if parts.scheme not in ("http", "https") or not host or "?" in issuer or "#" in issuer or "@" in parts.netloc:
+            raise ValueError("ISSUER must be an http(s) URL without query, fragment or user (RFC 8414 §2)")
+        if not issuer.isascii() or any(c.isspace() or c in '"\\<>' for c in issuer):
+            raise ValueError("ISSUER holds characters that no URL has")
+        if parts.scheme == "http" and not _loopback(host) and not self.allow_insecure_issuer:
+            raise ValueError("ISSUER is plain http off loopback: use https, or set ALLOW_INSECURE_ISSUER")
+        return issuer
+
+    def _absolute_database_url(self) -> str:
+        if not self.database_url:
+            return f"sqlite:///{self.instance_dir.absolute() / 'latchkey.db'}"
+        url = make_url(self.database_url)
+        if url.drivername == "sqlite" and url.database and not Path(url.database).is_absolute():
+            return f"sqlite:///{self.instance_dir.absolute() / url.database}"
+        return self.database_url
+
+    @property
+    def management_identifier(self) -> str:
+        """The resource indicator of our own management API."""
+        return f"{self.issuer}/api/v1"
+
+    @property
+    def issuer_path(self) -> str:
+        """The issuer's path: empty, or `/…` without a slash at its end."""
+        return urlsplit(self.issuer).path
+
+    @property
+    def bootstrap_file(self) -> Path:
+        """Where the first start writes the first credentials."""
+        return self.instance_dir / "bootstrap.json"
+
+
+class _InstanceFile(TomlConfigSettingsSource):
+    """Read instance/latchkey.toml, names in either case."""
+
+    def __init__(self, settings_cls: type[BaseSettings]) -> None:
+        super().__init__(settings_cls, default_instance_dir() / "latchkey.toml")
+
+    def __call__(self) -> dict[str, Any]:
+        return {name.lower(): value for name, value in self.toml_data.items()}
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings; `overrides` win over the environment, which wins over the file.
+
+    Raises BadSettings with one line that names the setting, never its value.
+    """
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
+    if unknown:
+        raise BadSettings(f"unknown setting {unknown[0]}")
+    try:
+        settings = Settings(**{k: v for k, v in overrides.items() if v is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise BadSettings(_one_line(error)) from None
+    except (OSError, ValueError) as error:
+        raise BadSettings(f"instance/latchkey.toml cannot be read: {type(error).__name__}") from None
+    return settings if settings.secret_key.get_secret_value() else _with_kept_secret_key(settings)
+
+
+def _with_kept_secret_key(settings: Settings) -> Settings:
+    """Make SECRET_KEY at the first start and keep it beside the database, readable by the owner alone."""
+    path = settings.instance_dir / "secret_key"
+    try:
+        settings.instance_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+                file.write(secrets.token_urlsafe(48))
+        except FileExistsError:
+            pass
+        kept = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSettings(f"{path} cannot be read or written: {type(error).__name__}") from None
+    if len(kept) < 32:
+        raise BadSettings(f"{path} holds no usable key: restore it from a backup")
+    return settings.model_copy(update={"secret_key": SecretStr(kept)})
+
+
+def _one_line(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    name = str(first["loc"][0]).upper() if first["loc"] else ""
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        return f"unknown setting {name}"
+    return f"setting {name}: {message}" if name else message
+
+
+def _url_host(host: str) -> str:
+    if host in ("0.0.0.0", "::", ""):  # noqa: S104 - "every interface" is no address to be reached at
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
