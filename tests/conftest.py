@@ -1,0 +1,44 @@
+"""The fixtures every test may use: a live server a process, further ones on demand, and an administrator's client."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.api import Admin
+from tests.live import LiveServer
+
+pytest_plugins = ["tests.compliance"]
+
+StartServer = Callable[..., LiveServer]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """The server that most tests share, one a test process: give what you make names of your own (`unique`)."""
+    live = LiveServer(tmp_path_factory.mktemp("server") / "instance").start()
+    yield live
+    live.stop()
+
+
+@pytest.fixture(scope="session")
+def admin(server: LiveServer) -> Iterator[Admin]:
+    """The administrator's client of the shared server."""
+    acting = Admin(server)
+    yield acting
+    acting.http.close()
+
+
+@pytest.fixture
+def fresh_server(tmp_path: Path) -> Iterator[StartServer]:
+    """Start a server of one's own: fresh_server(workers=2, rate_limits="on", pat_max_lifetime="60")."""
+    started: list[LiveServer] = []
+
+    def start(*, workers: int = 1, **settings: str) -> LiveServer:
+        live = LiveServer(tmp_path / f"instance{len(started)}", settings, workers)
+        started.append(live)
+        return live.start()
+
+    yield start
+    for live in started:
+        live.kill()

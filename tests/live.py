@@ -1,0 +1,176 @@
+"""A real `latchkey serve`, started as its own process on a free port with its own instance folder."""
+
+import contextlib
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+PATIENCE = 20.0  # seconds for a start or a stop
+COMMAND = Path(sys.executable).with_name("latchkey")
+SETTING = "LATCHKEY_"
+
+
+def free_port() -> int:
+    """Give a free port of 127.0.0.1 below those which the kernel hands to outgoing connections."""
+    for port in random.sample(range(15_000, 32_000), 100):
+        with socket.socket() as candidate:
+            candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                candidate.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError("no free port in a hundred tries")
+
+
+def environment(instance: Path, settings: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Give the environment of a `latchkey` process: ours without its settings, plus `settings` as in {"issuer": …}."""
+    ours = {name: value for name, value in os.environ.items() if not name.upper().startswith(SETTING)}
+    wanted = {"instance_dir": str(instance), "rate_limits": "off"} | dict(settings or {})
+    return ours | {SETTING + name.upper(): value for name, value in wanted.items()}
+
+
+class LiveServer:
+    """One server: `start` it, talk to it at `url` (or with `http`), `stop`, `kill` or `restart` it."""
+
+    def __init__(self, instance: Path, settings: Mapping[str, str] | None = None, workers: int = 1) -> None:
+        """Take the instance folder (made when missing), settings as in {"issuer": …}, and how many processes serve."""
+        self.instance = instance
+        self.settings = dict(settings or {})
+        self.workers = workers
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.stdout_file = instance.with_name(f"{instance.name}.stdout")
+        self.stderr_file = instance.with_name(f"{instance.name}.stderr")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._http: httpx.Client | None = None
+
+    @property
+    def bootstrap(self) -> dict[str, str]:
+        """What the first start wrote: issuer, admin_username, admin_password, client_id, client_secret."""
+        kept: dict[str, str] = json.loads((self.instance / "bootstrap.json").read_text(encoding="utf-8"))
+        return kept
+
+    @property
+    def issuer(self) -> str:
+        """The issuer that the server calls itself."""
+        return self.bootstrap["issuer"]
+
+    @property
+    def database_file(self) -> Path:
+        """The SQLite file (its -wal and -shm stand beside it)."""
+        return self.instance / "latchkey.db"
+
+    @property
+    def pid(self) -> int:
+        """The process id of the server that runs (of the parent, with several workers)."""
+        assert self._process is not None, "the server does not run"
+        return self._process.pid
+
+    @property
+    def http(self) -> httpx.Client:
+        """A kept-alive client of this server that fails the test when an answer is a 5xx."""
+        if self._http is None:
+            self._http = client(self.url)
+        return self._http
+
+    def start(self) -> "LiveServer":
+        """Start the process and wait until it answers /healthz; what it printed is in the error when it does not."""
+        self.instance.mkdir(parents=True, exist_ok=True)
+        command = [str(COMMAND), "serve", "--host", "127.0.0.1", "--port", str(self.port)]
+        if self.workers > 1:
+            command += ["--workers", str(self.workers)]
+        with self.stdout_file.open("ab") as out, self.stderr_file.open("ab") as err:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env=environment(self.instance, self.settings),
+                start_new_session=True,  # so that kill() reaches the workers too
+            )
+        self._wait_until_healthy()
+        return self
+
+    def stop(self) -> int | None:
+        """End the server as Ctrl-C or a supervisor would (SIGTERM); give its exit code, None when it did not run."""
+        process = self._forget()
+        if process is None:
+            return None
+        process.terminate()
+        try:
+            return process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the server did not stop in {PATIENCE} s\n{self.log_text()[-4000:]}") from None
+        finally:
+            _kill_group(process)
+
+    def kill(self) -> None:
+        """End the server and its workers at once (SIGKILL), as a power cut would."""
+        if process := self._forget():
+            _kill_group(process)
+
+    def restart(self) -> "LiveServer":
+        """Stop, when it runs, and start again on the same port and instance folder."""
+        self.stop()
+        return self.start()
+
+    def log_text(self) -> str:
+        """Give all that the server has printed, stdout and stderr, since its first start."""
+        files = (self.stdout_file, self.stderr_file)
+        return "".join(file.read_text(encoding="utf-8", errors="replace") for file in files if file.exists())
+
+    def log_records(self) -> list[dict[str, Any]]:
+        """Give the JSON log lines, oldest first."""
+        return [json.loads(line) for line in self.log_text().splitlines() if line.startswith("{")]
+
+    def _wait_until_healthy(self) -> None:
+        assert self._process is not None
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                break
+            try:
+                if httpx.get(f"{self.url}/healthz", timeout=2, trust_env=False).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.05)
+        self.kill()
+        raise AssertionError(f"the server did not start\n{self.log_text()[-4000:]}")
+
+    def _forget(self) -> subprocess.Popen[bytes] | None:
+        process, self._process = self._process, None
+        if self._http is not None:
+            self._http.close()
+            self._http = None
+        return process
+
+
+def client(url: str, **options: Any) -> httpx.Client:
+    """Give an HTTP client for `url` that raises AssertionError on a 5xx: a 500 is never an expected answer."""
+    hooks = {"response": [_no_server_error]}
+    return httpx.Client(base_url=url, timeout=15, trust_env=False, event_hooks=hooks, **options)
+
+
+def _no_server_error(response: httpx.Response) -> None:
+    if response.status_code >= 500:
+        response.read()
+        request = response.request
+        raise AssertionError(f"{request.method} {request.url} → {response.status_code} {response.text[:500]}")
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(PATIENCE)

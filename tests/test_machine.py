@@ -1,0 +1,24 @@
+"""What a machine lacks is skipped with its reason, and fails where CI promised it."""
+
+import pytest
+
+from tests import machine
+
+ABSENT = "latchkey-no-such-program"
+
+
+def test_a_program_that_is_here_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    assert machine.require_program(ABSENT, "sh").endswith("/sh")
+
+
+def test_a_missing_program_skips_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="this machine has no " + ABSENT):
+        machine.require_program(ABSENT)
+
+
+def test_a_missing_program_fails_where_ci_promises_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="promises"):
+        machine.require_program(ABSENT)
