@@ -6,8 +6,9 @@ LatchkeyError
 ├── Unauthenticated       401  nobody, or somebody else than they say
 ├── Forbidden             403  known, but not allowed
 ├── NotFound              404
-├── Duplicate             409  the name is taken
-├── BuiltIn               409  the server itself needs it
+├── Conflict              409  the thing's state does not allow it
+│   ├── Duplicate              the name is taken
+│   └── BuiltIn                the server itself needs it
 ├── Invalid               422  readable, but wrong: field by field
 ├── TooManyRequests       429
 └── GrantRefused          400  an OAuth error with its code
@@ -54,11 +55,15 @@ class NotFound(LatchkeyError):
     """There is no such thing."""
 
 
-class Duplicate(LatchkeyError):
+class Conflict(LatchkeyError):
+    """The thing is in a state that does not allow this."""
+
+
+class Duplicate(Conflict):
     """Something else has this name already."""
 
 
-class BuiltIn(LatchkeyError):
+class BuiltIn(Conflict):
     """The server itself stands on it: it cannot be taken away or made public."""
 
 

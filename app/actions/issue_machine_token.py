@@ -76,9 +76,12 @@ def parse_scope(scope: str | None) -> Scopes | None:
 
 
 def shortest_lifetime(connection: Connection, audience: Sequence[str]) -> int:
-    """Give the shortest access_token_ttl of these resources, in seconds."""
+    """Give the shortest access_token_ttl of these resources, in seconds; raises InvalidTarget when none is left."""
     query = select(Resource.access_token_ttl).where(Resource.identifier.in_(list(audience)))
-    return min(connection.execute(query).scalars())
+    shortest = min(connection.execute(query).scalars(), default=None)
+    if shortest is None:
+        raise InvalidTarget("the resource is gone")
+    return shortest
 
 
 def _the_only(given: Grants) -> tuple[str, ...]:

@@ -99,6 +99,12 @@ class ApiKeys:
         by = {"id": secret.credential_id, "secret": secret.version}
         return _claims(connection.execute(_BY_SECRET, by).all(), at)
 
+    def identify(self, connection: Connection | Session, token: str, at: datetime) -> str | None:
+        """Name the key that this opens, active or not; a secret whose overlap is over opens none."""
+        query = select(ApiKeySecret.api_key_id, ApiKeySecret.ends_at).where(ApiKeySecret.digest == digest(token))
+        found = connection.execute(query).one_or_none()
+        return None if found is None or _past(found.ends_at, at) else found.api_key_id
+
     def revoke(self, session: Session, credential_id: str, at: datetime, reason: str) -> bool:
         """End the key with all its secrets."""
         ended = session.execute(

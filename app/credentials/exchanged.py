@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.access.scopes import Scopes
 from app.credentials.access_token import audience_of, instant_of, kind_of, write_claims
-from app.credentials.kind import Claims, ExchangeableKind, Issued, Secret, Subject, Terms
+from app.credentials.kind import Claims, ExchangeableKind, Holder, Issued, Secret, Subject, Terms
 from app.credentials.signing import RETIRING, SigningKeys
 from app.database import insert_once, new_id
 from app.models import Client, RevokedToken
@@ -61,6 +61,13 @@ class ExchangedTokens:
         secret = Secret(claims["origin"]["id"], claims["origin"]["secret"])
         source = self._kinds[claims["credential_type"]].verify_secret(connection, secret, at)
         return _narrowed(source, claims, actor) if source else None
+
+    def holder(self, connection: Connection | Session, token: str, at: datetime) -> Holder | None:
+        """Name the token and the client that exchanged it, if one did; None when it is not ours or has expired."""
+        claims = self._keys.read(connection, token, self._issuer)
+        if claims is None or claims["exp"] <= at.timestamp():
+            return None
+        return Holder(claims["jti"], claims["act"]["sub"] if "act" in claims else None)
 
     def revoke(self, session: Session, credential_id: str, at: datetime, reason: str) -> bool:
         """Deny the token by its jti; its source lives on."""

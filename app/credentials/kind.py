@@ -110,6 +110,14 @@ class Issued:
     token: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A JWT by its jti, and the client it was issued to; None when possession alone proves the right."""
+
+    credential_id: str
+    client_id: str | None
+
+
 class CredentialKind(Protocol):
     """One kind of credential: how it is recognized, issued, verified and revoked."""
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.access.scopes import Grants, Scopes
 from app.credentials.access_token import audience_of, instant_of, kind_of, write_claims
-from app.credentials.kind import CLIENT_CREDENTIALS, Claims, Issued, Subject, Terms
+from app.credentials.kind import CLIENT_CREDENTIALS, Claims, Holder, Issued, Subject, Terms
 from app.credentials.signing import RETIRING, SigningKeys
 from app.database import insert_once, new_id
 from app.models import Client, ClientRole, Permission, Resource, RevokedToken, RolePermission
@@ -59,6 +59,13 @@ class MachineTokens:
             return None
         given = Grants.of((r.identifier, r.name) for r in rows if r.name is not None)
         return _claims(claims, given)
+
+    def holder(self, connection: Connection | Session, token: str, at: datetime) -> Holder | None:
+        """Name the token and the client it was issued to; None when it is not ours or has expired."""
+        claims = self._keys.read(connection, token, self._issuer)
+        if claims is None or claims["exp"] <= at.timestamp():
+            return None
+        return Holder(claims["jti"], claims["client_id"])
 
     def revoke(self, session: Session, credential_id: str, at: datetime, reason: str) -> bool:
         """Deny the token by its jti, until it would have expired by itself."""

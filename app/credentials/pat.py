@@ -92,6 +92,10 @@ class PersonalAccessTokens:
         by = {"id": secret.credential_id, "generation": int(secret.version)}
         return _claims(connection.execute(_BY_SECRET, by).all(), at)
 
+    def identify(self, connection: Connection | Session, token: str, at: datetime) -> str | None:
+        """Name the token that this is the secret of, active or not; None when there is none."""
+        return connection.execute(select(Row_.id).where(Row_.digest == digest(token))).scalar_one_or_none()
+
     def revoke(self, session: Session, credential_id: str, at: datetime, reason: str) -> bool:
         """End the token and free its name."""
         ended = session.execute(

@@ -24,6 +24,7 @@ ALGORITHM = "ES256"
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 §2.1
 RETIRING = timedelta(seconds=86_400 + 60)  # the longest lifetime a resource can give its tokens, and a minute
 _ACTIVE = select(SigningKey.kid, SigningKey.sealed_private_key).where(SigningKey.state == "active")
+_SIGNING = select(SigningKey).where(SigningKey.state != "retiring")
 _ACTIVE_KID = select(SigningKey.kid).where(SigningKey.state == "active")
 
 
@@ -50,7 +51,7 @@ class SigningKeys:
         Gives the kid that signs from now on.
         """
         self.sweep(session, at)
-        keys = {key.state: key for key in session.scalars(select(SigningKey).where(SigningKey.state != "retiring"))}
+        keys = {key.state: key for key in session.scalars(_SIGNING.with_for_update())}
         retiring, coming = keys["active"], keys["next"]
         retiring.state, retiring.retires_at = "retiring", at + RETIRING
         session.flush()  # one active key at any moment, as the index demands
@@ -75,7 +76,7 @@ class SigningKeys:
         kid, key = self._active(connection)
         return jwt.encode(dict(claims), key, algorithm=ALGORITHM, headers={"typ": typ, "kid": kid})
 
-    def read(self, connection: Connection, token: str, issuer: str) -> dict[str, Any] | None:
+    def read(self, connection: Connection | Session, token: str, issuer: str) -> dict[str, Any] | None:
         """Give the claims of a token that one of our keys signed; None for anything else. Times are not judged here."""
         try:
             header = jwt.get_unverified_header(token)
@@ -101,7 +102,7 @@ class SigningKeys:
             kid, self._private[row.kid] = row.kid, self._unseal(row.sealed_private_key)
         return kid, self._private[kid]
 
-    def _public_key(self, connection: Connection, kid: object) -> jwt.PyJWK | None:
+    def _public_key(self, connection: Connection | Session, kid: object) -> jwt.PyJWK | None:
         if not isinstance(kid, str):
             return None
         if kid not in self._public:
