@@ -1,1 +1,1 @@
-"""What one can do: a verb a module, a transaction a change, an audit event in it. Faces parse and print; this decides."""
+"""What one can do: a verb a module, a transaction a change, an audit event in it. Faces print; this decides."""

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.actions.api_keys import ApiKeyActions
 from app.actions.audit import ReadAudit
 from app.actions.clock import Clock
+from app.actions.exchange import ExchangeToken
+from app.actions.inspect import Inspect
 from app.actions.issue_machine_token import IssueMachineToken
 from app.actions.key_limits import Limiter, SpendKeyLimit
+from app.actions.lifetime import Policy
+from app.actions.personal_access_tokens import PersonalAccessTokenActions
+from app.actions.report_leak import ReportLeak
+from app.actions.revoke import RevokeToken
+from app.actions.rotate_signing_key import RotateSigningKey
+from app.actions.usage import Usage
 from app.actions.verify import Verify
 from app.credentials.api_key import ApiKeys
 from app.credentials.exchanged import ExchangedTokens
@@ -28,7 +37,15 @@ class Actions:
     signing_keys: SigningKeys
     verify: Verify
     issue_machine_token: IssueMachineToken
+    exchange_token: ExchangeToken
+    revoke_token: RevokeToken
+    personal_access_tokens: PersonalAccessTokenActions
+    api_keys: ApiKeyActions
+    rotate_signing_key: RotateSigningKey
+    report_leak: ReportLeak
+    inspect: Inspect
     spend_key_limit: SpendKeyLimit
+    usage: Usage
     audit: ReadAudit
 
 
@@ -37,13 +54,25 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
     keys = SigningKeys(settings.secret_key.get_secret_value())
     pat, api_key, m2m = PersonalAccessTokens(), ApiKeys(), MachineTokens(keys, settings.issuer)
     exchanged = ExchangedTokens(keys, settings.issuer, {pat.name: pat, api_key.name: api_key})
+    opaque, signed = (pat, api_key), (m2m, exchanged)
+    verify = Verify(store, (*opaque, *signed), clock)
+    spend, usage = SpendKeyLimit(limiter), Usage(store, clock)
+    policy = Policy(settings.pat_default_lifetime, settings.pat_max_lifetime)
     return Actions(
         settings=settings,
         store=store,
         clock=clock,
         signing_keys=keys,
-        verify=Verify(store, (pat, api_key, m2m, exchanged), clock),
+        verify=verify,
         issue_machine_token=IssueMachineToken(store, m2m, clock),
-        spend_key_limit=SpendKeyLimit(limiter),
+        exchange_token=ExchangeToken(store, opaque, exchanged, spend, usage, clock),
+        revoke_token=RevokeToken(store, opaque, signed, clock),
+        personal_access_tokens=PersonalAccessTokenActions(store, pat, policy, settings.management_identifier, clock),
+        api_keys=ApiKeyActions(store, api_key, clock),
+        rotate_signing_key=RotateSigningKey(store, keys, clock),
+        report_leak=ReportLeak(store, opaque, signed, clock),
+        inspect=Inspect(store, verify, m2m, exchanged, clock),
+        spend_key_limit=spend,
+        usage=usage,
         audit=ReadAudit(store),
     )

@@ -1,0 +1,71 @@
+"""Keep when a credential was last used, without a write per use: noted in memory, written in batches."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, or_, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.actions.clock import Clock
+from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN, Claims
+from app.database import Store
+from app.models import ApiKey, PersonalAccessToken
+
+INTERVAL = 20.0  # seconds; the contract allows a minute
+TABLES: dict[str, Any] = {PERSONAL_ACCESS_TOKEN: PersonalAccessToken, API_KEY: ApiKey}
+
+
+class Usage:
+    """Collects uses; a thread of its own writes them, and a clean stop writes the rest."""
+
+    def __init__(self, store: Store, clock: Clock, interval: float = INTERVAL) -> None:
+        """`interval` is the number of seconds that a use may wait to be written."""
+        self._store = store
+        self._clock = clock
+        self._interval = interval
+        self._noted: dict[tuple[str, str], datetime] = {}
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._writer: threading.Thread | None = None
+
+    def note(self, claims: Claims) -> None:
+        """Remember that this credential was used now; an exchanged token counts as its source."""
+        if claims.secret is None:
+            return
+        with self._lock:
+            self._noted[claims.kind, claims.secret.credential_id] = self._clock()
+            if self._writer is None and not self._stopping.is_set():
+                self._writer = threading.Thread(target=self._write_on, name="last-used", daemon=True)
+                self._writer.start()
+
+    def flush(self) -> None:
+        """Write what was noted; what cannot be written now waits for the next time."""
+        with self._lock:
+            noted, self._noted = self._noted, {}
+        try:
+            self._write(noted)
+        except SQLAlchemyError:
+            with self._lock:
+                self._noted = noted | self._noted
+
+    def stop(self) -> None:
+        """Write the rest and end the thread; for a clean stop of the process."""
+        self._stopping.set()
+        self.flush()
+
+    def _write_on(self) -> None:
+        while not self._stopping.wait(self._interval):
+            self.flush()
+
+    def _write(self, noted: dict[tuple[str, str], datetime]) -> None:
+        for kind, table in TABLES.items():
+            uses = [{"row": row_id, "at": at} for (noted_kind, row_id), at in noted.items() if noted_kind == kind]
+            if not uses:
+                continue
+            later = or_(table.last_used_at.is_(None), table.last_used_at < bindparam("at"))
+            statement = update(table.__table__).where(table.id == bindparam("row"), later)
+            with self._store.transaction() as session:
+                session.connection().execute(statement.values(last_used_at=bindparam("at")), uses)
