@@ -1,0 +1,52 @@
+"""Latchkey: personal access tokens, API keys and machine-to-machine tokens from one server; here its parts are joined."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.actions.clock import Clock, system_clock
+from app.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+MAX_BODY = 1024 * 1024  # bytes
+THREADS = 8  # that answer requests in one process
+
+
+def create_app(settings: Settings | None = None, clock: Clock = system_clock) -> Flask:
+    """Join the parts; the database must be migrated and bootstrapped (`latchkey init`).
+
+    Without settings they are read from the environment and instance/latchkey.toml; raises BadSettings.
+    """
+    # Loaded here, not above: `app` is the parent of every module, and a command needs none of the faces.
+    from app import management, oauth, operations
+    from app.actions.catalogue import join
+    from app.database import Store, db
+    from app.operations import parts, rate_limits
+
+    settings = settings or load_settings()
+    app = _bare_flask(settings)
+    db.init_app(app)
+    with app.app_context():
+        store = Store(db.engine)
+    parts.attach(app, join(settings, store, clock, rate_limits.key_limiter(settings, store, clock)))
+    for room in (operations, oauth, management):
+        room.register(app)
+    return app
+
+
+def _bare_flask(settings: Settings) -> Flask:
+    """Make a Flask without sessions and static files, that reads no more than MAX_BODY of a request."""
+    from flask import Flask
+
+    app = Flask("latchkey", static_folder=None, template_folder=None, instance_path=str(settings.instance_dir))
+    app.config.update(
+        MAX_CONTENT_LENGTH=MAX_BODY,
+        MAX_FORM_MEMORY_SIZE=MAX_BODY,
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS={"pool_size": THREADS},
+    )
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
+    app.url_map.merge_slashes = False  # `//oauth/token` is not found; a redirect would send the body elsewhere
+    return app
