@@ -1,4 +1,4 @@
-"""Latchkey: personal access tokens, API keys and machine-to-machine tokens from one server; here its parts are joined."""
+"""Latchkey: three kinds of credential from one server. This is the one place where its parts are joined."""
 
 from __future__ import annotations
 

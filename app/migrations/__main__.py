@@ -1,0 +1,14 @@
+"""Draft the revision that the changed models need: `python -m app.migrations "what changed"`."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from app import migrations, models
+
+if __name__ == "__main__":
+    assert models.__all__  # noqa: S101 - importing them declared the tables
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = f"sqlite:///{Path(folder) / 'draft.db'}"
+        migrations.upgrade(scratch)
+        migrations.draft(scratch, " ".join(sys.argv[1:]) or "change")

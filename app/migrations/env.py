@@ -1,0 +1,24 @@
+"""Alembic's entry: runs on the connection that app.migrations hands over, inside its transaction."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from alembic import context
+from alembic.autogenerate.api import AutogenContext
+
+import app.models
+from app.database import Instant
+from app.migrations import OPTIONS
+
+assert app.models.__all__  # noqa: S101 - importing them declared the tables
+
+
+def render_item(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:
+    """Write an Instant as the column that it is in the database: a revision must not change with our code."""
+    return "sa.BigInteger()" if kind == "type" and isinstance(item, Instant) else False
+
+
+context.configure(connection=context.config.attributes["connection"], render_item=render_item, **OPTIONS)
+with context.begin_transaction():
+    context.run_migrations()
