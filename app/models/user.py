@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import ForeignKey, Index, String, func, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.database import Base
@@ -24,6 +24,7 @@ class User(Base):
     """A person. `password_digest` is an argon2id hash; without one nobody signs in with a password."""
 
     __tablename__ = "user"
+    __table_args__ = (Index("uq_user_username_lower", func.lower(text("username")), unique=True),)  # Ann is ann
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     username: Mapped[str] = mapped_column(String(200), unique=True)

@@ -144,6 +144,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("email", name="uq_user_email"),
         sa.UniqueConstraint("username", name="uq_user_username"),
     )
+    op.create_index("uq_user_username_lower", "user", [sa.text("lower(username)")], unique=True)
     op.create_table(
         "api_key",
         sa.Column("id", sa.String(length=40), nullable=False),
