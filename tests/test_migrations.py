@@ -10,6 +10,7 @@ from sqlalchemy import Engine, create_engine, inspect, text
 
 from app import migrations
 from app.errors import BadSettings
+from app.migrations import run
 
 
 @pytest.fixture
@@ -25,32 +26,32 @@ def engine(url: str) -> Iterator[Engine]:
 
 
 def test_up_makes_exactly_what_the_models_say(url: str, engine: Engine) -> None:
-    assert migrations.upgrade(url) is True
+    assert run.upgrade(url) is True
     with engine.connect() as connection:
-        assert migrations.differences(connection) == []
+        assert run.differences(connection) == []
         assert migrations.state(connection) == "current"
 
 
 def test_up_again_changes_nothing(url: str) -> None:
-    migrations.upgrade(url)
-    assert migrations.upgrade(url) is False
+    run.upgrade(url)
+    assert run.upgrade(url) is False
 
 
 def test_down_leaves_nothing_and_up_works_again(url: str, engine: Engine) -> None:
-    migrations.upgrade(url)
-    migrations.downgrade(url, "base")
+    run.upgrade(url)
+    run.downgrade(url, "base")
     assert inspect(engine).get_table_names() == ["alembic_version"]
     with engine.connect() as connection:
         assert migrations.state(connection) == "empty"
-    assert migrations.upgrade(url) is True
+    assert run.upgrade(url) is True
 
 
 def test_a_database_newer_than_the_code_is_refused_in_one_line_and_left_alone(url: str, engine: Engine) -> None:
-    migrations.upgrade(url)
+    run.upgrade(url)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(BadSettings, match=r"newer than this Latchkey \(revision 9999\)") as refusal:
-        migrations.upgrade(url)
+        run.upgrade(url)
     assert "\n" not in str(refusal.value)
     with engine.connect() as connection:
         assert migrations.state(connection) == "newer"
@@ -59,7 +60,7 @@ def test_a_database_newer_than_the_code_is_refused_in_one_line_and_left_alone(ur
 def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "latchkey.db").write_bytes(b"not a database, by any means" * 100)
     with pytest.raises(BadSettings, match="cannot be used") as refusal:
-        migrations.upgrade(f"sqlite:///{tmp_path / 'latchkey.db'}")
+        run.upgrade(f"sqlite:///{tmp_path / 'latchkey.db'}")
     assert "\n" not in str(refusal.value)
 
 
@@ -67,7 +68,7 @@ def test_a_migration_that_breaks_off_leaves_nothing(url: str, tmp_path: Path) ->
     with sqlite3.connect(tmp_path / "latchkey.db") as connection:
         connection.execute("CREATE TABLE role_permission (id INTEGER)")  # the last table is in the way
     with pytest.raises(BadSettings, match="role_permission"):
-        migrations.upgrade(url)
+        run.upgrade(url)
     with sqlite3.connect(tmp_path / "latchkey.db") as connection:
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
     assert tables == [("role_permission",)]
@@ -75,7 +76,7 @@ def test_a_migration_that_breaks_off_leaves_nothing(url: str, tmp_path: Path) ->
 
 def test_many_starts_at_the_same_moment_migrate_once(url: str) -> None:
     with multiprocessing.get_context("spawn").Pool(4) as pool:
-        assert sorted(pool.map(migrations.upgrade, [url] * 4)) == [False, False, False, True]
+        assert sorted(pool.map(run.upgrade, [url] * 4)) == [False, False, False, True]
 
 
 def test_the_revisions_are_one_line_of_history() -> None:

@@ -2,125 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, inspect, text
 
-from app.database import Base, prepare_engine
 from app.errors import BadSettings
 
 FOLDER = Path(__file__).parent
-LOCK = 0x1A7C4E1  # any number that is ours: PostgreSQL's advisory lock
-OPTIONS: dict[str, Any] = {"target_metadata": Base.metadata, "render_as_batch": True, "compare_server_default": True}
+State = Literal["current", "older", "newer", "empty"]
 
 
-def upgrade(database_url: str, to: str = "head") -> bool:
-    """Bring the database to this code's state; tells whether that changed it. Many may start at the same moment.
-
-    Raises BadSettings when the database is newer than the code, or cannot be reached or migrated.
-    """
-    with _locked(database_url) as connection:
-        before = _revisions(connection)
-        _refuse_newer(before)
-        command.upgrade(_config(connection), to)
-        _check_references(connection)
-        return before != _revisions(connection)
+def known() -> list[str]:
+    """Give the revisions of this code, oldest first; a file's name begins with its revision."""
+    return sorted(file.name.partition("_")[0] for file in FOLDER.glob("versions/[0-9]*.py"))
 
 
-def downgrade(database_url: str, to: str) -> None:
-    """Take the database back to revision `to`, or to `base`, which leaves nothing. Raises BadSettings."""
-    with _locked(database_url) as connection:
-        command.downgrade(_config(connection), to)
-        _check_references(connection)
+def revisions(connection: Connection) -> set[str]:
+    """Give what the database is at; nothing when it was never migrated."""
+    if not inspect(connection).has_table("alembic_version"):
+        return set()
+    return set(connection.execute(text("SELECT version_num FROM alembic_version")).scalars())
 
 
-def differences(connection: Connection) -> list[object]:
-    """Give what the models say and the database does not, and the other way round; nothing when all is well."""
-    return list(compare_metadata(MigrationContext.configure(connection, opts=OPTIONS), Base.metadata))
-
-
-def draft(database_url: str, message: str) -> None:
-    """Write a revision that brings a migrated database to what the models say now; check it before it is kept."""
-    with _locked(database_url) as connection:
-        command.revision(_config(connection), message, autogenerate=True, rev_id=f"{len(_known()) + 1:04}")
-
-
-def state(connection: Connection) -> str:
-    """Tell how the database stands: `current`, `older` (a start migrates it), `newer` than the code, or `empty`."""
-    revisions = _revisions(connection)
-    if not revisions:
+def state(connection: Connection) -> State:
+    """Tell how the database stands: `older` and `empty` ones are migrated by a start, `newer` ones refused."""
+    present = revisions(connection)
+    if not present:
         return "empty"
-    if revisions - _known():
+    if present - set(known()):
         return "newer"
-    return "current" if revisions == set(_scripts().get_heads()) else "older"
+    return "current" if present == {known()[-1]} else "older"
 
 
-def _revisions(connection: Connection) -> set[str]:
-    return set(MigrationContext.configure(connection).get_current_heads())
-
-
-def _known() -> set[str]:
-    return {revision.revision for revision in _scripts().walk_revisions()}
-
-
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory(FOLDER)
-
-
-def _refuse_newer(revisions: set[str]) -> None:
-    if unknown := sorted(revisions - _known()):
+def refuse_newer(present: set[str]) -> None:
+    """Raise BadSettings when the database is at a revision that this code does not know."""
+    if unknown := sorted(present - set(known())):
         raise BadSettings(f"the database is newer than this Latchkey (revision {unknown[0]}): install the newer one")
-
-
-def _config(connection: Connection) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    return config
-
-
-@contextmanager
-def _locked(database_url: str) -> Iterator[Connection]:
-    """Give a connection in one transaction that no other start's overlaps."""
-    engine = create_engine(database_url)
-    prepare_engine(engine)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _references_off)
-    try:
-        with _named(engine), engine.begin() as connection:
-            if engine.dialect.name == "postgresql":
-                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-            yield connection
-    finally:
-        engine.dispose()
-
-
-@contextmanager
-def _named(engine: Engine) -> Iterator[None]:
-    """Turn what the driver raises into one line without the database's password."""
-    try:
-        yield
-    except DBAPIError as error:
-        reason = str(error.orig).strip().splitlines()[:1]
-        where = engine.url.render_as_string(hide_password=True)
-        raise BadSettings(f"the database {where} cannot be used: {''.join(reason)}") from None
-
-
-def _references_off(connection: DBAPIConnection, _record: object) -> None:
-    """A batch migration of SQLite makes a table anew; dropping the old one must not cascade."""
-    connection.execute("PRAGMA foreign_keys=OFF")
-
-
-def _check_references(connection: Connection) -> None:
-    if connection.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
-        raise BadSettings("a migration left references that lead nowhere: nothing was changed")

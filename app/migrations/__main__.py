@@ -4,11 +4,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from app import migrations, models
+from app import models
+from app.migrations import run
 
 if __name__ == "__main__":
     assert models.__all__  # noqa: S101 - importing them declared the tables
     with tempfile.TemporaryDirectory() as folder:
         scratch = f"sqlite:///{Path(folder) / 'draft.db'}"
-        migrations.upgrade(scratch)
-        migrations.draft(scratch, " ".join(sys.argv[1:]) or "change")
+        run.upgrade(scratch)
+        run.draft(scratch, " ".join(sys.argv[1:]) or "change")

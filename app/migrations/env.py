@@ -9,7 +9,7 @@ from alembic.autogenerate.api import AutogenContext
 
 import app.models
 from app.database import Instant
-from app.migrations import OPTIONS
+from app.migrations.run import OPTIONS
 
 assert app.models.__all__  # noqa: S101 - importing them declared the tables
 

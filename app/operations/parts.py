@@ -19,3 +19,8 @@ def attach(app: Flask, actions: Actions) -> None:
 def actions() -> Actions:
     """Give the actions of the application that answers this request."""
     return cast(Actions, current_app.extensions[KEY])
+
+
+def actions_of(app: Flask) -> Actions:
+    """Give the actions of an application outside a request."""
+    return cast(Actions, app.extensions[KEY])

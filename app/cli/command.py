@@ -1,0 +1,58 @@
+"""The group of commands, loaded one by one as they are asked for, and the one place where a refusal becomes a line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+import click
+
+from app.errors import BadSettings, LatchkeyError
+
+COMMANDS = {  # where each one is, and what --help says of it without loading it
+    "serve": ("app.cli.serve:serve", "Set up what is missing and serve until Ctrl-C."),
+    "init": ("app.cli.init:init", "Set up the database, the signing keys and the first credentials."),
+    "doctor": ("app.cli.doctor:doctor", "Say what is wrong with this set-up and how to mend it."),
+}
+
+
+class Lazy(click.Group):
+    """Load a command only when it is asked for: none needs what the others stand on."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give the names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load one command; None when there is none of this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from the table, where click would load them all."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, says) for name, (_, says) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Turn every refusal into one line on stderr: exit 2 for a setting, 1 for the rest."""
+        try:
+            return super().invoke(ctx)
+        except LatchkeyError as error:
+            click.echo(f"latchkey: {' '.join(str(error).split())}", err=True)
+            sys.exit(2 if isinstance(error, BadSettings) else 1)
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(version("latchkey"), prog_name="latchkey")
+def latchkey() -> None:
+    """Personal access tokens, API keys and machine-to-machine tokens from one server.
+
+    Settings are read from LATCHKEY_… in the environment and from instance/latchkey.toml.
+    """
+    os.umask(0o077)  # the database and the secrets beside it are the owner's alone

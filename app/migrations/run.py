@@ -1,0 +1,97 @@
+"""Run the revisions: what needs Alembic, which a server process never loads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError
+
+from app.database import Base, prepare_engine
+from app.errors import BadSettings
+from app.migrations import FOLDER, known, refuse_newer, revisions
+
+LOCK = 0x1A7C4E1  # any number that is ours: PostgreSQL's advisory lock
+OPTIONS: dict[str, Any] = {"target_metadata": Base.metadata, "render_as_batch": True, "compare_server_default": True}
+
+
+def upgrade(database_url: str, to: str = "head") -> bool:
+    """Bring the database to this code's state; tells whether that changed it. Many may start at the same moment.
+
+    Raises BadSettings when the database is newer than the code, or cannot be reached or migrated.
+    """
+    with _locked(database_url) as connection:
+        before = revisions(connection)
+        refuse_newer(before)
+        command.upgrade(_config(connection), to)
+        _check_references(connection)
+        return before != revisions(connection)
+
+
+def downgrade(database_url: str, to: str) -> None:
+    """Take the database back to revision `to`, or to `base`, which leaves nothing. Raises BadSettings."""
+    with _locked(database_url) as connection:
+        command.downgrade(_config(connection), to)
+        _check_references(connection)
+
+
+def differences(connection: Connection) -> list[object]:
+    """Give what the models say and the database does not, and the other way round; nothing when all is well."""
+    return list(compare_metadata(MigrationContext.configure(connection, opts=OPTIONS), Base.metadata))
+
+
+def draft(database_url: str, message: str) -> None:
+    """Write a revision that brings a migrated database to what the models say now; check it before it is kept."""
+    with _locked(database_url) as connection:
+        command.revision(_config(connection), message, autogenerate=True, rev_id=f"{len(known()) + 1:04}")
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+@contextmanager
+def _locked(database_url: str) -> Iterator[Connection]:
+    """Give a connection in one transaction that no other start's overlaps."""
+    engine = create_engine(database_url)
+    prepare_engine(engine)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _references_off)
+    try:
+        with _named(engine), engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+            yield connection
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _named(engine: Engine) -> Iterator[None]:
+    """Turn what the driver raises into one line without the database's password."""
+    try:
+        yield
+    except DBAPIError as error:
+        reason = str(error.orig).strip().splitlines()[:1]
+        where = engine.url.render_as_string(hide_password=True)
+        raise BadSettings(f"the database {where} cannot be used: {''.join(reason)}") from None
+
+
+def _references_off(connection: DBAPIConnection, _record: object) -> None:
+    """A batch migration of SQLite makes a table anew; dropping the old one must not cascade."""
+    connection.execute("PRAGMA foreign_keys=OFF")
+
+
+def _check_references(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+        raise BadSettings("a migration left references that lead nowhere: nothing was changed")

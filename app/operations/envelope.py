@@ -1,0 +1,120 @@
+"""What stands around every answer: a request id, safe headers, a log line, a measured time; no exception gets out."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+from wsgiref.headers import Headers
+
+from flask import Flask, request
+
+from app.operations import logs, metrics
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+REQUEST_ID = "latchkey.request_id"
+ROUTE = "latchkey.route"
+CREDENTIAL = "latchkey.credential_id"
+REQUEST_ID_SHAPE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+LONGEST_PATH = 300  # characters of it that are logged
+DEFAULTS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+FAILURE = json.dumps({"error": "server_error", "error_description": "something went wrong here"}).encode()
+
+
+def request_id() -> str:
+    """Give the id of the request that is being answered."""
+    return str(request.environ[REQUEST_ID])
+
+
+def used_credential(credential_id: str) -> None:
+    """Let this request's log line name the credential that it came with; never call it with a secret."""
+    request.environ[CREDENTIAL] = credential_id
+
+
+def register(app: Flask) -> None:
+    """Put the envelope around the application."""
+
+    @app.before_request
+    def note_route() -> None:
+        if request.url_rule is not None:
+            request.environ[ROUTE] = request.url_rule.rule
+
+    app.wsgi_app = Envelope(app.wsgi_app)  # type: ignore[method-assign]
+
+
+class Envelope:
+    """A WSGI application around another one."""
+
+    def __init__(self, inner: WSGIApplication) -> None:
+        self._inner = inner
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
+        started = time.perf_counter()
+        offered = environ.get("HTTP_X_REQUEST_ID", "")
+        environ[REQUEST_ID] = offered if REQUEST_ID_SHAPE.fullmatch(offered) else secrets.token_hex(12)
+        answer = _Answer()
+        try:
+            body = _whole(self._inner(environ, answer.start))
+        except Exception as error:
+            logs.request_log.error("unhandled exception", request_id=environ[REQUEST_ID], exc_info=error)
+            answer, body = _failure(), FAILURE
+        answer.headers["X-Request-Id"] = environ[REQUEST_ID]
+        for name, value in DEFAULTS.items():
+            answer.headers.setdefault(name, value)
+        start_response(answer.status, answer.headers.items())
+        _tell(environ, int(answer.status[:3]), time.perf_counter() - started)
+        return [body]
+
+
+class _Answer:
+    """What the inner application says before its body."""
+
+    def __init__(self, status: str = "500 Internal Server Error", *headers: tuple[str, str]) -> None:
+        self.status = status
+        self.headers = Headers(list(headers))
+
+    def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
+        self.status, self.headers = status, Headers(headers)
+        return lambda _data: None
+
+
+def _failure() -> _Answer:
+    length = str(len(FAILURE))
+    return _Answer("500 Internal Server Error", ("Content-Type", "application/json"), ("Content-Length", length))
+
+
+def _whole(chunks: Iterable[bytes]) -> bytes:
+    """Give the whole body: our answers are short, and an error in the middle of one must not get out."""
+    try:
+        return b"".join(chunks)
+    finally:
+        if hasattr(chunks, "close"):
+            chunks.close()
+
+
+def _tell(environ: WSGIEnvironment, status: int, seconds: float) -> None:
+    method, route = environ.get("REQUEST_METHOD", ""), environ.get(ROUTE, "")
+    metrics.answered(method, route or "none", status, seconds)
+    line = {
+        "request_id": environ[REQUEST_ID],
+        "method": method[:20],
+        "path": (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""))[:LONGEST_PATH],  # never the query
+        "route": route,
+        "status": status,
+        "duration_ms": round(seconds * 1000, 3),
+        "remote_address": environ.get("REMOTE_ADDR", ""),
+    }
+    if CREDENTIAL in environ:
+        line["credential_id"] = environ[CREDENTIAL]
+    (logs.request_log.error if status >= 500 else logs.request_log.info)("request", **line)

@@ -1,0 +1,58 @@
+"""/healthz: this process is alive. /readyz: what it stands on is there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask
+from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import SQLAlchemyError
+
+from app import migrations
+from app.database import Store
+from app.operations import parts
+
+OK, FAILED = "ok", "failed"
+REDIS_PATIENCE = 1.0  # seconds
+
+
+def register(app: Flask) -> None:
+    """Add both routes."""
+    app.add_url_rule("/healthz", view_func=healthz)
+    app.add_url_rule("/readyz", view_func=readyz)
+
+
+def healthz() -> ResponseReturnValue:
+    """Say that this process answers."""
+    return {"status": OK}
+
+
+def readyz() -> ResponseReturnValue:
+    """Say whether it can serve: 200, or 503 with which check failed, and nothing of why."""
+    checks = check(parts.actions().store, parts.actions().settings.redis_url)
+    ready = all(outcome == OK for outcome in checks.values())
+    return {"status": OK if ready else FAILED, "checks": checks}, 200 if ready else 503
+
+
+def check(store: Store, redis_url: str) -> dict[str, str]:
+    """Give the outcome of each check, `ok` or `failed`."""
+    checks = {"database": FAILED, "migrations": FAILED}
+    try:
+        with store.connection() as connection:
+            migrated = migrations.state(connection) == "current"
+        checks = {"database": OK, "migrations": OK if migrated else FAILED}
+    except SQLAlchemyError:
+        pass
+    return checks | ({"redis": OK if redis_answers(redis_url) else FAILED} if redis_url else {})
+
+
+def redis_answers(url: str) -> bool:
+    """Tell whether Redis answers a PING within a second."""
+    import redis  # most servers have none
+
+    patience: Any = {"socket_connect_timeout": REDIS_PATIENCE, "socket_timeout": REDIS_PATIENCE}
+    try:
+        with redis.Redis.from_url(url, **patience) as client:
+            return bool(client.ping())
+    except redis.RedisError:
+        return False

@@ -1,0 +1,42 @@
+"""What no face translates: a database that is away is a 503, anything else a 500. Neither says more."""
+
+from __future__ import annotations
+
+import json
+
+from flask import Flask, Response, request
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import InternalServerError
+
+from app.operations import logs
+from app.operations.envelope import request_id
+
+TITLES = {500: "Internal Server Error", 503: "Service Unavailable"}
+CODES = {500: "server_error", 503: "temporarily_unavailable"}  # RFC 6749 §4.1.2.1 has the names
+
+
+def register(app: Flask) -> None:
+    """Handle what reaches the application itself."""
+    app.register_error_handler(OperationalError, _unavailable)
+    app.register_error_handler(PoolTimeout, _unavailable)
+    app.register_error_handler(InternalServerError, _failed)
+
+
+def _unavailable(error: Exception) -> Response:
+    logs.request_log.error("database unavailable", request_id=request_id(), exc_info=error)
+    answer = _answer(503)
+    answer.headers["Retry-After"] = "2"
+    return answer
+
+
+def _failed(error: InternalServerError) -> Response:
+    return _answer(500)  # Flask logged it
+
+
+def _answer(status: int) -> Response:
+    if request.path.startswith("/api/"):
+        body = {"type": "about:blank", "title": TITLES[status], "status": status, "detail": "try again later"}
+        return Response(json.dumps(body), status, content_type="application/problem+json")
+    body = {"error": CODES[status], "error_description": "try again later"}
+    return Response(json.dumps(body), status, content_type="application/json", headers={"Pragma": "no-cache"})

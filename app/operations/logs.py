@@ -1,0 +1,98 @@
+"""JSON lines on stderr, for a request and for all else. A secret is never in one, at any level."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import threading
+import traceback
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+REDACTED = "[redacted]"
+SECRETS = re.compile(r"lk_(?:pat|key|sec)_[0-9A-Za-z]+|eyJ[\w-]+\.[\w-]+(?:\.[\w-]+)?")
+HELD = logging.WARNING  # what libraries say below it may hold tokens (Authlib) or values (SQLAlchemy)
+request_log: Any = structlog.get_logger("latchkey.request")
+
+
+def configure(level: str) -> None:
+    """Let our own lines go to stderr as JSON; `level` is debug, info, warning or error."""
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, _timestamp, _failure, _line],
+        wrapper_class=structlog.make_filtering_bound_logger(_number(level)),
+        logger_factory=_Stderr,
+    )
+
+
+def configure_libraries(level: str) -> None:
+    """Let what libraries log in this process come as the same lines; for a process that is ours alone."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(handlers=[handler], level=max(HELD, _number(level)), force=True)
+    for ours in ("app", "latchkey"):
+        logging.getLogger(ours).setLevel(_number(level))
+
+
+class _Stderr:
+    """Writes whole lines to whatever stderr is at that moment."""
+
+    _lock = threading.Lock()
+
+    def __init__(self, *_args: object) -> None: ...
+
+    def msg(self, line: str) -> None:
+        with self._lock:
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()
+
+    debug = info = warning = error = msg
+
+
+class JsonFormatter(logging.Formatter):
+    """Write the records of the standard library's loggers as the same lines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Give one JSON line."""
+        event: EventDict = {"event": record.getMessage(), "level": record.levelname.lower(), "logger": record.name}
+        if record.exc_info:
+            event["exc_info"] = record.exc_info
+        _timestamp(None, "", event)
+        _failure(None, "", event)
+        return _line(None, "", event)
+
+
+def frames(error: BaseException) -> list[str]:
+    """Give where an exception came from: its types and the lines, without messages and values, which may be secret."""
+    told: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None and len(told) < 200:
+        told.append(f"{type(cause).__module__}.{type(cause).__qualname__}")
+        told += [f"  {f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(cause.__traceback__)]
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    return told
+
+
+def _number(level: str) -> int:
+    return int(getattr(logging, level.upper()))
+
+
+_timestamp = structlog.processors.TimeStamper(fmt="iso", utc=True, key="time")
+_render = structlog.processors.JSONRenderer()
+
+
+def _failure(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    raised = event.pop("exc_info", None)
+    if isinstance(raised, tuple):
+        raised = raised[1]
+    if isinstance(raised, BaseException):
+        event["exception"] = frames(raised)
+    return event
+
+
+def _line(logger: WrappedLogger, method: str, event: MutableMapping[str, Any]) -> str:
+    """Render the line and take out what looks like a secret, wherever it stands."""
+    return SECRETS.sub(REDACTED, str(_render(logger, method, event)))

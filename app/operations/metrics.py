@@ -1,0 +1,78 @@
+"""What Prometheus reads at /metrics: what was issued, introspected and refused, and how long requests took.
+
+With PROMETHEUS_MULTIPROC_DIR set (the server sets it) the numbers of all its processes are added up.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from flask import Flask, Response
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+UNKNOWN = "unknown"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+_labels = ("kind", "outcome")
+_issued = Counter("latchkey_issued", "Credentials and tokens asked for, by what came of it", _labels)
+_introspected = Counter("latchkey_introspected", "Credentials introspected, by what was answered", _labels)
+_refused = Counter("latchkey_refused", "Credentials refused where they were used, by why", _labels)
+_latency = Histogram(
+    "latchkey_request_seconds",
+    "How long requests took",
+    ("method", "route", "status"),
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+
+
+def issued(kind: str, outcome: str = "success") -> None:
+    """Count a credential that was issued, or an attempt: `outcome` is success or the error's code."""
+    _issued.labels(kind, outcome).inc()
+
+
+def introspected(kind: str | None, active: bool) -> None:
+    """Count an introspection; `kind` None when the credential was not recognized or is not active."""
+    _introspected.labels(kind or UNKNOWN, "active" if active else "inactive").inc()
+
+
+def refused(kind: str | None, outcome: str) -> None:
+    """Count a refusal; `outcome` is the error's code, as in invalid_token or insufficient_scope."""
+    _refused.labels(kind or UNKNOWN, outcome).inc()
+
+
+def answered(method: str, route: str, status: int, seconds: float) -> None:
+    """Note how long a request took; `route` is the rule that matched, never the path."""
+    _latency.labels(method if method in METHODS else "OTHER", route, f"{status // 100}xx").observe(seconds)
+
+
+def start_folder(folder: Path) -> None:
+    """Let the processes of a server that starts now share their numbers; call it before they exist."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for left_over in folder.glob("*.db"):
+        left_over.unlink(missing_ok=True)
+    os.environ[FOLDER] = str(folder)
+
+
+def forget_process() -> None:
+    """Drop what counts only while a process lives; for the end of this one."""
+    if os.environ.get(FOLDER):
+        mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
+
+
+def register(app: Flask) -> None:
+    """Add /metrics."""
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(generate_latest(_registry()), content_type=CONTENT_TYPE_LATEST)
+
+
+def _registry() -> CollectorRegistry:
+    if not os.environ.get(FOLDER):
+        return REGISTRY
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return registry
