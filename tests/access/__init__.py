@@ -1,0 +1,1 @@
+"""Scopes and grants as values, and what roles give at this moment."""

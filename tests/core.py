@@ -1,0 +1,277 @@
+"""The core without a face: the joined actions on a SQLite file, with a clock that moves when told to."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from sqlalchemy import create_engine, delete, func, select, update
+
+from app.actions.actor import OPERATOR, Actor
+from app.actions.api_keys import KeyView, NewKey
+from app.actions.catalogue import Actions, join
+from app.actions.exchange import ACCESS_TOKEN
+from app.actions.lifetime import AskedLifetime
+from app.actions.personal_access_tokens import NewToken, TokenView
+from app.credentials.kind import Address, Claims
+from app.credentials.opaque import Prefix, digest, hint, mint
+from app.database import Base, Store, new_id
+from app.models import AuditEvent, Client, ClientSecret, Permission, Resource, Role, User
+from app.operations.rate_limits import DatabaseLimiter
+from app.settings import Settings
+
+ISSUER = "https://login.example"
+ORDERS = "https://api.example/orders"
+STOCK = "https://api.example/stock"
+START = datetime(2030, 1, 1, 12, 0, 0, 750_000, UTC)  # not on a whole second: rounding shows
+
+
+@dataclass
+class MutableClock:
+    """A clock that stands still until it is moved."""
+
+    now: datetime = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **timedelta_parts: float) -> None:
+        """Go on: clock.advance(seconds=59)."""
+        self.now += timedelta(**timedelta_parts)
+
+
+@dataclass
+class Core:
+    """The actions, and the short ways to set a scene for them."""
+
+    actions: Actions
+    clock: MutableClock
+    database: Path
+    _rows: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def store(self) -> Store:
+        return self.actions.store
+
+    def resource(self, identifier: str, *scopes: str, public: Sequence[str] = (), ttl: int = 3600) -> str:
+        """Make a resource with these permissions, `public` ones besides; gives its row id."""
+        own = [Permission(id=new_id("perm"), name=name, public=name in public) for name in (*scopes, *public)]
+        row = Resource(
+            id=new_id("res"),
+            identifier=identifier,
+            name=identifier,
+            access_token_ttl=ttl,
+            created_at=self.clock(),
+            permissions=own,
+        )
+        return self._add(identifier, row)
+
+    def role(self, name: str, type: str, *scopes: str) -> str:
+        """Make a role that gives these scopes."""
+        with self.store.transaction() as session:
+            given = list(session.scalars(select(Permission).where(Permission.name.in_(scopes))))
+            row = Role(id=new_id("role"), name=name, type=type, created_at=self.clock(), permissions=given)
+            session.add(row)
+        return row.id
+
+    def user(self, username: str, *roles: str) -> str:
+        """Make a user with these roles; gives the row id."""
+        row = User(id=new_id("usr"), username=username, created_at=self.clock())
+        return self._with_roles(username, row, roles)
+
+    def client(self, client_id: str, *roles: str) -> str:
+        """Make a client with these roles; gives the row id."""
+        method = "client_secret_basic"
+        row = Client(
+            id=new_id("cli"),
+            client_id=client_id,
+            name=client_id,
+            token_endpoint_auth_method=method,
+            created_at=self.clock(),
+        )
+        return self._with_roles(client_id, row, roles)
+
+    def client_secret(self, client_id: str, **values: Any) -> str:
+        """Give a client one more secret."""
+        secret = mint(Prefix.CLIENT_SECRET)
+        with self.store.transaction() as session:
+            session.add(
+                ClientSecret(
+                    id=new_id("sec"),
+                    client_id=self._rows[client_id],
+                    digest=digest(secret),
+                    hint=hint(secret),
+                    created_at=self.clock(),
+                    **values,
+                )
+            )
+        return secret
+
+    def pat(
+        self,
+        username: str,
+        *scopes: str,
+        name: str = "laptop",
+        lifetime: AskedLifetime | None = None,
+        actor: Actor = OPERATOR,
+    ) -> tuple[TokenView, str]:
+        """Issue a PAT."""
+        new = NewToken(name, scopes, lifetime or AskedLifetime())
+        view, issued = self.actions.personal_access_tokens.create(actor, self._rows[username], new)
+        return view, issued.token
+
+    def key(self, identifier: str = ORDERS, actor: Actor = OPERATOR, **terms: Any) -> tuple[KeyView, str]:
+        """Issue an API key."""
+        view, issued = self.actions.api_keys.create(actor, NewKey(name="a key", resource=identifier, **terms))
+        return view, issued.token
+
+    def m2m(self, client_id: str, scope: str | None = None, *resources: str) -> str:
+        """Issue a client-credentials token."""
+        return self.actions.issue_machine_token(self._rows[client_id], client_id, scope, resources).token
+
+    def exchange(
+        self,
+        token: str,
+        scope: str | None = None,
+        *resources: str,
+        type: str = ACCESS_TOKEN,
+        client_id: str | None = None,
+        address: Address | None = None,
+    ) -> str:
+        """Exchange a PAT or an API key for a JWT."""
+        return self.actions.exchange_token(token, type, scope, resources, client_id, address).token
+
+    def verified(self, token: str) -> Claims:
+        """Give the claims of a token that must be active."""
+        claims = self.actions.verify(token)
+        assert claims is not None
+        return claims
+
+    def scope(self, token: str) -> str | None:
+        """Give the scope a token carries now, None when it is not active."""
+        claims = self.actions.verify(token)
+        return None if claims is None else str(claims.scopes)
+
+    def active(self, token: str) -> bool:
+        return self.actions.verify(token) is not None
+
+    def give(self, role: str, *scopes: str) -> None:
+        """Let a role give further scopes."""
+        with self.store.transaction() as session:
+            row = session.scalars(select(Role).where(Role.name == role)).one()
+            row.permissions.extend(session.scalars(select(Permission).where(Permission.name.in_(scopes))))
+
+    def assign(self, owner: str, *roles: str) -> None:
+        """Let a user or client have exactly these roles."""
+        with self.store.transaction() as session:
+            row = session.get(User, self._rows[owner]) or session.get_one(Client, self._rows[owner])
+            row.roles = list(session.scalars(select(Role).where(Role.name.in_(roles))))
+
+    def enable(self, owner: str, enabled: bool) -> None:
+        """Enable or disable a user or client."""
+        with self.store.transaction() as session:
+            row = session.get(User, self._rows[owner]) or session.get_one(Client, self._rows[owner])
+            row.enabled = enabled
+
+    def delete(self, owner: str) -> None:
+        """Delete a user, client or resource."""
+        with self.store.transaction() as session:
+            for table in (User, Client, Resource):
+                session.execute(delete(table).where(table.id == self._rows[owner]))
+
+    def drop_role(self, name: str) -> None:
+        with self.store.transaction() as session:
+            session.execute(delete(Role).where(Role.name == name))
+
+    def drop_permission(self, name: str) -> None:
+        with self.store.transaction() as session:
+            session.execute(delete(Permission).where(Permission.name == name))
+
+    def add_permission(self, identifier: str, name: str, public: bool = False) -> None:
+        with self.store.transaction() as session:
+            row = Permission(id=new_id("perm"), resource_id=self._rows[identifier], name=name, public=public)
+            session.add(row)
+
+    def publish(self, name: str, public: bool) -> None:
+        """Make a permission public, or no longer so."""
+        with self.store.transaction() as session:
+            session.execute(update(Permission).where(Permission.name == name).values(public=public))
+
+    def trace(self, action: str | None = None) -> list[AuditEvent]:
+        """Give the audit events, oldest first."""
+        query = select(AuditEvent).order_by(AuditEvent.id)
+        with self.store.reading() as session:
+            return list(session.scalars(query.where(AuditEvent.action == action) if action else query))
+
+    def count(self, table: type[Base]) -> int:
+        with self.store.reading() as session:
+            return session.scalar(select(func.count()).select_from(table)) or 0
+
+    def row_id(self, name: str) -> str:
+        """Give the row id of a user, client or resource by its name."""
+        return self._rows[name]
+
+    def _add(self, name: str, row: Resource | User | Client) -> str:
+        with self.store.transaction() as session:
+            session.add(row)
+        self._rows[name] = row.id
+        return row.id
+
+    def _with_roles(self, name: str, row: User | Client, roles: Sequence[str]) -> str:
+        self._add(name, row)
+        self.assign(name, *roles)
+        return row.id
+
+
+def contents(token: str) -> dict[str, Any]:
+    """Give a JWT's claims as they stand in it, unverified."""
+    claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+    return claims
+
+
+def start_core(folder: Path, **changed: Any) -> Core:
+    """Make a core on a fresh database file in `folder`, its signing keys made; dispose of its store afterwards."""
+    settings = Settings(instance_dir=folder, issuer=ISSUER, secret_key="k" * 40, **changed)
+    clock = MutableClock()
+    store = Store(create_engine(settings.database_url))
+    Base.metadata.create_all(store.engine)
+    actions = join(settings, store, clock, DatabaseLimiter(store, clock))
+    with store.transaction() as session:
+        actions.signing_keys.ensure(session, clock())
+    return Core(actions, clock, folder / "latchkey.db")
+
+
+@pytest.fixture(scope="session")
+def blank_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with its tables and signing keys, to copy."""
+    made = start_core(tmp_path_factory.mktemp("blank"))
+    made.store.dispose()
+    return made.database
+
+
+@pytest.fixture
+def empty_core(tmp_path: Path, blank_database: Path) -> Iterator[Core]:
+    """A core that knows nobody and nothing yet."""
+    shutil.copy(blank_database, tmp_path / "latchkey.db")
+    made = start_core(tmp_path)
+    yield made
+    made.actions.usage.stop()
+    made.store.dispose()
+
+
+@pytest.fixture
+def core(empty_core: Core) -> Core:
+    """Two resources; alice (role `clerk`) and the client `robot` (role `worker`) may all; `orders:list` is public."""
+    made = empty_core
+    made.resource(ORDERS, "orders:read", "orders:write", public=["orders:list"])
+    made.resource(STOCK, "stock:read", ttl=600)
+    everything = ("orders:read", "orders:write", "orders:list", "stock:read")
+    made.role("clerk", "user", *everything)
+    made.role("worker", "machine", *everything)
+    made.user("alice", "clerk")
+    made.client("robot", "worker")
+    return made
