@@ -14,7 +14,7 @@ from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 
-from app.cli.output import say
+from app.cli.greeting import greeting
 from app.cli.start import make_ready
 from app.errors import LatchkeyError
 from app.operations import metrics
@@ -41,7 +41,7 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
     first = make_ready(settings)
     metrics.start_folder(settings.instance_dir / "metrics" / str(settings.port))
     _hand_down(settings)
-    _greet(settings, first)
+    click.echo(greeting(settings, first))
     sys.exit(_run(settings))
 
 
@@ -92,7 +92,3 @@ def _hand_down(settings: Settings) -> None:
     """Let the workers read the settings that the options gave."""
     for name in ("host", "port", "workers"):
         os.environ[PREFIX + name.upper()] = str(getattr(settings, name))
-
-
-def _greet(settings: Settings, first: bool) -> None:
-    say(f"Latchkey serves at {settings.issuer}")

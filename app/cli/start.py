@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from argon2 import PasswordHasher
-from sqlalchemy import create_engine
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from importlib import import_module
 
+from sqlalchemy import create_engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from app import migrations
 from app.actions.bootstrap import Bootstrap
 from app.actions.clock import system_clock
+from app.actions.passwords import Passwords
 from app.credentials.signing import SigningKeys
 from app.database import Store
 from app.errors import BadSettings
-from app.migrations import run
 from app.settings import Settings
 
 
@@ -20,11 +25,32 @@ def make_ready(settings: Settings) -> bool:
         settings.instance_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadSettings(f"{settings.instance_dir} cannot be made: {type(error).__name__}") from None
-    run.upgrade(settings.database_url)
     store = Store(create_engine(settings.database_url))
-    keys = SigningKeys(settings.secret_key.get_secret_value())
-    hash_password = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1).hash
     try:
-        return Bootstrap(settings, store, keys, hash_password, system_clock)()
+        if not _is_migrated(store):
+            _migrate_elsewhere(settings.database_url)
+        keys = SigningKeys(settings.secret_key.get_secret_value())
+        return Bootstrap(settings, store, keys, Passwords().hash, system_clock)()
     finally:
         store.dispose()
+
+
+def _is_migrated(store: Store) -> bool:
+    try:
+        with store.connection() as connection:
+            return migrations.state(connection) == "current"
+    except SQLAlchemyError:
+        return False  # the migration says why, in one line
+
+
+def _migrate_elsewhere(database_url: str) -> None:
+    """Migrate in a process of its own: the server's would carry Alembic along for as long as it lives."""
+    try:
+        with ProcessPoolExecutor(max_workers=1) as executor:
+            executor.submit(_migrate, database_url).result()
+    except BrokenProcessPool:
+        raise BadSettings("the migration of the database was interrupted: start again") from None
+
+
+def _migrate(database_url: str) -> None:
+    import_module("app.migrations.run").upgrade(database_url)

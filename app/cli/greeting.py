@@ -1,0 +1,79 @@
+"""What a starting server prints: where to look, and commands to paste. The whole of it is a bash script that runs."""
+
+from __future__ import annotations
+
+import shlex
+
+from app.settings import Settings
+
+WHERE = """\
+# Latchkey serves at {issuer} (Ctrl-C ends it).
+#   First credentials   {bootstrap_file}{made}
+#   API documentation   {here}/api/docs
+#   OAuth metadata      {here}/.well-known/oauth-authorization-server
+#   Health, metrics     {here}/readyz {here}/metrics
+#   Is all well?        latchkey doctor
+#
+# To see the three kinds of credential at work, paste this into another terminal, line by line or whole:
+
+"""
+
+BLOCK = """\
+U={here} API={management} B={bootstrap} N=$RANDOM$RANDOM
+until curl -sf -o /dev/null $U/healthz; do sleep 0.2; done
+field() {{ python3 -c 'import json,sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }}
+FIRST="$(field client_id <$B):$(field client_secret <$B)"
+ADMIN=$(curl -s -u "$FIRST" -d grant_type=client_credentials -d resource=$API $U/oauth/token | field access_token)
+api() {{ curl -s -H "Authorization: Bearer $ADMIN" -H 'Content-Type: application/json' -d "$2" $U/api/v1/$1; echo; }}
+
+# An API with one permission, a role for people and one for machines, a user, and a client that also serves the API
+ORDERS=https://orders$N.example READ=orders$N:read
+api resources '{{"identifier":"'$ORDERS'","name":"Orders","permissions":[{{"name":"'$READ'","public":true}}]}}'
+api roles '{{"name":"reader'$N'","type":"user","permissions":["'$READ'"]}}'
+api roles '{{"name":"service'$N'","type":"machine","permissions":["'$READ'"]}}'
+PASSWORD=$(python3 -c 'import secrets; print(secrets.token_urlsafe(18))')
+api users '{{"username":"alice'$N'","password":"'$PASSWORD'","roles":["reader'$N'"]}}'
+CLIENT=$(api clients '{{"name":"Orders","roles":["service'$N'"],"serves":["'$ORDERS'"]}}')
+ID=$(field client_id <<<"$CLIENT") SECRET=$(field client_secret <<<"$CLIENT")
+
+# Issue a personal access token, an API key and a machine-to-machine token
+mine() {{ curl -s -u alice$N:$PASSWORD -H 'Content-Type: application/json' -d "$2" $U/api/v1/me/$1; }}
+PAT=$(mine personal-access-tokens '{{"name":"laptop","scopes":["'$READ'"]}}' | field token)
+KEY=$(api api-keys '{{"name":"website","resource":"'$ORDERS'"}}' | field key)
+M2M=$(curl -s -u $ID:$SECRET -d grant_type=client_credentials $U/oauth/token | field access_token)
+
+# Introspect each, as the client that serves the API
+introspect() {{ curl -s -u $ID:$SECRET -d token=$1 $U/oauth/introspect; echo; }}
+introspect $PAT
+introspect $KEY
+introspect $M2M
+
+# Ask with each as a gateway would: 200, and whose it is
+gateway() {{ curl -si -H "Authorization: Bearer $1" "$U/oauth/forward-auth?resource=$ORDERS&scope=$READ"; }}
+gateway $PAT | grep -iE '^(http|x-auth)'
+gateway $KEY | grep -iE '^(http|x-auth)'
+gateway $M2M | grep -iE '^(http|x-auth)'
+
+# Revoke the personal access token: it is inactive at once
+curl -s -d token=$PAT $U/oauth/revoke
+introspect $PAT
+"""
+
+
+def greeting(settings: Settings, first: bool) -> str:
+    """Give the text; `first` says that this start made the first credentials."""
+    there = settings.bootstrap_file.exists()
+    return (WHERE + BLOCK).format(
+        issuer=settings.issuer,
+        here=local_url(settings),
+        management=shlex.quote(settings.management_identifier),
+        bootstrap=shlex.quote(str(settings.bootstrap_file)),
+        bootstrap_file=settings.bootstrap_file,
+        made=" (just made)" if first else "" if there else " (is gone: use the credentials that were kept from it)",
+    )
+
+
+def local_url(settings: Settings) -> str:
+    """Give the address at which this machine reaches the server."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(settings.host, settings.host)  # noqa: S104
+    return f"http://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{settings.port}"
