@@ -6,17 +6,24 @@ from dataclasses import dataclass
 
 from app.actions.api_keys import ApiKeyActions
 from app.actions.audit import ReadAudit
+from app.actions.authenticate_user import AuthenticateUser
+from app.actions.client_secrets import ClientSecretActions
+from app.actions.clients import ClientActions
 from app.actions.clock import Clock
 from app.actions.exchange import ExchangeToken
 from app.actions.inspect import Inspect
 from app.actions.issue_machine_token import IssueMachineToken
 from app.actions.key_limits import Limiter, SpendKeyLimit
 from app.actions.lifetime import Policy
+from app.actions.passwords import Passwords
 from app.actions.personal_access_tokens import PersonalAccessTokenActions
 from app.actions.report_leak import ReportLeak
+from app.actions.resources import ResourceActions
 from app.actions.revoke import RevokeToken
+from app.actions.roles import RoleActions
 from app.actions.rotate_signing_key import RotateSigningKey
 from app.actions.usage import Usage
+from app.actions.users import UserActions
 from app.actions.verify import Verify
 from app.credentials.api_key import ApiKeys
 from app.credentials.exchanged import ExchangedTokens
@@ -35,6 +42,12 @@ class Actions:
     store: Store
     clock: Clock
     signing_keys: SigningKeys
+    resources: ResourceActions
+    roles: RoleActions
+    users: UserActions
+    clients: ClientActions
+    client_secrets: ClientSecretActions
+    authenticate_user: AuthenticateUser
     verify: Verify
     issue_machine_token: IssueMachineToken
     exchange_token: ExchangeToken
@@ -58,16 +71,23 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
     verify = Verify(store, (*opaque, *signed), clock)
     spend, usage = SpendKeyLimit(limiter), Usage(store, clock)
     policy = Policy(settings.pat_default_lifetime, settings.pat_max_lifetime)
+    management, passwords = settings.management_identifier, Passwords()
     return Actions(
         settings=settings,
         store=store,
         clock=clock,
         signing_keys=keys,
+        resources=ResourceActions(store, clock),
+        roles=RoleActions(store, management, clock),
+        users=UserActions(store, passwords, management, clock),
+        clients=ClientActions(store, settings, clock),
+        client_secrets=ClientSecretActions(store, management, clock),
+        authenticate_user=AuthenticateUser(store, passwords, limiter, settings, clock),
         verify=verify,
         issue_machine_token=IssueMachineToken(store, m2m, clock),
         exchange_token=ExchangeToken(store, opaque, exchanged, spend, usage, clock),
         revoke_token=RevokeToken(store, opaque, signed, clock),
-        personal_access_tokens=PersonalAccessTokenActions(store, pat, policy, settings.management_identifier, clock),
+        personal_access_tokens=PersonalAccessTokenActions(store, pat, policy, management, clock),
         api_keys=ApiKeyActions(store, api_key, clock),
         rotate_signing_key=RotateSigningKey(store, keys, clock),
         report_leak=ReportLeak(store, opaque, signed, clock),

@@ -1,0 +1,116 @@
+"""A client's own public keys for private_key_jwt: which are taken, and where they may be fetched from (RFC 7517)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from app.errors import Invalid
+
+PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
+KEPT = ("kty", "crv", "x", "y", "n", "e", "kid", "use", "alg", "key_ops")
+MOST_KEYS = 20
+LONGEST_MEMBER = 2000  # characters; an 8192-bit modulus has 1366
+RSA_BITS = range(2048, 8193)
+KID = re.compile(r"[ -~]{1,200}")
+KID = re.compile(r"[ -~]{1,200}")
+URI_CHARACTERS = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]{1,2000}")
+Jwk = Mapping[str, Any]
+
+
+def checked_jwks(jwks: Jwk) -> dict[str, Any]:
+    """Give the set with what is needed of each key; raises Invalid for anything but public keys that can verify."""
+    keys = jwks.get("keys")
+    if not isinstance(keys, list) or not 1 <= len(keys) <= MOST_KEYS:
+        raise Invalid.field("jwks", f'must be {{"keys": […]}} with 1 to {MOST_KEYS} keys')
+    checked = [_checked(key) for key in keys]
+    kids = [key["kid"] for key in checked if "kid" in key]
+    if len(set(kids)) < len(kids):
+        raise Invalid.field("jwks", "two keys have the same kid")
+    return {"keys": checked}
+
+
+def checked_jwks_uri(uri: str, *, private: bool) -> str:
+    """Give the address back; raises Invalid unless it is https (with `private`, plain http too) and names a host."""
+    try:
+        parts = urlsplit(uri)
+        host = parts.hostname
+        parts.port  # noqa: B018 - raises when it is no number
+    except ValueError:
+        raise Invalid.field("jwks_uri", "is not a URL") from None
+    schemes = ("https", "http") if private else ("https",)
+    if URI_CHARACTERS.fullmatch(uri) is None or parts.scheme not in schemes or not host or "@" in parts.netloc:
+        raise Invalid.field("jwks_uri", "must be an https URL with a host, without user and fragment")
+    return uri
+
+
+def _checked(key: object) -> dict[str, Any]:
+    if not isinstance(key, dict):
+        raise Invalid.field("jwks", "each key must be an object")
+    if PRIVATE & key.keys():
+        raise Invalid.field("jwks", "holds a private or symmetric key: send public keys only")
+    kind = (key.get("kty"), key.get("crv"))
+    check = next((check for known, check in _KINDS.items() if known == kind), None)
+    kept = {name: key[name] for name in KEPT if name in key}
+    if check is None or not _fits_use(kept):
+        raise Invalid.field("jwks", "each key must be EC P-256, RSA or Ed25519, and for signatures")
+    try:
+        check(kept)
+    except (ValueError, KeyError, UnsupportedAlgorithm):
+        raise Invalid.field("jwks", "a key is malformed or too weak") from None
+    return kept
+
+
+def _fits_use(key: Jwk) -> bool:
+    algorithms, kid = _ALGORITHMS[key["kty"]], key.get("kid", "1")
+    return (
+        key.get("use", "sig") == "sig"
+        and key.get("key_ops", ["verify"]) == ["verify"]
+        and key.get("alg", algorithms[0]) in algorithms
+        and isinstance(kid, str)
+        and KID.fullmatch(kid) is not None
+    )
+
+
+def _number(key: Jwk, name: str) -> int:
+    return int.from_bytes(_octets(key, name), "big")
+
+
+def _octets(key: Jwk, name: str) -> bytes:
+    value = key[name]
+    if not isinstance(value, str) or not 1 <= len(value) <= LONGEST_MEMBER or not value.isascii():
+        raise ValueError(name)
+    try:
+        return base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
+    except binascii.Error as error:
+        raise ValueError(name) from error
+
+
+def _check_ec(key: Jwk) -> None:
+    if len(_octets(key, "x")) != 32 or len(_octets(key, "y")) != 32:  # RFC 7518 §6.2.1.2
+        raise ValueError("coordinate")
+    ec.EllipticCurvePublicNumbers(_number(key, "x"), _number(key, "y"), ec.SECP256R1()).public_key()
+
+
+def _check_rsa(key: Jwk) -> None:
+    if rsa.RSAPublicNumbers(_number(key, "e"), _number(key, "n")).public_key().key_size not in RSA_BITS:
+        raise ValueError("modulus")
+
+
+def _check_ed25519(key: Jwk) -> None:
+    ed25519.Ed25519PublicKey.from_public_bytes(_octets(key, "x"))
+
+
+_KINDS: dict[tuple[object, object], Callable[[Jwk], None]] = {
+    ("EC", "P-256"): _check_ec,
+    ("RSA", None): _check_rsa,
+    ("OKP", "Ed25519"): _check_ed25519,
+}
+_ALGORITHMS = {"EC": ("ES256",), "RSA": ("RS256", "PS256"), "OKP": ("EdDSA", "Ed25519")}

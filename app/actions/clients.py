@@ -1,0 +1,221 @@
+"""Clients: programs that are registered and trusted, with roles of their own and resources they serve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Select, delete, select
+from sqlalchemy.orm import Session, selectinload
+
+from app.access.rbac import grants_of_client, grants_of_roles
+from app.actions.actor import Actor
+from app.actions.audit import record
+from app.actions.changes import UNSET, Unset
+from app.actions.client_keys import checked_jwks, checked_jwks_uri
+from app.actions.client_secrets import mint_secret
+from app.actions.clock import Clock
+from app.actions.guard import refuse_delegates, refuse_exceeding
+from app.actions.paging import page
+from app.actions.roles import assignable
+from app.actions.uniqueness import refusing_duplicates
+from app.credentials.kind import Issued
+from app.database import Store, new_id
+from app.errors import Invalid, NotFound
+from app.models import Client, Resource
+from app.settings import Settings
+
+Method = Literal["client_secret_basic", "client_secret_post", "private_key_jwt"]
+TARGET = "client"
+KEY_METHOD: Method = "private_key_jwt"
+
+
+@dataclass(frozen=True, slots=True)
+class NewClient:
+    """What a new client shall be; `roles` are names, `serves` resource identifiers."""
+
+    name: str
+    token_endpoint_auth_method: Method = "client_secret_basic"  # noqa: S105 - the method's name
+    jwks: Mapping[str, Any] | None = None
+    jwks_uri: str | None = None
+    roles: tuple[str, ...] = ()
+    serves: tuple[str, ...] = ()
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ClientChanges:
+    """What changes of a client; a field left UNSET stays as it is."""
+
+    name: str | Unset = UNSET
+    token_endpoint_auth_method: Method | Unset = UNSET
+    jwks: Mapping[str, Any] | Unset | None = UNSET
+    jwks_uri: str | Unset | None = UNSET
+    roles: tuple[str, ...] | Unset = UNSET
+    serves: tuple[str, ...] | Unset = UNSET
+    enabled: bool | Unset = UNSET
+
+    @property
+    def rekeys(self) -> bool:
+        """Tell whether it changes how the client proves who it is: that makes a credential."""
+        return any(c is not UNSET for c in (self.token_endpoint_auth_method, self.jwks, self.jwks_uri))
+
+
+@dataclass(frozen=True, slots=True)
+class ClientView:
+    """A client as it is shown."""
+
+    id: str
+    client_id: str
+    name: str
+    token_endpoint_auth_method: str
+    jwks: dict[str, Any] | None
+    jwks_uri: str | None
+    roles: tuple[str, ...]
+    serves: tuple[str, ...]
+    enabled: bool
+    created_at: datetime
+
+
+class ClientActions:
+    """An operator's work on clients."""
+
+    def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
+        self._store = store
+        self._management = settings.management_identifier
+        self._private_jwks_uri = settings.allow_private_jwks_uri
+        self._clock = clock
+
+    def create(self, actor: Actor, new: NewClient) -> tuple[ClientView, Issued | None]:
+        """Register a client; its first secret, unless it proves itself by a key, is in `Issued` and nowhere else.
+
+        Raises Forbidden, Invalid (keys, roles, resources).
+        """
+        refuse_delegates(actor)
+        now = self._clock()
+        with refusing_duplicates("another client has this client_id"), self._store.transaction() as session:
+            row = Client(
+                id=new_id("cli"),
+                client_id=new_id("client"),
+                name=new.name,
+                token_endpoint_auth_method=new.token_endpoint_auth_method,
+                enabled=new.enabled,
+                created_at=now,
+                serves=_resources(session, new.serves),
+            )
+            self._rekey(row, new.jwks, new.jwks_uri)
+            self._assign(session, actor, row, new.roles)
+            session.add(row)
+            record(session, actor, f"{TARGET}.create", TARGET, row.client_id, now, name=new.name, roles=list(new.roles))
+            issued = None if new.token_endpoint_auth_method == KEY_METHOD else mint_secret(row, "", now)
+            session.flush()
+            return _view(row), issued
+
+    def change(self, actor: Actor, client_row_id: str, changes: ClientChanges) -> ClientView:
+        """Change what is named; roles and `enabled` are felt at once by every token of the client.
+
+        Raises NotFound, Invalid, Forbidden (the client carries more than the caller, or would; a key by delegation).
+        """
+        named = [name for name in ClientChanges.__slots__ if getattr(changes, name) is not UNSET]
+        if changes.rekeys:
+            refuse_delegates(actor)
+        with refusing_duplicates("another client has this client_id"), self._store.transaction() as session:
+            row = found_client(session, client_row_id)
+            refuse_exceeding(actor, grants_of_client(session, row.id), self._management)
+            self._apply(session, actor, row, changes)
+            roles = [role.name for role in row.roles]
+            record(session, actor, f"{TARGET}.update", TARGET, row.client_id, self._clock(), changed=named, roles=roles)
+            session.flush()
+            return _view(row)
+
+    def delete(self, actor: Actor, client_row_id: str) -> None:
+        """Take a client away: its secrets and tokens are dead at once. Raises NotFound, Forbidden."""
+        with self._store.transaction() as session:
+            row = found_client(session, client_row_id)
+            refuse_exceeding(actor, grants_of_client(session, row.id), self._management)
+            session.execute(delete(Client).where(Client.id == client_row_id))
+            record(session, actor, f"{TARGET}.delete", TARGET, row.client_id, self._clock(), name=row.name)
+
+    def get(self, client_row_id: str) -> ClientView:
+        """Show one client; raises NotFound."""
+        with self._store.reading() as session:
+            return _view(found_client(session, client_row_id))
+
+    def page(
+        self, limit: int, after: str | None = None, client_id: str | None = None
+    ) -> tuple[list[ClientView], str | None]:
+        """List clients, oldest first, or the one of this public client_id."""
+        query = _whole() if client_id is None else _whole().where(Client.client_id == client_id)
+        with self._store.reading() as session:
+            rows, cursor = page(session, query, Client.id, limit, after)
+            return [_view(row) for row in rows], cursor
+
+    def _apply(self, session: Session, actor: Actor, row: Client, changes: ClientChanges) -> None:
+        if not isinstance(changes.name, Unset):
+            row.name = changes.name
+        if not isinstance(changes.enabled, Unset):
+            row.enabled = changes.enabled
+        if not isinstance(changes.serves, Unset):
+            row.serves = _resources(session, changes.serves)
+        if not isinstance(changes.roles, Unset):
+            self._assign(session, actor, row, changes.roles)
+        if not isinstance(changes.token_endpoint_auth_method, Unset):
+            row.token_endpoint_auth_method = changes.token_endpoint_auth_method
+        if changes.rekeys:
+            self._rekey(
+                row,
+                row.jwks if isinstance(changes.jwks, Unset) else changes.jwks,
+                row.jwks_uri if isinstance(changes.jwks_uri, Unset) else changes.jwks_uri,
+            )
+
+    def _rekey(self, row: Client, jwks: Mapping[str, Any] | None, jwks_uri: str | None) -> None:
+        """Set the keys as the method needs them: one source for private_key_jwt, none for a secret."""
+        sources = [name for name, value in (("jwks", jwks), ("jwks_uri", jwks_uri)) if value is not None]
+        if row.token_endpoint_auth_method == KEY_METHOD and len(sources) != 1:
+            raise Invalid.field("jwks", "private_key_jwt needs either jwks or jwks_uri")
+        if row.token_endpoint_auth_method != KEY_METHOD and sources:
+            raise Invalid.field(sources[0], "is for token_endpoint_auth_method private_key_jwt alone")
+        row.jwks = None if jwks is None else checked_jwks(jwks)
+        row.jwks_uri = None if jwks_uri is None else checked_jwks_uri(jwks_uri, private=self._private_jwks_uri)
+
+    def _assign(self, session: Session, actor: Actor, row: Client, names: tuple[str, ...]) -> None:
+        roles = assignable(session, names, "machine")
+        refuse_exceeding(actor, grants_of_roles(session, [role.id for role in roles]), self._management)
+        row.roles = roles
+
+
+def found_client(session: Session, client_row_id: str) -> Client:
+    """Give the client's row; raises NotFound."""
+    row = session.scalar(_whole().where(Client.id == client_row_id))
+    if row is None:
+        raise NotFound("there is no such client")
+    return row
+
+
+def _resources(session: Session, identifiers: tuple[str, ...]) -> list[Resource]:
+    wanted = tuple(dict.fromkeys(identifiers))
+    found = {row.identifier: row for row in session.scalars(select(Resource).where(Resource.identifier.in_(wanted)))}
+    if unknown := [identifier for identifier in wanted if identifier not in found]:
+        raise Invalid.field("serves", f"there is no resource {', '.join(unknown)}")
+    return [found[identifier] for identifier in wanted]
+
+
+def _whole() -> Select[Client]:
+    return select(Client).options(selectinload(Client.roles), selectinload(Client.serves), selectinload(Client.secrets))
+
+
+def _view(row: Client) -> ClientView:
+    return ClientView(
+        id=row.id,
+        client_id=row.client_id,
+        name=row.name,
+        token_endpoint_auth_method=row.token_endpoint_auth_method,
+        jwks=row.jwks,
+        jwks_uri=row.jwks_uri,
+        roles=tuple(sorted(role.name for role in row.roles)),
+        serves=tuple(sorted(resource.identifier for resource in row.serves)),
+        enabled=row.enabled,
+        created_at=row.created_at,
+    )

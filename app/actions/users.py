@@ -1,0 +1,221 @@
+"""Users: people with a password, roles, and tokens of their own."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Select, delete, func, select
+from sqlalchemy.orm import Session, selectinload
+
+from app.access.rbac import grants_of_roles, grants_of_user
+from app.access.scopes import Scopes
+from app.actions.actor import Actor
+from app.actions.audit import record
+from app.actions.changes import UNSET, Unset
+from app.actions.clock import Clock
+from app.actions.guard import refuse_delegates, refuse_exceeding
+from app.actions.paging import page
+from app.actions.passwords import Passwords
+from app.actions.roles import assignable
+from app.actions.uniqueness import refusing_duplicates
+from app.database import Store, new_id
+from app.errors import Invalid, NotFound
+from app.models import User
+
+TARGET = "user"
+LONGEST_USERNAME = 100  # characters
+USERNAME = re.compile(r"\w[\w.@-]*")  # no colon: HTTP Basic ends the name there (RFC 7617 §2)
+EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+TAKEN = {"username": "another user has this username", "email": "another user has this email address"}
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """What a new user shall be; without a password nobody signs in as them. `roles` are names."""
+
+    username: str
+    email: str | None = None
+    password: str | None = field(default=None, repr=False)
+    display_name: str = ""
+    enabled: bool = True
+    roles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UserChanges:
+    """What changes of a user; a field left UNSET stays as it is."""
+
+    username: str | Unset = UNSET
+    email: str | Unset | None = UNSET
+    password: str | Unset = field(default=UNSET, repr=False)
+    display_name: str | Unset = UNSET
+    enabled: bool | Unset = UNSET
+    roles: tuple[str, ...] | Unset = UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class UserView:
+    """A user as shown: never the password's hash."""
+
+    id: str
+    username: str
+    email: str | None
+    display_name: str
+    enabled: bool
+    roles: tuple[str, ...]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A user, and what their roles give at this moment."""
+
+    user: UserView
+    scopes: Scopes
+
+
+class UserActions:
+    """An operator's work on users."""
+
+    def __init__(self, store: Store, passwords: Passwords, management_identifier: str, clock: Clock) -> None:
+        self._store = store
+        self._passwords = passwords
+        self._management = management_identifier
+        self._clock = clock
+
+    def create(self, actor: Actor, new: NewUser) -> UserView:
+        """Make a user. Raises Invalid, Duplicate, Forbidden (roles that carry more than the caller)."""
+        now = self._clock()
+        username, email = _checked_username(new.username), _checked_email(new.email)
+        password_digest = self._new_digest(actor, new.password, username, email)
+        with refusing_duplicates(TAKEN["username"], **TAKEN), self._store.transaction() as session:
+            row = User(
+                id=new_id("usr"),
+                username=username,
+                email=email,
+                password_digest=password_digest,
+                display_name=new.display_name,
+                enabled=new.enabled,
+                created_at=now,
+            )
+            self._assign(session, actor, row, new.roles)
+            session.add(row)
+            record(session, actor, f"{TARGET}.create", TARGET, row.id, now, username=username, roles=list(new.roles))
+            session.flush()
+            return _view(row)
+
+    def change(self, actor: Actor, user_id: str, changes: UserChanges) -> UserView:
+        """Change what is named; roles and `enabled` are felt at once by every credential of the user.
+
+        Raises NotFound, Invalid, Duplicate, Forbidden (the user carries more than the caller, or would).
+        """
+        named = [name for name in UserChanges.__slots__ if getattr(changes, name) is not UNSET]
+        password_digest = None if isinstance(changes.password, Unset) else self._hashed(actor, user_id, changes)
+        with refusing_duplicates(TAKEN["username"], **TAKEN), self._store.transaction() as session:
+            row = _found(session, user_id)
+            refuse_exceeding(actor, grants_of_user(session, user_id), self._management)
+            if password_digest is not None:
+                row.password_digest = password_digest
+            if not isinstance(changes.roles, Unset):
+                self._assign(session, actor, row, changes.roles)
+            _apply(row, changes)
+            roles = [role.name for role in row.roles]
+            record(session, actor, f"{TARGET}.update", TARGET, user_id, self._clock(), changed=named, roles=roles)
+            session.flush()
+            return _view(row)
+
+    def delete(self, actor: Actor, user_id: str) -> None:
+        """Take a user away, and every token with them. Raises NotFound, Forbidden."""
+        with self._store.transaction() as session:
+            row = _found(session, user_id)
+            refuse_exceeding(actor, grants_of_user(session, user_id), self._management)
+            session.execute(delete(User).where(User.id == user_id))
+            record(session, actor, f"{TARGET}.delete", TARGET, user_id, self._clock(), username=row.username)
+
+    def get(self, user_id: str) -> UserView:
+        """Show one user; raises NotFound."""
+        with self._store.reading() as session:
+            return _view(_found(session, user_id))
+
+    def profile(self, user_id: str) -> Profile:
+        """Show a user with the scopes that the roles give now; raises NotFound."""
+        with self._store.reading() as session:
+            return Profile(_view(_found(session, user_id)), grants_of_user(session, user_id).scopes)
+
+    def page(
+        self, limit: int, after: str | None = None, username: str | None = None, email: str | None = None
+    ) -> tuple[list[UserView], str | None]:
+        """List users, oldest first, of one username or email address if asked."""
+        query = _whole() if username is None else _whole().where(has_username(username))
+        query = query if email is None else query.where(User.email == email)
+        with self._store.reading() as session:
+            rows, cursor = page(session, query, User.id, limit, after)
+            return [_view(row) for row in rows], cursor
+
+    def _hashed(self, actor: Actor, user_id: str, changes: UserChanges) -> str | None:
+        present = self.get(user_id)
+        username = present.username if isinstance(changes.username, Unset) else changes.username
+        email = present.email if isinstance(changes.email, Unset) else changes.email
+        password = None if isinstance(changes.password, Unset) else changes.password
+        return self._new_digest(actor, password, username, email)
+
+    def _new_digest(self, actor: Actor, password: str | None, username: str, email: str | None) -> str | None:
+        """Hash before the transaction: the write lock is not held for it. A password is a credential."""
+        if password is None:
+            return None
+        refuse_delegates(actor)
+        return self._passwords.accept(password, username, email)
+
+    def _assign(self, session: Session, actor: Actor, row: User, names: tuple[str, ...]) -> None:
+        roles = assignable(session, names, "user")
+        refuse_exceeding(actor, grants_of_roles(session, [role.id for role in roles]), self._management)
+        row.roles = roles
+
+
+def has_username(username: str) -> ColumnElement[bool]:
+    """Compare as sign-in does: case makes no difference."""
+    return func.lower(User.username) == username.lower()
+
+
+def _apply(row: User, changes: UserChanges) -> None:
+    if not isinstance(changes.username, Unset):
+        row.username = _checked_username(changes.username)
+    if not isinstance(changes.email, Unset):
+        row.email = _checked_email(changes.email)
+    if not isinstance(changes.display_name, Unset):
+        row.display_name = changes.display_name
+    if not isinstance(changes.enabled, Unset):
+        row.enabled = changes.enabled
+
+
+def _checked_username(username: str) -> str:
+    if len(username) > LONGEST_USERNAME or USERNAME.fullmatch(username) is None:
+        raise Invalid.field("username", f"must be letters, digits, and . _ @ - inside, {LONGEST_USERNAME} at most")
+    if unicodedata.normalize("NFKC", username) != username or any(not c.isascii() and c != c.lower() for c in username):
+        raise Invalid.field("username", "must be in its plainest spelling, and in lower case outside ASCII")
+    return username
+
+
+def _checked_email(email: str | None) -> str | None:
+    if email is not None and (len(email) > 254 or EMAIL.fullmatch(email) is None):
+        raise Invalid.field("email", "is not an email address")
+    return email
+
+
+def _whole() -> Select[User]:
+    return select(User).options(selectinload(User.roles))
+
+
+def _found(session: Session, user_id: str) -> User:
+    row = session.scalar(_whole().where(User.id == user_id))
+    if row is None:
+        raise NotFound("there is no such user")
+    return row
+
+
+def _view(row: User) -> UserView:
+    roles = tuple(sorted(role.name for role in row.roles))
+    return UserView(row.id, row.username, row.email, row.display_name, row.enabled, roles, row.created_at)
