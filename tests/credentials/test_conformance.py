@@ -1,0 +1,105 @@
+"""What every kind owes the others: one look-up, no writes, refusal of strangers, and recognising only its own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from app.credentials.opaque import Prefix, mint
+from tests.core import ORDERS, Core, contents
+
+KINDS = ["pat", "key", "m2m", "exchanged pat", "exchanged key"]
+
+
+def issue(core: Core, kind: str) -> str:
+    if kind == "m2m":
+        return core.m2m("robot", "orders:read")
+    token = core.pat("alice", "orders:read", name=kind)[1] if kind.endswith("pat") else core.key()[1]
+    return core.exchange(token) if kind.startswith("exchanged") else token
+
+
+@contextmanager
+def statements(core: Core) -> Iterator[list[str]]:
+    """Collect what this thread's kept connection executes."""
+    seen: list[str] = []
+
+    def note(*executed: Any) -> None:
+        seen.append(executed[2])
+
+    with core.store.connection() as connection:
+        event.listen(connection, "before_cursor_execute", note)
+    yield seen
+    with core.store.connection() as connection:
+        event.remove(connection, "before_cursor_execute", note)
+
+
+@pytest.mark.parametrize(("kind", "most"), [("pat", 1), ("key", 1), ("m2m", 1), ("exchanged pat", 2)])
+def test_verifying_asks_the_database_once_and_writes_nothing(core: Core, kind: str, most: int) -> None:
+    token = issue(core, kind)
+    assert core.active(token)  # the public key is cached now
+    with statements(core) as seen:
+        assert core.active(token)
+    assert len(seen) == most and all(statement.startswith("SELECT") for statement in seen)
+
+
+@pytest.mark.parametrize("token", ["", "lk_pat_", "x" * 20_000, "a.b.c", mint(Prefix.PAT)[:-1] + "!", "\x00", "\ud800"])
+def test_what_is_no_credential_never_reaches_the_database(core: Core, token: str) -> None:
+    with statements(core) as seen:
+        assert not core.active(token)
+    assert seen == []
+
+
+@pytest.mark.parametrize("prefix", Prefix)
+def test_a_well_formed_stranger_is_not_active(core: Core, prefix: Prefix) -> None:
+    assert not core.active(mint(prefix))
+
+
+def test_a_client_secret_is_no_credential_to_call_with(core: Core) -> None:
+    assert not core.active(core.client_secret("robot"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_claim_is_missing_or_made_up(core: Core, kind: str) -> None:
+    claims = core.verified(issue(core, kind))
+    expected: dict[str, tuple[str | None, str | None, str | None]] = {
+        "pat": (core.row_id("alice"), "alice", None),
+        "exchanged pat": (core.row_id("alice"), "alice", None),
+        "m2m": ("robot", None, "robot"),
+        "key": (None, None, None),
+        "exchanged key": (None, None, None),
+    }
+    assert (claims.subject, claims.username, claims.client_id) == expected[kind]
+    names = {"pat": "personal_access_token", "key": "api_key", "m2m": "client_credentials"}
+    assert claims.kind == names[kind.removeprefix("exchanged ")]
+    assert claims.exchanged is kind.startswith("exchanged")
+    assert claims.audience == (ORDERS,)
+    assert claims.issued_at <= core.clock()
+
+
+@pytest.mark.parametrize("kind", ["m2m", "exchanged pat", "exchanged key"])
+@pytest.mark.spec("RFC 9068 §2.2")
+def test_a_jwts_times_are_whole_seconds_and_never_ahead_of_the_clock(core: Core, kind: str) -> None:
+    claims = contents(issue(core, kind))
+    assert type(claims["iat"]) is int and type(claims["exp"]) is int
+    assert claims["iat"] == int(core.clock().timestamp()) <= core.clock().timestamp()
+    assert claims["exp"] == claims["iat"] + 3600
+    assert None not in claims.values()
+
+
+@pytest.mark.parametrize("kind", ["m2m", "exchanged pat", "exchanged key"])
+def test_a_jwt_ends_at_its_expiry_not_a_second_later(core: Core, kind: str) -> None:
+    token = issue(core, kind)
+    ends = core.verified(token).expires_at
+    assert ends is not None
+    core.clock.now = ends.replace(microsecond=0)
+    core.clock.advance(microseconds=-1)
+    assert core.active(token)
+    core.clock.advance(microseconds=1)
+    assert not core.active(token)
+
+
+def test_every_token_has_an_id_of_its_own(core: Core) -> None:
+    ids = [core.verified(core.m2m("robot", "orders:read")).credential_id for _ in range(3)]
+    assert len(set(ids)) == 3
