@@ -65,12 +65,19 @@ def _run(settings: Settings) -> int:
         log_dictconfig=LOGGING,
     )
     server.on_startup(_ignore_hangup)  # granian would respawn its workers
+    os.register_at_fork(after_in_child=_obey_signals)
     server.serve()
     return 0
 
 
 def _ignore_hangup() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def _obey_signals() -> None:
+    """Let a worker end at once until granian has told it how: it is forked with handlers that only the parent heeds."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _refuse_taken(settings: Settings) -> None:

@@ -1,0 +1,1 @@
+"""The `latchkey` command, as its own process."""

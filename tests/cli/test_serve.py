@@ -1,0 +1,213 @@
+"""`latchkey serve` starts on what is there, says where to look, ends cleanly and lets nothing live on."""
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import stat
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import StartServer
+from tests.live import COMMAND, LiveServer, environment, free_port
+
+MOST_MEMORY = 120  # MB of a process at rest
+
+
+def run(instance: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    command = [str(COMMAND), *arguments]
+    env = environment(instance, settings)
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def children(pid: int) -> list[int]:
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
+    return [int(line) for line in listed.stdout.split()]
+
+
+def until(true: Callable[[], bool], seconds: float = 15) -> bool:
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return True
+    return state == "Z"
+
+
+def test_the_first_start_writes_the_first_credentials_for_their_owner_alone(fresh_server: StartServer) -> None:
+    live = fresh_server()
+    assert list(live.bootstrap) == ["issuer", "admin_username", "admin_password", "client_id", "client_secret"]
+    assert live.bootstrap["issuer"] == live.url
+    for name in ("bootstrap.json", "secret_key", "latchkey.db"):
+        assert stat.S_IMODE((live.instance / name).stat().st_mode) == 0o600, name
+
+
+def test_started_again_it_goes_on_with_what_is_there(fresh_server: StartServer) -> None:
+    live = fresh_server()
+    kept, key = live.bootstrap, (live.instance / "secret_key").read_text()
+    jwks = live.http.get("/.well-known/jwks.json").text
+    live.restart()
+    assert (live.bootstrap, (live.instance / "secret_key").read_text()) == (kept, key)
+    assert live.http.get("/.well-known/jwks.json").text == jwks
+
+
+def test_settings_fix_the_first_credentials(fresh_server: StartServer) -> None:
+    live = fresh_server(
+        bootstrap_admin_username="root",
+        bootstrap_admin_password="twelve chars",
+        bootstrap_client_id="first",
+        bootstrap_client_secret="a fixed secret",
+    )
+    assert live.bootstrap == {
+        "issuer": live.url,
+        "admin_username": "root",
+        "admin_password": "twelve chars",
+        "client_id": "first",
+        "client_secret": "a fixed secret",
+    }
+    with sqlite3.connect(live.database_file) as connection:
+        assert connection.execute("SELECT hint FROM client_secret").fetchone() == ("…",)
+
+
+def test_the_issuer_follows_the_port(fresh_server: StartServer) -> None:
+    live = fresh_server()
+    live.stop()
+    live.port = free_port()
+    live.url = f"http://127.0.0.1:{live.port}"
+    live.start()
+    assert live.issuer == live.url
+    with sqlite3.connect(live.database_file) as connection:
+        assert connection.execute("SELECT identifier FROM resource").fetchall() == [(f"{live.url}/api/v1",)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_cleanly_within_two_seconds_though_somebody_is_connected(
+    fresh_server: StartServer, number: signal.Signals
+) -> None:
+    live = fresh_server(workers=2)
+    workers = children(live.pid)
+    with httpx.Client(base_url=live.url, trust_env=False) as connected:
+        assert connected.get("/healthz").status_code == 200
+        started = time.monotonic()
+        os.killpg(live.pid, number)  # as Ctrl-C does: every process of the group gets it
+        process = live._process
+        assert process is not None
+        assert process.wait(10) == 0
+        assert time.monotonic() - started < 2
+    assert all(until(lambda pid=pid: is_gone(pid)) for pid in workers)  # type: ignore[misc]
+    assert "Traceback" not in live.log_text()
+
+
+def test_a_hangup_changes_nothing(fresh_server: StartServer) -> None:
+    live = fresh_server()
+    workers = children(live.pid)
+    os.killpg(live.pid, signal.SIGHUP)
+    assert live.http.get("/healthz").status_code == 200
+    assert children(live.pid) == workers
+
+
+def test_a_worker_that_dies_is_replaced(fresh_server: StartServer) -> None:
+    live = fresh_server(workers=2)
+    first = children(live.pid)
+    os.kill(first[0], signal.SIGKILL)
+    assert until(lambda: len(set(children(live.pid)) - set(first)) == 1)
+    assert until(lambda: is_gone(first[0]))
+    assert live.http.get("/healthz").status_code == 200
+
+
+def test_killed_it_leaves_no_worker_behind_and_starts_again_at_once(fresh_server: StartServer) -> None:
+    live = fresh_server(workers=2)
+    workers = children(live.pid)
+    os.kill(live.pid, signal.SIGKILL)  # the parent alone
+    assert all(until(lambda pid=pid: is_gone(pid)) for pid in workers)  # type: ignore[misc]
+    live.kill()
+    live.start()
+    assert live.http.get("/readyz").status_code == 200
+
+
+def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run(tmp_path / "instance", "serve", "--port", str(port))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"latchkey: 127.0.0.1:{port} is in use: stop what listens there, or pass another --port\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"colour": "red"}, "unknown setting LATCHKEY_COLOUR"),
+        ({"port": "eighty"}, "setting PORT: "),
+        ({"issuer": "http://login.example"}, "ISSUER is plain http off loopback"),
+        ({"database_url": "mysql://nowhere"}, "setting DATABASE_URL: must be sqlite"),
+        (
+            {"database_url": "postgresql://u:hush@127.0.0.1:1/x"},
+            "the database postgresql+psycopg://u:***@127.0.0.1:1/x",
+        ),
+    ],
+)
+def test_what_cannot_work_stops_the_start_with_one_line(tmp_path: Path, settings: dict[str, str], line: str) -> None:
+    done = run(tmp_path / "instance", "serve", **settings)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"latchkey: {line}"), done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "hush" not in done.stderr
+
+
+def test_a_database_newer_than_the_code_stops_the_start(tmp_path: Path) -> None:
+    assert run(tmp_path / "instance", "init").returncode == 0
+    with sqlite3.connect(tmp_path / "instance" / "latchkey.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    done = run(tmp_path / "instance", "serve", "--port", str(free_port()))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "newer" in done.stderr
+
+
+def test_a_secret_key_that_does_not_open_the_signing_keys_stops_the_start(tmp_path: Path) -> None:
+    assert run(tmp_path / "instance", "init").returncode == 0
+    done = run(tmp_path / "instance", "init", secret_key="another key, of thirty-two characters")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "SECRET_KEY" in done.stderr
+
+
+def test_starts_at_the_same_moment_agree_on_one_set_up(tmp_path: Path) -> None:
+    env = environment(tmp_path / "instance")
+    starts = [
+        subprocess.Popen([str(COMMAND), "init"], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        for _ in range(3)
+    ]
+    said = [start.communicate(timeout=60)[1] for start in starts]
+    assert [start.returncode for start in starts] == [0, 0, 0], said
+    with sqlite3.connect(tmp_path / "instance" / "latchkey.db") as connection:
+        kept = json.loads((tmp_path / "instance" / "bootstrap.json").read_text())
+        assert connection.execute("SELECT client_id FROM client").fetchall() == [(kept["client_id"],)]
+        assert connection.execute("SELECT state FROM signing_key ORDER BY 1").fetchall() == [("active",), ("next",)]
+    assert not (tmp_path / "instance" / "bootstrap.pending").exists()
+
+
+def test_stdout_is_a_script_and_stderr_is_json_lines(server: LiveServer) -> None:
+    server.http.get("/healthz")
+    subprocess.run(["bash", "-n", str(server.stdout_file)], check=True)
+    assert all(json.loads(line) for line in server.stderr_file.read_text().splitlines())
+
+
+def test_a_process_at_rest_takes_less_than_its_share_of_memory(fresh_server: StartServer) -> None:
+    live = fresh_server()
+    live.http.get("/readyz")
+    for pid in [live.pid, *children(live.pid)]:
+        fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        assert int(fields["VmRSS"].split()[0]) / 1024 < MOST_MEMORY

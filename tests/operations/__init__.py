@@ -1,0 +1,1 @@
+"""Health, metrics, logs, limits and what stands around every answer."""
