@@ -16,7 +16,7 @@ from app.credentials.exchanged import ExchangedTokens
 from app.credentials.kind import API_KEY, CLIENT_CREDENTIALS, PERSONAL_ACCESS_TOKEN
 from app.credentials.m2m import MachineTokens
 from app.credentials.opaque import Prefix, digest, prefix_of
-from app.database import Store
+from app.database import EPOCH, Store
 from app.models import ApiKey, ApiKeySecret, Client, ClientSecret, PersonalAccessToken, RevokedToken, User
 
 CLIENT_SECRET = "client_secret"  # noqa: S105 - the name of a kind
@@ -59,7 +59,7 @@ class Inspect:
             None: self._jwt,
         }
         prefix = prefix_of(credential)
-        if prefix is None and kind_of(credential) is None:
+        if prefix is None and not any(kind.recognizes(credential) for kind in self._signed):
             return Inspection("malformed", "not in a format that this server issues")
         with self._store.reading() as session:
             found = look_ups[prefix](session, credential, self._clock())
@@ -67,12 +67,13 @@ class Inspect:
 
     def _jwt(self, session: Session, credential: str, now: datetime) -> Inspection | None:
         signed = next(kind for kind in self._signed if kind.recognizes(credential))
-        holder = signed.holder(session, credential, now)
+        holder = signed.holder(session, credential, EPOCH)  # dead or alive
         if holder is None:
-            return Inspection("unknown", "expired, or not signed by this server", kind_of(credential))
+            return Inspection("unknown", "not signed by this server", kind_of(credential))
         claims = self._verify(credential)
         denied = session.get(RevokedToken, holder.credential_id)
-        status, reason = _token_state(denied, active=claims is not None)
+        expired = signed.holder(session, credential, now) is None
+        status, reason = _token_state(denied, active=claims is not None, expired=expired)
         return Inspection(
             status,
             reason,
@@ -87,10 +88,12 @@ class Inspect:
         )
 
 
-def _token_state(denied: RevokedToken | None, *, active: bool) -> tuple[str, str | None]:
+def _token_state(denied: RevokedToken | None, *, active: bool, expired: bool) -> tuple[str, str | None]:
     if active:
         return "active", None
-    return ("revoked", "revoked") if denied else ("disabled", "its owner or source is disabled, revoked or gone")
+    if denied:
+        return "revoked", "revoked"
+    return ("expired", "expired") if expired else ("disabled", "its owner or source is disabled, revoked or gone")
 
 
 def _pat(session: Session, credential: str, now: datetime) -> Inspection | None:

@@ -1,0 +1,78 @@
+"""Whoever finds leaked secrets has them revoked at once; what is not ours is passed over in silence."""
+
+from app.actions.actor import OPERATOR, anonymous
+from app.credentials.opaque import Prefix, mint
+from app.models import ClientSecret
+from tests.core import Core
+
+FINDER = anonymous("192.0.2.1", "req-1")
+
+
+def report(core: Core, *credentials: str) -> int:
+    return core.actions.report_leak(FINDER, credentials)
+
+
+def test_every_kind_is_ended_at_once_and_its_owner_sees_why(core: Core) -> None:
+    pat_view, pat = core.pat("alice", "orders:read")
+    key_view, key = core.key()
+    machine, exchanged = core.m2m("robot", "orders:read"), core.exchange(pat, client_id="robot")
+    secret = core.client_secret("robot")
+    assert report(core, pat, key, machine, exchanged, secret) == 5
+    assert not any(core.active(token) for token in (pat, key, machine, exchanged))
+    shown = core.actions.personal_access_tokens.get(core.row_id("alice"), pat_view.id)
+    assert (shown.status, shown.revoked_reason) == ("revoked", "reported as leaked")
+    assert core.actions.api_keys.get(key_view.id).revoked_reason == "reported as leaked"
+    with core.store.reading() as session:
+        row = session.query(ClientSecret).one()
+        assert (row.revoked_at, row.revoked_reason) == (core.clock(), "reported as leaked")
+    events = core.trace("credential.report_leak")
+    assert {event.target_type for event in events} == {"personal_access_token", "api_key", "token", "client_secret"}
+    assert len(events) == 5 and {event.address for event in events} == {"192.0.2.1"}
+    assert {pat_view.id, key_view.id, row.id} <= {event.target for event in events}
+
+
+def test_once_more_changes_nothing(core: Core) -> None:
+    view, pat = core.pat("alice", "orders:read")
+    secret, machine = core.client_secret("robot"), core.m2m("robot", "orders:read")
+    assert report(core, pat, pat, secret, machine, machine) == 3
+    core.clock.advance(seconds=5)
+    assert report(core, pat, secret, machine) == 0
+    assert len(core.trace("credential.report_leak")) == 3
+    shown = core.actions.personal_access_tokens.get(core.row_id("alice"), view.id)
+    assert shown.revoked_at is not None and shown.revoked_at < core.clock()
+
+
+def test_what_was_revoked_before_keeps_its_reason(core: Core) -> None:
+    view, pat = core.pat("alice", "orders:read")
+    core.actions.personal_access_tokens.revoke(OPERATOR, core.row_id("alice"), view.id)
+    assert report(core, pat) == 0
+    shown = core.actions.personal_access_tokens.get(core.row_id("alice"), view.id)
+    assert shown.revoked_reason == "revoked by an operator"
+
+
+def test_two_secrets_of_one_key_end_it_once(core: Core) -> None:
+    view, old = core.key()
+    _, new = core.actions.api_keys.rotate(OPERATOR, view.id, 60)
+    assert report(core, old, new.token) == 1
+    assert not core.active(new.token)
+
+
+def test_a_secret_that_opens_nothing_any_more_ends_nothing(core: Core) -> None:
+    view, old = core.key()
+    _, new = core.actions.api_keys.rotate(OPERATOR, view.id, 0)
+    assert report(core, old) == 0
+    assert core.active(new.token)
+
+
+def test_strangers_strings_are_passed_over(core: Core) -> None:
+    before = len(core.trace())
+    odd = ["", "x", "\x00", "\ud800", "a.b.c", "é" * 1000, "x" * 100_000, *(mint(prefix) for prefix in Prefix)]
+    assert report(core, *odd) == 0 and report(core) == 0
+    assert len(core.trace()) == before
+
+
+def test_one_secret_gone_leaves_the_others_of_its_client(core: Core) -> None:
+    gone, kept = core.client_secret("robot"), core.client_secret("robot")
+    report(core, gone)
+    assert core.actions.inspect(gone).status == "revoked"
+    assert core.actions.inspect(kept).status == "active"
