@@ -1,0 +1,214 @@
+"""The forward-auth bullet of section 3, sentence by sentence."""
+
+import base64
+from typing import Any, Literal
+
+import httpx
+import pytest
+
+from tests.api import Admin, expect, unique
+from tests.conftest import StartServer
+from tests.contract.refusals import challenge
+from tests.contract.world import CREDENTIAL_TYPE, KINDS, Credential, Kind, World, found
+
+How = Literal["bearer", "x-api-key", "basic"]
+WAYS: tuple[How, ...] = ("bearer", "x-api-key", "basic")
+SIX = ("Credential-Type", "Subject", "Username", "Client-Id", "Scope", "Credential-Id")
+URL = "/oauth/forward-auth"
+
+
+@pytest.fixture(scope="module")
+def held(world: World) -> dict[Kind, Credential]:
+    """A credential of each kind."""
+    return {kind: world.issue(kind) for kind in KINDS}
+
+
+def told(response: httpx.Response) -> dict[str, str]:
+    """Assert that all six headers are there, once each, and give them."""
+    expect(200, response)
+    assert all(len(response.headers.get_list(f"X-Auth-{name}")) == 1 for name in SIX), response.headers
+    return {name: response.headers[f"X-Auth-{name}"] for name in SIX}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD"])
+@pytest.mark.parametrize("how", WAYS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_way_takes_each_kind_by_each_method(
+    world: World, held: dict[Kind, Credential], kind: Kind, how: How, method: str
+) -> None:
+    response = world.admin.forward_auth(held[kind].token, world.resource, world.read, how=how, method=method)
+    headers = told(response)
+    assert headers["Credential-Type"] == CREDENTIAL_TYPE[kind]
+    assert headers["Credential-Id"] == held[kind].id
+    assert set(headers["Scope"].split()) == {world.read, world.write}
+
+
+def test_what_does_not_apply_is_an_empty_header(world: World, held: dict[Kind, Credential]) -> None:
+    named = {kind: told(world.admin.forward_auth(one.token, world.resource)) for kind, one in held.items()}
+    rows = {kind: (row["Subject"], row["Username"], row["Client-Id"]) for kind, row in named.items()}
+    assert rows["pat"] == (world.user.id, world.user.username, "")
+    assert rows["m2m"] == (world.client.client_id, "", world.client.client_id)
+    assert rows["api_key"] == ("", "", "")
+
+
+def test_the_callers_own_headers_are_not_handed_on(world: World, held: dict[Kind, Credential]) -> None:
+    forged = {f"X-Auth-{name}": "root" for name in SIX}
+    response = world.admin.forward_auth(held["api_key"].token, world.resource, headers=forged)
+    assert "root" not in told(response).values()
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
+def test_another_method_is_not_served(world: World, held: dict[Kind, Credential], method: str) -> None:
+    assert world.admin.forward_auth(held["pat"].token, world.resource, method=method).status_code == 405
+
+
+def test_the_scope_is_optional_and_all_of_it_is_needed(world: World) -> None:
+    token = world.issue("pat", scopes=[world.read]).token
+    for scope in (None, "", world.read, f" {world.read}  {world.read} "):
+        told(world.admin.forward_auth(token, world.resource, scope))
+    for scope in (world.write, f"{world.read} {world.write}", "unheard-of"):
+        parameters = challenge(world.admin.forward_auth(token, world.resource, scope), 403)
+        assert parameters["error"] == "insufficient_scope"
+        assert scope.split()[-1] in parameters["scope"].split()
+
+
+def test_a_scope_counts_on_the_named_resource_only(world: World) -> None:
+    further = unique("further") + ":read"
+    second = world.admin.resource(permissions=[further])
+    user = world.admin.user([world.user_role, world.admin.role("user", [further])])
+    token = world.admin.pat(user, [world.read, further])["token"]
+    assert told(world.admin.forward_auth(token, world.resource))["Scope"] == world.read
+    assert told(world.admin.forward_auth(token, second))["Scope"] == further
+    assert world.admin.forward_auth(token, second, world.read).status_code == 403
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_another_audience_is_401(world: World, held: dict[Kind, Credential], kind: Kind) -> None:
+    other = world.admin.resource(public=[unique("other") + ":read"])
+    for resource in (other["identifier"], "https://unknown.example/", world.admin.identifier):
+        response = world.admin.forward_auth(held[kind].token, resource)
+        assert challenge(response, 401)["error"] == "invalid_token"
+
+
+def test_no_resource_is_400(world: World, held: dict[Kind, Credential]) -> None:
+    headers = {"Authorization": f"Bearer {held['pat'].token}"}
+    for params in ({}, {"resource": ""}, {"scope": world.read}):
+        expect(400, world.admin.http.get(URL, params=params, headers=headers))
+    expect(400, world.admin.http.get(URL))
+
+
+@pytest.mark.parametrize("name", ["resource", "scope", "challenge"])
+def test_a_repeated_parameter_is_400(world: World, held: dict[Kind, Credential], name: str) -> None:
+    value = {"resource": world.identifier, "scope": world.read, "challenge": "basic"}[name]
+    params = {"resource": world.identifier} | {name: [value, value]}
+    headers = {"Authorization": f"Bearer {held['pat'].token}"}
+    expect(400, world.admin.http.get(URL, params=params, headers=headers))
+
+
+def test_two_credentials_are_400(world: World, held: dict[Kind, Credential]) -> None:
+    bearer, key = f"Bearer {held['pat'].token}", held["api_key"].token
+    basic = "Basic " + base64.b64encode(f"x:{key}".encode()).decode()
+    pairs: list[list[tuple[str, str]]] = [
+        [("Authorization", bearer), ("X-API-Key", key)],
+        [("Authorization", basic), ("X-API-Key", key)],
+        [("Authorization", bearer), ("Authorization", basic)],
+        [("Authorization", bearer), ("Authorization", bearer)],
+        [("X-API-Key", key), ("X-API-Key", key)],
+    ]
+    for headers in pairs:
+        expect(400, world.admin.http.get(URL, params={"resource": world.identifier}, headers=headers))
+
+
+@pytest.mark.parametrize("pair", ["x:{}", "oauth2:{}", ":{}", "x-access-token:{}", "ü:{}"])
+def test_with_basic_the_password_counts_whatever_the_user(
+    world: World, held: dict[Kind, Credential], pair: str
+) -> None:
+    raw = base64.b64encode(pair.format(held["pat"].token).encode()).decode()
+    told(world.admin.forward_auth(None, world.resource, headers={"Authorization": f"Basic {raw}"}))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Bearer",
+        "Bearer ",
+        "Bearer  ",
+        "Basic",
+        "Basic ???",
+        "Basic " + base64.b64encode(b"no colon").decode(),
+        "Basic " + base64.b64encode(b"\xff:\xff").decode(),
+        "Digest x",
+        "Negotiate",
+        "x",
+        "Basic " + base64.b64encode(b"x:").decode(),
+    ],
+)
+def test_a_header_that_holds_no_credential_is_a_clean_4xx(world: World, header: str) -> None:
+    response = world.admin.forward_auth(None, world.resource, headers={"Authorization": header})
+    assert response.status_code in (400, 401)
+
+
+def test_nothing_sent_is_401_without_an_error(world: World) -> None:
+    assert set(challenge(world.admin.forward_auth(None, world.resource), 401)) == {"realm"}
+
+
+def test_challenge_basic_makes_git_and_npm_ask_for_a_password(world: World, held: dict[Kind, Credential]) -> None:
+    challenge(world.admin.forward_auth(None, world.resource, challenge="basic"), 401, "Basic")
+    bad = world.admin.forward_auth("lk_pat_" + "0" * 38, world.resource, how="basic", challenge="basic")
+    challenge(bad, 401, "Basic")
+    told(world.admin.forward_auth(held["pat"].token, world.resource, how="basic", challenge="basic"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_revoked_credential_is_401(world: World, kind: Kind) -> None:
+    one = world.issue(kind)
+    world.admin.revoke(one.token, world.client if kind == "m2m" else None)
+    for how in WAYS:
+        response = world.admin.forward_auth(one.token, world.resource, how=how)
+        assert challenge(response, 401)["error"] == "invalid_token"
+
+
+def test_the_body_and_what_is_accepted_are_ignored(world: World, held: dict[Kind, Credential]) -> None:
+    params, bearer = {"resource": world.identifier}, {"Authorization": f"Bearer {held['pat'].token}"}
+    bodies: list[tuple[str, bytes]] = [
+        ("application/json", b"{broken"),
+        ("application/x-www-form-urlencoded", b"resource=a&resource=b&access_token=x&scope=none"),
+        ("multipart/form-data; boundary=x", b"\xff\x00"),
+        ("text/plain", b"x" * 100_000),
+    ]
+    for content_type, body in bodies:
+        for accept in ("image/png", "application/token-introspection+jwt", "*/*;q=0", ""):
+            headers = bearer | {"Content-Type": content_type, "Accept": accept}
+            told(world.admin.http.post(URL, params=params, content=body, headers=headers))
+
+
+@pytest.mark.parametrize("name", ["access_token", "token", "api_key", "key"])
+def test_a_credential_in_the_url_is_never_taken(world: World, held: dict[Kind, Credential], name: str) -> None:
+    params: Any = {name: held["api_key"].token}
+    assert challenge(world.admin.forward_auth(None, world.resource, **params), 401) == {"realm": _realm(world)}
+
+
+def test_a_query_key_takes_api_keys_alone(fresh_server: StartServer) -> None:
+    admin = Admin(fresh_server(forward_auth_query_key="apikey"))
+    world = found(admin)
+    key = world.issue("api_key").token
+    assert told(admin.forward_auth(None, world.resource, apikey=key))["Credential-Type"] == "api_key"
+    for kind in ("pat", "m2m"):
+        token = world.issue(kind).token
+        assert admin.forward_auth(None, world.resource, apikey=token).status_code == 401
+    assert admin.forward_auth(key, world.resource, apikey=key).status_code == 400
+    twice = admin.http.get(URL, params={"resource": world.identifier, "apikey": [key, key]})
+    expect(400, twice)
+    log = admin.server.log_text()
+    assert key not in log
+
+
+def test_no_answer_is_cached_or_has_a_body_with_the_credential(world: World, held: dict[Kind, Credential]) -> None:
+    for token in (held["pat"].token, "lk_pat_" + "0" * 38):
+        response = world.admin.forward_auth(token, world.resource)
+        assert "no-store" in response.headers["Cache-Control"]
+        assert token not in response.text and token not in str(response.headers)
+
+
+def _realm(world: World) -> str:
+    return challenge(world.admin.forward_auth(None, world.resource), 401)["realm"]

@@ -1,0 +1,98 @@
+"""Signing keys: rotated without a gap, each published before it signs."""
+
+from collections.abc import Iterator
+
+import jwt
+import pytest
+
+from tests.api import Admin, Json, expect
+from tests.contract.refusals import problem
+from tests.contract.world import World, found
+from tests.live import LiveServer
+
+FIELDS = {"kid", "alg", "created_at", "retires_at"}
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """An organisation on a server of one's own: two processes, whose keys may be rotated."""
+    live = LiveServer(tmp_path_factory.mktemp("keys") / "instance", workers=2).start()
+    yield found(Admin(live))
+    live.stop()
+
+
+def published(admin: Admin) -> set[str]:
+    return {key["kid"] for key in admin.http.get("/.well-known/jwks.json").json()["keys"]}
+
+
+def kid(token: str) -> str:
+    return str(jwt.get_unverified_header(token)["kid"])
+
+
+def listed(admin: Admin) -> list[Json]:
+    items: list[Json] = expect(200, admin.get("/signing-keys")).json()["items"]
+    return items
+
+
+def rotate(admin: Admin) -> None:
+    assert admin.request("POST", "/signing-keys/rotate").status_code in (200, 201, 204)
+
+
+def verify(world: World, keys: jwt.PyJWKClient, token: str) -> None:
+    key = keys.get_signing_key_from_jwt(token)
+    jwt.decode(token, key, algorithms=["ES256"], audience=world.identifier, issuer=world.admin.issuer)
+
+
+def test_the_list_tells_kid_alg_and_times_and_nothing_private(mine: World) -> None:
+    for key in listed(mine.admin):
+        assert set(key) >= FIELDS and key["alg"] == "ES256"
+        assert not {"d", "sealed_private_key", "private"} & set(key)
+    assert {key["kid"] for key in listed(mine.admin)} == published(mine.admin)
+
+
+def test_a_verifier_that_fetched_once_follows_a_rotation_without_a_gap(mine: World) -> None:
+    keys = jwt.PyJWKClient(f"{mine.admin.server.url}/.well-known/jwks.json", cache_keys=True, lifespan=3600)
+    old = mine.issue("m2m").token
+    verify(mine, keys, old)
+    fetched = keys.jwk_set_cache.get() if keys.jwk_set_cache else None  # type: ignore[no-untyped-call]
+    rotate(mine.admin)
+    for _ in range(4):  # whichever process signs
+        new = mine.issue("m2m").token
+        assert kid(new) != kid(old)
+        verify(mine, keys, new)
+        assert mine.admin.active(new)
+    verify(mine, keys, old)
+    assert mine.admin.active(old)
+    assert keys.jwk_set_cache is None or keys.jwk_set_cache.get() is fetched  # type: ignore[no-untyped-call]
+
+
+def test_the_next_key_is_published_before_and_the_old_one_after(mine: World) -> None:
+    before, signed_by = published(mine.admin), kid(mine.issue("m2m").token)
+    rotate(mine.admin)
+    now = kid(mine.issue("m2m").token)
+    assert now in before and now != signed_by
+    assert signed_by in published(mine.admin) and len(published(mine.admin) - before) == 1
+    retiring = {key["kid"]: key["retires_at"] for key in listed(mine.admin)}
+    assert retiring[signed_by].endswith("Z") and retiring[now] is None
+
+
+def test_rotating_twice_in_a_row_keeps_every_token_alive(mine: World) -> None:
+    tokens = [mine.issue("m2m").token]
+    for _ in range(2):
+        rotate(mine.admin)
+        tokens.append(mine.issue("m2m").token)
+    assert len({kid(token) for token in tokens}) == 3
+    assert all(mine.admin.active(token) for token in tokens)
+
+
+def test_a_rotation_asks_for_its_scope_and_leaves_a_trace(mine: World) -> None:
+    admin = mine.admin
+    reader = admin.m2m(admin.client([admin.role("machine", ["keys:read"])]))
+    expect(200, admin.get("/signing-keys", auth=reader))
+    problem(admin.request("POST", "/signing-keys/rotate", auth=reader), 403)
+    rotate(admin)
+    assert admin.get("/audit-events", params={"action": "signing_key.rotate"}).json()["items"]
+
+
+def test_a_token_of_another_server_is_not_ours(mine: World, admin: Admin) -> None:
+    assert not mine.admin.active(admin.token()) and not admin.active(mine.admin.token())
