@@ -1,12 +1,11 @@
 """What Prometheus reads at /metrics: what was issued, introspected and refused, and how long requests took.
 
-With PROMETHEUS_MULTIPROC_DIR set (the server sets it) the numbers of all its processes are added up.
+With PROMETHEUS_MULTIPROC_DIR set before this is loaded (the server does so) the numbers of all its processes add up.
 """
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from flask import Flask, Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
@@ -46,14 +45,6 @@ def refused(kind: str | None, outcome: str) -> None:
 def answered(method: str, route: str, status: int, seconds: float) -> None:
     """Note how long a request took; `route` is the rule that matched, never the path."""
     _latency.labels(method if method in METHODS else "OTHER", route, f"{status // 100}xx").observe(seconds)
-
-
-def start_folder(folder: Path) -> None:
-    """Let the processes of a server that starts now share their numbers; call it before they exist."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for left_over in folder.glob("*.db"):
-        left_over.unlink(missing_ok=True)
-    os.environ[FOLDER] = str(folder)
 
 
 def forget_process() -> None:

@@ -1,0 +1,88 @@
+"""Run the server processes under granian, and end them so that none is lost and none is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from importlib import import_module
+from typing import Any
+
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.log import LogLevels
+
+from app import THREADS
+from app.settings import Settings
+
+PATIENCE = 5  # seconds that a worker may take to end
+PRELOADED = ("app.oauth", "app.management")  # the workers share what is loaded before they are forked
+LOGGING = {
+    "formatters": {"json": {"()": "app.operations.logs.JsonFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
+    "loggers": {"_granian": {"handlers": ["stderr"], "propagate": False}},
+}
+
+
+def supervise(settings: Settings) -> int:
+    """Serve until SIGINT or SIGTERM, replacing workers that die; gives the exit code."""
+    for room in PRELOADED:
+        import_module(room)
+    server: Any = Granian(
+        "app.cli.worker:application",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.WSGI,
+        factory=True,
+        workers=settings.workers,
+        blocking_threads=THREADS,
+        http=HTTPModes.http1,
+        websockets=False,
+        respawn_failed_workers=True,
+        respawn_interval=0.1,
+        workers_kill_timeout=PATIENCE,
+        log_level=LogLevels.error,
+        log_dictconfig=LOGGING,
+    )
+    ending = Ending(server)
+    server.on_startup(ending.listen)
+    os.register_at_fork(after_in_child=_obey_signals)
+    try:
+        server.serve()
+    except SystemExit as end:  # granian's own verdict: 1 when a worker heard of the end before its parent did
+        return 0 if ending.asked.is_set() else int(end.code or 1)
+    return 0
+
+
+class Ending:
+    """Tells the workers to end until they have. A worker that is still starting can miss granian's only signal,
+    and granian itself can miss the one it gets while it replaces a worker."""
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        self.asked = threading.Event()
+
+    def listen(self) -> None:
+        """Take the signals over; called when granian has set its own handlers."""
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # granian would respawn its workers
+        signal.signal(signal.SIGINT, self._ask)
+        signal.signal(signal.SIGTERM, self._ask)
+
+    def _ask(self, *_signal: object) -> None:
+        if not self.asked.is_set():
+            self.asked.set()
+            threading.Thread(target=self._insist, daemon=True).start()
+
+    def _insist(self) -> None:
+        while True:
+            self._server.signal_handler_interrupt()
+            for worker in list(self._server.wrks):
+                worker.terminate()
+            time.sleep(0.2)
+
+
+def _obey_signals() -> None:
+    """Let a worker end at once until granian has told it how: it is forked with handlers that only the parent heeds."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)

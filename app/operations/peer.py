@@ -1,0 +1,30 @@
+"""The address a request really comes from: X-Forwarded-For is believed only from TRUSTED_PROXIES."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from flask import request
+
+from app.operations.parts import actions
+
+
+def peer_address() -> IPv4Address | IPv6Address | None:
+    """Walk X-Forwarded-For from its end past the trusted proxies; None when there is no address (a Unix socket)."""
+    trusted = actions().settings.trusted_proxies
+    peer = _address(request.remote_addr or "")
+    hops = [hop for header in request.headers.getlist("X-Forwarded-For") for hop in header.split(",")]
+    while hops and peer is not None and any(peer.version == n.version and peer in n for n in trusted):
+        forwarded = _address(hops.pop().strip())
+        if forwarded is None:
+            break  # nobody can tell who stands behind a hop that is no address
+        peer = forwarded
+    return peer
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(text.strip("[]"))
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address

@@ -1,0 +1,95 @@
+"""/healthz, /readyz and /metrics."""
+
+import re
+import sqlite3
+
+import httpx
+
+from tests.api import Admin
+from tests.conftest import StartServer
+from tests.live import LiveServer
+
+
+def count(server: LiveServer, name: str, **labels: str) -> float:
+    """Give the sum of a metric's samples that carry these labels."""
+    total = 0.0
+    for line in server.http.get("/metrics").text.splitlines():
+        if line.startswith(name + "{") and all(f'{label}="{value}"' in line for label, value in labels.items()):
+            total += float(line.rpartition(" ")[2])
+    return total
+
+
+def test_healthz_says_that_the_process_answers(server: LiveServer) -> None:
+    assert server.http.get("/healthz").json() == {"status": "ok"}
+
+
+def test_readyz_says_that_the_database_is_there_and_migrated(server: LiveServer) -> None:
+    answer = server.http.get("/readyz")
+    assert (answer.status_code, answer.json()["checks"]) == (200, {"database": "ok", "migrations": "ok"})
+
+
+def test_readyz_is_503_when_the_database_is_not_migrated(fresh_server: StartServer) -> None:
+    live = fresh_server()
+    with sqlite3.connect(live.database_file) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    answer = httpx.get(f"{live.url}/readyz", trust_env=False)
+    assert answer.status_code == 503
+    assert answer.json() == {"status": "failed", "checks": {"database": "ok", "migrations": "failed"}}
+
+
+def test_readyz_is_503_when_redis_does_not_answer_and_healthz_is_not(fresh_server: StartServer) -> None:
+    live = fresh_server(redis_url="redis://127.0.0.1:1/0")
+    answer = httpx.get(f"{live.url}/readyz", trust_env=False)
+    assert (answer.status_code, answer.json()["checks"]["redis"]) == (503, "failed")
+    assert live.http.get("/healthz").status_code == 200
+
+
+def test_metrics_add_up_over_the_worker_processes(fresh_server: StartServer) -> None:
+    live = fresh_server(workers=2)
+    before = count(live, "latchkey_request_seconds_count", route="/healthz", method="GET", status="2xx")
+    for _ in range(40):
+        httpx.get(f"{live.url}/healthz", trust_env=False)  # a connection each, so that both workers get some
+    after = count(live, "latchkey_request_seconds_count", route="/healthz", method="GET", status="2xx")
+    assert after - before == 40
+    assert len({file.name for file in (live.instance / "metrics" / str(live.port)).glob("histogram_*.db")}) == 2
+
+
+def test_metrics_count_from_the_start_of_the_server(fresh_server: StartServer) -> None:
+    live = fresh_server()
+    for _ in range(5):
+        live.http.get("/healthz")
+    live.restart()
+    assert count(live, "latchkey_request_seconds_count", route="/healthz") < 5
+
+
+def test_no_path_is_a_label(server: LiveServer) -> None:
+    server.http.get("/no/such/place-7261")
+    text = server.http.get("/metrics").text
+    assert "7261" not in text
+    assert re.search(r'latchkey_request_seconds_count\{method="GET",route="none",status="4xx"\}', text)
+
+
+def test_issued_and_introspected_credentials_are_counted_by_kind_and_outcome(server: LiveServer, admin: Admin) -> None:
+    api = admin.resource(public=["counted:read"], identifier="https://counted.example")
+    kinds = {"kind": "api_key", "outcome": "success"}
+    issued = count(server, "latchkey_issued_total", **kinds)
+    active = count(server, "latchkey_introspected_total", kind="api_key", outcome="active")
+    inactive = count(server, "latchkey_introspected_total", kind="unknown", outcome="inactive")
+    key = admin.api_key(api)["key"]
+    assert admin.active(key)
+    assert not admin.active("lk_key_nonsense")
+    assert count(server, "latchkey_issued_total", **kinds) == issued + 1
+    assert count(server, "latchkey_introspected_total", kind="api_key", outcome="active") == active + 1
+    assert count(server, "latchkey_introspected_total", kind="unknown", outcome="inactive") == inactive + 1
+
+
+def test_refusals_are_counted_by_kind_and_outcome(server: LiveServer, admin: Admin) -> None:
+    def refused(outcome: str) -> float:
+        return count(server, "latchkey_refused_total", outcome=outcome)
+
+    api = admin.resource(public=["refused:read"], identifier="https://refused.example")
+    key = admin.api_key(api)["key"]
+    invalid, insufficient = refused("invalid_token"), refused("insufficient_scope")
+    assert admin.forward_auth("lk_key_nonsense", api).status_code == 401
+    assert admin.forward_auth(key, api, "refused:write").status_code == 403
+    assert (refused("invalid_token"), refused("insufficient_scope")) == (invalid + 1, insufficient + 1)
