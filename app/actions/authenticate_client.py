@@ -1,0 +1,108 @@
+"""Authenticate a client: every failure looks alike, and a client that does not exist fails like one that does."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, or_, select
+
+from app.actions.actor import Actor
+from app.actions.audit import record
+from app.actions.clock import Clock
+from app.credentials.opaque import digest
+from app.database import Store, insert_once
+from app.models import Client, ClientSecret, ClientServes, Resource, UsedAssertion
+
+SECRET_METHODS = frozenset({"client_secret_basic", "client_secret_post"})
+LONGEST_ID = 200  # characters of a client_id that are looked up or kept in a trace
+NOBODY = "0" * 64  # a digest that no secret has
+
+_FOUND = (
+    select(
+        Client.id,
+        Client.client_id,
+        Client.enabled,
+        Client.token_endpoint_auth_method,
+        Client.jwks,
+        Client.jwks_uri,
+        ClientSecret.digest,
+    )
+    .outerjoin(
+        ClientSecret,
+        (ClientSecret.client_id == Client.id)
+        & ClientSecret.revoked_at.is_(None)
+        & or_(ClientSecret.expires_at.is_(None), ClientSecret.expires_at > bindparam("now")),
+    )
+    .where(Client.client_id == bindparam("client_id"))
+)
+_SERVED = (
+    select(Resource.identifier)
+    .join(ClientServes, ClientServes.resource_id == Resource.id)
+    .where(ClientServes.client_id == bindparam("row_id"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownClient:
+    """A client as authentication sees it; the null client is enabled nowhere and its secret never matches."""
+
+    row_id: str
+    client_id: str
+    method: str
+    digests: tuple[str, ...] = field(default=(NOBODY,), repr=False)
+    jwks: Mapping[str, Any] | None = None
+    jwks_uri: str | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Tell a registered, enabled client from the null client."""
+        return bool(self.row_id)
+
+
+NULL_CLIENT = KnownClient("", "", "client_secret_basic")
+
+
+class AuthenticateClient:
+    """Looks clients up and judges what they present; which parameter held it is the face's to know."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def find(self, client_id: str) -> KnownClient:
+        """Give the enabled client of this public id with its live secrets, else the null client. One query."""
+        with self._store.connection() as connection:
+            rows = connection.execute(_FOUND, {"client_id": client_id[:LONGEST_ID], "now": self._clock()}).all()
+        if not rows or not rows[0].enabled:
+            return NULL_CLIENT
+        row = rows[0]
+        digests = tuple(r.digest for r in rows if r.digest is not None) or (NOBODY,)
+        return KnownClient(row.id, row.client_id, row.token_endpoint_auth_method, digests, row.jwks, row.jwks_uri)
+
+    def secret_matches(self, client: KnownClient, secret: str) -> bool:
+        """Compare with every live secret, in constant time."""
+        presented = digest(secret)
+        matches = [hmac.compare_digest(presented, kept) for kept in client.digests]
+        return any(matches) and client.exists and client.method in SECRET_METHODS
+
+    def serves(self, client: KnownClient) -> frozenset[str]:
+        """Give the identifiers of the resources that this client is the resource server of."""
+        with self._store.connection() as connection:
+            return frozenset(connection.execute(_SERVED, {"row_id": client.row_id}).scalars())
+
+    def use_assertion(self, client_id: str, jti: str, expires_at: datetime) -> bool:
+        """Use an assertion up; false when it was used before (RFC 7523 §3: by an insert, so that no race lets two in)."""
+        with self._store.transaction() as session:
+            return insert_once(
+                session, UsedAssertion, client_id=client_id, jti_digest=digest(jti), expires_at=expires_at
+            )
+
+    def failed(self, actor: Actor, client_id: str) -> None:
+        """Leave the trace of a failed authentication."""
+        named = "".join(c for c in client_id[:LONGEST_ID] if c.isprintable() and c.isascii())
+        with self._store.transaction() as session:
+            record(session, actor, "authentication.fail", "client", named, self._clock())

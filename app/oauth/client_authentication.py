@@ -1,0 +1,174 @@
+"""Client authentication: client_secret_basic, client_secret_post and private_key_jwt, at every endpoint alike."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import unquote_plus
+
+from authlib.oauth2.rfc6749 import ClientMixin, InvalidClientError, InvalidRequestError
+from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
+from flask import request as flask_request
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from app.actions.authenticate_client import SECRET_METHODS, KnownClient
+from app.operations.parts import actions
+
+BASIC, POST, ASSERTION = "client_secret_basic", "client_secret_post", "private_key_jwt"
+METHODS = [BASIC, POST, ASSERTION]
+ASSERTION_ALGORITHMS = ["ES256", "RS256", "PS256", "EdDSA", "Ed25519"]
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+FURTHEST = timedelta(hours=1)  # how far ahead the `exp` of an assertion may lie
+LEEWAY = timedelta(seconds=30)
+REALM = "latchkey"
+
+
+class AuthenticatedClient(ClientMixin):  # type: ignore[misc]
+    """A client of ours as Authlib asks about it."""
+
+    def __init__(self, known: KnownClient) -> None:
+        self.known = known
+
+    def get_client_id(self) -> str:
+        """Give the public identifier."""
+        return self.known.client_id
+
+    def check_client_secret(self, client_secret: str) -> bool:
+        """Judge a secret."""
+        return actions().authenticate_client.secret_matches(self.known, client_secret)
+
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
+        """Admit a secret either way, but never for a client registered with keys."""
+        return method in SECRET_METHODS if self.known.method in SECRET_METHODS else method == self.known.method
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        """Every registered client may use both grants; its roles say what comes out."""
+        return True
+
+
+class ClientRefused(InvalidClientError):  # type: ignore[misc]
+    """One answer for every failure, where Authlib tells an unknown client from a wrong secret (RFC 6749 §5.2)."""
+
+    def __init__(self) -> None:
+        super().__init__("client authentication failed", status_code=401)
+
+    def get_headers(self) -> list[tuple[str, str]]:
+        """Challenge with Basic only when Basic was tried."""
+        headers = [h for h in super().get_headers() if h[0] != "WWW-Authenticate"]
+        if basic_header() is not None:
+            headers.append(("WWW-Authenticate", f'Basic realm="{REALM}", charset="UTF-8"'))
+        return headers
+
+
+def query_client(client_id: str) -> AuthenticatedClient:
+    """Look a client up; one that is unknown is the null client, which fails like any other."""
+    return AuthenticatedClient(actions().authenticate_client.find(client_id))
+
+
+def presented_methods(form: Mapping[str, str]) -> list[str]:
+    """Name the ways in which this request authenticates; raises InvalidRequestError for two (RFC 6749 §2.3)."""
+    tried = {
+        BASIC: basic_header() is not None,
+        POST: "client_secret" in form,
+        ASSERTION: "client_assertion" in form or "client_assertion_type" in form,
+    }
+    methods = [method for method, present in tried.items() if present]
+    if len(methods) > 1:
+        raise InvalidRequestError("more than one client authentication method")
+    if methods == [BASIC] and form.get("client_id", "") not in ("", basic_pair()[0]):
+        raise InvalidRequestError("client_id differs from the one that authenticates")
+    return methods
+
+
+def basic_header() -> str | None:
+    """Give what follows `Basic` in the Authorization header; None when Basic was not tried."""
+    scheme, _, value = flask_request.headers.get("Authorization", "").partition(" ")
+    return value.strip() if scheme.lower() == "basic" else None
+
+
+def basic_pair() -> tuple[str, str]:
+    """Decode client_id and secret (RFC 6749 §2.3.1: each form-encoded); two empty strings when it cannot be."""
+    try:
+        text = base64.b64decode(basic_header() or "", validate=True).decode()
+        client_id, _, secret = text.partition(":")
+        return unquote_plus(client_id, errors="strict"), unquote_plus(secret, errors="strict")
+    except (binascii.Error, ValueError):
+        return "", ""
+
+
+def by_basic(query: Any, request: Any) -> AuthenticatedClient | None:
+    """Decode the header ourselves, where Authlib breaks on what is not UTF-8."""
+    return _by_secret(*basic_pair())
+
+
+def by_post(query: Any, request: Any) -> AuthenticatedClient | None:
+    """Read the form, with the same answer for an unknown client as for a wrong secret."""
+    return _by_secret(request.form.get("client_id", ""), request.form.get("client_secret", ""))
+
+
+def _by_secret(client_id: str, secret: str) -> AuthenticatedClient | None:
+    client = query_client(client_id)
+    return client if client.check_client_secret(secret) else None
+
+
+class PrivateKeyJwt(JWTBearerClientAssertion):  # type: ignore[misc]
+    """Fix the algorithms, bound `exp`, and use each `jti` once by an insert, where Authlib leaves all three open."""
+
+    CLIENT_AUTH_METHOD = ASSERTION
+
+    def get_audiences(self) -> list[str]:
+        """The issuer, or for older clients the URL of the endpoint called."""
+        issuer = actions().settings.issuer
+        return [issuer, f"{issuer}{flask_request.path}"]
+
+    def resolve_client_public_key(self, client: AuthenticatedClient) -> KeySet:
+        """Give the registered keys, or those fetched from the jwks_uri."""
+        known = client.known
+        if known.jwks is not None:
+            return KeySet.import_key_set(known.jwks)  # type: ignore[arg-type]
+        raise ClientRefused
+
+    def process_assertion_claims(self, assertion: str, resolve_key: KeySet) -> dict[str, Any]:
+        """Verify with our algorithms only."""
+        try:
+            token = jwt.decode(assertion, resolve_key, algorithms=ASSERTION_ALGORITHMS)
+        except (JoseError, ValueError):
+            raise ClientRefused from None
+        self.verify_claims(token.claims)
+        return token.claims
+
+    def verify_claims(self, claims: Mapping[str, Any]) -> None:
+        """Check RFC 7523 §3 by our clock: iss = sub, aud, exp at most an hour ahead, nbf, iat, and jti once."""
+        now = actions().clock()
+        subject, jti = claims.get("sub"), claims.get("jti")
+        if subject != claims.get("iss") or not isinstance(jti, str) or not jti:
+            raise ClientRefused
+        if flask_request.form.get("client_id", subject) != subject or not self._for_us(claims.get("aud")):
+            raise ClientRefused
+        expires_at = _instant(claims.get("exp"))
+        if expires_at is None or not now - LEEWAY < expires_at <= now + FURTHEST + LEEWAY:
+            raise ClientRefused
+        for name in ("nbf", "iat"):
+            moment = _instant(claims.get(name)) if name in claims else now
+            if moment is None or moment > now + LEEWAY:
+                raise ClientRefused
+        if not actions().authenticate_client.use_assertion(str(subject), jti, expires_at + LEEWAY):
+            raise ClientRefused
+
+    def _for_us(self, audience: object) -> bool:
+        named = audience if isinstance(audience, list) else [audience]
+        return any(one in self.get_audiences() for one in named)
+
+
+def _instant(value: object) -> datetime | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return datetime.fromtimestamp(value, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -1,0 +1,55 @@
+"""One handler: every refusal on the OAuth side as an RFC 6749 §5.2 object."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from authlib.oauth2 import OAuth2Error
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from app.errors import GrantRefused, LatchkeyError, TooManyRequests, Unauthenticated
+
+OUTSIDE = re.compile(r"[^\x20-\x21\x23-\x5B\x5D-\x7E]")  # RFC 6749 §5.2: what error_description may not hold
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+def refusal(status: int, error: str, description: str, headers: dict[str, str] | None = None) -> Response:
+    """Make the error answer."""
+    body = json.dumps({"error": error, "error_description": OUTSIDE.sub("?", description)})
+    return Response(body, status, NO_STORE | (headers or {}), content_type="application/json")
+
+
+def register(app: Flask) -> None:
+    """Translate refusals under /oauth; other rooms translate their own."""
+    app.register_error_handler(OAuth2Error, from_authlib)
+
+
+def from_authlib(error: OAuth2Error) -> Response:
+    """Print an error of Authlib, or of our overrides."""
+    status, body, headers = error()
+    return Response(json.dumps(body), status, [*headers])
+
+
+def from_latchkey(error: LatchkeyError) -> Response:
+    """Print a refusal of an action."""
+    if isinstance(error, GrantRefused):
+        return refusal(400, error.code, str(error))
+    if isinstance(error, TooManyRequests):
+        return refusal(429, "temporarily_unavailable", str(error), {"Retry-After": str(error.retry_after)})
+    if isinstance(error, Unauthenticated):
+        return refusal(401, error.error or "invalid_client", str(error))
+    return refusal(400, "invalid_request", str(error))
+
+
+def from_http(error: HTTPException) -> Response:
+    """Print what Flask itself refuses: 405 with its Allow, 413, 404."""
+    status = error.code or 400
+    allow = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
+    return refusal(status, "invalid_request", error.name.lower(), allow)
+
+
+def is_ours() -> bool:
+    """Tell whether this request is for the OAuth side."""
+    return request.path.startswith("/oauth/")

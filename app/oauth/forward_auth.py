@@ -1,0 +1,156 @@
+"""Forward-auth: a gateway asks with the request's own headers whether to let it through."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from flask import Blueprint, Request, Response, request
+
+from app.access.scopes import MalformedScope, Scopes
+from app.credentials.kind import API_KEY, Claims
+from app.operations import metrics
+from app.operations.envelope import used_credential
+from app.operations.parts import actions
+from app.operations.peer import peer_address
+
+REALM = "latchkey"
+PRINTABLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "") + " "
+blueprint = Blueprint("forward_auth", __name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the gateway asks: the resource, the scopes that are all needed, and how to challenge."""
+
+    resource: str
+    scopes: Scopes
+    basic: bool
+
+
+class Refusal(Exception):
+    """An answer other than 200. `error` is an RFC 6750 §3.1 code, None when nothing was sent."""
+
+    def __init__(self, status: int, error: str | None, description: str, **more: str) -> None:
+        super().__init__(description)
+        self.status = status
+        self.error = error
+        self.more = more
+        self.basic = False
+
+
+@blueprint.route("/oauth/forward-auth", methods=["GET", "POST", "HEAD"])
+def forward_auth() -> Response:
+    """Answer 200 with whose credential it is, or refuse. The body and Accept are never read."""
+    basic = request.args.get("challenge") == "basic"
+    try:
+        asked = _asked(request)
+        token, from_url = _credential(request)
+        claims = _admitted(asked, token, from_url)
+    except Refusal as refusal:
+        return _refuse(refusal, basic)
+    used_credential(claims.credential_id)
+    return Response("", 200, _headers(claims, asked))
+
+
+def _asked(request: Request) -> Asked:
+    for name in request.args:
+        if len(request.args.getlist(name)) > 1:
+            raise Refusal(400, "invalid_request", "a parameter is repeated")
+    resource = request.args.get("resource", "")
+    if not resource:
+        raise Refusal(400, "invalid_request", "resource is missing")
+    try:
+        scopes = Scopes.parse(request.args.get("scope", ""))
+    except MalformedScope:
+        raise Refusal(400, "invalid_request", "scope is malformed") from None
+    return Asked(resource, scopes, request.args.get("challenge") == "basic")
+
+
+def _credential(request: Request) -> tuple[str, bool]:
+    """Give the one credential sent, and whether it came in the URL; two are refused (RFC 6750 §2)."""
+    key_name = actions().settings.forward_auth_query_key
+    ways = [
+        (_from_authorization(request.headers.getlist("Authorization")), False),
+        *((value, False) for value in request.headers.getlist("X-API-Key")),
+        *((value, True) for value in (request.args.getlist(key_name) if key_name else [])),
+    ]
+    sent = [(value, from_url) for value, from_url in ways if value]
+    if len(sent) > 1:
+        raise Refusal(400, "invalid_request", "more than one credential")
+    if not sent:
+        raise Refusal(401, None, "a credential is needed")
+    return sent[0]
+
+
+def _from_authorization(headers: list[str]) -> str:
+    given = [header for header in headers if header.strip()]
+    if len(given) > 1:
+        raise Refusal(400, "invalid_request", "more than one credential")
+    scheme, _, value = (given or [""])[0].strip().partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    return _basic_password(value.strip()) if scheme.lower() == "basic" else ""
+
+
+def _basic_password(value: str) -> str:
+    try:
+        return base64.b64decode(value, validate=True).decode().partition(":")[2]
+    except (binascii.Error, ValueError):
+        raise Refusal(401, "invalid_token", "the Authorization header cannot be read") from None
+
+
+def _admitted(asked: Asked, token: str, from_url: bool) -> Claims:
+    verified = actions().verify(token)
+    claims = verified.cut_to(frozenset({asked.resource})) if verified else None
+    if claims is None or (from_url and claims.kind != API_KEY):
+        raise Refusal(401, "invalid_token", "the credential is not active, or is for another audience")
+    if not claims.allows_address(peer_address()):
+        raise Refusal(403, "insufficient_scope", "the key is not allowed from this address")
+    if missing := asked.scopes - claims.scopes:
+        raise Refusal(403, "insufficient_scope", "a scope is missing", scope=str(missing))
+    window = actions().spend_key_limit(claims)
+    if window is not None and not window.admitted:
+        raise Refusal(429, "rate_limited", "the key's rate limit is spent", retry_after=str(window.reset_seconds))
+    actions().usage.note(claims)
+    return claims
+
+
+def _headers(claims: Claims, asked: Asked) -> Mapping[str, str]:
+    """Give all six, empty where one does not apply: a gateway copies what is missing from the caller."""
+    return {
+        "X-Auth-Credential-Type": claims.kind,
+        "X-Auth-Subject": claims.subject or "",
+        "X-Auth-Username": quote(claims.username or "", safe=PRINTABLE),
+        "X-Auth-Client-Id": claims.client_id or "",
+        "X-Auth-Scope": str(claims.scopes),
+        "X-Auth-Credential-Id": claims.credential_id,
+        "Cache-Control": "no-store",
+    }
+
+
+def _refuse(refusal: Refusal, basic: bool) -> Response:
+    metrics.refused(None, refusal.error or "nothing_sent")
+    body = json.dumps({"error": refusal.error or "unauthorized", "error_description": str(refusal)})
+    answer = Response(body, refusal.status, {"Cache-Control": "no-store"}, content_type="application/json")
+    if refusal.status in (401, 403):
+        answer.headers["WWW-Authenticate"] = _challenge(refusal, basic)
+    if "retry_after" in refusal.more:
+        answer.headers["Retry-After"] = refusal.more["retry_after"]
+    return answer
+
+
+def _challenge(refusal: Refusal, basic: bool) -> str:
+    """Give the RFC 6750 §3 challenge, or the Basic one that git and npm wait for."""
+    if basic and refusal.status == 401:
+        return f'Basic realm="{REALM}", charset="UTF-8"'
+    parts = [f'realm="{REALM}"']
+    if refusal.error:
+        parts.append(f'error="{refusal.error}"')
+    if "scope" in refusal.more:
+        parts.append(f'scope="{refusal.more["scope"]}"')
+    return "Bearer " + ", ".join(parts)

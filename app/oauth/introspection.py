@@ -1,0 +1,158 @@
+"""Introspection (RFC 7662) for every kind, cut to the caller's resources. Only this file spells the members."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import ip_address
+from typing import Any
+
+from authlib.oauth2 import OAuth2Error
+from authlib.oauth2.rfc6749 import InvalidRequestError
+from authlib.oauth2.rfc7662 import IntrospectionEndpoint
+from flask import request as flask_request
+
+from app.actions.key_limits import Window
+from app.credentials.kind import API_KEY, CLIENT_CREDENTIALS, PERSONAL_ACCESS_TOKEN, Address, Claims
+from app.oauth.client_authentication import METHODS, presented_methods
+from app.oauth.errors import NO_STORE
+from app.operations import metrics
+from app.operations.envelope import used_credential
+from app.operations.parts import actions
+
+SCOPE, MANAGE = "introspect", "manage"
+SIGNED = "application/token-introspection+jwt"  # RFC 9701 §4
+INACTIVE: dict[str, Any] = {"active": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: `serves` None sees every resource."""
+
+    id: str
+    serves: frozenset[str] | None
+
+
+class BearerRefused(OAuth2Error):  # type: ignore[misc]
+    """The caller's own Bearer token is not good enough (RFC 7662 §2.3, RFC 6750 §3)."""
+
+    def __init__(self, error: str, status: int, description: str) -> None:
+        super().__init__(description, status_code=status, error=error)
+
+    def get_headers(self) -> list[tuple[str, str]]:
+        """Add the challenge."""
+        scope = f', scope="{SCOPE}"' if self.status_code == 403 else ""
+        return [*super().get_headers(), ("WWW-Authenticate", f'Bearer error="{self.error}"{scope}')]
+
+
+class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
+    """Take a Bearer token as well as a client, and no hint seriously, where Authlib refuses an unknown one."""
+
+    CLIENT_AUTH_METHODS = METHODS
+
+    def create_endpoint_response(self, request: Any) -> tuple[int, Any, list[tuple[str, str]]]:
+        """Authenticate the caller, then look, narrow, cut and print."""
+        caller = self._caller(request)
+        form = request.form
+        if "token" not in form:
+            raise InvalidRequestError("token is missing")
+        body = introspect(form["token"], caller, _client_ip(form.get("client_ip")))
+        if SIGNED in flask_request.headers.get("Accept", ""):
+            return 200, _signed(body, caller), [("Content-Type", SIGNED), *NO_STORE.items()]
+        return 200, body, [("Content-Type", "application/json"), *NO_STORE.items()]
+
+    def _caller(self, request: Any) -> Caller:
+        scheme, _, token = flask_request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            client = self.authenticate_endpoint_client(request).known
+            return Caller(client.client_id, actions().authenticate_client.serves(client))
+        if presented_methods(request.form):
+            raise InvalidRequestError("a Bearer token and client authentication at once")
+        return _bearer(token.strip())
+
+
+def introspect(token: str, caller: Caller, client_ip: Address | None) -> dict[str, Any]:
+    """Give the members of the answer (RFC 7662 §2.2)."""
+    body = _look(token, caller, client_ip)
+    metrics.introspected(body.get("credential_type"), body["active"])
+    return body
+
+
+def _look(token: str, caller: Caller, client_ip: Address | None) -> dict[str, Any]:
+    claims = actions().verify(token)
+    if claims is not None and caller.serves is not None:
+        claims = claims.cut_to(caller.serves)
+    if claims is None or (client_ip is not None and not claims.allows_address(client_ip)):
+        return INACTIVE  # RFC 7662 §2.2: never say why
+    window = actions().spend_key_limit(claims)
+    if window is not None and not window.admitted:
+        return INACTIVE
+    actions().usage.note(claims)
+    used_credential(claims.credential_id)
+    return _members(claims, window)
+
+
+def _members(claims: Claims, window: Window | None) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "active": True,
+        "credential_type": claims.kind,
+        "token_type": "Bearer",
+        "scope": str(claims.scopes),
+        "aud": list(claims.audience),
+        "iss": actions().settings.issuer,
+        "iat": _seconds(claims.issued_at),
+        "jti": claims.credential_id,
+    }
+    if claims.expires_at is not None:
+        body["exp"] = _seconds(claims.expires_at)
+    body |= OWNER[claims.kind](claims)
+    if claims.exchanged:
+        body["exchanged"] = True
+    if claims.actor:
+        body["act"] = {"sub": claims.actor}  # RFC 8693 §4.1
+    if window is not None:
+        body["rate_limit"] = {
+            "limit": window.limit,
+            "remaining": window.remaining,
+            "reset_seconds": window.reset_seconds,
+        }
+    return body
+
+
+OWNER: dict[str, Callable[[Claims], dict[str, Any]]] = {
+    PERSONAL_ACCESS_TOKEN: lambda claims: {"sub": claims.subject, "username": claims.username},
+    CLIENT_CREDENTIALS: lambda claims: {"sub": claims.client_id, "client_id": claims.client_id},
+    API_KEY: lambda claims: {},  # a key stands for nobody
+}
+
+
+def _bearer(token: str) -> Caller:
+    claims = actions().verify(token)
+    if claims is None or claims.kind == API_KEY:
+        raise BearerRefused("invalid_token", 401, "the token is not active, or is an API key")
+    own = claims.cut_to(frozenset({actions().settings.management_identifier}))
+    if own is None:
+        raise BearerRefused("invalid_token", 401, "the token is for another audience")
+    if SCOPE not in own.scopes and MANAGE not in own.scopes:
+        raise BearerRefused("insufficient_scope", 403, f"the scope {SCOPE} is needed")
+    actions().usage.note(claims)
+    return Caller(claims.client_id or str(claims.subject), None)
+
+
+def _client_ip(text: str | None) -> Address | None:
+    try:
+        return ip_address(text) if text is not None else None
+    except ValueError:
+        raise InvalidRequestError("client_ip is not an IP address") from None
+
+
+def _signed(body: dict[str, Any], caller: Caller) -> str:
+    now = actions().clock()
+    claims = {"iss": actions().settings.issuer, "aud": caller.id, "iat": _seconds(now), "token_introspection": body}
+    with actions().store.connection() as connection:
+        return actions().signing_keys.sign(connection, claims, typ="token-introspection+jwt")  # RFC 9701 §5
+
+
+def _seconds(moment: datetime) -> int:
+    return int(moment.timestamp())

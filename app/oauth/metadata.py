@@ -1,0 +1,67 @@
+"""What a client can find out by itself: RFC 8414 metadata and the JWK set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, abort, jsonify
+
+from app.credentials.signing import ALGORITHM
+from app.oauth.client_authentication import ASSERTION_ALGORITHMS, METHODS
+from app.oauth.token_exchange import TokenExchange
+from app.operations.parts import actions
+
+WELL_KNOWN = "/.well-known/oauth-authorization-server"
+FRESH = "public, max-age=300"  # seconds; a next key is published long before it signs
+blueprint = Blueprint("metadata", __name__)
+
+
+@blueprint.get(WELL_KNOWN)
+def metadata() -> Response:
+    """Print the metadata (RFC 8414 §3.2)."""
+    answer = jsonify(document(actions().settings.issuer))
+    answer.headers["Cache-Control"] = FRESH
+    return answer
+
+
+@blueprint.get(f"{WELL_KNOWN}/<path:path>")
+def metadata_of_path(path: str) -> Response:
+    """Print it for an issuer with a path (RFC 8414 §3.1); another path is no issuer of ours."""
+    if f"/{path}" != actions().settings.issuer_path:
+        abort(404)
+    return metadata()
+
+
+@blueprint.get("/.well-known/jwks.json")
+def jwks() -> Response:
+    """Print the public keys (RFC 7517 §5)."""
+    with actions().store.connection() as connection:
+        keys = actions().signing_keys.published(connection, actions().clock())
+    answer = jsonify({"keys": keys})
+    answer.headers["Cache-Control"] = FRESH
+    answer.mimetype = "application/jwk-set+json"
+    return answer
+
+
+def document(issuer: str) -> dict[str, Any]:
+    """Give the members (RFC 8414 §2); every URL starts with the issuer."""
+    methods = {
+        f"{endpoint}_endpoint_{member}": value
+        for endpoint in ("token", "introspection", "revocation")
+        for member, value in (
+            ("auth_methods_supported", METHODS),
+            ("auth_signing_alg_values_supported", ASSERTION_ALGORITHMS),
+        )
+    }
+    return {
+        "issuer": issuer,
+        "token_endpoint": f"{issuer}/oauth/token",
+        "introspection_endpoint": f"{issuer}/oauth/introspect",
+        "revocation_endpoint": f"{issuer}/oauth/revoke",
+        "jwks_uri": f"{issuer}/.well-known/jwks.json",
+        "service_documentation": f"{issuer}/api/docs",
+        "grant_types_supported": ["client_credentials", TokenExchange.GRANT_TYPE],
+        "response_types_supported": [],
+        "introspection_signing_alg_values_supported": [ALGORITHM],
+        **methods,
+    }

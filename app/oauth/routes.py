@@ -1,0 +1,32 @@
+"""The three POST endpoints."""
+
+from __future__ import annotations
+
+from authlib.oauth2 import OAuth2Error
+from flask import Blueprint, Flask, Response
+
+from app.errors import LatchkeyError
+from app.oauth.errors import from_authlib, from_latchkey
+from app.oauth.server import create_server
+
+
+def create_blueprint(app: Flask) -> Blueprint:
+    """Join Authlib's server with its routes."""
+    server = create_server(app)
+    blueprint = Blueprint("oauth", __name__, url_prefix="/oauth")
+
+    @blueprint.post("/token")
+    def token() -> Response:
+        return server.create_token_response()
+
+    @blueprint.post("/introspect")
+    def introspect() -> Response:
+        return server.create_endpoint_response("introspection")
+
+    @blueprint.post("/revoke")
+    def revoke() -> Response:
+        return server.create_endpoint_response("revocation")
+
+    blueprint.register_error_handler(OAuth2Error, from_authlib)
+    blueprint.register_error_handler(LatchkeyError, from_latchkey)
+    return blueprint

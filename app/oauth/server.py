@@ -1,0 +1,104 @@
+"""Authlib's authorization server, made strict: our requests, our client authentication, our errors."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from authlib.integrations.flask_oauth2 import AuthorizationServer
+from authlib.oauth2.rfc6749 import InvalidClientError, OAuth2Payload, OAuth2Request
+from flask import Request, Response
+from flask import request as flask_request
+from werkzeug.datastructures import MultiDict
+
+from app.oauth import client_authentication as ca
+from app.oauth.caller import anonymous_actor
+from app.oauth.client_credentials import ClientCredentials
+from app.oauth.door import read_form
+from app.oauth.introspection import Introspection
+from app.oauth.revocation import Revocation
+from app.oauth.token_exchange import TokenExchange
+from app.operations.parts import actions
+
+
+class FormPayload(OAuth2Payload):  # type: ignore[misc]
+    """Only what the form holds, where Authlib reads the query string too."""
+
+    def __init__(self, form: MultiDict[str, str]) -> None:
+        self._form = form
+
+    @property
+    def data(self) -> MultiDict[str, str]:
+        """The parameters, each once but for `resource` and `audience`."""
+        return self._form
+
+    @property
+    def datalist(self) -> dict[str, list[str]]:
+        """Every value of each parameter."""
+        return {name: self._form.getlist(name) for name in self._form}
+
+
+class FormRequest(OAuth2Request):  # type: ignore[misc]
+    """A request that has come through the door; https in front of us is the settings' business, not Authlib's."""
+
+    def __init__(self, request: Request) -> None:
+        self._checked = read_form(request)
+        super().__init__(request.method, "https://checked.by.settings/", headers=request.headers)
+        self.payload = FormPayload(self._checked)
+
+    @property
+    def form(self) -> MultiDict[str, str]:
+        """The parameters as the door let them in."""
+        return self._checked
+
+
+class Server(AuthorizationServer):  # type: ignore[misc]
+    """One exit for every client that is refused, where Authlib answers in several ways (RFC 6749 §5.2)."""
+
+    def create_oauth2_request(self, request: object) -> FormRequest:
+        """Read the form at the door."""
+        return request if isinstance(request, FormRequest) else FormRequest(flask_request)
+
+    def authenticate_client(self, request: FormRequest, methods: object, endpoint: str = "token") -> Any:
+        """Try the one method that was presented; every failure is the same answer, and leaves a trace."""
+        tried = ca.presented_methods(request.form)
+        try:
+            if not tried:
+                raise ca.ClientRefused
+            return super().authenticate_client(request, tried, endpoint)
+        except InvalidClientError:
+            if tried:
+                actions().authenticate_client.failed(anonymous_actor(), _claimed_id(request.form))
+            raise ca.ClientRefused from None
+
+    def handle_response(self, status_code: int, payload: object, headers: list[tuple[str, str]]) -> Response:
+        """Print JSON, or the text that an endpoint made."""
+        body = json.dumps(payload) if isinstance(payload, Mapping) else payload
+        return Response(body, status_code, headers)  # type: ignore[arg-type]
+
+    def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
+        """Tell nobody: the actions leave the traces."""
+
+
+def create_server(app: Any) -> Server:
+    """Join grants and endpoints."""
+    logging.getLogger("authlib").setLevel(logging.INFO)  # at DEBUG it prints whole tokens
+    server = Server(app, query_client=ca.query_client, save_token=_store_nothing)
+    server.register_client_auth_method(ca.BASIC, ca.by_basic)
+    server.register_client_auth_method(ca.POST, ca.by_post)
+    server.register_client_auth_method(ca.ASSERTION, ca.PrivateKeyJwt())
+    server.register_grant(ClientCredentials)
+    server.register_grant(TokenExchange)
+    server.register_endpoint(Introspection)
+    server.register_endpoint(Revocation)
+    return server
+
+
+def _store_nothing(token: object, request: object) -> None:
+    """Keep no row for a JWT: it keeps itself."""
+
+
+def _claimed_id(form: Mapping[str, str]) -> str:
+    return ca.basic_pair()[0] or form.get("client_id", "")

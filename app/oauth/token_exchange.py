@@ -1,0 +1,59 @@
+"""Token exchange (RFC 8693): a PAT or an API key for a short-lived JWT."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from authlib.oauth2.rfc6749 import BaseGrant, InvalidRequestError, TokenEndpointMixin
+
+from app.actions.exchange import ACCESS_TOKEN
+from app.oauth.client_authentication import METHODS, presented_methods
+from app.oauth.door import resources_of
+from app.operations import metrics
+from app.operations.envelope import used_credential
+from app.operations.parts import actions
+from app.operations.peer import peer_address
+
+JWT = "urn:ietf:params:oauth:token-type:jwt"
+
+
+class TokenExchange(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
+    """A grant that Authlib does not have."""
+
+    GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
+    TOKEN_ENDPOINT_AUTH_METHODS = METHODS
+
+    def validate_token_request(self) -> None:
+        """Check the parameters, and authenticate the client if one presents itself: possession proves the right."""
+        form = self.request.form
+        if presented_methods(form):
+            self.request.client = self.authenticate_token_endpoint_client()
+        for name in ("subject_token", "subject_token_type"):
+            if name not in form:
+                raise InvalidRequestError(f"{name} is missing")  # RFC 8693 §2.1
+        if form.get("requested_token_type", ACCESS_TOKEN) not in (ACCESS_TOKEN, JWT):
+            raise InvalidRequestError("only access tokens are issued")
+        if "actor_token" in form or "actor_token_type" in form:
+            raise InvalidRequestError("an actor_token is not supported: authenticate as the client that acts")
+
+    def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
+        """Answer as RFC 8693 §2.2.1 says."""
+        form, client = self.request.form, self.client
+        issued = actions().exchange_token(
+            form["subject_token"],
+            form["subject_token_type"],
+            form.get("scope"),
+            resources_of(form),
+            client.get_client_id() if client else None,
+            peer_address(),
+        )
+        metrics.issued("exchanged")
+        used_credential(issued.credential_id)
+        body = {
+            "access_token": issued.token,
+            "issued_token_type": ACCESS_TOKEN,
+            "token_type": "Bearer",
+            "expires_in": issued.expires_in,
+            "scope": str(issued.scopes),
+        }
+        return 200, body, self.TOKEN_RESPONSE_HEADER
