@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.api import Admin, Client, Json, expect, unique
+from tests.api import Admin, Client, Json, expect
 from tests.contract.refusals import invalid, problem
 from tests.contract.world import CREDENTIAL_TYPE, KINDS, Kind, World, found
 
@@ -51,7 +51,8 @@ def test_strangers_do_not_stop_the_rest(world: World) -> None:
 
 def test_one_to_a_thousand_at_a_time(admin: Admin) -> None:
     assert report(admin, [f"stranger {n}" for n in range(1000)]) == 202
-    for wrong in ([], ["x"] * 1001, "x", None, [7], [None], {}):
+    wrongs: list[object] = [[], ["x"] * 1001, "x", None, [7], [None], {}]
+    for wrong in wrongs:
         problem(admin.post("/credentials/revoke", {"credentials": wrong}, auth=False), 422)
 
 

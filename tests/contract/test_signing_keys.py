@@ -54,7 +54,7 @@ def test_a_verifier_that_fetched_once_follows_a_rotation_without_a_gap(mine: Wor
     keys = jwt.PyJWKClient(f"{mine.admin.server.url}/.well-known/jwks.json", cache_keys=True, lifespan=3600)
     old = mine.issue("m2m").token
     verify(mine, keys, old)
-    fetched = keys.jwk_set_cache.get() if keys.jwk_set_cache else None  # type: ignore[no-untyped-call]
+    fetched = keys.jwk_set_cache.get() if keys.jwk_set_cache else None
     rotate(mine.admin)
     for _ in range(4):  # whichever process signs
         new = mine.issue("m2m").token
@@ -63,7 +63,7 @@ def test_a_verifier_that_fetched_once_follows_a_rotation_without_a_gap(mine: Wor
         assert mine.admin.active(new)
     verify(mine, keys, old)
     assert mine.admin.active(old)
-    assert keys.jwk_set_cache is None or keys.jwk_set_cache.get() is fetched  # type: ignore[no-untyped-call]
+    assert keys.jwk_set_cache is None or keys.jwk_set_cache.get() is fetched
 
 
 def test_the_next_key_is_published_before_and_the_old_one_after(mine: World) -> None:

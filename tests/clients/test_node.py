@@ -1,0 +1,107 @@
+"""The npm packages openid-client and oauth4webapi: discovery, each grant and client authentication, introspection."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.api import Client, Json
+from tests.contract.world import World, scopes_of
+from tests.machine import lacking, require_program
+from tests.spec.client_keys import new_key, register
+
+HERE = Path(__file__).parent
+LOCKED = ("package.json", "package-lock.json")
+SCRIPTS = ("oauth4webapi_client.mjs", "openid_client.mjs")
+METHODS = ("client_secret_basic", "client_secret_post", "ES256", "RS256", "PS256")
+PATIENCE = 60  # seconds
+
+
+@pytest.fixture(scope="session")
+def folder() -> Path:
+    """The scripts beside the locked packages, in the user's cache: installed once for a lock file."""
+    require_program("node")
+    npm = require_program("npm")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "latchkey-tests"
+    files = [*LOCKED, *SCRIPTS, "asked.mjs"]
+    wanted = cache / hashlib.sha256(b"".join((HERE / name).read_bytes() for name in files)).hexdigest()[:16]
+    if not wanted.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        _install(npm, files, wanted)
+    return wanted
+
+
+def _install(npm: str, files: list[str], wanted: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=wanted.parent) as scratch:
+        making = Path(scratch) / "made"
+        making.mkdir()
+        for name in files:
+            shutil.copy(HERE / name, making)
+        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        try:
+            done = subprocess.run(command, cwd=making, capture_output=True, text=True, timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            lacking("registry that answers npm")
+        if done.returncode:
+            lacking(f"npm packages for the tests ({done.stderr.strip()[-200:]})")
+        if not wanted.is_dir():
+            making.rename(wanted)
+
+
+def run(folder: Path, script: str, asked: Json) -> Json:
+    done = subprocess.run(
+        [require_program("node"), script], cwd=folder, input=json.dumps(asked), capture_output=True, text=True,
+        timeout=PATIENCE, env={"PATH": os.environ["PATH"], "NODE_NO_WARNINGS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    answer: Json = json.loads(done.stdout)
+    return answer
+
+
+def authentication(world: World, method: str) -> Json:
+    """Make a client of that method, with the role, that serves the resource; give what the script must know."""
+    roles, serves = [world.machine_role["name"]], [world.identifier]
+    if method.startswith("client_secret"):
+        made: Client = world.admin.client(roles, serves, token_endpoint_auth_method=method)
+        return {"client_id": made.client_id, "method": method, "secret": made.client_secret}
+    key = new_key(method)
+    keyed = register(world.admin, key, roles=roles, serves=serves)
+    private: Any = json.loads(_algorithm(method).to_jwk(key.private))
+    private.pop("key_ops", None)
+    return {
+        "client_id": keyed.client_id,
+        "method": "private_key_jwt",
+        "jwk": private | {"kid": key.kid},
+        "algorithm": method,
+    }
+
+
+def _algorithm(method: str) -> Any:
+    from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+    return ECAlgorithm if method == "ES256" else RSAAlgorithm
+
+
+@pytest.mark.spec("RFC 8414 §3", "RFC 6749 §4.4", "RFC 7662 §2", "RFC 7009 §2", "RFC 8693 §2")
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_node_client_does_all_it_can_with_each_authentication(
+    world: World, folder: Path, script: str, method: str
+) -> None:
+    asked = authentication(world, method)
+    about = {"issuer": world.admin.issuer, "scope": world.read, "resource": world.identifier}
+    told = run(folder, script, asked | about | {"subject_token": world.issue("pat").token})
+    assert scopes_of(told["granted"]) == {world.read} and told["granted"]["token_type"].lower() == "bearer"
+    introspected = told["introspected"]
+    assert introspected["active"] is True and introspected["client_id"] == asked["client_id"]
+    assert scopes_of(told["exchanged"]) == {world.read}
+    assert told["revoked"] is True and told["afterwards"] == {"active": False}
+    if "signed" in told:  # oauth4webapi alone reads signed answers, and verifies access tokens itself
+        assert told["signed"] == introspected
+        assert told["locally"]["sub"] == asked["client_id"] and told["locally"]["scope"] == world.read
