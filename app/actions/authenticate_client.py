@@ -95,7 +95,7 @@ class AuthenticateClient:
             return frozenset(connection.execute(_SERVED, {"row_id": client.row_id}).scalars())
 
     def use_assertion(self, client_id: str, jti: str, expires_at: datetime) -> bool:
-        """Use an assertion up; false when it was used before (RFC 7523 §3: by an insert, so that no race lets two in)."""
+        """Use an assertion up; false when it was used before. RFC 7523 §3: by an insert, so no race lets two in."""
         with self._store.transaction() as session:
             return insert_once(
                 session, UsedAssertion, client_id=client_id, jti_digest=digest(jti), expires_at=expires_at

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote_plus
 
-from authlib.oauth2.rfc6749 import ClientMixin, InvalidClientError, InvalidRequestError
+from authlib.oauth2.rfc6749 import ClientMixin, InvalidClientError, InvalidRequestError, TokenEndpoint
 from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
 from flask import request as flask_request
 from joserfc import jwt
@@ -28,7 +28,7 @@ LEEWAY = timedelta(seconds=30)
 REALM = "latchkey"
 
 
-class AuthenticatedClient(ClientMixin):  # type: ignore[misc]
+class AuthenticatedClient(ClientMixin):
     """A client of ours as Authlib asks about it."""
 
     def __init__(self, known: KnownClient) -> None:
@@ -51,7 +51,7 @@ class AuthenticatedClient(ClientMixin):  # type: ignore[misc]
         return True
 
 
-class ClientRefused(InvalidClientError):  # type: ignore[misc]
+class ClientRefused(InvalidClientError):
     """One answer for every failure, where Authlib tells an unknown client from a wrong secret (RFC 6749 §5.2)."""
 
     def __init__(self) -> None:
@@ -59,7 +59,8 @@ class ClientRefused(InvalidClientError):  # type: ignore[misc]
 
     def get_headers(self) -> list[tuple[str, str]]:
         """Challenge with Basic only when Basic was tried."""
-        headers = [h for h in super().get_headers() if h[0] != "WWW-Authenticate"]
+        given: list[tuple[str, str]] = super().get_headers()  # type: ignore[no-untyped-call]
+        headers = [h for h in given if h[0] != "WWW-Authenticate"]
         if basic_header() is not None:
             headers.append(("WWW-Authenticate", f'Basic realm="{REALM}", charset="UTF-8"'))
         return headers
@@ -68,6 +69,12 @@ class ClientRefused(InvalidClientError):  # type: ignore[misc]
 def query_client(client_id: str) -> AuthenticatedClient:
     """Look a client up; one that is unknown is the null client, which fails like any other."""
     return AuthenticatedClient(actions().authenticate_client.find(client_id))
+
+
+def authenticated(endpoint: TokenEndpoint, request: Any) -> AuthenticatedClient:
+    """Authenticate the client of an introspection or revocation request; raises ClientRefused."""
+    client: AuthenticatedClient = endpoint.authenticate_endpoint_client(request)  # type: ignore[no-untyped-call]
+    return client
 
 
 def presented_methods(form: Mapping[str, str]) -> list[str]:
@@ -116,10 +123,10 @@ def _by_secret(client_id: str, secret: str) -> AuthenticatedClient | None:
     return client if client.check_client_secret(secret) else None
 
 
-class PrivateKeyJwt(JWTBearerClientAssertion):  # type: ignore[misc]
+class PrivateKeyJwt(JWTBearerClientAssertion):
     """Fix the algorithms, bound `exp`, and use each `jti` once by an insert, where Authlib leaves all three open."""
 
-    CLIENT_AUTH_METHOD = ASSERTION
+    CLIENT_AUTH_METHOD = ASSERTION  # type: ignore[misc]  # what Authlib itself documents to be overridden
 
     def get_audiences(self) -> list[str]:
         """The issuer, or for older clients the URL of the endpoint called."""
@@ -129,9 +136,15 @@ class PrivateKeyJwt(JWTBearerClientAssertion):  # type: ignore[misc]
     def resolve_client_public_key(self, client: AuthenticatedClient) -> KeySet:
         """Give the registered keys, or those fetched from the jwks_uri."""
         known = client.known
-        if known.jwks is not None:
-            return KeySet.import_key_set(known.jwks)  # type: ignore[arg-type]
-        raise ClientRefused
+        keys = known.jwks
+        if keys is None and known.jwks_uri is not None:
+            headers, _ = self.extract_assertion(flask_request.form["client_assertion"])
+            kid = headers.get("kid")
+            keys = actions().fetch_jwks(known.jwks_uri, kid if isinstance(kid, str) else None)
+        try:
+            return KeySet.import_key_set({"keys": [_without_use(key) for key in (keys or {})["keys"]]})
+        except (JoseError, KeyError, TypeError, ValueError):
+            raise ClientRefused from None
 
     def process_assertion_claims(self, assertion: str, resolve_key: KeySet) -> dict[str, Any]:
         """Verify with our algorithms only."""
@@ -163,6 +176,11 @@ class PrivateKeyJwt(JWTBearerClientAssertion):  # type: ignore[misc]
     def _for_us(self, audience: object) -> bool:
         named = audience if isinstance(audience, list) else [audience]
         return any(one in self.get_audiences() for one in named)
+
+
+def _without_use(key: Mapping[str, Any]) -> Any:
+    """Let a key verify whatever its `use` and `key_ops` say of another purpose; the algorithm is checked by itself."""
+    return {name: value for name, value in key.items() if name not in ("use", "key_ops")}
 
 
 def _instant(value: object) -> datetime | None:

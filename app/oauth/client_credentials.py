@@ -8,13 +8,13 @@ from authlib.oauth2.rfc6749 import ClientCredentialsGrant
 
 from app.credentials.kind import CLIENT_CREDENTIALS
 from app.oauth.client_authentication import METHODS
-from app.oauth.door import resources_of
+from app.oauth.door import form_of, resources_of
 from app.operations import metrics
 from app.operations.envelope import used_credential
 from app.operations.parts import actions
 
 
-class ClientCredentials(ClientCredentialsGrant):  # type: ignore[misc]
+class ClientCredentials(ClientCredentialsGrant):
     """Let our action choose scopes and audience, where Authlib empties an omitted scope and drops an unknown one."""
 
     TOKEN_ENDPOINT_AUTH_METHODS = METHODS
@@ -23,16 +23,16 @@ class ClientCredentials(ClientCredentialsGrant):  # type: ignore[misc]
         """Authenticate the client (RFC 6749 §4.4.2)."""
         self.request.client = self.authenticate_token_endpoint_client()
 
-    def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
+    def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:  # type: ignore[override]
         """Answer with a signed JWT (RFC 6749 §4.4.3), never a refresh token."""
-        client, form = self.client.known, self.request.form
+        client, form = self.client.known, form_of(self.request)
         issued = actions().issue_machine_token(client.row_id, client.client_id, form.get("scope"), resources_of(form))
         metrics.issued(CLIENT_CREDENTIALS)
         used_credential(issued.credential_id)
-        body = {
+        body: dict[str, Any] = {
             "access_token": issued.token,
             "token_type": "Bearer",
             "expires_in": issued.expires_in,
             "scope": str(issued.scopes),
         }
-        return 200, body, self.TOKEN_RESPONSE_HEADER
+        return 200, body, list(self.TOKEN_RESPONSE_HEADER)

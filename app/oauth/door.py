@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from authlib.oauth2.rfc6749 import InvalidRequestError
 from flask import Request
 from werkzeug.datastructures import MultiDict
@@ -9,24 +11,9 @@ from werkzeug.datastructures import MultiDict
 REPEATABLE = frozenset({"resource", "audience"})  # RFC 8707 §2, RFC 8693 §2.1
 FORM = "application/x-www-form-urlencoded"
 KNOWN = frozenset(
-    [
-        "grant_type",
-        "client_id",
-        "client_secret",
-        "client_assertion",
-        "client_assertion_type",
-        "scope",
-        "resource",
-        "audience",
-        "token",
-        "token_type_hint",
-        "client_ip",
-        "subject_token",
-        "subject_token_type",
-        "actor_token",
-        "actor_token_type",
-        "requested_token_type",
-    ]
+    {"grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type", "scope", "resource"}
+    | {"audience", "token", "token_type_hint", "client_ip", "subject_token", "subject_token_type", "actor_token"}
+    | {"actor_token_type", "requested_token_type"}
 )
 
 
@@ -46,6 +33,11 @@ def read_form(request: Request) -> MultiDict[str, str]:
     if len(names) != len(set(names)):
         raise InvalidRequestError("a parameter is repeated")
     return MultiDict(given)
+
+
+def form_of(request: object) -> MultiDict[str, str]:
+    """Give the form of a request that has come through the door, with every value of what may be repeated."""
+    return cast("MultiDict[str, str]", cast(Any, request).form)
 
 
 def resources_of(form: MultiDict[str, str]) -> list[str]:

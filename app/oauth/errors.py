@@ -7,7 +7,6 @@ import re
 
 from authlib.oauth2 import OAuth2Error
 from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException
 
 from app.errors import GrantRefused, LatchkeyError, TooManyRequests, Unauthenticated
 
@@ -22,8 +21,9 @@ def refusal(status: int, error: str, description: str, headers: dict[str, str] |
 
 
 def register(app: Flask) -> None:
-    """Translate refusals under /oauth; other rooms translate their own."""
+    """Translate refusals; other rooms translate their own."""
     app.register_error_handler(OAuth2Error, from_authlib)
+    app.after_request(in_our_words)
 
 
 def from_authlib(error: OAuth2Error) -> Response:
@@ -43,13 +43,13 @@ def from_latchkey(error: LatchkeyError) -> Response:
     return refusal(400, "invalid_request", str(error))
 
 
-def from_http(error: HTTPException) -> Response:
-    """Print what Flask itself refuses: 405 with its Allow, 413, 404."""
-    status = error.code or 400
-    allow = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
-    return refusal(status, "invalid_request", error.name.lower(), allow)
-
-
-def is_ours() -> bool:
-    """Tell whether this request is for the OAuth side."""
-    return request.path.startswith("/oauth/")
+def in_our_words(response: Response) -> Response:
+    """Give what Flask refused by itself (404, 405 with its Allow, 413) as an object too; other rooms are left alone."""
+    outside = request.path.startswith("/api/")
+    if response.status_code < 400 or response.mimetype != "text/html" or outside:
+        return response
+    spoken = refusal(response.status_code, "invalid_request", response.status.partition(" ")[2].lower())
+    for name in ("Allow", "Retry-After"):
+        if name in response.headers:
+            spoken.headers[name] = response.headers[name]
+    return spoken

@@ -15,7 +15,7 @@ from flask import request as flask_request
 
 from app.actions.key_limits import Window
 from app.credentials.kind import API_KEY, CLIENT_CREDENTIALS, PERSONAL_ACCESS_TOKEN, Address, Claims
-from app.oauth.client_authentication import METHODS, presented_methods
+from app.oauth.client_authentication import METHODS, authenticated, presented_methods
 from app.oauth.errors import NO_STORE
 from app.operations import metrics
 from app.operations.envelope import used_credential
@@ -34,7 +34,7 @@ class Caller:
     serves: frozenset[str] | None
 
 
-class BearerRefused(OAuth2Error):  # type: ignore[misc]
+class BearerRefused(OAuth2Error):
     """The caller's own Bearer token is not good enough (RFC 7662 §2.3, RFC 6750 §3)."""
 
     def __init__(self, error: str, status: int, description: str) -> None:
@@ -46,7 +46,7 @@ class BearerRefused(OAuth2Error):  # type: ignore[misc]
         return [*super().get_headers(), ("WWW-Authenticate", f'Bearer error="{self.error}"{scope}')]
 
 
-class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
+class Introspection(IntrospectionEndpoint):
     """Take a Bearer token as well as a client, and no hint seriously, where Authlib refuses an unknown one."""
 
     CLIENT_AUTH_METHODS = METHODS
@@ -65,7 +65,7 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
     def _caller(self, request: Any) -> Caller:
         scheme, _, token = flask_request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
-            client = self.authenticate_endpoint_client(request).known
+            client = authenticated(self, request).known
             return Caller(client.client_id, actions().authenticate_client.serves(client))
         if presented_methods(request.form):
             raise InvalidRequestError("a Bearer token and client authentication at once")

@@ -9,19 +9,19 @@ from authlib.oauth2.rfc7009 import RevocationEndpoint
 
 from app.errors import Unauthenticated
 from app.oauth.caller import anonymous_actor, client_actor
-from app.oauth.client_authentication import METHODS, ClientRefused, presented_methods
+from app.oauth.client_authentication import METHODS, ClientRefused, authenticated, presented_methods
 from app.oauth.errors import NO_STORE
 from app.operations.parts import actions
 
 
-class Revocation(RevocationEndpoint):  # type: ignore[misc]
+class Revocation(RevocationEndpoint):
     """Need a client only for a client's token, and answer with nothing, where Authlib wants one always."""
 
     CLIENT_AUTH_METHODS = METHODS
 
     def create_endpoint_response(self, request: Any) -> tuple[int, str, list[tuple[str, str]]]:
         """Revoke; 200 with an empty body, known or not (RFC 7009 §2.2)."""
-        client = self.authenticate_endpoint_client(request) if presented_methods(request.form) else None
+        client = authenticated(self, request) if presented_methods(request.form) else None
         if "token" not in request.form:
             raise InvalidRequestError("token is missing")
         client_id = client.get_client_id() if client else None

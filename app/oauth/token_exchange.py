@@ -8,7 +8,7 @@ from authlib.oauth2.rfc6749 import BaseGrant, InvalidRequestError, TokenEndpoint
 
 from app.actions.exchange import ACCESS_TOKEN
 from app.oauth.client_authentication import METHODS, presented_methods
-from app.oauth.door import resources_of
+from app.oauth.door import form_of, resources_of
 from app.operations import metrics
 from app.operations.envelope import used_credential
 from app.operations.parts import actions
@@ -17,7 +17,7 @@ from app.operations.peer import peer_address
 JWT = "urn:ietf:params:oauth:token-type:jwt"
 
 
-class TokenExchange(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
+class TokenExchange(BaseGrant, TokenEndpointMixin):
     """A grant that Authlib does not have."""
 
     GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -36,9 +36,9 @@ class TokenExchange(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
         if "actor_token" in form or "actor_token_type" in form:
             raise InvalidRequestError("an actor_token is not supported: authenticate as the client that acts")
 
-    def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
+    def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:  # type: ignore[override]
         """Answer as RFC 8693 §2.2.1 says."""
-        form, client = self.request.form, self.client
+        form, client = form_of(self.request), self.client
         issued = actions().exchange_token(
             form["subject_token"],
             form["subject_token_type"],
@@ -49,11 +49,11 @@ class TokenExchange(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
         )
         metrics.issued("exchanged")
         used_credential(issued.credential_id)
-        body = {
+        body: dict[str, Any] = {
             "access_token": issued.token,
             "issued_token_type": ACCESS_TOKEN,
             "token_type": "Bearer",
             "expires_in": issued.expires_in,
             "scope": str(issued.scopes),
         }
-        return 200, body, self.TOKEN_RESPONSE_HEADER
+        return 200, body, list(self.TOKEN_RESPONSE_HEADER)
