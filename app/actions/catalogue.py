@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from app.actions.api_keys import ApiKeyActions
 from app.actions.audit import ReadAudit
+from app.actions.authenticate_client import AuthenticateClient
 from app.actions.authenticate_user import AuthenticateUser
 from app.actions.client_secrets import ClientSecretActions
 from app.actions.clients import ClientActions
 from app.actions.clock import Clock
 from app.actions.exchange import ExchangeToken
+from app.actions.fetch_jwks import FetchJwks
 from app.actions.inspect import Inspect
 from app.actions.issue_machine_token import IssueMachineToken
 from app.actions.key_limits import Limiter, SpendKeyLimit
@@ -49,6 +51,8 @@ class Actions:
     client_secrets: ClientSecretActions
     authenticate_user: AuthenticateUser
     verify: Verify
+    authenticate_client: AuthenticateClient
+    fetch_jwks: FetchJwks
     issue_machine_token: IssueMachineToken
     exchange_token: ExchangeToken
     revoke_token: RevokeToken
@@ -84,6 +88,8 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
         client_secrets=ClientSecretActions(store, management, clock),
         authenticate_user=AuthenticateUser(store, passwords, limiter, settings, clock),
         verify=verify,
+        authenticate_client=AuthenticateClient(store, clock),
+        fetch_jwks=FetchJwks(allow_private=settings.allow_private_jwks_uri),
         issue_machine_token=IssueMachineToken(store, m2m, clock),
         exchange_token=ExchangeToken(store, opaque, exchanged, spend, usage, clock),
         revoke_token=RevokeToken(store, opaque, signed, clock),
