@@ -1,9 +1,50 @@
-"""The management face."""
+"""The REST API: it parses, lets in by one table, asks an action and prints; it decides nothing else.
+
+A file a path of the contract. Every operation below /api/v1 stands in the table of authorization.py, or is refused to
+everybody; every refusal goes out through errors.py. Bodies become the actions' own frozen values at the border.
+"""
 
 from __future__ import annotations
 
 from flask import Flask
 
+from app.management import (
+    api_keys,
+    audit_events,
+    authorization,
+    clients,
+    credentials,
+    docs,
+    document,
+    errors,
+    me,
+    personal_access_tokens,
+    resources,
+    roles,
+    signing_keys,
+    users,
+)
+from app.management.blueprint import RowId, ScopeName
+
+ROOMS = (
+    resources,
+    roles,
+    users,
+    personal_access_tokens,
+    clients,
+    api_keys,
+    signing_keys,
+    audit_events,
+    credentials,
+    me,
+)
+
 
 def register(app: Flask) -> None:
-    """Add the routes of this face."""
+    """Add the operations, their description and the page about them."""
+    app.url_map.converters |= {"row": RowId, "scope": ScopeName}
+    blueprints = [room.blueprint for room in ROOMS]
+    errors.register(app, list(blueprints))
+    authorization.register(app)
+    document.register(app, list(blueprints))
+    docs.register(app)

@@ -1,0 +1,114 @@
+"""Who calls: a Bearer credential of our own making, or on /me a user with their password."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import NoReturn
+
+from flask import request
+
+from app.access.scopes import Scopes
+from app.actions.actor import Actor
+from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN, Claims
+from app.errors import Forbidden, Unauthenticated
+from app.operations.envelope import request_id, used_credential
+from app.operations.parts import actions
+from app.operations.peer import peer_address
+
+TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 §2.1
+INVALID = "invalid_token"
+
+
+def by_bearer(scope: str) -> Actor:
+    """Give the caller whose credential holds `scope`, or `manage`, on this API now.
+
+    Raises Unauthenticated and Forbidden (RFC 6750 §3.1).
+    """
+    claims = _active(_sent_token())
+    management = actions().settings.management_identifier
+    if claims.kind == API_KEY or management not in claims.audience:
+        raise Unauthenticated("the token is not for the management API", INVALID)
+    actor = _actor(claims, claims.grants.on([management]).scopes)
+    if not actor.holds(scope):
+        raise Forbidden(f"the token lacks the scope {scope}", scope)
+    return _using(claims, actor)
+
+
+def by_owner(*, reading: bool) -> Actor:
+    """Give the user who sends username and password; for `reading`, their personal access token will do.
+
+    Raises Unauthenticated, Forbidden, TooManyRequests.
+    """
+    scheme, value = _authorization()
+    if scheme == "basic":
+        username, password = _read_basic(value)
+        return actions().authenticate_user(username, password, caller_address(), request_id())
+    if scheme != "bearer":
+        raise Unauthenticated("send a username and a password")
+    claims = _active(_sent_token())
+    if claims.kind == API_KEY:
+        raise Unauthenticated("an API key stands for nobody", INVALID)
+    if not reading or claims.kind != PERSONAL_ACCESS_TOKEN or claims.exchanged:
+        raise Forbidden("only the user's own password opens this")
+    return _using(claims, _actor(claims, Scopes()))
+
+
+def caller_address() -> str | None:
+    """Give the address of the caller, as far as it is known."""
+    address = peer_address()
+    return None if address is None else str(address)
+
+
+def _actor(claims: Claims, management: Scopes) -> Actor:
+    delegated = claims.kind == PERSONAL_ACCESS_TOKEN
+    return Actor(
+        type="user" if delegated else "client",
+        id=claims.subject or "",
+        name=claims.username or "",
+        credential_id=claims.credential_id,
+        management=management,
+        delegated=delegated,
+        address=caller_address(),
+        request_id=request_id(),
+    )
+
+
+def _using(claims: Claims, actor: Actor) -> Actor:
+    used_credential(claims.credential_id)
+    actions().usage.note(claims)
+    return actor
+
+
+def _active(token: str) -> Claims:
+    claims = actions().verify(token)
+    if claims is None:
+        raise Unauthenticated("the token is not active", INVALID)
+    return claims
+
+
+def _sent_token() -> str:
+    scheme, value = _authorization()
+    if scheme != "bearer":
+        raise Unauthenticated("send a Bearer token")
+    if TOKEN68.fullmatch(value) is None:
+        raise Unauthenticated("the token is malformed", INVALID)
+    return value
+
+
+def _authorization() -> tuple[str, str]:
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    return scheme.lower(), value.strip(" ")
+
+
+def _read_basic(value: str) -> tuple[str, str]:
+    try:
+        username, colon, password = base64.b64decode(value, validate=True).decode("utf-8").partition(":")
+    except (binascii.Error, ValueError):
+        _malformed()
+    return (username, password) if colon else _malformed()
+
+
+def _malformed() -> NoReturn:
+    raise Unauthenticated("the Authorization header is malformed")

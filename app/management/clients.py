@@ -1,0 +1,179 @@
+"""/clients: programs that are registered and trusted, and their secrets."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from flask import Response
+from marshmallow import Schema, fields
+
+from app.actions.clients import ClientChanges, NewClient
+from app.actions.resources import LONGEST_IDENTIFIER
+from app.management.authorization import caller
+from app.management.blueprint import Operations, PageQuery, gone, made, page_of, paged
+from app.management.fields import Flag, Given, Listed, Members, Moment, Name, Text, one_of
+from app.operations.parts import actions
+
+blueprint = Operations("clients", "Clients and their secrets")
+METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
+STATUSES = ("active", "expired", "revoked")
+LONGEST_URI = 2000  # characters
+
+
+class ClientSchema(Schema):
+    """A client as it is shown."""
+
+    id = fields.String(required=True)
+    client_id = fields.String(required=True)
+    name = fields.String(required=True)
+    token_endpoint_auth_method = fields.String(required=True, metadata={"enum": METHODS})
+    jwks = fields.Dict(required=True, allow_none=True)
+    jwks_uri = fields.String(required=True, allow_none=True)
+    roles = fields.List(fields.String(), required=True)
+    serves = fields.List(fields.String(), required=True)
+    enabled = fields.Boolean(required=True)
+    created_at = Moment(required=True)
+
+
+class MadeClientSchema(ClientSchema):
+    """A client with its first secret, shown once; there is none for private_key_jwt."""
+
+    client_secret = fields.String()
+
+
+class NewClientSchema(Given):
+    """A client to be registered. private_key_jwt needs either jwks or jwks_uri, the other methods neither."""
+
+    makes = NewClient
+    name = Name(required=True)
+    token_endpoint_auth_method = one_of(*METHODS, metadata={"default": METHODS[0]})
+    jwks = Members(allow_none=True, metadata={"description": "public keys (RFC 7517 §5)"})
+    jwks_uri = Text(LONGEST_URI, allow_none=True)
+    roles = Listed(Name(), metadata={"description": "names of machine roles"})
+    serves = Listed(Text(LONGEST_IDENTIFIER), metadata={"description": "identifiers of resources"})
+    enabled = Flag(metadata={"default": True})
+
+
+class ClientChangesSchema(Given):
+    """What changes of a client."""
+
+    makes = ClientChanges
+    name = Name()
+    token_endpoint_auth_method = one_of(*METHODS)
+    jwks = Members(allow_none=True)
+    jwks_uri = Text(LONGEST_URI, allow_none=True)
+    roles = Listed(Name())
+    serves = Listed(Text(LONGEST_IDENTIFIER))
+    enabled = Flag()
+
+
+class ClientQuery(PageQuery):
+    """Which clients to list."""
+
+    client_id = Text()
+
+
+class ClientSecretSchema(Schema):
+    """A client's secret as it is shown: by its hint."""
+
+    id = fields.String(required=True)
+    name = fields.String(required=True)
+    hint = fields.String(required=True)
+    created_at = Moment(required=True)
+    expires_at = Moment(required=True, allow_none=True)
+    status = fields.String(required=True, metadata={"enum": STATUSES})
+    revoked_at = Moment(required=True, allow_none=True)
+    revoked_reason = fields.String(required=True, allow_none=True)
+
+
+class MadeClientSecretSchema(ClientSecretSchema):
+    """A new secret, shown once."""
+
+    client_secret = fields.String(required=True)
+
+
+class NewClientSecretSchema(Given):
+    """A further secret to be made."""
+
+    name = Text(shortest=0, load_default="")
+    expires_at = Moment(load_default=None, allow_none=True)
+
+
+class SecretQuery(PageQuery):
+    """Which secrets to list."""
+
+    status = one_of(*STATUSES)
+
+
+@blueprint.get("/clients")
+@blueprint.arguments(ClientQuery, location="query")
+@blueprint.response(200, page_of(ClientSchema))
+def list_clients(query: dict[str, Any]) -> Any:
+    """List the clients"""
+    return paged(actions().clients.page(**query))
+
+
+@blueprint.post("/clients")
+@blueprint.arguments(NewClientSchema)
+@blueprint.response(201, MadeClientSchema)
+def create_client(new: NewClient) -> Any:
+    """Register a client; its first secret is answered once"""
+    client, issued = actions().clients.create(caller(), new)
+    secret = {} if issued is None else {"client_secret": issued.token}
+    return made(asdict(client) | secret, f"/clients/{client.id}")
+
+
+@blueprint.get("/clients/<row:row_id>")
+@blueprint.response(200, ClientSchema)
+def get_client(row_id: str) -> Any:
+    """Show a client"""
+    return actions().clients.get(row_id)
+
+
+@blueprint.patch("/clients/<row:row_id>")
+@blueprint.arguments(ClientChangesSchema)
+@blueprint.response(200, ClientSchema)
+def change_client(changes: ClientChanges, row_id: str) -> Any:
+    """Change a client: every token of it feels it at once"""
+    return actions().clients.change(caller(), row_id, changes)
+
+
+@blueprint.delete("/clients/<row:row_id>")
+@blueprint.response(204)
+def delete_client(row_id: str) -> Response:
+    """Delete a client: its secrets and tokens are dead at once"""
+    actions().clients.delete(caller(), row_id)
+    return gone()
+
+
+@blueprint.get("/clients/<row:row_id>/secrets")
+@blueprint.arguments(SecretQuery, location="query")
+@blueprint.response(200, page_of(ClientSecretSchema))
+def list_client_secrets(query: dict[str, Any], row_id: str) -> Any:
+    """List a client's secrets by their hints"""
+    return paged(actions().client_secrets.page(row_id, **query))
+
+
+@blueprint.post("/clients/<row:row_id>/secrets")
+@blueprint.arguments(NewClientSecretSchema)
+@blueprint.response(201, MadeClientSecretSchema)
+def create_client_secret(new: dict[str, Any], row_id: str) -> Any:
+    """Give a client a further secret, answered once; at most five live"""
+    secret, issued = actions().client_secrets.create(caller(), row_id, **new)
+    return made(asdict(secret) | {"client_secret": issued.token}, f"/clients/{row_id}/secrets/{secret.id}")
+
+
+@blueprint.get("/clients/<row:row_id>/secrets/<row:secret_id>")
+@blueprint.response(200, ClientSecretSchema)
+def get_client_secret(row_id: str, secret_id: str) -> Any:
+    """Show a client's secret by its hint"""
+    return actions().client_secrets.get(row_id, secret_id)
+
+
+@blueprint.delete("/clients/<row:row_id>/secrets/<row:secret_id>")
+@blueprint.response(204)
+def revoke_client_secret(row_id: str, secret_id: str) -> Response:
+    """Revoke a client's secret; it stays listed"""
+    actions().client_secrets.revoke(caller(), row_id, secret_id)
+    return gone()

@@ -1,0 +1,120 @@
+"""The API's description (OpenAPI 3.1), with the security of each operation out of the table of authorization.py."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import marshmallow as ma
+from flask import Blueprint, Flask, Response, json
+from flask_smorest import Api
+
+from app.management.authorization import TABLE, Door
+from app.management.blueprint import PREFIX
+from app.management.errors import PROBLEM
+from app.operations.parts import actions_of
+
+SECURITY: dict[Door, list[dict[str, list[str]]]] = {
+    Door.ANYONE: [],
+    Door.OWNER: [{"password": []}],
+    Door.OWNER_READS: [{"password": []}, {"bearer": []}],
+}
+SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "a machine-to-machine or personal access token"},
+    "password": {"type": "http", "scheme": "basic", "description": "a user's own username and password"},
+}
+ALWAYS = {400: "The request cannot be read", 413: "The body is too large"}
+AUTHENTICATED = {401: "No credential, or one that is not good", 403: "The credential does not allow this"}
+WITH_BODY = {415: "The body is not application/json"}
+WITH_INPUT = {422: "Some fields cannot be accepted"}
+CHANGING = {409: "A name is taken, or the state of the thing does not allow this"}
+IN_A_PATH = {404: "There is no such thing"}
+LIMITED = {429: "Too many failed attempts"}
+
+
+class FieldErrorSchema(ma.Schema):
+    """A field and what is wrong with it."""
+
+    field = ma.fields.String(required=True)
+    message = ma.fields.String(required=True)
+
+
+class ProblemSchema(ma.Schema):
+    """Why a request was refused (RFC 9457); `errors` with a 422."""
+
+    type = ma.fields.String(required=True)
+    title = ma.fields.String(required=True)
+    status = ma.fields.Integer(required=True)
+    detail = ma.fields.String(required=True)
+    errors = ma.fields.List(ma.fields.Nested(FieldErrorSchema))
+
+
+class Document(Api):  # type: ignore[misc]
+    """Gathers the operations; errors are told by errors.py, where the library would rewrite them app-wide."""
+
+    DEFAULT_ERROR_RESPONSE_NAME = None
+    ERROR_SCHEMA = ProblemSchema
+
+    def _register_error_handlers(self) -> None:
+        """Leave every error alone."""
+
+
+def register(app: Flask, blueprints: list[Any]) -> None:
+    """Add the operations, and GET /openapi.json."""
+    app.config.update(API_TITLE="Latchkey management API", API_VERSION="v1", OPENAPI_VERSION="3.1.0")
+    document = Document(app)
+    for blueprint in blueprints:
+        document.register_blueprint(blueprint)
+    description = Blueprint("description", __name__, url_prefix=PREFIX)
+    serve = _Served(document, actions_of(app).settings.issuer_path)
+    description.add_url_rule("/openapi.json", "openapi", serve, provide_automatic_options=False)
+    app.register_blueprint(description)
+
+
+class _Served:
+    """Makes the document when it is first asked for."""
+
+    def __init__(self, document: Document, issuer_path: str) -> None:
+        self._document = document
+        self._issuer_path = issuer_path
+        self._lock = threading.Lock()
+        self._text = ""
+
+    def __call__(self) -> Response:
+        with self._lock:
+            self._text = self._text or json.dumps(complete(self._document.spec.to_dict(), self._issuer_path))
+        return Response(self._text, content_type="application/json")
+
+
+def complete(document: dict[str, Any], issuer_path: str) -> dict[str, Any]:
+    """Add what the table and the error handler know: security and refusals."""
+    document["servers"] = [{"url": issuer_path or "/"}]
+    document["components"]["securitySchemes"] = SCHEMES
+    document["components"]["responses"] = {}
+    for path, operations in document["paths"].items():
+        in_path = operations.get("parameters", [])
+        for method, operation in operations.items():
+            if method != "parameters":
+                _complete_operation(method, path, operation, bool(in_path))
+    return document
+
+
+def _complete_operation(method: str, path: str, operation: dict[str, Any], in_path: bool) -> None:
+    needed = TABLE[f"{method.upper()} {path.removeprefix(PREFIX)}"]
+    operation["security"] = SECURITY[needed] if isinstance(needed, Door) else [{"bearer": [needed]}]
+    operation["operationId"] = f"{method}{path.removeprefix(PREFIX)}".translate(_PLAIN).strip("_")
+    if isinstance(needed, str):
+        operation["description"] = f"Scope: `{needed}` (or `manage`)."
+    has_body = "requestBody" in operation
+    refusals = ALWAYS | (AUTHENTICATED if needed is not Door.ANYONE else {})
+    refusals |= (WITH_BODY if has_body else {}) | (IN_A_PATH if in_path else {})
+    refusals |= WITH_INPUT if has_body or operation.get("parameters") else {}
+    refusals |= (CHANGING if method != "get" else {}) | (LIMITED if isinstance(needed, Door) else {})
+    schema = {"$ref": "#/components/schemas/Problem"}
+    operation["responses"] |= {
+        str(status): {"description": text, "content": {PROBLEM: {"schema": schema}}}
+        for status, text in sorted(refusals.items())
+    }
+
+
+_PLAIN = str.maketrans({"/": "_", "-": "_", "{": "", "}": ""})

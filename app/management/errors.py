@@ -1,0 +1,95 @@
+"""How a refusal is told: the one handler that turns the error tree into problem+json (RFC 9457)."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from flask import Blueprint, Flask, Response, g, json, request
+from werkzeug.exceptions import HTTPException
+
+from app.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    LatchkeyError,
+    Malformed,
+    NotFound,
+    TooManyRequests,
+    Unauthenticated,
+)
+
+PROBLEM = "application/problem+json"
+ROOT = "/api/"
+STATUS: dict[type[LatchkeyError], int] = {
+    Malformed: 400,
+    Unauthenticated: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    Invalid: 422,
+    TooManyRequests: 429,
+}
+BEARER = 'Bearer realm="latchkey"'
+BASIC = 'Basic realm="latchkey", charset="UTF-8"'  # RFC 7617 §2.1
+
+
+def register(app: Flask, blueprints: list[Blueprint]) -> None:
+    """Answer for our operations, and for what is nowhere or not allowed under /api/; leave all other paths alone."""
+    for blueprint in blueprints:
+        blueprint.register_error_handler(LatchkeyError, refused)
+    before = app.error_handler_spec[None][None].get(HTTPException)
+
+    def unroutable(error: HTTPException) -> Any:
+        if request.path.startswith(ROOT) and error.response is None:
+            return of_http(error)
+        return error if before is None else app.ensure_sync(before)(error)
+
+    app.register_error_handler(HTTPException, unroutable)
+
+
+def refused(error: LatchkeyError) -> Response:
+    """Tell one of our own refusals."""
+    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), None)
+    if status is None:
+        raise error
+    members: dict[str, Any] = {}
+    if isinstance(error, Invalid):
+        members["errors"] = [{"field": e.field, "message": e.message} for e in error.errors]
+    response = problem(status, str(error), members)
+    if isinstance(error, Unauthenticated | Forbidden):
+        response.headers.extend([("WWW-Authenticate", value) for value in _challenges(error)])
+    if isinstance(error, TooManyRequests):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def of_http(error: HTTPException) -> Response:
+    """Tell what the framework refused; headers such as Allow are kept."""
+    response = problem(error.code or 500, error.description or "")
+    kept = [(name, value) for name, value in error.get_headers() if name.lower() not in ("content-type",)]
+    response.headers.extend(kept)
+    return response
+
+
+def problem(status: int, detail: str, members: dict[str, Any] | None = None) -> Response:
+    """Make the answer (RFC 9457 §3.1): its type is about:blank, so its title is the status' own."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return Response(json.dumps(body | (members or {})), status, content_type=PROBLEM)
+
+
+def _challenges(error: Unauthenticated | Forbidden) -> list[str]:
+    """Say how to come in (RFC 6750 §3); where a password opens too, say so."""
+    bearer = BEARER
+    if isinstance(error, Forbidden):
+        bearer += _parameters("insufficient_scope", str(error))
+        bearer += f', scope="{error.scope}"' if error.scope else ""
+        return [bearer]
+    if error.error is not None:
+        bearer += _parameters(error.error, str(error))
+    return [BASIC, bearer] if g.get("takes_passwords") else [bearer]
+
+
+def _parameters(code: str, description: str) -> str:
+    said = "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "?" for c in description)
+    return f', error="{code}", error_description="{said}"'
