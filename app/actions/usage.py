@@ -28,6 +28,7 @@ class Usage:
         self._interval = interval
         self._noted: dict[tuple[str, str], datetime] = {}
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
         self._stopping = threading.Event()
         self._writer: threading.Thread | None = None
 
@@ -43,13 +44,14 @@ class Usage:
 
     def flush(self) -> None:
         """Write what was noted; what cannot be written now waits for the next time."""
-        with self._lock:
-            noted, self._noted = self._noted, {}
-        try:
-            self._write(noted)
-        except SQLAlchemyError:
+        with self._writing:  # a stop waits for the batch that is under way
             with self._lock:
-                self._noted = noted | self._noted
+                noted, self._noted = self._noted, {}
+            try:
+                self._write(noted)
+            except SQLAlchemyError:
+                with self._lock:
+                    self._noted = noted | self._noted
 
     def stop(self) -> None:
         """Write the rest and end the thread; for a clean stop of the process."""
