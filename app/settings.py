@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import secrets
@@ -24,6 +25,7 @@ from app.errors import BadSettings
 
 PREFIX = "LATCHKEY_"
 DAY = 86_400
+PROXIES = "must be networks such as 10.0.0.0/8 or 2001:db8::1/128, separated by commas"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -78,8 +80,11 @@ class Settings(BaseSettings):
     def _networks(cls, value: object) -> tuple[Network, ...]:
         items = value.split(",") if isinstance(value, str) else value
         if not isinstance(items, list | tuple):
-            raise ValueError("must be CIDRs separated by commas")
-        return tuple(ipaddress.ip_network(str(item).strip()) for item in items if str(item).strip())
+            raise ValueError(PROXIES)
+        try:
+            return tuple(ipaddress.ip_network(str(item).strip()) for item in items if str(item).strip())
+        except ValueError:
+            raise ValueError(PROXIES) from None
 
     @field_validator("rate_limits", "log_level", mode="before")
     @classmethod
@@ -91,7 +96,7 @@ class Settings(BaseSettings):
     def _database(cls, value: str) -> str:
         try:
             url = make_url(value) if value else None
-        except ArgumentError:
+        except (ArgumentError, ValueError):  # its text may hold a piece of the password
             raise ValueError("is not a database URL") from None
         if url is None:
             return value
@@ -104,7 +109,11 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _redis(cls, value: str) -> str:
-        if value and urlsplit(value).scheme not in ("redis", "rediss", "unix"):
+        try:
+            scheme = urlsplit(value).scheme
+        except ValueError:  # its text may hold a piece of the password
+            scheme = "none"
+        if value and scheme not in ("redis", "rediss", "unix"):
             raise ValueError("must be redis://…, rediss://… or unix://…")
         return value
 
@@ -205,17 +214,26 @@ def _with_kept_secret_key(settings: Settings) -> Settings:
     path = settings.instance_dir / "secret_key"
     try:
         settings.instance_dir.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-                file.write(secrets.token_urlsafe(48))
-        except FileExistsError:
-            pass
+        if not path.exists():
+            _write_once(path, secrets.token_urlsafe(48))
         kept = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise BadSettings(f"{path} cannot be read or written: {type(error).__name__}") from None
     if len(kept) < 32:
         raise BadSettings(f"{path} holds no usable key: restore it from a backup")
     return settings.model_copy(update={"secret_key": SecretStr(kept)})
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Put a file where none is, whole or not at all, for its owner alone; whoever comes second changes nothing."""
+    pending = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    with open(os.open(pending, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    with contextlib.suppress(FileExistsError):
+        os.link(pending, path)
+    pending.unlink()
 
 
 def _one_line(error: ValidationError) -> str:
