@@ -94,11 +94,11 @@ class ClientActions:
         Raises Forbidden, Invalid (keys, roles, resources).
         """
         refuse_delegates(actor)
-        now = self._clock()
+        now, new_client_id = self._clock(), new_id("client")
         with refusing_duplicates("another client has this client_id"), self._store.transaction() as session:
             row = Client(
-                id=new_id("cli"),
-                client_id=new_id("client"),
+                id=new_client_id,  # one name is enough where nobody chose another
+                client_id=new_client_id,
                 name=new.name,
                 token_endpoint_auth_method=new.token_endpoint_auth_method,
                 enabled=new.enabled,

@@ -91,6 +91,7 @@ def complete(document: dict[str, Any], issuer_path: str) -> dict[str, Any]:
     document["servers"] = [{"url": issuer_path or "/"}]
     document["components"]["securitySchemes"] = SCHEMES
     document["components"]["responses"] = {}
+    document["components"]["schemas"].pop("PaginationMetadata", None)  # the library's, of no use here
     for path, operations in document["paths"].items():
         in_path = operations.get("parameters", [])
         for method, operation in operations.items():
