@@ -76,7 +76,7 @@ def _credential(request: Request) -> tuple[str, bool]:
     key_name = actions().settings.forward_auth_query_key
     ways = [
         (_from_authorization(request.headers.getlist("Authorization")), False),
-        *((value, False) for value in request.headers.getlist("X-API-Key")),
+        *((value, False) for value in _each(request.headers.getlist("X-API-Key"))),
         *((value, True) for value in (request.args.getlist(key_name) if key_name else [])),
     ]
     sent = [(value, from_url) for value, from_url in ways if value]
@@ -87,11 +87,16 @@ def _credential(request: Request) -> tuple[str, bool]:
     return sent[0]
 
 
+def _each(headers: list[str]) -> list[str]:
+    """Take apart what the server joined: a header that was sent twice comes as one with a comma (RFC 9110 §5.3)."""
+    return [part.strip() for header in headers for part in header.split(",") if part.strip()]
+
+
 def _from_authorization(headers: list[str]) -> str:
-    given = [header for header in headers if header.strip()]
+    given = _each(headers)
     if len(given) > 1:
         raise Refusal(400, "invalid_request", "more than one credential")
-    scheme, _, value = (given or [""])[0].strip().partition(" ")
+    scheme, _, value = (given or [""])[0].partition(" ")
     if scheme.lower() == "bearer":
         return value.strip()
     return _basic_password(value.strip()) if scheme.lower() == "basic" else ""

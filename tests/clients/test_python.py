@@ -6,6 +6,7 @@ import jwt
 import pytest
 from authlib.integrations.requests_client import OAuth2Session
 from authlib.oauth2.rfc7523 import PrivateKeyJWT
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from oauthlib.oauth2 import BackendApplicationClient
 from requests_oauthlib import OAuth2Session as RequestsOAuth2Session
 
@@ -46,7 +47,8 @@ def test_authlib_gets_introspects_and_revokes_a_token(world: World, method: str)
 def test_authlib_authenticates_with_a_key(world: World) -> None:
     told, key = metadata(world.admin), new_key("ES256")
     client = register(world.admin, key, roles=[world.machine_role["name"]])
-    with OAuth2Session(client.client_id, key.private, token_endpoint_auth_method="private_key_jwt") as session:
+    pem = key.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    with OAuth2Session(client.client_id, pem, token_endpoint_auth_method="private_key_jwt") as session:
         session.trust_env = False
         session.register_client_auth_method(PrivateKeyJWT(told["token_endpoint"], alg="ES256"))
         token = session.fetch_token(told["token_endpoint"], grant_type="client_credentials")

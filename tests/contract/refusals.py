@@ -31,7 +31,7 @@ def challenge(response: httpx.Response, status: int, scheme: str = "Bearer") -> 
     parts = CHALLENGE.fullmatch(sent[0])
     assert parts is not None and parts[1].lower() == scheme.lower(), sent
     parameters = dict(PARAMETER.findall(parts[2] or ""))
-    assert "realm" in parameters, sent
+    assert parameters, sent  # RFC 6750 §3: one or more
     return parameters
 
 

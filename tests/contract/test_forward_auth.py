@@ -131,8 +131,6 @@ def test_with_basic_the_password_counts_whatever_the_user(
     "header",
     [
         "Bearer",
-        "Bearer ",
-        "Bearer  ",
         "Basic",
         "Basic ???",
         "Basic " + base64.b64encode(b"no colon").decode(),
@@ -184,8 +182,8 @@ def test_the_body_and_what_is_accepted_are_ignored(world: World, held: dict[Kind
 
 @pytest.mark.parametrize("name", ["access_token", "token", "api_key", "key"])
 def test_a_credential_in_the_url_is_never_taken(world: World, held: dict[Kind, Credential], name: str) -> None:
-    params: Any = {name: held["api_key"].token}
-    assert challenge(world.admin.forward_auth(None, world.resource, **params), 401) == {"realm": _realm(world)}
+    params = {"resource": world.identifier, name: held["api_key"].token}
+    assert "error" not in challenge(world.admin.http.get(URL, params=params), 401)
 
 
 def test_a_query_key_takes_api_keys_alone(fresh_server: StartServer) -> None:
@@ -208,7 +206,3 @@ def test_no_answer_is_cached_or_has_a_body_with_the_credential(world: World, hel
         response = world.admin.forward_auth(token, world.resource)
         assert "no-store" in response.headers["Cache-Control"]
         assert token not in response.text and token not in str(response.headers)
-
-
-def _realm(world: World) -> str:
-    return challenge(world.admin.forward_auth(None, world.resource), 401)["realm"]

@@ -61,7 +61,6 @@ def test_the_scheme_name_is_case_insensitive(world: World) -> None:
     "header",
     [
         "Basic",
-        "Basic ",
         "Basic ???",
         "Basic YQ",
         basic("nocolon")["Authorization"],

@@ -17,10 +17,9 @@ def test_the_management_api_challenges_who_sends_nothing_without_an_error_code(a
 
 
 @pytest.mark.spec("RFC 6750 §3.1")
-@pytest.mark.parametrize("token", [BAD, "x", "a.b.c", "lk_pat_", "ä".encode("latin-1").decode("latin-1"), "a b"])
+@pytest.mark.parametrize("token", [BAD, "x", "a.b.c", "lk_pat_", "a b", "%41"])
 def test_the_management_api_says_invalid_token_for_a_bad_one(admin: Admin, token: str) -> None:
-    headers = [(b"Authorization", f"Bearer {token}".encode("latin-1"))]
-    response = admin.http.get("/api/v1/resources", headers=headers)
+    response = admin.get("/resources", auth=token)
     problem(response, 401)
     assert challenge(response, 401)["error"] == "invalid_token"
 
