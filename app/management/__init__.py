@@ -43,8 +43,7 @@ ROOMS = (
 def register(app: Flask) -> None:
     """Add the operations, their description and the page about them."""
     app.url_map.converters |= {"row": RowId, "scope": ScopeName}
-    blueprints = [room.blueprint for room in ROOMS]
-    errors.register(app, list(blueprints))
+    errors.register(app)
     authorization.register(app)
-    document.register(app, list(blueprints))
+    document.register(app, [room.blueprint for room in ROOMS])
     docs.register(app)

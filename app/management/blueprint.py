@@ -19,7 +19,8 @@ from webargs.multidictproxy import MultiDictProxy
 from werkzeug.exceptions import UnsupportedMediaType
 from werkzeug.routing import BaseConverter
 
-from app.errors import FieldError, Invalid, Malformed
+from app.errors import FieldError, Invalid, LatchkeyError, Malformed
+from app.management.errors import refused
 from app.management.fields import Given, QueryWhole, Text
 from app.operations.parts import actions
 
@@ -87,6 +88,7 @@ class Operations(Blueprint):  # type: ignore[misc]
 
     def __init__(self, name: str, description: str) -> None:
         super().__init__(name, __name__, url_prefix=PREFIX, description=description)
+        self.register_error_handler(LatchkeyError, refused)
 
     def get(self, rule: str) -> Decorator:
         """Let the view answer GET."""

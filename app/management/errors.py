@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, Flask, Response, g, json, request
+from flask import Flask, Response, g, json, request
 from werkzeug.exceptions import HTTPException
 
 from app.errors import (
@@ -34,10 +34,8 @@ BEARER = 'Bearer realm="latchkey"'
 BASIC = 'Basic realm="latchkey", charset="UTF-8"'  # RFC 7617 §2.1
 
 
-def register(app: Flask, blueprints: list[Blueprint]) -> None:
-    """Answer for our operations, and for what is nowhere or not allowed under /api/; leave all other paths alone."""
-    for blueprint in blueprints:
-        blueprint.register_error_handler(LatchkeyError, refused)
+def register(app: Flask) -> None:
+    """Answer for what is nowhere or not allowed under /api/; leave all other paths alone."""
     before = app.error_handler_spec[None][None].get(HTTPException)
 
     def unroutable(error: HTTPException) -> Any:

@@ -1,0 +1,21 @@
+"""One application for the tests of a module, and an administrator's token."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.management.face import Face, start_face, stop_face
+
+
+@pytest.fixture(scope="module")
+def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
+    """The application that the tests of a module share."""
+    made = start_face(tmp_path_factory.mktemp("face"), rate_limits="off")
+    yield made
+    stop_face(made)
+
+
+@pytest.fixture(scope="module")
+def admin(face: Face) -> str:
+    """A token that holds `manage`."""
+    return face.machine("manage")

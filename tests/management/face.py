@@ -1,0 +1,96 @@
+"""The management API on a SQLite file, called without a server."""
+
+import itertools
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import create_engine, update
+from werkzeug.test import TestResponse
+
+from app import create_app
+from app.actions.actor import OPERATOR
+from app.actions.bootstrap import PERMISSIONS
+from app.actions.users import NewUser
+from app.database import Base, Store
+from app.models import Resource
+from app.operations.parts import actions_of
+from app.settings import Settings
+from tests.core import ISSUER, ORDERS, Core, MutableClock
+
+OWN = f"{ISSUER}/api/v1"
+PASSWORD = "correct horse battery staple"
+_serial = itertools.count(1)
+
+
+@dataclass
+class Face:
+    """The application, the core below it, and the short ways to call and to be somebody."""
+
+    app: Flask
+    core: Core
+    http: FlaskClient = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.http = self.app.test_client()
+
+    def call(self, method: str, path: str, token: str | None = None, **options: Any) -> TestResponse:
+        """Call `/api/v1{path}` with a Bearer token; `options` are those of Flask's test client."""
+        headers = dict(options.pop("headers", {})) | ({"Authorization": f"Bearer {token}"} if token else {})
+        return self.http.open(f"/api/v1{path}", method=method, headers=headers, **options)
+
+    def made(self, path: str, body: object, token: str) -> Any:
+        """POST and give what was made; asserts 201."""
+        response = self.call("POST", path, token, json=body)
+        assert response.status_code == 201, response.text
+        return response.json
+
+    def machine(self, *scopes: str) -> str:
+        """Give an M2M token of a new client with these scopes of this API."""
+        name = f"machine-{next(_serial)}"
+        self.core.role(name, "machine", *scopes)
+        self.core.client(name, name)
+        return self.core.m2m(name, " ".join(scopes), OWN)
+
+    def person(self, *scopes: str) -> str:
+        """Make a user with a password whose role gives these scopes; give the username."""
+        name = f"person-{next(_serial)}"
+        self.core.role(name, "user", *scopes)
+        user = self.core.actions.users.create(OPERATOR, NewUser(name, password=PASSWORD, roles=(name,)))
+        self.core._rows[name] = user.id
+        return name
+
+    def pat(self, *scopes: str) -> str:
+        """Give a PAT of a new user with these scopes."""
+        return self.core.pat(self.person(*scopes), *scopes)[1]
+
+    def me(self, username: str, password: str = PASSWORD, path: str = "", **options: Any) -> TestResponse:
+        """Call `/api/v1/me{path}` by password."""
+        return self.http.open(f"/api/v1/me{path}", auth=(username, password), **options)
+
+
+def start_face(folder: Path, **changed: Any) -> Face:
+    """Make an application on a fresh database, with the management API's permissions and one resource."""
+    settings = Settings(instance_dir=folder, issuer=ISSUER, secret_key="k" * 40, **changed)
+    engine = create_engine(settings.database_url)
+    Base.metadata.create_all(engine)
+    engine.dispose()
+    clock = MutableClock()
+    app = create_app(settings, clock)
+    core = Core(actions_of(app), clock, folder / "latchkey.db")
+    with core.store.transaction() as session:
+        core.actions.signing_keys.ensure(session, clock())
+    core.resource(OWN, *PERMISSIONS)
+    with core.store.transaction() as session:
+        session.execute(update(Resource).values(built_in=True))
+    core.resource(ORDERS, "orders:read", "orders:write", public=["orders:list"])
+    return Face(app, core)
+
+
+def stop_face(face: Face) -> None:
+    """Let go of the database."""
+    face.core.actions.usage.stop()
+    store: Store = face.core.store
+    store.dispose()

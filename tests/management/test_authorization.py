@@ -1,0 +1,174 @@
+"""Every operation stands in one table, and the table is what happens."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.management.authorization import TABLE, Door, operation
+from app.management.blueprint import PREFIX
+from tests.core import ORDERS
+from tests.management.face import OWN, Face, start_face, stop_face
+
+SCOPED = {name: needed for name, needed in TABLE.items() if isinstance(needed, str)}
+OWNERS = {name: needed for name, needed in TABLE.items() if needed in (Door.OWNER, Door.OWNER_READS)}
+GUARDED = SCOPED | OWNERS
+REFUSED_TO_DELEGATES = {
+    "POST /clients": {"name": "x"},
+    "POST /clients/{row_id}/secrets": {},
+    "POST /api-keys": {"name": "x", "resource": ORDERS},
+    "POST /api-keys/{key_id}/rotate": {},
+    "POST /users/{user_id}/personal-access-tokens": {"name": "x", "scopes": ["orders:read"]},
+    "POST /users": {"username": "mallory", "password": "correct horse battery"},
+    "PATCH /users/{user_id}": {"password": "correct horse battery"},
+    "PATCH /clients/{row_id}": {"jwks_uri": "https://client.example/jwks"},
+}
+
+
+def split(name: str) -> tuple[str, str]:
+    """Give method and path of an operation, its variables filled in with what is nobody's id."""
+    method, path = name.split(" ")
+    return method, re.sub(r"\{\w+\}", "nobody", path)
+
+
+@pytest.fixture(scope="module")
+def outsider(face: Face) -> str:
+    """An M2M token with a scope of this API that no operation names."""
+    return face.machine("introspect")
+
+
+@pytest.fixture(scope="module")
+def key(face: Face) -> str:
+    return face.core.key()[1]
+
+
+@pytest.fixture(scope="module")
+def delegates(face: Face) -> list[str]:
+    """A PAT with `manage`, and the JWT it is exchanged for."""
+    pat = face.pat("manage")
+    return [pat, face.core.exchange(pat)]
+
+
+def test_the_table_names_every_route_and_nothing_else(face: Face) -> None:
+    rules = [rule for rule in face.app.url_map.iter_rules() if rule.rule.startswith(f"{PREFIX}/")]
+    routes = {operation(method, rule.rule) for rule in rules for method in rule.methods or ()}
+    assert routes == set(TABLE)
+
+
+def test_two_operations_only_are_open_to_anyone() -> None:
+    assert {name for name in TABLE if name not in GUARDED} == {"GET /openapi.json", "POST /credentials/revoke"}
+
+
+@pytest.fixture
+def own_face(tmp_path: Path) -> Iterator[Face]:
+    made = start_face(tmp_path)
+    yield made
+    stop_face(made)
+
+
+def test_a_route_that_the_table_forgot_is_refused_to_everybody(own_face: Face) -> None:
+    blueprint = own_face.app.blueprints["roles"]
+    own_face.app.add_url_rule(f"{PREFIX}/forgotten", "roles.forgotten", lambda: "come in")
+    assert blueprint.name == "roles"
+    assert own_face.call("GET", "/forgotten", own_face.machine("manage")).status_code == 403
+
+
+@pytest.mark.parametrize("name", GUARDED)
+def test_who_sends_nothing_is_challenged_without_an_error_code(face: Face, name: str) -> None:
+    response = face.call(*split(name))
+    assert response.status_code == 401 and response.content_type == "application/problem+json"
+    challenges = response.headers.getlist("WWW-Authenticate")
+    assert 'Bearer realm="latchkey"' in challenges
+    assert any(c.startswith("Basic ") for c in challenges) is (name in OWNERS)
+
+
+@pytest.mark.parametrize("name", GUARDED)
+def test_garbage_and_api_keys_are_invalid_tokens(face: Face, name: str, key: str) -> None:
+    for token in ("garbage", "a b", "ä", "lk_pat_" + 38 * "0", key, face.core.exchange(key)):
+        response = face.call(*split(name), token)
+        assert response.status_code == 401, token
+        assert 'error="invalid_token"' in response.headers.getlist("WWW-Authenticate")[-1]
+
+
+@pytest.mark.parametrize("name", SCOPED)
+def test_a_token_without_the_scope_is_told_which(face: Face, name: str, outsider: str) -> None:
+    response = face.call(*split(name), outsider)
+    assert response.status_code == 403
+    challenge = response.headers["WWW-Authenticate"]
+    assert 'error="insufficient_scope"' in challenge and f'scope="{SCOPED[name]}"' in challenge
+
+
+@pytest.mark.parametrize("name", SCOPED)
+def test_the_scope_alone_opens_the_door(face: Face, name: str) -> None:
+    assert face.call(*split(name), face.machine(SCOPED[name])).status_code not in (401, 403)
+
+
+@pytest.mark.parametrize("name", OWNERS)
+def test_a_machine_is_no_user_and_a_pat_reads_the_profile_at_most(
+    face: Face, name: str, admin: str, delegates: list[str]
+) -> None:
+    pat, exchanged = delegates
+    for token in (admin, exchanged):
+        assert face.call(*split(name), token).status_code == 403
+    assert face.call(*split(name), pat).status_code == (200 if OWNERS[name] is Door.OWNER_READS else 403)
+
+
+@pytest.mark.parametrize("name", REFUSED_TO_DELEGATES)
+def test_no_delegate_makes_renews_or_reveals_a_credential(
+    face: Face, name: str, delegates: list[str], admin: str
+) -> None:
+    client = face.made("/clients", {"name": "a client"}, admin)["id"]
+    user = face.made("/users", {"username": client.replace("_", "-")}, admin)["id"]
+    api_key = face.made("/api-keys", {"name": "a key", "resource": ORDERS}, admin)["id"]
+    method, path = name.split(" ")
+    path = path.format(row_id=client, user_id=user, key_id=api_key)
+    for token in delegates:
+        response = face.call(method, path, token, json=REFUSED_TO_DELEGATES[name])
+        assert response.status_code == 403, response.text
+        assert "WWW-Authenticate" in response.headers
+
+
+def test_a_token_for_another_audience_is_an_invalid_token(face: Face) -> None:
+    assert face.call("GET", "/roles", face.pat("orders:read")).status_code == 401
+
+
+def test_a_token_whose_roles_are_gone_is_active_but_short_of_scope(face: Face) -> None:
+    username = face.person("roles:read")
+    token = face.core.pat(username, "roles:read")[1]
+    assert face.call("GET", "/roles", token).status_code == 200
+    face.core.assign(username)
+    assert face.call("GET", "/roles", token).status_code == 403
+
+
+def test_a_scope_of_the_same_token_for_another_resource_does_not_count(face: Face) -> None:
+    name = "both"
+    face.core.role(name, "machine", "manage", "orders:read")
+    face.core.client(name, name)
+    assert face.call("GET", "/roles", face.core.m2m(name, "orders:read", ORDERS, OWN)).status_code == 403
+
+
+@pytest.mark.parametrize("sent", ["Basic YTpi", "Digest x", "Bearer", "Bearer ", "bearer\t", "lk_pat_x", ""])
+def test_other_schemes_and_no_token_are_nobody(face: Face, sent: str) -> None:
+    assert face.call("GET", "/roles", headers={"Authorization": sent}).status_code == 401
+
+
+def test_options_is_no_operation(face: Face, admin: str) -> None:
+    response = face.call("OPTIONS", "/roles", admin)
+    assert response.status_code == 405 and "GET" in response.headers["Allow"]
+
+
+def test_the_description_says_what_the_table_says(face: Face) -> None:
+    document = face.call("GET", "/openapi.json").get_json()
+    described = {
+        f"{method.upper()} {path.removeprefix(PREFIX)}": one["security"]
+        for path, operations in document["paths"].items()
+        for method, one in operations.items()
+        if method != "parameters"
+    }
+    assert set(described) == set(TABLE) - {"GET /openapi.json"}
+    for name, security in described.items():
+        assert security == ([{"bearer": [SCOPED[name]]}] if name in SCOPED else security)
+    assert described["POST /credentials/revoke"] == []
+    assert described["GET /me"] == [{"password": []}, {"bearer": []}]
+    assert described["POST /me/personal-access-tokens"] == [{"password": []}]
