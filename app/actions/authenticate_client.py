@@ -75,8 +75,10 @@ class AuthenticateClient:
 
     def find(self, client_id: str) -> KnownClient:
         """Give the enabled client of this public id with its live secrets, else the null client. One query."""
+        if len(client_id) > LONGEST_ID or not client_id.isprintable():  # PostgreSQL would refuse a NUL
+            return NULL_CLIENT
         with self._store.connection() as connection:
-            rows = connection.execute(_FOUND, {"client_id": client_id[:LONGEST_ID], "now": self._clock()}).all()
+            rows = connection.execute(_FOUND, {"client_id": client_id, "now": self._clock()}).all()
         if not rows or not rows[0].enabled:
             return NULL_CLIENT
         row = rows[0]

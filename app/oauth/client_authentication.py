@@ -143,7 +143,7 @@ class PrivateKeyJwt(JWTBearerClientAssertion):
             keys = actions().fetch_jwks(known.jwks_uri, kid if isinstance(kid, str) else None)
         try:
             return KeySet.import_key_set({"keys": [_without_use(key) for key in (keys or {})["keys"]]})
-        except (JoseError, KeyError, TypeError, ValueError):
+        except (JoseError, AttributeError, KeyError, TypeError, ValueError):  # whatever a stranger's file holds
             raise ClientRefused from None
 
     def process_assertion_claims(self, assertion: str, resolve_key: KeySet) -> dict[str, Any]:
@@ -178,7 +178,7 @@ class PrivateKeyJwt(JWTBearerClientAssertion):
         return any(one in self.get_audiences() for one in named)
 
 
-def _without_use(key: Mapping[str, Any]) -> Any:
+def _without_use(key: Any) -> Any:
     """Let a key verify whatever its `use` and `key_ops` say of another purpose; the algorithm is checked by itself."""
     return {name: value for name, value in key.items() if name not in ("use", "key_ops")}
 

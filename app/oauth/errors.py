@@ -29,7 +29,12 @@ def register(app: Flask) -> None:
 def from_authlib(error: OAuth2Error) -> Response:
     """Print an error of Authlib, or of our overrides."""
     status, body, headers = error()
-    return Response(json.dumps(body), status, [*headers])
+    return Response(json.dumps(described(body)), status, [*headers])
+
+
+def described(body: dict[str, str]) -> dict[str, str]:
+    """Give every error a description: several of Authlib's have none."""
+    return {"error_description": body["error"].replace("_", " ")} | body
 
 
 def from_latchkey(error: LatchkeyError) -> Response:

@@ -15,7 +15,7 @@ from flask import request as flask_request
 
 from app.actions.key_limits import Window
 from app.credentials.kind import API_KEY, CLIENT_CREDENTIALS, PERSONAL_ACCESS_TOKEN, Address, Claims
-from app.oauth.client_authentication import METHODS, authenticated, presented_methods
+from app.oauth.client_authentication import METHODS, REALM, authenticated, presented_methods
 from app.oauth.errors import NO_STORE
 from app.operations import metrics
 from app.operations.envelope import used_credential
@@ -43,7 +43,7 @@ class BearerRefused(OAuth2Error):
     def get_headers(self) -> list[tuple[str, str]]:
         """Add the challenge."""
         scope = f', scope="{SCOPE}"' if self.status_code == 403 else ""
-        return [*super().get_headers(), ("WWW-Authenticate", f'Bearer error="{self.error}"{scope}')]
+        return [*super().get_headers(), ("WWW-Authenticate", f'Bearer realm="{REALM}", error="{self.error}"{scope}')]
 
 
 class Introspection(IntrospectionEndpoint):
@@ -58,7 +58,7 @@ class Introspection(IntrospectionEndpoint):
         if "token" not in form:
             raise InvalidRequestError("token is missing")
         body = introspect(form["token"], caller, _client_ip(form.get("client_ip")))
-        if SIGNED in flask_request.headers.get("Accept", ""):
+        if flask_request.accept_mimetypes.best_match(["application/json", SIGNED]) == SIGNED:
             return 200, _signed(body, caller), [("Content-Type", SIGNED), *NO_STORE.items()]
         return 200, body, [("Content-Type", "application/json"), *NO_STORE.items()]
 

@@ -8,7 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from authlib.integrations.flask_oauth2 import AuthorizationServer
-from authlib.oauth2.rfc6749 import InvalidClientError, OAuth2Payload, OAuth2Request
+from authlib.oauth2 import OAuth2Error
+from authlib.oauth2.rfc6749 import (
+    InvalidClientError,
+    InvalidRequestError,
+    OAuth2Payload,
+    OAuth2Request,
+    UnsupportedGrantTypeError,
+)
 from flask import Request, Response
 from flask import request as flask_request
 from werkzeug.datastructures import MultiDict
@@ -17,6 +24,7 @@ from app.oauth import client_authentication as ca
 from app.oauth.caller import anonymous_actor
 from app.oauth.client_credentials import ClientCredentials
 from app.oauth.door import read_form
+from app.oauth.errors import described
 from app.oauth.introspection import Introspection
 from app.oauth.revocation import Revocation
 from app.oauth.token_exchange import TokenExchange
@@ -61,6 +69,15 @@ class Server(AuthorizationServer):
         """Read the form at the door."""
         return request if isinstance(request, FormRequest) else FormRequest(flask_request)
 
+    def get_token_grant(self, request: FormRequest) -> Any:
+        """Tell a missing grant_type from an unknown one, and describe both, where Authlib does neither (§5.2)."""
+        if "grant_type" not in request.form:
+            raise InvalidRequestError("grant_type is missing")
+        try:
+            return super().get_token_grant(request)
+        except UnsupportedGrantTypeError:
+            raise OAuth2Error("the grant_type is not supported", error="unsupported_grant_type") from None
+
     def authenticate_client(self, request: Any, methods: object, endpoint: str = "token") -> Any:
         """Try the one method that was presented; every failure is the same answer, and leaves a trace."""
         tried = ca.presented_methods(request.form)
@@ -75,8 +92,9 @@ class Server(AuthorizationServer):
 
     def handle_response(self, status_code: int, payload: object, headers: Any) -> Response:
         """Print JSON, or the text that an endpoint made."""
-        body = json.dumps(payload) if isinstance(payload, Mapping) else payload
-        return Response(body, status_code, headers)  # type: ignore[arg-type]
+        if isinstance(payload, Mapping):
+            payload = json.dumps(described(dict(payload)) if "error" in payload else payload)
+        return Response(payload, status_code, headers)  # type: ignore[arg-type]
 
     def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
         """Tell nobody: the actions leave the traces."""
