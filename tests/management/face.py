@@ -8,7 +8,6 @@ from typing import Any
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import create_engine, update
-from werkzeug.test import TestResponse
 
 from app import create_app
 from app.actions.actor import OPERATOR
@@ -36,7 +35,7 @@ class Face:
     def __post_init__(self) -> None:
         self.http = self.app.test_client()
 
-    def call(self, method: str, path: str, token: str | None = None, **options: Any) -> TestResponse:
+    def call(self, method: str, path: str, token: str | None = None, **options: Any) -> Any:
         """Call `/api/v1{path}` with a Bearer token; `options` are those of Flask's test client."""
         headers = dict(options.pop("headers", {})) | ({"Authorization": f"Bearer {token}"} if token else {})
         return self.http.open(f"/api/v1{path}", method=method, headers=headers, **options)
@@ -66,7 +65,7 @@ class Face:
         """Give a PAT of a new user with these scopes."""
         return self.core.pat(self.person(*scopes), *scopes)[1]
 
-    def me(self, username: str, password: str = PASSWORD, path: str = "", **options: Any) -> TestResponse:
+    def me(self, username: str, password: str = PASSWORD, path: str = "", **options: Any) -> Any:
         """Call `/api/v1/me{path}` by password."""
         return self.http.open(f"/api/v1/me{path}", auth=(username, password), **options)
 

@@ -1,0 +1,153 @@
+"""Clients: how they prove who they are."""
+
+from typing import Any
+
+import pytest
+from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
+
+from tests.core import ORDERS
+from tests.management.face import Face
+from tests.management.test_requests import fields, problem
+
+EC = ECKey.generate_key("P-256", {"kid": "ec"})
+KEYS: list[Any] = [EC, OKPKey.generate_key("Ed25519", {"kid": "ed"}), RSAKey.generate_key(2048, {"kid": "rsa"})]
+PUBLIC = [key.as_dict(private=False) for key in KEYS]
+URI = "https://client.example/jwks.json"
+
+
+def with_keys(*keys: Any, **fields: Any) -> dict[str, Any]:
+    return {"name": "c", "token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": list(keys)}} | fields
+
+
+def test_public_keys_of_three_kinds_are_taken(face: Face, admin: str) -> None:
+    made = face.made("/clients", with_keys(*PUBLIC), admin)
+    assert made["jwks"] == {"keys": PUBLIC} and "client_secret" not in made
+    kept = face.made("/clients", with_keys(PUBLIC[0] | {"use": "sig", "alg": "ES256", "x5t": "x"}), admin)
+    assert kept["jwks"]["keys"] == [PUBLIC[0] | {"use": "sig", "alg": "ES256"}]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        [],
+        [KEYS[0].as_dict(private=True)],
+        [KEYS[1].as_dict(private=True)],
+        [KEYS[2].as_dict(private=True)],
+        [OctKey.generate_key(256).as_dict()],
+        [ECKey.generate_key("P-384").as_dict(private=False)],
+        [PUBLIC[2] | {"n": PUBLIC[2]["n"][:170] + "Q"}],
+        [PUBLIC[0] | {"y": PUBLIC[0]["x"]}],
+        [PUBLIC[0] | {"x": "AA"}],
+        [PUBLIC[0] | {"x": 7}],
+        [PUBLIC[0] | {"x": "!"}],
+        [PUBLIC[0] | {"use": "enc"}],
+        [PUBLIC[0] | {"alg": "HS256"}],
+        [PUBLIC[0] | {"alg": ["ES256"]}],
+        [PUBLIC[0] | {"key_ops": ["sign"]}],
+        [PUBLIC[0] | {"kid": 7}],
+        [PUBLIC[0] | {"kid": "\x00"}],
+        [PUBLIC[2] | {"e": "AQ"}],
+        [PUBLIC[2] | {"n": PUBLIC[2]["n"] * 5}],
+        [{"kty": "RSA"}],
+        [{"kty": ["RSA"]}],
+        [{"kty": "oct", "k": "AA"}],
+        [{}],
+        ["x"],
+        [PUBLIC[0], PUBLIC[0]],
+        [PUBLIC[1]] * 21,
+    ],
+)
+def test_other_keys_are_not(face: Face, admin: str, keys: list[Any]) -> None:
+    assert fields(face.call("POST", "/clients", admin, json=with_keys(*keys))) == {"jwks"}
+
+
+@pytest.mark.parametrize("jwks", [{}, {"keys": {}}, {"keys": None}, [], "x", 7])
+def test_a_key_set_is_an_object_with_keys(face: Face, admin: str, jwks: object) -> None:
+    assert fields(face.call("POST", "/clients", admin, json=with_keys(jwks=jwks))) == {"jwks"}
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["http://client.example/jwks", "https://", "https://u@client.example", "https://a/#f", "file:///x", "https://[x"],
+)
+def test_keys_are_fetched_from_https_only(face: Face, admin: str, uri: str) -> None:
+    body = with_keys(jwks=None, jwks_uri=uri)
+    assert fields(face.call("POST", "/clients", admin, json=body)) == {"jwks_uri"}
+
+
+def test_private_key_jwt_has_one_source_of_keys_and_a_secret_none(face: Face, admin: str) -> None:
+    for body in (
+        with_keys(PUBLIC[0], jwks_uri=URI),
+        with_keys(jwks=None),
+        {"name": "c", "jwks": {"keys": PUBLIC}},
+    ):
+        assert fields(face.call("POST", "/clients", admin, json=body)) == {"jwks"}
+    assert fields(face.call("POST", "/clients", admin, json={"name": "c", "jwks_uri": URI})) == {"jwks_uri"}
+    assert face.made("/clients", with_keys(jwks=None, jwks_uri=URI), admin)["jwks_uri"] == URI
+
+
+def test_a_client_changes_how_it_proves_itself_in_one_step(face: Face, admin: str) -> None:
+    made = face.made("/clients", {"name": "c"}, admin)
+    path = f"/clients/{made['id']}"
+    to_keys = {"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": PUBLIC}}
+    assert fields(face.call("PATCH", path, admin, json={"token_endpoint_auth_method": "private_key_jwt"})) == {"jwks"}
+    assert face.call("PATCH", path, admin, json=to_keys).json["jwks"] == {"keys": PUBLIC}
+    problem(face.call("POST", f"{path}/secrets", admin, json={}), 409)
+    moved = face.call("PATCH", path, admin, json={"jwks": None, "jwks_uri": URI}).json
+    assert (moved["jwks"], moved["jwks_uri"]) == (None, URI)
+    assert fields(face.call("PATCH", path, admin, json={"jwks_uri": None})) == {"jwks"}
+    back = {"token_endpoint_auth_method": "client_secret_post", "jwks_uri": None}
+    assert face.call("PATCH", path, admin, json=back).json["jwks_uri"] is None
+
+
+def test_a_client_serves_known_resources(face: Face, admin: str) -> None:
+    response = face.call("POST", "/clients", admin, json={"name": "s", "serves": [ORDERS, "https://unknown.example"]})
+    assert fields(response) == {"serves"} and "unknown.example" in response.text
+    made = face.made("/clients", {"name": "s", "serves": [ORDERS, ORDERS]}, admin)
+    assert made["serves"] == [ORDERS]
+    assert face.call("PATCH", f"/clients/{made['id']}", admin, json={"serves": []}).json["serves"] == []
+
+
+def test_a_clients_secrets_are_listed_by_hint_and_status(face: Face, admin: str) -> None:
+    made = face.made("/clients", {"name": "many"}, admin)
+    path = f"/clients/{made['id']}/secrets"
+    short = face.made(path, {"name": "short", "expires_at": "2030-01-01T12:00:10Z"}, admin)
+    gone = face.made(path, {"name": "gone"}, admin)
+    assert face.call("DELETE", f"{path}/{gone['id']}", admin).status_code == 204
+    assert face.call("DELETE", f"{path}/{gone['id']}", admin).status_code == 204
+    face.core.clock.advance(seconds=20)
+    by_status = {
+        status: [item["name"] for item in face.call("GET", f"{path}?status={status}", admin).json["items"]]
+        for status in ("active", "expired", "revoked")
+    }
+    assert by_status == {"active": [""], "expired": ["short"], "revoked": ["gone"]}
+    listed = face.call("GET", path, admin)
+    assert made["client_secret"] not in listed.text
+    assert made["client_secret"][-4:] == listed.json["items"][0]["hint"][-4:]
+    assert face.call("GET", f"{path}/{short['id']}", admin).json["status"] == "expired"
+    past = {"expires_at": "2020-01-01T00:00:00Z"}
+    assert fields(face.call("POST", path, admin, json=past)) == {"expires_at"}
+    problem(
+        face.call(
+            "DELETE", f"/clients/{face.made('/clients', {'name': 'x'}, admin)['id']}/secrets/{gone['id']}", admin
+        ),
+        404,
+    )
+
+
+def test_expired_and_revoked_secrets_make_room(face: Face, admin: str) -> None:
+    made = face.made("/clients", {"name": "full"}, admin)
+    path = f"/clients/{made['id']}/secrets"
+    for _ in range(4):
+        last = face.made(path, {}, admin)
+    problem(face.call("POST", path, admin, json={}), 409)
+    face.call("DELETE", f"{path}/{last['id']}", admin)
+    assert face.made(path, {"name": "room"}, admin)["status"] == "active"
+
+
+def test_the_new_clients_secret_opens_the_token_endpoint(face: Face, admin: str) -> None:
+    face.made("/roles", {"name": "opens", "type": "machine", "permissions": ["orders:read"]}, admin)
+    made = face.made("/clients", {"name": "opens", "roles": ["opens"]}, admin)
+    pair = (made["client_id"], made["client_secret"])
+    response = face.http.post("/oauth/token", data={"grant_type": "client_credentials"}, auth=pair)
+    assert response.status_code == 200, response.text

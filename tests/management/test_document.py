@@ -1,0 +1,72 @@
+"""The description of the API, and the page about it."""
+
+import hashlib
+import json
+import re
+from typing import Any
+
+from app.management.docs import ASSETS, STATIC
+from tests.management.face import Face
+
+
+def references(part: Any) -> set[str]:
+    """Give every $ref below this part of the document."""
+    if isinstance(part, dict):
+        own = {part["$ref"]} if isinstance(part.get("$ref"), str) else set()
+        return own.union(*map(references, part.values()))
+    return set().union(*map(references, part)) if isinstance(part, list) else set()
+
+
+def test_the_document_is_whole(face: Face) -> None:
+    response = face.call("GET", "/openapi.json")
+    document = response.get_json()
+    assert response.content_type == "application/json" and document["openapi"] == "3.1.0"
+    names = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    assert references(document) == names
+    operations = [one for path in document["paths"].values() for m, one in path.items() if m != "parameters"]
+    identifiers = [operation["operationId"] for operation in operations]
+    assert len(set(identifiers)) == len(identifiers)
+    assert all(operation["summary"] for operation in operations)
+
+
+def test_refusals_are_described_as_problems(face: Face) -> None:
+    responses = face.call("GET", "/openapi.json").get_json()["paths"]["/api/v1/roles/{role_id}"]["patch"]["responses"]
+    assert set(responses) == {"200", "400", "401", "403", "404", "409", "413", "415", "422"}
+    assert set(responses["422"]["content"]) == {"application/problem+json"}
+
+
+def test_unknown_fields_are_refused_by_the_description_too(face: Face) -> None:
+    schemas = face.call("GET", "/openapi.json").get_json()["components"]["schemas"]
+    taken = [name for name in schemas if name.startswith("New") or name.endswith("Changes")]
+    assert taken and all(schemas[name]["additionalProperties"] is False for name in taken)
+
+
+def test_passwords_and_secrets_are_never_described_as_answered(face: Face) -> None:
+    schemas = face.call("GET", "/openapi.json").get_json()["components"]["schemas"]
+    assert "password" not in json.dumps({n: s for n, s in schemas.items() if n in ("User", "UserPage", "Profile")})
+    once = [name for name, s in schemas.items() if {"client_secret", "key", "token"} & set(s.get("properties", {}))]
+    assert all(name.startswith("Made") for name in once)
+
+
+def test_the_page_runs_its_own_scripts_only(face: Face) -> None:
+    first, second = face.http.get("/api/docs"), face.http.get("/api/docs")
+    policy = first.headers["Content-Security-Policy"]
+    nonces = re.findall(r"'nonce-([^']+)'", policy)
+    assert len(nonces) == 1 and nonces[0] not in second.headers["Content-Security-Policy"]
+    assert set(re.findall(r'nonce="([^"]+)"', first.text)) == set(nonces)
+    assert first.text.count("<script") == first.text.count(f'<script nonce="{nonces[0]}"')
+    assert "default-src 'none'" in policy and "unsafe" not in policy and "http" not in policy
+    assert not re.search(r"(src|href|url:?)\s*=?\s*\"(https?:)?//", first.text)
+
+
+def test_the_assets_are_those_that_were_vendored(face: Face) -> None:
+    lines = [line.split("  ") for line in (STATIC / "SHA256SUMS").read_text().splitlines()]
+    listed = {name: digest for digest, name in lines}
+    assert set(listed) == {file.name for file in STATIC.iterdir()} - {"SHA256SUMS"}
+    for name, digest in listed.items():
+        assert hashlib.sha256((STATIC / name).read_bytes()).hexdigest() == digest
+    for name in ASSETS:
+        response = face.http.get(f"/api/docs/assets/{name}")
+        assert response.status_code == 200 and hashlib.sha256(response.data).hexdigest() == listed[name]
+    assert face.http.get("/api/docs/assets/SHA256SUMS").status_code == 404
+    assert face.http.get("/api/docs/assets/..%2fdocs.py").status_code == 404

@@ -1,0 +1,111 @@
+"""/me by password: alike for all who fail, slower for who guesses, and never at a token's cost."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.actions.authenticate_user import FAILURES
+from app.actions.passwords import NOBODY, Passwords
+from tests.management.face import PASSWORD, Face, start_face, stop_face
+
+
+@pytest.fixture
+def limited(tmp_path: Path) -> Iterator[Face]:
+    """An application whose limits are on."""
+    made = start_face(tmp_path, rate_limits="on")
+    yield made
+    stop_face(made)
+
+
+def test_after_twenty_failures_the_right_password_waits_too(limited: Face) -> None:
+    username, other = limited.person("roles:read"), limited.person("roles:read")
+    pat = limited.core.pat(username, "roles:read")[1]
+    for _ in range(FAILURES):
+        assert limited.me(username, "wrong").status_code == 401
+    response = limited.me(username)
+    assert response.status_code == 429 and response.content_type == "application/problem+json"
+    assert 1 <= int(response.headers["Retry-After"]) <= 60
+    assert limited.me(username.upper()).status_code == 429
+    assert limited.me(other).status_code == 200
+    assert limited.call("GET", "/me", pat).status_code == 200
+    limited.core.clock.advance(seconds=61)
+    assert limited.me(username).status_code == 200
+
+
+def test_successes_do_not_count(limited: Face) -> None:
+    username = limited.person("roles:read")
+    assert {limited.me(username).status_code for _ in range(FAILURES + 5)} == {200}
+
+
+def test_limits_can_be_off(face: Face) -> None:
+    username = face.person("roles:read")
+    assert {face.me(username, "wrong").status_code for _ in range(FAILURES + 5)} == {401}
+
+
+def test_every_failure_hashes_once_and_answers_alike(face: Face, admin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    disabled, known = face.person("roles:read"), face.person("roles:read")
+    face.core.enable(disabled, False)
+    face.made("/users", {"username": "without-password"}, admin)
+    hashed: list[str | None] = []
+    verify = Passwords.verify
+
+    def counted(self: Passwords, kept: str | None, password: str) -> bool:
+        hashed.append(kept)
+        return verify(self, kept, password)
+
+    monkeypatch.setattr(Passwords, "verify", counted)
+    tries = [(known, "wrong"), (disabled, PASSWORD), ("without-password", ""), ("unknown", "x"), ("a b", "x"), ("", "")]
+    answers = [face.me(*pair) for pair in tries]
+    assert {(answer.status_code, answer.text) for answer in answers} == {(401, answers[0].text)}
+    assert len(hashed) == len(tries)
+
+
+def test_the_stand_in_hash_costs_what_a_real_one_does() -> None:
+    real = Passwords().hash(PASSWORD)
+    assert real.rsplit("$", 2)[0] == NOBODY.rsplit("$", 2)[0]
+    assert [len(part) for part in real.split("$")] == [len(part) for part in NOBODY.split("$")]
+    assert not Passwords().verify(None, PASSWORD)
+
+
+def test_letters_written_two_ways_are_one_password(face: Face, admin: str) -> None:
+    face.made("/users", {"username": "accented", "password": "caf\u00e9 au lait s'il vous"}, admin)
+    assert face.me("accented", "cafe\u0301 au lait s'il vous").status_code == 200
+
+
+def test_a_failure_is_traced_without_what_was_typed(face: Face, admin: str) -> None:
+    username = face.person("roles:read")
+    face.me(username, "my other password")
+    face.me("i typed my password here", "x")
+    trace = face.call("GET", "/audit-events?action=authentication.fail", admin)
+    assert [event["target"] for event in trace.json["items"][:2]] == ["unknown", face.core.row_id(username)]
+    assert {event["actor_type"] for event in trace.json["items"]} == {"anonymous"}
+    assert "password here" not in trace.text and "my other" not in trace.text
+
+
+@pytest.mark.parametrize(
+    "header", ["Basic", "Basic !", "Basic YQ==", "Basic /w==", "Basic " + "A" * 9999, "Basic  YTpi x"]
+)
+def test_a_malformed_header_is_refused_cleanly(face: Face, header: str) -> None:
+    response = face.call("GET", "/me", headers={"Authorization": header})
+    assert response.status_code == 401
+    assert response.headers.getlist("WWW-Authenticate")[0] == 'Basic realm="latchkey", charset="UTF-8"'
+
+
+def test_ones_own_token_holds_what_the_roles_give(face: Face) -> None:
+    username = face.person("roles:read", "orders:read")
+    body = {"name": "mine", "scopes": ["roles:read"]}
+    made = face.me(username, path="/personal-access-tokens", method="POST", json=body)
+    assert made.status_code == 201 and made.headers["Cache-Control"] == "no-store"
+    assert face.call("GET", "/roles", made.json["token"]).status_code == 200
+    missing = face.me(username, path="/personal-access-tokens", method="POST", json=body | {"scopes": ["manage"]})
+    assert missing.status_code == 422 and "manage" in missing.text
+
+
+def test_a_use_of_a_token_is_noted(face: Face, admin: str) -> None:
+    username = face.person("roles:read")
+    view, token = face.core.pat(username, "roles:read")
+    assert face.call("GET", "/me", token).status_code == 200
+    face.core.actions.usage.flush()
+    path = f"/users/{face.core.row_id(username)}/personal-access-tokens/{view.id}"
+    assert face.call("GET", path, admin).json["last_used_at"] == "2030-01-01T12:00:00.750000Z"
