@@ -1,7 +1,7 @@
 """The forward-auth bullet of section 3, sentence by sentence."""
 
 import base64
-from typing import Any, Literal
+from typing import Literal
 
 import httpx
 import pytest

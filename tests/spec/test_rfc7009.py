@@ -52,7 +52,7 @@ def test_a_client_that_fails_to_authenticate_revokes_nothing(world: World) -> No
 @pytest.mark.spec("RFC 7009 §2.2")
 @pytest.mark.parametrize(
     "token",
-    ["lk_pat_" + "0" * 38, "lk_key_x", "x", "a.b.c", "ä", " ", "x" * 20_000, "eyJhbGciOiJub25lIn0.e30."],
+    ["lk_pat_" + "0" * 38, "lk_key_x", "x", "a.b.c", "ä", "\x00", " ", "x" * 20_000, "eyJhbGciOiJub25lIn0.e30."],
 )
 def test_what_is_unknown_is_revoked_already(admin: Admin, token: str) -> None:
     assert expect(200, admin.revoke(token)).content == b""

@@ -144,7 +144,7 @@ def test_unsigned_and_symmetric_assertions_are_refused(admin: Admin, key: Key, c
     body = claims(client, admin.issuer)
     refused(admin, jwt.encode(body, None, "none"))  # type: ignore[arg-type]
     pem = key.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    for secret in (json.dumps(key.public).encode(), pem):  # what everybody knows of the client, as an HMAC secret
+    for secret in (json.dumps(key.public).encode(), pem, b""):  # what everybody knows of the client
         refused(admin, _by_hmac(claims(client, admin.issuer), secret, key.kid))
     head, payload, _ = key.sign(body).split(".")
     refused(admin, f"{head}.{payload}.")
@@ -179,7 +179,7 @@ def test_the_key_is_found_by_kid_or_without_one(admin: Admin, key: Key, client: 
 
 @pytest.mark.spec("RFC 7523 §3")
 @pytest.mark.parametrize(
-    "garbage", ["x", "a.b.c", "..", "e30.e30.e30", "eyJhbGciOiJFUzI1NiJ9.bnVsbA.AA", "ä", "x" * 20_000]
+    "garbage", ["x", "a.b.c", "..", "e30.e30.e30", "eyJhbGciOiJFUzI1NiJ9.bnVsbA.AA", "ä", "\x00", "x" * 20_000]
 )
 def test_garbage_is_invalid_client(admin: Admin, garbage: str) -> None:
     refused(admin, garbage)

@@ -88,6 +88,7 @@ def test_an_exchanged_token_has_its_subjects_members(world: World) -> None:
         "e30.e30.e30",
         "..",
         "ä",
+        "\x00",
         "x" * 50_000,
         "eyJhbGciOiJub25lIn0.eyJjcmVkZW50aWFsX3R5cGUiOiJjbGllbnRfY3JlZGVudGlhbHMifQ.",
         "%",
