@@ -48,6 +48,7 @@ class LiveServer:
         self.instance = instance
         self.settings = dict(settings or {})
         self.workers = workers
+        self.arguments: list[str] = []  # further ones for `latchkey serve`
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.stdout_file = instance.with_name(f"{instance.name}.stdout")
@@ -90,6 +91,7 @@ class LiveServer:
         command = [str(COMMAND), "serve", "--host", "127.0.0.1", "--port", str(self.port)]
         if self.workers > 1:
             command += ["--workers", str(self.workers)]
+        command += self.arguments
         with self.stdout_file.open("ab") as out, self.stderr_file.open("ab") as err:
             self._process = subprocess.Popen(
                 command,

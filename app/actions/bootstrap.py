@@ -121,7 +121,7 @@ class Bootstrap:
             issuer=chosen.issuer,
             admin_username=chosen.bootstrap_admin_username,
             admin_password=chosen.bootstrap_admin_password.get_secret_value() or secrets.token_urlsafe(18),
-            client_id=chosen.bootstrap_client_id or f"bootstrap-{secrets.token_hex(8)}",
+            client_id=chosen.bootstrap_client_id or new_id("client"),
             client_secret=chosen.bootstrap_client_secret.get_secret_value() or mint(Prefix.CLIENT_SECRET),
         )
 

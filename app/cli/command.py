@@ -9,12 +9,22 @@ from importlib.metadata import version
 from typing import Any
 
 import click
+from sqlalchemy.exc import DBAPIError
 
 from app.errors import BadSettings, LatchkeyError
 
 COMMANDS = {  # where each one is, and what --help says of it without loading it
     "serve": ("app.cli.serve:serve", "Set up what is missing and serve until Ctrl-C."),
     "init": ("app.cli.init:init", "Set up the database, the signing keys and the first credentials."),
+    "demo": ("app.cli.demo:demo", "Set up an example organisation and print its secrets."),
+    "user": ("app.cli.users:user", "Users: create, list, show, update, set-password, delete."),
+    "role": ("app.cli.roles:role", "Roles: create, list, show, update, delete."),
+    "resource": ("app.cli.resources:resource", "API resources and their permissions."),
+    "client": ("app.cli.clients:client", "Clients and their secrets."),
+    "pat": ("app.cli.pats:pat", "Personal access tokens: create, list, show, update, regenerate, revoke."),
+    "api-key": ("app.cli.api_keys:api_key", "API keys: create, list, show, update, rotate, revoke."),
+    "signing-key": ("app.cli.signing_keys:signing_key", "Signing keys: list, rotate."),
+    "audit": ("app.cli.audit:audit", "Audit events: list."),
     "doctor": ("app.cli.doctor:doctor", "Say what is wrong with this set-up and how to mend it."),
 }
 
@@ -46,6 +56,9 @@ class Lazy(click.Group):
         except LatchkeyError as error:
             click.echo(f"latchkey: {' '.join(str(error).split())}", err=True)
             sys.exit(2 if isinstance(error, BadSettings) else 1)
+        except DBAPIError as error:
+            click.echo(f"latchkey: the database cannot be used: {' '.join(str(error.orig).split())}", err=True)
+            sys.exit(1)
 
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

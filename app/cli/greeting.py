@@ -13,7 +13,7 @@ WHERE = """\
 #   OAuth metadata      {here}/.well-known/oauth-authorization-server
 #   Health, metrics     {here}/readyz {here}/metrics
 #   Is all well?        latchkey doctor
-#
+{more}#
 # To see the three kinds of credential at work, paste this into another terminal, line by line or whole:
 
 """
@@ -60,10 +60,11 @@ introspect $PAT
 """
 
 
-def greeting(settings: Settings, first: bool) -> str:
-    """Give the text; `first` says that this start made the first credentials."""
+def greeting(settings: Settings, first: bool, more: str = "") -> str:
+    """Give the text; `first` says that this start made the first credentials, `more` are further comments."""
     there = settings.bootstrap_file.exists()
     return (WHERE + BLOCK).format(
+        more=more,
         issuer=settings.issuer,
         here=local_url(settings),
         management=shlex.quote(settings.management_identifier),
@@ -71,6 +72,16 @@ def greeting(settings: Settings, first: bool) -> str:
         bootstrap_file=settings.bootstrap_file,
         made=" (just made)" if first else "" if there else " (is gone: use the credentials that were kept from it)",
     )
+
+
+def where(settings: Settings) -> dict[str, str]:
+    """Give the same for machines, without the commands."""
+    return {
+        "issuer": settings.issuer,
+        "url": local_url(settings),
+        "bootstrap_file": str(settings.bootstrap_file),
+        "documentation": f"{local_url(settings)}/api/docs",
+    }
 
 
 def local_url(settings: Settings) -> str:

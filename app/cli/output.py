@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -27,10 +28,41 @@ def show(value: object) -> None:
     click.echo(json.dumps(value, indent=2, default=_plain, ensure_ascii=False))
 
 
-def show_secret(secret: str, said: str) -> None:
-    """Print a secret alone on stdout, and what it is on stderr."""
-    say(said)
-    click.echo(secret)
+def show_one(as_json: bool, view: Any, **more: object) -> None:
+    """Print one object, a frozen dataclass, and what else is to be said of it."""
+    fields = _fields(view) | more
+    if as_json:
+        show(fields)
+        return
+    width = max(map(len, fields))
+    for name, value in fields.items():
+        click.echo(f"{name.replace('_', ' '):<{width}}  {_cell(value)}".rstrip())
+
+
+def show_all(as_json: bool, views: Sequence[Any], columns: Sequence[str]) -> None:
+    """Print a list of objects: whole as JSON, these columns as a table."""
+    rows = [_fields(view) for view in views]
+    if as_json:
+        show(rows)
+    else:
+        table(columns, rows)
+
+
+def show_secret(as_json: bool, view: Any, field: str, secret: str, said: str) -> None:
+    """Print a secret, once: alone on stdout with words on stderr, or as `field` of the JSON object."""
+    if as_json:
+        show(_fields(view) | {field: secret})
+    else:
+        say(f"{said} It is shown this once.")
+        click.echo(secret)
+
+
+def done(as_json: bool, said: str, **fields: object) -> None:
+    """Say that something was done which leaves nothing to show."""
+    if as_json:
+        show(fields)
+    else:
+        say(said)
 
 
 def table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -53,6 +85,10 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _fields(view: Any) -> dict[str, Any]:
+    return asdict(view) if is_dataclass(view) and not isinstance(view, type) else dict(view)
+
+
 def _cell(value: object) -> str:
     if value is None:
         return ""
@@ -61,7 +97,9 @@ def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
-        return " ".join(_cell(item) for item in value)
+        return " ".join(
+            str(item["name"]) if isinstance(item, Mapping) and "name" in item else _cell(item) for item in value
+        )
     if isinstance(value, Mapping):
         return " ".join(f"{name}={_cell(item)}" for name, item in value.items())
     return str(value)

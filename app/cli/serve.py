@@ -6,10 +6,14 @@ import errno
 import os
 import socket
 import sys
+from dataclasses import asdict
 
 import click
 
-from app.cli.greeting import greeting
+from app.cli.demo import as_comments, furnish
+from app.cli.greeting import greeting, where
+from app.cli.output import json_option, show
+from app.cli.session import open_actions
 from app.cli.start import make_ready
 from app.errors import LatchkeyError
 from app.settings import PREFIX, Settings, load_settings
@@ -19,14 +23,20 @@ from app.settings import PREFIX, Settings, load_settings
 @click.option("--host", help="Address to listen at (127.0.0.1).")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen at (8080).")
 @click.option("--workers", type=click.IntRange(1, 128), help="Server processes (1).")
-def serve(host: str | None, port: int | None, workers: int | None) -> None:
+@click.option("--demo", is_flag=True, help="Set up an example organisation and print its secrets.")
+@json_option
+def serve(host: str | None, port: int | None, workers: int | None, demo: bool, as_json: bool) -> None:
     """Set up what is missing and serve until Ctrl-C."""
     settings = load_settings(host=host, port=port, workers=workers)
     _refuse_taken(settings)
     first = make_ready(settings)
     _share_metrics(settings)
     _hand_down(settings)
-    click.echo(greeting(settings, first))
+    made = furnish(open_actions(settings)) if demo else []
+    if as_json:
+        show(where(settings) | {"first_start": first} | ({"demo": [asdict(thing) for thing in made]} if demo else {}))
+    else:
+        click.echo(greeting(settings, first, as_comments(made) if demo else ""))
     from app.cli.supervisor import supervise  # the metrics must find their folder when they are loaded
 
     sys.exit(supervise(settings))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from flask import Flask
+from typing import TYPE_CHECKING
 
-from app.operations import envelope, health, issuer_path, last_resort, logs, metrics, parts
+if TYPE_CHECKING:
+    from flask import Flask
 
 
 def register(app: Flask) -> None:
     """Add the operational routes and hooks."""
+    # Loaded here: the metrics must not be before the server has named the folder that its processes share.
+    from app.operations import envelope, health, issuer_path, last_resort, logs, metrics, parts
+
     settings = parts.actions_of(app).settings
     logs.configure(settings.log_level)
     health.register(app)

@@ -1,0 +1,136 @@
+"""Look a set-up over: what is wrong with it, and how to mend it."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sqlalchemy import exists, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from app import migrations
+from app.access.rbac import grants_of_client, grants_of_user
+from app.actions.actor import MANAGE
+from app.credentials.signing import SigningKeys
+from app.database import Store
+from app.errors import BadSettings
+from app.models import Client, Resource, SigningKey, User
+from app.settings import Settings
+
+Verdict = Literal["ok", "warning", "problem"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found; `mend` says what to do about it."""
+
+    check: str
+    verdict: Verdict
+    found: str
+    mend: str = ""
+
+
+def look_over(settings: Settings, store: Store, keys: SigningKeys) -> list[Finding]:
+    """Make every check that can be made without a running server; a later one may need an earlier one to be well."""
+    findings = [*_files(settings), _proxies(settings), _database(store)]
+    if findings[-1].verdict == "problem":
+        return findings
+    for check in (_seal, _own_resource, _somebody_manages):
+        findings.append(check(settings, store, keys))
+    return findings
+
+
+def _files(settings: Settings) -> Iterator[Finding]:
+    for path in (settings.bootstrap_file, settings.instance_dir / "secret_key", *_sqlite_files(settings)):
+        if path.exists():
+            yield _mode(path)
+    yield _bootstrap(settings)
+
+
+def _sqlite_files(settings: Settings) -> list[Path]:
+    name = settings.database_url.removeprefix("sqlite:///")
+    return [Path(name)] if name != settings.database_url else []
+
+
+def _mode(path: Path) -> Finding:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        return Finding(f"mode of {path.name}", "problem", f"{mode:04o}: others can read it", f"chmod 600 {path}")
+    return Finding(f"mode of {path.name}", "ok", f"{mode:04o}")
+
+
+def _bootstrap(settings: Settings) -> Finding:
+    path = settings.bootstrap_file
+    try:
+        issuer = json.loads(path.read_text(encoding="utf-8"))["issuer"]
+    except FileNotFoundError:
+        return Finding("first credentials", "ok", f"{path} is gone, as it should be once they are kept elsewhere")
+    except (OSError, ValueError, KeyError, TypeError):
+        return Finding("first credentials", "warning", f"{path} cannot be read", "restore it, or delete it")
+    if issuer != settings.issuer:
+        mend = "set ISSUER, or pass the server's --host and --port as LATCHKEY_HOST and LATCHKEY_PORT"
+        return Finding("issuer", "warning", f"the server last ran as {issuer}, here it is {settings.issuer}", mend)
+    return Finding("issuer", "ok", settings.issuer)
+
+
+def _proxies(settings: Settings) -> Finding:
+    if settings.issuer.startswith("https:") and not settings.trusted_proxies:
+        mend = "set TRUSTED_PROXIES to the proxy's network, or API keys see the proxy's address for everybody's"
+        return Finding("trusted proxies", "warning", "none, though https must end at a proxy", mend)
+    return Finding("trusted proxies", "ok", ", ".join(map(str, settings.trusted_proxies)) or "none")
+
+
+def _database(store: Store) -> Finding:
+    try:
+        with store.connection() as connection:
+            state = migrations.state(connection)
+    except SQLAlchemyError as error:
+        reason = " ".join(str(getattr(error, "orig", type(error).__name__)).split())
+        return Finding("database", "problem", reason, "see that it runs, and that DATABASE_URL names it rightly")
+    told: dict[migrations.State, Finding] = {
+        "current": Finding("database", "ok", f"reachable ({store.dialect}) and migrated"),
+        "empty": Finding("database", "problem", "nothing is in it", "run `latchkey init`, or start the server"),
+        "older": Finding("database", "problem", "older than this code", "run `latchkey init`, or start the server"),
+        "newer": Finding("database", "problem", "newer than this code", "install the newer Latchkey"),
+    }
+    return told[state]
+
+
+def _seal(_settings: Settings, store: Store, keys: SigningKeys) -> Finding:
+    missing = Finding("signing keys", "problem", "there is none", "run `latchkey init`, or start the server")
+    with store.connection() as connection:
+        if not connection.execute(select(exists().where(SigningKey.state == "active"))).scalar():
+            return missing
+        try:
+            keys.check_seal(connection)
+        except BadSettings as error:
+            return Finding(
+                "signing keys", "problem", str(error), "restore the SECRET_KEY setting or the secret_key file"
+            )
+    return Finding("signing keys", "ok", "SECRET_KEY opens them")
+
+
+def _own_resource(settings: Settings, store: Store, _keys: SigningKeys) -> Finding:
+    with store.connection() as connection:
+        identifier = connection.execute(select(Resource.identifier).where(Resource.built_in)).scalar()
+    if identifier == settings.management_identifier:
+        return Finding("management API", "ok", identifier)
+    mend = "start the server with the issuer that clients know"
+    return Finding("management API", "warning", f"is {identifier}, the issuer makes it another", mend)
+
+
+def _somebody_manages(settings: Settings, store: Store, _keys: SigningKeys) -> Finding:
+    with store.connection() as connection:
+        for query, grants in (
+            (select(Client.id, Client.client_id).where(Client.enabled), grants_of_client),
+            (select(User.id, User.username).where(User.enabled), grants_of_user),
+        ):
+            for row_id, name in connection.execute(query).all():
+                if MANAGE in grants(connection, row_id).scopes:
+                    return Finding("administrator", "ok", f"{name} holds {MANAGE}")
+    mend = "`latchkey role create --name rescue --type user --permission manage`, then give it to a user"
+    return Finding("administrator", "problem", f"nobody holds {MANAGE}", mend)

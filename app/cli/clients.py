@@ -1,0 +1,141 @@
+"""`latchkey client`: registered programs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import click
+
+from app.actions.actor import OPERATOR
+from app.actions.changes import UNSET, Unset
+from app.actions.clients import ClientChanges, Method, NewClient
+from app.cli.client_secrets import secret
+from app.cli.options import enabled_option, many
+from app.cli.output import done, json_option, show_all, show_one, show_secret
+from app.cli.session import client_named, everything, open_actions
+from app.errors import Invalid
+
+COLUMNS = ("client_id", "name", "token_endpoint_auth_method", "roles", "serves", "enabled")
+METHOD = click.Choice(["client_secret_basic", "client_secret_post", "private_key_jwt"])
+JWKS = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group()
+def client() -> None:
+    """Clients: create, list, show, update, delete; secret create, list, revoke."""
+
+
+client.add_command(secret)
+
+
+@client.command()
+@click.option("--name", required=True)
+@click.option("--auth-method", type=METHOD, default="client_secret_basic", show_default=True)
+@click.option("--jwks", type=JWKS, help="File with its public keys, for private_key_jwt.")
+@click.option("--jwks-uri", help="Where its public keys are, for private_key_jwt.")
+@many("--role", "roles", "Name of a machine role.")
+@many("--serves", "serves", "Identifier of a resource that it is the server of.")
+@json_option
+def create(
+    name: str,
+    auth_method: str,
+    jwks: Path | None,
+    jwks_uri: str | None,
+    roles: tuple[str, ...],
+    serves: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Create a client; its secret is printed, alone, on stdout."""
+    new = NewClient(
+        name=name,
+        token_endpoint_auth_method=cast(Method, auth_method),
+        jwks=_keys(jwks) if jwks else None,
+        jwks_uri=jwks_uri,
+        roles=roles,
+        serves=serves,
+    )
+    view, issued = open_actions().clients.create(OPERATOR, new)
+    if issued is None:
+        show_one(as_json, view)
+    else:
+        show_secret(as_json, view, "client_secret", issued.token, f"The secret of the client {view.client_id}.")
+
+
+@client.command("list")
+@json_option
+def list_(as_json: bool) -> None:
+    """List the clients."""
+    clients = open_actions().clients
+    show_all(as_json, everything(lambda limit, after: clients.page(limit, after)), COLUMNS)
+
+
+@client.command()
+@click.argument("name")
+@json_option
+def show(name: str, as_json: bool) -> None:
+    """Show a client, by client_id or id."""
+    show_one(as_json, client_named(open_actions(), name))
+
+
+@client.command()
+@click.argument("name")
+@click.option("--name", "new_name", help="A new name.")
+@click.option("--auth-method", type=METHOD)
+@click.option("--jwks", type=JWKS, help="File with its public keys.")
+@click.option("--jwks-uri", help="Where its public keys are.")
+@many("--role", "roles", "Name of a machine role; together they replace those that the client has.")
+@click.option("--no-roles", is_flag=True, help="Take all roles away.")
+@many("--serves", "serves", "Identifier of a resource; together they replace those that it serves.")
+@click.option("--serves-none", is_flag=True, help="It serves nothing.")
+@enabled_option("Whether the client and its tokens count.")
+@json_option
+def update(name: str, as_json: bool, **given: Any) -> None:
+    """Change a client; what is not named stays."""
+    actions = open_actions()
+    show_one(as_json, actions.clients.change(OPERATOR, client_named(actions, name).id, _changes(**given)))
+
+
+@client.command()
+@click.argument("name")
+@json_option
+def delete(name: str, as_json: bool) -> None:
+    """Delete a client; its secrets and tokens are dead at once."""
+    actions = open_actions()
+    found = client_named(actions, name)
+    actions.clients.delete(OPERATOR, found.id)
+    done(as_json, f"The client {found.client_id} is deleted.", id=found.id, deleted=True)
+
+
+def _changes(
+    new_name: str | None,
+    auth_method: str | None,
+    jwks: Path | None,
+    jwks_uri: str | None,
+    roles: tuple[str, ...],
+    no_roles: bool,
+    serves: tuple[str, ...],
+    serves_none: bool,
+    enabled: bool | None,
+) -> ClientChanges:
+    method: Method | Unset = UNSET if auth_method is None else cast(Method, auth_method)
+    return ClientChanges(
+        name=UNSET if new_name is None else new_name,
+        token_endpoint_auth_method=method,
+        jwks=_keys(jwks) if jwks else UNSET,
+        jwks_uri=UNSET if jwks_uri is None else jwks_uri or None,
+        roles=() if no_roles else roles or UNSET,
+        serves=() if serves_none else serves or UNSET,
+        enabled=UNSET if enabled is None else enabled,
+    )
+
+
+def _keys(file: Path) -> dict[str, Any]:
+    try:
+        keys = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        keys = None
+    if not isinstance(keys, dict):
+        raise Invalid.field("jwks", f"{file} holds no JSON object")
+    return keys

@@ -1,0 +1,86 @@
+"""`latchkey doctor`: what is wrong with a set-up, and how to mend it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.error import URLError
+from urllib.request import ProxyHandler, build_opener
+
+import click
+from sqlalchemy import create_engine
+
+from app.actions.doctor import Finding, look_over
+from app.cli.output import json_option, show
+from app.credentials.signing import SigningKeys
+from app.database import Store
+from app.errors import BadSettings
+from app.operations.health import redis_answers
+from app.settings import Settings, load_settings
+
+PATIENCE = 3  # seconds for the server to answer
+MOST_SKEW = 30  # seconds that two clocks may differ
+MARKS = {"ok": "ok     ", "warning": "warning", "problem": "PROBLEM"}
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> None:
+    """Say what is wrong with this set-up and how to mend it; exit 1 when something is."""
+    findings = _examine()
+    well = all(finding.verdict != "problem" for finding in findings)
+    if as_json:
+        show({"well": well, "findings": [asdict(finding) for finding in findings]})
+    else:
+        for finding in findings:
+            click.echo(f"{MARKS[finding.verdict]}  {finding.check}: {finding.found}")
+            if finding.mend:
+                click.echo(f"         → {finding.mend}")
+    sys.exit(0 if well else 1)
+
+
+def _examine() -> list[Finding]:
+    try:
+        settings = load_settings()
+    except BadSettings as error:
+        return [Finding("settings", "problem", str(error), "change it in the environment or in latchkey.toml")]
+    findings = [Finding("settings", "ok", f"read; the instance is {settings.instance_dir}")]
+    store = Store(create_engine(settings.database_url))
+    try:
+        findings += look_over(settings, store, SigningKeys(settings.secret_key.get_secret_value()))
+    finally:
+        store.dispose()
+    return findings + _redis(settings) + _server(settings)
+
+
+def _redis(settings: Settings) -> list[Finding]:
+    if not settings.redis_url:
+        return []
+    if redis_answers(settings.redis_url):
+        return [Finding("Redis", "ok", "answers")]
+    mend = "see that it runs, and that REDIS_URL names it rightly; until then limits are kept in memory"
+    return [Finding("Redis", "problem", "does not answer", mend)]
+
+
+def _server(settings: Settings) -> list[Finding]:
+    """Ask the server, where clients would find it; that none runs is worth a word, not an alarm."""
+    url = f"{settings.issuer}/readyz"
+    try:
+        with build_opener(ProxyHandler({})).open(url, timeout=PATIENCE) as answer:
+            return [Finding("server", "ok", f"answers at {settings.issuer}"), _clock(answer.headers.get("Date"))]
+    except (URLError, OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or type(error).__name__
+        mend = "start it with `latchkey serve`; if it runs, see that ISSUER leads to it"
+        return [Finding("server", "warning", f"no good answer at {url}: {reason}", mend)]
+
+
+def _clock(date: str | None) -> Finding:
+    try:
+        skew = abs((datetime.now(UTC) - parsedate_to_datetime(date or "")).total_seconds())
+    except ValueError:
+        return Finding("clock", "warning", "the server's answer names no time")
+    if skew > MOST_SKEW:
+        return Finding("clock", "problem", f"differs from the server's by {skew:.0f} s", "set both by NTP")
+    return Finding("clock", "ok", f"within {max(1, round(skew))} s of the server's")

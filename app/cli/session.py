@@ -1,0 +1,77 @@
+"""The actions as commands get them: joined on the set-up database, without a server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import create_engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from app import migrations
+from app.actions.catalogue import Actions, join
+from app.actions.clients import ClientView
+from app.actions.clock import system_clock
+from app.actions.resources import ResourceView
+from app.actions.roles import RoleView
+from app.actions.users import UserView
+from app.database import Store
+from app.errors import BadSettings, NotFound
+from app.operations.rate_limits import key_limiter
+from app.settings import Settings, load_settings
+
+PAGE = 200
+Item = TypeVar("Item")
+
+
+def open_actions(settings: Settings | None = None) -> Actions:
+    """Join the actions. Raises BadSettings when the database is not set up by this code."""
+    settings = settings or load_settings()
+    store = Store(create_engine(settings.database_url))
+    try:
+        with store.connection() as connection:
+            state = migrations.state(connection)
+            migrations.refuse_newer(migrations.revisions(connection))
+    except SQLAlchemyError:
+        raise BadSettings("the database cannot be used: `latchkey doctor` says why") from None
+    if state != "current":
+        raise BadSettings("the database is not set up: run `latchkey init` or start the server")
+    return join(settings, store, system_clock, key_limiter(settings, store, system_clock))
+
+
+def everything(page: Callable[[int, str | None], tuple[list[Item], str | None]]) -> list[Item]:
+    """Give a whole list, page by page."""
+    items, cursor = page(PAGE, None)
+    while cursor is not None:
+        more, cursor = page(PAGE, cursor)
+        items += more
+    return items
+
+
+def user_named(actions: Actions, name: str) -> UserView:
+    """Find a user by username or id; raises NotFound."""
+    return _one(actions.users.page(1, username=name)[0], actions.users.get, name, "user")
+
+
+def role_named(actions: Actions, name: str) -> RoleView:
+    """Find a role by name or id; raises NotFound."""
+    return _one(actions.roles.page(1, name=name)[0], actions.roles.get, name, "role")
+
+
+def resource_named(actions: Actions, name: str) -> ResourceView:
+    """Find a resource by identifier or id; raises NotFound."""
+    return _one(actions.resources.page(1, identifier=name)[0], actions.resources.get, name, "resource")
+
+
+def client_named(actions: Actions, name: str) -> ClientView:
+    """Find a client by client_id or id; raises NotFound."""
+    return _one(actions.clients.page(1, client_id=name)[0], actions.clients.get, name, "client")
+
+
+def _one(found: list[Item], by_id: Callable[[str], Item], name: str, what: str) -> Item:
+    if found:
+        return found[0]
+    try:
+        return by_id(name)
+    except NotFound:
+        raise NotFound(f"there is no {what} {name!r}") from None

@@ -1,0 +1,30 @@
+"""`latchkey signing-key`: what signs our tokens."""
+
+from __future__ import annotations
+
+import click
+
+from app.actions.actor import OPERATOR
+from app.cli.output import json_option, show_all, show_one
+from app.cli.session import open_actions
+
+COLUMNS = ("kid", "alg", "status", "created_at", "retires_at")
+
+
+@click.group("signing-key")
+def signing_key() -> None:
+    """Signing keys: list, rotate."""
+
+
+@signing_key.command("list")
+@json_option
+def list_(as_json: bool) -> None:
+    """List the keys that are published now."""
+    show_all(as_json, open_actions().rotate_signing_key.list(), COLUMNS)
+
+
+@signing_key.command()
+@json_option
+def rotate(as_json: bool) -> None:
+    """Let the published next key sign; the one before verifies until its last token has ended."""
+    show_one(as_json, open_actions().rotate_signing_key(OPERATOR))

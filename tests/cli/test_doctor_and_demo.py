@@ -1,0 +1,140 @@
+"""`latchkey doctor` names what is wrong and how to mend it; `latchkey demo` and `serve --demo` furnish an example."""
+
+import json
+import re
+import sqlite3
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.api import Admin, Client
+from tests.cli.test_serve import run
+from tests.conftest import StartServer
+from tests.live import environment
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Path:
+    assert run(tmp_path / "instance", "init").returncode == 0
+    return tmp_path / "instance"
+
+
+def verdicts(instance: Path, code: int, **settings: str) -> dict[str, str]:
+    """Give the verdict of each check, and assert the exit code."""
+    done = run(instance, "doctor", "--json", **settings)
+    assert done.returncode == code, done.stdout + done.stderr
+    said = json.loads(done.stdout)
+    assert said["well"] is (code == 0)
+    assert all(finding["mend"] for finding in said["findings"] if finding["verdict"] != "ok")
+    return {finding["check"]: finding["verdict"] for finding in said["findings"]}
+
+
+def test_a_running_server_is_well(fresh_server: StartServer) -> None:
+    live = fresh_server()
+    found = verdicts(live.instance, 0, port=str(live.port))
+    assert set(found.values()) == {"ok"}
+    assert {"settings", "database", "signing keys", "administrator", "server", "clock", "issuer"} <= set(found)
+
+
+def test_it_speaks_to_a_person_too(instance: Path) -> None:
+    (instance / "secret_key").chmod(0o644)
+    done = run(instance, "doctor")
+    assert done.returncode == 1
+    assert "PROBLEM  mode of secret_key: 0644: others can read it" in done.stdout
+    assert f"→ chmod 600 {instance / 'secret_key'}" in done.stdout
+
+
+def test_a_bad_setting_is_a_finding(instance: Path) -> None:
+    assert verdicts(instance, 1, colour="red") == {"settings": "problem"}
+
+
+def test_a_database_that_is_not_set_up(tmp_path: Path) -> None:
+    assert verdicts(tmp_path / "nothing", 1)["database"] == "problem"
+
+
+def test_a_database_that_cannot_be_reached(instance: Path) -> None:
+    done = run(instance, "doctor", database_url="postgresql://u:hush@127.0.0.1:1/x")
+    assert done.returncode == 1
+    assert "PROBLEM  database: " in done.stdout
+    assert "hush" not in done.stdout + done.stderr
+
+
+def test_a_newer_database(instance: Path) -> None:
+    with sqlite3.connect(instance / "latchkey.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    assert verdicts(instance, 1)["database"] == "problem"
+
+
+def test_a_secret_key_that_opens_nothing(instance: Path) -> None:
+    assert verdicts(instance, 1, secret_key="another key, of thirty-two characters")["signing keys"] == "problem"
+
+
+def test_nobody_who_manages(instance: Path) -> None:
+    with sqlite3.connect(instance / "latchkey.db") as connection:
+        connection.execute("DELETE FROM role_permission")
+    assert verdicts(instance, 1)["administrator"] == "problem"
+
+
+def test_a_redis_that_does_not_answer(instance: Path) -> None:
+    assert verdicts(instance, 1, redis_url="redis://127.0.0.1:1/0")["Redis"] == "problem"
+
+
+def test_an_issuer_that_is_not_the_servers(instance: Path) -> None:
+    found = verdicts(instance, 0, issuer="https://elsewhere.example")
+    assert (found["issuer"], found["management API"], found["trusted proxies"]) == ("warning",) * 3
+
+
+def test_the_demo_is_made_once_and_says_so(tmp_path: Path) -> None:
+    instance = tmp_path / "instance"
+    made = json.loads(run(instance, "demo", "--json").stdout)
+    assert [thing["kind"] for thing in made] == ["user"] * 2 + ["client"] * 3 + ["personal access token", "API key"]
+    again = run(instance, "demo")
+    assert (again.returncode, again.stdout) == (0, "")
+    assert "already" in again.stderr
+
+
+def test_the_demo_of_a_server_works_with_the_secrets_it_prints(fresh_server: StartServer) -> None:
+    live = fresh_server()
+    live.stop()
+    live.arguments = ["--demo"]
+    live.start()
+    printed = live.stdout_file.read_text()
+    secret = dict(re.findall(r"#   (?:client|API key|personal access token) +(\S.*?)  +\S+ +(lk_\S+)$", printed, re.M))
+    identity = dict(re.findall(r"#   client +(\S.*?)  +(\S+) +lk_\S+$", printed, re.M))
+    admin = Admin(live)
+    robot = Client("", identity["Warehouse robot"], secret["Warehouse robot"])
+    server = Client("", identity["Stock API"], secret["Stock API"])
+    token = admin.m2m(robot, scope="stock:write")
+    assert [admin.active(t, server) for t in (token, secret["Shop window"], secret["Alice's laptop"])] == [True] * 3
+    admin.http.close()
+
+
+def test_the_printed_block_runs_line_by_line(fresh_server: StartServer) -> None:
+    live = fresh_server()
+    for _ in range(2):  # it can be pasted again
+        shell = subprocess.run(
+            ["bash"],
+            stdin=live.stdout_file.open(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+            env=environment(live.instance),
+        )
+        assert shell.stderr == ""
+        answers = [json.loads(line) for line in shell.stdout.splitlines() if line.startswith('{"active"')]
+        kinds = [answer.get("credential_type") for answer in answers]
+        assert kinds == ["personal_access_token", "api_key", "client_credentials", None]
+        assert answers[-1] == {"active": False}
+        assert len(re.findall(r"^HTTP/1.1 200", shell.stdout, re.M | re.I)) == 3
+
+
+def test_serve_says_where_to_look_as_json(fresh_server: StartServer) -> None:
+    live = fresh_server()
+    live.stop()
+    live.stdout_file.write_text("")
+    live.arguments = ["--json"]
+    live.start()
+    said = json.loads(live.stdout_file.read_text())
+    assert (said["issuer"], said["first_start"]) == (live.url, False)
