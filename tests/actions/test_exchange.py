@@ -127,6 +127,7 @@ def test_more_than_the_subject_token_gives_is_refused(core: Core) -> None:
 
 def test_the_jwt_follows_live_rbac_within_what_it_was_given(core: Core, pat: str) -> None:
     narrow = core.exchange(pat, "orders:read")
+    assert core.scope(narrow) == "orders:read"
     core.drop_permission("orders:write")
     assert core.scope(narrow) == "orders:read"
     core.assign("alice")
