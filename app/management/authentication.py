@@ -76,7 +76,6 @@ def _actor(claims: Claims, management: Scopes) -> Actor:
 
 
 def _using(claims: Claims, actor: Actor) -> Actor:
-    used_credential(claims.credential_id)
     actions().usage.note(claims)
     return actor
 
@@ -85,6 +84,7 @@ def _active(token: str) -> Claims:
     claims = actions().verify(token)
     if claims is None:
         raise Unauthenticated("the token is not active", INVALID)
+    used_credential(claims.credential_id, claims.kind)
     return claims
 
 

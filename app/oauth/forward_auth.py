@@ -14,7 +14,7 @@ from flask import Blueprint, Request, Response, request
 from app.access.scopes import MalformedScope, Scopes
 from app.credentials.kind import API_KEY, Claims
 from app.operations import metrics
-from app.operations.envelope import used_credential
+from app.operations.envelope import used_credential, used_kind
 from app.operations.parts import actions
 from app.operations.peer import peer_address
 
@@ -53,7 +53,6 @@ def forward_auth() -> Response:
         claims = _admitted(asked, token, from_url)
     except Refusal as refusal:
         return _refuse(refusal, basic)
-    used_credential(claims.credential_id)
     return Response("", 200, _headers(claims, asked))
 
 
@@ -114,6 +113,7 @@ def _admitted(asked: Asked, token: str, from_url: bool) -> Claims:
     claims = verified.cut_to(frozenset({asked.resource})) if verified else None
     if claims is None or (from_url and claims.kind != API_KEY):
         raise Refusal(401, "invalid_token", "the credential is not active, or is for another audience")
+    used_credential(claims.credential_id, claims.kind)
     if not claims.allows_address(peer_address()):
         raise Refusal(403, "insufficient_scope", "the key is not allowed from this address")
     if missing := asked.scopes - claims.scopes:
@@ -139,7 +139,7 @@ def _headers(claims: Claims, asked: Asked) -> Mapping[str, str]:
 
 
 def _refuse(refusal: Refusal, basic: bool) -> Response:
-    metrics.refused(None, refusal.error or "nothing_sent")
+    metrics.refused(used_kind(), refusal.error or "nothing_sent")
     body = json.dumps({"error": refusal.error or "unauthorized", "error_description": str(refusal)})
     answer = Response(body, refusal.status, {"Cache-Control": "no-store"}, content_type="application/json")
     if refusal.status in (401, 403):

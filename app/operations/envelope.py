@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 REQUEST_ID = "latchkey.request_id"
 ROUTE = "latchkey.route"
 CREDENTIAL = "latchkey.credential_id"
+KIND = "latchkey.credential_kind"
 REQUEST_ID_SHAPE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 LONGEST_PATH = 300  # characters of it that are logged
 DEFAULTS = {
@@ -36,9 +37,16 @@ def request_id() -> str:
     return str(request.environ[REQUEST_ID])
 
 
-def used_credential(credential_id: str) -> None:
-    """Let this request's log line name the credential that it came with; never call it with a secret."""
+def used_credential(credential_id: str, kind: str | None = None) -> None:
+    """Let this request's log line name the credential that it is about; never call it with a secret."""
     request.environ[CREDENTIAL] = credential_id
+    request.environ[KIND] = kind
+
+
+def used_kind() -> str | None:
+    """Give the kind of the credential that this request is about, as far as it is known."""
+    kind: str | None = request.environ.get(KIND)
+    return kind
 
 
 def register(app: Flask) -> None:
@@ -105,7 +113,7 @@ def _whole(chunks: Iterable[bytes]) -> bytes:
 
 def _tell(environ: WSGIEnvironment, status: int, seconds: float) -> None:
     method, route = environ.get("REQUEST_METHOD", ""), environ.get(ROUTE, "")
-    metrics.answered(method, route or "none", status, seconds)
+    metrics.answered(method, route or "none", status, seconds, environ.get(KIND))
     line = {
         "request_id": environ[REQUEST_ID],
         "method": method[:20],

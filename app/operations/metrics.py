@@ -11,9 +11,19 @@ from flask import Flask, Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN
+
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 UNKNOWN = "unknown"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+ISSUING = {
+    ("POST", "/api/v1/me/personal-access-tokens"): PERSONAL_ACCESS_TOKEN,
+    ("POST", "/api/v1/me/personal-access-tokens/<row:token_id>/regenerate"): PERSONAL_ACCESS_TOKEN,
+    ("POST", "/api/v1/users/<row:user_id>/personal-access-tokens"): PERSONAL_ACCESS_TOKEN,
+    ("POST", "/api/v1/api-keys"): API_KEY,
+    ("POST", "/api/v1/api-keys/<row:key_id>/rotate"): API_KEY,
+}
+REFUSALS = {401: "unauthenticated", 403: "forbidden", 429: "rate_limited"}
 
 _labels = ("kind", "outcome")
 _issued = Counter("latchkey_issued", "Credentials and tokens asked for, by what came of it", _labels)
@@ -42,9 +52,18 @@ def refused(kind: str | None, outcome: str) -> None:
     _refused.labels(kind or UNKNOWN, outcome).inc()
 
 
-def answered(method: str, route: str, status: int, seconds: float) -> None:
-    """Note how long a request took; `route` is the rule that matched, never the path."""
+def answered(method: str, route: str, status: int, seconds: float, kind: str | None) -> None:
+    """Note how long a request took and what came of it; `route` is the rule that matched, never the path.
+
+    `kind` is that of the credential that it came with, if it is known.
+    """
     _latency.labels(method if method in METHODS else "OTHER", route, f"{status // 100}xx").observe(seconds)
+    if (method, route) in ISSUING:
+        issued(ISSUING[method, route], "success" if status < 300 else "refused")
+    elif (method, route) == ("POST", "/oauth/token") and status >= 400:
+        issued(UNKNOWN, "refused")  # the grants count what they issue, by its kind
+    if status in REFUSALS and route != "/oauth/forward-auth":  # which counts its own, by their codes
+        refused(kind, REFUSALS[status])
 
 
 def forget_process() -> None:

@@ -5,6 +5,7 @@ import sqlite3
 
 import httpx
 
+from app.operations import metrics
 from tests.api import Admin
 from tests.conftest import StartServer
 from tests.live import LiveServer
@@ -93,3 +94,22 @@ def test_refusals_are_counted_by_kind_and_outcome(server: LiveServer, admin: Adm
     assert admin.forward_auth("lk_key_nonsense", api).status_code == 401
     assert admin.forward_auth(key, api, "refused:write").status_code == 403
     assert (refused("invalid_token"), refused("insufficient_scope")) == (invalid + 1, insufficient + 1)
+
+
+def test_every_issuing_route_is_there(server: LiveServer, admin: Admin) -> None:
+    paths = admin.get("/openapi.json").json()["paths"]
+    for method, route in metrics.ISSUING:
+        path = re.sub(r"<\w+:(\w+)>", r"{\1}", route)
+        assert method.lower() in paths.get(path, paths.get(path.removeprefix("/api/v1"), {})), (path, list(paths))
+
+
+def test_a_refused_call_of_the_api_is_counted_by_the_kind_that_came(server: LiveServer, admin: Admin) -> None:
+    def refused(**labels: str) -> float:
+        return count(server, "latchkey_refused_total", **labels)
+
+    nobody, machine = refused(kind="unknown"), refused(kind="client_credentials", outcome="forbidden")
+    token = admin.m2m(admin.client([admin.role("machine", ["resources:read"])]))
+    assert admin.get("/users", auth=False).status_code == 401
+    assert admin.get("/users", auth=token).status_code == 403
+    assert refused(kind="unknown") == nobody + 1
+    assert refused(kind="client_credentials", outcome="forbidden") == machine + 1
