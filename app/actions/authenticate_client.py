@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import bindparam, delete, or_, select
 
 from app.actions.actor import Actor
 from app.actions.audit import record
@@ -97,8 +97,13 @@ class AuthenticateClient:
             return frozenset(connection.execute(_SERVED, {"row_id": client.row_id}).scalars())
 
     def use_assertion(self, client_id: str, jti: str, expires_at: datetime) -> bool:
-        """Use an assertion up; false when it was used before. RFC 7523 §3: by an insert, so no race lets two in."""
+        """Use an assertion up; false when it was used before. RFC 7523 §3: by an insert, so no race lets two in.
+
+        Those of this client that have expired since are forgotten.
+        """
+        over = (UsedAssertion.client_id == client_id, UsedAssertion.expires_at <= self._clock())
         with self._store.transaction() as session:
+            session.execute(delete(UsedAssertion).where(*over))
             return insert_once(
                 session, UsedAssertion, client_id=client_id, jti_digest=digest(jti), expires_at=expires_at
             )

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
+import httpcore
 import httpx
 
 LARGEST = 65_536  # bytes of an answer
@@ -19,6 +21,7 @@ PATIENCE = 5.0  # seconds for all of it
 FRESH = 300.0  # seconds an answer is used
 AGAIN = 30.0  # seconds until an unknown kid may cause another fetch
 KEPT = 1_000  # answers
+UNREACHABLE = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, httpcore.UnsupportedProtocol)
 Keys = Mapping[str, Any]
 
 
@@ -31,9 +34,15 @@ class _Answer:
 class FetchJwks:
     """Gives the JWK set behind a URI, from memory while it is fresh."""
 
-    def __init__(self, *, allow_private: bool, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """`allow_private` admits private addresses, and plain http to them (ALLOW_PRIVATE_JWKS_URI)."""
+    def __init__(
+        self, *, allow_private: bool, patience: float = PATIENCE, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`allow_private` admits private addresses, and plain http to them (ALLOW_PRIVATE_JWKS_URI).
+
+        `patience` is the seconds that connecting and reading may take together.
+        """
         self._allow_private = allow_private
+        self._patience = patience
         self._monotonic = monotonic
         self._answers: OrderedDict[str, _Answer] = OrderedDict()
         self._lock = threading.Lock()
@@ -56,7 +65,7 @@ class FetchJwks:
             url = httpx.URL(uri)
             address = self._checked_address(url)
             keys = json.loads(self._read(url, address))
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, RecursionError):
+        except (*UNREACHABLE, httpx.InvalidURL, OSError, ValueError, RecursionError):
             return None
         return keys if isinstance(keys, dict) and isinstance(keys.get("keys"), list) else None
 
@@ -72,23 +81,72 @@ class FetchJwks:
         return addresses[0]
 
     def _read(self, url: httpx.URL, address: str) -> bytes:
-        deadline = self._monotonic() + PATIENCE
-        host = url.netloc.decode("ascii")
-        headers = {"Host": host, "Accept": "application/json", "Accept-Encoding": "identity"}
+        backend = _Pinned(address, time.monotonic() + self._patience)
+        headers: dict[bytes | str, bytes | str] = {"Accept": "application/json", "Accept-Encoding": "identity"}
         with (
-            httpx.Client(timeout=PATIENCE / 2, follow_redirects=False, trust_env=False) as client,
-            client.stream(
-                "GET", url.copy_with(host=address), headers=headers, extensions={"sni_hostname": url.host}
-            ) as response,
+            httpcore.ConnectionPool(network_backend=backend) as pool,
+            pool.stream("GET", str(url), headers=headers) as response,
         ):
-            if response.status_code != 200:
+            if response.status != 200:  # a redirect is not followed either
                 raise ValueError("not there")
             body = b""
-            for chunk in response.iter_raw():
+            for chunk in response.iter_stream():
                 body += chunk
-                if len(body) > LARGEST or self._monotonic() > deadline:
-                    raise ValueError("too much or too slow")
+                if len(body) > LARGEST:
+                    raise ValueError("too much")
         return body
+
+
+class _Pinned(httpcore.NetworkBackend):
+    """Connect to the address that was checked, whatever the name resolves to by now."""
+
+    def __init__(self, address: str, deadline: float) -> None:
+        self._address = address
+        self._deadline = deadline
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        left = _left(self._deadline)
+        return _Hurried(httpcore.SyncBackend().connect_tcp(self._address, port, left), self._deadline)
+
+
+class _Hurried(httpcore.NetworkStream):
+    """End everything by one deadline, where a timeout for each read lets a host send a byte at a time for hours."""
+
+    def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
+        self._stream = stream
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, _left(self._deadline))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, _left(self._deadline))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        secured = self._stream.start_tls(ssl_context, server_hostname, _left(self._deadline))
+        return _Hurried(secured, self._deadline)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise httpcore.ReadTimeout("too slow")
+    return left
 
 
 def _holds(keys: Keys | None, kid: str | None) -> bool:

@@ -21,10 +21,13 @@ from app.operations.parts import actions
 
 BASIC, POST, ASSERTION = "client_secret_basic", "client_secret_post", "private_key_jwt"
 METHODS = [BASIC, POST, ASSERTION]
-ASSERTION_ALGORITHMS = ["ES256", "RS256", "PS256", "EdDSA", "Ed25519"]
+ASSERTION_ALGORITHMS = ["ES256", "RS256", "PS256", "EdDSA"]
+RENAMED = ["Ed25519"]  # what RFC 9864 §2.2 calls our EdDSA; newer clients sign under this name
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 FURTHEST = timedelta(hours=1)  # how far ahead the `exp` of an assertion may lie
 LEEWAY = timedelta(seconds=30)
+LONGEST_ASSERTION = 16_384  # characters
+UNREADABLE = (JoseError, ValueError, TypeError, RecursionError)  # what strange JSON makes of the libraries
 REALM = "latchkey"
 
 
@@ -133,6 +136,15 @@ class PrivateKeyJwt(JWTBearerClientAssertion):
         issuer = actions().settings.issuer
         return [issuer, f"{issuer}{flask_request.path}"]
 
+    def extract_assertion(self, assertion: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Refuse what cannot be read, where Authlib raises on JSON that is nested too deep or of strange types."""
+        if len(assertion) > LONGEST_ASSERTION:
+            raise ClientRefused
+        try:
+            return super().extract_assertion(assertion)
+        except UNREADABLE:
+            raise ClientRefused from None
+
     def resolve_client_public_key(self, client: AuthenticatedClient) -> KeySet:
         """Give the registered keys, or those fetched from the jwks_uri."""
         known = client.known
@@ -149,8 +161,8 @@ class PrivateKeyJwt(JWTBearerClientAssertion):
     def process_assertion_claims(self, assertion: str, resolve_key: KeySet) -> dict[str, Any]:
         """Verify with our algorithms only."""
         try:
-            token = jwt.decode(assertion, resolve_key, algorithms=ASSERTION_ALGORITHMS)
-        except (JoseError, ValueError):
+            token = jwt.decode(assertion, resolve_key, algorithms=[*ASSERTION_ALGORITHMS, *RENAMED])
+        except UNREADABLE:
             raise ClientRefused from None
         self.verify_claims(token.claims)
         return token.claims
@@ -161,7 +173,7 @@ class PrivateKeyJwt(JWTBearerClientAssertion):
         subject, jti = claims.get("sub"), claims.get("jti")
         if subject != claims.get("iss") or not isinstance(jti, str) or not jti:
             raise ClientRefused
-        if flask_request.form.get("client_id", subject) != subject or not self._for_us(claims.get("aud")):
+        if (flask_request.form.get("client_id") or subject) != subject or not self._for_us(claims.get("aud")):
             raise ClientRefused
         expires_at = _instant(claims.get("exp"))
         if expires_at is None or not now - LEEWAY < expires_at <= now + FURTHEST + LEEWAY:

@@ -141,10 +141,13 @@ def _bearer(token: str) -> Caller:
 
 
 def _client_ip(text: str | None) -> Address | None:
+    if text is None:
+        return None
     try:
-        return ip_address(text) if text is not None else None
+        address = ip_address(text)
     except ValueError:
         raise InvalidRequestError("client_ip is not an IP address") from None
+    return getattr(address, "ipv4_mapped", None) or address  # as a dual-stack socket names an IPv4 peer
 
 
 def _signed(body: dict[str, Any], caller: Caller) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote
 
 from flask import Blueprint, Response, abort, jsonify
 
@@ -27,7 +28,7 @@ def metadata() -> Response:
 @blueprint.get(f"{WELL_KNOWN}/<path:path>")
 def metadata_of_path(path: str) -> Response:
     """Print it for an issuer with a path (RFC 8414 §3.1); another path is no issuer of ours."""
-    if f"/{path}" != actions().settings.issuer_path:
+    if f"/{path}" != unquote(actions().settings.issuer_path):
         abort(404)
     return metadata()
 

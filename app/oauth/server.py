@@ -69,7 +69,7 @@ class Server(AuthorizationServer):
         """Read the form at the door."""
         return request if isinstance(request, FormRequest) else FormRequest(flask_request)
 
-    def get_token_grant(self, request: FormRequest) -> Any:
+    def get_token_grant(self, request: FormRequest) -> Any:  # type: ignore[override]
         """Tell a missing grant_type from an unknown one, and describe both, where Authlib does neither (§5.2)."""
         if "grant_type" not in request.form:
             raise InvalidRequestError("grant_type is missing")
