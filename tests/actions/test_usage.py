@@ -132,6 +132,22 @@ def test_a_use_during_a_failure_is_not_overtaken_by_an_older_one(scene: Scene) -
     assert scene.last_used_at == START + timedelta(seconds=3)
 
 
+def test_a_use_while_a_batch_fails_is_not_overtaken_by_the_batch(scene: Scene) -> None:
+    scene.use()
+    scene.gate.clear()
+    writing = threading.Thread(target=scene.core.actions.usage.flush)
+    writing.start()
+    assert scene.at_gate.wait(10)
+    scene.core.clock.advance(seconds=3)
+    scene.use()
+    scene.broken = True
+    scene.gate.set()
+    writing.join(10)
+    scene.broken = False
+    scene.core.actions.usage.flush()
+    assert scene.last_used_at == START + timedelta(seconds=3)
+
+
 def test_a_clean_stop_writes_the_rest(scene: Scene) -> None:
     usage = Usage(scene.core.store, scene.core.clock)
     scene.use(usage)
