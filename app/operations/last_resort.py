@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import TracebackType
 
 from flask import Flask, Response, request
 from sqlalchemy.exc import OperationalError
@@ -12,6 +13,7 @@ from werkzeug.exceptions import InternalServerError
 from app.operations import logs
 from app.operations.envelope import request_id
 
+Raised = tuple[type, BaseException, TracebackType] | tuple[None, None, None]
 TITLES = {500: "Internal Server Error", 503: "Service Unavailable"}
 CODES = {500: "server_error", 503: "temporarily_unavailable"}  # RFC 6749 §4.1.2.1 has the names
 
@@ -21,6 +23,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(OperationalError, _unavailable)
     app.register_error_handler(PoolTimeout, _unavailable)
     app.register_error_handler(InternalServerError, _failed)
+    app.log_exception = _log  # type: ignore[assignment,method-assign]  # Flask's own writes values
 
 
 def _unavailable(error: Exception) -> Response:
@@ -31,7 +34,11 @@ def _unavailable(error: Exception) -> Response:
 
 
 def _failed(error: InternalServerError) -> Response:
-    return _answer(500)  # Flask logged it
+    return _answer(500)  # logged already
+
+
+def _log(raised: Raised) -> None:
+    logs.request_log.error("unhandled exception", request_id=request_id(), exc_info=raised)
 
 
 def _answer(status: int) -> Response:
