@@ -8,7 +8,7 @@ import pytest
 from tests.api import Admin
 from tests.live import LiveServer
 
-pytest_plugins = ["tests.compliance"]
+pytest_plugins = ["tests.compliance", "tests.contract.servers"]
 
 StartServer = Callable[..., LiveServer]
 

@@ -22,6 +22,8 @@ ROUTE = "latchkey.route"
 CREDENTIAL = "latchkey.credential_id"
 KIND = "latchkey.credential_kind"
 REQUEST_ID_SHAPE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+CHUNK = 65_536  # bytes
+MOST_LEFT = 1_048_576 + CHUNK  # bytes of a body that are read though nobody asked: as many as a form may have
 LONGEST_PATH = 300  # characters of it that are logged
 DEFAULTS = {
     "X-Content-Type-Options": "nosniff",
@@ -77,6 +79,8 @@ class Envelope:
         except Exception as error:
             logs.request_log.error("unhandled exception", request_id=environ[REQUEST_ID], exc_info=error)
             answer, body = _failure(), FAILURE
+        if not _read_to_its_end(environ):
+            answer.headers["Connection"] = "close"
         answer.headers["X-Request-Id"] = environ[REQUEST_ID]
         for name, value in DEFAULTS.items():
             answer.headers.setdefault(name, value)
@@ -100,6 +104,16 @@ class _Answer:
 def _failure() -> _Answer:
     length = str(len(FAILURE))
     return _Answer("500 Internal Server Error", ("Content-Type", "application/json"), ("Content-Length", length))
+
+
+def _read_to_its_end(environ: WSGIEnvironment) -> bool:
+    """Read what the answer did not need of the request's body; False when too much of it is left.
+
+    The server drops a connection with an unread body, under a client or a gateway that means to use it again.
+    """
+    if environ.get("CONTENT_LENGTH", "0") in ("", "0") and "HTTP_TRANSFER_ENCODING" not in environ:
+        return True
+    return any(not environ["wsgi.input"].read(CHUNK) for _ in range(MOST_LEFT // CHUNK))
 
 
 def _whole(chunks: Iterable[bytes]) -> bytes:

@@ -1,24 +1,19 @@
 """API keys where they are used: rotation with an overlap, allowed networks, rate limits."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.api import Admin, Json, expect, unique
 from tests.contract.refusals import challenge, invalid, problem
 from tests.contract.waiting import until
 from tests.contract.world import World, found
-from tests.live import LiveServer
 
 INACTIVE = {"active": False}
 
 
 @pytest.fixture(scope="module")
-def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def behind(configured: Admin) -> World:
     """An organisation on a server that believes a proxy on loopback."""
-    live = LiveServer(tmp_path_factory.mktemp("behind") / "instance", {"trusted_proxies": "127.0.0.1/32,10.0.0.0/8"})
-    yield found(Admin(live.start()))
-    live.stop()
+    return found(configured)
 
 
 def rotated(world: World, key_id: str, overlap: int) -> Json:

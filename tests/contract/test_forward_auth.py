@@ -7,7 +7,6 @@ import httpx
 import pytest
 
 from tests.api import Admin, expect, unique
-from tests.conftest import StartServer
 from tests.contract.refusals import challenge
 from tests.contract.world import CREDENTIAL_TYPE, KINDS, Credential, Kind, World, found
 
@@ -180,15 +179,23 @@ def test_the_body_and_what_is_accepted_are_ignored(world: World, held: dict[Kind
             told(world.admin.http.post(URL, params=params, content=body, headers=headers))
 
 
+def test_a_connection_whose_body_was_ignored_can_be_used_again(world: World, held: dict[Kind, Credential]) -> None:
+    params, bearer = {"resource": world.identifier}, {"Authorization": f"Bearer {held['pat'].token}"}
+    for _ in range(20):
+        response = expect(200, world.admin.http.post(URL, params=params, content=b"x" * 200_000, headers=bearer))
+        assert "Connection" not in response.headers
+    refused = world.admin.http.post("/api/v1/roles", content=b"x" * 200_000)
+    assert refused.status_code == 401 and "Connection" not in refused.headers
+
+
 @pytest.mark.parametrize("name", ["access_token", "token", "api_key", "key"])
 def test_a_credential_in_the_url_is_never_taken(world: World, held: dict[Kind, Credential], name: str) -> None:
     params = {"resource": world.identifier, name: held["api_key"].token}
     assert "error" not in challenge(world.admin.http.get(URL, params=params), 401)
 
 
-def test_a_query_key_takes_api_keys_alone(fresh_server: StartServer) -> None:
-    admin = Admin(fresh_server(forward_auth_query_key="apikey"))
-    world = found(admin)
+def test_a_query_key_takes_api_keys_alone(configured: Admin) -> None:
+    admin, world = configured, found(configured)
     key = world.issue("api_key").token
     assert told(admin.forward_auth(None, world.resource, apikey=key))["Credential-Type"] == "api_key"
     for kind in ("pat", "m2m"):

@@ -12,7 +12,6 @@ import jwt
 import pytest
 
 from tests.api import Admin, Json, expect, unique
-from tests.conftest import StartServer
 from tests.contract.refusals import invalid, oauth_error
 from tests.contract.world import CREDENTIAL_TYPE, KINDS, Kind, World, found, scopes_of
 
@@ -161,9 +160,8 @@ def test_each_kind_has_its_lifetime(world: World) -> None:
     assert world.admin.grant(world.client)["expires_in"] == 3600
 
 
-def test_the_policy_bounds_the_lifetime_of_personal_access_tokens(fresh_server: StartServer) -> None:
-    admin = Admin(fresh_server(pat_max_lifetime="3600", pat_default_lifetime="600"))
-    world = found(admin)
+def test_the_policy_bounds_the_lifetime_of_personal_access_tokens(configured: Admin) -> None:
+    admin, world = configured, found(configured)
     body: Json = {"name": "too long", "scopes": [world.read]}
     assert _seconds(admin.pat(world.user, [world.read])) == pytest.approx(600, abs=2)
     assert _seconds(admin.pat(world.user, [world.read], expires_in=3600)) == pytest.approx(3600, abs=2)

@@ -1,31 +1,18 @@
 """Section 2: what a credential may do is decided when it is used, on every process."""
 
-from collections.abc import Iterator
-
-import httpx
 import pytest
 
 from tests.api import Admin, Json, expect, permission, unique
 from tests.contract.refusals import invalid, problem
 from tests.contract.world import KINDS, Kind, World, found, scopes_of
-from tests.live import LiveServer
 
 PROCESSES = 2
 
 
-@pytest.fixture(scope="module")
-def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Admin]:
-    """The administrator of a server of several processes."""
-    live = LiveServer(tmp_path_factory.mktemp("many") / "instance", workers=PROCESSES).start()
-    yield Admin(live)
-    live.stop()
-
-
 def everywhere(admin: Admin, token: str) -> Json:
     """Introspect over connections of their own, so that each process is asked; they must agree."""
-    headers = {"Authorization": f"Bearer {admin.token()}"}
-    url = f"{admin.server.url}/oauth/introspect"
-    asked = [httpx.post(url, data={"token": token}, headers=headers, trust_env=False) for _ in range(3 * PROCESSES)]
+    headers = {"Authorization": f"Bearer {admin.token()}", "Connection": "close"}
+    asked = [admin.http.post("/oauth/introspect", data={"token": token}, headers=headers) for _ in range(3 * PROCESSES)]
     answers: list[Json] = [expect(200, one).json() for one in asked]
     assert all(answer == answers[0] for answer in answers)
     return answers[0]

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from tests.api import Admin, Json, User, expect, unique
-from tests.conftest import StartServer
 from tests.contract.refusals import invalid, problem
 from tests.contract.waiting import until
 from tests.contract.world import World, found
@@ -216,14 +215,12 @@ def test_an_operator_makes_lists_and_revokes_for_a_user(admin: Admin) -> None:
     problem(admin.get("/users/unknown/personal-access-tokens"), 404)
 
 
-def test_a_use_shows_as_last_used_after_a_clean_stop_at_the_latest(fresh_server: StartServer) -> None:
-    server = fresh_server()
-    world = found(Admin(server))
+def test_a_use_shows_as_last_used_after_a_clean_stop_at_the_latest(configured: Admin) -> None:
+    admin, world = configured, found(configured)
     pat, key = world.issue("pat"), world.issue("api_key")
-    world.admin.introspect(pat.token)
-    expect(200, world.admin.forward_auth(key.token, world.resource))
-    world.admin.http.close()
-    server.restart()
-    admin = Admin(server)
-    for path in (f"/users/{world.user.id}/personal-access-tokens", "/api-keys"):
-        assert all(item["last_used_at"].endswith("Z") for item in admin.get(path).json()["items"])
+    admin.introspect(pat.token)
+    expect(200, admin.forward_auth(key.token, world.resource))
+    admin.server.restart()
+    for path in (f"/users/{world.user.id}/personal-access-tokens/", "/api-keys/"):
+        one = pat.id if "users" in path else key.id
+        assert expect(200, admin.get(path + one)).json()["last_used_at"].endswith("Z")

@@ -1,24 +1,19 @@
 """Signing keys: rotated without a gap, each published before it signs."""
 
-from collections.abc import Iterator
-
 import jwt
 import pytest
 
 from tests.api import Admin, Json, expect
 from tests.contract.refusals import problem
 from tests.contract.world import World, found
-from tests.live import LiveServer
 
 FIELDS = {"kid", "alg", "created_at", "retires_at"}
 
 
 @pytest.fixture(scope="module")
-def mine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """An organisation on a server of one's own: two processes, whose keys may be rotated."""
-    live = LiveServer(tmp_path_factory.mktemp("keys") / "instance", workers=2).start()
-    yield found(Admin(live))
-    live.stop()
+def mine(many: Admin) -> World:
+    """An organisation on a server of two processes, whose keys may be rotated."""
+    return found(many)
 
 
 def published(admin: Admin) -> set[str]:

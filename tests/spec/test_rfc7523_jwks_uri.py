@@ -8,7 +8,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests.api import Admin, Client, expect
-from tests.conftest import StartServer
 from tests.contract.refusals import oauth_error
 from tests.spec.client_keys import Key, assertion, claims, new_key
 
@@ -65,8 +64,8 @@ def registered(admin: Admin, uri: str) -> Client:
 
 
 @pytest.mark.spec("RFC 7523 §3")
-def test_keys_are_fetched_where_private_addresses_are_allowed(fresh_server: StartServer, host: KeyHost) -> None:
-    admin, key, successor = Admin(fresh_server(allow_private_jwks_uri="true")), new_key("ES256"), new_key("EdDSA")
+def test_keys_are_fetched_where_private_addresses_are_allowed(configured: Admin, host: KeyHost) -> None:
+    admin, key, successor = configured, new_key("ES256"), new_key("EdDSA")
     host.publish(key)
     client = registered(admin, f"{host.url}/keys")
     for _ in range(3):
