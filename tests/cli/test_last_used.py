@@ -1,0 +1,23 @@
+"""When a credential was last used is on the disk when the server has stopped, in each of its processes."""
+
+import sqlite3
+
+import httpx
+
+from tests.api import Admin
+from tests.conftest import StartServer
+
+
+def test_a_clean_stop_keeps_what_was_noted(fresh_server: StartServer) -> None:
+    live = fresh_server(workers=2)
+    admin = Admin(live)
+    api = admin.resource(public=["used:read"])
+    keys = [admin.api_key(api) for _ in range(12)]
+    for key in keys:  # a connection each, so that both workers get some
+        asked = {"resource": api["identifier"]}
+        with httpx.Client(base_url=live.url, trust_env=False, headers={"X-API-Key": key["key"]}) as gateway:
+            assert gateway.get("/oauth/forward-auth", params=asked).status_code == 200
+    admin.http.close()
+    assert live.stop() == 0
+    with sqlite3.connect(live.database_file) as connection:
+        assert connection.execute("SELECT count(last_used_at) FROM api_key").fetchone() == (len(keys),)
