@@ -14,12 +14,14 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 
-from app.database import Base, prepare_engine
+from app import models
+from app.database import prepare_engine
 from app.errors import BadSettings
 from app.migrations import FOLDER, known, refuse_newer, revisions
 
+METADATA = models.User.metadata  # of every table: importing the models declared them
 LOCK = 0x1A7C4E1  # any number that is ours: PostgreSQL's advisory lock
-OPTIONS: dict[str, Any] = {"target_metadata": Base.metadata, "render_as_batch": True, "compare_server_default": True}
+OPTIONS: dict[str, Any] = {"target_metadata": METADATA, "render_as_batch": True, "compare_server_default": True}
 
 
 def upgrade(database_url: str, to: str = "head") -> bool:
@@ -44,7 +46,7 @@ def downgrade(database_url: str, to: str) -> None:
 
 def differences(connection: Connection) -> list[object]:
     """Give what the models say and the database does not, and the other way round; nothing when all is well."""
-    return list(compare_metadata(MigrationContext.configure(connection, opts=OPTIONS), Base.metadata))
+    return list(compare_metadata(MigrationContext.configure(connection, opts=OPTIONS), METADATA))
 
 
 def draft(database_url: str, message: str) -> None:
