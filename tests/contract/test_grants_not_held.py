@@ -7,6 +7,7 @@ import pytest
 from tests.api import Admin, Client, Json, expect, unique
 from tests.contract.refusals import problem
 from tests.contract.world import World, found
+from tests.spec.client_keys import new_key
 
 WRITERS = [
     "roles:write",
@@ -86,9 +87,9 @@ def test_a_stronger_client_is_out_of_reach(admin: Admin, writer: str, strong: di
     path = f"/clients/{client.id}"
     problem(admin.post(f"{path}/secrets", {"name": "mine now"}, auth=writer), 403)
     problem(admin.patch(path, {"enabled": False}, auth=writer), 403)
-    jwks: Json = {"keys": [{"kty": "EC", "crv": "P-256", "x": "x", "y": "y"}]}
-    body = {"token_endpoint_auth_method": "private_key_jwt", "jwks": jwks}
-    assert admin.patch(path, body, auth=writer).status_code in (403, 422)
+    mine: Json = {"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [new_key("ES256").public]}}
+    problem(admin.patch(path, mine, auth=writer), 403)
+    problem(admin.patch(path, {"serves": []}, auth=writer), 403)
     problem(admin.delete(path, auth=writer), 403)
     admin.m2m(client)
 
@@ -154,6 +155,36 @@ def test_no_pat_takes_an_account_over_to_make_credentials_with(admin: Admin, pat
     problem(response, 403)
     body = {"username": unique("u"), "password": "a door of one's own", "roles": []}
     problem(admin.post("/users", body, auth=pat), 403)
+
+
+def test_no_pat_registers_a_key_to_authenticate_with(world: World, pat: str) -> None:
+    keys: Json = {"jwks": {"keys": [new_key("ES256").public]}}
+    for fields in (keys, {"jwks_uri": "https://keys.example/jwks.json"}):
+        mine = {"token_endpoint_auth_method": "private_key_jwt"} | fields
+        problem(world.admin.patch(f"/clients/{world.client.id}", mine, auth=pat), 403)
+        problem(world.admin.post("/clients", {"name": unique("c")} | mine, auth=pat), 403)
+    world.admin.m2m(world.client)
+
+
+def test_the_management_api_cannot_be_given_away(admin: Admin, writer: str) -> None:
+    body = {"name": unique("key"), "resource": admin.identifier}
+    expect(422, admin.post("/api-keys", body))
+    own = next(r for r in admin.get("/resources").json()["items"] if r["identifier"] == admin.identifier)
+    path = f"/resources/{own['id']}"
+    for caller in (None, writer):
+        changes: list[Json] = [{"identifier": "https://elsewhere.example/"}, {"permissions": []}]
+        for change in changes:
+            assert admin.patch(path, change, auth=caller).status_code in (403, 409, 422)
+        public = admin.patch(f"{path}/permissions/manage", {"public": True}, auth=caller)
+        assert public.status_code in (403, 409)
+
+
+def test_a_token_for_another_user_asks_for_its_own_scope(world: World) -> None:
+    reader = world.admin.m2m(world.admin.client([world.admin.role("machine", ["tokens:read", "users:write"])]))
+    path = f"/users/{world.user.id}/personal-access-tokens"
+    expect(200, world.admin.get(path, auth=reader))
+    problem(world.admin.post(path, {"name": unique("p"), "scopes": [world.read]}, auth=reader), 403)
+    problem(world.admin.delete(f"{path}/{world.issue('pat').id}", auth=reader), 403)
 
 
 def test_a_pat_with_manage_may_do_the_rest(admin: Admin, pat: str) -> None:

@@ -294,6 +294,8 @@ def test_a_client_has_at_most_five_live_secrets(world: World) -> None:
         expect(200, world.admin.token_request(form | {"client_secret": one["client_secret"]}))
     assert len(world.admin.get(path).json()["items"]) == 5
     world.admin.remove(f"{path}/{further[0]['id']}")
+    status = {one["id"]: one["status"] for one in world.admin.get(path).json()["items"]}
+    assert sorted(status.values()) == ["active"] * 4 + ["revoked"] and status[further[0]["id"]] == "revoked"
     response = world.admin.token_request(form | {"client_secret": further[0]["client_secret"]})
     assert response.status_code == 401
     expect(200, world.admin.token_request(form | {"client_secret": further[1]["client_secret"]}))

@@ -17,6 +17,7 @@ def test_possession_proves_the_right_to_revoke_an_opaque_credential(world: World
     held = world.issue(kind)
     response = expect(200, world.admin.revoke(held.token))
     assert response.content == b""
+    assert "no-store" in response.headers["Cache-Control"] and response.headers["Pragma"] == "no-cache"
     assert gone(world, held)
 
 

@@ -68,6 +68,11 @@ def test_an_issuer_with_a_path_answers_where_section_3_1_says(tmp_path: Path) ->
         assert told["token_endpoint"] == f"{server.url}/auth/oauth/token"
         assert told["jwks_uri"] == f"{server.url}/auth/.well-known/jwks.json"
         assert metadata(admin) == told
+        form = {"grant_type": "client_credentials", "resource": admin.identifier}
+        answer = expect(200, admin.http.post(told["token_endpoint"], data=form, auth=admin.bootstrap_client.basic))
+        bearer = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+        expect(200, admin.http.get(f"{admin.identifier}/roles", headers=bearer))
+        assert expect(200, admin.http.get(told["jwks_uri"])).json()["keys"]
     finally:
         server.kill()
 
