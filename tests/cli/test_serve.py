@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.api import Admin
 from tests.conftest import StartServer
 from tests.live import COMMAND, LiveServer, environment, free_port
 
@@ -81,6 +82,10 @@ def test_settings_fix_the_first_credentials(fresh_server: StartServer) -> None:
     }
     with sqlite3.connect(live.database_file) as connection:
         assert connection.execute("SELECT hint FROM client_secret").fetchone() == ("…",)
+    admin = Admin(live)
+    assert admin.get("/me", auth=("root", "twelve chars")).json()["scopes"] == ["manage"]
+    assert admin.get("/roles").status_code == 200
+    admin.http.close()
 
 
 def test_the_issuer_follows_the_port(fresh_server: StartServer) -> None:
