@@ -80,17 +80,20 @@ class Bootstrap:
         self._hash_password = hash_password
         self._clock = clock
 
-    def __call__(self) -> bool:
-        """Tell whether this was the first start. Raises BadSettings when the database and the settings do not fit."""
+    def __call__(self, *, moving: bool = True) -> bool:
+        """Tell whether this was the first start; `moving` lets our API follow the issuer of these settings.
+
+        Raises BadSettings when the database and the settings do not fit.
+        """
         file = BootstrapFile(self._settings.bootstrap_file)
         try:
-            first = self._in_one_transaction(file)
+            first = self._in_one_transaction(file, moving)
         except IntegrityError:
             raise BadSettings("another resource has the identifier or a permission of the management API") from None
-        file.settle(self._is_kept, self._settings.issuer)
+        file.settle(self._is_kept, self._settings.issuer if moving else None)
         return first
 
-    def _in_one_transaction(self, file: BootstrapFile) -> bool:
+    def _in_one_transaction(self, file: BootstrapFile, moving: bool) -> bool:
         now = self._clock()
         with self._store.transaction() as session:
             if self._store.dialect == "postgresql":
@@ -101,7 +104,8 @@ class Bootstrap:
                 file.write_pending(first)  # before the commit: what is kept can always be read
                 self._create(session, first, now)
             else:
-                self._move(session, own, now)
+                if moving:
+                    self._move(session, own, now)
                 _add_missing(session, own)
             self._keys.ensure(session, now)
             _sweep(session, now)
@@ -162,7 +166,7 @@ class BootstrapFile:
         """Write the file beside its place. Raises BadSettings when that cannot be."""
         _write(self._pending, first)
 
-    def settle(self, is_kept: Callable[[FirstCredentials], bool], issuer: str) -> None:
+    def settle(self, is_kept: Callable[[FirstCredentials], bool], issuer: str | None) -> None:
         """Move what was kept to its place and drop what was not; then let the file name the present issuer."""
         pending = _read(self._pending)  # a start that was killed may have left it
         with contextlib.suppress(FileNotFoundError):  # another start was faster
@@ -171,7 +175,7 @@ class BootstrapFile:
             else:
                 self._pending.unlink()
         first = _read(self._path)
-        if first is not None and first.issuer != issuer:
+        if first is not None and issuer is not None and first.issuer != issuer:
             _write(self._pending, replace(first, issuer=issuer))
             self._pending.replace(self._path)
 

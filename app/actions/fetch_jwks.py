@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
-import httpcore
-import httpx
+import httpcore  # httpx would load a command line with it
 
 LARGEST = 65_536  # bytes of an answer
 PATIENCE = 5.0  # seconds for all of it
@@ -62,30 +61,30 @@ class FetchJwks:
 
     def _fetch(self, uri: str) -> Keys | None:
         try:
-            url = httpx.URL(uri)
+            url = httpcore.URL(uri)
             address = self._checked_address(url)
             keys = json.loads(self._read(url, address))
-        except (*UNREACHABLE, httpx.InvalidURL, OSError, ValueError, RecursionError):
+        except (*UNREACHABLE, OSError, TypeError, ValueError, RecursionError):
             return None
         return keys if isinstance(keys, dict) and isinstance(keys.get("keys"), list) else None
 
-    def _checked_address(self, url: httpx.URL) -> str:
+    def _checked_address(self, url: httpcore.URL) -> str:
         """Resolve once and pin the connection to what was checked: a second answer of the DNS changes nothing."""
-        found = socket.getaddrinfo(url.host, url.port or 443, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(url.host.decode("ascii"), url.port or 443, type=socket.SOCK_STREAM)
         addresses = [str(entry[4][0]) for entry in found]
         private = any(not ip_address(address.partition("%")[0]).is_global for address in addresses)
         if private and not self._allow_private:
             raise ValueError("a private address")
-        if url.scheme != "https" and not private:
+        if url.scheme != b"https" and not private:
             raise ValueError("plain http")
         return addresses[0]
 
-    def _read(self, url: httpx.URL, address: str) -> bytes:
+    def _read(self, url: httpcore.URL, address: str) -> bytes:
         backend = _Pinned(address, time.monotonic() + self._patience)
         headers: dict[bytes | str, bytes | str] = {"Accept": "application/json", "Accept-Encoding": "identity"}
         with (
             httpcore.ConnectionPool(network_backend=backend) as pool,
-            pool.stream("GET", str(url), headers=headers) as response,
+            pool.stream("GET", url, headers=headers) as response,
         ):
             if response.status != 200:  # a redirect is not followed either
                 raise ValueError("not there")

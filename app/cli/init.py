@@ -14,7 +14,8 @@ from app.settings import load_settings
 def init(as_json: bool) -> None:
     """Set up the database, the signing keys and the first credentials; what is there stays."""
     settings = load_settings()
-    first = make_ready(settings)
+    chosen = bool({"issuer", "host", "port"} & settings.model_fields_set)
+    first = make_ready(settings, moving=chosen)  # a server beside us may run under another issuer than the default
     if as_json:
         show({"first_start": first, "issuer": settings.issuer, "bootstrap_file": str(settings.bootstrap_file)})
     elif first:

@@ -19,8 +19,11 @@ from app.errors import BadSettings
 from app.settings import Settings
 
 
-def make_ready(settings: Settings) -> bool:
-    """Migrate and bootstrap; tells whether this was the first start. Raises BadSettings. Safe to do at any time."""
+def make_ready(settings: Settings, *, moving: bool = True) -> bool:
+    """Migrate and bootstrap; tells whether this was the first start. Raises BadSettings. Safe to do at any time.
+
+    `moving` lets what is set up already follow the issuer of these settings.
+    """
     try:
         settings.instance_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -30,7 +33,7 @@ def make_ready(settings: Settings) -> bool:
         if not _is_migrated(store):
             _migrate_elsewhere(settings.database_url)
         keys = SigningKeys(settings.secret_key.get_secret_value())
-        return Bootstrap(settings, store, keys, Passwords().hash, system_clock)()
+        return Bootstrap(settings, store, keys, Passwords().hash, system_clock)(moving=moving)
     finally:
         store.dispose()
 
