@@ -1,0 +1,195 @@
+"""What a gateway is told; and the address that a request really comes from."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app import MAX_BODY
+from app.credentials.kind import RateLimit
+from tests.oauth.wire import ORDERS, STOCK, Wire, basic
+
+SIX = ("Credential-Type", "Subject", "Username", "Client-Id", "Scope", "Credential-Id")
+MakeWire = Callable[..., Wire]
+
+
+def told(response: Any) -> dict[str, str]:
+    """Give the six headers, all of which must be there."""
+    assert response.status_code == 200, f"{response.status_code} {response.text}"
+    assert response.headers["Cache-Control"] == "no-store" and response.data == b""
+    assert all(len(response.headers.getlist(f"X-Auth-{name}")) == 1 for name in SIX)
+    return {name: response.headers[f"X-Auth-{name}"] for name in SIX}
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+# --- who is let through
+
+
+def test_each_kind_fills_what_applies_and_leaves_the_rest_empty(wire: Wire) -> None:
+    (pat_view, pat), (key_view, key) = wire.core.pat("alice", "orders:read", "stock:read"), wire.core.key()
+    m2m = wire.core.m2m("robot", "orders:write stock:read")
+    whose = wire.core.row_id("alice")
+    assert list(told(wire.ask(**bearer(pat))).values()) == [
+        "personal_access_token", whose, "alice", "", "orders:read", pat_view.id]  # fmt: skip
+    assert list(told(wire.ask(X_API_Key=key)).values()) == ["api_key", "", "", "", "orders:list", key_view.id]
+    machine = told(wire.ask(Authorization=basic("whoever", m2m)))
+    assert list(machine.values())[:5] == ["client_credentials", "robot", "", "robot", "orders:write"]
+    exchanged = told(wire.ask(**bearer(wire.core.exchange(key, client_id="robot"))))
+    assert (exchanged["Credential-Type"], exchanged["Subject"], exchanged["Client-Id"]) == ("api_key", "", "")
+
+
+@pytest.mark.parametrize(
+    "username", ["zoë", "日本", "a\r\nX-Auth-Scope: manage", "a%0d%0ab", "nul\x00", 'quo"te', "a b", "\x7f", "ÿ", "٪"]
+)
+def test_no_username_breaks_the_headers(wire: Wire, username: str) -> None:
+    wire.core.user(username, "clerk")
+    headers = told(wire.ask(**bearer(wire.core.pat(username, "orders:read")[1])))
+    assert headers["Username"].isascii() and headers["Username"].isprintable()
+    assert headers["Scope"] == "orders:read"
+
+
+def test_every_scope_asked_for_is_needed(wire: Wire) -> None:
+    token = wire.core.m2m("robot", "orders:read stock:read")
+    for scope in ("", " ", "orders:read", "orders:read orders:read"):
+        told(wire.ask({"scope": scope}, **bearer(token)))
+    for scope, missing in (("orders:write orders:read", "orders:write"), ("stock:read", "stock:read")):
+        response = wire.ask({"scope": scope}, **bearer(token))
+        assert response.status_code == 403
+        challenge = response.headers["WWW-Authenticate"]
+        assert challenge.startswith("Bearer ") and 'error="insufficient_scope"' in challenge
+        assert f'scope="{missing}"' in challenge
+
+
+@pytest.mark.spec("RFC 6750 §3.1")
+def test_another_audience_an_unknown_resource_and_a_bad_token_are_401(wire: Wire) -> None:
+    key = wire.core.key()[1]
+    for query, token in (
+        ({"resource": STOCK}, key),
+        ({"resource": "https://nowhere.example"}, key),
+        ({"resource": "\x00"}, key),
+        ({}, "nonsense"),
+        ({}, "lk_key_" + "0" * 38),
+    ):
+        response = wire.ask(query, X_API_Key=token)
+        assert response.status_code == 401 and 'error="invalid_token"' in response.headers["WWW-Authenticate"]
+
+
+@pytest.mark.spec("RFC 6750 §3")
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Authorization": ""}, {"X_API_Key": ""}, {"Authorization": "Bearer "}, {"X_API_Key": " , "},
+     {"Authorization": "Digest x"}, {"Authorization": basic("user", "")}],
+)  # fmt: skip
+def test_nothing_sent_is_a_challenge_without_an_error(wire: Wire, headers: dict[str, str]) -> None:
+    response = wire.ask(**headers)
+    assert response.status_code == 401 and response.headers["WWW-Authenticate"] == 'Bearer realm="latchkey"'
+    wanted = wire.ask({"challenge": "basic"}, **headers)
+    assert wanted.status_code == 401 and wanted.headers["WWW-Authenticate"].startswith('Basic realm="')
+
+
+@pytest.mark.parametrize("header", ["Basic ???", "Basic", "Basic /////w==", "Basic YQ", "Bearer \xff", "Bearer a b"])
+def test_a_header_that_cannot_be_read_is_401(wire: Wire, header: str) -> None:
+    assert wire.ask(Authorization=header).status_code == 401
+
+
+def test_an_empty_header_beside_a_credential_is_absent(wire: Wire) -> None:
+    key = wire.core.key()[1]
+    told(wire.ask(X_API_Key=key, Authorization=""))
+    told(wire.ask(X_API_Key="", **bearer(key)))
+
+
+def test_two_credentials_no_resource_and_a_repeated_parameter_are_400(wire: Wire) -> None:
+    key = wire.core.key()[1]
+    assert wire.ask(X_API_Key=key, **bearer(key)).status_code == 400
+    assert wire.ask(X_API_Key=f"{key}, {key}").status_code == 400
+    assert wire.ask(Authorization=f"Bearer {key}, Bearer {key}").status_code == 400
+    for query in ({"resource": ""}, {"resource": [ORDERS, ORDERS]}, {"scope": ["a", "b"]}, {"x": ["1", "1"]}):
+        assert wire.ask(query, X_API_Key=key).status_code == 400
+    assert wire.ask({"scope": 'a"b'}, X_API_Key=key).status_code == 400
+
+
+def test_the_query_takes_api_keys_only_where_a_parameter_is_named(own_wire: MakeWire) -> None:
+    wire = own_wire(forward_auth_query_key="apikey")
+    key, pat = wire.core.key()[1], wire.core.pat("alice", "orders:read")[1]
+    told(wire.ask({"apikey": key}))
+    assert wire.ask({"apikey": pat}).status_code == 401
+    assert wire.ask({"apikey": key}, X_API_Key=key).status_code == 400
+    assert wire.ask({"apikey": [key, key]}).status_code == 400
+    assert wire.ask({"other": key}).status_code == 401
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD"])
+def test_body_content_type_and_accept_do_not_matter(wire: Wire, method: str) -> None:
+    headers = {"Authorization": f"Bearer {wire.core.key()[1]}", "Accept": "image/png"}
+    for body, content_type in ((b"x" * (MAX_BODY + 1), "text/plain"), (b"{", "application/json"), (b"\xff", "x/y; z")):
+        response = wire.http.open(
+            "/oauth/forward-auth", method=method, query_string={"resource": ORDERS}, data=body,
+            headers=headers | {"Content-Type": content_type})  # fmt: skip
+        told(response)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    query=st.dictionaries(st.sampled_from(["resource", "scope", "challenge", "x"]), st.text(max_size=20)),
+    name=st.sampled_from(["Authorization", "X-API-Key", "X-Forwarded-For"]),
+    value=st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF, exclude_characters="\x7f"), max_size=30),
+)
+def test_no_query_and_no_header_gives_a_500(wire: Wire, query: dict[str, str], name: str, value: str) -> None:
+    response = wire.http.get("/oauth/forward-auth", query_string=query, headers={name: value})
+    assert response.status_code in (400, 401)
+
+
+# --- a key's rate and networks
+
+
+def test_a_spent_limit_is_429_and_says_when_to_come_back(wire: Wire) -> None:
+    key = wire.core.key(rate_limit=RateLimit(2, 30))[1]
+    assert wire.ask({"scope": "orders:write"}, X_API_Key=key).status_code == 403  # not let through: not counted
+    for _ in range(2):
+        told(wire.ask(X_API_Key=key))
+    response = wire.ask(X_API_Key=key)
+    assert response.status_code == 429 and 1 <= int(response.headers["Retry-After"]) <= 30
+    assert wire.introspect(key) == {"active": False}  # one limit, wherever the key is used
+
+
+def test_a_key_is_refused_outside_its_networks(wire: Wire) -> None:
+    key = wire.core.key(allowed_ips=("192.0.2.0/24", "2001:db8::/32"))[1]
+    for peer in ("192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1"):
+        told(wire.ask(peer=peer, X_API_Key=key))
+    for peer in ("192.0.3.1", "::1", "", "unix:"):
+        response = wire.ask(peer=peer, X_API_Key=key, X_Forwarded_For="192.0.2.1")
+        assert response.status_code == 403 and "WWW-Authenticate" in response.headers
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "let_in"),
+    [
+        ("10.0.0.1", "192.0.2.1", True),
+        ("10.0.0.1", "203.0.113.9, 192.0.2.1", True),
+        ("10.0.0.1", "192.0.2.1, 10.0.0.2", True),  # two proxies of ours
+        ("10.0.0.1", "192.0.2.1, 203.0.113.9", False),  # the caller's own claim, before a stranger
+        ("10.0.0.1", "192.0.2.1, 203.0.113.9, 10.0.0.2", False),
+        ("10.0.0.1", "192.0.2.1, nonsense", False),
+        ("10.0.0.1", "", False),
+        ("203.0.113.9", "192.0.2.1", False),  # no proxy of ours
+        ("::ffff:10.0.0.1", "192.0.2.1", True),
+        ("10.0.0.1", "[::ffff:192.0.2.1]", True),
+    ],
+)
+def test_forwarded_addresses_are_believed_from_trusted_proxies_alone(
+    proxied: Wire, peer: str, forwarded: str, let_in: bool
+) -> None:
+    key = proxied.core.key(allowed_ips=("192.0.2.0/24",))[1]
+    response = proxied.ask(peer=peer, X_API_Key=key, X_Forwarded_For=forwarded)
+    assert response.status_code == (200 if let_in else 403)
+
+
+@pytest.fixture
+def proxied(own_wire: MakeWire) -> Wire:
+    """An application behind proxies in 10.0.0.0/8."""
+    return own_wire(trusted_proxies="10.0.0.0/8")
