@@ -1,0 +1,1 @@
+"""What was acknowledged holds: through a kill, and on every process."""

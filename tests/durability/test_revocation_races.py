@@ -1,0 +1,133 @@
+"""Many ask while one takes away: no question that begins after the answer hears the old truth (RFC 7009 §2)."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from tests.api import Admin, expect
+from tests.contract.world import World, found
+from tests.live import LiveServer
+
+THREADS = 50
+LONGEST = 20.0  # seconds of a race, at the most
+Taking = Callable[[World, str], None]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """An organisation on a server of three processes."""
+    live = LiveServer(tmp_path_factory.mktemp("race") / "instance", workers=3).start()
+    yield found(Admin(live))
+    live.stop()
+
+
+class Race:
+    """Fifty threads that introspect; each keeps when a question began and what it heard."""
+
+    def __init__(self, world: World, token: str) -> None:
+        self._world = world
+        self._token = token
+        self._over = threading.Event()
+        self.heard: list[tuple[float, bool]] = []
+        self._threads = [threading.Thread(target=self._ask) for _ in range(THREADS)]
+
+    def run(self, take: Callable[[], None]) -> float:
+        """Ask, take away in the middle, ask on; gives when the taking was acknowledged."""
+        for thread in self._threads:
+            thread.start()
+        self._until(100)
+        take()
+        acknowledged = time.monotonic()
+        self._until(len(self.heard) + 150)
+        self._over.set()
+        for thread in self._threads:
+            thread.join(LONGEST)
+        return acknowledged
+
+    def _until(self, answers: int) -> None:
+        deadline = time.monotonic() + LONGEST
+        while len(self.heard) < answers and time.monotonic() < deadline:
+            self._over.wait(0.005)
+        assert len(self.heard) >= answers, "the server is too slow for a race"
+
+    def _ask(self) -> None:
+        auth, form = self._world.resource_server.basic, {"token": self._token}
+        with httpx.Client(base_url=self._world.admin.server.url, auth=auth, timeout=LONGEST, trust_env=False) as http:
+            while not self._over.is_set():
+                began = time.monotonic()
+                answer = expect(200, http.post("/oauth/introspect", data=form)).json()
+                self.heard.append((began, answer["active"] and answer["scope"] != ""))
+
+
+def by_holder(world: World, token: str) -> None:
+    client = world.client if token.count(".") == 2 and "exchanged" not in world.admin.introspect(token) else None
+    expect(200, world.admin.revoke(token, client))
+
+
+def by_source(world: World, token: str) -> None:
+    reported = {"credentials": [SOURCES[token]]}
+    expect(202, world.admin.post("/credentials/revoke", reported, auth=False))
+
+
+def role_taken(world: World, token: str) -> None:
+    world.admin.change(f"/users/{world.user.id}", {"roles": []})
+
+
+def user_disabled(world: World, token: str) -> None:
+    world.admin.change(f"/users/{world.user.id}", {"enabled": False})
+
+
+def client_disabled(world: World, token: str) -> None:
+    [client] = world.admin.get("/clients", params={"client_id": world.client.client_id}).json()["items"]
+    world.admin.change(f"/clients/{client['id']}", {"enabled": False})
+
+
+def regenerated(world: World, token: str) -> None:
+    owned = world.admin.get("/me/personal-access-tokens", auth=world.user.basic).json()["items"]
+    [live] = [one for one in owned if one["status"] == "active" and one["hint"].endswith(token[-4:])]
+    path = f"/me/personal-access-tokens/{live['id']}/regenerate"
+    expect(200, world.admin.post(path, auth=world.user.basic))
+
+
+def rotated(world: World, token: str) -> None:
+    key_id = world.admin.introspect(token)["jti"]
+    expect(200, world.admin.post(f"/api-keys/{key_id}/rotate", {"overlap_seconds": 0}))
+
+
+SOURCES: dict[str, str] = {}
+
+
+def exchanged(world: World) -> str:
+    source = world.issue("pat").token
+    made = str(expect(200, world.admin.exchange(source, "personal_access_token")).json()["access_token"])
+    SOURCES[made] = source
+    return made
+
+
+@pytest.mark.parametrize(
+    ("kind", "take"),
+    [
+        ("pat", by_holder),
+        ("api_key", by_holder),
+        ("m2m", by_holder),
+        ("exchanged", by_holder),
+        ("exchanged", by_source),
+        ("pat", regenerated),
+        ("api_key", rotated),
+        ("pat", role_taken),
+        ("pat", user_disabled),
+        ("m2m", client_disabled),
+    ],
+)
+def test_nobody_who_asks_after_the_answer_hears_active(world: World, kind: str, take: Taking) -> None:
+    world.admin.change(f"/users/{world.user.id}", {"roles": [world.user_role["name"]], "enabled": True})
+    token = exchanged(world) if kind == "exchanged" else world.issue(kind).token  # type: ignore[arg-type]
+    race = Race(world, token)
+    acknowledged = race.run(lambda: take(world, token))
+    assert any(active for began, active in race.heard if began < acknowledged)
+    late = [active for began, active in race.heard if began > acknowledged]
+    assert len(late) >= 50
+    assert not any(late), f"{sum(late)} of {len(late)} heard active after {take.__name__} was acknowledged"
