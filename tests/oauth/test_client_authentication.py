@@ -69,6 +69,13 @@ def test_each_live_secret_works_and_no_other(wire: Wire) -> None:
         refused(wire.token(("many", secret)), 401, "invalid_client")
 
 
+@pytest.mark.spec("RFC 7523 §2.2")
+def test_a_client_registered_for_keys_never_uses_a_secret_it_still_has(wire: Wire) -> None:
+    secret = wire.core.client_secret("keyed")
+    refused(wire.token(("keyed", secret)), 401, "invalid_client")
+    refused(wire.token(client_id="keyed", client_secret=secret), 401, "invalid_client")
+
+
 def test_a_stored_digest_is_no_secret(wire: Wire) -> None:
     with wire.core.store.reading() as session:
         for digest in session.scalars(select(ClientSecret.digest)):

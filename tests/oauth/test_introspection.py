@@ -6,8 +6,10 @@ from typing import Any
 
 import jwt
 import pytest
+from sqlalchemy import update
 
 from app.credentials.kind import RateLimit
+from app.models import ApiKey, Permission
 from tests.oauth.wire import ISSUER, ORDERS, OWN, STOCK, Wire, refused
 
 INACTIVE = {"active": False}
@@ -99,6 +101,16 @@ def test_introspect_and_manage_see_all(wire: Wire, scope: str) -> None:
     assert wire.introspect(wire.core.key()[1], bearer)["active"]
     wire.core.assign(f"seer by {scope}")  # and at once no longer
     refused(wire.post("introspect", {"token": "x"}, bearer), 403, "insufficient_scope")
+
+
+def test_an_api_key_never_asks_even_one_that_got_into_our_own_api(own_wire: Callable[..., Wire]) -> None:
+    wire = own_wire()
+    view, key = wire.core.key()
+    with wire.core.store.transaction() as session:
+        session.execute(update(ApiKey).where(ApiKey.id == view.id).values(resource_id=wire.core.row_id(OWN)))
+        session.execute(update(Permission).where(Permission.name == "introspect").values(public=True))
+    assert wire.core.scope(key) == "introspect"
+    refused(wire.post("introspect", {"token": "x"}, key), 401, "invalid_token")
 
 
 @pytest.mark.spec("RFC 6749 §2.3")
