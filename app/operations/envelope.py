@@ -72,13 +72,16 @@ class Envelope:
         """Answer a request."""
         started = time.perf_counter()
         offered = environ.get("HTTP_X_REQUEST_ID", "")
-        environ[REQUEST_ID] = offered if REQUEST_ID_SHAPE.fullmatch(offered) else secrets.token_hex(12)
+        taken = REQUEST_ID_SHAPE.fullmatch(offered) and logs.redacted(offered) == offered
+        environ[REQUEST_ID] = offered if taken else secrets.token_hex(12)
         answer = _Answer()
         try:
             body = _whole(self._inner(environ, answer.start))
         except Exception as error:
             logs.request_log.error("unhandled exception", request_id=environ[REQUEST_ID], exc_info=error)
             answer, body = _failure(), FAILURE
+        if answer.status[0] in "45":
+            body = answer.without_secrets(body)
         if not _read_to_its_end(environ):
             answer.headers["Connection"] = "close"
         answer.headers["X-Request-Id"] = environ[REQUEST_ID]
@@ -99,6 +102,14 @@ class _Answer:
     def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
         self.status, self.headers = status, Headers(headers)
         return lambda _data: None
+
+    def without_secrets(self, body: bytes) -> bytes:
+        """Give the body of an error, which may echo what was sent, without what looks like a secret; headers too."""
+        self.headers = Headers([(name, logs.redacted(value)) for name, value in self.headers.items()])
+        spoken = logs.redacted(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+        if len(spoken) != len(body):
+            self.headers["Content-Length"] = str(len(spoken))
+        return spoken
 
 
 def _failure() -> _Answer:

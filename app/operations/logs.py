@@ -19,6 +19,11 @@ HELD = logging.WARNING  # what libraries say below it may hold tokens (Authlib) 
 request_log: Any = structlog.get_logger("latchkey.request")
 
 
+def redacted(text: str) -> str:
+    """Take out what looks like a secret of ours: whoever puts one where it does not belong reads it nowhere again."""
+    return SECRETS.sub(REDACTED, text)
+
+
 def configure(level: str) -> None:
     """Let our own lines go to stderr as JSON; `level` is debug, info, warning or error."""
     structlog.configure(
@@ -95,4 +100,4 @@ def _failure(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDic
 
 def _line(logger: WrappedLogger, method: str, event: MutableMapping[str, Any]) -> str:
     """Render the line and take out what looks like a secret, wherever it stands."""
-    return SECRETS.sub(REDACTED, str(_render(logger, method, event)))
+    return redacted(str(_render(logger, method, event)))

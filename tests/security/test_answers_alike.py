@@ -1,0 +1,66 @@
+"""Answers that must not tell a guess that is near from one that is far (RFC 6749 §5.2, RFC 7009 §2.2)."""
+
+import pytest
+
+from app.credentials.opaque import Prefix, mint
+from tests.api import Admin
+from tests.contract.world import World, found
+
+PATHS = ("/oauth/token", "/oauth/introspect", "/oauth/revoke")
+OWN = ("x-request-id", "date", "content-length")
+
+
+@pytest.fixture(scope="module")
+def world(admin: Admin) -> World:
+    return found(admin)
+
+
+def face(response: object) -> tuple[object, ...]:
+    """Give all of an answer that does not differ by itself."""
+    headers = response.headers  # type: ignore[attr-defined]
+    told = {name: value for name, value in headers.items() if name not in OWN}
+    return response.status_code, response.text, told  # type: ignore[attr-defined]
+
+
+@pytest.mark.spec("RFC 6749 §5.2")
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("basic", [True, False])
+def test_unknown_disabled_and_wrong_secret_look_alike(world: World, path: str, basic: bool) -> None:
+    disabled = world.admin.client([world.machine_role], enabled=False)
+    guesses = [
+        (world.client.client_id, mint(Prefix.CLIENT_SECRET)),
+        (world.client.client_id, "x"),
+        (disabled.client_id, disabled.client_secret),
+        ("nobody", mint(Prefix.CLIENT_SECRET)),
+        ("nobody", "x"),
+    ]
+    faces = set()
+    for client_id, secret in guesses:
+        form = {"grant_type": "client_credentials", "token": "x"}
+        if not basic:
+            form |= {"client_id": client_id, "client_secret": secret}
+        sent = world.admin.http.post(path, data=form, auth=(client_id, secret) if basic else None)
+        faces.add(repr(face(sent)))
+    assert len(faces) == 1, faces
+    assert "401" in faces.pop()
+
+
+def test_a_leak_report_tells_nothing_of_what_it_found(world: World) -> None:
+    known, unknown = world.issue("pat").token, mint(Prefix.PAT)
+    reports = [
+        world.admin.post("/credentials/revoke", {"credentials": [one]}, auth=False)
+        for one in (known, unknown, "no credential")
+    ]
+    assert len({repr(face(report)) for report in reports}) == 1
+    assert reports[0].status_code == 202
+
+
+def test_an_unknown_user_and_a_wrong_password_look_alike(world: World) -> None:
+    guesses = [(world.user.username, "not the password"), ("nobody-here", "not the password")]
+    assert len({repr(face(world.admin.get("/me", auth=guess))) for guess in guesses}) == 1
+
+
+@pytest.mark.spec("RFC 7009 §2.2")
+def test_revocation_tells_nothing_of_what_it_found(world: World) -> None:
+    tokens = (world.issue("api_key").token, mint(Prefix.API_KEY), "no token")
+    assert len({repr(face(world.admin.revoke(token))) for token in tokens}) == 1
