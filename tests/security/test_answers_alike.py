@@ -1,6 +1,7 @@
 """Answers that must not tell a guess that is near from one that is far (RFC 6749 §5.2, RFC 7009 §2.2)."""
 
 import pytest
+from httpx import USE_CLIENT_DEFAULT
 
 from app.credentials.opaque import Prefix, mint
 from tests.api import Admin
@@ -39,7 +40,7 @@ def test_unknown_disabled_and_wrong_secret_look_alike(world: World, path: str, b
         form = {"grant_type": "client_credentials", "token": "x"}
         if not basic:
             form |= {"client_id": client_id, "client_secret": secret}
-        sent = world.admin.http.post(path, data=form, auth=(client_id, secret) if basic else None)
+        sent = world.admin.http.post(path, data=form, auth=(client_id, secret) if basic else USE_CLIENT_DEFAULT)
         faces.add(repr(face(sent)))
     assert len(faces) == 1, faces
     assert "401" in faces.pop()
