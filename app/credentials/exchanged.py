@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 
 from app.access.scopes import Scopes
 from app.credentials.access_token import audience_of, instant_of, kind_of, write_claims
+from app.credentials.denial import deny
 from app.credentials.kind import Claims, ExchangeableKind, Holder, Issued, Secret, Subject, Terms
-from app.credentials.signing import RETIRING, SigningKeys
-from app.database import insert_once, new_id
+from app.credentials.signing import SigningKeys
+from app.database import new_id
 from app.models import Client, RevokedToken
 
 _STANDING = select(
@@ -71,7 +72,7 @@ class ExchangedTokens:
 
     def revoke(self, session: Session, credential_id: str, at: datetime, reason: str) -> bool:
         """Deny the token by its jti; its source lives on."""
-        return insert_once(session, RevokedToken, jti=credential_id, expires_at=at + RETIRING, revoked_at=at)
+        return deny(session, credential_id, at)
 
 
 def _narrowed(source: Claims, claims: dict[str, Any], actor: str | None) -> Claims:

@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 
 from app.access.scopes import Grants, Scopes
 from app.credentials.access_token import audience_of, instant_of, kind_of, write_claims
+from app.credentials.denial import deny
 from app.credentials.kind import CLIENT_CREDENTIALS, Claims, Holder, Issued, Subject, Terms
-from app.credentials.signing import RETIRING, SigningKeys
-from app.database import insert_once, new_id
+from app.credentials.signing import SigningKeys
+from app.database import new_id
 from app.models import Client, ClientRole, Permission, Resource, RevokedToken, RolePermission
 
 _FOUND: Select[*tuple[Any, ...]] = (
@@ -69,7 +70,7 @@ class MachineTokens:
 
     def revoke(self, session: Session, credential_id: str, at: datetime, reason: str) -> bool:
         """Deny the token by its jti, until it would have expired by itself."""
-        return insert_once(session, RevokedToken, jti=credential_id, expires_at=at + RETIRING, revoked_at=at)
+        return deny(session, credential_id, at)
 
 
 def _claims(claims: dict[str, Any], given: Grants) -> Claims:

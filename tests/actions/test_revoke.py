@@ -117,6 +117,16 @@ def test_a_denial_is_kept_longer_than_its_token_lives(core: Core) -> None:
     assert ends is not None and kept.expires_at > ends
 
 
+def test_denials_that_nobody_needs_are_forgotten_with_the_next(core: Core) -> None:
+    core.resource("https://fast.example", "fast:read")
+    core.give("worker", "fast:read")
+    revoke(core, core.m2m("robot", "fast:read"), "robot")
+    core.clock.advance(seconds=2 * 86_400)
+    revoke(core, core.m2m("robot", "fast:read"), "robot")
+    with core.store.reading() as session:
+        assert session.query(RevokedToken).count() == 1
+
+
 def test_a_secret_whose_overlap_is_over_ends_nothing(core: Core) -> None:
     view, old = core.key()
     new = core.actions.api_keys.rotate(ROBOT, view.id, 60)[1].token
