@@ -5,15 +5,21 @@ import re
 from pathlib import Path
 
 TESTS = Path(__file__).parent.parent
+HEADS = {"line", "trap", "---"}
+NO_TEST = re.compile(r"comes with the (pages|comparison)|does not apply: .+")
 FILE = re.compile(r"([\w/]+\.py)((?: `\w+`,?)+)")
 
 
-def named() -> list[tuple[str, str]]:
-    """Give each (file, test) that the table names."""
+def rows() -> list[str]:
+    """Give the lines of the tables, without their heads."""
     text = (TESTS / "README.md").read_text(encoding="utf-8")
-    table = [line for line in text.splitlines() if line.startswith("|")]
+    return [line for line in text.splitlines() if line.startswith("|") and line[2:].split(" |")[0] not in HEADS]
+
+
+def named() -> list[tuple[str, str]]:
+    """Give each (file, test) that the tables name."""
     found = [
-        (file, name) for line in table for file, names in FILE.findall(line) for name in re.findall(r"`(\w+)`", names)
+        (file, name) for row in rows() for file, names in FILE.findall(row) for name in re.findall(r"`(\w+)`", names)
     ]
     assert len(found) > 150
     return found
@@ -29,3 +35,13 @@ def names_in(file: str) -> set[str]:
 def test_every_test_that_the_table_names_exists() -> None:
     missing = [f"{file} {name}" for file, name in named() if name not in names_in(file)]
     assert not missing, missing
+
+
+def test_every_line_of_the_tables_names_a_test_or_says_why_not() -> None:
+    bare = [row for row in rows() if not FILE.search(row) and not NO_TEST.fullmatch(row.split(" | ")[-1][:-2])]
+    assert not bare, bare
+
+
+def test_no_file_is_named_without_its_tests() -> None:
+    loose = [row for row in rows() if row.count(".py") != len(FILE.findall(row))]
+    assert not loose, loose
