@@ -44,7 +44,14 @@ def test_verifying_asks_the_database_once_and_writes_nothing(core: Core, kind: s
     assert len(seen) == most and all(statement.startswith("SELECT") for statement in seen)
 
 
-@pytest.mark.parametrize("token", ["", "lk_pat_", "x" * 20_000, "a.b.c", mint(Prefix.PAT)[:-1] + "!", "\x00", "\ud800"])
+@pytest.mark.parametrize(
+    "token",
+    [
+        *("", "lk_pat_", "x" * 20_000, "a.b.c", mint(Prefix.PAT)[:-1] + "!", "\x00", "\ud800"),
+        *("lk_pat_" + "0" * 38, "lk_key_" + "0" * 38),  # only the check characters are wrong
+        *("lk_tok_" + mint(Prefix.PAT)[7:], mint(Prefix.API_KEY)[:-1]),
+    ],
+)
 def test_what_is_no_credential_never_reaches_the_database(core: Core, token: str) -> None:
     with statements(core) as seen:
         assert not core.active(token)
