@@ -1,0 +1,273 @@
+"""Accept all three kinds of credential in a Flask API of your own: one decorator, one typed `current_credential`.
+
+    latchkey = ResourceServer(issuer="https://auth.example", resource="https://orders.example",
+                              client_id="…", client_secret="…")
+
+    @app.get("/orders")
+    @latchkey.require_scope("orders:read")
+    def orders(): ...
+
+Copy this module or import it: it knows nothing of the rest of Latchkey, and needs Authlib, PyJWT and httpx.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, ParamSpec, Protocol, TypeVar, cast
+
+import httpx
+import jwt
+from authlib.integrations.flask_oauth2 import ResourceProtector
+from authlib.oauth2 import OAuth2Error
+from authlib.oauth2.rfc6750 import BearerTokenValidator, InsufficientScopeError, InvalidTokenError
+from flask import g
+from werkzeug.local import LocalProxy
+
+Verification = Literal["introspection", "local"]
+P = ParamSpec("P")
+R = TypeVar("R")
+CACHED_ANSWERS = 10_000
+CLAIMS = ["exp", "iat", "sub", "aud", "client_id", "jti", "credential_type"]
+TIMEOUT = 5.0  # seconds that an introspection may take
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """Who calls, with what, and how far it goes. An API key names nobody: no subject, username or client."""
+
+    kind: str  # personal_access_token, api_key or client_credentials
+    id: str
+    scopes: frozenset[str]
+    subject: str | None
+    username: str | None
+    client_id: str | None
+    expires_at: int | None  # seconds since 1970
+    exchanged: bool = False
+
+
+class ServiceUnavailable(OAuth2Error):
+    """The authorization server does not answer: nobody is let in on a guess."""
+
+    error = "temporarily_unavailable"
+    description = "The credential cannot be verified at the moment."
+    status_code = 503
+
+
+class InvalidRequest(OAuth2Error):
+    """Two credentials in one request (RFC 6750 §2)."""
+
+    error = "invalid_request"
+    description = "Send one credential."
+    status_code = 400
+
+
+class NothingSent(OAuth2Error):
+    """No credential at all: a bare challenge (RFC 6750 §3.1), where Authlib adds an error code."""
+
+    error = "unauthorized"
+    description = "A credential is needed."
+    status_code = 401
+
+    def get_headers(self) -> list[tuple[str, str]]:
+        """Challenge, and say no more."""
+        return [("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("WWW-Authenticate", "Bearer")]
+
+
+class Verifier(Protocol):
+    """One way to tell what a token may do."""
+
+    def __call__(self, token: str) -> Credential | None:
+        """Give the credential, None when it is not active here; raises ServiceUnavailable."""
+
+
+class Introspection:
+    """Ask the authorization server (RFC 7662): true at once after a revocation, a request a call."""
+
+    def __init__(
+        self, issuer: str, resource: str, client: tuple[str, str], max_age: float, now: Callable[[], float]
+    ) -> None:
+        """`max_age` is how many seconds an answer may be reused; 0 keeps none."""
+        self._resource = resource
+        self._url = f"{issuer}/oauth/introspect"
+        self._http = httpx.Client(auth=client, timeout=TIMEOUT)
+        self._max_age = max_age
+        self._now = now
+        self._answers: OrderedDict[bytes, tuple[float, Mapping[str, Any]]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(self, token: str) -> Credential | None:
+        """Give what the server says of the token now, or said at most `max_age` seconds ago."""
+        answer = self._kept(token) or self._ask(token)
+        return _credential(answer, self._resource, self._now()) if answer.get("active") is True else None
+
+    def _ask(self, token: str) -> Mapping[str, Any]:
+        try:
+            response = self._http.post(self._url, data={"token": token})
+            response.raise_for_status()
+            answer = response.json()
+        except (httpx.HTTPError, ValueError):
+            raise ServiceUnavailable from None
+        if not isinstance(answer, dict):
+            raise ServiceUnavailable
+        self._keep(token, answer)
+        return answer
+
+    def _kept(self, token: str) -> Mapping[str, Any] | None:
+        with self._lock:
+            asked_at, answer = self._answers.get(_digest(token), (float("-inf"), {}))
+        return answer if self._now() - asked_at < self._max_age else None
+
+    def _keep(self, token: str, answer: Mapping[str, Any]) -> None:
+        if self._max_age > 0 and answer.get("active") is True:  # what was refused is asked for again
+            with self._lock:
+                self._answers[_digest(token)] = (self._now(), answer)
+                while len(self._answers) > CACHED_ANSWERS:
+                    self._answers.popitem(last=False)
+
+
+class LocalVerification:
+    """Check a JWT's signature with the server's public keys (RFC 9068 §4): no request, but revoked only at `exp`."""
+
+    def __init__(self, issuer: str, resource: str, now: Callable[[], float]) -> None:
+        self._issuer = issuer
+        self._resource = resource
+        self._keys = jwt.PyJWKClient(f"{issuer}/.well-known/jwks.json", lifespan=300)
+        self._now = now
+
+    def __call__(self, token: str) -> Credential | None:
+        """Give what the signed claims say."""
+        try:
+            if jwt.get_unverified_header(token).get("typ") != "at+jwt":
+                return None
+            claims = jwt.decode(
+                token,
+                self._keys.get_signing_key_from_jwt(token),
+                algorithms=["ES256"],
+                audience=self._resource,
+                issuer=self._issuer,
+                options={
+                    "verify_exp": False,
+                    "require": ["exp", "iat", "sub", "aud", "client_id", "jti", "credential_type"],
+                },
+            )
+        except jwt.PyJWKClientConnectionError:
+            raise ServiceUnavailable from None
+        except jwt.PyJWTError:
+            return None
+        return _credential(claims | {"exchanged": "origin" in claims}, self._resource, self._now())
+
+
+def _credential(claims: Mapping[str, Any], resource: str, now: float) -> Credential | None:
+    audience = claims.get("aud", ())
+    if resource not in ((audience,) if isinstance(audience, str) else audience):
+        return None
+    if "exp" in claims and claims["exp"] <= now:
+        return None
+    kind = claims["credential_type"]
+    anonymous = kind == "api_key"  # RFC 9068 demands a sub and a client_id even where there is nobody
+    machine = kind == "client_credentials"
+    return Credential(
+        kind=kind,
+        id=claims["jti"],
+        scopes=frozenset(claims.get("scope", "").split()),
+        subject=None if anonymous else claims.get("sub"),
+        username=claims.get("username"),
+        client_id=claims.get("client_id") if machine else None,
+        expires_at=claims.get("exp"),
+        exchanged=bool(claims.get("exchanged")),
+    )
+
+
+class _Validator(BearerTokenValidator):
+    """One validator for every token, where Authlib would silently ignore a second bearer one."""
+
+    def __init__(self, introspection: Verifier, local: Verifier) -> None:
+        super().__init__()
+        self._introspection = introspection
+        self._local = local
+
+    def authenticate_token(self, token_string: str) -> str:
+        """Leave the token as it is: which way to verify it is the route's choice, told to `validate_token`."""
+        return token_string
+
+    def validate_token(
+        self, token: str, scopes: list[str] | None, request: object, verify: list[Verification] | None = None
+    ) -> None:
+        """Verify the way the route wants; an opaque token can only be introspected."""
+        local = verify == ["local"] and token.count(".") == 2
+        credential = (self._local if local else self._introspection)(token)
+        if credential is None:
+            raise InvalidTokenError
+        if missing := [scope for scope in scopes or [] if scope not in credential.scopes]:
+            raise _InsufficientScope(missing)
+        g.latchkey_credential = credential
+
+
+class _InsufficientScope(InsufficientScopeError):
+    """Carry the RFC 6750 §3 challenge, which Authlib leaves out of a 403."""
+
+    def __init__(self, missing: list[str]) -> None:
+        super().__init__()
+        self._missing = missing
+
+    def get_headers(self) -> list[tuple[str, str]]:
+        """Name the scope that is needed."""
+        challenge = f'Bearer error="insufficient_scope", scope="{" ".join(self._missing)}"'
+        return [*super().get_headers(), ("WWW-Authenticate", challenge)]
+
+
+class ResourceServer(ResourceProtector):
+    """Protects the routes of one API resource."""
+
+    def __init__(
+        self,
+        issuer: str,
+        resource: str,
+        client_id: str,
+        client_secret: str,
+        max_age: float = 0,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`resource` is this API's identifier; the client must serve it. `max_age` (seconds) caches introspection."""
+        super().__init__()
+        issuer = issuer.rstrip("/")
+        introspection = Introspection(issuer, resource, (client_id, client_secret), max_age, now)
+        self._validator = _Validator(introspection, LocalVerification(issuer, resource, now))
+        self.register_token_validator(self._validator)
+
+    def require_scope(
+        self, *scopes: str, verify: Verification = "introspection"
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """Let a view be called only with all of these scopes. `verify="local"` checks JWTs without a request."""
+        decorator = self(list(scopes), verify=verify)
+        return cast("Callable[[Callable[P, R]], Callable[P, R]]", decorator)
+
+    def parse_request_authorization(self, request: Any) -> tuple[_Validator, str]:
+        """Take `X-API-Key` as well as `Authorization: Bearer`, and refuse both at once (RFC 6750 §2)."""
+        key, authorization = request.headers.get("X-API-Key", ""), request.headers.get("Authorization", "")
+        if key and authorization:
+            raise InvalidRequest
+        if not key and not authorization:
+            raise NothingSent
+        if key:
+            return self._validator, key
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            raise NothingSent
+        return self._validator, token.strip()
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def _current() -> Credential:
+    return cast(Credential, g.latchkey_credential)
+
+
+current_credential = cast(Credential, LocalProxy(_current))

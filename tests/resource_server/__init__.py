@@ -1,0 +1,1 @@
+"""app/resource_server.py: an API of somebody else, that accepts all three kinds."""

@@ -1,0 +1,217 @@
+"""An API that uses the extension: all kinds get in as far as they reach, nobody else does, and nothing is guessed."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from flask import Flask, jsonify
+from flask.testing import FlaskClient
+from flask.typing import ResponseReturnValue
+from werkzeug.test import TestResponse
+
+from app.resource_server import ResourceServer, current_credential
+from tests.api import Admin, expect
+from tests.contract.world import KINDS, Kind, World, found
+
+SECOND = 1.0
+
+
+class Clock:
+    """The API's clock, moved by hand."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+
+@pytest.fixture(scope="module")
+def world(admin: Admin) -> World:
+    return found(admin)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def api_of(world: World, clock: Callable[[], float], issuer: str | None = None, max_age: float = 0) -> FlaskClient:
+    """Make an API with a route that asks and one that checks by itself."""
+    app = Flask("api")
+    server = ResourceServer(
+        issuer or world.admin.issuer, world.identifier, *world.resource_server.basic, max_age=max_age, now=clock
+    )
+
+    def told() -> ResponseReturnValue:
+        names = ("kind", "id", "subject", "username", "client_id", "exchanged")
+        return jsonify({name: getattr(current_credential, name) for name in names})
+
+    app.get("/asked")(server.require_scope(world.read)(told))
+    app.get("/local", endpoint="local")(server.require_scope(world.read, verify="local")(told))
+    app.get("/both", endpoint="both")(server.require_scope(world.read, world.write)(told))
+    return app.test_client()
+
+
+@pytest.fixture
+def api(world: World, clock: Clock) -> FlaskClient:
+    return api_of(world, clock)
+
+
+def call(api: FlaskClient, path: str, token: str) -> TestResponse:
+    return api.get(path, headers={"Authorization": f"Bearer {token}"})
+
+
+def exchanged(world: World, kind: str, token: str) -> str:
+    answer = expect(200, world.admin.exchange(token, "personal_access_token" if kind == "pat" else kind))
+    return str(answer.json()["access_token"])
+
+
+@pytest.mark.parametrize("path", ["/asked", "/local", "/both"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_comes_in_as_a_bearer_and_as_a_key(world: World, api: FlaskClient, kind: Kind, path: str) -> None:
+    credential = world.issue(kind)
+    for headers in ({"Authorization": f"Bearer {credential.token}"}, {"X-API-Key": credential.token}):
+        seen = api.get(path, headers=headers)
+        assert seen.status_code == 200, seen.text
+        assert seen.json is not None
+        assert seen.json["id"] == credential.id
+
+
+def test_the_view_is_told_whose_it_is(world: World, api: FlaskClient) -> None:
+    pat, key, machine = (call(api, "/asked", world.issue(kind).token).json for kind in KINDS)
+    assert pat and key and machine
+    assert (pat["kind"], pat["subject"], pat["username"]) == (
+        "personal_access_token",
+        world.user.id,
+        world.user.username,
+    )
+    assert (key["kind"], key["subject"], key["username"], key["client_id"]) == ("api_key", None, None, None)
+    assert (machine["kind"], machine["client_id"]) == ("client_credentials", world.client.client_id)
+
+
+@pytest.mark.parametrize("path", ["/asked", "/local"])
+def test_an_exchanged_key_names_nobody_either(world: World, api: FlaskClient, path: str) -> None:
+    seen = call(api, path, exchanged(world, "api_key", world.issue("api_key").token)).json
+    assert seen and (seen["kind"], seen["subject"], seen["client_id"]) == ("api_key", None, None)
+    assert seen["exchanged"] is True
+
+
+@pytest.mark.spec("RFC 6750 §3.1")
+def test_nothing_sent_is_a_bare_challenge(api: FlaskClient) -> None:
+    for headers in ({}, {"Authorization": "Digest x"}):
+        refused = api.get("/asked", headers=headers)
+        assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (401, "Bearer")
+
+
+@pytest.mark.spec("RFC 6750 §2")
+def test_two_credentials_are_refused(world: World, api: FlaskClient) -> None:
+    token = world.issue("api_key").token
+    both = api.get("/asked", headers={"Authorization": f"Bearer {token}", "X-API-Key": token})
+    assert both.status_code == 400
+
+
+@pytest.mark.spec("RFC 6750 §3.1")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_scope_that_is_missing_is_named(world: World, api: FlaskClient, kind: Kind) -> None:
+    fields: dict[Kind, dict[str, Any]] = {
+        "pat": {"scopes": [world.read]},
+        "api_key": {"scopes": [world.read]},
+        "m2m": {"scope": world.read},
+    }
+    narrow = world.issue(kind, **fields[kind]).token
+    assert call(api, "/asked", narrow).status_code == 200
+    refused = call(api, "/both", narrow)
+    assert refused.status_code == 403
+    assert f'error="insufficient_scope", scope="{world.write}"' in refused.headers["WWW-Authenticate"]
+
+
+@pytest.mark.parametrize("path", ["/asked", "/local"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_for_another_api_is_refused(world: World, api: FlaskClient, kind: Kind, path: str) -> None:
+    assert call(api, path, found(world.admin).issue(kind).token).status_code == 401
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_asking_notices_a_revocation_at_once(world: World, api: FlaskClient, kind: Kind) -> None:
+    token = world.issue(kind).token
+    assert call(api, "/asked", token).status_code == 200
+    expect(200, world.admin.revoke(token, world.client if kind == "m2m" else None))
+    refused = call(api, "/asked", token)
+    assert refused.status_code == 401
+    assert 'error="invalid_token"' in refused.headers["WWW-Authenticate"]
+
+
+def test_checking_locally_notices_a_revocation_only_at_the_end(world: World, api: FlaskClient, clock: Clock) -> None:
+    token = world.issue("m2m").token
+    expect(200, world.admin.revoke(token, world.client))
+    assert call(api, "/local", token).status_code == 200
+    clock.ahead = 3600 + SECOND
+    assert call(api, "/local", token).status_code == 401
+
+
+def test_an_answer_is_kept_as_long_as_was_said_and_no_longer(world: World, clock: Clock) -> None:
+    api = api_of(world, clock, max_age=30)
+    token = world.issue("pat").token
+    assert call(api, "/asked", token).status_code == 200
+    expect(200, world.admin.revoke(token))
+    clock.ahead = 30 - SECOND
+    assert call(api, "/asked", token).status_code == 200
+    clock.ahead = 30 + SECOND
+    assert call(api, "/asked", token).status_code == 401
+
+
+def test_a_kept_answer_does_not_outlive_the_credential(world: World, clock: Clock) -> None:
+    api = api_of(world, clock, max_age=3600)
+    token = world.issue("pat", expires_in=60).token
+    assert call(api, "/asked", token).status_code == 200
+    clock.ahead = 60 + SECOND
+    assert call(api, "/asked", token).status_code == 401
+
+
+@pytest.mark.spec("RFC 9068 §4")
+def test_no_forged_token_is_taken_locally(world: World, api: FlaskClient) -> None:
+    good = world.issue("m2m").token
+    claims = jwt.decode(good, options={"verify_signature": False})
+    kid = jwt.get_unverified_header(good)["kid"]
+    own = ec.generate_private_key(ec.SECP256R1())
+    head, body, signature = good.split(".")
+    forged = [
+        jwt.encode(claims, own, algorithm="ES256", headers={"kid": kid, "typ": "at+jwt"}),
+        jwt.encode(claims, "", algorithm="none", headers={"kid": kid, "typ": "at+jwt"}),
+        jwt.encode(claims, "x" * 40, algorithm="HS256", headers={"kid": kid, "typ": "at+jwt"}),
+        jwt.encode(claims, own, algorithm="ES256", headers={"typ": "at+jwt"}),
+        f"{head}.{body[:-4]}AAAA.{signature}",
+        f"{head}..{signature}",
+        "a.b.c",
+    ]
+    for token in forged:
+        assert call(api, "/local", token).status_code == 401, token
+
+
+@pytest.mark.spec("RFC 8725 §3.11")
+def test_a_signed_answer_of_the_server_is_no_access_token(world: World, api: FlaskClient) -> None:
+    asked = world.admin.http.post(
+        "/oauth/introspect",
+        data={"token": world.issue("m2m").token},
+        auth=world.resource_server.basic,
+        headers={"Accept": "application/token-introspection+jwt"},
+    )
+    assert call(api, "/local", asked.text).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/asked", "/local"])
+def test_while_the_server_is_away_nobody_is_let_in(world: World, clock: Clock, path: str) -> None:
+    api = api_of(world, clock, issuer="http://127.0.0.1:9")
+    assert call(api, path, world.issue("m2m").token).status_code == 503
+
+
+def test_a_client_that_does_not_serve_the_api_lets_nobody_in(world: World, clock: Clock) -> None:
+    stranger = world.admin.client()
+    app = Flask("api")
+    server = ResourceServer(world.admin.issuer, world.identifier, *stranger.basic, now=clock)
+    app.get("/asked")(server.require_scope(world.read)(lambda: "in"))
+    assert call(app.test_client(), "/asked", world.issue("pat").token).status_code == 401

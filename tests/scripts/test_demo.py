@@ -1,0 +1,41 @@
+"""scripts/demo tells the whole story without a human, and leaves nothing behind."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+WHOLE_SECRET = re.compile(r"lk_(?:pat|key|sec)_[0-9A-Za-z]{38}|eyJ[\w-]{20,}\.[\w-]+\.[\w-]+")
+
+
+def test_it_tells_the_story_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    environment = os.environ | {"TMPDIR": str(tmp_path), "HOME": str(tmp_path), "LATCHKEY_PORT": "1"}
+    told = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "demo"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert told.returncode == 0, told.stdout[-3000:] + told.stderr[-3000:]
+    assert "0 contradictions" in told.stdout
+    for kind in ("lk_pat_", "lk_key_", "eyJ"):
+        assert kind in told.stdout
+    assert not WHOLE_SECRET.search(told.stdout)
+    assert not list(tmp_path.iterdir())
+    assert not still_running(str(tmp_path))
+
+
+def still_running(folder: str) -> list[str]:
+    """Give the commands of the processes that were started with this folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if folder.encode() in (process / "environ").read_bytes() and process.name != str(os.getpid()):
+                found.append((process / "cmdline").read_text())
+        except OSError:
+            continue
+    return found
