@@ -44,15 +44,24 @@ def test_verifying_asks_the_database_once_and_writes_nothing(core: Core, kind: s
     assert len(seen) == most and all(statement.startswith("SELECT") for statement in seen)
 
 
-@pytest.mark.parametrize(
-    "token",
-    [
-        *("", "lk_pat_", "x" * 20_000, "a.b.c", mint(Prefix.PAT)[:-1] + "!", "\x00", "\ud800"),
-        *("lk_pat_" + "0" * 38, "lk_key_" + "0" * 38),  # only the check characters are wrong
-        *("lk_tok_" + mint(Prefix.PAT)[7:], mint(Prefix.API_KEY)[:-1]),
-    ],
-)
-def test_what_is_no_credential_never_reaches_the_database(core: Core, token: str) -> None:
+NO_CREDENTIAL = {
+    "nothing": "",
+    "a prefix alone": "lk_pat_",
+    "long": "x" * 20_000,
+    "dots": "a.b.c",
+    "a null": "\x00",
+    "a surrogate": "\ud800",
+    "the wrong prefix": "lk_tok_" + mint(Prefix.PAT)[7:],
+    "the wrong alphabet": mint(Prefix.PAT)[:-1] + "!",
+    "the wrong length": mint(Prefix.API_KEY)[:-1],
+    "the wrong check of a PAT": "lk_pat_" + "0" * 38,
+    "the wrong check of a key": "lk_key_" + "0" * 38,
+}
+
+
+@pytest.mark.parametrize("what", NO_CREDENTIAL)
+def test_what_is_no_credential_never_reaches_the_database(core: Core, what: str) -> None:
+    token = NO_CREDENTIAL[what]
     with statements(core) as seen:
         assert not core.active(token)
     assert seen == []
