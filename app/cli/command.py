@@ -17,6 +17,7 @@ COMMANDS = {  # where each one is, and what --help says of it without loading it
     "serve": ("app.cli.serve:serve", "Set up what is missing and serve until Ctrl-C."),
     "init": ("app.cli.init:init", "Set up the database, the signing keys and the first credentials."),
     "demo": ("app.cli.demo:demo", "Set up an example organisation and print its secrets."),
+    "compare": ("app.cli.compare:compare", "Hold the kinds of credential side by side, measured on this server."),
     "user": ("app.cli.users:user", "Users: create, list, show, update, set-password, delete."),
     "role": ("app.cli.roles:role", "Roles: create, list, show, update, delete."),
     "resource": ("app.cli.resources:resource", "API resources and their permissions."),

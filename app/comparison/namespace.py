@@ -1,0 +1,73 @@
+"""A throwaway organisation for the probes: made through the actions, and gone afterwards whatever happened."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import ExitStack
+
+from sqlalchemy import delete
+
+from app.actions.actor import OPERATOR
+from app.actions.catalogue import Actions
+from app.actions.clients import ClientView, NewClient
+from app.actions.resources import NewPermission, NewResource
+from app.actions.roles import NewRole, RoleType
+from app.actions.users import NewUser
+from app.models import ApiKey
+
+
+class Namespace:
+    """One API with a scope to read and one to write, a user, a client, and the API's own client."""
+
+    def __init__(self, actions: Actions) -> None:
+        self.actions = actions
+        self.name = f"compare-{secrets.token_hex(6)}"
+        self.identifier = f"https://{self.name}.example"
+        self.read, self.write = f"{self.name}:read", f"{self.name}:write"
+        self.password = secrets.token_urlsafe(18)
+        self.keys: list[str] = []
+        self._clean_up = ExitStack()
+
+    def __enter__(self) -> Namespace:
+        try:
+            self._make()
+        except BaseException:
+            self._clean_up.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._clean_up.close()
+
+    def _make(self) -> None:
+        scopes = (self.read, self.write)
+        permissions = tuple(NewPermission(name=name, public=name == self.read) for name in scopes)
+        new = NewResource(identifier=self.identifier, name=self.name, permissions=permissions)
+        resource = self.actions.resources.create(OPERATOR, new)
+        self._clean_up.callback(self.actions.resources.delete, OPERATOR, resource.id)
+        self._clean_up.callback(self._forget_keys)
+        self.resource_id = resource.id
+        kinds: tuple[RoleType, ...] = ("user", "machine")
+        for kind in kinds:
+            made = self.actions.roles.create(OPERATOR, NewRole(self.role(kind), kind, permissions=scopes))
+            self._clean_up.callback(self.actions.roles.delete, OPERATOR, made.id)
+        user = self.actions.users.create(
+            OPERATOR, NewUser(self.name, password=self.password, roles=(self.role("user"),))
+        )
+        self._clean_up.callback(self.actions.users.delete, OPERATOR, user.id)
+        self.user_id = user.id
+        self.client, self.client_secret = self._client(NewClient(self.name, roles=(self.role("machine"),)))
+        self.server, self.server_secret = self._client(NewClient(f"{self.name}-api", serves=(self.identifier,)))
+
+    def role(self, kind: str) -> str:
+        """Name the role of users or of machines."""
+        return f"{self.name}-{kind}"
+
+    def _client(self, new: NewClient) -> tuple[ClientView, str]:
+        view, issued = self.actions.clients.create(OPERATOR, new)
+        self._clean_up.callback(self.actions.clients.delete, OPERATOR, view.id)
+        return view, issued.token if issued else ""
+
+    def _forget_keys(self) -> None:
+        with self.actions.store.transaction() as session:  # a revoked key would stay listed
+            session.execute(delete(ApiKey).where(ApiKey.resource_id == self.resource_id))
