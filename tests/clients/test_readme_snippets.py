@@ -36,7 +36,7 @@ def block(language: str, mark: str) -> str:
 
 def run(command: list[str | Path], exported: Mapping[str, str], folder: Path, stdin: str | None = None) -> str:
     done = subprocess.run(
-        command, env=dict(exported), cwd=folder, input=stdin, capture_output=True, text=True, timeout=60
+        command, env=dict(exported), cwd=folder, input=stdin, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
