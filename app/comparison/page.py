@@ -57,7 +57,7 @@ def style() -> Markup:
 
 def charts_of(report: Report) -> list[Chart]:
     """Give a chart for each measured row of timings."""
-    rows = [row for row in report.rows if row.key.startswith(TIMINGS)]
+    rows = [row for row in report.rows if row.name.startswith(TIMINGS)]
     return [chart for row in rows if (chart := Chart(row.title, _bars(row, report.columns))).bars]
 
 

@@ -54,7 +54,7 @@ def in_process(wsgi_app: Callable[..., Any], url: str) -> httpx.Client:
 
 def _only(row: Row, columns: Sequence[str]) -> Row:
     cells = {column: row.cells[column] for column in columns}
-    return Row(row.key, row.title, row.measured, row.source, cells)
+    return Row(row.name, row.title, row.measured, row.source, cells)
 
 
 def _cell(http: Http, specimen: Specimen, key: str, probe: Probe) -> Cell:

@@ -45,7 +45,7 @@ class Cell:
 class Row:
     """One line of the table; `source` tells where a stated row comes from, or how a measured one was made."""
 
-    key: str
+    name: str
     title: str
     measured: bool
     source: str
@@ -82,7 +82,7 @@ class Report:
             "issuer": self.issuer,
             "at": self.at and self.at.isoformat().replace("+00:00", "Z"),
             "via": self.via,
-            "columns": [{"key": key, "title": title} for key, title in self.columns.items()],
+            "columns": [{"name": name, "title": title} for name, title in self.columns.items()],
             "rows": [asdict(row) for row in self.rows],
             "contradictions": self.contradictions,
         }
@@ -102,7 +102,8 @@ class Report:
         at = f"compared at {self.at:%Y-%m-%d %H:%M} UTC, {self.via}" if self.at else "not measured yet"
         lines = [f"Credentials of {self.issuer}", at, ""]
         for row in self.rows:
-            lines += [f"{row.title}  ({'measured' if row.measured else 'stated'}: {row.source})"]
+            heading = f"{row.title}  ({'measured' if row.measured else 'stated'}: {row.source})"
+            lines += textwrap.wrap(heading, width, subsequent_indent="  ")
             for column, title in self.columns.items():
                 lines += _wrapped(title, row.cells[column], width)
             lines.append("")

@@ -40,7 +40,7 @@ class CellSchema(Schema):
 class RowSchema(Schema):
     """One row; `source` says where a stated one comes from, or how a measured one was made."""
 
-    key = fields.String(required=True)
+    name = fields.String(required=True)
     title = fields.String(required=True)
     measured = fields.Boolean(required=True)
     source = fields.String(required=True)
@@ -50,7 +50,7 @@ class RowSchema(Schema):
 class ColumnSchema(Schema):
     """One kind."""
 
-    key = fields.String(required=True)
+    name = fields.String(required=True)
     title = fields.String(required=True)
 
 
