@@ -48,7 +48,7 @@ def family(pid: int) -> list[int]:
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:
-    """Add up the time these processes have spent computing, in user mode and in the kernel."""
+    """Add up the time these processes and their ended children have computed, in user mode and in the kernel."""
     return sum(_ticks(pid) for pid in pids) / TICK
 
 
@@ -70,11 +70,11 @@ def _parent(entry: Path) -> int:
 
 def _ticks(pid: int) -> int:
     fields = _stat(PROC / str(pid))
-    return int(fields[11]) + int(fields[12]) if fields else 0
+    return sum(map(int, fields[11:15]))  # with those of children that have ended, so that none is lost
 
 
 def _stat(entry: Path) -> list[str]:
-    """Give the fields after the name, which may hold anything: state, parent, …, utime and stime at 11 and 12."""
+    """Give the fields after the name, which may hold anything: state, parent, …, from 11 on utime, stime and the like."""
     return "".join(_lines(entry / "stat")).rpartition(")")[2].split()
 
 
