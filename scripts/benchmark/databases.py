@@ -145,8 +145,8 @@ class OwnPostgreSQL(PostgreSQL):
         for place in (folder, self._sockets):
             shutil.chown(place, self._owner)
         if not (folder / "PG_VERSION").exists():
-            command = [_program("initdb"), "-D", str(folder), "-U", self._owner, "-A", "trust", "-E", "UTF8", "--locale=C"]
-            done = self._run(command)
+            options = ["-U", self._owner, "-A", "trust", "-E", "UTF8", "--locale=C"]
+            done = self._run([_program("initdb"), "-D", str(folder), *options])
             if done.returncode:
                 raise SystemExit(f"initdb: {done.stderr.strip()[-300:]}")
         return folder

@@ -58,9 +58,9 @@ def resident_mb(pids: Sequence[int]) -> float:
 
 
 def described() -> dict[str, object]:
-    """Name what was measured on."""
+    """Name what is measured on."""
     model = next((line.partition(":")[2].strip() for line in _lines(PROC / "cpuinfo") if "model name" in line), "")
-    return {"cores": len(os.sched_getaffinity(0)), "processor": model, "python": platform.python_version()}
+    return {"cores": os.cpu_count(), "processor": model, "python": platform.python_version()}
 
 
 def _parent(entry: Path) -> int:
@@ -74,7 +74,7 @@ def _ticks(pid: int) -> int:
 
 
 def _stat(entry: Path) -> list[str]:
-    """Give the fields after the name, which may hold anything: state, parent, …, from 11 on utime, stime and the like."""
+    """Give the fields after the name, which may hold anything: state, parent, …, at 11 utime, stime, …"""
     return "".join(_lines(entry / "stat")).rpartition(")")[2].split()
 
 

@@ -62,7 +62,7 @@ class Measured:
     def as_json(self) -> Json:
         """Give the medians, and the rounds they are of."""
         medians: Json = {name: round(self.median(name), 3) for name in MEDIANS}
-        told: Json = {"subject": self.subject, "row": self.row, "size": self.size, "errors": self.errors, "why": self.why}
+        told: Json = {name: getattr(self, name) for name in ("subject", "row", "size", "errors", "why")}
         return told | medians | {"rounds": [asdict(one) for one in self.rounds]}
 
 

@@ -59,8 +59,9 @@ class _Frame:
         places = [(self.x(size), self.y(cost)) for size, cost in points]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>' for x, y in places)
-        name = _text(WIDTH - RIGHT + 34, TOP + 14 + 22 * number, row, "start")
-        key = _segment(WIDTH - RIGHT + 10, TOP + 10 + 22 * number, WIDTH - RIGHT + 28, TOP + 10 + 22 * number, colour, 3)
+        beside, height = WIDTH - RIGHT + 10, TOP + 10 + 22 * number
+        name = _text(beside + 24, height + 4, row, "start")
+        key = _segment(beside, height, beside + 18, height, colour, 3)
         return f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>{dots}{key}{name}'
 
 

@@ -12,7 +12,7 @@ from scripts.benchmark.organisation import ORDERS, basic
 
 FORM = "application/x-www-form-urlencoded"
 ACTIVE, INACTIVE = '"active":%s*true', '"active":%s*false'
-TOKEN = '"access_token":%s*"'
+ISSUED = '"access_token":%s*"'
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 PAT_TYPE = "urn:latchkey:token-type:personal_access_token"
 INTROSPECTED = {  # row: which secrets, and what is expected of them
@@ -40,10 +40,10 @@ def of_latchkey(data_set: DataSet, admin_token: str) -> dict[str, Plan]:
         for name, (what, answer) in INTROSPECTED.items()
     }
     resource = urlencode({"grant_type": "client_credentials", "resource": ORDERS})
-    plans["client-credentials"] = _form(data_set.secrets("client"), "/oauth/token", resource, TOKEN, "{line}")
+    plans["client-credentials"] = _form(data_set.secrets("client"), "/oauth/token", resource, ISSUED, "{line}")
     exchange = urlencode({"grant_type": EXCHANGE, "subject_token_type": PAT_TYPE, "resource": ORDERS})
     subject = f"{exchange}&subject_token={{line}}"
-    plans["token-exchange"] = _form(data_set.secrets("pat"), "/oauth/token", subject, TOKEN)
+    plans["token-exchange"] = _form(data_set.secrets("pat"), "/oauth/token", subject, ISSUED)
     plans["forward-auth"] = _forward_auth(data_set.secrets("pat"))
     plans["pat-creation"] = _creation(data_set.secrets("user"), admin_token)
     return plans
@@ -62,8 +62,8 @@ def of_node(folder: Path) -> dict[str, Plan]:
     jwt = urlencode(grant | {"resource": ORDERS})
     return {
         "introspect-opaque": _form(folder / "token", "/token/introspection", "token={line}", ACTIVE, caller),
-        "token-opaque": _form(folder / "client", "/token", urlencode(grant), TOKEN, caller),
-        "token-jwt": _form(folder / "client", "/token", jwt, TOKEN + "eyJ", caller),
+        "token-opaque": _form(folder / "client", "/token", urlencode(grant), ISSUED, caller),
+        "token-jwt": _form(folder / "client", "/token", jwt, ISSUED + "eyJ", caller),
     }
 
 
@@ -73,7 +73,7 @@ def of_authlib(folder: Path) -> dict[str, Plan]:
     grant = urlencode({"grant_type": "client_credentials", "scope": "orders:read orders:write"})
     return {
         "introspect-opaque": _form(folder / "token", "/oauth/introspect", "token={line}", ACTIVE, caller),
-        "token-jwt": _form(folder / "client", "/oauth/token", grant, TOKEN + "eyJ", caller),
+        "token-jwt": _form(folder / "client", "/oauth/token", grant, ISSUED + "eyJ", caller),
     }
 
 

@@ -75,7 +75,8 @@ class Stage:
         done = subprocess.run(fill, cwd=ROOT, env=dict(os.environ) | added, capture_output=True, text=True, check=False)
         if done.returncode:
             raise Absent(_last_line(done.stderr))
-        server = self._granian(rows.AUTHLIB, "scripts.benchmark.peers.authlib_documented:create_app", added, "--factory")
+        target = "scripts.benchmark.peers.authlib_documented:create_app"
+        server = self._granian(rows.AUTHLIB, target, added, "--factory")
         return Subject(rows.AUTHLIB, 0, server, lambda: rows.of_authlib(folder))
 
     def node(self) -> Subject:

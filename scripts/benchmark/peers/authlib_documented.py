@@ -29,24 +29,36 @@ from flask import Flask, jsonify
 from flask.typing import ResponseReturnValue
 from flask_sqlalchemy import SQLAlchemy
 from joserfc.jwk import ECKey, KeySet
-from sqlalchemy import Column, Integer, event
+from sqlalchemy import Column, ForeignKey, Integer, String, event
 from sqlalchemy.engine import Engine
+from sqlalchemy.orm import relationship
 
 ISSUER = "http://127.0.0.1:8080"
 CLIENT = "bench"
 db: Any = SQLAlchemy()
 
 
+class User(db.Model):  # type: ignore[misc]
+    """A user; the client-credentials grant has none."""
+
+    id = Column(Integer, primary_key=True)
+    username = Column(String(40), unique=True)
+
+
 class OAuth2Client(db.Model, OAuth2ClientMixin):  # type: ignore[misc]
     """A client."""
 
     id = Column(Integer, primary_key=True)
+    user_id = Column(Integer, ForeignKey("user.id", ondelete="CASCADE"))
+    user = relationship("User")
 
 
 class OAuth2Token(db.Model, OAuth2TokenMixin):  # type: ignore[misc]
     """A token that was issued."""
 
     id = Column(Integer, primary_key=True)
+    user_id = Column(Integer, ForeignKey("user.id", ondelete="CASCADE"))
+    user = relationship("User")
 
 
 class Introspection(IntrospectionEndpoint):
@@ -70,7 +82,7 @@ class Introspection(IntrospectionEndpoint):
             "sub": token.client_id,
             "aud": token.client_id,
             "iss": ISSUER,
-            "exp": token.get_expires_at(),
+            "exp": token.issued_at + token.expires_in,
             "iat": token.issued_at,
         }
 

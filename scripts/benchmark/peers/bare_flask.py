@@ -17,4 +17,4 @@ def healthz() -> ResponseReturnValue:
 @app.post("/oauth/introspect")
 def introspect() -> ResponseReturnValue:
     """Read a token, and say something about it."""
-    return jsonify(active=True, jti=request.form["token"], scope="orders:read orders:write", token_type="Bearer")
+    return jsonify({"active": True, "jti": request.form["token"], "scope": "orders:read orders:write"})
