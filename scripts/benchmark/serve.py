@@ -1,0 +1,13 @@
+"""`latchkey` with another number of threads than it has by itself: serve.py THREADS serve …"""
+
+from __future__ import annotations
+
+import sys
+
+import app
+
+if __name__ == "__main__":
+    app.THREADS = int(sys.argv.pop(1))
+    from app.cli import main
+
+    main()
