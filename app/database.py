@@ -9,10 +9,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import BigInteger, Connection, CursorResult, Dialect, Engine, MetaData, create_engine, event
+from sqlalchemy import BigInteger, Connection, Dialect, Engine, MetaData, create_engine, event, inspect
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import DeclarativeBase, Session, registry
@@ -64,8 +64,9 @@ def insert_once(session: Session, table: type[Base], **values: object) -> bool:
     """Insert a row unless its key is there already; tells whether it was inserted. Safe against races."""
     postgresql = session.get_bind().dialect.name == "postgresql"
     statement = postgresql_insert(table) if postgresql else sqlite_insert(table)
-    inserted = session.execute(statement.values(**values).on_conflict_do_nothing())
-    return bool(cast("CursorResult[Any]", inserted).rowcount)
+    key = inspect(table).primary_key
+    inserted = session.execute(statement.values(**values).on_conflict_do_nothing().returning(*key))
+    return inserted.first() is not None  # psycopg leaves the count of rows open
 
 
 class Store:
