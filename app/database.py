@@ -9,18 +9,43 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import BigInteger, Connection, Dialect, Engine, MetaData, create_engine, event, inspect
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Engine,
+    MetaData,
+    Select,
+    create_engine,
+    delete,
+    event,
+    func,
+    inspect,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
+from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.types import TypeDecorator
+
+from app.errors import Conflict
+
+if TYPE_CHECKING:
+    import psycopg  # only who uses PostgreSQL loads it
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+THREADS = 8  # that answer requests in one process
 BUSY_TIMEOUT_MS = 15_000
+UNIQUE_VIOLATION = "23505"  # an SQLSTATE
+OVERTAKEN = "something that this changes or refers to was deleted at the same moment"
 
 NAMING_CONVENTION = {  # SQLite's batch migrations can only drop what has a name
     "ix": "ix_%(column_0_label)s",
@@ -29,6 +54,9 @@ NAMING_CONVENTION = {  # SQLite's batch migrations can only drop what has a name
     "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+
+RowT = TypeVar("RowT")
 
 
 class Instant(TypeDecorator[datetime]):
@@ -69,6 +97,33 @@ def insert_once(session: Session, table: type[Base], **values: object) -> bool:
     return inserted.first() is not None  # psycopg leaves the count of rows open
 
 
+def forget(session: Session, table: type[Base], *over: ColumnElement[bool]) -> None:
+    """Delete rows that time has overtaken, but for those that another transaction is at: nobody waits for a sweep."""
+    key = inspect(table).primary_key
+    ended = select(*key).where(*over).with_for_update(skip_locked=True)
+    session.execute(delete(table).where(tuple_(*key).in_(ended)))
+
+
+def held(query: Select[RowT], table: type[Base]) -> Select[RowT]:
+    """Let the query wait for who changes these rows now, and hold them until its transaction ends.
+
+    What else refers to them goes on. SQLite holds everything anyway.
+    """
+    return query.with_for_update(of=table, key_share=True)
+
+
+def alone(session: Session, lock: int) -> None:
+    """Let no other transaction that names this lock go on until this one ends; SQLite lets none go on anyway."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(lock)))
+
+
+def is_duplicate(error: IntegrityError) -> bool:
+    """Tell whether something that must be unique was there already."""
+    code = getattr(error.orig, "sqlstate", None)
+    return code == UNIQUE_VIOLATION if code else "UNIQUE" in str(error.orig)
+
+
 class Store:
     """The database as the actions see it: short write transactions, and a kept connection a thread for reads."""
 
@@ -82,8 +137,11 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """One transaction: committed when the block ends, rolled back when it raises."""
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+        """One transaction: committed when the block ends, rolled back when it raises.
+
+        Raises Conflict when another took away, at the same moment, what this one changes or refers to.
+        """
+        with _overtaken(), Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager
@@ -111,15 +169,29 @@ class Store:
 
 
 def prepare_engine(engine: Engine) -> None:
-    """Make SQLite durable, concurrent and strict; other databases are so by themselves. Idempotent."""
-    if engine.dialect.name == "sqlite" and not event.contains(engine, "connect", _sqlite_pragmas):
-        event.listen(engine, "connect", _sqlite_pragmas)
-        event.listen(engine, "begin", _begin_immediate)
+    """Make SQLite durable, concurrent and strict, and let nobody wait for a lock for ever. Idempotent."""
+    prepare = _sqlite_pragmas if engine.dialect.name == "sqlite" else _lock_timeout
+    if not event.contains(engine, "connect", prepare):
+        event.listen(engine, "connect", prepare)
+        if engine.dialect.name == "sqlite":
+            event.listen(engine, "begin", _begin_immediate)
+
+
+@contextmanager
+def _overtaken() -> Iterator[None]:
+    try:
+        yield
+    except StaleDataError:
+        raise Conflict(OVERTAKEN) from None
+    except IntegrityError as error:
+        if is_duplicate(error) or "foreign key" not in str(error.orig).lower():
+            raise
+        raise Conflict(OVERTAKEN) from None
 
 
 def _reading_engine(engine: Engine) -> Engine:
     options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "pool_pre_ping": engine.dialect.name != "sqlite"}
-    reading = create_engine(engine.url, **options)
+    reading = create_engine(engine.url, pool_size=2 * THREADS, **options)  # a thread keeps one and may take another
     if engine.dialect.name == "sqlite":
         event.listen(reading, "connect", _sqlite_pragmas)
     return reading
@@ -134,6 +206,12 @@ def _sqlite_pragmas(connection: sqlite3.Connection, _record: object) -> None:
         f"busy_timeout={BUSY_TIMEOUT_MS}",
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _lock_timeout(connection: psycopg.Connection, _record: object) -> None:
+    connection.autocommit = True  # a setting made in a transaction would go with it
+    connection.execute(f"SET lock_timeout = {BUSY_TIMEOUT_MS}")
+    connection.autocommit = False
 
 
 def _begin_immediate(connection: Connection) -> None:
