@@ -101,7 +101,8 @@ def forget(session: Session, table: type[Base], *over: ColumnElement[bool]) -> N
     """Delete rows that time has overtaken, but for those that another transaction is at: nobody waits for a sweep."""
     key = inspect(table).primary_key
     ended = select(*key).where(*over).with_for_update(skip_locked=True)
-    session.execute(delete(table).where(tuple_(*key).in_(ended)))
+    swept = delete(table).where(tuple_(*key).in_(ended))
+    session.execute(swept, execution_options={"synchronize_session": False})
 
 
 def held(query: Select[RowT], table: type[Base]) -> Select[RowT]:

@@ -35,7 +35,7 @@ class Cluster:
         self._make()
         self._process = self._start()
         self._admin = self._connected()
-        self._admin.execute(f"CREATE ROLE {OWNER} LOGIN")
+        self.execute(f"CREATE ROLE {OWNER} LOGIN")
 
     def url(self, name: str, user: str = OWNER) -> str:
         """Give the URL of a database."""
@@ -43,11 +43,15 @@ class Cluster:
 
     def create(self, name: str, template: str = "template1") -> None:
         """Make an empty database, or a copy of another."""
-        self._admin.execute(f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {template}")
+        self.execute(f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {template}")
 
     def drop(self, name: str) -> None:
         """Take a database away, whoever is connected."""
-        self._admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def execute(self, statement: str) -> None:
+        """Run one statement as the one who may do everything, outside our databases."""
+        self._admin.execute(statement.encode())
 
     def stop(self) -> None:
         """End it by its own pid and forget all it held."""

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -201,6 +202,24 @@ def test_starts_at_the_same_moment_agree_on_one_set_up(tmp_path: Path) -> None:
     assert database.execute("SELECT client_id FROM client") == [(kept["client_id"],)]
     assert database.execute("SELECT state FROM signing_key ORDER BY 1") == [("active",), ("next",)]
     assert not (tmp_path / "instance" / "bootstrap.pending").exists()
+
+
+def test_nodes_that_start_at_the_same_moment_share_one_database(tmp_path: Path) -> None:
+    database = database_in(tmp_path)
+    alike = {"secret_key": "the key of all nodes, long enough", "issuer": "https://login.example"}
+    settings = alike | {"database_url": database.url}
+    nodes = [LiveServer(tmp_path / f"node{number}", settings) for number in range(4)]
+    try:
+        with ThreadPoolExecutor(len(nodes)) as pool:
+            list(pool.map(LiveServer.start, nodes))
+        assert len({node.http.get("/.well-known/jwks.json").text for node in nodes}) == 1
+    finally:
+        for node in nodes:
+            node.kill()
+    [first] = [node for node in nodes if (node.instance / "bootstrap.json").exists()]
+    assert database.execute("SELECT client_id FROM client") == [(first.bootstrap["client_id"],)]
+    assert database.execute("SELECT state FROM signing_key ORDER BY 1") == [("active",), ("next",)]
+    assert not list(tmp_path.glob("*/bootstrap.pending"))
 
 
 def test_stdout_is_a_script_and_stderr_is_json_lines(server: LiveServer) -> None:
