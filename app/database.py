@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask_sqlalchemy import SQLAlchemy
@@ -35,7 +36,7 @@ from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.types import TypeDecorator
 
-from app.errors import Conflict
+from app.errors import Conflict, Invalid
 
 if TYPE_CHECKING:
     import psycopg  # only who uses PostgreSQL loads it
@@ -125,6 +126,38 @@ def is_duplicate(error: IntegrityError) -> bool:
     return code == UNIQUE_VIOLATION if code else "UNIQUE" in str(error.orig)
 
 
+class WritingSession(Session):
+    """A session that refuses what does not fit its column: SQLite would keep it, PostgreSQL would fail on it."""
+
+
+@event.listens_for(WritingSession, "before_flush")
+def _refuse_unfit(session: Session, _context: object, _instances: object) -> None:
+    for row in (*session.new, *session.dirty):
+        table, values = inspect(row).mapper.class_, vars(row)  # what is not loaded has not changed
+        for name, longest, most in _bounds(table):
+            _refuse_unfitting(name, values.get(name), longest, most)
+
+
+@cache
+def _bounds(table: type[Base]) -> tuple[tuple[str, int, int], ...]:
+    """Give each column's name, its longest text and its greatest number."""
+    columns = [(attribute.key, attribute.columns[0].type) for attribute in inspect(table).column_attrs]
+    return tuple(
+        (name, getattr(kind, "length", None) or 2**31, 2**63 - 1 if isinstance(kind, BigInteger) else 2**31 - 1)
+        for name, kind in columns
+    )
+
+
+def _refuse_unfitting(name: str, value: object, longest: int, most: int) -> None:
+    if isinstance(value, str):
+        if len(value) > longest:
+            raise Invalid.field(name, f"is at most {longest} characters long")
+        if "\0" in value:
+            raise Invalid.field(name, "holds characters that cannot be kept")
+    elif isinstance(value, int) and abs(value) > most:
+        raise Invalid.field(name, f"is at most {most}")
+
+
 class Store:
     """The database as the actions see it: short write transactions, and a kept connection a thread for reads."""
 
@@ -142,7 +175,7 @@ class Store:
 
         Raises Conflict when another took away, at the same moment, what this one changes or refers to.
         """
-        with _overtaken(), Session(self.engine, expire_on_commit=False) as session, session.begin():
+        with _overtaken(), WritingSession(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager

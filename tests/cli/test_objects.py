@@ -189,6 +189,20 @@ def test_a_user_and_their_password(cli: Cli, instance: Path) -> None:
     assert b"nobody has 71" not in database_in(instance).dump()
 
 
+def test_what_does_not_fit_is_refused_in_one_line(cli: Cli) -> None:
+    cli.json("resource", "create", "--identifier", "https://fit.example", "--name", "x" * 200)
+    for unfit in (
+        ("role", "create", "--type", "user", "--name", "x" * 201),
+        ("client", "create", "--name", "x" * 201),
+        ("user", "create", "--username", "long", "--display-name", "x" * 201),
+        ("api-key", "create", "--resource", "https://fit.example", "--name", "x" * 201),
+        ("api-key", "create", "--resource", "https://fit.example", "--name", "x", "--rate-limit", "9/99999999999"),
+    ):
+        assert "is at most" in cli.bad(*unfit)
+    assert "encoding" in cli.bad("role", "create", "--type", "user", "--name", "\udcff")
+    assert "encoding" in cli.bad("user", "show", "\udcff")
+
+
 def test_a_resource_and_its_permissions(cli: Cli) -> None:
     made = cli.json("resource", "create", "--identifier", "https://stock.example", "--name", "Stock")
     of = ("https://stock.example", "stock:read")
