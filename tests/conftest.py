@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.api import Admin
-from tests.databases import chosen, drop_databases, stop_cluster, why_not
+from tests.databases import chosen, drop_databases, why_not
 from tests.live import LiveServer
 
 pytest_plugins = ["tests.compliance", "tests.contract.servers"]
@@ -61,10 +61,6 @@ def pytest_configure() -> None:
 
 def pytest_report_header() -> str:
     return f"database: {chosen()}"
-
-
-def pytest_unconfigure() -> None:
-    stop_cluster()
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

@@ -3,6 +3,7 @@
 No test knows which: each asks for the database of its folder and speaks the SQL that both understand.
 """
 
+import atexit
 import os
 import shutil
 from abc import ABC, abstractmethod
@@ -131,15 +132,8 @@ def cluster() -> Cluster:
     global _cluster
     if _cluster is None:
         _cluster = Cluster()
+        atexit.register(_cluster.stop)
     return _cluster
-
-
-def stop_cluster() -> None:
-    """End this process' cluster, if there is one, and all its databases with it."""
-    global _cluster
-    if _cluster is not None:
-        _cluster.stop()
-        _cluster = None
 
 
 def drop_databases(folder: Path) -> None:
