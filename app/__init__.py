@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from flask import Flask
 
 MAX_BODY = 1024 * 1024  # bytes
-THREADS = 8  # that answer requests in one process
 
 
 def create_app(settings: Settings | None = None, clock: Clock = system_clock) -> Flask:
@@ -40,12 +39,14 @@ def _bare_flask(settings: Settings) -> Flask:
     """Make a Flask without sessions and static files, that reads no more than MAX_BODY of a request."""
     from flask import Flask
 
+    from app.database import THREADS
+
     app = Flask("latchkey", static_folder=None, template_folder=None, instance_path=str(settings.instance_dir))
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY,
         MAX_FORM_MEMORY_SIZE=MAX_BODY,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
-        SQLALCHEMY_ENGINE_OPTIONS={"pool_size": THREADS},
+        SQLALCHEMY_ENGINE_OPTIONS={"pool_size": THREADS, "pool_pre_ping": True},
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
     app.url_map.merge_slashes = False  # `//oauth/token` is not found; a redirect would send the body elsewhere
