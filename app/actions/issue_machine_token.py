@@ -28,6 +28,14 @@ class AccessToken:
     credential_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a client gets for what it asked, as long as no right is changed; `lifetime` is seconds."""
+
+    granted: Grants
+    lifetime: int
+
+
 class IssueMachineToken:
     """The client-credentials grant. Nothing is written: the token keeps itself, the request log tells of it."""
 
@@ -41,16 +49,22 @@ class IssueMachineToken:
 
         Raises InvalidScope and InvalidTarget (RFC 6749 §5.2, RFC 8707 §2).
         """
+        return self.sign(client_id, self.decide(client_row_id, scope, resources))
+
+    def decide(self, client_row_id: str, scope: str | None, resources: Sequence[str]) -> Decision:
+        """Choose audience, scopes and lifetime; raises InvalidScope and InvalidTarget."""
         with self._store.connection() as connection:
-            given = grants_of_client(connection, client_row_id)
-            granted = choose(given, scope, resources)
-            lifetime = shortest_lifetime(connection, granted.audience)
-            now = self._clock()
-            terms = Terms(
-                at=now, expires_at=now + timedelta(seconds=lifetime), audience=granted.audience, grants=granted
-            )
+            granted = choose(grants_of_client(connection, client_row_id), scope, resources)
+            return Decision(granted, shortest_lifetime(connection, granted.audience))
+
+    def sign(self, client_id: str, decision: Decision) -> AccessToken:
+        """Sign a token for what was decided."""
+        granted, now = decision.granted, self._clock()
+        expires_at = now + timedelta(seconds=decision.lifetime)
+        terms = Terms(at=now, expires_at=expires_at, audience=granted.audience, grants=granted)
+        with self._store.connection() as connection:
             issued = self._kind.issue(connection, Subject(client_id), terms)
-        return AccessToken(issued.token, lifetime, granted.scopes, issued.credential_id)
+        return AccessToken(issued.token, decision.lifetime, granted.scopes, issued.credential_id)
 
 
 def choose(given: Grants, scope: str | None, resources: Sequence[str]) -> Grants:

@@ -11,6 +11,7 @@ from flask import Flask
 
 from app import create_app
 from app.operations import logs, metrics, parts
+from app.operations.ledger import ledger
 
 PR_SET_PDEATHSIG = 1
 MALLOPT = {  # glibc: -8 is M_ARENA_MAX, -3 M_MMAP_THRESHOLD
@@ -26,7 +27,9 @@ def application() -> Flask:
     _give_memory_back()
     app = create_app()
     logs.configure_libraries(parts.actions_of(app).settings.log_level)
+    ledger.gather()
     Finalize(None, parts.actions_of(app).usage.stop, exitpriority=20)  # granian's workers run no atexit handlers
+    Finalize(None, ledger.settle, exitpriority=15)
     Finalize(None, metrics.forget_process, exitpriority=10)
     return app
 

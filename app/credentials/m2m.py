@@ -74,14 +74,15 @@ class MachineTokens:
 
 
 def _claims(claims: dict[str, Any], given: Grants) -> Claims:
-    audience = audience_of(claims)
+    audience, expires_at = audience_of(claims), instant_of(claims, "exp")
     return Claims(
         kind=CLIENT_CREDENTIALS,
         credential_id=claims["jti"],
         audience=audience,
         grants=given.on(audience).only(Scopes(frozenset(claims["scope"].split()))),
         issued_at=instant_of(claims, "iat"),
-        expires_at=instant_of(claims, "exp"),
+        expires_at=expires_at,
         subject=claims["client_id"],
         client_id=claims["client_id"],
+        stands_until=expires_at,
     )

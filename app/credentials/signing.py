@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,15 +31,28 @@ _SIGNING = select(SigningKey).where(SigningKey.state != "retiring")
 _ACTIVE_KID = select(SigningKey.kid).where(SigningKey.state == "active")
 
 
+@dataclass(slots=True)
+class _Held:
+    """What is known of the keys at an authority epoch."""
+
+    epoch: int | None
+    active: str | None = None
+    public: dict[str, jwt.PyJWK] = field(default_factory=dict)
+
+
 class SigningKeys:
     """The server's keys: `next` is published before it signs, `active` signs, `retiring` only verifies."""
 
-    def __init__(self, secret_key: str) -> None:
-        """Take the SECRET_KEY setting, under which private keys are sealed in the database."""
+    def __init__(self, secret_key: str, epoch: Callable[[], int] | None = None) -> None:
+        """Take the SECRET_KEY setting, under which private keys are sealed in the database.
+
+        With the authority epoch what is known of the keys is kept for as long as it stands.
+        """
+        self._epoch = epoch
+        self._held = _Held(None)
         key = HKDF(hashes.SHA256(), 32, salt=None, info=b"latchkey signing keys").derive(secret_key.encode())
         self._seal = Fernet(base64.urlsafe_b64encode(key))
         self._private: dict[str, ec.EllipticCurvePrivateKey] = {}
-        self._public: dict[str, jwt.PyJWK] = {}
 
     def ensure(self, session: Session, at: datetime) -> None:
         """Make the first `active` and `next` key where they are missing."""
@@ -98,21 +112,34 @@ class SigningKeys:
         self._active(connection)
 
     def _active(self, connection: Connection | Session) -> tuple[str, ec.EllipticCurvePrivateKey]:
-        kid = connection.execute(_ACTIVE_KID).scalar_one()
+        kid = self._active_kid(connection)
         if kid not in self._private:
             row = connection.execute(_ACTIVE).one()
             kid, self._private[row.kid] = row.kid, self._unseal(row.sealed_private_key)
         return kid, self._private[kid]
 
+    def _active_kid(self, connection: Connection | Session) -> str:
+        held = self._held_now()
+        if held.active is None or held.epoch is None:
+            held.active = str(connection.execute(_ACTIVE_KID).scalar_one())
+        return held.active
+
+    def _held_now(self) -> _Held:
+        epoch, held = self._epoch() if self._epoch else None, self._held
+        if held.epoch != epoch:
+            held = self._held = _Held(epoch)
+        return held
+
     def _public_key(self, connection: Connection | Session, kid: object) -> jwt.PyJWK | None:
         if not isinstance(kid, str) or KID.fullmatch(kid) is None:  # a stranger's text never reaches the database
             return None
-        if kid not in self._public:
+        public = self._held_now().public
+        if kid not in public:
             jwk = connection.execute(select(SigningKey.public_jwk).where(SigningKey.kid == kid)).scalar_one_or_none()
             if jwk is None:
                 return None
-            self._public[kid] = jwt.PyJWK(jwk)
-        return self._public[kid]
+            public[kid] = jwt.PyJWK(jwk)
+        return public[kid]
 
     def _unseal(self, sealed: bytes) -> ec.EllipticCurvePrivateKey:
         try:
