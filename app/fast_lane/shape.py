@@ -19,7 +19,8 @@ BASIC = re.compile(r"Basic ([A-Za-z0-9+/]+={0,2})")
 BEARER = re.compile(r"Bearer ([A-Za-z0-9._~+/-]+=*)")
 KEY = re.compile(r"[A-Za-z0-9._~+/=-]+")
 PLAIN = re.compile(r"(?:[A-Za-z0-9._~*+:/=&-]|%[2-6][0-9A-Fa-f]|%7[0-9A-Ea-e])+")  # escapes of printable ASCII
-LONGEST_BODY, LONGEST_HOST = 9_999, 253  # bytes, characters
+LENGTH = re.compile(r"[1-9][0-9]{0,3}")  # bytes; our longest tokens are a few hundred
+LONGEST_HOST = 253  # characters
 
 
 def is_common(environ: WSGIEnvironment) -> bool:
@@ -39,8 +40,7 @@ def posted(environ: WSGIEnvironment) -> bytes | None:
         environ.get("CONTENT_TYPE") not in FORMS
         or environ.get("QUERY_STRING")
         or environ.get("HTTP_ACCEPT", "*/*") not in ACCEPTS
-        or not 0 < len(length) <= 4
-        or not length.isdecimal()
+        or LENGTH.fullmatch(length) is None
     ):
         return None
     body: bytes = environ["wsgi.input"].read(int(length))
