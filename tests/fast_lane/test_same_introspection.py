@@ -44,7 +44,7 @@ def test_hints_change_nothing(lanes: Lanes, tokens: Tokens, hint: str) -> None:
     assert lanes.both(ask(lanes, f"token_type_hint={hint}&token={tokens['m2m']}")).taken
 
 
-BODIES = {
+BODIES: dict[str, str | bytes] = {
     "nothing": "",
     "an empty token": "token=",
     "no value": "token",
@@ -155,7 +155,7 @@ def test_a_secret_in_the_body_and_an_assertion(lanes: Lanes, tokens: Tokens) -> 
     for asked in (lanes.fast, lanes.plain):
         used = lanes.wire.assertion()  # single use: each lane gets one of its own
         body = "&".join(f"{name}={quote_plus(value)}" for name, value in {"token": "x", **used}.items())
-        assert not asked(ask(lanes, body, "")).status.startswith("5")
+        assert asked(ask(lanes, body, "")).status == "200 OK"
 
 
 HEADERS: dict[str, dict[str, str]] = {
