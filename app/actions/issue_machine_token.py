@@ -13,6 +13,7 @@ from app.access.scopes import Grants, MalformedScope, Scopes
 from app.actions.clock import Clock
 from app.credentials.kind import Subject, Terms
 from app.credentials.m2m import MachineTokens
+from app.credentials.signing import Signer
 from app.database import Store
 from app.errors import InvalidScope, InvalidTarget
 from app.models import Resource
@@ -34,6 +35,7 @@ class Decision:
 
     granted: Grants
     lifetime: int
+    signer: Signer
 
 
 class IssueMachineToken:
@@ -52,18 +54,17 @@ class IssueMachineToken:
         return self.sign(client_id, self.decide(client_row_id, scope, resources))
 
     def decide(self, client_row_id: str, scope: str | None, resources: Sequence[str]) -> Decision:
-        """Choose audience, scopes and lifetime; raises InvalidScope and InvalidTarget."""
+        """Choose audience, scopes, lifetime and key; raises InvalidScope and InvalidTarget."""
         with self._store.connection() as connection:
             granted = choose(grants_of_client(connection, client_row_id), scope, resources)
-            return Decision(granted, shortest_lifetime(connection, granted.audience))
+            return Decision(granted, shortest_lifetime(connection, granted.audience), self._kind.signer(connection))
 
     def sign(self, client_id: str, decision: Decision) -> AccessToken:
-        """Sign a token for what was decided."""
+        """Sign a token for what was decided; asks nobody."""
         granted, now = decision.granted, self._clock()
         expires_at = now + timedelta(seconds=decision.lifetime)
         terms = Terms(at=now, expires_at=expires_at, audience=granted.audience, grants=granted)
-        with self._store.connection() as connection:
-            issued = self._kind.issue(connection, Subject(client_id), terms)
+        issued = self._kind.sign(decision.signer, Subject(client_id), terms)
         return AccessToken(issued.token, decision.lifetime, granted.scopes, issued.credential_id)
 
 

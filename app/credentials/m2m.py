@@ -12,7 +12,7 @@ from app.access.scopes import Grants, Scopes
 from app.credentials.access_token import audience_of, instant_of, kind_of, write_claims
 from app.credentials.denial import deny
 from app.credentials.kind import CLIENT_CREDENTIALS, Claims, Holder, Issued, Subject, Terms
-from app.credentials.signing import SigningKeys
+from app.credentials.signing import Signer, SigningKeys
 from app.database import new_id
 from app.models import Client, ClientRole, Permission, Resource, RevokedToken, RolePermission
 
@@ -46,9 +46,17 @@ class MachineTokens:
 
     def issue(self, session: Session | Connection, subject: Subject, terms: Terms) -> Issued:
         """Sign a token; `subject.id` is the public client_id (RFC 9068 §2.2: `sub` and `client_id` alike)."""
+        return self.sign(self._keys.signer(session), subject, terms)
+
+    def signer(self, connection: Connection) -> Signer:
+        """Give the key that `sign` takes; it is good for as long as the authority epoch stands."""
+        return self._keys.signer(connection)
+
+    def sign(self, signer: Signer, subject: Subject, terms: Terms) -> Issued:
+        """Sign a token without asking anybody."""
         jti = new_id("m2m")
         claims = write_claims(self._issuer, self.name, jti, subject, subject.id, terms)
-        return Issued(jti, self._keys.sign(session, claims))
+        return Issued(jti, signer.sign(claims))
 
     def verify(self, connection: Connection, token: str, at: datetime) -> Claims | None:
         """Check signature and times, then give the signed scopes that the client's roles still give."""

@@ -35,13 +35,17 @@ _SIGNING = select(SigningKey).where(SigningKey.state != "retiring")
 _ACTIVE_KID = select(SigningKey.kid).where(SigningKey.state == "active")
 
 
-@dataclass(slots=True)
-class _Held:
-    """What is known of the keys at an authority epoch."""
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """The active key, until it is rotated."""
 
-    epoch: int | None
-    active: str | None = None
-    public: dict[str, jwt.PyJWK] = field(default_factory=dict)
+    kid: str
+    _key: ec.EllipticCurvePrivateKey = field(repr=False)
+
+    def sign(self, claims: Mapping[str, Any], typ: str = ACCESS_TOKEN_TYPE) -> str:
+        """Give a compact JWS (RFC 7515 §7.1)."""
+        signed = b".".join((_header(typ, self.kid), _part(claims)))
+        return b".".join((signed, base64url_encode(_ES256.sign(signed, self._key)))).decode()
 
 
 @lru_cache(maxsize=16)
@@ -50,7 +54,6 @@ def _header(typ: str, kid: str) -> bytes:
 
 
 def _part(value: Mapping[str, Any]) -> bytes:
-    """Write a part of a compact JWS (RFC 7515 §7.1)."""
     return base64url_encode(_compact(value).encode())
 
 
@@ -60,10 +63,11 @@ class SigningKeys:
     def __init__(self, secret_key: str, epoch: Callable[[], int] | None = None) -> None:
         """Take the SECRET_KEY setting, under which private keys are sealed in the database.
 
-        With the authority epoch what is known of the keys is kept for as long as it stands.
+        With the authority epoch the public keys that were read are kept for as long as it stands.
         """
         self._epoch = epoch
-        self._held = _Held(None)
+        self._public_at: int | None = None
+        self._public: dict[str, jwt.PyJWK] = {}
         key = HKDF(hashes.SHA256(), 32, salt=None, info=b"latchkey signing keys").derive(secret_key.encode())
         self._seal = Fernet(base64.urlsafe_b64encode(key))
         self._private: dict[str, ec.EllipticCurvePrivateKey] = {}
@@ -103,9 +107,11 @@ class SigningKeys:
 
     def sign(self, connection: Connection | Session, claims: Mapping[str, Any], typ: str = ACCESS_TOKEN_TYPE) -> str:
         """Sign claims with the active key."""
-        kid, key = self._active(connection)
-        signed = b".".join((_header(typ, kid), _part(claims)))
-        return b".".join((signed, base64url_encode(_ES256.sign(signed, key)))).decode()
+        return self.signer(connection).sign(claims, typ)
+
+    def signer(self, connection: Connection | Session) -> Signer:
+        """Give the active key, to sign with for as long as it is known to be so."""
+        return Signer(*self._active(connection))
 
     def read(self, connection: Connection | Session, token: str, issuer: str) -> dict[str, Any] | None:
         """Give the claims of a token that one of our keys signed; None for anything else. Times are not judged here."""
@@ -127,28 +133,19 @@ class SigningKeys:
         self._active(connection)
 
     def _active(self, connection: Connection | Session) -> tuple[str, ec.EllipticCurvePrivateKey]:
-        kid = self._active_kid(connection)
+        kid = connection.execute(_ACTIVE_KID).scalar_one()
         if kid not in self._private:
             row = connection.execute(_ACTIVE).one()
             kid, self._private[row.kid] = row.kid, self._unseal(row.sealed_private_key)
         return kid, self._private[kid]
 
-    def _active_kid(self, connection: Connection | Session) -> str:
-        held = self._held_now()
-        if held.active is None or held.epoch is None:
-            held.active = str(connection.execute(_ACTIVE_KID).scalar_one())
-        return held.active
-
-    def _held_now(self) -> _Held:
-        epoch, held = self._epoch() if self._epoch else None, self._held
-        if held.epoch != epoch:
-            held = self._held = _Held(epoch)
-        return held
-
     def _public_key(self, connection: Connection | Session, kid: object) -> jwt.PyJWK | None:
         if not isinstance(kid, str) or KID.fullmatch(kid) is None:  # a stranger's text never reaches the database
             return None
-        public = self._held_now().public
+        epoch, public = self._epoch() if self._epoch else None, self._public
+        if self._public_at != epoch:  # a key that was deleted verifies nothing any more
+            public = self._public = {}
+            self._public_at = epoch
         if kid not in public:
             jwk = connection.execute(select(SigningKey.public_jwk).where(SigningKey.kid == kid)).scalar_one_or_none()
             if jwk is None:
