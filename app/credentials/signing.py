@@ -15,6 +15,7 @@ import jwt
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from jwt.utils import base64url_encode
 from sqlalchemy import Connection, delete, or_, select
@@ -28,8 +29,7 @@ ALGORITHM = "ES256"
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 §2.1
 RETIRING = timedelta(seconds=86_400 + 60)  # the longest lifetime a resource can give its tokens, and a minute
 KID = re.compile(r"sig_[0-9a-f]{1,60}")
-_ES256 = jwt.algorithms.ECAlgorithm(jwt.algorithms.ECAlgorithm.SHA256)
-_compact = json.JSONEncoder(separators=(",", ":")).encode
+_ES256 = ec.ECDSA(hashes.SHA256())
 _ACTIVE = select(SigningKey.kid, SigningKey.sealed_private_key).where(SigningKey.state == "active")
 _SIGNING = select(SigningKey).where(SigningKey.state != "retiring")
 _ACTIVE_KID = select(SigningKey.kid).where(SigningKey.state == "active")
@@ -42,19 +42,22 @@ class Signer:
     kid: str
     _key: ec.EllipticCurvePrivateKey = field(repr=False)
 
-    def sign(self, claims: Mapping[str, Any], typ: str = ACCESS_TOKEN_TYPE) -> str:
-        """Give a compact JWS (RFC 7515 §7.1)."""
-        signed = b".".join((_header(typ, self.kid), _part(claims)))
-        return b".".join((signed, base64url_encode(_ES256.sign(signed, self._key)))).decode()
+    def sign(self, payload: bytes, typ: str = ACCESS_TOKEN_TYPE) -> str:
+        """Give a compact JWS (RFC 7515 §7.1) of a JSON object."""
+        signed = b".".join((_header(typ, self.kid), base64url_encode(payload)))
+        r, s = decode_dss_signature(self._key.sign(signed, _ES256))
+        signature = base64url_encode(r.to_bytes(32) + s.to_bytes(32))  # RFC 7518 §3.4
+        return b".".join((signed, signature)).decode()
 
 
 @lru_cache(maxsize=16)
 def _header(typ: str, kid: str) -> bytes:
-    return _part({"alg": ALGORITHM, "kid": kid, "typ": typ})
+    return base64url_encode(compact({"alg": ALGORITHM, "kid": kid, "typ": typ}))
 
 
-def _part(value: Mapping[str, Any]) -> bytes:
-    return base64url_encode(_compact(value).encode())
+def compact(value: Mapping[str, Any]) -> bytes:
+    """Write JSON without a space."""
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
 class SigningKeys:
@@ -107,7 +110,7 @@ class SigningKeys:
 
     def sign(self, connection: Connection | Session, claims: Mapping[str, Any], typ: str = ACCESS_TOKEN_TYPE) -> str:
         """Sign claims with the active key."""
-        return self.signer(connection).sign(claims, typ)
+        return self.signer(connection).sign(compact(claims), typ)
 
     def signer(self, connection: Connection | Session) -> Signer:
         """Give the active key, to sign with for as long as it is known to be so."""

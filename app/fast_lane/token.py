@@ -53,7 +53,8 @@ class Token:
             return None
         resources = [asked["resource"]] if "resource" in asked else []
         try:
-            decision = self._known.issue_machine_token.decide(client.known.row_id, asked.get("scope"), resources)
+            decide, who = self._known.issue_machine_token.decide, client.known
+            decision = decide(who.row_id, who.client_id, asked.get("scope"), resources)
         except GrantRefused:
             return None
         decided = Decided(client.known, decision)
@@ -61,6 +62,6 @@ class Token:
         return decided
 
     def _sign(self, decided: Decided) -> Answer:
-        issued = self._known.issue_machine_token.sign(decided.client.client_id, decided.decision)
+        issued = self._known.issue_machine_token.sign(decided.decision)
         text = json.dumps(members(issued)).encode()
         return Answer(json_head(len(text)), text, issued.credential_id, self._adds)
