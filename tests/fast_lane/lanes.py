@@ -92,7 +92,7 @@ class Lanes:
         assert isinstance(self._fast, Lane) and not isinstance(self._plain, Lane)
         self._inner, self._fast._inner = self._fast._inner, self._behind
         self._taken = True
-        self.lines: list[str] = []
+        self.lines: list[str] = []  # of the last request
 
     def _behind(self, environ: Any, start_response: Any) -> Any:
         self._taken = False
@@ -127,7 +127,7 @@ class Lanes:
         body = b"".join(app(asked.wsgi(), lambda *answer: said.append(answer)))
         [(status, headers)] = said
         counted = {name: value - before.get(name, 0) for name, value in _samples().items()}
-        lines = [json.loads(line) for line in self.lines]
+        lines = [line for line in map(json.loads, self.lines) if line["event"] == "request"]
         for line in lines:
             assert all(line.pop(name) is not None for name in TOLD_APART)
         headers = [pair for pair in headers if pair[0] != "Date"]
