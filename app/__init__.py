@@ -19,7 +19,7 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
     Without settings they are read from the environment and instance/latchkey.toml; raises BadSettings.
     """
     # Loaded here, not above: `app` is the parent of every module, and a command needs none of the faces.
-    from app import management, oauth, operations, web
+    from app import fast_lane, management, oauth, operations, web
     from app.actions.catalogue import join
     from app.database import Store, db
     from app.operations import parts, rate_limits
@@ -29,9 +29,11 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
     db.init_app(app)
     with app.app_context():
         store = Store(db.engine)
-    parts.attach(app, join(settings, store, clock, rate_limits.key_limiter(settings, store, clock)))
+    known = join(settings, store, clock, rate_limits.key_limiter(settings, store, clock))
+    parts.attach(app, known)
     for room in (operations, oauth, management, web):
         room.register(app)
+    app.wsgi_app = fast_lane.in_front_of(app.wsgi_app, known)  # type: ignore[assignment,method-assign]
     return app
 
 

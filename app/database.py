@@ -187,13 +187,29 @@ class Store:
     @contextmanager
     def connection(self) -> Iterator[Connection]:
         """This thread's kept connection, for the verify path: every statement sees the last commit."""
-        kept: Connection | None = getattr(self._kept, "connection", None)
-        if kept is None or kept.closed:
-            kept = self._kept.connection = self._readers.connect()
+        kept = self._kept_connection()
         try:
             yield kept
         finally:
             kept.rollback()  # forgets a broken connection too, so that the next use makes a new one
+
+    def driver_connection(self) -> Any:
+        """This thread's kept connection as its driver knows it: for reads that cannot pay for more than the driver."""
+        return self._kept_connection().connection.driver_connection
+
+    def forget_connection(self) -> None:
+        """Let this thread's next use begin with a new connection: the driver's raised."""
+        kept: Connection | None = getattr(self._kept, "connection", None)
+        self._kept.connection = None
+        if kept is not None:
+            kept.invalidate()
+            kept.close()
+
+    def _kept_connection(self) -> Connection:
+        kept: Connection | None = getattr(self._kept, "connection", None)
+        if kept is None or kept.closed:
+            kept = self._kept.connection = self._readers.connect()
+        return kept
 
     def dispose(self) -> None:
         """Close every pooled connection; the store can be used again afterwards."""

@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     pat_max_lifetime: int | None = Field(default=None, ge=1, le=3650 * DAY)
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
     rate_limits: Literal["on", "off"] = "on"
+    fast_lane: bool = True
     allow_insecure_issuer: bool = False
     allow_private_jwks_uri: bool = False
     forward_auth_query_key: str = Field(default="", pattern=r"^[A-Za-z0-9_-]{0,64}$")

@@ -85,6 +85,8 @@ class Grants:
     @property
     def scopes(self) -> Scopes:
         """All the scopes, whatever their resource."""
+        if len(self.by_resource) == 1:
+            return next(iter(self.by_resource.values()))
         return Scopes(frozenset().union(*(scopes.names for scopes in self.by_resource.values())))
 
     def on(self, audience: Iterable[str]) -> Grants:

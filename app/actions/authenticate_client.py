@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, or_, select
 from app.actions.actor import Actor
 from app.actions.audit import record
 from app.actions.clock import Clock
+from app.credentials.kind import soonest
 from app.credentials.opaque import digest
 from app.database import Store, forget, insert_once
 from app.models import Client, ClientSecret, ClientServes, Resource, UsedAssertion
@@ -30,6 +31,7 @@ _FOUND = (
         Client.jwks,
         Client.jwks_uri,
         ClientSecret.digest,
+        ClientSecret.expires_at,
     )
     .outerjoin(
         ClientSecret,
@@ -56,6 +58,7 @@ class KnownClient:
     digests: tuple[str, ...] = field(default=(NOBODY,), repr=False)
     jwks: Mapping[str, Any] | None = None
     jwks_uri: str | None = None
+    stands_until: datetime | None = None  # when the first of its secrets ends; None: none does
 
     @property
     def exists(self) -> bool:
@@ -83,7 +86,9 @@ class AuthenticateClient:
             return NULL_CLIENT
         row = rows[0]
         digests = tuple(r.digest for r in rows if r.digest is not None) or (NOBODY,)
-        return KnownClient(row.id, row.client_id, row.token_endpoint_auth_method, digests, row.jwks, row.jwks_uri)
+        until = soonest(*(r.expires_at for r in rows))
+        method = row.token_endpoint_auth_method
+        return KnownClient(row.id, row.client_id, method, digests, row.jwks, row.jwks_uri, until)
 
     def secret_matches(self, client: KnownClient, secret: str) -> bool:
         """Compare with every live secret, in constant time."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.access.epoch import AuthorityEpoch
 from app.actions.api_keys import ApiKeyActions
 from app.actions.audit import ReadAudit
 from app.actions.authenticate_client import AuthenticateClient
@@ -43,6 +44,7 @@ class Actions:
     settings: Settings
     store: Store
     clock: Clock
+    epoch: AuthorityEpoch
     signing_keys: SigningKeys
     resources: ResourceActions
     roles: RoleActions
@@ -68,7 +70,8 @@ class Actions:
 
 def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Actions:
     """Join kinds and actions; a fourth kind is a line here."""
-    keys = SigningKeys(settings.secret_key.get_secret_value())
+    epoch = AuthorityEpoch(store)
+    keys = SigningKeys(settings.secret_key.get_secret_value(), epoch)
     pat, api_key, m2m = PersonalAccessTokens(), ApiKeys(), MachineTokens(keys, settings.issuer)
     exchanged = ExchangedTokens(keys, settings.issuer, {pat.name: pat, api_key.name: api_key})
     opaque, signed = (pat, api_key), (m2m, exchanged)
@@ -80,6 +83,7 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
         settings=settings,
         store=store,
         clock=clock,
+        epoch=epoch,
         signing_keys=keys,
         resources=ResourceActions(store, clock),
         roles=RoleActions(store, management, clock),

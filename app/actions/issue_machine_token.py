@@ -12,7 +12,7 @@ from app.access.rbac import grants_of_client
 from app.access.scopes import Grants, MalformedScope, Scopes
 from app.actions.clock import Clock
 from app.credentials.kind import Subject, Terms
-from app.credentials.m2m import MachineTokens
+from app.credentials.m2m import MachineTokens, Prepared
 from app.database import Store
 from app.errors import InvalidScope, InvalidTarget
 from app.models import Resource
@@ -28,6 +28,15 @@ class AccessToken:
     credential_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a client gets for what it asked, as long as no right is changed; `lifetime` is seconds."""
+
+    scopes: Scopes
+    lifetime: int
+    prepared: Prepared
+
+
 class IssueMachineToken:
     """The client-credentials grant. Nothing is written: the token keeps itself, the request log tells of it."""
 
@@ -41,16 +50,21 @@ class IssueMachineToken:
 
         Raises InvalidScope and InvalidTarget (RFC 6749 §5.2, RFC 8707 §2).
         """
+        return self.sign(self.decide(client_row_id, client_id, scope, resources))
+
+    def decide(self, client_row_id: str, client_id: str, scope: str | None, resources: Sequence[str]) -> Decision:
+        """Choose audience, scopes, lifetime and key; raises InvalidScope and InvalidTarget."""
         with self._store.connection() as connection:
-            given = grants_of_client(connection, client_row_id)
-            granted = choose(given, scope, resources)
+            granted = choose(grants_of_client(connection, client_row_id), scope, resources)
             lifetime = shortest_lifetime(connection, granted.audience)
-            now = self._clock()
-            terms = Terms(
-                at=now, expires_at=now + timedelta(seconds=lifetime), audience=granted.audience, grants=granted
-            )
-            issued = self._kind.issue(connection, Subject(client_id), terms)
-        return AccessToken(issued.token, lifetime, granted.scopes, issued.credential_id)
+            terms = Terms(at=self._clock(), expires_at=None, audience=granted.audience, grants=granted)
+            return Decision(granted.scopes, lifetime, self._kind.prepare(connection, Subject(client_id), terms))
+
+    def sign(self, decision: Decision) -> AccessToken:
+        """Sign a token for what was decided; asks nobody."""
+        now = self._clock()
+        issued = self._kind.sign(decision.prepared, now, now + timedelta(seconds=decision.lifetime))
+        return AccessToken(issued.token, decision.lifetime, decision.scopes, issued.credential_id)
 
 
 def choose(given: Grants, scope: str | None, resources: Sequence[str]) -> Grants:

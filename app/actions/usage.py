@@ -15,7 +15,14 @@ from app.database import Store
 from app.models import ApiKey, PersonalAccessToken
 
 INTERVAL = 20.0  # seconds; the contract allows a minute
+MOST = 10_000  # uses that are remembered before they are written sooner
+Use = tuple[str, str]  # a kind and the id of its row
 TABLES: dict[str, Any] = {PERSONAL_ACCESS_TOKEN: PersonalAccessToken, API_KEY: ApiKey}
+
+
+def use_of(claims: Claims) -> Use | None:
+    """Name the row that a use of these claims is kept at; None for a token that is kept nowhere."""
+    return None if claims.secret is None else (claims.kind, claims.secret.credential_id)
 
 
 class Usage:
@@ -26,18 +33,25 @@ class Usage:
         self._store = store
         self._clock = clock
         self._interval = interval
-        self._noted: dict[tuple[str, str], datetime] = {}
+        self._noted: dict[Use, datetime] = {}
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._stopping = threading.Event()
+        self._due = threading.Event()  # to stop, or to write before the interval is over
         self._writer: threading.Thread | None = None
 
     def note(self, claims: Claims) -> None:
         """Remember that this credential was used now; an exchanged token counts as its source."""
-        if claims.secret is None:
-            return
+        use = use_of(claims)
+        if use is not None:
+            self.again(use, self._clock())
+
+    def again(self, use: Use, at: datetime) -> None:
+        """Remember a use by what `use_of` told of it."""
         with self._lock:
-            self._noted[claims.kind, claims.secret.credential_id] = self._clock()
+            self._noted[use] = at
+            if len(self._noted) == MOST:
+                self._due.set()
             if self._writer is None and not self._stopping.is_set():
                 self._writer = threading.Thread(target=self._write_on, name="last-used", daemon=True)
                 self._writer.start()
@@ -56,13 +70,16 @@ class Usage:
     def stop(self) -> None:
         """Write the rest and end the thread; for a clean stop of the process."""
         self._stopping.set()
+        self._due.set()
         self.flush()
 
     def _write_on(self) -> None:
-        while not self._stopping.wait(self._interval):
+        while not self._stopping.is_set():
+            self._due.wait(self._interval)
+            self._due.clear()
             self.flush()
 
-    def _write(self, noted: dict[tuple[str, str], datetime]) -> None:
+    def _write(self, noted: dict[Use, datetime]) -> None:
         in_turn = sorted(noted.items())  # two nodes must not wait for one another's rows
         for kind, table in TABLES.items():
             uses = [{"row": row_id, "at": at} for (noted_kind, row_id), at in in_turn if noted_kind == kind]

@@ -15,6 +15,7 @@ from granian import _signals
 
 from app import create_app
 from app.operations import logs, metrics, parts
+from app.operations.ledger import ledger
 
 PR_SET_PDEATHSIG = 1
 Handler = Callable[[int, FrameType | None], object]
@@ -32,7 +33,9 @@ def application() -> Flask:
     _give_memory_back()
     app = create_app()
     logs.configure_libraries(parts.actions_of(app).settings.log_level)
+    ledger.gather()
     Finalize(None, parts.actions_of(app).usage.stop, exitpriority=20)  # granian's workers run no atexit handlers
+    Finalize(None, ledger.settle, exitpriority=15)
     Finalize(None, metrics.forget_process, exitpriority=10)
     return app
 

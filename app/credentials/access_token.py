@@ -31,15 +31,18 @@ def kind_of(token: str) -> str | None:
 def write_claims(issuer: str, kind: str, jti: str, subject: Subject, client_id: str, terms: Terms) -> dict[str, Any]:
     """Give the claims to be signed. Times are whole seconds, `iat` never ahead of the clock."""
     assert terms.expires_at is not None  # noqa: S101 - a JWT always ends
+    times = {"iat": int(terms.at.timestamp()), "exp": int(terms.expires_at.timestamp())}
+    return lasting_claims(issuer, kind, subject, client_id, terms) | times | {"jti": jti}
+
+
+def lasting_claims(issuer: str, kind: str, subject: Subject, client_id: str, terms: Terms) -> dict[str, Any]:
+    """Give those that two tokens of the same terms share."""
     return {
         "iss": issuer,
         "sub": subject.id,
         "aud": terms.audience[0] if len(terms.audience) == 1 else list(terms.audience),
         "client_id": client_id,
         "scope": str(terms.grants.scopes),
-        "iat": int(terms.at.timestamp()),
-        "exp": int(terms.expires_at.timestamp()),
-        "jti": jti,
         "credential_type": kind,
     }
 

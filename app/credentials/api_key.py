@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, and_, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.access.scopes import Grants
-from app.credentials.kind import API_KEY, Claims, Issued, RateLimit, Secret, Subject, Terms
+from app.credentials.kind import API_KEY, Claims, Issued, RateLimit, Secret, Subject, Terms, soonest
 from app.credentials.opaque import Prefix, digest, hint, mint, prefix_of
 from app.database import new_id
 from app.models import ApiKey as Row_
@@ -140,6 +140,7 @@ def _claims(rows: Any, at: datetime) -> Claims | None:
         secret_ends_at=row.ends_at,
         rate_limit=_rate_limit(row.rate_limit_requests, row.rate_limit_window_seconds),
         allowed_networks=tuple(ip_network(cidr) for cidr in row.allowed_ips),
+        stands_until=soonest(row.expires_at, row.ends_at),
     )
 
 

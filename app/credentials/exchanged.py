@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.access.scopes import Scopes
 from app.credentials.access_token import audience_of, instant_of, kind_of, write_claims
 from app.credentials.denial import deny
-from app.credentials.kind import Claims, ExchangeableKind, Holder, Issued, Secret, Subject, Terms
+from app.credentials.kind import Claims, ExchangeableKind, Holder, Issued, Secret, Subject, Terms, soonest
 from app.credentials.signing import SigningKeys
 from app.database import new_id
 from app.models import Client, RevokedToken
@@ -77,13 +77,15 @@ class ExchangedTokens:
 
 def _narrowed(source: Claims, claims: dict[str, Any], actor: str | None) -> Claims:
     audience = tuple(identifier for identifier in audience_of(claims) if identifier in source.audience)
+    expires_at = instant_of(claims, "exp")
     return replace(
         source,
         credential_id=claims["jti"],
         audience=audience,
         grants=source.grants.on(audience).only(Scopes(frozenset(claims["scope"].split()))),
         issued_at=instant_of(claims, "iat"),
-        expires_at=instant_of(claims, "exp"),
+        expires_at=expires_at,
         exchanged=True,
         actor=actor,
+        stands_until=soonest(source.stands_until, expires_at),
     )

@@ -20,6 +20,11 @@ API_KEY = "api_key"
 CLIENT_CREDENTIALS = "client_credentials"
 
 
+def soonest(*moments: datetime | None) -> datetime | None:
+    """Give the first of these instants; None is never."""
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
 @dataclass(frozen=True, slots=True)
 class RateLimit:
     """How many uses in how many seconds."""
@@ -58,6 +63,7 @@ class Claims:
     actor: str | None = None
     rate_limit: RateLimit | None = None
     allowed_networks: tuple[Network, ...] = ()
+    stands_until: datetime | None = None  # when time alone ends it, or what it was made from; None: never
 
     @property
     def scopes(self) -> Scopes:

@@ -129,4 +129,5 @@ def _claims(rows: list[Row[Any]] | Any, at: datetime) -> Claims | None:
         subject=row.user_id,
         username=row.username,
         secret=Secret(row.id, str(row.generation)),
+        stands_until=row.expires_at,
     )

@@ -5,15 +5,19 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import jwt
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from jwt.utils import base64url_encode
 from sqlalchemy import Connection, delete, or_, select
 from sqlalchemy.orm import Session
 
@@ -26,20 +30,51 @@ ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 §2.1
 RETIRING = timedelta(seconds=86_400 + 60)  # the longest lifetime a resource can give its tokens, and a minute
 LOCK = 0x1A7C4E3  # of a rotation
 KID = re.compile(r"sig_[0-9a-f]{1,60}")
+_ES256 = ec.ECDSA(hashes.SHA256())
 _ACTIVE = select(SigningKey.kid, SigningKey.sealed_private_key).where(SigningKey.state == "active")
 _SIGNING = select(SigningKey).where(SigningKey.state != "retiring")
 _ACTIVE_KID = select(SigningKey.kid).where(SigningKey.state == "active")
 
 
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """The active key, until it is rotated."""
+
+    kid: str
+    _key: ec.EllipticCurvePrivateKey = field(repr=False)
+
+    def sign(self, payload: bytes, typ: str = ACCESS_TOKEN_TYPE) -> str:
+        """Give a compact JWS (RFC 7515 §7.1) of a JSON object."""
+        signed = b".".join((_header(typ, self.kid), base64url_encode(payload)))
+        r, s = decode_dss_signature(self._key.sign(signed, _ES256))
+        signature = base64url_encode(r.to_bytes(32) + s.to_bytes(32))  # RFC 7518 §3.4
+        return b".".join((signed, signature)).decode()
+
+
+@lru_cache(maxsize=16)
+def _header(typ: str, kid: str) -> bytes:
+    return base64url_encode(compact({"alg": ALGORITHM, "kid": kid, "typ": typ}))
+
+
+def compact(value: Mapping[str, Any]) -> bytes:
+    """Write JSON without a space."""
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
 class SigningKeys:
     """The server's keys: `next` is published before it signs, `active` signs, `retiring` only verifies."""
 
-    def __init__(self, secret_key: str) -> None:
-        """Take the SECRET_KEY setting, under which private keys are sealed in the database."""
+    def __init__(self, secret_key: str, epoch: Callable[[], int] | None = None) -> None:
+        """Take the SECRET_KEY setting, under which private keys are sealed in the database.
+
+        With the authority epoch the public keys that were read are kept for as long as it stands.
+        """
+        self._epoch = epoch
+        self._public_at: int | None = None
+        self._public: dict[str, jwt.PyJWK] = {}
         key = HKDF(hashes.SHA256(), 32, salt=None, info=b"latchkey signing keys").derive(secret_key.encode())
         self._seal = Fernet(base64.urlsafe_b64encode(key))
         self._private: dict[str, ec.EllipticCurvePrivateKey] = {}
-        self._public: dict[str, jwt.PyJWK] = {}
 
     def ensure(self, session: Session, at: datetime) -> None:
         """Make the first `active` and `next` key where they are missing."""
@@ -77,8 +112,11 @@ class SigningKeys:
 
     def sign(self, connection: Connection | Session, claims: Mapping[str, Any], typ: str = ACCESS_TOKEN_TYPE) -> str:
         """Sign claims with the active key."""
-        kid, key = self._active(connection)
-        return jwt.encode(dict(claims), key, algorithm=ALGORITHM, headers={"typ": typ, "kid": kid})
+        return self.signer(connection).sign(compact(claims), typ)
+
+    def signer(self, connection: Connection | Session) -> Signer:
+        """Give the active key, to sign with for as long as it is known to be so."""
+        return Signer(*self._active(connection))
 
     def read(self, connection: Connection | Session, token: str, issuer: str) -> dict[str, Any] | None:
         """Give the claims of a token that one of our keys signed; None for anything else. Times are not judged here."""
@@ -109,12 +147,16 @@ class SigningKeys:
     def _public_key(self, connection: Connection | Session, kid: object) -> jwt.PyJWK | None:
         if not isinstance(kid, str) or KID.fullmatch(kid) is None:  # a stranger's text never reaches the database
             return None
-        if kid not in self._public:
+        epoch, public = self._epoch() if self._epoch else None, self._public
+        if self._public_at != epoch:  # a key that was deleted verifies nothing any more
+            public = self._public = {}
+            self._public_at = epoch
+        if kid not in public:
             jwk = connection.execute(select(SigningKey.public_jwk).where(SigningKey.kid == kid)).scalar_one_or_none()
             if jwk is None:
                 return None
-            self._public[kid] = jwt.PyJWK(jwk)
-        return self._public[kid]
+            public[kid] = jwt.PyJWK(jwk)
+        return public[kid]
 
     def _unseal(self, sealed: bytes) -> ec.EllipticCurvePrivateKey:
         try:

@@ -2,6 +2,7 @@
 
 from app.models.api_key import ApiKey, ApiKeyScope, ApiKeySecret
 from app.models.audit_event import AuditEvent
+from app.models.authority import Authority, watch
 from app.models.client import Client, ClientRole, ClientSecret, ClientServes
 from app.models.personal_access_token import PersonalAccessToken, PersonalAccessTokenScope
 from app.models.resource import Permission, Resource
@@ -16,6 +17,7 @@ __all__ = [
     "ApiKeyScope",
     "ApiKeySecret",
     "AuditEvent",
+    "Authority",
     "Client",
     "ClientRole",
     "ClientSecret",
@@ -33,3 +35,5 @@ __all__ = [
     "User",
     "UserRole",
 ]
+
+watch(User.metadata)

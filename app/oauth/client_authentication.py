@@ -103,8 +103,13 @@ def basic_header() -> str | None:
 
 def basic_pair() -> tuple[str, str]:
     """Decode client_id and secret (RFC 6749 §2.3.1: each form-encoded); two empty strings when it cannot be."""
+    return pair_in(basic_header() or "")
+
+
+def pair_in(value: str) -> tuple[str, str]:
+    """Decode what follows `Basic`; needs no request."""
     try:
-        text = base64.b64decode(basic_header() or "", validate=True).decode()
+        text = base64.b64decode(value, validate=True).decode()
         client_id, _, secret = text.partition(":")
         return unquote_plus(client_id, errors="strict"), unquote_plus(secret, errors="strict")
     except (binascii.Error, ValueError):

@@ -6,6 +6,7 @@ from typing import Any
 
 from authlib.oauth2.rfc6749 import ClientCredentialsGrant
 
+from app.actions.issue_machine_token import AccessToken
 from app.credentials.kind import CLIENT_CREDENTIALS
 from app.oauth.client_authentication import METHODS
 from app.oauth.door import form_of, resources_of
@@ -29,10 +30,14 @@ class ClientCredentials(ClientCredentialsGrant):
         issued = actions().issue_machine_token(client.row_id, client.client_id, form.get("scope"), resources_of(form))
         metrics.issued(CLIENT_CREDENTIALS)
         used_credential(issued.credential_id)
-        body: dict[str, Any] = {
-            "access_token": issued.token,
-            "token_type": "Bearer",
-            "expires_in": issued.expires_in,
-            "scope": str(issued.scopes),
-        }
-        return 200, body, list(self.TOKEN_RESPONSE_HEADER)
+        return 200, members(issued), list(self.TOKEN_RESPONSE_HEADER)
+
+
+def members(issued: AccessToken) -> dict[str, Any]:
+    """Give the members of the answer (RFC 6749 §5.1). Needs no request."""
+    return {
+        "access_token": issued.token,
+        "token_type": "Bearer",
+        "expires_in": issued.expires_in,
+        "scope": str(issued.scopes),
+    }

@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from flask import Blueprint, Request, Response, request
 
 from app.access.scopes import MalformedScope, Scopes
-from app.credentials.kind import API_KEY, Claims
+from app.actions.catalogue import Actions
+from app.credentials.kind import API_KEY, Address, Claims
 from app.operations import metrics
 from app.operations.envelope import used_credential, used_kind
 from app.operations.parts import actions
@@ -25,11 +26,10 @@ blueprint = Blueprint("forward_auth", __name__)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the gateway asks: the resource, the scopes that are all needed, and how to challenge."""
+    """What the gateway asks: the resource, and the scopes that are all needed."""
 
     resource: str
     scopes: Scopes
-    basic: bool
 
 
 class Refusal(Exception):
@@ -50,10 +50,10 @@ def forward_auth() -> Response:
     try:
         asked = _asked(request)
         token, from_url = _credential(request)
-        claims = _admitted(asked, token, from_url)
+        claims = admit(actions(), asked, token, from_url, peer_address, used_credential)
     except Refusal as refusal:
         return _refuse(refusal, basic)
-    return Response("", 200, _headers(claims, asked))
+    return Response("", 200, headers_of(claims))
 
 
 def _asked(request: Request) -> Asked:
@@ -64,10 +64,9 @@ def _asked(request: Request) -> Asked:
     if not resource:
         raise Refusal(400, "invalid_request", "resource is missing")
     try:
-        scopes = Scopes.parse(request.args.get("scope", ""))
+        return Asked(resource, Scopes.parse(request.args.get("scope", "")))
     except MalformedScope:
         raise Refusal(400, "invalid_request", "scope is malformed") from None
-    return Asked(resource, scopes, request.args.get("challenge") == "basic")
 
 
 def _credential(request: Request) -> tuple[str, bool]:
@@ -108,24 +107,35 @@ def _basic_password(value: str) -> str:
         raise Refusal(401, "invalid_token", "the Authorization header cannot be read") from None
 
 
-def _admitted(asked: Asked, token: str, from_url: bool) -> Claims:
-    verified = actions().verify(token)
+def admit(
+    known: Actions,
+    asked: Asked,
+    token: str,
+    from_url: bool,
+    peer: Callable[[], Address | None],
+    note: Callable[[str, str], None],
+) -> Claims:
+    """Give the claims of what may pass, or raise Refusal. Needs no request: `peer` is asked only where it matters.
+
+    `note` is told the credential's id and kind as soon as they are known.
+    """
+    verified = known.verify(token)
     claims = verified.cut_to(frozenset({asked.resource})) if verified else None
     if claims is None or (from_url and claims.kind != API_KEY):
         raise Refusal(401, "invalid_token", "the credential is not active, or is for another audience")
-    used_credential(claims.credential_id, claims.kind)
-    if not claims.allows_address(peer_address()):
+    note(claims.credential_id, claims.kind)
+    if claims.allowed_networks and not claims.allows_address(peer()):
         raise Refusal(403, "insufficient_scope", "the key is not allowed from this address")
     if missing := asked.scopes - claims.scopes:
         raise Refusal(403, "insufficient_scope", "a scope is missing", scope=str(missing))
-    window = actions().spend_key_limit(claims)
+    window = known.spend_key_limit(claims)
     if window is not None and not window.admitted:
         raise Refusal(429, "rate_limited", "the key's rate limit is spent", retry_after=str(window.reset_seconds))
-    actions().usage.note(claims)
+    known.usage.note(claims)
     return claims
 
 
-def _headers(claims: Claims, asked: Asked) -> Mapping[str, str]:
+def headers_of(claims: Claims) -> Mapping[str, str]:
     """Give all six, empty where one does not apply: a gateway copies what is missing from the caller."""
     return {
         "X-Auth-Credential-Type": claims.kind,

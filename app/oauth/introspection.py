@@ -13,6 +13,8 @@ from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 from flask import request as flask_request
 
+from app.actions.authenticate_client import KnownClient
+from app.actions.catalogue import Actions
 from app.actions.key_limits import Window
 from app.credentials.kind import API_KEY, CLIENT_CREDENTIALS, PERSONAL_ACCESS_TOKEN, Address, Claims
 from app.oauth.client_authentication import METHODS, REALM, authenticated, presented_methods
@@ -57,7 +59,10 @@ class Introspection(IntrospectionEndpoint):
         form = request.form
         if "token" not in form:
             raise InvalidRequestError("token is missing")
-        body = introspect(form["token"], caller, _client_ip(form.get("client_ip")))
+        body, claims = introspect(actions(), form["token"], caller, _client_ip(form.get("client_ip")))
+        metrics.introspected(body.get("credential_type"), claims is not None)
+        if claims is not None:
+            used_credential(claims.credential_id)
         if flask_request.accept_mimetypes.best_match(["application/json", SIGNED]) == SIGNED:
             return 200, _signed(body, caller), [("Content-Type", SIGNED), *NO_STORE.items()]
         return 200, body, [("Content-Type", "application/json"), *NO_STORE.items()]
@@ -66,41 +71,41 @@ class Introspection(IntrospectionEndpoint):
         scheme, _, token = flask_request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             client = authenticated(self, request).known
-            return Caller(client.client_id, actions().authenticate_client.serves(client))
+            return caller_of(actions(), client)
         if presented_methods(request.form):
             raise InvalidRequestError("a Bearer token and client authentication at once")
         return _bearer(token.strip())
 
 
-def introspect(token: str, caller: Caller, client_ip: Address | None) -> dict[str, Any]:
-    """Give the members of the answer (RFC 7662 §2.2)."""
-    body = _look(token, caller, client_ip)
-    metrics.introspected(body.get("credential_type"), body["active"])
-    return body
+def caller_of(known: Actions, client: KnownClient) -> Caller:
+    """Give an authenticated client as the one who asks."""
+    return Caller(client.client_id, known.authenticate_client.serves(client))
 
 
-def _look(token: str, caller: Caller, client_ip: Address | None) -> dict[str, Any]:
-    claims = actions().verify(token)
+def introspect(
+    known: Actions, token: str, caller: Caller, client_ip: Address | None
+) -> tuple[dict[str, Any], Claims | None]:
+    """Give the members of the answer (RFC 7662 §2.2), and the claims behind them if it is active. Needs no request."""
+    claims = known.verify(token)
     if claims is not None and caller.serves is not None:
         claims = claims.cut_to(caller.serves)
     if claims is None or (client_ip is not None and not claims.allows_address(client_ip)):
-        return INACTIVE  # RFC 7662 §2.2: never say why
-    window = actions().spend_key_limit(claims)
+        return INACTIVE, None  # RFC 7662 §2.2: never say why
+    window = known.spend_key_limit(claims)
     if window is not None and not window.admitted:
-        return INACTIVE
-    actions().usage.note(claims)
-    used_credential(claims.credential_id)
-    return _members(claims, window)
+        return INACTIVE, None
+    known.usage.note(claims)
+    return _members(known.settings.issuer, claims, window), claims
 
 
-def _members(claims: Claims, window: Window | None) -> dict[str, Any]:
+def _members(issuer: str, claims: Claims, window: Window | None) -> dict[str, Any]:
     body: dict[str, Any] = {
         "active": True,
         "credential_type": claims.kind,
         "token_type": "Bearer",
         "scope": str(claims.scopes),
         "aud": list(claims.audience),
-        "iss": actions().settings.issuer,
+        "iss": issuer,
         "iat": _seconds(claims.issued_at),
         "jti": claims.credential_id,
     }

@@ -39,6 +39,13 @@ def request_id() -> str:
     return str(request.environ[REQUEST_ID])
 
 
+def id_for(environ: WSGIEnvironment) -> str:
+    """Give a request its id: the one that it offers, if it looks like one, else a fresh one."""
+    offered = environ.get("HTTP_X_REQUEST_ID", "")
+    taken = REQUEST_ID_SHAPE.fullmatch(offered) and logs.redacted(offered) == offered
+    return offered if taken else secrets.token_hex(12)
+
+
 def used_credential(credential_id: str, kind: str | None = None) -> None:
     """Let this request's log line name the credential that it is about; never call it with a secret."""
     request.environ[CREDENTIAL] = credential_id
@@ -71,9 +78,7 @@ class Envelope:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         started = time.perf_counter()
-        offered = environ.get("HTTP_X_REQUEST_ID", "")
-        taken = REQUEST_ID_SHAPE.fullmatch(offered) and logs.redacted(offered) == offered
-        environ[REQUEST_ID] = offered if taken else secrets.token_hex(12)
+        environ[REQUEST_ID] = id_for(environ)
         answer = _Answer()
         try:
             body = _whole(self._inner(environ, answer.start))

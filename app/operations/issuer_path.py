@@ -32,7 +32,8 @@ class UnderPath:
         path: str = environ.get("PATH_INFO", "")
         rest = path.removeprefix(self._path)
         if rest != path and _first(rest) in self._known():
-            environ = environ | {"PATH_INFO": rest, "SCRIPT_NAME": environ.get("SCRIPT_NAME", "") + self._path}
+            # in place: what is noted of the request further in is read further out
+            environ.update(PATH_INFO=rest, SCRIPT_NAME=environ.get("SCRIPT_NAME", "") + self._path)
         return self._inner(environ, start_response)
 
     def _known(self) -> frozenset[str]:

@@ -16,6 +16,7 @@ from structlog.typing import EventDict, WrappedLogger
 REDACTED = "[redacted]"
 SECRETS = re.compile(r"lk_(?:pat|key|sec)_[0-9A-Za-z]+|eyJ[\w-]+\.[\w-]+(?:\.[\w-]+)?")
 HELD = logging.WARNING  # what libraries say below it may hold tokens (Authlib) or values (SQLAlchemy)
+_least = logging.INFO  # the level below which our own lines are not written
 request_log: Any = structlog.get_logger("latchkey.request")
 
 
@@ -26,11 +27,24 @@ def redacted(text: str) -> str:
 
 def configure(level: str) -> None:
     """Let our own lines go to stderr as JSON; `level` is debug, info, warning or error."""
+    global _least
+    _least = _number(level)
     structlog.configure(
         processors=[structlog.processors.add_log_level, _timestamp, _failure, _line],
         wrapper_class=structlog.make_filtering_bound_logger(_number(level)),
         logger_factory=_Stderr,
     )
+
+
+def tells(level: str) -> bool:
+    """Tell whether our own lines of this level are written."""
+    return _number(level) >= _least
+
+
+def write(lines: str) -> None:
+    """Write whole lines, each with its end, that are known to hold no secret."""
+    if lines:
+        _Stderr().msg(lines.removesuffix("\n"))
 
 
 def configure_libraries(level: str) -> None:

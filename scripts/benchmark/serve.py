@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-import app
+from app import database
 
 if __name__ == "__main__":
-    app.THREADS = int(sys.argv.pop(1))
+    database.THREADS = int(sys.argv.pop(1))
     from app.cli import main
 
     main()

@@ -77,7 +77,7 @@ class Shop:
         settings = Settings(
             instance_dir=server.instance, issuer=server.issuer, secret_key=SecretStr(server_key(server))
         )
-        store = Store(create_engine(settings.database_url))
+        store = Store(create_engine(server.database.url))
         clock = lambda: system_clock() - LONG_AGO  # noqa: E731 - a clock is this short
         actions = join(settings, store, clock, key_limiter(settings, store, clock))
         token = actions.issue_machine_token(self.client.id, self.client.client_id, READ, [ORDERS]).token

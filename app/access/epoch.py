@@ -1,0 +1,49 @@
+"""Whether what is known of anybody's rights still stands: the authority epoch, read at every use."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from app.database import Store
+
+_EPOCH = "SELECT epoch FROM authority"
+_VERSION = "PRAGMA data_version"  # of SQLite: moves with every commit of any other connection
+
+
+class AuthorityEpoch:
+    """A number that stands for as long as no right was changed, in any process, up to this very call."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._seen = _Seen()
+        self._read = self._from_server if store.dialect == "postgresql" else self._from_file
+
+    def __call__(self) -> int:
+        """Give the epoch of the last commit; raises what the driver raises, and forgets the connection then."""
+        try:
+            return self._read()
+        except Exception:
+            self._seen = _Seen()
+            self._store.forget_connection()
+            raise
+
+    def _from_file(self) -> int:
+        """Ask for the row only when somebody committed since: the version is kept in shared memory."""
+        connection, seen = self._store.driver_connection(), self._seen
+        version = connection.execute(_VERSION).fetchone()[0]
+        if seen.connection is not connection or seen.version != version:
+            seen.epoch = connection.execute(_EPOCH).fetchone()[0]  # after the version: a commit between is seen again
+            seen.connection, seen.version = connection, version
+        return seen.epoch
+
+    def _from_server(self) -> int:
+        return int(self._store.driver_connection().execute(_EPOCH, prepare=True).fetchone()[0])
+
+
+class _Seen(threading.local):
+    """What a thread saw last; its connection counts the versions by itself."""
+
+    connection: Any = None
+    version: int = -1
+    epoch: int = -1

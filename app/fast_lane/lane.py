@@ -1,0 +1,62 @@
+"""The lane itself: a WSGI application before another one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from app.fast_lane.memory import Answer
+from app.fast_lane.shape import is_common
+from app.operations import logs
+from app.operations.envelope import DEFAULTS, id_for
+from app.operations.ledger import Entry, Place, ledger
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+TAIL = tuple((name, value) for name, value in DEFAULTS.items() if name != "Cache-Control")
+
+
+class Road(Protocol):
+    """One route: it answers what is common, with 200, and nothing else."""
+
+    method: ClassVar[str]
+
+    def __call__(self, environ: WSGIEnvironment) -> Answer | None:
+        """Give the answer; None leaves the request, with its body, to the application behind."""
+
+
+class Lane:
+    """Takes what its roads answer; a failure of theirs is the next application's to speak of."""
+
+    def __init__(self, inner: WSGIApplication, roads: Mapping[str, Road], issuer_path: str) -> None:
+        self._inner = inner
+        self._roads = {
+            path: (road, Place(road.method, path, route))
+            for route, road in roads.items()
+            for path in {route, issuer_path + route}
+        }
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request, or hand it on."""
+        started = time.perf_counter()
+        found = self._roads.get(environ["PATH_INFO"])
+        if found is None or found[1].method != environ["REQUEST_METHOD"]:
+            return self._inner(environ, start_response)
+        answer = _taken(found[0], environ)
+        if answer is None:
+            return self._inner(environ, start_response)
+        request_id = id_for(environ)
+        start_response("200 OK", [*answer.head, ("X-Request-Id", request_id), *TAIL])
+        seconds, peer = time.perf_counter() - started, environ.get("REMOTE_ADDR", "")
+        ledger.enter(Entry(time.time(), request_id, found[1], seconds, peer, answer.credential_id, answer.adds))
+        return [answer.body]
+
+
+def _taken(road: Road, environ: WSGIEnvironment) -> Answer | None:
+    try:
+        return road(environ) if is_common(environ) else None
+    except Exception as error:
+        logs.request_log.warning("the fast lane gives way", exc_info=error)
+        return None

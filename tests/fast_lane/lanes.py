@@ -1,0 +1,169 @@
+"""Two applications over one database, the one with the fast lane and the other without, asked the very same."""
+
+import base64
+import json
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from prometheus_client import REGISTRY
+
+from app import create_app
+from app.fast_lane.lane import Lane
+from app.operations import logs
+from app.settings import Settings
+from tests.core import ISSUER
+from tests.oauth.wire import Wire, start_wire
+
+FORM = "application/x-www-form-urlencoded"
+TOLD_APART = ("duration_ms", "time")
+Headers = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request as a server hands it over; `headers` are named as in WSGI, without HTTP_."""
+
+    path: str
+    method: str = "POST"
+    body: bytes = b""
+    query: str = ""
+    headers: Headers = field(default_factory=dict)
+    environ: dict[str, Any] = field(default_factory=dict)
+
+    def with_headers(self, **headers: str) -> "Asked":
+        return replace(self, headers=self.headers | headers)
+
+    def with_environ(self, **environ: Any) -> "Asked":
+        return replace(self, environ=self.environ | environ)
+
+    def wsgi(self) -> dict[str, Any]:
+        """Give a fresh WSGI environment."""
+        made: dict[str, Any] = {
+            "REQUEST_METHOD": self.method,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": self.path,
+            "QUERY_STRING": self.query,
+            "SERVER_NAME": "127.0.0.1",
+            "SERVER_PORT": "8080",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "REMOTE_ADDR": "127.0.0.1",
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.input": BytesIO(self.body),
+            "wsgi.input_terminated": True,
+            "wsgi.errors": BytesIO(),
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+            "HTTP_HOST": "127.0.0.1:8080",
+            "HTTP_X_REQUEST_ID": "the-same",
+        }
+        if self.method == "POST":
+            made |= {"CONTENT_TYPE": FORM, "CONTENT_LENGTH": str(len(self.body))}
+        made |= {f"HTTP_{name}": value for name, value in self.headers.items()} | self.environ
+        return {name: value for name, value in made.items() if value is not None}
+
+
+@dataclass
+class Reply:
+    """What came back, what was logged of it and what was counted."""
+
+    status: str
+    headers: list[tuple[str, str]]
+    body: Any
+    lines: list[dict[str, Any]]
+    counted: dict[str, float]
+    taken: bool = field(compare=False)
+
+
+class Lanes:
+    """Ask `fast` and `plain`, or `both` and compare."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.wire: Wire = start_wire(folder, **settings)
+        self.core = self.wire.core
+        options = {"issuer": ISSUER, "secret_key": "k" * 40, "rate_limits": "off"} | settings | {"fast_lane": False}
+        self._fast = self.wire.http.application.wsgi_app
+        self._plain = create_app(Settings(instance_dir=folder, **options), self.core.clock).wsgi_app
+        assert isinstance(self._fast, Lane) and not isinstance(self._plain, Lane)
+        self._inner, self._fast._inner = self._fast._inner, self._behind
+        self._taken = True
+        self.lines: list[str] = []  # of the last request
+
+    def _behind(self, environ: Any, start_response: Any) -> Any:
+        self._taken = False
+        return self._inner(environ, start_response)
+
+    def fast(self, asked: Asked) -> Reply:
+        """Ask the application with the lane; `taken` tells whether the lane answered by itself."""
+        self._taken = True
+        return self._ask(self._fast, asked)
+
+    def plain(self, asked: Asked) -> Reply:
+        """Ask the application without."""
+        return self._ask(self._plain, asked)
+
+    def both(self, asked: Asked) -> Reply:
+        """Ask both, the fast one twice so that what it keeps is asked too; assert that nothing differs."""
+        plain = self.plain(asked)
+        first, again = self.fast(asked), self.fast(asked)
+        assert first == plain
+        assert again == plain
+        assert first.taken == again.taken
+        return again
+
+    def raw(self, asked: Asked) -> bytes:
+        """Give the body of the fast one as it is."""
+        return b"".join(self._fast(asked.wsgi(), lambda *_: len))
+
+    def _ask(self, app: Any, asked: Asked) -> Reply:
+        said: list[Any] = []
+        self.lines.clear()
+        before = _samples()
+        body = b"".join(app(asked.wsgi(), lambda *answer: said.append(answer)))
+        [(status, headers)] = said
+        counted = {name: value - before.get(name, 0) for name, value in _samples().items()}
+        lines = [line for line in map(json.loads, self.lines) if line["event"] == "request"]
+        for line in lines:
+            assert all(line.pop(name) is not None for name in TOLD_APART)
+        headers = [pair for pair in headers if pair[0] != "Date"]
+        reply = Reply(status, headers, body, lines, {n: v for n, v in counted.items() if v}, self._taken)
+        return _without_chance(reply)
+
+
+def _samples() -> dict[str, float]:
+    return {
+        f"{sample.name}{sorted(sample.labels.items())}": sample.value
+        for metric in REGISTRY.collect()
+        if metric.name.startswith("latchkey")
+        for sample in metric.samples
+        if not sample.name.endswith(("_sum", "_bucket", "_created"))
+    }
+
+
+def _without_chance(reply: Reply) -> Reply:
+    """Take out of a token what no two of them share: its id and its signature."""
+    if not reply.body.startswith(b'{"access_token"'):
+        return reply
+    body = json.loads(reply.body)
+    token = body["access_token"]
+    claims = jwt.decode(token, options={"verify_signature": False})
+    [line] = reply.lines
+    assert claims.pop("jti") == line.pop("credential_id")
+    assert dict(reply.headers)["Content-Length"] == str(len(reply.body))
+    spelled = [list(body), list(claims), jwt.get_unverified_header(token), len(token)]
+    return replace(reply, body=[spelled, claims, {name: body[name] for name in body if name != "access_token"}])
+
+
+def basic(pair: tuple[str, str]) -> str:
+    return "Basic " + base64.b64encode(":".join(pair).encode()).decode()
+
+
+def capture(lanes: Lanes, patch: pytest.MonkeyPatch) -> None:
+    """Let the lines of the log go to `lanes.lines`."""
+    for level in ("msg", "debug", "info", "warning", "error"):
+        patch.setattr(logs._Stderr, level, lambda _self, lines: lanes.lines.extend(lines.splitlines()))
