@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from sqlalchemy.exc import OperationalError
+
 from app.database import Store
 
 _EPOCH = "SELECT epoch FROM authority"
@@ -20,13 +22,20 @@ class AuthorityEpoch:
         self._read = self._from_server if store.dialect == "postgresql" else self._from_file
 
     def __call__(self) -> int:
-        """Give the epoch of the last commit; raises what the driver raises, and forgets the connection then."""
+        """Give the epoch of the last commit; raises OperationalError when it cannot be read."""
         try:
             return self._read()
-        except Exception:
-            self._seen = _Seen()
-            self._store.forget_connection()
-            raise
+        except Exception:  # a connection that was kept for long may have ended: its successor is asked once
+            self._forget()
+        try:
+            return self._read()
+        except Exception as error:
+            self._forget()
+            raise OperationalError(_EPOCH, None, error) from error  # as if SQLAlchemy itself had asked
+
+    def _forget(self) -> None:
+        self._seen = _Seen()
+        self._store.forget_connection()
 
     def _from_file(self) -> int:
         """Ask for the row only when somebody committed since: the version is kept in shared memory."""

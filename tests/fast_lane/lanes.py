@@ -14,8 +14,6 @@ from prometheus_client import REGISTRY
 from app import create_app
 from app.fast_lane.lane import Lane
 from app.operations import logs
-from app.settings import Settings
-from tests.core import ISSUER
 from tests.oauth.wire import Wire, start_wire
 
 FORM = "application/x-www-form-urlencoded"
@@ -86,9 +84,9 @@ class Lanes:
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.wire: Wire = start_wire(folder, **settings)
         self.core = self.wire.core
-        options = {"issuer": ISSUER, "secret_key": "k" * 40, "rate_limits": "off"} | settings | {"fast_lane": False}
+        plain = self.core.actions.settings.model_copy(update={"fast_lane": False})
         self._fast = self.wire.http.application.wsgi_app
-        self._plain = create_app(Settings(instance_dir=folder, **options), self.core.clock).wsgi_app
+        self._plain = create_app(plain, self.core.clock).wsgi_app
         assert isinstance(self._fast, Lane) and not isinstance(self._plain, Lane)
         self._inner, self._fast._inner = self._fast._inner, self._behind
         self._taken = True

@@ -17,7 +17,6 @@ from app.fast_lane.memory import Answer, Bounded, Standing
 from app.models import PersonalAccessToken
 from app.operations import logs, metrics
 from app.operations.ledger import Entry, Ledger, Place
-from app.settings import Settings
 from tests.api import Admin
 from tests.conftest import StartServer
 from tests.core import ORDERS
@@ -119,7 +118,7 @@ def test_the_setting_takes_the_lane_away(own_lanes: OwnLanes) -> None:
     settings = own_lanes().core.actions.settings
     assert settings.fast_lane
     assert isinstance(create_app(settings).wsgi_app, Lane)
-    off = Settings(instance_dir=settings.instance_dir, secret_key="k" * 40, fast_lane=False)
+    off = settings.model_copy(update={"fast_lane": False})
     assert not isinstance(create_app(off).wsgi_app, Lane)
 
 

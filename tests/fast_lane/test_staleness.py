@@ -223,7 +223,7 @@ def test_a_rate_limit_counts_from_the_next_request_on(scene: Scene) -> None:
 
 OUTSIDE = {
     "revoked": "UPDATE personal_access_token SET revoked_at = 1",
-    "disabled": "UPDATE user SET enabled = 0 WHERE username = 'alice'",
+    "disabled": "UPDATE \"user\" SET enabled = false WHERE username = 'alice'",
     "role taken": "DELETE FROM user_role",
     "role deleted": "DELETE FROM role WHERE name = 'clerk'",
     "scope taken": "DELETE FROM personal_access_token_scope",
@@ -235,12 +235,15 @@ OUTSIDE = {
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_a_change_by_another_process_is_seen_by_the_next_request(scene: Scene, name: str) -> None:
     program = (
-        "import sqlite3, sys\n"
-        "with sqlite3.connect(sys.argv[1]) as connection:\n"
-        "    connection.execute('PRAGMA foreign_keys=ON')\n"
-        "    connection.execute(sys.argv[2])\n"
+        "import sys\n"
+        "from sqlalchemy import create_engine, text\n"
+        "from app.database import prepare_engine\n"
+        "engine = create_engine(sys.argv[1])\n"
+        "prepare_engine(engine)\n"
+        "with engine.begin() as connection:\n"
+        "    connection.execute(text(sys.argv[2]))\n"
     )
-    subprocess.run([sys.executable, "-c", program, str(scene.core.database), OUTSIDE[name]], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", program, scene.core.database.url, OUTSIDE[name]], check=True, timeout=30)
     assert "pat" in scene.changed()
 
 
