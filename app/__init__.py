@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from flask import Flask
 
 MAX_BODY = 1024 * 1024  # bytes
-THREADS = 8  # that answer requests in one process
 
 
 def create_app(settings: Settings | None = None, clock: Clock = system_clock) -> Flask:
@@ -20,7 +19,7 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
     Without settings they are read from the environment and instance/latchkey.toml; raises BadSettings.
     """
     # Loaded here, not above: `app` is the parent of every module, and a command needs none of the faces.
-    from app import fast_lane, management, oauth, operations
+    from app import fast_lane, management, oauth, operations, web
     from app.actions.catalogue import join
     from app.database import Store, db
     from app.operations import parts, rate_limits
@@ -32,7 +31,7 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
         store = Store(db.engine)
     known = join(settings, store, clock, rate_limits.key_limiter(settings, store, clock))
     parts.attach(app, known)
-    for room in (operations, oauth, management):
+    for room in (operations, oauth, management, web):
         room.register(app)
     app.wsgi_app = fast_lane.in_front_of(app.wsgi_app, known)  # type: ignore[assignment,method-assign]
     return app
@@ -42,12 +41,14 @@ def _bare_flask(settings: Settings) -> Flask:
     """Make a Flask without sessions and static files, that reads no more than MAX_BODY of a request."""
     from flask import Flask
 
+    from app.database import THREADS
+
     app = Flask("latchkey", static_folder=None, template_folder=None, instance_path=str(settings.instance_dir))
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY,
         MAX_FORM_MEMORY_SIZE=MAX_BODY,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
-        SQLALCHEMY_ENGINE_OPTIONS={"pool_size": THREADS},
+        SQLALCHEMY_ENGINE_OPTIONS={"pool_size": THREADS, "pool_pre_ping": True},
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
     app.url_map.merge_slashes = False  # `//oauth/token` is not found; a redirect would send the body elsewhere

@@ -10,18 +10,44 @@ from collections import namedtuple
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import BigInteger, Connection, CursorResult, Dialect, Engine, MetaData, Select, create_engine, event
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Engine,
+    MetaData,
+    Select,
+    create_engine,
+    delete,
+    event,
+    func,
+    inspect,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
+from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.types import TypeDecorator
+
+from app.errors import Conflict, Invalid
+
+if TYPE_CHECKING:
+    import psycopg  # only who uses PostgreSQL loads it
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+THREADS = 8  # that answer requests in one process
 BUSY_TIMEOUT_MS = 15_000
+UNIQUE_VIOLATION = "23505"  # an SQLSTATE
+OVERTAKEN = "something that this changes or refers to was deleted at the same moment"
 
 NAMING_CONVENTION = {  # SQLite's batch migrations can only drop what has a name
     "ix": "ix_%(column_0_label)s",
@@ -30,6 +56,9 @@ NAMING_CONVENTION = {  # SQLite's batch migrations can only drop what has a name
     "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+
+RowT = TypeVar("RowT")
 
 
 class Instant(TypeDecorator[datetime]):
@@ -65,8 +94,69 @@ def insert_once(session: Session, table: type[Base], **values: object) -> bool:
     """Insert a row unless its key is there already; tells whether it was inserted. Safe against races."""
     postgresql = session.get_bind().dialect.name == "postgresql"
     statement = postgresql_insert(table) if postgresql else sqlite_insert(table)
-    inserted = session.execute(statement.values(**values).on_conflict_do_nothing())
-    return bool(cast("CursorResult[Any]", inserted).rowcount)
+    key = inspect(table).primary_key
+    inserted = session.execute(statement.values(**values).on_conflict_do_nothing().returning(*key))
+    return inserted.first() is not None  # psycopg leaves the count of rows open
+
+
+def forget(session: Session, table: type[Base], *over: ColumnElement[bool]) -> None:
+    """Delete rows that time has overtaken, but for those that another transaction is at: nobody waits for a sweep."""
+    key = inspect(table).primary_key
+    ended = select(*key).where(*over).with_for_update(skip_locked=True)
+    swept = delete(table).where(tuple_(*key).in_(ended))
+    session.execute(swept, execution_options={"synchronize_session": False})
+
+
+def held(query: Select[RowT], table: type[Base]) -> Select[RowT]:
+    """Let the query wait for who changes these rows now, and hold them until its transaction ends.
+
+    What else refers to them goes on. SQLite holds everything anyway.
+    """
+    return query.with_for_update(of=table, key_share=True)
+
+
+def alone(session: Session, lock: int) -> None:
+    """Let no other transaction that names this lock go on until this one ends; SQLite lets none go on anyway."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(lock)))
+
+
+def is_duplicate(error: IntegrityError) -> bool:
+    """Tell whether something that must be unique was there already."""
+    code = getattr(error.orig, "sqlstate", None)
+    return code == UNIQUE_VIOLATION if code else "UNIQUE" in str(error.orig)
+
+
+class WritingSession(Session):
+    """A session that refuses what does not fit its column: SQLite would keep it, PostgreSQL would fail on it."""
+
+
+@event.listens_for(WritingSession, "before_flush")
+def _refuse_unfit(session: Session, _context: object, _instances: object) -> None:
+    for row in (*session.new, *session.dirty):
+        table, values = inspect(row).mapper.class_, vars(row)  # what is not loaded has not changed
+        for name, longest, most in _bounds(table):
+            _refuse_unfitting(name, values.get(name), longest, most)
+
+
+@cache
+def _bounds(table: type[Base]) -> tuple[tuple[str, int, int], ...]:
+    """Give each column's name, its longest text and its greatest number."""
+    columns = [(attribute.key, attribute.columns[0].type) for attribute in inspect(table).column_attrs]
+    return tuple(
+        (name, getattr(kind, "length", None) or 2**31, 2**63 - 1 if isinstance(kind, BigInteger) else 2**31 - 1)
+        for name, kind in columns
+    )
+
+
+def _refuse_unfitting(name: str, value: object, longest: int, most: int) -> None:
+    if isinstance(value, str):
+        if len(value) > longest:
+            raise Invalid.field(name, f"is at most {longest} characters long")
+        if "\0" in value:
+            raise Invalid.field(name, "holds characters that cannot be kept")
+    elif isinstance(value, int) and abs(value) > most:
+        raise Invalid.field(name, f"is at most {most}")
 
 
 class Prepared:
@@ -138,8 +228,11 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """One transaction: committed when the block ends, rolled back when it raises."""
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+        """One transaction: committed when the block ends, rolled back when it raises.
+
+        Raises Conflict when another took away, at the same moment, what this one changes or refers to.
+        """
+        with _overtaken(), WritingSession(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager
@@ -183,15 +276,29 @@ class Store:
 
 
 def prepare_engine(engine: Engine) -> None:
-    """Make SQLite durable, concurrent and strict; other databases are so by themselves. Idempotent."""
-    if engine.dialect.name == "sqlite" and not event.contains(engine, "connect", _sqlite_pragmas):
-        event.listen(engine, "connect", _sqlite_pragmas)
-        event.listen(engine, "begin", _begin_immediate)
+    """Make SQLite durable, concurrent and strict, and let nobody wait for a lock for ever. Idempotent."""
+    prepare = _sqlite_pragmas if engine.dialect.name == "sqlite" else _lock_timeout
+    if not event.contains(engine, "connect", prepare):
+        event.listen(engine, "connect", prepare)
+        if engine.dialect.name == "sqlite":
+            event.listen(engine, "begin", _begin_immediate)
+
+
+@contextmanager
+def _overtaken() -> Iterator[None]:
+    try:
+        yield
+    except StaleDataError:
+        raise Conflict(OVERTAKEN) from None
+    except IntegrityError as error:
+        if is_duplicate(error) or "foreign key" not in str(error.orig).lower():
+            raise
+        raise Conflict(OVERTAKEN) from None
 
 
 def _reading_engine(engine: Engine) -> Engine:
     options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "pool_pre_ping": engine.dialect.name != "sqlite"}
-    reading = create_engine(engine.url, **options)
+    reading = create_engine(engine.url, pool_size=2 * THREADS, **options)  # a thread keeps one and may take another
     if engine.dialect.name == "sqlite":
         event.listen(reading, "connect", _sqlite_pragmas)
     return reading
@@ -207,6 +314,12 @@ def _sqlite_pragmas(connection: sqlite3.Connection, _record: object) -> None:
         "cache_size=-512",
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _lock_timeout(connection: psycopg.Connection, _record: object) -> None:
+    connection.autocommit = True  # a setting made in a transaction would go with it
+    connection.execute(f"SET lock_timeout = {BUSY_TIMEOUT_MS}")
+    connection.autocommit = False
 
 
 def _begin_immediate(connection: Connection) -> None:

@@ -34,6 +34,7 @@ R = TypeVar("R")
 CACHED_ANSWERS = 10_000
 CLAIMS = ["exp", "iat", "sub", "aud", "client_id", "jti", "credential_type"]
 TIMEOUT = 5.0  # seconds that an introspection may take
+KEYS_KEPT = 300  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +131,30 @@ class Introspection:
                     self._answers.popitem(last=False)
 
 
+class PublishedKeys(jwt.PyJWKClient):
+    """The server's public keys, kept for some minutes; fetched by httpx, where PyJWT would take urllib."""
+
+    def __init__(self, url: str, http: httpx.Client) -> None:
+        super().__init__(url, lifespan=KEYS_KEPT)
+        self._http = http
+
+    def fetch_data(self) -> Any:
+        """Get the key set; raises PyJWKClientConnectionError, and PyJWKClientError when it is none."""
+        try:
+            response = self._http.get(self.uri)
+            response.raise_for_status()
+            return response.json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise jwt.PyJWKClientConnectionError("the keys cannot be fetched") from error
+
+
 class LocalVerification:
     """Check a JWT's signature with the server's public keys (RFC 9068 §4): no request, but revoked only at `exp`."""
 
-    def __init__(self, issuer: str, resource: str, now: Callable[[], float]) -> None:
+    def __init__(self, issuer: str, resource: str, now: Callable[[], float], keys: jwt.PyJWKClient) -> None:
         self._issuer = issuer
         self._resource = resource
-        self._keys = jwt.PyJWKClient(f"{issuer}/.well-known/jwks.json", lifespan=300)
+        self._keys = keys
         self._now = now
 
     def __call__(self, token: str) -> Credential | None:
@@ -237,7 +255,8 @@ class ResourceServer(ResourceProtector):
         super().__init__()
         issuer = issuer.rstrip("/")
         introspection = Introspection(issuer, resource, (client_id, client_secret), max_age, now)
-        self._validator = _Validator(introspection, LocalVerification(issuer, resource, now))
+        keys = PublishedKeys(f"{issuer}/.well-known/jwks.json", httpx.Client(timeout=TIMEOUT))
+        self._validator = _Validator(introspection, LocalVerification(issuer, resource, now, keys))
         self.register_token_validator(self._validator)
 
     def require_scope(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.api import Admin
+from tests.databases import chosen, drop_databases, why_not
 from tests.live import LiveServer
 
 pytest_plugins = ["tests.compliance", "tests.contract.servers"]
@@ -42,6 +43,24 @@ def fresh_server(tmp_path: Path) -> Iterator[StartServer]:
     yield start
     for live in started:
         live.kill()
+
+
+@pytest.fixture(autouse=True)
+def _no_database_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Forget what a test kept in its own folder, once all else that it set up is down."""
+    yield
+    if own := request.node.funcargs.get("tmp_path"):
+        drop_databases(own)
+
+
+def pytest_configure() -> None:
+    """Refuse a run that could not be on the databases that it was asked for."""
+    if reason := why_not():
+        raise pytest.UsageError(reason)
+
+
+def pytest_report_header() -> str:
+    return f"database: {chosen()}"
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

@@ -1,6 +1,5 @@
-"""The core without a face: the joined actions on a SQLite file, with a clock that moves when told to."""
+"""The core without a face: the joined actions on a database of their own, with a clock that moves when told to."""
 
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -23,6 +22,7 @@ from app.database import Base, Store, new_id
 from app.models import AuditEvent, Client, ClientSecret, Permission, Resource, Role, User
 from app.operations.rate_limits import DatabaseLimiter
 from app.settings import Settings
+from tests.databases import Database, database_in
 
 ISSUER = "https://login.example"
 ORDERS = "https://api.example/orders"
@@ -50,7 +50,7 @@ class Core:
 
     actions: Actions
     clock: MutableClock
-    database: Path
+    database: Database
     _rows: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -234,19 +234,20 @@ def contents(token: str) -> dict[str, Any]:
 
 
 def start_core(folder: Path, **changed: Any) -> Core:
-    """Make a core on a fresh database file in `folder`, its signing keys made; dispose of its store afterwards."""
-    settings = Settings(instance_dir=folder, issuer=ISSUER, secret_key="k" * 40, **changed)
+    """Make a core on the database of `folder`, its signing keys made; dispose of its store afterwards."""
+    database = database_in(folder)
+    settings = Settings(instance_dir=folder, issuer=ISSUER, secret_key="k" * 40, **database.settings, **changed)
     clock = MutableClock()
     store = Store(create_engine(settings.database_url))
     Base.metadata.create_all(store.engine)
     actions = join(settings, store, clock, DatabaseLimiter(store, clock))
     with store.transaction() as session:
         actions.signing_keys.ensure(session, clock())
-    return Core(actions, clock, folder / "latchkey.db")
+    return Core(actions, clock, database)
 
 
 @pytest.fixture(scope="session")
-def blank_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def blank_database(tmp_path_factory: pytest.TempPathFactory) -> Database:
     """A database with its tables and signing keys, to copy."""
     made = start_core(tmp_path_factory.mktemp("blank"))
     made.store.dispose()
@@ -254,9 +255,9 @@ def blank_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def empty_core(tmp_path: Path, blank_database: Path) -> Iterator[Core]:
+def empty_core(tmp_path: Path, blank_database: Database) -> Iterator[Core]:
     """A core that knows nobody and nothing yet."""
-    shutil.copy(blank_database, tmp_path / "latchkey.db")
+    blank_database.copy_to(tmp_path)
     made = start_core(tmp_path)
     yield made
     made.actions.usage.stop()

@@ -15,6 +15,8 @@ from typing import Any
 
 import httpx
 
+from tests.databases import Database, database_in
+
 PATIENCE = 20.0  # seconds for a start or a stop
 COMMAND = Path(sys.executable).with_name("latchkey")
 SETTING = "LATCHKEY_"
@@ -36,7 +38,9 @@ def free_port() -> int:
 def environment(instance: Path, settings: Mapping[str, str] | None = None) -> dict[str, str]:
     """Give the environment of a `latchkey` process: ours without its settings, plus `settings` as in {"issuer": …}."""
     ours = {name: value for name, value in os.environ.items() if not name.upper().startswith(SETTING)}
-    wanted = {"instance_dir": str(instance), "rate_limits": "off"} | dict(settings or {})
+    chosen = dict(settings or {})
+    database = {} if "database_url" in chosen else database_in(instance).settings
+    wanted = {"instance_dir": str(instance), "rate_limits": "off"} | database | chosen
     return ours | {SETTING + name.upper(): value for name, value in wanted.items()}
 
 
@@ -68,9 +72,9 @@ class LiveServer:
         return self.bootstrap["issuer"]
 
     @property
-    def database_file(self) -> Path:
-        """The SQLite file (its -wal and -shm stand beside it)."""
-        return self.instance / "latchkey.db"
+    def database(self) -> Database:
+        """What it keeps all in."""
+        return database_in(self.instance)
 
     @property
     def pid(self) -> int:

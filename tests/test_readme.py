@@ -8,7 +8,7 @@ from pathlib import Path
 
 from app.settings import Settings
 from tests.conftest import StartServer
-from tests.live import COMMAND
+from tests.live import COMMAND, environment
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, re.M | re.S)
@@ -17,9 +17,8 @@ BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, re.M | re.S)
 def test_the_first_credentials_can_be_pasted(fresh_server: StartServer) -> None:
     server = fresh_server()
     script = "set -euo pipefail\n" + "echo\n".join(BLOCKS).replace("http://127.0.0.1:8080", server.url)
-    settings = {"LATCHKEY_INSTANCE_DIR": str(server.instance), "LATCHKEY_PORT": str(server.port)}
-    environment = os.environ | settings | {"PATH": f"{COMMAND.parent}:{os.environ['PATH']}"}
-    run = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, timeout=120)
+    env = environment(server.instance, {"port": str(server.port)}) | {"PATH": f"{COMMAND.parent}:{os.environ['PATH']}"}
+    run = subprocess.run(["bash", "-c", script], env=env, capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     answers = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
     asked = [answer for answer in answers if "active" in answer]

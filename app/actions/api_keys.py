@@ -20,7 +20,7 @@ from app.actions.lifetime import future_or_never
 from app.actions.paging import page
 from app.credentials.api_key import ApiKeys
 from app.credentials.kind import Issued, RateLimit, Subject, Terms
-from app.database import Store
+from app.database import Store, held
 from app.errors import Conflict, Invalid, NotFound
 from app.models import ApiKey, Permission, Resource
 
@@ -110,7 +110,7 @@ class ApiKeyActions:
             raise Invalid.field("overlap_seconds", f"must be 0 to {LONGEST_OVERLAP}")
         now = self._clock()
         with self._store.transaction() as session:
-            row = _found(session, key_id)
+            row = _found(session, key_id, changing=True)
             if (status := _status(row, now)) in ("revoked", "expired"):
                 raise Conflict(f"the key is {status}: issue a new one")
             issued = self._kind.reissue(session, row, now, now + timedelta(seconds=overlap_seconds))
@@ -121,7 +121,7 @@ class ApiKeyActions:
         """Change what is named. Raises NotFound, Conflict for a revoked key, Invalid."""
         now = self._clock()
         with self._store.transaction() as session:
-            row = _found(session, key_id)
+            row = _found(session, key_id, changing=True)
             if row.revoked_at is not None:
                 raise Conflict("the key is revoked: it can no longer be changed")
             _apply(session, row, changes, now)
@@ -215,8 +215,9 @@ def _whole() -> Select[ApiKey]:
     )
 
 
-def _found(session: Session, key_id: str) -> ApiKey:
-    row = session.scalar(_whole().where(ApiKey.id == key_id))
+def _found(session: Session, key_id: str, *, changing: bool = False) -> ApiKey:
+    query = _whole().where(ApiKey.id == key_id)
+    row = session.scalar(held(query, ApiKey) if changing else query)
     if row is None:
         raise NotFound("there is no such API key")
     return row

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, or_, select
+from sqlalchemy import bindparam, or_, select
 
 from app.actions.actor import Actor
 from app.actions.audit import record
 from app.actions.clock import Clock
 from app.credentials.kind import soonest
 from app.credentials.opaque import digest
-from app.database import Prepared, Store, insert_once
+from app.database import Prepared, Store, forget, insert_once
 from app.models import Client, ClientSecret, ClientServes, Resource, UsedAssertion
 
 SECRET_METHODS = frozenset({"client_secret_basic", "client_secret_post"})
@@ -108,7 +108,7 @@ class AuthenticateClient:
         """
         over = (UsedAssertion.client_id == client_id, UsedAssertion.expires_at <= self._clock())
         with self._store.transaction() as session:
-            session.execute(delete(UsedAssertion).where(*over))
+            forget(session, UsedAssertion, *over)
             return insert_once(
                 session, UsedAssertion, client_id=client_id, jti_digest=digest(jti), expires_at=expires_at
             )

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -20,7 +20,7 @@ from app.actions.audit import record
 from app.actions.clock import Clock
 from app.credentials.opaque import Prefix, digest, hint, mint, prefix_of
 from app.credentials.signing import SigningKeys
-from app.database import Store, new_id
+from app.database import Store, alone, forget, new_id
 from app.errors import BadSettings
 from app.models import (
     Client,
@@ -35,7 +35,7 @@ from app.models import (
 )
 from app.settings import Settings
 
-LOCK = 0x1A7C4E2  # PostgreSQL's advisory lock of a start; SQLite's write lock is enough
+LOCK = 0x1A7C4E2  # of a start
 PERMISSIONS = {  # of our own API
     MANAGE: "everything, on every object",
     "introspect": "ask about any credential",
@@ -96,8 +96,7 @@ class Bootstrap:
     def _in_one_transaction(self, file: BootstrapFile, moving: bool) -> bool:
         now = self._clock()
         with self._store.transaction() as session:
-            if self._store.dialect == "postgresql":
-                session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+            alone(session, LOCK)
             own = session.scalar(select(Resource).where(Resource.built_in))
             if own is None:
                 first = self._first_credentials()
@@ -262,6 +261,6 @@ def _trace(session: Session, kind: str, target: str, now: datetime, **details: s
 
 def _sweep(session: Session, now: datetime) -> None:
     """Forget denials and windows that time has overtaken."""
-    session.execute(delete(RevokedToken).where(RevokedToken.expires_at <= now))
-    session.execute(delete(UsedAssertion).where(UsedAssertion.expires_at <= now))
-    session.execute(delete(SpentLimit).where(SpentLimit.ends_at <= now))
+    forget(session, RevokedToken, RevokedToken.expires_at <= now)
+    forget(session, UsedAssertion, UsedAssertion.expires_at <= now)
+    forget(session, SpentLimit, SpentLimit.ends_at <= now)

@@ -18,7 +18,7 @@ from app.actions.lifetime import future_or_never
 from app.actions.paging import page
 from app.credentials.kind import Issued
 from app.credentials.opaque import Prefix, digest, hint, mint
-from app.database import Store, new_id
+from app.database import Store, held, new_id
 from app.errors import Conflict, NotFound
 from app.models import Client, ClientSecret
 
@@ -96,7 +96,7 @@ class ClientSecretActions:
 
     def _changeable(self, session: Session, actor: Actor, client_row_id: str) -> Client:
         """Lock the client, so that two requests together cannot make one secret too many."""
-        client = session.scalar(select(Client).where(Client.id == client_row_id).with_for_update())
+        client = session.scalar(held(select(Client).where(Client.id == client_row_id), Client))
         if client is None:
             raise NotFound("there is no such client")
         refuse_exceeding(actor, grants_of_client(session, client.id), self._management)

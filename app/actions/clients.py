@@ -22,7 +22,7 @@ from app.actions.paging import page
 from app.actions.roles import assignable
 from app.actions.uniqueness import refusing_duplicates
 from app.credentials.kind import Issued
-from app.database import Store, new_id
+from app.database import Store, held, new_id
 from app.errors import Invalid, NotFound
 from app.models import Client, Resource
 from app.settings import Settings
@@ -122,7 +122,7 @@ class ClientActions:
         if changes.rekeys:
             refuse_delegates(actor)
         with refusing_duplicates("another client has this client_id"), self._store.transaction() as session:
-            row = found_client(session, client_row_id)
+            row = found_client(session, client_row_id, changing=True)
             refuse_exceeding(actor, grants_of_client(session, row.id), self._management)
             self._apply(session, actor, row, changes)
             roles = [role.name for role in row.roles]
@@ -186,9 +186,10 @@ class ClientActions:
         row.roles = roles
 
 
-def found_client(session: Session, client_row_id: str) -> Client:
-    """Give the client's row; raises NotFound."""
-    row = session.scalar(_whole().where(Client.id == client_row_id))
+def found_client(session: Session, client_row_id: str, *, changing: bool = False) -> Client:
+    """Give the client's row, held for who is `changing` it; raises NotFound."""
+    query = _whole().where(Client.id == client_row_id)
+    row = session.scalar(held(query, Client) if changing else query)
     if row is None:
         raise NotFound("there is no such client")
     return row

@@ -20,7 +20,7 @@ from app.actions.lifetime import AskedLifetime, Policy
 from app.actions.paging import page
 from app.credentials.kind import Issued, Subject, Terms
 from app.credentials.pat import PersonalAccessTokens
-from app.database import Store
+from app.database import Store, held
 from app.errors import Conflict, Duplicate, Invalid, NotFound
 from app.models import PersonalAccessToken, PersonalAccessTokenScope, User
 
@@ -101,7 +101,7 @@ class PersonalAccessTokenActions:
         now = self._clock()
         try:
             with self._store.transaction() as session:
-                row = _found(session, user_id, token_id)
+                row = _found(session, user_id, token_id, changing=True)
                 if row.revoked_at is not None:
                     raise Conflict("a revoked token cannot be regenerated: create a new one")
                 if actor.id != user_id:  # an owner's scopes that the roles give no more stay chosen, and asleep
@@ -121,7 +121,7 @@ class PersonalAccessTokenActions:
         now = self._clock()
         try:
             with self._store.transaction() as session:
-                row = _found(session, user_id, token_id)
+                row = _found(session, user_id, token_id, changing=True)
                 if name is not None:
                     _free_name(session, user_id, name, now, but=token_id)
                     row.name, row.name_held = name, _status(row, now) == "active"
@@ -189,9 +189,10 @@ def _with_scopes() -> Select[PersonalAccessToken]:
     )
 
 
-def _found(session: Session, user_id: str, token_id: str) -> PersonalAccessToken:
+def _found(session: Session, user_id: str, token_id: str, *, changing: bool = False) -> PersonalAccessToken:
+    """Give the row; who is `changing` it waits for others that do: what is read stays true until the end."""
     query = _with_scopes().where(PersonalAccessToken.id == token_id, PersonalAccessToken.user_id == user_id)
-    row = session.scalar(query)
+    row = session.scalar(held(query, PersonalAccessToken) if changing else query)
     if row is None:
         raise NotFound("the user has no such token")
     return row
@@ -200,9 +201,8 @@ def _found(session: Session, user_id: str, token_id: str) -> PersonalAccessToken
 def _free_name(session: Session, user_id: str, name: str, now: datetime, but: str = "") -> None:
     """Let expired tokens give up the name: it is unique among live ones only."""
     mine = PersonalAccessToken.user_id == user_id, PersonalAccessToken.name == name, PersonalAccessToken.id != but
-    session.execute(
-        update(PersonalAccessToken).where(*mine, PersonalAccessToken.expires_at <= now).values(name_held=False)
-    )
+    over = PersonalAccessToken.name_held, PersonalAccessToken.expires_at <= now
+    session.execute(update(PersonalAccessToken).where(*mine, *over).values(name_held=False))
 
 
 def _grants(row: PersonalAccessToken) -> Grants:

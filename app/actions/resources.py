@@ -18,7 +18,7 @@ from app.actions.changes import UNSET, Unset
 from app.actions.clock import Clock
 from app.actions.paging import page
 from app.actions.uniqueness import refusing_duplicates
-from app.database import Store, new_id
+from app.database import Store, held, new_id
 from app.errors import BuiltIn, Forbidden, Invalid, NotFound
 from app.models import ApiKey, Permission, Resource
 
@@ -116,7 +116,7 @@ class ResourceActions:
     def change(self, actor: Actor, resource_id: str, changes: ResourceChanges) -> ResourceView:
         """Change what is named. Raises NotFound, Invalid, Duplicate, BuiltIn (our own identifier), Forbidden."""
         with refusing_duplicates(TAKEN, identifier=TAKEN_IDENTIFIER), self._store.transaction() as session:
-            row = _found(session, resource_id)
+            row = _found(session, resource_id, changing=True)
             if row.built_in and not actor.manages:
                 raise Forbidden("only a holder of manage changes the management API", scope=MANAGE)
             _apply(row, changes)
@@ -128,6 +128,7 @@ class ResourceActions:
         """Take a resource away: its permissions go, its API keys are revoked. Raises NotFound, BuiltIn."""
         now = self._clock()
         with self._store.transaction() as session:
+            session.execute(select(Resource.id).where(Resource.id == resource_id).with_for_update())  # no key comes now
             row = _found(session, resource_id)
             _refuse_built_in(row)
             for key_id in _revoke_keys(session, row, now):
@@ -152,7 +153,7 @@ class ResourceActions:
     def add_permission(self, actor: Actor, resource_id: str, new: NewPermission) -> PermissionView:
         """Define a further permission. Raises NotFound, Invalid, Duplicate, BuiltIn."""
         with refusing_duplicates(TAKEN), self._store.transaction() as session:
-            row = _found(session, resource_id)
+            row = _found(session, resource_id, changing=True)
             _refuse_built_in(row)
             permission = _permission(new)
             row.permissions.append(permission)
@@ -165,7 +166,7 @@ class ResourceActions:
     ) -> PermissionView:
         """Rename, describe, publish or withdraw a permission. Raises NotFound, Invalid, Duplicate, BuiltIn."""
         with refusing_duplicates(TAKEN), self._store.transaction() as session:
-            row = _found(session, resource_id)
+            row = _found(session, resource_id, changing=True)
             permission = _named(row, name)
             _refuse_built_in(row)
             if not isinstance(changes.name, Unset):
@@ -181,7 +182,7 @@ class ResourceActions:
     def delete_permission(self, actor: Actor, resource_id: str, name: str) -> None:
         """Take a permission away from every role, key and token. Raises NotFound, BuiltIn."""
         with self._store.transaction() as session:
-            row = _found(session, resource_id)
+            row = _found(session, resource_id, changing=True)
             permission = _named(row, name)
             _refuse_built_in(row)
             session.execute(delete(Permission).where(Permission.id == permission.id))
@@ -263,8 +264,9 @@ def _whole() -> Select[Resource]:
     return select(Resource).options(selectinload(Resource.permissions))
 
 
-def _found(session: Session, resource_id: str) -> Resource:
-    row = session.scalar(_whole().where(Resource.id == resource_id))
+def _found(session: Session, resource_id: str, *, changing: bool = False) -> Resource:
+    query = _whole().where(Resource.id == resource_id)
+    row = session.scalar(held(query, Resource) if changing else query)
     if row is None:
         raise NotFound("there is no such resource")
     return row

@@ -17,7 +17,7 @@ from app.actions.clock import Clock
 from app.actions.guard import refuse_exceeding, refuse_granting
 from app.actions.paging import page
 from app.actions.uniqueness import refusing_duplicates
-from app.database import Store, new_id
+from app.database import Store, held, new_id
 from app.errors import Invalid, NotFound
 from app.models import Permission, Role
 
@@ -90,7 +90,7 @@ class RoleActions:
         Raises NotFound, Invalid, Duplicate, Forbidden (the role carries more than the caller, or would).
         """
         with refusing_duplicates(TAKEN), self._store.transaction() as session:
-            row = _found(session, role_id)
+            row = _found(session, role_id, changing=True)
             self._refuse_exceeding(actor, row)
             if not isinstance(changes.permissions, Unset):
                 permissions = _permissions(session, changes.permissions)
@@ -163,8 +163,9 @@ def _whole() -> Select[Role]:
     return select(Role).options(selectinload(Role.permissions).joinedload(Permission.resource))
 
 
-def _found(session: Session, role_id: str) -> Role:
-    row = session.scalar(_whole().where(Role.id == role_id))
+def _found(session: Session, role_id: str, *, changing: bool = False) -> Role:
+    query = _whole().where(Role.id == role_id)
+    row = session.scalar(held(query, Role) if changing else query)
     if row is None:
         raise NotFound("there is no such role")
     return row

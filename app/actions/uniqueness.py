@@ -7,20 +7,18 @@ from contextlib import contextmanager
 
 from sqlalchemy.exc import IntegrityError
 
-from app.errors import Conflict, Duplicate
+from app.database import is_duplicate
+from app.errors import Duplicate
 
 
 @contextmanager
 def refusing_duplicates(message: str, **by_column: str) -> Iterator[None]:
-    """Stand around a transaction: a name that is taken raises Duplicate with `message`, or the named column's own.
-
-    Raises Conflict when what the change refers to went away at the same moment.
-    """
+    """Stand around a transaction: a name that is taken raises Duplicate with `message`, or the named column's own."""
     try:
         yield
     except IntegrityError as error:
-        if "unique" not in str(error.orig).lower():
-            raise Conflict("something that this refers to was deleted at the same moment") from None
+        if not is_duplicate(error):
+            raise
         said = _constraint(error)
         raise Duplicate(next((text for column, text in by_column.items() if column in said), message)) from None
 

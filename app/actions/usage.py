@@ -80,8 +80,9 @@ class Usage:
             self.flush()
 
     def _write(self, noted: dict[Use, datetime]) -> None:
+        in_turn = sorted(noted.items())  # two nodes must not wait for one another's rows
         for kind, table in TABLES.items():
-            uses = [{"row": row_id, "at": at} for (noted_kind, row_id), at in noted.items() if noted_kind == kind]
+            uses = [{"row": row_id, "at": at} for (noted_kind, row_id), at in in_turn if noted_kind == kind]
             if not uses:
                 continue
             later = or_(table.last_used_at.is_(None), table.last_used_at < bindparam("at"))

@@ -21,7 +21,7 @@ from app.actions.paging import page
 from app.actions.passwords import Passwords
 from app.actions.roles import assignable
 from app.actions.uniqueness import refusing_duplicates
-from app.database import Store, new_id
+from app.database import Store, held, new_id
 from app.errors import Invalid, NotFound
 from app.models import User
 
@@ -115,7 +115,7 @@ class UserActions:
         named = [name for name in UserChanges.__slots__ if getattr(changes, name) is not UNSET]
         password_digest = None if isinstance(changes.password, Unset) else self._hashed(actor, user_id, changes)
         with refusing_duplicates(TAKEN["username"], **TAKEN), self._store.transaction() as session:
-            row = _found(session, user_id)
+            row = _found(session, user_id, changing=True)
             refuse_exceeding(actor, grants_of_user(session, user_id), self._management)
             if password_digest is not None:
                 row.password_digest = password_digest
@@ -209,8 +209,9 @@ def _whole() -> Select[User]:
     return select(User).options(selectinload(User.roles))
 
 
-def _found(session: Session, user_id: str) -> User:
-    row = session.scalar(_whole().where(User.id == user_id))
+def _found(session: Session, user_id: str, *, changing: bool = False) -> User:
+    query = _whole().where(User.id == user_id)
+    row = session.scalar(held(query, User) if changing else query)
     if row is None:
         raise NotFound("there is no such user")
     return row

@@ -57,6 +57,9 @@ class Lazy(click.Group):
         except LatchkeyError as error:
             click.echo(f"latchkey: {' '.join(str(error).split())}", err=True)
             sys.exit(2 if isinstance(error, BadSettings) else 1)
+        except UnicodeEncodeError:
+            click.echo("latchkey: an argument is not in the terminal's encoding", err=True)
+            sys.exit(1)
         except DBAPIError as error:
             click.echo(f"latchkey: the database cannot be used: {' '.join(str(error.orig).split())}", err=True)
             sys.exit(1)

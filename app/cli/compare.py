@@ -8,53 +8,67 @@ from pathlib import Path
 import click
 import httpx
 
+from app import create_app
 from app.cli.greeting import local_url
 from app.cli.output import json_option, say, show
 from app.cli.session import open_actions
+from app.comparison.latest import keep
 from app.comparison.page import as_html
 from app.comparison.probes import compare as probe
+from app.comparison.probes import in_process
+from app.comparison.report import Report
 from app.comparison.stated import COLUMNS
 from app.settings import Settings, load_settings
 
 PATIENCE = 15.0  # seconds for an answer
+HTML = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 
 @click.command()
 @json_option
-@click.option(
-    "--html", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write a page to this file."
-)
+@click.option("--html", type=HTML, help="Write a page to this file too.")
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(list(COLUMNS)), help="Only this. Can be repeated.")
 def compare(as_json: bool, html: Path | None, kinds: tuple[str, ...]) -> None:
     """Use each kind for real and show how they differ; ends with 1 when one contradicts the contract."""
     settings = load_settings()
-    actions = open_actions(settings)
-    with reached(settings) as client:
-        report = probe(actions, client, lambda what: say(f"… {what}"))
+    report = _probed(settings, kinds)
+    if not kinds:
+        _keep(settings, report)
     if html is not None:
-        html.write_text(as_html(report, dict(COLUMNS)), encoding="utf-8")
+        html.write_text(as_html(report), encoding="utf-8")
         say(f"Written to {html}")
     if as_json:
         show(report.as_json())
     else:
-        click.echo(report.as_text(kinds))
+        click.echo(report.as_text())
     for contradiction in report.contradictions:
         say(f"contradicts the contract: {contradiction}")
     sys.exit(1 if report.contradictions else 0)
 
 
-def reached(settings: Settings) -> httpx.Client:
-    """Reach the running server, else one in this process; says which."""
+def _keep(settings: Settings, report: Report) -> None:
+    try:
+        keep(settings, report)
+    except OSError:
+        say(f"not kept for the page /compare: {settings.instance_dir} cannot be written")
+
+
+def _probed(settings: Settings, kinds: tuple[str, ...]) -> Report:
+    from rich.console import Console
+
+    actions = open_actions(settings)
+    client, via = reached(settings)
+    with client, Console(stderr=True).status("Comparing …") as shown:  # a pipe shows nothing
+        return probe(actions, client, via, lambda what: shown.update(f"{what} …"), kinds)
+
+
+def reached(settings: Settings) -> tuple[httpx.Client, str]:
+    """Reach the running server, else one in this process; tells how."""
     url = local_url(settings)
     try:
         metadata = httpx.get(f"{url}/.well-known/oauth-authorization-server", timeout=2, trust_env=False)
         if metadata.json()["issuer"] == settings.issuer:
-            say(f"Comparing on the server at {url}")
-            return httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False)
-    except (httpx.HTTPError, ValueError, KeyError):
-        pass
-    from app import create_app
-
-    say("No server runs here: comparing in this process")
-    quiet = settings.model_copy(update={"log_level": "error"})
-    return httpx.Client(base_url=url, transport=httpx.WSGITransport(app=create_app(quiet)))
+            return httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False), "over HTTP"
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        say("No server runs here: comparing in this process")
+    return in_process(create_app(settings.model_copy(update={"log_level": "error"})), url), "in one process"

@@ -5,15 +5,20 @@ from __future__ import annotations
 import ctypes
 import signal
 import sys
+from collections.abc import Callable
 from multiprocessing.util import Finalize
+from types import FrameType
+from typing import Any
 
 from flask import Flask
+from granian import _signals
 
 from app import create_app
 from app.operations import logs, metrics, parts
 from app.operations.ledger import ledger
 
 PR_SET_PDEATHSIG = 1
+Handler = Callable[[int, FrameType | None], object]
 MALLOPT = {  # glibc: -8 is M_ARENA_MAX, -3 M_MMAP_THRESHOLD
     -8: 2,  # the threads share their pools
     -3: 1024 * 1024,  # bytes; left alone it grows, and then the 19 MiB of a password's hash are kept for ever
@@ -24,6 +29,7 @@ def application() -> Flask:
     """Make the application in a worker process that granian started; called once, before it serves."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     _die_with_parent()
+    _heed_one_signal()
     _give_memory_back()
     app = create_app()
     logs.configure_libraries(parts.actions_of(app).settings.log_level)
@@ -38,6 +44,24 @@ def _die_with_parent() -> None:
     """Let no worker live on and hold the port when the server was killed (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _heed_one_signal() -> None:
+    """Let granian hear of the end once: told again while it ends, its main thread can wait for itself for ever."""
+    listen: Any = _signals.set_main_signals
+
+    def listen_once(end: Handler, _reload: Handler | None = None) -> None:
+        def first(number: int, frame: FrameType | None) -> None:
+            listen(_ignore)
+            end(number, frame)
+
+        listen(first)
+
+    _signals.set_main_signals = listen_once
+
+
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing; SIG_IGN would make Python complain about a signal that came a moment before."""
 
 
 def _give_memory_back() -> None:

@@ -17,13 +17,14 @@ from app.models import ApiKey
 
 
 class Namespace:
-    """One API with a scope to read and one to write, a user, a client, and the API's own client."""
+    """One API with two public scopes and one that is not, a user, a client, and the API's own client."""
 
     def __init__(self, actions: Actions) -> None:
         self.actions = actions
         self.name = f"compare-{secrets.token_hex(6)}"
         self.identifier = f"https://{self.name}.example"
-        self.read, self.write = f"{self.name}:read", f"{self.name}:write"
+        self.read, self.list, self.write = (f"{self.name}:{verb}" for verb in ("read", "list", "write"))
+        self.scopes = (self.read, self.list, self.write)
         self.password = secrets.token_urlsafe(18)
         self.keys: list[str] = []
         self._clean_up = ExitStack()
@@ -40,8 +41,7 @@ class Namespace:
         self._clean_up.close()
 
     def _make(self) -> None:
-        scopes = (self.read, self.write)
-        permissions = tuple(NewPermission(name=name, public=name == self.read) for name in scopes)
+        permissions = tuple(NewPermission(name=name, public=name != self.write) for name in self.scopes)
         new = NewResource(identifier=self.identifier, name=self.name, permissions=permissions)
         resource = self.actions.resources.create(OPERATOR, new)
         self._clean_up.callback(self.actions.resources.delete, OPERATOR, resource.id)
@@ -49,7 +49,7 @@ class Namespace:
         self.resource_id = resource.id
         kinds: tuple[RoleType, ...] = ("user", "machine")
         for kind in kinds:
-            made = self.actions.roles.create(OPERATOR, NewRole(self.role(kind), kind, permissions=scopes))
+            made = self.actions.roles.create(OPERATOR, NewRole(self.role(kind), kind, permissions=self.scopes))
             self._clean_up.callback(self.actions.roles.delete, OPERATOR, made.id)
         user = self.actions.users.create(
             OPERATOR, NewUser(self.name, password=self.password, roles=(self.role("user"),))

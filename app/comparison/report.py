@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,25 @@ from typing import Any
 from app.comparison.stated import COLUMNS, OAUTH, ROWS
 
 NOT_ISSUED = "not issued by this server"
+NOT_YET = "not measured yet: run `latchkey compare`"
+MEASURED: Mapping[str, tuple[str, str]] = {  # a row, its title, and how its cells are made
+    "user_context_revealed": ("User context revealed", "whom introspection names"),
+    "fields": ("What introspection returns", "the members of an answer"),
+    "smallest_scope": ("Smallest scope obtainable", "asked for one scope of three"),
+    "requests": ("Requests before the first API call", "counted"),
+    "characters": ("Characters to carry", "counted"),
+    "time_to_issue": ("Time to issue", "median (spread) of 15"),
+    "time_to_verify": ("Time to verify by introspection", "median (spread) of 15"),
+    "time_to_verify_locally": ("Time to verify locally", "median (spread) of 15; signature, iss, aud, exp"),
+    "after_revocation": ("After its revocation", "used until it is refused"),
+    "after_rotation": ("After its rotation", "used until it is refused"),
+    "after_role_removal": ("After its role is taken away", "used until it is refused"),
+    "after_disabling": ("After its owner is disabled", "used until it is refused"),
+    "after_password_change": ("After the owner's password changes", "used until it is refused"),
+    "after_expiry": ("After its expiry", "given 1 s to live; a JWT against a clock set to its exp"),
+    "theft": ("What a thief reaches", "calls that succeed with it"),
+    "mints": ("Can it make others", "tried"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +45,7 @@ class Cell:
 class Row:
     """One line of the table; `source` tells where a stated row comes from, or how a measured one was made."""
 
-    key: str
+    name: str
     title: str
     measured: bool
     source: str
@@ -35,11 +54,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The whole comparison of one server at one moment."""
+    """The whole comparison of one server at one moment; without `at` nothing was measured yet."""
 
     issuer: str
-    at: datetime
+    at: datetime | None
+    via: str
     rows: tuple[Row, ...]
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Give the keys and titles of the kinds that are compared."""
+        return {key: title for key, title in COLUMNS.items() if key in self.rows[0].cells}
 
     @property
     def contradictions(self) -> list[str]:
@@ -55,26 +80,40 @@ class Report:
         """Give it as JSON would have it."""
         return {
             "issuer": self.issuer,
-            "at": self.at.isoformat().replace("+00:00", "Z"),
-            "columns": [{"key": key, "title": title} for key, title in COLUMNS.items()],
+            "at": self.at and self.at.isoformat().replace("+00:00", "Z"),
+            "via": self.via,
+            "columns": [{"name": name, "title": title} for name, title in self.columns.items()],
             "rows": [asdict(row) for row in self.rows],
             "contradictions": self.contradictions,
         }
 
-    def as_text(self, kinds: Sequence[str] = (), width: int = 80) -> str:
-        """Give it row by row for a terminal of `width` characters; `kinds` leaves the others out."""
-        wanted = kinds or tuple(COLUMNS)
-        lines = [f"Credentials of {self.issuer}, compared at {self.at:%Y-%m-%d %H:%M} UTC", ""]
+    @classmethod
+    def of(cls, members: Mapping[str, Any]) -> Report:
+        """Read what `as_json` gave; raises KeyError, TypeError and ValueError for anything else."""
+        rows = tuple(
+            Row(**row | {"cells": {column: Cell(**cell) for column, cell in row["cells"].items()}})
+            for row in members["rows"]
+        )
+        at = members["at"] and datetime.fromisoformat(members["at"])
+        return cls(members["issuer"], at, members["via"], rows)
+
+    def as_text(self, width: int = 80) -> str:
+        """Give it row by row for a terminal of `width` characters."""
+        at = f"compared at {self.at:%Y-%m-%d %H:%M} UTC, {self.via}" if self.at else "not measured yet"
+        lines = [f"Credentials of {self.issuer}", at, ""]
         for row in self.rows:
-            lines += [f"{row.title}  ({'measured' if row.measured else 'stated'})"]
-            for column in wanted:
-                cell = row.cells[column]
-                mark = "!! " if cell.agrees is False else ""
-                head = f"  {COLUMNS[column][:24]:<25}"
-                body = textwrap.wrap(mark + cell.text, width - len(head)) or [""]
-                lines += [head + body[0], *(" " * len(head) + more for more in body[1:])]
+            heading = f"{row.title}  ({'measured' if row.measured else 'stated'}: {row.source})"
+            lines += textwrap.wrap(heading, width, subsequent_indent="  ")
+            for column, title in self.columns.items():
+                lines += _wrapped(title, row.cells[column], width)
             lines.append("")
         return "\n".join(lines)
+
+
+def _wrapped(title: str, cell: Cell, width: int) -> list[str]:
+    head = f"  {title:<25}"
+    body = textwrap.wrap(("!! " if cell.agrees is False else "") + cell.text, width - len(head)) or [""]
+    return [head + body[0], *(" " * len(head) + more for more in body[1:])]
 
 
 def stated_rows() -> tuple[Row, ...]:
@@ -85,6 +124,14 @@ def stated_rows() -> tuple[Row, ...]:
     )
 
 
-def measured_row(key: str, title: str, how: str, cells: Mapping[str, Cell]) -> Row:
+def measured_row(key: str, cells: Mapping[str, Cell]) -> Row:
     """Make a row of what probes saw; the delegated token's cell says that there is none to probe."""
-    return Row(key, title, True, how, {c: Cell(NOT_ISSUED) if c == OAUTH else cells[c] for c in COLUMNS})
+    title, how = MEASURED[key]
+    seen = {**cells, OAUTH: Cell(NOT_ISSUED)}
+    return Row(key, title, True, how, {column: seen[column] for column in COLUMNS if column in seen})
+
+
+def unmeasured(issuer: str) -> Report:
+    """Give the table before any probe ran: what is stated, and what there is to measure."""
+    empty = tuple(measured_row(key, dict.fromkeys(COLUMNS, Cell(NOT_YET))) for key in MEASURED)
+    return Report(issuer, None, "", (*stated_rows(), *empty))

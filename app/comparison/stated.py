@@ -82,7 +82,7 @@ ROWS: tuple[Stated, ...] = (
         "By the user or an operator, one at a time, without touching the account.",
         "By the user, for the app, without touching the password.",
         "By the API's operator: revoke, disable, or rotate with an overlap.",
-        "By its client; or disable the client. A resource server that verifies locally notices at `exp`.",
+        "By its client; or disable the client. A resource server that verifies locally notices at exp.",
     ),
     _row(
         "expiry",
@@ -109,10 +109,10 @@ ROWS: tuple[Stated, ...] = (
         "Token format",
         "RFC 9068; Latchkey's contract for lk_ secrets",
         "Whatever a person chose.",
-        "Opaque: `lk_pat_`, 32 random characters and 6 check characters.",
+        "Opaque: lk_pat_, 32 random characters and 6 check characters.",
         "Opaque or JWT, as the server likes.",
-        "Opaque: `lk_key_`, 32 random characters and 6 check characters.",
-        "JWT, `typ: at+jwt`, ES256.",
+        "Opaque: lk_key_, 32 random characters and 6 check characters.",
+        "JWT, typ: at+jwt, ES256.",
     ),
     _row(
         "authorization_flow",
@@ -142,6 +142,6 @@ ROWS: tuple[Stated, ...] = (
         "The chosen scopes, until it is revoked or expires.",
         "The consented scopes, until it expires.",
         "Calls on that one API, at its limits, until it is rotated.",
-        "The client's scopes until `exp`; with the secret, until that is replaced.",
+        "The client's scopes until exp; with the secret, until that is replaced.",
     ),
 )

@@ -21,13 +21,14 @@ from jwt.utils import base64url_encode
 from sqlalchemy import Connection, delete, or_, select
 from sqlalchemy.orm import Session
 
-from app.database import new_id
+from app.database import alone, new_id
 from app.errors import BadSettings
 from app.models import SigningKey
 
 ALGORITHM = "ES256"
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 §2.1
 RETIRING = timedelta(seconds=86_400 + 60)  # the longest lifetime a resource can give its tokens, and a minute
+LOCK = 0x1A7C4E3  # of a rotation
 KID = re.compile(r"sig_[0-9a-f]{1,60}")
 _ES256 = ec.ECDSA(hashes.SHA256())
 _ACTIVE = select(SigningKey.kid, SigningKey.sealed_private_key).where(SigningKey.state == "active")
@@ -87,8 +88,9 @@ class SigningKeys:
 
         Gives the kid that signs from now on.
         """
+        alone(session, LOCK)
         self.sweep(session, at)
-        keys = {key.state: key for key in session.scalars(_SIGNING.with_for_update())}
+        keys = {key.state: key for key in session.scalars(_SIGNING)}
         retiring, coming = keys["active"], keys["next"]
         retiring.state, retiring.retires_at = "retiring", at + RETIRING
         session.flush()  # one active key at any moment, as the index demands

@@ -13,6 +13,7 @@ from app.management import (
     audit_events,
     authorization,
     clients,
+    comparison,
     credentials,
     docs,
     document,
@@ -36,6 +37,7 @@ ROOMS = (
     signing_keys,
     audit_events,
     credentials,
+    comparison,
     me,
 )
 

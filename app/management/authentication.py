@@ -10,7 +10,7 @@ from typing import NoReturn
 from flask import request
 
 from app.access.scopes import Scopes
-from app.actions.actor import Actor
+from app.actions.actor import Actor, anonymous
 from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN, Claims
 from app.errors import Forbidden, Unauthenticated
 from app.operations.envelope import request_id, used_credential
@@ -34,6 +34,17 @@ def by_bearer(scope: str) -> Actor:
     if not actor.holds(scope):
         raise Forbidden(f"the token lacks the scope {scope}", scope)
     return _using(claims, actor)
+
+
+def by_visitor() -> Actor:
+    """Give anybody, or the caller whose credential was sent, with what it may do on this API: perhaps nothing.
+
+    Raises Unauthenticated for a credential that is not good.
+    """
+    if "Authorization" not in request.headers:
+        return anonymous(caller_address(), request_id())
+    claims = _active(_sent_token())
+    return _using(claims, _actor(claims, claims.grants.on([actions().settings.management_identifier]).scopes))
 
 
 def by_owner(*, reading: bool) -> Actor:

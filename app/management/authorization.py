@@ -11,7 +11,7 @@ from flask import Flask, g, request
 
 from app.actions.actor import Actor, anonymous
 from app.errors import Forbidden
-from app.management.authentication import by_bearer, by_owner, caller_address
+from app.management.authentication import by_bearer, by_owner, by_visitor, caller_address
 from app.management.blueprint import PREFIX
 from app.operations.envelope import request_id
 
@@ -22,6 +22,7 @@ class Door(Enum):
     """Who comes in without a scope."""
 
     ANYONE = "no authentication"
+    VISITOR = "no authentication, or a credential for what needs one"
     OWNER = "the user, by username and password"
     OWNER_READS = "the user, by username and password or a personal access token"
 
@@ -72,6 +73,7 @@ TABLE: Mapping[str, str | Door] = {
     "GET /audit-events": "audit:read",
     "POST /credentials/revoke": Door.ANYONE,
     "POST /credentials/inspect": "tokens:read",
+    "GET /comparison": Door.VISITOR,
     "GET /me": Door.OWNER_READS,
     "GET /me/personal-access-tokens": Door.OWNER,
     "POST /me/personal-access-tokens": Door.OWNER,
@@ -112,6 +114,8 @@ def _admit() -> None:
 def _let_in(needed: str | Door) -> Actor:
     if needed is Door.ANYONE:
         return anonymous(caller_address(), request_id())
+    if needed is Door.VISITOR:
+        return by_visitor()
     if isinstance(needed, Door):
         return by_owner(reading=needed is Door.OWNER_READS)
     return by_bearer(needed)

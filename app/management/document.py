@@ -16,6 +16,7 @@ from app.operations.parts import actions_of
 
 SECURITY: dict[Door, list[dict[str, list[str]]]] = {
     Door.ANYONE: [],
+    Door.VISITOR: [{}, {"bearer": []}],
     Door.OWNER: [{"password": []}],
     Door.OWNER_READS: [{"password": []}, {"bearer": []}],
 }

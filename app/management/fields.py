@@ -79,6 +79,15 @@ class QueryWhole(Whole):
         return int(value)
 
 
+class QueryFlag(Flag):
+    """true or false as a query spells it."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        if value not in ("true", "false"):
+            raise self.make_error("invalid", input=value)
+        return bool(value == "true")
+
+
 class Moment(fields.DateTime):
     """An instant: RFC 3339 with its offset in, UTC with a Z out."""
 

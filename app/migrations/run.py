@@ -72,6 +72,7 @@ def _locked(database_url: str) -> Iterator[Connection]:
     try:
         with _named(engine), engine.begin() as connection:
             if engine.dialect.name == "postgresql":
+                connection.execute(text("SET LOCAL lock_timeout = 0"))  # another start's migration may take its time
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
             yield connection
     finally:

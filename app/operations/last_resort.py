@@ -6,7 +6,7 @@ import json
 from types import TracebackType
 
 from flask import Flask, Response, request
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import InternalServerError
 
@@ -20,8 +20,8 @@ CODES = {500: "server_error", 503: "temporarily_unavailable"}  # RFC 6749 §4.1.
 
 def register(app: Flask) -> None:
     """Handle what reaches the application itself."""
-    app.register_error_handler(OperationalError, _unavailable)
-    app.register_error_handler(PoolTimeout, _unavailable)
+    for away in (OperationalError, InternalError, PoolTimeout):  # InternalError: a PostgreSQL that only reads now
+        app.register_error_handler(away, _unavailable)
     app.register_error_handler(InternalServerError, _failed)
     app.log_exception = _log  # type: ignore[assignment,method-assign]  # Flask's own writes values
 

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.actions.clock import Clock
 from app.actions.key_limits import Limiter, Window
-from app.database import Store
+from app.database import Store, forget
 from app.models import SpentLimit
 from app.settings import Settings
 
@@ -62,7 +62,7 @@ class DatabaseStorage(Storage):
         with self._store.transaction() as session:
             hits, ends_at = session.execute(statement).one()
             if hits == amount:  # a window began: forget those that ended, so that the table stays small
-                session.execute(delete(SpentLimit).where(SpentLimit.ends_at <= now))
+                forget(session, SpentLimit, SpentLimit.ends_at <= now)
         return hits, ends_at
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import sqlite3
 import stat
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from app.errors import BadSettings
 from app.migrations import run
 from app.models import AuditEvent, Client, Permission, Resource, Role
 from app.settings import Settings
+from tests.databases import database_in
 
 KEY = "a secret key of more than thirty-two characters"
 KILLED = """
@@ -33,12 +33,18 @@ def die(*args, **kwargs):
     os.kill(os.getpid(), signal.SIGKILL)
 target, name = sys.argv[2].split(":")
 setattr(getattr(bootstrap, target), name, die)
-start(Path(sys.argv[1]))
+start(Path(sys.argv[1]), database_url=sys.argv[3])
 """
+
+
+def url_in(folder: Path) -> str:
+    return database_in(folder).url
 
 
 def start(folder: Path, **settings: object) -> tuple[bool, Store]:
     """Start once in this folder; tells whether it was the first start."""
+    if "database_url" not in settings:
+        settings["database_url"] = url_in(folder)
     chosen = Settings(instance_dir=folder, secret_key=KEY, **settings)  # type: ignore[arg-type]
     run.upgrade(chosen.database_url)
     store = Store(create_engine(chosen.database_url))
@@ -54,9 +60,8 @@ def kept(folder: Path) -> dict[str, str]:
 
 def works(folder: Path) -> bool:
     """Tell whether the file's client secret is the one in the database."""
-    with sqlite3.connect(folder / "latchkey.db") as connection:
-        digests = {row[0] for row in connection.execute("SELECT digest FROM client_secret")}
-    return digests == {digest(kept(folder)["client_secret"])}
+    digests = database_in(folder).execute("SELECT digest FROM client_secret")
+    return digests == [(digest(kept(folder)["client_secret"]),)]
 
 
 def test_the_first_start_makes_our_api_a_resource_and_somebody_who_manages(tmp_path: Path) -> None:
@@ -88,7 +93,9 @@ def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("where", ["BootstrapFile:settle", "Bootstrap:_create", "BootstrapFile:write_pending"])
 def test_killed_in_the_middle_it_is_completed_by_the_next_start(tmp_path: Path, where: str) -> None:
-    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), where], timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path), where, url_in(tmp_path)], timeout=60, check=False
+    )
     assert done.returncode == -signal.SIGKILL
     assert not (tmp_path / "bootstrap.json").exists()
     start(tmp_path)
@@ -149,16 +156,14 @@ def test_the_hint_of_a_chosen_secret_shows_nothing_of_it(tmp_path: Path) -> None
 
 def test_what_has_expired_is_swept(tmp_path: Path) -> None:
     _, store = start(tmp_path)
-    with sqlite3.connect(tmp_path / "latchkey.db") as connection:
-        connection.execute("INSERT INTO revoked_token VALUES ('gone', 1, 1)")
-        connection.execute("INSERT INTO revoked_token VALUES ('stays', ?, 1)", (10**18,))
-        connection.execute("INSERT INTO used_assertion VALUES ('c', 'd', 1)")
-        connection.execute("INSERT INTO spent_limit VALUES ('k', 1, 1)")
+    database = database_in(tmp_path)
+    database.execute("INSERT INTO revoked_token VALUES ('gone', 1, 1), ('stays', :late, 1)", late=10**18)
+    database.execute("INSERT INTO used_assertion VALUES ('c', 'd', 1)")
+    database.execute("INSERT INTO spent_limit VALUES ('k', 1, 1)")
     start(tmp_path)
-    with sqlite3.connect(tmp_path / "latchkey.db") as connection:
-        assert connection.execute("SELECT jti FROM revoked_token").fetchall() == [("stays",)]
-        assert connection.execute("SELECT count(*) FROM used_assertion").fetchone() == (0,)
-        assert connection.execute("SELECT count(*) FROM spent_limit").fetchone() == (0,)
+    assert database.execute("SELECT jti FROM revoked_token") == [("stays",)]
+    assert database.execute("SELECT count(*) FROM used_assertion") == [(0,)]
+    assert database.execute("SELECT count(*) FROM spent_limit") == [(0,)]
     store.dispose()
 
 

@@ -150,7 +150,7 @@ def test_without_a_policy_a_token_may_live_for_ever_or_a_second(core: Core) -> N
 @pytest.fixture
 def strict(core: Core) -> Iterator[Core]:
     """The same database under PAT_MAX_LIFETIME of a week."""
-    made = start_core(core.database.parent, pat_max_lifetime=7 * DAY)
+    made = start_core(core.database.folder, pat_max_lifetime=7 * DAY)
     yield replace(made, _rows=core._rows)
     made.store.dispose()
 

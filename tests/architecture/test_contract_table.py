@@ -6,7 +6,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).parent.parent
 HEADS = {"line", "trap", "---"}
-NO_TEST = re.compile(r"comes with the (pages|comparison)|does not apply: .+")
+NO_TEST = re.compile(r"comes with the pages|does not apply: .+")
 FILE = re.compile(r"([\w/]+\.py)((?: `\w+`,?)+)")
 
 

@@ -17,6 +17,7 @@ case "$*" in
   "-m venv --clear .venv") mkdir -p .venv/bin && cp "{here}/good" .venv/bin/python ;;
 esac
 echo "$*" >>"{here}/asked"
+echo "${{TEST_DATABASE:-}}" >>"{here}/databases"
 """
 FAKE_LATCHKEY = '#!/bin/sh\necho latchkey "$@"\n'
 
@@ -39,14 +40,21 @@ class Checkout:
         """Put a Python on the path, new enough or not."""
         self._write(self.path / name, FAKE_PYTHON.format(fits=0 if fits else 1, here=self.here))
 
-    def run(self, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, script: str, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         command = [str(self.tree / "scripts" / script), *arguments]
-        env = {"PATH": str(self.path)}
+        env = {"PATH": str(self.path)} | settings
         return subprocess.run(command, env=env, cwd=self.here, capture_output=True, text=True, timeout=30, check=False)
 
     def asked(self) -> list[str]:
         """What was asked of any Python since the last time."""
-        file = self.here / "asked"
+        return self._told("asked")
+
+    def databases(self) -> list[str]:
+        """On which databases the tests were run since the last time."""
+        return [database for database in self._told("databases") if database]
+
+    def _told(self, name: str) -> list[str]:
+        file = self.here / name
         told = file.read_text().splitlines() if file.exists() else []
         file.unlink(missing_ok=True)
         return told
@@ -133,6 +141,20 @@ def test_the_suite_prepares_and_lints_and_hands_its_arguments_on(bare: Checkout)
     done = bare.run("test", "tests/oauth", "-k", "revoke")
     assert done.returncode == 0 and done.stdout == "linted\n", done.stderr
     asked = bare.asked()
+    assert bare.databases()[0] == "sqlite"
     assert any("--requirement requirements-dev.txt" in one for one in asked)
     assert asked[-1].startswith("-m pytest") and asked[-1].endswith("tests/oauth -k revoke")
     assert bare.run("test", "--spec").stdout == ""
+
+
+def test_the_suite_runs_on_both_databases_and_on_one_if_asked(bare: Checkout) -> None:
+    bare._write(bare.tree / "scripts/lint", "#!/bin/sh\n")
+    for arguments, expected in (
+        ([], ["sqlite", "postgresql"]),
+        (["--spec"], ["sqlite"]),
+        (["--database", "postgresql", "tests/oauth"], ["postgresql"]),
+        (["--database=sqlite"], ["sqlite"]),
+    ):
+        assert bare.run("test", *arguments, CI="true").returncode == 0
+        assert bare.databases() == expected
+        assert not any("--database" in one for one in bare.asked())

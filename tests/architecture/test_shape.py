@@ -59,7 +59,7 @@ def test_no_module_is_a_drawer_for_odds_and_ends() -> None:
 
 
 def test_the_scripts_can_be_run_as_they_are() -> None:
-    programs = [ROOT / ".ci/run", *files_in("scripts", "*")]
+    programs = [ROOT / ".ci/run", *(file for file in files_in("scripts", "*") if file.parent == ROOT / "scripts")]
     assert not [short(file) for file in programs if not file.stat().st_mode & 0o111 or file.suffix]
 
 

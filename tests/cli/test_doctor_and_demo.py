@@ -2,7 +2,6 @@
 
 import json
 import re
-import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from tests.api import Admin, Client
 from tests.cli.test_serve import run
 from tests.conftest import StartServer
+from tests.databases import database_in
 from tests.live import environment
 
 
@@ -61,8 +61,7 @@ def test_a_database_that_cannot_be_reached(instance: Path) -> None:
 
 
 def test_a_newer_database(instance: Path) -> None:
-    with sqlite3.connect(instance / "latchkey.db") as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    database_in(instance).execute("UPDATE alembic_version SET version_num = '9999'")
     assert verdicts(instance, 1)["database"] == "problem"
 
 
@@ -71,8 +70,7 @@ def test_a_secret_key_that_opens_nothing(instance: Path) -> None:
 
 
 def test_nobody_who_manages(instance: Path) -> None:
-    with sqlite3.connect(instance / "latchkey.db") as connection:
-        connection.execute("DELETE FROM role_permission")
+    database_in(instance).execute("DELETE FROM role_permission")
     assert verdicts(instance, 1)["administrator"] == "problem"
 
 

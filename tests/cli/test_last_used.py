@@ -1,7 +1,5 @@
 """When a credential was last used is on the disk when the server has stopped, in each of its processes."""
 
-import sqlite3
-
 import httpx
 
 from tests.api import Admin
@@ -19,5 +17,4 @@ def test_a_clean_stop_keeps_what_was_noted(fresh_server: StartServer) -> None:
             assert gateway.get("/oauth/forward-auth", params=asked).status_code == 200
     admin.http.close()
     assert live.stop() == 0
-    with sqlite3.connect(live.database_file) as connection:
-        assert connection.execute("SELECT count(last_used_at) FROM api_key").fetchone() == (len(keys),)
+    assert live.database.execute("SELECT count(last_used_at) FROM api_key") == [(len(keys),)]

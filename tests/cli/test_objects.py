@@ -2,7 +2,6 @@
 
 import json
 import re
-import sqlite3
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from click.testing import CliRunner
 from app.cli import main
 from app.cli.command import COMMANDS
 from tests.cli.test_serve import run
+from tests.databases import database_in
 from tests.live import environment
 
 TOKEN = re.compile(r"lk_(pat|key|sec)_[0-9A-Za-z]{38}\n")
@@ -186,8 +186,21 @@ def test_a_user_and_their_password(cli: Cli, instance: Path) -> None:
     assert "bob" in cli.good("user", "list")
     cli.good("user", "delete", "bob")
     assert "'bob'" in cli.bad("user", "show", "bob")
-    with sqlite3.connect(instance / "latchkey.db") as connection:
-        assert not [row for row in connection.iterdump() if "nobody has 71" in row]
+    assert b"nobody has 71" not in database_in(instance).dump()
+
+
+def test_what_does_not_fit_is_refused_in_one_line(cli: Cli) -> None:
+    cli.json("resource", "create", "--identifier", "https://fit.example", "--name", "x" * 200)
+    for unfit in (
+        ("role", "create", "--type", "user", "--name", "x" * 201),
+        ("client", "create", "--name", "x" * 201),
+        ("user", "create", "--username", "long", "--display-name", "x" * 201),
+        ("api-key", "create", "--resource", "https://fit.example", "--name", "x" * 201),
+        ("api-key", "create", "--resource", "https://fit.example", "--name", "x", "--rate-limit", "9/99999999999"),
+    ):
+        assert "is at most" in cli.bad(*unfit)
+    assert "encoding" in cli.bad("role", "create", "--type", "user", "--name", "\udcff")
+    assert "encoding" in cli.bad("user", "show", "\udcff")
 
 
 def test_a_resource_and_its_permissions(cli: Cli) -> None:

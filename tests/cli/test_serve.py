@@ -4,11 +4,11 @@ import json
 import os
 import signal
 import socket
-import sqlite3
 import stat
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -16,6 +16,7 @@ import pytest
 
 from tests.api import Admin
 from tests.conftest import StartServer
+from tests.databases import database_in
 from tests.live import COMMAND, LiveServer, environment, free_port
 
 MOST_MEMORY = 120  # MB of a process at rest
@@ -41,6 +42,13 @@ def until(true: Callable[[], bool], seconds: float = 15) -> bool:
     return True
 
 
+def answers(live: LiveServer) -> bool:
+    try:
+        return httpx.get(f"{live.url}/healthz", trust_env=False, timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
 def is_gone(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
@@ -53,8 +61,10 @@ def test_the_first_start_writes_the_first_credentials_for_their_owner_alone(fres
     live = fresh_server()
     assert list(live.bootstrap) == ["issuer", "admin_username", "admin_password", "client_id", "client_secret"]
     assert live.bootstrap["issuer"] == live.url
-    for name in ("bootstrap.json", "secret_key", "latchkey.db"):
-        assert stat.S_IMODE((live.instance / name).stat().st_mode) == 0o600, name
+    files = {file.name: file for file in live.instance.rglob("*") if file.is_file()}
+    assert {"bootstrap.json", "secret_key"} <= files.keys()
+    for name, file in files.items():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, name
 
 
 def test_started_again_it_goes_on_with_what_is_there(fresh_server: StartServer) -> None:
@@ -80,8 +90,7 @@ def test_settings_fix_the_first_credentials(fresh_server: StartServer) -> None:
         "client_id": "first",
         "client_secret": "a fixed secret",
     }
-    with sqlite3.connect(live.database_file) as connection:
-        assert connection.execute("SELECT hint FROM client_secret").fetchone() == ("…",)
+    assert live.database.execute("SELECT hint FROM client_secret") == [("…",)]
     admin = Admin(live)
     assert admin.get("/me", auth=("root", "twelve chars")).json()["scopes"] == ["manage"]
     assert admin.get("/roles").status_code == 200
@@ -95,8 +104,7 @@ def test_the_issuer_follows_the_port(fresh_server: StartServer) -> None:
     live.url = f"http://127.0.0.1:{live.port}"
     live.start()
     assert live.issuer == live.url
-    with sqlite3.connect(live.database_file) as connection:
-        assert connection.execute("SELECT identifier FROM resource").fetchall() == [(f"{live.url}/api/v1",)]
+    assert live.database.execute("SELECT identifier FROM resource") == [(f"{live.url}/api/v1",)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -131,7 +139,7 @@ def test_a_worker_that_dies_is_replaced(fresh_server: StartServer) -> None:
     os.kill(first[0], signal.SIGKILL)
     assert until(lambda: len(set(children(live.pid)) - set(first)) == 1)
     assert until(lambda: is_gone(first[0]))
-    assert live.http.get("/healthz").status_code == 200
+    assert until(lambda: answers(live))  # the one that was left may not have listened yet
 
 
 def test_killed_it_leaves_no_worker_behind_and_starts_again_at_once(fresh_server: StartServer) -> None:
@@ -175,8 +183,7 @@ def test_what_cannot_work_stops_the_start_with_one_line(tmp_path: Path, settings
 
 def test_a_database_newer_than_the_code_stops_the_start(tmp_path: Path) -> None:
     assert run(tmp_path / "instance", "init").returncode == 0
-    with sqlite3.connect(tmp_path / "instance" / "latchkey.db") as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    database_in(tmp_path / "instance").execute("UPDATE alembic_version SET version_num = '9999'")
     done = run(tmp_path / "instance", "serve", "--port", str(free_port()))
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "newer" in done.stderr
@@ -197,11 +204,29 @@ def test_starts_at_the_same_moment_agree_on_one_set_up(tmp_path: Path) -> None:
     ]
     said = [start.communicate(timeout=60)[1] for start in starts]
     assert [start.returncode for start in starts] == [0, 0, 0], said
-    with sqlite3.connect(tmp_path / "instance" / "latchkey.db") as connection:
-        kept = json.loads((tmp_path / "instance" / "bootstrap.json").read_text())
-        assert connection.execute("SELECT client_id FROM client").fetchall() == [(kept["client_id"],)]
-        assert connection.execute("SELECT state FROM signing_key ORDER BY 1").fetchall() == [("active",), ("next",)]
+    kept = json.loads((tmp_path / "instance" / "bootstrap.json").read_text())
+    database = database_in(tmp_path / "instance")
+    assert database.execute("SELECT client_id FROM client") == [(kept["client_id"],)]
+    assert database.execute("SELECT state FROM signing_key ORDER BY 1") == [("active",), ("next",)]
     assert not (tmp_path / "instance" / "bootstrap.pending").exists()
+
+
+def test_nodes_that_start_at_the_same_moment_share_one_database(tmp_path: Path) -> None:
+    database = database_in(tmp_path)
+    alike = {"secret_key": "the key of all nodes, long enough", "issuer": "https://login.example"}
+    settings = alike | {"database_url": database.url}
+    nodes = [LiveServer(tmp_path / f"node{number}", settings) for number in range(4)]
+    try:
+        with ThreadPoolExecutor(len(nodes)) as pool:
+            list(pool.map(LiveServer.start, nodes))
+        assert len({node.http.get("/.well-known/jwks.json").text for node in nodes}) == 1
+    finally:
+        for node in nodes:
+            node.kill()
+    [first] = [node for node in nodes if (node.instance / "bootstrap.json").exists()]
+    assert database.execute("SELECT client_id FROM client") == [(first.bootstrap["client_id"],)]
+    assert database.execute("SELECT state FROM signing_key ORDER BY 1") == [("active",), ("next",)]
+    assert not list(tmp_path.glob("*/bootstrap.pending"))
 
 
 def test_stdout_is_a_script_and_stderr_is_json_lines(server: LiveServer) -> None:

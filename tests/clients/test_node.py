@@ -1,11 +1,8 @@
 """The npm packages openid-client and oauth4webapi: discovery, each grant and client authentication, introspection."""
 
-import hashlib
 import json
 import os
-import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,45 +10,12 @@ import pytest
 
 from tests.api import Client, Json
 from tests.contract.world import World, scopes_of
-from tests.machine import lacking, require_program
+from tests.machine import require_program
 from tests.spec.client_keys import new_key, register
 
-HERE = Path(__file__).parent
-LOCKED = ("package.json", "package-lock.json")
 SCRIPTS = ("oauth4webapi_client.mjs", "openid_client.mjs")
 METHODS = ("client_secret_basic", "client_secret_post", "ES256", "RS256", "PS256")
 PATIENCE = 60  # seconds
-
-
-@pytest.fixture(scope="session")
-def folder() -> Path:
-    """The scripts beside the locked packages, in the user's cache: installed once for a lock file."""
-    require_program("node")
-    npm = require_program("npm")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "latchkey-tests"
-    files = [*LOCKED, *SCRIPTS, "asked.mjs"]
-    wanted = cache / hashlib.sha256(b"".join((HERE / name).read_bytes() for name in files)).hexdigest()[:16]
-    if not wanted.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
-        _install(npm, files, wanted)
-    return wanted
-
-
-def _install(npm: str, files: list[str], wanted: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=wanted.parent) as scratch:
-        making = Path(scratch) / "made"
-        making.mkdir()
-        for name in files:
-            shutil.copy(HERE / name, making)
-        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        try:
-            done = subprocess.run(command, cwd=making, capture_output=True, text=True, timeout=PATIENCE)
-        except subprocess.TimeoutExpired:
-            lacking("registry that answers npm")
-        if done.returncode:
-            lacking(f"npm packages for the tests ({done.stderr.strip()[-200:]})")
-        if not wanted.is_dir():
-            making.rename(wanted)
 
 
 def run(folder: Path, script: str, asked: Json) -> Json:

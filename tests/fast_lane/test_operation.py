@@ -3,7 +3,6 @@
 import gc
 import hashlib
 import json
-import sqlite3
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -224,8 +223,7 @@ def test_a_server_that_is_stopped_has_told_of_every_request(fresh_server: StartS
     live.stop()
     ids = [record.get("request_id", "") for record in live.log_records()]
     assert sorted(i for i in ids if i.startswith("told-")) == sorted(f"told-{number}" for number in range(300))
-    with sqlite3.connect(live.database_file) as connection:
-        assert connection.execute("SELECT count(*) FROM api_key WHERE last_used_at IS NULL").fetchone() == (0,)
+    assert live.database.execute("SELECT count(*) FROM api_key WHERE last_used_at IS NULL") == [(0,)]
 
 
 def test_what_the_lane_answers_is_counted(fresh_server: StartServer) -> None:

@@ -1,4 +1,4 @@
-"""The management API on a SQLite file, called without a server."""
+"""The management API on a database of its own, called without a server."""
 
 import itertools
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import create_engine, update
+from sqlalchemy import update
 
 from app import create_app
 from app.actions.actor import OPERATOR
@@ -18,6 +18,7 @@ from app.models import Resource
 from app.operations.parts import actions_of
 from app.settings import Settings
 from tests.core import ISSUER, ORDERS, Core, MutableClock
+from tests.databases import database_in
 
 OWN = f"{ISSUER}/api/v1"
 PASSWORD = "correct horse battery staple"
@@ -72,13 +73,12 @@ class Face:
 
 def start_face(folder: Path, **changed: Any) -> Face:
     """Make an application on a fresh database, with the management API's permissions and one resource."""
-    settings = Settings(instance_dir=folder, issuer=ISSUER, secret_key="k" * 40, **changed)
-    engine = create_engine(settings.database_url)
-    Base.metadata.create_all(engine)
-    engine.dispose()
+    database = database_in(folder)
+    settings = Settings(instance_dir=folder, issuer=ISSUER, secret_key="k" * 40, **database.settings, **changed)
+    Base.metadata.create_all(database.engine())
     clock = MutableClock()
     app = create_app(settings, clock)
-    core = Core(actions_of(app), clock, folder / "latchkey.db")
+    core = Core(actions_of(app), clock, database)
     with core.store.transaction() as session:
         core.actions.signing_keys.ensure(session, clock())
     core.resource(OWN, *PERMISSIONS)

@@ -10,7 +10,7 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from flask.testing import FlaskClient
-from sqlalchemy import create_engine, update
+from sqlalchemy import update
 
 from app import create_app
 from app.actions.bootstrap import PERMISSIONS
@@ -19,6 +19,7 @@ from app.models import Client, ClientServes, Resource
 from app.operations.parts import actions_of
 from app.settings import Settings
 from tests.core import ISSUER, ORDERS, STOCK, Core, MutableClock
+from tests.databases import database_in
 
 OWN = f"{ISSUER}/api/v1"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -115,12 +116,11 @@ def start_wire(folder: Path, **settings: Any) -> Wire:
 
 
 def _start(folder: Path, chosen: dict[str, Any]) -> tuple[Core, FlaskClient]:
-    settings, clock = Settings(instance_dir=folder, **chosen), MutableClock()
-    engine = create_engine(settings.database_url)
-    Base.metadata.create_all(engine)
-    engine.dispose()
+    database, clock = database_in(folder), MutableClock()
+    settings = Settings(instance_dir=folder, **database.settings, **chosen)
+    Base.metadata.create_all(database.engine())
     app = create_app(settings, clock)
-    core = Core(actions_of(app), clock, folder / "latchkey.db")
+    core = Core(actions_of(app), clock, database)
     with core.store.transaction() as session:
         core.actions.signing_keys.ensure(session, clock())
     return core, app.test_client()

@@ -1,4 +1,4 @@
-"""An application in this process, on a set-up SQLite file, with routes that fail in every way."""
+"""An application in this process, on a set-up database, with routes that fail in every way."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 from app import create_app
 from app.cli.start import make_ready
 from app.settings import Settings, load_settings
+from tests.databases import database_in
 
 SECRET = "lk_pat_" + "A" * 38
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl"
@@ -19,7 +20,7 @@ JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl"
 def settings_in(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: object) -> Settings:
     """Read settings for an instance of its own."""
     monkeypatch.setenv("LATCHKEY_INSTANCE_DIR", str(folder))
-    return load_settings(**settings)
+    return load_settings(**database_in(folder).settings, **settings)
 
 
 def application(settings: Settings) -> Flask:

@@ -1,7 +1,6 @@
 """/healthz, /readyz and /metrics."""
 
 import re
-import sqlite3
 
 import httpx
 
@@ -31,8 +30,7 @@ def test_readyz_says_that_the_database_is_there_and_migrated(server: LiveServer)
 
 def test_readyz_is_503_when_the_database_is_not_migrated(fresh_server: StartServer) -> None:
     live = fresh_server()
-    with sqlite3.connect(live.database_file) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    live.database.execute("UPDATE alembic_version SET version_num = '9999'")
     answer = httpx.get(f"{live.url}/readyz", trust_env=False)
     assert answer.status_code == 503
     assert answer.json() == {"status": "failed", "checks": {"database": "ok", "migrations": "failed"}}

@@ -13,6 +13,7 @@ from app.database import Base, Store
 from app.models import SpentLimit
 from app.operations.rate_limits import DatabaseLimiter, DatabaseStorage, RedisLimiter, key_limiter
 from app.settings import Settings
+from tests.databases import database_in
 
 
 class MovedClock:
@@ -32,7 +33,7 @@ def clock() -> MovedClock:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    engine = create_engine(f"sqlite:///{tmp_path / 'limits.db'}")
+    engine = create_engine(database_in(tmp_path).url)
     store = Store(engine)
     Base.metadata.create_all(engine)
     yield store

@@ -1,0 +1,32 @@
+"""The last comparison, kept beside the database, so that everybody can read what an operator had measured."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from pathlib import Path
+
+from app.comparison.report import Report, unmeasured
+from app.settings import Settings
+
+
+def latest(settings: Settings) -> Report:
+    """Give the last comparison of this server; one without measured cells when there is none."""
+    try:
+        report = Report.of(json.loads(_file(settings).read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return unmeasured(settings.issuer)
+    return report if report.issuer == settings.issuer else unmeasured(settings.issuer)
+
+
+def keep(settings: Settings, report: Report) -> None:
+    """Replace the last comparison, whole; raises OSError when the instance folder cannot be written."""
+    file = _file(settings)
+    written = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
+    written.write_text(json.dumps(report.as_json()), encoding="utf-8")
+    os.replace(written, file)
+
+
+def _file(settings: Settings) -> Path:
+    return settings.instance_dir / "comparison.json"

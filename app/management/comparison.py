@@ -1,0 +1,98 @@
+"""/comparison: the kinds side by side, as they were last measured here; who manages the server has them measured."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import Any
+
+from flask import current_app
+from marshmallow import Schema, fields
+
+from app.actions.actor import MANAGE, Actor
+from app.comparison.latest import keep, latest
+from app.comparison.probes import compare, in_process
+from app.comparison.report import Report
+from app.errors import Conflict, Forbidden, Unauthenticated
+from app.management.authorization import caller
+from app.management.blueprint import Operations
+from app.management.fields import Given, QueryFlag
+from app.operations.parts import actions
+
+blueprint = Operations("comparison", "The kinds of credential, side by side")
+running = threading.Lock()
+
+
+class WantedSchema(Given):
+    """Whether to measure now."""
+
+    run = QueryFlag(load_default=None)
+
+
+class CellSchema(Schema):
+    """What is said or was seen of one kind; `agrees` is false where a probe contradicts the contract."""
+
+    text = fields.String(required=True)
+    value = fields.Raw(required=True, allow_none=True)
+    agrees = fields.Boolean(required=True, allow_none=True)
+
+
+class RowSchema(Schema):
+    """One row; `source` says where a stated one comes from, or how a measured one was made."""
+
+    name = fields.String(required=True)
+    title = fields.String(required=True)
+    measured = fields.Boolean(required=True)
+    source = fields.String(required=True)
+    cells = fields.Dict(keys=fields.String(), values=fields.Nested(CellSchema), required=True)
+
+
+class ColumnSchema(Schema):
+    """One kind."""
+
+    name = fields.String(required=True)
+    title = fields.String(required=True)
+
+
+class ComparisonSchema(Schema):
+    """The table; `at` is null until it was measured."""
+
+    issuer = fields.String(required=True)
+    at = fields.String(required=True, allow_none=True, metadata={"format": "date-time"})
+    via = fields.String(required=True)
+    columns = fields.List(fields.Nested(ColumnSchema), required=True)
+    rows = fields.List(fields.Nested(RowSchema), required=True)
+    contradictions = fields.List(fields.String(), required=True)
+
+
+@blueprint.get("/comparison")
+@blueprint.arguments(WantedSchema, location="query")
+@blueprint.response(200, ComparisonSchema)
+def show_comparison(query: dict[str, Any]) -> Any:
+    """Show the last comparison; with the scope `manage` and `run=true`, or when there is none yet, measure anew"""
+    report = latest(actions().settings)
+    if query["run"]:
+        _refuse_who_does_not_manage(caller())
+    never = report.at is None and caller().manages
+    return (_measured() if query["run"] or (never and query["run"] is None) else report).as_json()
+
+
+def _refuse_who_does_not_manage(actor: Actor) -> None:
+    if actor.type == "anonymous":
+        raise Unauthenticated("send a Bearer token to measure")
+    if not actor.manages:
+        raise Forbidden(f"measuring needs the scope {MANAGE}", MANAGE)
+
+
+def _measured() -> Report:
+    """Measure in this process, one at a time: about ten seconds."""
+    if not running.acquire(blocking=False):
+        raise Conflict("a comparison is being made right now: ask again in some seconds")
+    try:
+        with in_process(current_app.wsgi_app, actions().settings.issuer) as client:
+            report = compare(actions(), client, "in one process", lambda _what: None)
+    finally:
+        running.release()
+    with contextlib.suppress(OSError):  # a folder that cannot be written: the answer is given all the same
+        keep(actions().settings, report)
+    return report

@@ -1,0 +1,1 @@
+"""What scripts/bench is made of: a data set, servers, a load on them, and a report. Nothing of app/ imports it."""

@@ -1,0 +1,13 @@
+"""`latchkey` with another number of threads than it has by itself: serve.py THREADS serve …"""
+
+from __future__ import annotations
+
+import sys
+
+from app import database
+
+if __name__ == "__main__":
+    database.THREADS = int(sys.argv.pop(1))
+    from app.cli import main
+
+    main()

@@ -1,0 +1,98 @@
+"""Real Chromium, watched: what its console says, where its requests go, and what axe finds on a page."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import urlsplit
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import Page, Request, sync_playwright
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-proxy-server",
+]
+SERIOUS = ("serious", "critical")
+
+
+@dataclass
+class Watched:
+    """A page, and what was wrong with it so far."""
+
+    page: Page
+    host: str = ""
+    errors: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", lambda message: self._said(message.type, message.text))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", self._asked)
+
+    def open(self, url: str) -> None:
+        """Go to a page of the server, from which no request may leave for another host."""
+        self.host = urlsplit(url).netloc
+        response = self.page.goto(url)
+        if response is None or not response.ok:
+            self.errors.append(f"{url} answers {response and response.status}")
+
+    def serious_findings(self) -> list[str]:
+        """Give what axe finds that is serious or worse."""
+        found = Axe().run(self.page).response["violations"]
+        return [f"axe: {it['id']}: {it['help']}" for it in found if it["impact"] in SERIOUS]
+
+    def scrolls_sideways(self) -> bool:
+        """Tell whether something is wider than the window."""
+        return bool(self.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+
+    def _said(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning"):
+            self.errors.append(f"console: {text}")
+
+    def _asked(self, request: Request) -> None:
+        place = urlsplit(request.url)
+        if place.scheme != "data" and place.netloc != self.host:
+            self.foreign.append(f"a request to {place.netloc}")
+
+
+class Browser:
+    """One Chromium; each page is its own visitor."""
+
+    def __init__(self, chromium: Chromium) -> None:
+        self._chromium = chromium
+
+    @classmethod
+    @contextmanager
+    def start(cls, program: str | None = None) -> Iterator[Browser]:
+        """Start the Chromium of this machine; raises FileNotFoundError when there is none."""
+        found = program or next(filter(None, map(shutil.which, PROGRAMS)), None)
+        if found is None:
+            raise FileNotFoundError("no chromium on this machine")
+        with sync_playwright() as playwright:
+            chromium = playwright.chromium.launch(executable_path=found, args=FLAGS)
+            try:
+                yield cls(chromium)
+            finally:
+                chromium.close()
+
+    @contextmanager
+    def page(
+        self, width: int = 1280, scheme: Literal["light", "dark"] = "light", javascript: bool = True
+    ) -> Iterator[Watched]:
+        """Open a window of `width` pixels."""
+        context = self._chromium.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=javascript
+        )
+        try:
+            yield Watched(context.new_page())
+        finally:
+            context.close()

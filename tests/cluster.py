@@ -1,0 +1,97 @@
+"""A PostgreSQL of our own for as long as the test process lives: fast, forgetful, reached by its socket alone."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+
+INSTALLED = Path("/usr/lib/postgresql")  # where Debian and Ubuntu keep it, a folder a version
+PATIENCE = 30.0  # seconds for its start or its stop
+OWNER = "latchkey"  # owns the databases and has no rights besides, as in a real set-up
+ADMIN = "postgres"
+FORGETFUL = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_connections=400")
+
+
+def program(name: str) -> str | None:
+    """Give the path of one of PostgreSQL's programs, of the newest version that is here; None when there is none."""
+    versions = sorted(INSTALLED.glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
+    return str(versions[-1]) if versions else shutil.which(name)
+
+
+class Cluster:
+    """A running PostgreSQL; `url` names one of its databases."""
+
+    def __init__(self) -> None:
+        """Make the cluster in a folder of its own and wait until it answers."""
+        self._folder = Path(tempfile.mkdtemp(prefix="latchkey-pg-"))
+        if os.getuid() == 0:  # PostgreSQL refuses to run as root
+            user = pwd.getpwnam(ADMIN)
+            os.chown(self._folder, user.pw_uid, user.pw_gid)
+        self._make()
+        self._process = self._start()
+        self._admin = self._connected()
+        self.execute(f"CREATE ROLE {OWNER} LOGIN")
+
+    def url(self, name: str, user: str = OWNER) -> str:
+        """Give the URL of a database."""
+        return f"postgresql://{user}@/{name}?host={self._folder}"
+
+    def create(self, name: str, template: str = "template1") -> None:
+        """Make an empty database, or a copy of another."""
+        self.execute(f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {template}")
+
+    def drop(self, name: str) -> None:
+        """Take a database away, whoever is connected."""
+        self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def execute(self, statement: str) -> None:
+        """Run one statement as the one who may do everything, outside our databases."""
+        self._admin.execute(statement.encode())
+
+    def stop(self) -> None:
+        """End it by its own pid and forget all it held."""
+        self._admin.close()
+        self._process.terminate()
+        try:
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _make(self) -> None:
+        initdb = str(program("initdb"))
+        options = ["--auth=trust", f"--username={ADMIN}", "--encoding=UTF8", "--locale=C", "--no-sync"]
+        helped = subprocess.run([initdb, "--help"], capture_output=True, text=True, check=True).stdout
+        if "--icu-locale" in helped:  # text sorts as in most set-ups: not by its bytes
+            options += ["--locale-provider=icu", "--icu-locale=en-US"]
+        command = [*_unprivileged(), initdb, f"--pgdata={self._folder / 'data'}", *options]
+        subprocess.run(command, capture_output=True, check=True, cwd="/")
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        chosen = [*FORGETFUL, "listen_addresses=", f"unix_socket_directories={self._folder}"]
+        command = [*_unprivileged("--pdeathsig=INT"), str(program("postgres")), "-D", str(self._folder / "data")]
+        command += [part for setting in chosen for part in ("-c", setting)]
+        with (self._folder / "log").open("wb") as log:
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/")
+
+    def _connected(self) -> psycopg.Connection:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return psycopg.connect(self.url("postgres", ADMIN), autocommit=True)
+            except psycopg.OperationalError:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    said = (self._folder / "log").read_text(errors="replace")
+                    raise RuntimeError(f"PostgreSQL did not start\n{said[-4000:]}") from None
+                time.sleep(0.05)
+
+
+def _unprivileged(*options: str) -> list[str]:
+    """Give what a command is started by: with `--pdeathsig` it ends when this process dies."""
+    user = ["--reuid", ADMIN, "--regid", ADMIN, "--clear-groups"] if os.getuid() == 0 else []
+    return ["setpriv", *user, *options] if user or options else []

@@ -1,0 +1,70 @@
+"""A set-up server of one's own, in this process and on the real clock: a JWT is checked against the time of day."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+
+from app import create_app
+from app.actions.catalogue import Actions
+from app.comparison.probes import compare, in_process
+from app.comparison.report import Report
+from app.database import Base
+from app.operations.parts import actions_of
+from app.settings import load_settings
+from tests.cli.test_serve import run
+from tests.live import environment
+
+KEPT = {"audit_event", "spent_limit", "revoked_token"}  # what happened stays on record, a denied JWT until its exp
+
+
+@dataclass
+class Compared:
+    """An application, what its probes gave, and how many rows each table has."""
+
+    app: Flask
+
+    @property
+    def actions(self) -> Actions:
+        return actions_of(self.app)
+
+    def run(self, *columns: str) -> Report:
+        with in_process(self.app.wsgi_app, self.actions.settings.issuer) as client:
+            return compare(self.actions, client, "in one process", lambda _what: None, columns)
+
+    def rows(self) -> dict[str, int]:
+        tables = [table for name, table in Base.metadata.tables.items() if name not in KEPT]
+        with self.actions.store.connection() as connection:
+            return {t.name: connection.execute(select(func.count()).select_from(t)).scalar_one() for t in tables}
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compared]:
+    """One for the tests of a module."""
+    folder = tmp_path_factory.mktemp("compared") / "instance"
+    assert run(folder, "init").returncode == 0
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in environment(folder).items():
+            patched.setenv(name, value)
+        app = create_app(load_settings().model_copy(update={"log_level": "error"}))
+    yield Compared(app)
+    actions_of(app).usage.stop()
+    actions_of(app).store.dispose()
+
+
+@pytest.fixture(scope="module")
+def report(compared: Compared) -> Report:
+    """What the probes see on a server that keeps its contract."""
+    return compared.run()
+
+
+@pytest.fixture
+def command(compared: Compared, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let commands run in this process find the same set-up; gives its folder."""
+    folder = compared.actions.settings.instance_dir
+    for name, value in environment(folder).items():
+        monkeypatch.setenv(name, value)
+    return folder

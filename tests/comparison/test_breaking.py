@@ -1,0 +1,91 @@
+"""A server that breaks its promise turns the matching cell, and the exit code of `latchkey compare`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from app.actions.clients import ClientActions
+from app.actions.revoke import RevokeToken
+from app.actions.users import UserActions
+from app.cli import main
+from app.comparison import probes
+from app.comparison.probes import PROBES
+from app.comparison.specimens import Http, Specimen
+from app.comparison.stated import API_KEY, COLUMNS, M2M, PASSWORD, PAT
+from app.credentials.signing import SigningKeys
+from tests.comparison.conftest import Compared
+
+
+def wrong(report: dict[str, Any]) -> dict[str, set[str]]:
+    """Give the columns that contradict the contract, by row."""
+    turned = {
+        row["name"]: {column for column, cell in row["cells"].items() if cell["agrees"] is False}
+        for row in report["rows"]
+    }
+    return {key: columns for key, columns in turned.items() if columns}
+
+
+def compare() -> tuple[int, dict[str, Any]]:
+    """Run `latchkey compare --json` on the set-up of the environment, in this process."""
+    done = CliRunner().invoke(main, ["compare", "--json"], catch_exceptions=False)
+    return done.exit_code, json.loads(done.stdout)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait less for a refusal that does not come, and time less often."""
+    monkeypatch.setattr(probes, "PATIENCE", 0.2)
+    monkeypatch.setattr(probes, "SAMPLES", 1)
+
+
+def test_revocation_that_does_nothing_is_seen(command: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RevokeToken, "__call__", lambda *_, **__: None)
+    code, report = compare()
+    assert code == 1
+    assert wrong(report) == {"after_revocation": {PAT, API_KEY, M2M}}
+    assert report["contradictions"] and all("After its revocation" in it for it in report["contradictions"])
+
+
+def test_a_role_that_stays_is_seen(command: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(UserActions, "change", lambda *_, **__: None)
+    monkeypatch.setattr(ClientActions, "change", lambda *_, **__: None)
+    code, report = compare()
+    assert code == 1
+    assert {PAT, M2M} <= wrong(report)["after_role_removal"]
+    assert {PASSWORD, PAT, M2M} <= wrong(report)["after_disabling"]
+
+
+def test_keys_that_cannot_be_verified_locally_are_seen(command: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SigningKeys, "published", lambda *_: [])
+    code, report = compare()
+    assert code == 1
+    assert wrong(report)["time_to_verify_locally"] == {PAT, API_KEY, M2M}
+
+
+def test_a_probe_that_fails_leaves_nothing_behind_and_the_others_are_seen(
+    compared: Compared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_http: Http, _specimen: Specimen) -> Any:
+        raise httpx.ReadTimeout("no answer")
+
+    before = compared.rows()
+    monkeypatch.setitem(PROBES, "fields", fails)
+    report = compared.run().as_json()
+    assert set(wrong(report)) == {"fields"}
+    assert wrong(report)["fields"] == set(COLUMNS) - {"oauth", PASSWORD}
+    assert compared.rows() == before
+
+
+def test_even_a_bug_in_a_probe_leaves_nothing_behind(compared: Compared, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(_http: Http, _specimen: Specimen) -> Any:
+        raise ZeroDivisionError
+
+    before = compared.rows()
+    monkeypatch.setitem(PROBES, "theft", breaks)
+    with pytest.raises(ZeroDivisionError):
+        compared.run(API_KEY)
+    assert compared.rows() == before

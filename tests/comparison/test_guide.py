@@ -1,0 +1,50 @@
+"""The guide ends in a kind whatever is answered, and its commands can be pasted."""
+
+import itertools
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from app.cli import main
+from app.comparison.guide import ADVICE, QUESTIONS, advise
+from app.comparison.stated import API_KEY, COLUMNS, M2M, OAUTH, PASSWORD, PAT
+
+COMMAND = re.compile(r"latchkey ([^\n)]+)")
+PREPARATION = (
+    "resource create --identifier https://orders.example --name Orders --public orders:read",
+    "role create --name clerk --type user --permission orders:read",
+    "role create --name billing --type machine --permission orders:read",
+)
+
+
+def test_four_questions_end_in_one_of_the_five_kinds() -> None:
+    ends = [
+        advise({question.key: answer for question, answer in zip(QUESTIONS, answers, strict=True)})
+        for answers in itertools.product(("yes", "no"), repeat=4)
+    ]
+    assert len(QUESTIONS) == 4
+    assert {end.column for end in ends if end} == set(COLUMNS) == {PASSWORD, PAT, OAUTH, API_KEY, M2M}
+
+
+def test_the_first_yes_decides() -> None:
+    assert [advise({q.key: "no" for q in QUESTIONS[:n]} | {QUESTIONS[n].key: "yes"}) for n in range(4)] == [
+        ADVICE[column] for column in (PASSWORD, PAT, OAUTH, M2M)
+    ]
+
+
+@pytest.mark.parametrize("answers", [{}, {"signs_in": "no"}, {"known": "yes"}, {"signs_in": "maybe"}])
+def test_it_does_not_guess_before_it_is_answered(answers: dict[str, str]) -> None:
+    assert advise(answers) is None
+
+
+def test_its_commands_run_as_they_stand(command: Path) -> None:
+    for line in PREPARATION:
+        assert CliRunner().invoke(main, shlex.split(line)).exit_code == 0, line
+    told = [line for advice in ADVICE.values() for line in COMMAND.findall(advice.commands)]
+    assert len(told) == 5
+    for line in told:
+        done = CliRunner().invoke(main, shlex.split(line), input="correct horse battery\n" * 2)
+        assert done.exit_code == 0, (line, done.output)

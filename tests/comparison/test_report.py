@@ -1,0 +1,85 @@
+"""The table as text, JSON and HTML: the same cells, at 80 columns, and nothing that is not escaped."""
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.comparison.latest import keep, latest
+from app.comparison.page import SLOWEST, WIDTH, as_html, place
+from app.comparison.report import Cell, Report, measured_row, stated_rows, unmeasured
+from app.comparison.stated import COLUMNS, PAT
+from app.settings import Settings
+
+ISSUER = "http://127.0.0.1:8080"
+AT = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+def with_cell(cell: Cell) -> Report:
+    """Make a table with one measured row, of this cell."""
+    return Report(ISSUER, AT, "over HTTP", (*stated_rows(), measured_row("theft", dict.fromkeys(COLUMNS, cell))))
+
+
+def test_it_reads_at_eighty_columns(report: Report) -> None:
+    text = report.as_text(80)
+    assert max(map(len, text.splitlines())) <= 80
+    said = " ".join(text.split())
+    assert all(row.title in said for row in report.rows)
+
+
+def test_json_holds_all_and_is_read_again(report: Report) -> None:
+    assert Report.of(json.loads(json.dumps(report.as_json()))).as_json() == report.as_json()
+
+
+def test_a_contradiction_is_marked_wherever_it_is_shown() -> None:
+    broken = with_cell(Cell("it still worked", agrees=False))
+    assert f"What a thief reaches, {COLUMNS[PAT]}: it still worked" in broken.contradictions
+    assert "!! it still worked" in broken.as_text()
+    assert 'class="contradiction">it still worked' in as_html(broken)
+
+
+def test_the_file_stands_alone_and_holds_every_cell(report: Report) -> None:
+    page = as_html(report)
+    assert not re.search(r"<(script|link|img|iframe)|url\(", page)
+    assert page.count('role="cell"') == len(report.rows) * len(COLUMNS)
+    assert page.count("<figure>") == 3
+
+
+@given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=50))
+def test_no_text_breaks_out_of_the_page(text: str) -> None:
+    page = as_html(with_cell(Cell(f"<script>{text}</script>")))
+    assert "<script" not in page
+
+
+@given(milliseconds=st.floats(0, 10 * SLOWEST))
+def test_every_timing_lies_on_the_axis(milliseconds: float) -> None:
+    assert 0 <= place(milliseconds) <= WIDTH
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(instance_dir=tmp_path, issuer=ISSUER, secret_key="k" * 40)
+
+
+def test_the_last_one_is_kept_for_all(settings: Settings) -> None:
+    report = with_cell(Cell("seen", {"median_ms": 1.0}, True))
+    keep(settings, report)
+    assert latest(settings).as_json() == report.as_json()
+
+
+@pytest.mark.parametrize(
+    "found", ["", "{", "[]", "{}", '{"rows": 1}', '{"issuer": "x", "at": null, "via": "", "rows": [1]}']
+)
+def test_what_cannot_be_read_counts_as_never_measured(settings: Settings, tmp_path: Path, found: str) -> None:
+    (tmp_path / "comparison.json").write_text(found)
+    assert latest(settings) == unmeasured(ISSUER)
+
+
+def test_what_another_server_measured_is_not_shown(settings: Settings, tmp_path: Path) -> None:
+    keep(settings, with_cell(Cell("seen")))
+    other = Settings(instance_dir=tmp_path, issuer="http://127.0.0.1:9", secret_key="k" * 40)
+    assert latest(other) == unmeasured(other.issuer)

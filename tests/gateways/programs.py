@@ -1,0 +1,147 @@
+"""Start a gateway by its recipe, as its own process on a free port, and the API behind it."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import httpx
+
+from tests.architecture.checkout import ROOT
+from tests.live import PATIENCE, free_port
+from tests.machine import lacking, require_program
+
+RECIPES = ROOT / "scripts" / "gateways"
+MODULES = Path("/usr/lib/apache2/modules")
+LOADED = (
+    "mpm_event",
+    "authn_core",
+    "authz_core",
+    "authz_user",
+    "headers",
+    "proxy",
+    "proxy_http",
+    "oauth2",
+)
+
+
+@dataclass
+class Upstream:
+    """The API behind the gateway: it notes what reached it, and says so."""
+
+    seen: list[dict[str, str]] = field(default_factory=list)
+    address: str = ""
+
+    @classmethod
+    @contextmanager
+    def running(cls) -> Iterator["Upstream"]:
+        upstream = cls()
+
+        class Answer(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                upstream.seen.append({name.lower(): value for name, value in self.headers.items()})
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"the orders"
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_POST = do_GET
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Say nothing."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+        upstream.address = f"127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield upstream
+        server.shutdown()
+        server.server_close()
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A gateway that runs: `get` and `post` through it."""
+
+    name: str
+    http: httpx.Client
+
+
+Command = Callable[[Path, Mapping[str, str]], list[str]]
+
+
+def nginx(folder: Path, values: Mapping[str, str]) -> list[str]:
+    """Fill the recipe in as envsubst does; what else nginx writes goes to the folder."""
+    config = folder / "nginx.conf"
+    recipe = (RECIPES / "nginx.conf").read_text(encoding="utf-8")
+    places = "".join(f"{it}_temp_path {folder}/{it};\n" for it in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    filled = Template(recipe).safe_substitute(values).replace("http {\n", f"http {{\naccess_log off;\n{places}", 1)
+    me = pwd.getpwuid(os.getuid()).pw_name
+    config.write_text(f"user {me};\n{filled}" if os.getuid() == 0 else filled, encoding="utf-8")
+    settings = f"daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;"
+    return [require_program("nginx"), "-p", str(folder), "-c", str(config), "-g", settings]
+
+
+def apache(folder: Path, values: Mapping[str, str]) -> list[str]:
+    """Load the modules that a2enmod would, and include the recipe."""
+    program = require_program("apache2", "httpd")
+    if not (MODULES / "mod_oauth2.so").exists():
+        lacking("mod_oauth2")
+    config = folder / "apache.conf"
+    lines = [f"ServerRoot {folder}", "ServerName localhost", f"PidFile {folder}/apache.pid", "Mutex sem"]
+    lines += [f"DefaultRuntimeDir {folder}", f"ErrorLog {folder}/error.log", "ServerLimit 1", "ThreadsPerChild 16"]
+    lines += [f"LoadModule {it}_module {MODULES}/mod_{it}.so" for it in LOADED]
+    lines += ["User www-data", "Group www-data"] if os.getuid() == 0 else []
+    config.write_text("\n".join([*lines, f"Include {RECIPES / 'apache.conf'}", ""]), encoding="utf-8")
+    return [program, "-f", str(config), "-DFOREGROUND"]
+
+
+def caddy(folder: Path, values: Mapping[str, str]) -> list[str]:
+    """Run the recipe as it is."""
+    return [require_program("caddy"), "run", "--adapter", "caddyfile", "--config", str(RECIPES / "Caddyfile")]
+
+
+PROGRAMS: Mapping[str, Command] = {"nginx": nginx, "caddy": caddy, "apache": apache}
+
+
+@contextmanager
+def running(name: str, folder: Path, values: Mapping[str, str]) -> Iterator[Gateway]:
+    """Start the gateway and wait until it answers; it ends with the block."""
+    port = free_port()
+    filled = dict(values) | {"PORT": str(port)}
+    folder.mkdir()
+    command = PROGRAMS[name](folder, filled)
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "XDG_DATA_HOME": str(folder)} | filled
+    with (folder / "output").open("wb") as output:
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, cwd=folder)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=15, trust_env=False) as http:
+            _wait(http, process, folder)
+            yield Gateway(name, http)
+    finally:
+        process.terminate()
+        try:
+            process.wait(PATIENCE)
+        finally:
+            process.kill()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait(http: httpx.Client, process: subprocess.Popen[bytes], folder: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            http.get("/")
+            return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    raise AssertionError((folder / "output").read_text(errors="replace")[-2000:])

@@ -1,0 +1,152 @@
+"""scripts/bench measures every row of a tiny data set, and a wrong answer is never taken for a fast one."""
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.machine import require_program
+from tests.scripts.test_demo import WHOLE_SECRET, still_running
+
+ROOT = Path(__file__).parent.parent.parent
+BENCH = ROOT / "scripts" / "bench"
+INTROSPECTED = {f"introspect-{what}" for what in ("pat", "api-key", "m2m", "exchanged", "inactive", "malformed")}
+ROWS = INTROSPECTED | {"client-credentials", "token-exchange", "forward-auth", "pat-creation"}
+TINY = ("--size", "200", "--rounds", "1", "--seconds", "1", "--warm-up", "0", "--no-peers")
+PATIENCE = 240  # seconds
+Json = dict[str, Any]
+Done = subprocess.CompletedProcess[str]
+
+
+def bench(instance: Path, *arguments: str, path: str | None = None) -> Done:
+    """Run it with an instance folder of its own."""
+    added = {"LATCHKEY_INSTANCE_DIR": str(instance)} | ({"PATH": path} if path is not None else {})
+    command = [sys.executable, str(BENCH), *arguments]
+    return subprocess.run(
+        command, env=os.environ | added, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An instance folder that keeps the data set from test to test."""
+    require_program("wrk")
+    return tmp_path_factory.mktemp("bench")
+
+
+@pytest.fixture(scope="module")
+def whole(instance: Path) -> Done:
+    """A run of every row."""
+    return bench(instance, *TINY, "--json", str(instance / "figures.json"))
+
+
+@pytest.fixture(scope="module")
+def figures(instance: Path, whole: Done) -> Json:
+    """The JSON of that run."""
+    assert whole.returncode == 0, whole.stdout[-3000:] + whole.stderr[-3000:]
+    read: Json = json.loads((instance / "figures.json").read_text(encoding="utf-8"))
+    return read
+
+
+def test_every_row_is_measured_without_an_error(figures: Json) -> None:
+    rows = {row["row"]: row for row in figures["rows"] if row["subject"] == "latchkey"}
+    assert set(rows) == ROWS
+    assert figures["failed"] == 0 and not any(row["errors"] for row in figures["rows"])
+    for row in rows.values():
+        assert row["size"] == 200 and len(row["rounds"]) == 1
+        assert 0 < row["p50_ms"] <= row["p99_ms"] <= row["rounds"][0]["max_ms"]
+        assert row["requests_per_second"] > 10 and 10 < row["resident_mb"] < 1000
+
+
+def test_the_cost_of_a_request_is_the_servers_own_processor_time(figures: Json) -> None:
+    for row in figures["rows"]:
+        cores = row["requests_per_second"] * row["cpu_us"] / 1e6
+        assert 0.02 < cores < 1.3, row["row"]  # one process on one core can spend no more than that
+
+
+def test_it_is_compared_with_a_bare_flask_route_of_the_same_run(figures: Json) -> None:
+    bare = next(row for row in figures["rows"] if row["subject"] == "bare-flask")
+    for row in figures["rows"]:
+        if row["subject"] == "latchkey":
+            assert row["ratios"] == {"bare-flask": pytest.approx(bare["cpu_us"] / row["cpu_us"], rel=0.01)}
+
+
+def test_the_figures_say_under_which_settings_they_came_about(figures: Json) -> None:
+    settings = figures["settings"]
+    assert settings["database"] == "sqlite" and settings["workers"] == 1 and settings["connections"] == 16
+    assert settings["log_level"] == "info" and settings["rate_limits"] == "off"
+    assert figures["absent"] == {}
+
+
+def test_the_table_has_a_line_for_each_row_and_the_picture_a_curve(instance: Path, whole: Done, figures: Json) -> None:
+    lines = [line.split(" | ") for line in whole.stdout.splitlines() if line.startswith("| latchkey")]
+    assert {line[1] for line in lines} == ROWS
+    assert len({len(line) for line in lines}) == 1
+    (picture,) = (instance / "bench" / "results").glob("*.svg")
+    assert picture.read_text(encoding="utf-8").count("<polyline") == len(ROWS)
+
+
+def test_secrets_stay_in_files_of_their_owner(instance: Path, whole: Done, figures: Json) -> None:
+    kept = list((instance / "bench" / "data" / "sqlite-200" / "secrets").iterdir())
+    assert kept and all(file.stat().st_mode & 0o777 == 0o600 for file in kept)
+    told = whole.stdout + whole.stderr + json.dumps(figures)
+    assert not WHOLE_SECRET.search(told)
+
+
+def test_nothing_runs_on_and_the_data_set_is_left_as_it_was_made(instance: Path, figures: Json) -> None:
+    assert not still_running(str(instance))
+    assert not list((instance / "bench").glob("run-*"))
+    assert tokens(instance, "count(*)") == 100
+
+
+def tokens(instance: Path, what: str) -> int:
+    """Ask the kept database about its personal access tokens."""
+    with sqlite3.connect(instance / "bench" / "data" / "sqlite-200" / "instance" / "latchkey.db") as database:
+        return int(database.execute(f"SELECT {what} FROM personal_access_token").fetchone()[0])  # noqa: S608 - ours
+
+
+def test_a_row_whose_answers_are_wrong_fails_and_so_does_the_run(instance: Path, figures: Json, tmp_path: Path) -> None:
+    shutil.copytree(instance / "bench" / "data", tmp_path / "bench" / "data")
+    file = tmp_path / "bench" / "data" / "sqlite-200" / "instance" / "latchkey.db"
+    with sqlite3.connect(file) as database:
+        database.execute("UPDATE personal_access_token SET revoked_at = issued_at")
+    rows = "introspect-pat,introspect-api-key,forward-auth,token-exchange"
+    done = bench(tmp_path, *TINY, "--rows", rows, "--json", str(tmp_path / "figures.json"))
+    assert done.returncode == 1, done.stderr
+    told = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
+    failed = {row["row"] for row in told["rows"] if row["errors"]}
+    assert failed == {"introspect-pat", "forward-auth", "token-exchange"} and told["failed"] == 3
+    for row in told["rows"]:
+        assert row["row"] not in failed or row["errors"] == row["rounds"][0]["requests"]
+        assert row["row"] not in failed or row["ratios"] == {}
+    assert "introspect-pat FAILED" in done.stdout and "introspect-api-key FAILED" not in done.stdout
+
+
+def test_a_writer_beside_it_issues_as_many_as_it_is_told(instance: Path, figures: Json) -> None:
+    report = instance / "written.json"
+    done = bench(instance, *TINY, "--rows", "introspect-malformed", "--writer", "10", "--json", str(report))
+    assert done.returncode == 0, done.stdout + done.stderr
+    (row,) = [row for row in json.loads(report.read_text(encoding="utf-8"))["rows"] if row["subject"] == "latchkey"]
+    assert 3 <= row["rounds"][0]["written_per_second"] <= 15
+
+
+def test_without_wrk_it_says_so_in_one_line(tmp_path: Path) -> None:
+    done = bench(tmp_path, *TINY, path=str(tmp_path))
+    assert done.returncode == 2 and done.stdout == ""
+    assert "wrk" in done.stderr and done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--size", "many"), ("--size", "0"), ("--rows", "introspect-pat,nothing"), ("--seconds", "0")]
+)
+def test_what_it_cannot_read_ends_it_before_it_begins(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = bench(tmp_path, *arguments)
+    assert done.returncode == 2 and arguments[0] in done.stderr
+    assert not list(tmp_path.iterdir())

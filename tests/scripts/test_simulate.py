@@ -1,0 +1,89 @@
+"""The plan follows from the costs: more load, more nodes; a full core, a long wait."""
+
+import json
+import subprocess
+import sys
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.architecture.checkout import ROOT
+
+PROGRAM = ROOT / "scripts" / "simulate"
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    loader = SourceFileLoader("simulate", str(PROGRAM))
+    spec = spec_from_loader("simulate", loader)
+    assert spec
+    module = module_from_spec(spec)
+    sys.modules["simulate"] = module  # dataclasses look themselves up there
+    loader.exec_module(module)
+    return module
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, PROGRAM, *arguments], capture_output=True, text=True, timeout=120)
+
+
+def test_it_answers_for_each_load_and_share() -> None:
+    done = run()
+    assert done.returncode == 0, done.stderr
+    rows = [line for line in done.stdout.splitlines() if line.startswith("| 1")]
+    assert len(rows) == 9 and all(row.count("|") == 8 for row in rows)
+    assert "Assumed: " in done.stdout
+
+
+def test_a_request_alone_takes_its_own_time(model: Any) -> None:
+    costs = model.Costs(introspection=0.001, look=0.002, wire=0.003)
+    assert model.served(1, costs, 4, 1) == pytest.approx(0.003 + 0.002, rel=0.2)
+
+
+def test_a_core_that_is_full_makes_them_wait(model: Any) -> None:
+    costs = model.Costs(introspection=0.001)
+    calm, full = (model.served(rate, costs, 8, 1) for rate in (300, 1_200))
+    assert calm < 0.01 < 0.5 < full
+
+
+def test_a_database_that_is_full_makes_them_wait_on_every_node(model: Any) -> None:
+    costs = model.Costs(look=0.001)
+    assert model.served(4_000, costs, 8, 10) < 0.01 < 0.5 < model.served(4_000, costs, 2, 10)
+
+
+def test_it_takes_more_nodes_for_more_and_fewer_when_resource_servers_verify(model: Any) -> None:
+    costs = model.Costs()
+    plans = [[model.planned(load, share, costs).nodes for share in model.SHARES] for load in model.LOADS]
+    assert all(row == sorted(row, reverse=True) for row in plans)
+    assert all(list(column) == sorted(column) for column in zip(*plans, strict=True))
+    assert plans[2][0] >= 60  # a million times 60 µs
+
+
+def test_every_plan_keeps_its_promise_below_its_ceiling(model: Any) -> None:
+    costs = model.Costs(introspection=0.0002, look=0.0003)
+    for load in model.LOADS[:2]:
+        plan = model.planned(load, 0.0, costs)
+        assert plan.p99 <= model.PROMISE
+        assert load * costs.introspection / plan.nodes <= model.CEILING
+        assert load * costs.look / plan.database_cores <= model.CEILING
+
+
+def test_it_is_fed_by_what_was_measured(tmp_path: Path) -> None:
+    rows = [
+        {"subject": "latchkey", "row": "introspect-pat", "cpu_us": 80.0, "database_cpu_us": 70.0},
+        {"subject": "latchkey", "row": "client-credentials", "cpu_us": 150.0, "database_cpu_us": 0.0},
+        {"subject": "bare-flask", "row": "introspect-pat", "cpu_us": 1.0, "database_cpu_us": 1.0},
+    ]
+    (tmp_path / "costs.json").write_text(json.dumps({"rows": rows}))
+    done = run("--costs", str(tmp_path / "costs.json"))
+    assert "80 µs of a node and 70 µs of the database an introspection, 150 µs a token" in done.stdout
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"rows": []}'])
+def test_what_is_no_measurement_is_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "costs.json").write_text(text)
+    done = run("--costs", str(tmp_path / "costs.json"))
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and done.stdout == ""

@@ -1,0 +1,78 @@
+"""What PostgreSQL alone has: a server of its own, that can end connections or be read only for a while."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from sqlalchemy import create_engine, text
+
+from app.database import Store
+from tests.api import Admin, unique
+from tests.cluster import program
+from tests.databases import PostgresqlDatabase, cluster
+from tests.live import LiveServer
+from tests.machine import lacking
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> PostgresqlDatabase:
+    if program("initdb") is None:
+        lacking("PostgreSQL server")
+    return PostgresqlDatabase(tmp_path_factory.mktemp("postgresql"))
+
+
+@pytest.fixture(scope="module")
+def live(database: PostgresqlDatabase) -> Iterator[LiveServer]:
+    started = LiveServer(database.folder / "instance", database.settings).start()
+    yield started
+    started.stop()
+
+
+def end_connections(database: PostgresqlDatabase) -> None:
+    """Do what a restart of PostgreSQL does to whoever is connected."""
+    cluster().execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database.name}'")  # noqa: S608
+
+
+def changes(live: LiveServer, token: str, times: int) -> list[int]:
+    """Ask for something that reads and writes; give the statuses."""
+    headers = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=live.url, headers=headers, trust_env=False, timeout=15) as http:
+        bodies = [{"identifier": f"https://{unique('api')}.example", "name": "x"} for _ in range(times)]
+        return [http.post("/api/v1/resources", json=body).status_code for body in bodies]
+
+
+def test_connections_that_were_ended_are_replaced(database: PostgresqlDatabase, live: LiveServer) -> None:
+    token = Admin(live).token()
+    assert changes(live, token, 40) == [201] * 40
+    end_connections(database)
+    seen = changes(live, token, 60)
+    assert set(seen) <= {201, 503} and seen[-20:] == [201] * 20
+    assert live.http.get("/readyz").status_code == 200
+
+
+def test_a_database_that_only_reads_is_a_503_until_it_writes_again(
+    database: PostgresqlDatabase, live: LiveServer
+) -> None:
+    token = Admin(live).token()
+    cluster().execute(f"ALTER DATABASE {database.name} SET default_transaction_read_only = on")
+    end_connections(database)
+    assert set(changes(live, token, 40)) == {503}
+    assert live.http.get("/.well-known/jwks.json").status_code == 200
+    cluster().execute(f"ALTER DATABASE {database.name} RESET ALL")
+    end_connections(database)
+    assert changes(live, token, 60)[-20:] == [201] * 20
+
+
+def test_nobody_waits_for_a_lock_for_ever(database: PostgresqlDatabase) -> None:
+    store = Store(create_engine(database.url))
+    with store.transaction() as session:
+        assert session.scalar(text("SHOW lock_timeout")) == "15s"
+    with store.transaction() as session:  # it outlives a transaction
+        assert session.scalar(text("SHOW lock_timeout")) == "15s"
+    store.dispose()
+
+
+def test_it_needs_no_rights_but_its_own_database(database: PostgresqlDatabase, live: LiveServer) -> None:
+    [role] = database.execute("SELECT rolsuper, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = current_user")
+    assert role == (False, False, False)
+    assert live.http.get("/readyz").status_code == 200

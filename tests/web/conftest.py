@@ -1,0 +1,16 @@
+"""One Chromium for the tests of a process."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.browser import PROGRAMS, Browser
+from tests.machine import require_program
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A real Chromium; what these tests open goes to this machine only."""
+    program = require_program(*PROGRAMS)
+    with Browser.start(program) as started:
+        yield started
