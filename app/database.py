@@ -6,11 +6,12 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections import namedtuple
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
@@ -158,6 +159,62 @@ def _refuse_unfitting(name: str, value: object, longest: int, most: int) -> None
         raise Invalid.field(name, f"is at most {most}")
 
 
+class Prepared:
+    """A select that is compiled once and then run on the driver: for the few that every request waits for.
+
+    Whoever listens to the connection, and every failure of the driver, gets SQLAlchemy's own way instead.
+    """
+
+    def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
+        """Take a statement whose values are all named by bindparam(); none of them a list."""
+        self._statement = statement
+        self._plans: dict[str, _Plan] = {}
+
+    def rows(self, connection: Connection, **values: object) -> Sequence[Any]:
+        """Give all rows, as SQLAlchemy would."""
+        if connection._has_events:
+            return connection.execute(self._statement, values).all()
+        plan = self._plans.get(connection.dialect.name) or self._prepare(connection.dialect)
+        try:
+            return plan.rows(connection.connection.driver_connection, values)
+        except plan.failure:
+            return connection.execute(self._statement, values).all()
+
+    def _prepare(self, dialect: Dialect) -> _Plan:
+        plan = self._plans[dialect.name] = _Plan(self._statement, dialect)
+        return plan
+
+
+class _Plan:
+    """What SQLAlchemy makes of a statement, made once."""
+
+    def __init__(self, statement: Select[*tuple[Any, ...]], dialect: Dialect) -> None:
+        compiled: Any = statement.compile(dialect=dialect)
+        self.failure: type[Exception] = cast(Any, dialect).loaded_dbapi.Error
+        self._sql = str(compiled)
+        self._order: list[str] | None = compiled.positiontup
+        self._fixed: dict[str, Any] = compiled.construct_params(_check=False)
+        self._binds: dict[str, Any] = compiled._bind_processors
+        self._options = {"prepare": True} if dialect.name == "postgresql" else {}
+        columns = compiled._result_columns
+        kinds = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
+        self._reads = [(number, read) for number, read in enumerate(kinds) if read]
+        self._row: Any = namedtuple("_row", [column.keyname for column in columns])  # type: ignore[misc]
+
+    def rows(self, driver: Any, values: Mapping[str, object]) -> list[Any]:
+        given = {**self._fixed, **values}
+        for name, write in self._binds.items():
+            given[name] = write(given[name])
+        sent: Any = given if self._order is None else [given[name] for name in self._order]
+        return [self._read(row) for row in driver.execute(self._sql, sent, **self._options).fetchall()]
+
+    def _read(self, row: Sequence[Any]) -> Any:
+        read = list(row)
+        for number, processor in self._reads:
+            read[number] = processor(read[number])
+        return self._row._make(read)
+
+
 class Store:
     """The database as the actions see it: short write transactions, and a kept connection a thread for reads."""
 
@@ -254,6 +311,7 @@ def _sqlite_pragmas(connection: sqlite3.Connection, _record: object) -> None:
         "synchronous=FULL",  # an acknowledged revocation survives a power cut
         "foreign_keys=ON",
         f"busy_timeout={BUSY_TIMEOUT_MS}",
+        "cache_size=-512",
     ):
         connection.execute(f"PRAGMA {pragma}")
 

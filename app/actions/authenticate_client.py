@@ -15,14 +15,14 @@ from app.actions.audit import record
 from app.actions.clock import Clock
 from app.credentials.kind import soonest
 from app.credentials.opaque import digest
-from app.database import Store, forget, insert_once
+from app.database import Prepared, Store, forget, insert_once
 from app.models import Client, ClientSecret, ClientServes, Resource, UsedAssertion
 
 SECRET_METHODS = frozenset({"client_secret_basic", "client_secret_post"})
 LONGEST_ID = 200  # characters of a client_id that are looked up or kept in a trace
 NOBODY = "0" * 64  # a digest that no secret has
 
-_FOUND = (
+_FOUND = Prepared(
     select(
         Client.id,
         Client.client_id,
@@ -41,7 +41,7 @@ _FOUND = (
     )
     .where(Client.client_id == bindparam("client_id"))
 )
-_SERVED = (
+_SERVED = Prepared(
     select(Resource.identifier)
     .join(ClientServes, ClientServes.resource_id == Resource.id)
     .where(ClientServes.client_id == bindparam("row_id"))
@@ -81,7 +81,7 @@ class AuthenticateClient:
         if len(client_id) > LONGEST_ID or not client_id.isprintable():  # PostgreSQL would refuse a NUL
             return NULL_CLIENT
         with self._store.connection() as connection:
-            rows = connection.execute(_FOUND, {"client_id": client_id, "now": self._clock()}).all()
+            rows = _FOUND.rows(connection, client_id=client_id, now=self._clock())
         if not rows or not rows[0].enabled:
             return NULL_CLIENT
         row = rows[0]
@@ -99,7 +99,7 @@ class AuthenticateClient:
     def serves(self, client: KnownClient) -> frozenset[str]:
         """Give the identifiers of the resources that this client is the resource server of."""
         with self._store.connection() as connection:
-            return frozenset(connection.execute(_SERVED, {"row_id": client.row_id}).scalars())
+            return frozenset(row.identifier for row in _SERVED.rows(connection, row_id=client.row_id))
 
     def use_assertion(self, client_id: str, jti: str, expires_at: datetime) -> bool:
         """Use an assertion up; false when it was used before. RFC 7523 §3: by an insert, so no race lets two in.

@@ -12,7 +12,7 @@ from app.access.rbac import grants_of_client
 from app.access.scopes import Grants, MalformedScope, Scopes
 from app.actions.clock import Clock
 from app.credentials.kind import Subject, Terms
-from app.credentials.m2m import MachineTokens, Prepared
+from app.credentials.m2m import Draft, MachineTokens
 from app.database import Store
 from app.errors import InvalidScope, InvalidTarget
 from app.models import Resource
@@ -34,7 +34,7 @@ class Decision:
 
     scopes: Scopes
     lifetime: int
-    prepared: Prepared
+    draft: Draft
 
 
 class IssueMachineToken:
@@ -58,12 +58,12 @@ class IssueMachineToken:
             granted = choose(grants_of_client(connection, client_row_id), scope, resources)
             lifetime = shortest_lifetime(connection, granted.audience)
             terms = Terms(at=self._clock(), expires_at=None, audience=granted.audience, grants=granted)
-            return Decision(granted.scopes, lifetime, self._kind.prepare(connection, Subject(client_id), terms))
+            return Decision(granted.scopes, lifetime, self._kind.draft(connection, Subject(client_id), terms))
 
     def sign(self, decision: Decision) -> AccessToken:
         """Sign a token for what was decided; asks nobody."""
         now = self._clock()
-        issued = self._kind.sign(decision.prepared, now, now + timedelta(seconds=decision.lifetime))
+        issued = self._kind.sign(decision.draft, now, now + timedelta(seconds=decision.lifetime))
         return AccessToken(issued.token, decision.lifetime, decision.scopes, issued.credential_id)
 
 

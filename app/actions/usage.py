@@ -15,7 +15,7 @@ from app.database import Store
 from app.models import ApiKey, PersonalAccessToken
 
 INTERVAL = 20.0  # seconds; the contract allows a minute
-MOST = 10_000  # uses that are remembered before they are written sooner
+MOST = 2_000  # uses that are remembered before they are written sooner
 Use = tuple[str, str]  # a kind and the id of its row
 TABLES: dict[str, Any] = {PERSONAL_ACCESS_TOKEN: PersonalAccessToken, API_KEY: ApiKey}
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.access.scopes import Grants
 from app.credentials.kind import API_KEY, Claims, Issued, RateLimit, Secret, Subject, Terms, soonest
 from app.credentials.opaque import Prefix, digest, hint, mint, prefix_of
-from app.database import new_id
+from app.database import Prepared, new_id
 from app.models import ApiKey as Row_
 from app.models import ApiKeyScope, ApiKeySecret, Permission, Resource
 
@@ -43,8 +43,8 @@ _FOUND: Select[*tuple[Any, ...]] = (
         ),
     )
 )
-_BY_DIGEST = _FOUND.where(ApiKeySecret.digest == bindparam("digest"))
-_BY_SECRET = _FOUND.where(and_(Row_.id == bindparam("id"), ApiKeySecret.id == bindparam("secret")))
+_BY_DIGEST = Prepared(_FOUND.where(ApiKeySecret.digest == bindparam("digest")))
+_BY_SECRET = Prepared(_FOUND.where(and_(Row_.id == bindparam("id"), ApiKeySecret.id == bindparam("secret"))))
 
 
 class ApiKeys:
@@ -92,12 +92,11 @@ class ApiKeys:
 
     def verify(self, connection: Connection, token: str, at: datetime) -> Claims | None:
         """Look the digest up and give the public permissions that it may use now."""
-        return _claims(connection.execute(_BY_DIGEST, {"digest": digest(token)}).all(), at)
+        return _claims(_BY_DIGEST.rows(connection, digest=digest(token)), at)
 
     def verify_secret(self, connection: Connection, secret: Secret, at: datetime) -> Claims | None:
         """Check what an exchanged token was made from: the same key, that secret's overlap not over."""
-        by = {"id": secret.credential_id, "secret": secret.version}
-        return _claims(connection.execute(_BY_SECRET, by).all(), at)
+        return _claims(_BY_SECRET.rows(connection, id=secret.credential_id, secret=secret.version), at)
 
     def identify(self, connection: Connection | Session, token: str, at: datetime) -> str | None:
         """Name the key that this opens, active or not; a secret whose overlap is over opens none."""

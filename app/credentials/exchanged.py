@@ -15,12 +15,14 @@ from app.credentials.access_token import audience_of, instant_of, kind_of, write
 from app.credentials.denial import deny
 from app.credentials.kind import Claims, ExchangeableKind, Holder, Issued, Secret, Subject, Terms, soonest
 from app.credentials.signing import SigningKeys
-from app.database import new_id
+from app.database import Prepared, new_id
 from app.models import Client, RevokedToken
 
-_STANDING = select(
-    exists().where(RevokedToken.jti == bindparam("jti")).label("denied"),
-    exists().where(Client.client_id == bindparam("actor"), Client.enabled).label("actor_stands"),
+_STANDING = Prepared(
+    select(
+        exists().where(RevokedToken.jti == bindparam("jti")).label("denied"),
+        exists().where(Client.client_id == bindparam("actor"), Client.enabled).label("actor_stands"),
+    )
 )
 
 
@@ -56,7 +58,7 @@ class ExchangedTokens:
         if claims is None or "origin" not in claims or claims["exp"] <= at.timestamp():
             return None
         actor = claims["act"]["sub"] if "act" in claims else None
-        standing = connection.execute(_STANDING, {"jti": claims["jti"], "actor": actor}).one()
+        [standing] = _STANDING.rows(connection, jti=claims["jti"], actor=actor)
         if standing.denied or (actor and not standing.actor_stands):
             return None
         secret = Secret(claims["origin"]["id"], claims["origin"]["secret"])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Connection, Select, bindparam, exists, select
+from sqlalchemy import Connection, bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from app.access.scopes import Grants, Scopes
@@ -14,10 +14,10 @@ from app.credentials.access_token import audience_of, instant_of, kind_of, lasti
 from app.credentials.denial import deny
 from app.credentials.kind import CLIENT_CREDENTIALS, Claims, Holder, Issued, Subject, Terms
 from app.credentials.signing import Signer, SigningKeys, compact
-from app.database import new_id
+from app.database import Prepared, new_id
 from app.models import Client, ClientRole, Permission, Resource, RevokedToken, RolePermission
 
-_FOUND: Select[*tuple[Any, ...]] = (
+_FOUND = Prepared(
     select(
         Client.enabled,
         exists().where(RevokedToken.jti == bindparam("jti")).label("denied"),
@@ -33,7 +33,7 @@ _FOUND: Select[*tuple[Any, ...]] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class Draft:
     """The beginning of a token's JSON, and the key that will sign it."""
 
     signer: Signer
@@ -56,25 +56,25 @@ class MachineTokens:
     def issue(self, session: Session | Connection, subject: Subject, terms: Terms) -> Issued:
         """Sign a token; `subject.id` is the public client_id (RFC 9068 §2.2: `sub` and `client_id` alike)."""
         assert terms.expires_at is not None  # noqa: S101 - a JWT always ends
-        return self.sign(self.prepare(session, subject, terms), terms.at, terms.expires_at)
+        return self.sign(self.draft(session, subject, terms), terms.at, terms.expires_at)
 
-    def prepare(self, connection: Session | Connection, subject: Subject, terms: Terms) -> Prepared:
+    def draft(self, connection: Session | Connection, subject: Subject, terms: Terms) -> Draft:
         """Write what all tokens of these terms share; it is good for as long as the authority epoch stands."""
         lasting = lasting_claims(self._issuer, self.name, subject, subject.id, terms)
-        return Prepared(self._keys.signer(connection), compact(lasting)[:-1].decode())
+        return Draft(self._keys.signer(connection), compact(lasting)[:-1].decode())
 
-    def sign(self, prepared: Prepared, at: datetime, expires_at: datetime) -> Issued:
+    def sign(self, draft: Draft, at: datetime, expires_at: datetime) -> Issued:
         """Add the times and a fresh id, and sign; asks nobody."""
         jti = new_id("m2m")
         rest = f',"iat":{int(at.timestamp())},"exp":{int(expires_at.timestamp())},"jti":"{jti}"}}'
-        return Issued(jti, prepared.signer.sign((prepared.opening + rest).encode()))
+        return Issued(jti, draft.signer.sign((draft.opening + rest).encode()))
 
     def verify(self, connection: Connection, token: str, at: datetime) -> Claims | None:
         """Check signature and times, then give the signed scopes that the client's roles still give."""
         claims = self._keys.read(connection, token, self._issuer)
         if claims is None or claims.get("credential_type") != self.name or claims["exp"] <= at.timestamp():
             return None
-        rows = connection.execute(_FOUND, {"client_id": claims["client_id"], "jti": claims["jti"]}).all()
+        rows = _FOUND.rows(connection, client_id=claims["client_id"], jti=claims["jti"])
         if not rows or not rows[0].enabled or rows[0].denied:
             return None
         given = Grants.of((r.identifier, r.name) for r in rows if r.name is not None)

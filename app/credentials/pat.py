@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.access.scopes import Grants
 from app.credentials.kind import PERSONAL_ACCESS_TOKEN, Claims, Issued, Secret, Subject, Terms
 from app.credentials.opaque import Prefix, digest, hint, mint, prefix_of
-from app.database import new_id
+from app.database import Prepared, new_id
 from app.models import Permission, Resource, RolePermission, User, UserRole
 from app.models import PersonalAccessToken as Row_
 from app.models import PersonalAccessTokenScope as Chosen
@@ -40,8 +40,8 @@ _FOUND: Select[*tuple[Any, ...]] = (
     .outerjoin(Resource, Resource.id == Chosen.resource_id)
     .outerjoin(Permission, Permission.id == Chosen.permission_id)
 )
-_BY_DIGEST = _FOUND.where(Row_.digest == bindparam("digest"))
-_BY_SECRET = _FOUND.where(and_(Row_.id == bindparam("id"), Row_.generation == bindparam("generation")))
+_BY_DIGEST = Prepared(_FOUND.where(Row_.digest == bindparam("digest")))
+_BY_SECRET = Prepared(_FOUND.where(and_(Row_.id == bindparam("id"), Row_.generation == bindparam("generation"))))
 
 
 class PersonalAccessTokens:
@@ -83,14 +83,14 @@ class PersonalAccessTokens:
 
     def verify(self, connection: Connection, token: str, at: datetime) -> Claims | None:
         """Look the digest up and give the chosen scopes that the user's roles still give."""
-        return _claims(connection.execute(_BY_DIGEST, {"digest": digest(token)}).all(), at)
+        return _claims(_BY_DIGEST.rows(connection, digest=digest(token)), at)
 
     def verify_secret(self, connection: Connection, secret: Secret, at: datetime) -> Claims | None:
         """Check what an exchanged token was made from: the same token, not regenerated since."""
         if not secret.version.isdecimal() or len(secret.version) > 9:
             return None
-        by = {"id": secret.credential_id, "generation": int(secret.version)}
-        return _claims(connection.execute(_BY_SECRET, by).all(), at)
+        rows = _BY_SECRET.rows(connection, id=secret.credential_id, generation=int(secret.version))
+        return _claims(rows, at)
 
     def identify(self, connection: Connection | Session, token: str, at: datetime) -> str | None:
         """Name the token that this is the secret of, active or not; None when there is none."""

@@ -14,7 +14,7 @@ from app.actions.issue_machine_token import Decision
 from app.actions.usage import Use
 from app.oauth.introspection import Caller
 
-MOST_CLIENTS, MOST_ANSWERS, MOST_DECISIONS = 1_024, 32_768, 4_096
+MOST_CLIENTS, MOST_ANSWERS, MOST_DECISIONS = 1_024, 10_000, 1_024
 Value = TypeVar("Value")
 Head = tuple[tuple[str, str], ...]
 

@@ -9,6 +9,7 @@ import os
 from bisect import bisect_left
 from collections import Counter as Counter_
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from flask import Flask, Response
@@ -47,6 +48,7 @@ def issuing(kind: str) -> Callable[[float], None]:
     return count
 
 
+@cache
 def introspecting(kind: str | None) -> Callable[[float], None]:
     """Give what adds to the introspections with the answer active; `kind` None: inactive."""
     count: Callable[[float], None] = _introspected.labels(kind or UNKNOWN, "active" if kind else "inactive").inc
