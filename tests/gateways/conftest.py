@@ -75,7 +75,10 @@ class Shop:
         """Let the server's own keys sign for the client by a clock that goes three hours behind."""
         server = self.admin.server
         settings = Settings(
-            instance_dir=server.instance, issuer=server.issuer, secret_key=SecretStr(server_key(server))
+            instance_dir=server.instance,
+            issuer=server.issuer,
+            secret_key=SecretStr(server_key(server)),
+            **server.database.settings,
         )
         store = Store(create_engine(server.database.url))
         clock = lambda: system_clock() - LONG_AGO  # noqa: E731 - a clock is this short

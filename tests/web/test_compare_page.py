@@ -33,8 +33,8 @@ def kept(face: Face, cell: Cell) -> None:
     keep(face.core.actions.settings, Report(face.core.actions.settings.issuer, at, "here", (*stated_rows(), *rows)))
 
 
-def test_before_anything_was_measured_it_says_how(face: Face) -> None:
-    page = face.http.get("/compare").text
+def test_before_anything_was_measured_it_says_how(fresh_server: StartServer) -> None:
+    page = fresh_server().http.get("/compare").text
     assert "latchkey compare" in page and "not measured yet" in page
 
 
