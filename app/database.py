@@ -255,12 +255,11 @@ class Store:
         return self._kept_connection().connection.driver_connection
 
     def forget_connection(self) -> None:
-        """Let this thread's next use begin with a new connection: the driver's raised."""
+        """Let this thread's connection begin anew at its next use: the driver's raised."""
         kept: Connection | None = getattr(self._kept, "connection", None)
-        self._kept.connection = None
         if kept is not None:
-            kept.invalidate()
-            kept.close()
+            kept.invalidate()  # and not closed: who reads the epoch may be in the midst of using it
+            kept.rollback()
 
     def _kept_connection(self) -> Connection:
         kept: Connection | None = getattr(self._kept, "connection", None)
