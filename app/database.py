@@ -47,6 +47,7 @@ MICROSECOND = timedelta(microseconds=1)
 THREADS = 8  # that answer requests in one process
 BUSY_TIMEOUT_MS = 15_000
 UNIQUE_VIOLATION = "23505"  # an SQLSTATE
+SWEPT = 500  # rows that one sweep takes away at the most
 OVERTAKEN = "something that this changes or refers to was deleted at the same moment"
 
 NAMING_CONVENTION = {  # SQLite's batch migrations can only drop what has a name
@@ -100,9 +101,12 @@ def insert_once(session: Session, table: type[Base], **values: object) -> bool:
 
 
 def forget(session: Session, table: type[Base], *over: ColumnElement[bool]) -> None:
-    """Delete rows that time has overtaken, but for those that another transaction is at: nobody waits for a sweep."""
+    """Delete some of the rows that time has overtaken, but for those that another transaction is at.
+
+    Nobody waits for a sweep: each takes a small batch, and whatever adds a row to the table sweeps.
+    """
     key = inspect(table).primary_key
-    ended = select(*key).where(*over).with_for_update(skip_locked=True)
+    ended = select(*key).where(*over).limit(SWEPT).with_for_update(skip_locked=True)
     swept = delete(table).where(tuple_(*key).in_(ended))
     session.execute(swept, execution_options={"synchronize_session": False})
 

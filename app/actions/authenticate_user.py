@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from hashlib import sha256
 
 from sqlalchemy import select
@@ -23,7 +22,6 @@ from app.settings import Settings
 
 FAILURES = 20  # for one username from one address
 WINDOW = 60  # seconds
-REMEMBERED = 10_000  # limits that are spent, in this process
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,6 @@ class AuthenticateUser:
         self._limiter = limiter if settings.rate_limits == "on" else None
         self._management = settings.management_identifier
         self._clock = clock
-        self._spent: dict[str, datetime] = {}
 
     def __call__(self, username: str, password: str, address: str | None, request_id: str | None) -> Actor:
         """Give the user as an actor, with the scopes of our API that the roles give now.
@@ -83,23 +80,10 @@ class AuthenticateUser:
         with self._store.transaction() as session:
             target = user.id if user else "unknown"
             record(session, anonymous(address, request_id), "authentication.fail", "user", target, now, by="password")
-        if self._limiter is None:
-            return
-        window = self._limiter.hit(key, FAILURES, WINDOW)
-        if window.remaining == 0:
-            self._remember(key, now + timedelta(seconds=window.reset_seconds), now)
-
-    def _remember(self, key: str, until: datetime, now: datetime) -> None:
-        if len(self._spent) >= REMEMBERED:
-            self._spent = {kept: ends for kept, ends in self._spent.items() if ends > now}
-        if len(self._spent) < REMEMBERED:
-            self._spent[key] = until
+        if self._limiter is not None:
+            self._limiter.hit(key, FAILURES, WINDOW)
 
     def _refuse_spent(self, key: str) -> None:
-        until = self._spent.get(key)
-        if until is None:
-            return
-        left = (until - self._clock()).total_seconds()
-        if left > 0:
-            raise TooManyRequests("too many failed sign-ins: try again later", max(1, round(left)))
-        self._spent.pop(key, None)
+        window = self._limiter.look(key, FAILURES, WINDOW) if self._limiter else None
+        if window is not None and not window.admitted:
+            raise TooManyRequests("too many failed sign-ins: try again later", window.reset_seconds)

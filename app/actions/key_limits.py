@@ -24,6 +24,9 @@ class Limiter(Protocol):
     def hit(self, key: str, requests: int, window_seconds: int) -> Window:
         """Count one use of `key` and tell how its window stands."""
 
+    def look(self, key: str, requests: int, window_seconds: int) -> Window:
+        """Tell how the window of `key` stands, and count nothing: `admitted` says whether another use would be."""
+
 
 class SpendKeyLimit:
     """Count a use of a credential against the limit its API key carries; exchanged tokens spend their key's."""

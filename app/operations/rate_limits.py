@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Any, Protocol
@@ -71,12 +72,12 @@ class DatabaseStorage(Storage):
 
     def get(self, key: str) -> int:
         """Give the uses in the present window."""
-        window = self._window(key)
+        window = self.window(key)
         return window[0] if window else 0
 
     def get_expiry(self, key: str) -> float:
         """Give the end of the present window, in seconds since 1970; now when there is none."""
-        window = self._window(key)
+        window = self.window(key)
         return (window[1] if window else self._clock()).timestamp()
 
     def check(self) -> bool:
@@ -98,7 +99,8 @@ class DatabaseStorage(Storage):
         with self._store.transaction() as session:
             session.execute(delete(SpentLimit).where(SpentLimit.key == key))
 
-    def _window(self, key: str) -> tuple[int, datetime] | None:
+    def window(self, key: str) -> tuple[int, datetime] | None:
+        """Give the uses so far and the end of the present window, None when there is none."""
         query = select(SpentLimit.hits, SpentLimit.ends_at).where(
             SpentLimit.key == key, SpentLimit.ends_at > self._clock()
         )
@@ -119,13 +121,24 @@ class DatabaseLimiter:
         hits, ends_at = self._storage.spend(_name(key, requests, window_seconds), window_seconds)
         return _window(hits, requests, (ends_at - self._clock()).total_seconds())
 
+    def look(self, key: str, requests: int, window_seconds: int) -> Window:
+        """Tell how the window of `key` stands, and count nothing."""
+        window = self._storage.window(_name(key, requests, window_seconds))
+        hits, left = (window[0], (window[1] - self._clock()).total_seconds()) if window else (0, window_seconds)
+        return _coming(hits, requests, left)
+
 
 class _Counter(Protocol):
     """What the storages of the limits library share, as far as a fixed window needs it."""
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int: ...
 
+    def get(self, key: str) -> int: ...
+
     def get_expiry(self, key: str) -> float: ...
+
+
+Question = Callable[[_Counter, str, int, int], Window]
 
 
 class RedisLimiter:
@@ -140,19 +153,31 @@ class RedisLimiter:
 
     def hit(self, key: str, requests: int, window_seconds: int) -> Window:
         """Count one use of `key` and tell how its window stands."""
+        return self._ask(_counted, key, requests, window_seconds)
+
+    def look(self, key: str, requests: int, window_seconds: int) -> Window:
+        """Tell how the window of `key` stands, and count nothing."""
+        return self._ask(_seen, key, requests, window_seconds)
+
+    def _ask(self, question: Question, key: str, requests: int, window_seconds: int) -> Window:
         name = _name(key, requests, window_seconds)
         if time.monotonic() >= self._left_alone_until:
             try:
-                return _counted(self._redis, name, requests, window_seconds)
+                return question(self._redis, name, requests, window_seconds)
             except self._redis.base_exceptions as error:
                 self._left_alone_until = time.monotonic() + REDIS_PAUSE
                 log.warning("Redis does not answer: limits are kept in memory (%s)", type(error).__name__)
-        return _counted(self._memory, name, requests, window_seconds)
+        return question(self._memory, name, requests, window_seconds)
 
 
 def _counted(storage: _Counter, name: str, requests: int, window_seconds: int) -> Window:
     hits = storage.incr(name, window_seconds)
     return _window(hits, requests, storage.get_expiry(name) - datetime.now(UTC).timestamp())
+
+
+def _seen(storage: _Counter, name: str, requests: int, window_seconds: int) -> Window:
+    hits = storage.get(name)
+    return _coming(hits, requests, storage.get_expiry(name) - datetime.now(UTC).timestamp())
 
 
 def _name(key: str, requests: int, window_seconds: int) -> str:
@@ -162,4 +187,11 @@ def _name(key: str, requests: int, window_seconds: int) -> str:
 def _window(hits: int, requests: int, left: float) -> Window:
     return Window(
         admitted=hits <= requests, limit=requests, remaining=max(0, requests - hits), reset_seconds=max(1, ceil(left))
+    )
+
+
+def _coming(hits: int, requests: int, left: float) -> Window:
+    """Give the window as the next use would find it."""
+    return Window(
+        admitted=hits < requests, limit=requests, remaining=max(0, requests - hits), reset_seconds=max(1, ceil(left))
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from app import create_app
 from app.actions.authenticate_user import FAILURES
 from app.actions.passwords import NOBODY, Passwords
 from tests.management.face import PASSWORD, Face, start_face, stop_face
@@ -31,6 +32,17 @@ def test_after_twenty_failures_the_right_password_waits_too(limited: Face) -> No
     assert limited.call("GET", "/me", pat).status_code == 200
     limited.core.clock.advance(seconds=61)
     assert limited.me(username).status_code == 200
+
+
+def test_failures_count_on_all_nodes_together(limited: Face) -> None:
+    username = limited.person("roles:read")
+    settings, clock = limited.core.actions.settings, limited.core.clock
+    others = [create_app(settings, clock).test_client() for _ in range(2)]
+    for number in range(FAILURES):
+        answer = others[number % 2].get("/api/v1/me", auth=(username, "wrong"))
+        assert answer.status_code == 401
+    assert [node.get("/api/v1/me", auth=(username, PASSWORD)).status_code for node in others] == [429, 429]
+    assert limited.me(username).status_code == 429
 
 
 def test_successes_do_not_count(limited: Face) -> None:

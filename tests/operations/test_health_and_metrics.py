@@ -7,6 +7,7 @@ import httpx
 from app.operations import metrics
 from tests.api import Admin
 from tests.conftest import StartServer
+from tests.contract.world import KINDS, found
 from tests.live import LiveServer
 
 
@@ -30,10 +31,21 @@ def test_readyz_says_that_the_database_is_there_and_migrated(server: LiveServer)
 
 def test_readyz_is_503_when_the_database_is_not_migrated(fresh_server: StartServer) -> None:
     live = fresh_server()
-    live.database.execute("UPDATE alembic_version SET version_num = '9999'")
+    live.database.execute("UPDATE alembic_version SET version_num = '0001'")
     answer = httpx.get(f"{live.url}/readyz", trust_env=False)
     assert answer.status_code == 503
     assert answer.json() == {"status": "failed", "checks": {"database": "ok", "migrations": "failed"}}
+
+
+def test_a_node_goes_on_while_an_upgrade_widens_the_tables(fresh_server: StartServer) -> None:
+    live = fresh_server()
+    for table in ("user", "role", "resource", "permission", "client", "client_secret", "personal_access_token"):
+        live.database.execute(f'ALTER TABLE "{table}" ADD COLUMN of_the_next_version VARCHAR(10)')
+    live.database.execute("UPDATE alembic_version SET version_num = '9999'")
+    world = found(Admin(live))
+    assert all(world.admin.introspect(world.issue(kind).token)["active"] for kind in KINDS)
+    answer = live.http.get("/readyz")
+    assert (answer.status_code, answer.json()["checks"]["migrations"]) == (200, "ok")
 
 
 def test_readyz_is_503_when_redis_does_not_answer_and_healthz_is_not(fresh_server: StartServer) -> None:

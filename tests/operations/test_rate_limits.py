@@ -9,11 +9,12 @@ import pytest
 from sqlalchemy import create_engine, func, select
 
 from app.actions.key_limits import Window
-from app.database import Base, Store
+from app.database import SWEPT, Base, Store
 from app.models import SpentLimit
 from app.operations.rate_limits import DatabaseLimiter, DatabaseStorage, RedisLimiter, key_limiter
 from app.settings import Settings
 from tests.databases import database_in
+from tests.redis_server import running_redis
 
 
 class MovedClock:
@@ -50,6 +51,18 @@ def test_a_limit_is_spent_and_comes_back_with_the_next_window(store: Store, cloc
     assert limiter.hit("key:a", 2, 60) == Window(admitted=True, limit=2, remaining=1, reset_seconds=60)
 
 
+def test_a_look_counts_nothing_and_sees_what_the_other_nodes_counted(store: Store, clock: MovedClock) -> None:
+    limiter, other = DatabaseLimiter(store, clock), DatabaseLimiter(store, clock)
+    assert limiter.look("key:a", 2, 60) == Window(admitted=True, limit=2, remaining=2, reset_seconds=60)
+    other.hit("key:a", 2, 60)
+    clock.now += timedelta(seconds=20)
+    assert limiter.look("key:a", 2, 60) == Window(admitted=True, limit=2, remaining=1, reset_seconds=40)
+    other.hit("key:a", 2, 60)
+    assert limiter.look("key:a", 2, 60) == Window(admitted=False, limit=2, remaining=0, reset_seconds=40)
+    clock.now += timedelta(seconds=40)
+    assert limiter.look("key:a", 2, 60).admitted
+
+
 def test_keys_have_limits_of_their_own_and_a_changed_limit_begins_anew(store: Store, clock: MovedClock) -> None:
     limiter = DatabaseLimiter(store, clock)
     assert limiter.hit("key:a", 1, 60).admitted
@@ -66,6 +79,16 @@ def test_the_table_keeps_no_window_that_ended(store: Store, clock: MovedClock) -
     limiter.hit("key:new", 5, 10)
     with store.reading() as session:
         assert session.scalar(select(func.count()).select_from(SpentLimit)) == 1
+
+
+def test_a_sweep_takes_a_small_batch(store: Store, clock: MovedClock) -> None:
+    with store.transaction() as session:
+        session.add_all(SpentLimit(key=f"key:{n}", hits=1, ends_at=clock.now) for n in range(SWEPT + 20))
+    limiter = DatabaseLimiter(store, clock)
+    for new, left in (("key:a", 21), ("key:b", 2)):
+        limiter.hit(new, 5, 10)
+        with store.reading() as session:
+            assert session.scalar(select(func.count()).select_from(SpentLimit)) == left
 
 
 def test_uses_at_the_same_moment_are_all_counted(store: Store, clock: MovedClock) -> None:
@@ -91,6 +114,19 @@ def test_it_is_a_storage_of_the_limits_library(store: Store, clock: MovedClock) 
 def test_while_redis_is_away_limits_are_kept_in_memory() -> None:
     limiter = RedisLimiter("redis://127.0.0.1:1/0")
     assert [limiter.hit("key:a", 2, 60).admitted for _ in range(3)] == [True, True, False]
+
+
+def test_nodes_on_one_redis_count_together_and_alone_while_it_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.operations.rate_limits.REDIS_PAUSE", 0.0)  # ask it again at once
+    with running_redis() as redis:
+        nodes = [RedisLimiter(redis.url), RedisLimiter(redis.url)]
+        assert [node.hit("key:a", 3, 600).remaining for node in nodes] == [2, 1]
+        assert [node.look("key:a", 3, 600).remaining for node in nodes] == [1, 1]
+        redis.stop()
+        assert [node.hit("key:a", 3, 600).remaining for node in nodes] == [2, 2]
+        assert [node.look("key:a", 3, 600).remaining for node in nodes] == [2, 2]
+        redis.start()
+        assert [node.hit("key:a", 3, 600).remaining for node in nodes] == [2, 1]
 
 
 def test_redis_counts_where_it_is_set(store: Store, clock: MovedClock, tmp_path: Path) -> None:

@@ -1,0 +1,55 @@
+"""A Redis of our own: on a free port of 127.0.0.1, keeping nothing, ended by its own pid."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis
+
+from tests.live import free_port
+from tests.machine import require_program
+
+PATIENCE = 10.0  # seconds for its start or its stop
+
+
+class RedisServer:
+    """One server: `start` it, `stop` it, and start it again empty on the same port."""
+
+    def __init__(self) -> None:
+        """Choose its port; nothing runs yet."""
+        self._program = require_program("redis-server")
+        self._port = free_port()
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> "RedisServer":
+        """Start it and wait until it answers."""
+        options = ["--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        self._process = subprocess.Popen([self._program, *options], stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + PATIENCE
+        with redis.Redis.from_url(self.url) as client:
+            while time.monotonic() < deadline:
+                try:
+                    if client.ping():
+                        return self
+                except redis.ConnectionError:
+                    time.sleep(0.02)
+        raise AssertionError("Redis did not start")
+
+    def stop(self) -> None:
+        """End it; it forgets all."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(PATIENCE)
+            self._process = None
+
+
+@contextmanager
+def running_redis() -> Iterator[RedisServer]:
+    """Give a running server that is gone afterwards."""
+    server = RedisServer().start()
+    try:
+        yield server
+    finally:
+        server.stop()
