@@ -7,8 +7,8 @@ import sqlite3
 import threading
 import time
 from collections import namedtuple
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -20,19 +20,21 @@ from sqlalchemy import (
     Connection,
     Dialect,
     Engine,
+    Insert,
     MetaData,
     Select,
     create_engine,
     delete,
     event,
     func,
+    insert,
     inspect,
     select,
     tuple_,
 )
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.types import TypeDecorator
@@ -131,6 +133,20 @@ def is_duplicate(error: IntegrityError) -> bool:
     return code == UNIQUE_VIOLATION if code else "UNIQUE" in str(error.orig)
 
 
+def add_row(session: Session, table: type[Base], **values: object) -> None:
+    """Insert a row that nobody needs as an object: a third of what the unit of work costs.
+
+    Raises Invalid for what does not fit its column, and what the driver raises for what may not be.
+    """
+    _refuse_unfit_values(table, values)
+    session.connection().execute(_inserting(table), values)
+
+
+@cache
+def _inserting(table: type[Base]) -> Insert:
+    return insert(table)
+
+
 class WritingSession(Session):
     """A session that refuses what does not fit its column: SQLite would keep it, PostgreSQL would fail on it."""
 
@@ -138,9 +154,12 @@ class WritingSession(Session):
 @event.listens_for(WritingSession, "before_flush")
 def _refuse_unfit(session: Session, _context: object, _instances: object) -> None:
     for row in (*session.new, *session.dirty):
-        table, values = inspect(row).mapper.class_, vars(row)  # what is not loaded has not changed
-        for name, longest, most in _bounds(table):
-            _refuse_unfitting(name, values.get(name), longest, most)
+        _refuse_unfit_values(inspect(row).mapper.class_, vars(row))  # what is not loaded has not changed
+
+
+def _refuse_unfit_values(table: type[Base], values: Mapping[str, object]) -> None:
+    for name, longest, most in _bounds(table):
+        _refuse_unfitting(name, values.get(name), longest, most)
 
 
 @cache
@@ -171,21 +190,21 @@ class Prepared:
 
     def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
         """Take a statement whose values are all named by bindparam(); none of them a list."""
-        self._statement = statement
+        self.statement = statement
         self._plans: dict[str, _Plan] = {}
 
     def rows(self, connection: Connection, **values: object) -> Sequence[Any]:
         """Give all rows, as SQLAlchemy would."""
         if connection._has_events:
-            return connection.execute(self._statement, values).all()
+            return connection.execute(self.statement, values).all()
         plan = self._plans.get(connection.dialect.name) or self._prepare(connection.dialect)
         try:
             return plan.rows(connection.connection.driver_connection, values)
         except plan.failure:
-            return connection.execute(self._statement, values).all()
+            return connection.execute(self.statement, values).all()
 
     def _prepare(self, dialect: Dialect) -> _Plan:
-        plan = self._plans[dialect.name] = _Plan(self._statement, dialect)
+        plan = self._plans[dialect.name] = _Plan(self.statement, dialect)
         return plan
 
 
@@ -228,6 +247,7 @@ class Store:
         self.dialect = engine.dialect.name
         self._readers = _reading_engine(engine)
         self._kept = threading.local()
+        self._turn: Callable[[], AbstractContextManager[object]] = _Turn() if self.dialect == "sqlite" else nullcontext
         prepare_engine(engine)
 
     @contextmanager
@@ -236,7 +256,8 @@ class Store:
 
         Raises Conflict when another took away, at the same moment, what this one changes or refers to.
         """
-        with _overtaken(), WritingSession(self.engine, expire_on_commit=False) as session, session.begin():
+        writing = WritingSession(self.engine, expire_on_commit=False)
+        with self._turn(), _overtaken(), writing as session, session.begin():
             yield session
 
     @contextmanager
@@ -276,6 +297,22 @@ class Store:
         self._kept = threading.local()
         self._readers.dispose()
         self.engine.dispose()
+
+
+class _Turn:
+    """SQLite lets one transaction write: threads queue here, for its own way to wait is to sleep and try again."""
+
+    def __init__(self) -> None:
+        self._one = threading.Lock()
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        if not self._one.acquire(timeout=BUSY_TIMEOUT_MS / 1000):
+            raise OperationalError("BEGIN IMMEDIATE", None, sqlite3.OperationalError("database is locked"))
+        try:
+            yield
+        finally:
+            self._one.release()
 
 
 def prepare_engine(engine: Engine) -> None:

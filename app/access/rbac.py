@@ -6,6 +6,7 @@ from sqlalchemy import Connection, Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from app.access.scopes import Grants
+from app.database import Prepared
 from app.models import ClientRole, Permission, Resource, RolePermission, UserRole
 
 _given = (
@@ -13,8 +14,8 @@ _given = (
     .join(Permission, Permission.resource_id == Resource.id)
     .join(RolePermission, RolePermission.permission_id == Permission.id)
 )
-_USER: Select[str, str] = _given.join(UserRole, UserRole.role_id == RolePermission.role_id).where(
-    UserRole.user_id == bindparam("owner")
+_USER = Prepared(
+    _given.join(UserRole, UserRole.role_id == RolePermission.role_id).where(UserRole.user_id == bindparam("owner"))
 )
 _CLIENT: Select[str, str] = _given.join(ClientRole, ClientRole.role_id == RolePermission.role_id).where(
     ClientRole.client_id == bindparam("owner")
@@ -24,7 +25,9 @@ _ROLE: Select[str, str] = _given.where(RolePermission.role_id.in_(bindparam("rol
 
 def grants_of_user(connection: Connection | Session, user_id: str) -> Grants:
     """What this user's roles give now."""
-    return Grants.of((i, n) for i, n in connection.execute(_USER, {"owner": user_id}))
+    if isinstance(connection, Session):  # what it has changed so far counts
+        return Grants.of((i, n) for i, n in connection.execute(_USER.statement, {"owner": user_id}))
+    return Grants.of((i, n) for i, n in _USER.rows(connection, owner=user_id))
 
 
 def grants_of_client(connection: Connection | Session, client_row_id: str) -> Grants:

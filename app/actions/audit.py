@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.actions.actor import Actor
-from app.database import Store
+from app.database import Store, add_row
 from app.models import AuditEvent
 
 
@@ -17,19 +17,19 @@ def record(
     session: Session, actor: Actor, action: str, target_type: str, target: str, at: datetime, **details: object
 ) -> None:
     """Add the event to the caller's transaction; `details` hold names, ids and numbers, never a secret."""
-    session.add(
-        AuditEvent(
-            at=at,
-            actor_type=actor.type,
-            actor=actor.id,
-            actor_name=actor.name,
-            action=action,
-            target_type=target_type,
-            target=target,
-            address=actor.address,
-            request_id=actor.request_id,
-            details=({"via": actor.credential_id} if actor.credential_id else {}) | details,
-        )
+    add_row(
+        session,
+        AuditEvent,
+        at=at,
+        actor_type=actor.type,
+        actor=actor.id,
+        actor_name=actor.name,
+        action=action,
+        target_type=target_type,
+        target=target,
+        address=actor.address,
+        request_id=actor.request_id,
+        details=({"via": actor.credential_id} if actor.credential_id else {}) | details,
     )
 
 

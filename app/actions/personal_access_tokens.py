@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload, selectinload
 
@@ -19,6 +19,7 @@ from app.actions.guard import refuse_delegates, refuse_exceeding
 from app.actions.lifetime import AskedLifetime, Policy
 from app.actions.paging import page
 from app.credentials.kind import Issued, Subject, Terms
+from app.credentials.opaque import hint
 from app.credentials.pat import PersonalAccessTokens
 from app.database import Store, held
 from app.errors import Conflict, Duplicate, Invalid, NotFound
@@ -76,19 +77,28 @@ class PersonalAccessTokenActions:
         refuse_delegates(actor)
         now = self._clock()
         expires_at = new.lifetime.resolve(now, self._policy)
+        with self._store.connection() as connection:
+            grants = _chosen(connection, user_id, new.scopes)
+        refuse_exceeding(actor, grants, self._management)
+        terms = Terms(now, expires_at, grants.audience, grants, new.name, new.description)
         try:
-            with self._store.transaction() as session:
-                _existing_user(session, user_id)
-                grants = _chosen(session, user_id, new.scopes)
-                refuse_exceeding(actor, grants, self._management)
-                _free_name(session, user_id, new.name, now)
-                terms = Terms(now, expires_at, grants.audience, grants, new.name, new.description)
-                issued = self._kind.issue(session, Subject(user_id), terms)
-                scopes = str(grants.scopes)
-                record(
-                    session, actor, f"{TARGET}.create", TARGET, issued.credential_id, now, user=user_id, scopes=scopes
-                )
-                return _view(_found(session, user_id, issued.credential_id), now), issued
+            issued = self._issue(actor, user_id, terms, freeing=False)
+        except IntegrityError:  # of its name, most likely: an expired token may still hold it
+            issued = self._issue_freeing(actor, user_id, terms)
+        return _new_view(user_id, terms, issued), issued
+
+    def _issue(self, actor: Actor, user_id: str, terms: Terms, *, freeing: bool) -> Issued:
+        with self._store.transaction() as session:
+            if freeing:
+                _free_name(session, user_id, terms.name, terms.at)
+            issued = self._kind.issue(session, Subject(user_id), terms)
+            details = {"user": user_id, "scopes": str(terms.grants.scopes)}
+            record(session, actor, f"{TARGET}.create", TARGET, issued.credential_id, terms.at, **details)
+            return issued
+
+    def _issue_freeing(self, actor: Actor, user_id: str, terms: Terms) -> Issued:
+        try:
+            return self._issue(actor, user_id, terms, freeing=True)
         except IntegrityError:
             raise Duplicate("the user has a live token of this name") from None
 
@@ -167,16 +177,18 @@ class PersonalAccessTokenActions:
         return now + (lifetime if longest is None else min(lifetime, timedelta(seconds=longest)))
 
 
-def _existing_user(session: Session, user_id: str) -> None:
-    if session.scalar(select(User.id).where(User.id == user_id)) is None:
+def _existing_user(connection: Connection | Session, user_id: str) -> None:
+    if connection.scalar(select(User.id).where(User.id == user_id)) is None:
         raise NotFound("there is no such user")
 
 
-def _chosen(session: Session, user_id: str, names: tuple[str, ...]) -> Grants:
+def _chosen(connection: Connection, user_id: str, names: tuple[str, ...]) -> Grants:
     asked = Scopes.of(*names)
+    given = grants_of_user(connection, user_id)
+    if not given.scopes:
+        _existing_user(connection, user_id)
     if not asked:
         raise Invalid.field("scopes", "at least one scope is needed")
-    given = grants_of_user(session, user_id)
     if missing := asked - given.scopes:
         raise Invalid.field("scopes", f"not given by the user's roles: {missing}")
     return given.only(asked)
@@ -220,6 +232,23 @@ def _has_status(status: Status, now: datetime) -> ColumnElement[bool]:
     expired = and_(PersonalAccessToken.expires_at.is_not(None), PersonalAccessToken.expires_at <= now)
     live = or_(PersonalAccessToken.expires_at.is_(None), PersonalAccessToken.expires_at > now)
     return {"revoked": revoked, "expired": and_(~revoked, expired), "active": and_(~revoked, live)}[status]
+
+
+def _new_view(user_id: str, terms: Terms, issued: Issued) -> TokenView:
+    return TokenView(
+        id=issued.credential_id,
+        user_id=user_id,
+        name=terms.name,
+        description=terms.description,
+        scopes=tuple(terms.grants.scopes),
+        hint=hint(issued.token),
+        created_at=terms.at,
+        expires_at=terms.expires_at,
+        last_used_at=None,
+        status="active",
+        revoked_at=None,
+        revoked_reason=None,
+    )
 
 
 def _view(row: PersonalAccessToken, now: datetime) -> TokenView:

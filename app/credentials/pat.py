@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, exists, select, update
+from sqlalchemy import Connection, Row, Select, String, and_, bindparam, exists, insert, select, update
 from sqlalchemy.orm import Session
 
 from app.access.scopes import Grants
 from app.credentials.kind import PERSONAL_ACCESS_TOKEN, Claims, Issued, Secret, Subject, Terms
 from app.credentials.opaque import Prefix, digest, hint, mint, prefix_of
-from app.database import Prepared, new_id
+from app.database import Prepared, add_row, new_id
+from app.errors import Conflict
 from app.models import Permission, Resource, RolePermission, User, UserRole
 from app.models import PersonalAccessToken as Row_
 from app.models import PersonalAccessTokenScope as Chosen
@@ -43,6 +44,13 @@ _FOUND: Select[*tuple[Any, ...]] = (
 _BY_DIGEST = Prepared(_FOUND.where(Row_.digest == bindparam("digest")))
 _BY_SECRET = Prepared(_FOUND.where(and_(Row_.id == bindparam("id"), Row_.generation == bindparam("generation"))))
 
+_CHOOSE = insert(Chosen).from_select(
+    ["token_id", "permission_id", "resource_id"],
+    select(bindparam("token", type_=String), Permission.id, Permission.resource_id).where(
+        Permission.name.in_(bindparam("names", expanding=True))
+    ),
+)
+
 
 class PersonalAccessTokens:
     """The kind `personal_access_token`."""
@@ -54,23 +62,24 @@ class PersonalAccessTokens:
         return prefix_of(token) is Prefix.PAT
 
     def issue(self, session: Session, subject: Subject, terms: Terms) -> Issued:
-        """Store the digest and the chosen scopes; `subject.id` is the user's."""
+        """Store the digest and the chosen scopes; `subject.id` is the user's. Raises Conflict when one is gone."""
         token, row_id = mint(Prefix.PAT), new_id("pat")
-        session.add(
-            Row_(
-                id=row_id,
-                user_id=subject.id,
-                name=terms.name,
-                description=terms.description,
-                digest=digest(token),
-                hint=hint(token),
-                created_at=terms.at,
-                issued_at=terms.at,
-                expires_at=terms.expires_at,
-                scopes=self._chosen(session, terms.grants),
-            )
+        add_row(
+            session,
+            Row_,
+            id=row_id,
+            user_id=subject.id,
+            name=terms.name,
+            description=terms.description,
+            digest=digest(token),
+            hint=hint(token),
+            created_at=terms.at,
+            issued_at=terms.at,
+            expires_at=terms.expires_at,
         )
-        session.flush()
+        chosen = list(terms.grants.scopes)
+        if session.connection().execute(_CHOOSE, {"token": row_id, "names": chosen}).rowcount != len(chosen):
+            raise Conflict("a chosen scope was deleted at the same moment")
         return Issued(row_id, token)
 
     def reissue(self, session: Session, row: Row_, at: datetime, expires_at: datetime | None) -> Issued:
@@ -105,12 +114,6 @@ class PersonalAccessTokens:
             .returning(Row_.id)
         )
         return ended.first() is not None
-
-    def _chosen(self, session: Session, grants: Grants) -> list[Chosen]:
-        wanted = select(Permission.id, Permission.resource_id).where(Permission.name.in_(list(grants.scopes)))
-        return [
-            Chosen(permission_id=permission, resource_id=resource) for permission, resource in session.execute(wanted)
-        ]
 
 
 def _claims(rows: list[Row[Any]] | Any, at: datetime) -> Claims | None:
