@@ -19,10 +19,16 @@ local function made(line, count)
   return wrk.format(plan.method, filled(plan.path, line, count), headers, plan.body and filled(plan.body, line, count))
 end
 
+local function rest() -- whole milliseconds, right on average
+  local whole = math.floor(plan.pause)
+  return math.random() < plan.pause - whole and whole + 1 or whole
+end
+
 function init(args)
   plan = dofile(args[1])
   wrong, sample, count = 0, "", 0
   math.randomseed(plan.seed + number)
+  if plan.pause > 0 then delay = rest end -- wrk asks only for what is there
   lines = {}
   for line in io.lines(plan.file) do lines[#lines + 1] = line end
   if plan.unique or #lines > PREBUILT then return end

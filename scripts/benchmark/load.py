@@ -35,6 +35,7 @@ class Plan:
     answer: str = ""
     answer_header: str | None = None
     unique: bool = False
+    pause_ms: float = 0.0  # that a connection rests after an answer, on average
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ def _lua(plan: Plan) -> str:
         "answer": plan.answer,
         "answer_header": plan.answer_header,
         "unique": plan.unique,
+        "pause": plan.pause_ms,
         "seed": time.time_ns() // 1_000_000 % 1_000_000_000 + os.getpid() % 1000,
     }
     told = ", ".join(f"{name} = {json.dumps(value)}" for name, value in fields.items() if value is not None)

@@ -115,11 +115,12 @@ class Measuring:
             self.generator.drive(plan, subject.server.url, self.warm_up)
         for number in range(1, count + 1):
             for subject, plan, measured in asked:
-                measured.rounds.append(one := self._once(subject, plan))
+                measured.rounds.append(one := self.once(subject, plan))
                 self.say(f"round {number}/{count} {subject.server.name} {measured.row}: {_told(one)}")
         return [measured for _, _, measured in asked]
 
-    def _once(self, subject: Subject, plan: Plan) -> Round:
+    def once(self, subject: Subject, plan: Plan) -> Round:
+        """Drive one plan once, for `seconds`."""
         subject.server.forget_log()
         writer, gauge = self._writer(subject), Gauge(subject, self.database)
         try:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from scripts.benchmark.measure import Json, Measured
 from scripts.benchmark.rows import AUTHLIB, BARE, COUNTERPARTS, NODE
@@ -45,11 +43,6 @@ class Report:
     def _ratios(self, one: Measured) -> dict[str, float]:
         found = {to: self.ratio(one, to) for to in (BARE, NODE, AUTHLIB) if to != one.subject}
         return {to: round(ratio, 3) for to, ratio in found.items() if ratio is not None}
-
-    def write(self, file: Path) -> None:
-        """Write the JSON."""
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(self.as_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     def table(self) -> str:
         """Give the medians in Markdown, and below it how they came about."""

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from scripts.benchmark.measure import Round
+from scripts.benchmark.soak import Soaked
 from tests.machine import require_program
 from tests.scripts.test_demo import WHOLE_SECRET, still_running
 
@@ -134,6 +136,33 @@ def test_a_writer_beside_it_issues_as_many_as_it_is_told(instance: Path, figures
     assert done.returncode == 0, done.stdout + done.stderr
     (row,) = [row for row in json.loads(report.read_text(encoding="utf-8"))["rows"] if row["subject"] == "latchkey"]
     assert 3 <= row["rounds"][0]["written_per_second"] <= 15
+
+
+def test_a_soak_is_driven_at_the_share_that_was_asked_for(instance: Path, figures: Json) -> None:
+    report = instance / "soaked.json"
+    soaking = ("--soak", "2", "--minute", "2", "--load", "40", "--rows", "introspect-pat", "--writer", "5")
+    done = bench(instance, *TINY, *soaking, "--json", str(report))
+    assert done.returncode in (0, 1), done.stderr  # a busy machine may have a slow minute
+    told = json.loads(report.read_text(encoding="utf-8"))
+    assert len(told["minutes"]) == 2 and not any(minute["errors"] for minute in told["minutes"])
+    for minute in told["minutes"]:
+        assert 0.1 < minute["requests_per_second"] / told["highest"] < 0.8  # the generator rests in between
+        assert 1 <= minute["written_per_second"] <= 8
+    assert not [complaint for complaint in told["complaints"] if "p99" not in complaint]
+
+
+def test_a_soak_complains_of_errors_slow_minutes_and_growth() -> None:
+    def minute(**changed: float) -> Round:
+        told = dict.fromkeys(Round.__dataclass_fields__, 1.0) | {"errors": 0, "why": "", "requests": 9} | changed
+        return Round(**told)  # type: ignore[arg-type]
+
+    def complaints(*minutes: Round) -> list[str]:
+        return Soaked("row", 2.0, 1.0, minutes, {}).complaints()
+
+    assert complaints(minute(), minute(p99_ms=1.9, resident_mb=1.04)) == []
+    assert complaints(minute(), minute(p99_ms=2.1)) == ["minute 2: p99 2.10 ms is over 2 times the first minute's"]
+    assert complaints(minute(resident_mb=100.0), minute(resident_mb=106.0)) == ["memory grew from 100 to 106 MB"]
+    assert complaints(minute(), minute(errors=1, why="one was lost")) == ["minute 2: one was lost"]  # type: ignore[arg-type]
 
 
 def test_without_wrk_it_says_so_in_one_line(tmp_path: Path) -> None:
