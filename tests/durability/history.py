@@ -22,26 +22,29 @@ class Heard(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """What a client asked of a node, from `began` to `ended` (monotonic seconds; NEVER when no answer came)."""
+    """What a client asked of a node, and how, as in "rotate"; `began` and `ended` are monotonic seconds.
+
+    `ended` is NEVER when no answer came.
+    """
 
     client: str
     node: str
+    what: str
     began: float
     ended: float
 
 
 @dataclass(frozen=True, eq=False)
 class Change(Operation):
-    """Authority given (`value` true) or taken away; `what` says how, as in "rotate"."""
+    """Authority given (`value` true) or taken away."""
 
-    what: str
     register: str
     value: bool
 
 
 @dataclass(frozen=True, eq=False)
 class Question(Operation):
-    """An introspection that was answered."""
+    """A question about a credential that was answered."""
 
     credential: str
     heard: Heard
@@ -155,6 +158,6 @@ def _line(question: Question, operations: list[Operation]) -> str:
         for change in sorted(changes, key=lambda change: change.began)
     )
     return (
-        f"{question.client} at {question.node} heard that {question.credential} is {question.heard.value}, "
+        f"{question.client} at {question.node} heard by {question.what} that {question.credential} is {question.heard.value}, "
         f"{question.began:.4f}–{question.ended:.4f}, after {told or 'nothing'}"
     )

@@ -102,7 +102,7 @@ class Nodes:
 
     def stop_redis(self) -> None:
         """End Redis and all it counted."""
-        self._redis = _ended(self._redis)
+        _end(self._redis)
 
     def forget_the_epoch(self) -> None:
         """Break the invalidation: no change of authority moves the epoch any more."""
@@ -116,10 +116,10 @@ class Nodes:
 
     def stop(self) -> None:
         """End all of it, each by its own pid, and forget what the database held."""
-        self._balancer = _ended(self._balancer)
+        _end(self._balancer)
         for server in self.servers:
             server.kill()
-        self._redis = _ended(self._redis)
+        _end(self._redis)
         self.cluster.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -152,7 +152,7 @@ class Nodes:
             return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
 
 
-def _ended(process: subprocess.Popen[bytes] | None) -> None:
+def _end(process: subprocess.Popen[bytes] | None) -> None:
     if process is not None:
         process.kill()
         process.wait(PATIENCE)

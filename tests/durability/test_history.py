@@ -14,11 +14,11 @@ LIVE, BARE, DEAD = Heard.LIVE, Heard.BARE, Heard.DEAD
 
 
 def change(register: str, value: bool, began: float, ended: float) -> Change:
-    return Change("writer", "node 0", began, ended, "change", register, value)
+    return Change("writer", "node 0", "change", began, ended, register, value)
 
 
 def asked(heard: Heard, began: float, ended: float) -> Question:
-    return Question("reader", "node 1", began, ended, "pat", heard)
+    return Question("reader", "node 1", "introspect", began, ended, "pat", heard)
 
 
 GIVEN = [change("user", True, 0, 1), change("role", True, 0, 1), change("pat", True, 0, 1)]
@@ -59,7 +59,7 @@ def test_what_one_server_could_have_said_is_no_violation(history: list[Operation
 @pytest.mark.parametrize("history", [one for _, one in REFUSED], ids=[name for name, _ in REFUSED])
 def test_what_no_one_server_could_have_said_is_one(history: list[Operation]) -> None:
     [line] = violations(GIVEN + history, CREDENTIALS)
-    assert "reader at node 1 heard that pat is" in line
+    assert "reader at node 1 heard by introspect that pat is" in line
 
 
 def test_each_stale_answer_is_told() -> None:
@@ -68,7 +68,7 @@ def test_each_stale_answer_is_told() -> None:
 
 
 def test_a_credential_is_judged_by_its_own_registers() -> None:
-    others = [change("another", False, 2, 3), Question("reader", "node 1", 4, 5, "another", LIVE)]
+    others = [change("another", False, 2, 3), Question("reader", "node 1", "introspect", 4, 5, "another", LIVE)]
     assert violations([*GIVEN, *others, asked(LIVE, 6, 7)], CREDENTIALS) == []
 
 
