@@ -9,8 +9,9 @@ import httpx
 
 from tests.api import Json, unique
 from tests.durability.history import NEVER, Change, Rests
-from tests.durability.workload import PATIENCE, QUESTIONS, UNANSWERED, Asked, Round
+from tests.durability.workload import LONGEST, PATIENCE, QUESTIONS, UNANSWERED, Asked, Round
 
+HASTE = 0.6  # seconds in which a first try must be answered: a node that is paused may do it later
 LONGEST_WAIT = 0.4  # seconds in which the others hear what is true now
 Act = Callable[[str], httpx.Response]  # what is done at the URL of a door
 
@@ -113,7 +114,7 @@ class Hand:
 
     def _attempts(self, what: str, act: Act) -> Iterator[Attempt]:
         """Try at random doors, for as long as is patient; a refusal ends it."""
-        deadline = time.monotonic() + PATIENCE
+        deadline, self.http.timeout = time.monotonic() + PATIENCE, httpx.Timeout(HASTE)
         while time.monotonic() < deadline:
             attempt = self._attempt(act)
             if attempt and attempt.refused:
@@ -122,6 +123,7 @@ class Hand:
                 return
             if attempt:
                 yield attempt
+            self.http.timeout = httpx.Timeout(LONGEST)
             self.round.over.wait(0.05)
         raise AssertionError(f"{what} was not acknowledged within {PATIENCE} s")
 
@@ -156,6 +158,14 @@ class UserHand(Hand):
             lambda: self.revoke("pat 1"),
             lambda: self.make_and_revoke("pat 3"),
         )
+        self.go_on(4)
+
+    def go_on(self, number: int) -> None:
+        """Issue and revoke until what befell the nodes is over, and once more."""
+        while not self.round.calm.is_set():
+            self.make_and_revoke(f"pat {number}")
+            number += 1
+        self.make_and_revoke(f"pat {number}")
 
     def make(self, name: str) -> Json | None:
         """Issue a token."""

@@ -157,7 +157,6 @@ def _line(question: Question, operations: list[Operation]) -> str:
         f"{change.what}: {change.register}={change.value} at {change.node} {change.began:.4f}–{change.ended:.4f}"
         for change in sorted(changes, key=lambda change: change.began)
     )
-    return (
-        f"{question.client} at {question.node} heard by {question.what} that {question.credential} is {question.heard.value}, "
-        f"{question.began:.4f}–{question.ended:.4f}, after {told or 'nothing'}"
-    )
+    heard = f"heard by {question.what} that {question.credential} is {question.heard.value}"
+    when = f"{question.began:.4f}–{question.ended:.4f}"
+    return f"{question.client} at {question.node} {heard}, {when}, after {told or 'nothing'}"

@@ -104,15 +104,14 @@ class Nodes:
         """End Redis and all it counted."""
         _end(self._redis)
 
-    def forget_the_epoch(self) -> None:
-        """Break the invalidation: no change of authority moves the epoch any more."""
+    def watched(self, tables: str, *, by: bool) -> None:
+        """Break the invalidation, or mend it: whether a change of these tables (a LIKE pattern) moves the epoch."""
         with psycopg.connect(self.cluster.url(DATABASE, ADMIN), autocommit=True) as connection:
-            found = connection.execute(
-                "SELECT tgname, tgrelid::regclass::text FROM pg_trigger WHERE tgname LIKE 'authority\\_%'"
-            ).fetchall()
+            query = "SELECT tgname, tgrelid::regclass::text FROM pg_trigger WHERE tgname LIKE %s"
+            found = connection.execute(query, [f"authority\\_{tables}"]).fetchall()
             assert found, "the triggers have other names now"
             for trigger, table in found:
-                connection.execute(f"DROP TRIGGER {trigger} ON {table}".encode())
+                connection.execute(f"ALTER TABLE {table} {'ENABLE' if by else 'DISABLE'} TRIGGER {trigger}".encode())
 
     def stop(self) -> None:
         """End all of it, each by its own pid, and forget what the database held."""

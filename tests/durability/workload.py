@@ -15,7 +15,7 @@ import httpx
 
 from tests.api import Admin
 from tests.contract.world import World, found
-from tests.durability.history import Change, Heard, Operation, Question, Rests
+from tests.durability.history import NEVER, Change, Heard, Operation, Question, Rests
 
 PATIENCE = 20.0  # seconds until a change must have been acknowledged, or a node must answer again
 LONGEST = 3.0  # seconds that a client waits for an answer
@@ -61,7 +61,7 @@ class Round:
         """Take where one may ask (name and URL) and what chance begins with; every node must answer."""
         self.seed = seed
         self.doors = dict(doors)
-        self.over = threading.Event()
+        self.over, self.calm = threading.Event(), threading.Event()  # the round; what befalls its nodes
         self.history: list[Operation] = []
         self.asked: dict[str, Asked] = {}
         self.failures: Counter[str] = Counter()  # of questions, by how
@@ -83,6 +83,16 @@ class Round:
     def changes(self) -> list[Change]:
         """What was changed so far, or may have been."""
         return [done for done in list(self.history) if isinstance(done, Change)]
+
+    @property
+    def lost(self) -> list[Change]:
+        """What may have been changed: no answer said so."""
+        return [change for change in self.changes if change.ended == NEVER]
+
+    def told(self) -> str:
+        """Tell how much there was of all."""
+        counted = f"{len(self.answers)} answers, {len(self.changes)} changes, {len(self.lost)} of them lost"
+        return f"{counted}, questions without an answer: {dict(self.failures)}"
 
     @property
     def credentials(self) -> dict[str, Rests]:
