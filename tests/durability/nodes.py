@@ -1,7 +1,6 @@
 """Several nodes: servers on one PostgreSQL and one Redis behind HAProxy, and what can happen to them."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -120,7 +119,6 @@ class Nodes:
             server.kill()
         _end(self._redis)
         self.cluster.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _start(self, count: int, port: int) -> None:
         self.cluster.create(DATABASE)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import chain, combinations, permutations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.durability.history import NEVER, Change, Heard, Operation, Question, Rests, violations
@@ -84,6 +84,7 @@ CHANGES = st.builds(
 USER = change("user", True, -2, -1)
 
 
+@settings(deadline=None)
 @given(st.lists(CHANGES, max_size=4), st.lists(QUESTIONS, max_size=3))
 def test_it_finds_what_trying_every_order_finds(changes: list[Change], questions: list[Question]) -> None:
     history: list[Operation] = [*changes, *questions]
@@ -119,11 +120,13 @@ MOMENTS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(MOMENTS)
 def test_one_server_that_many_ask_is_never_accused(moments: list[tuple[str, bool, float, float]]) -> None:
     assert violations(_said_by_one_server(moments), CREDENTIALS) == []
 
 
+@settings(deadline=None)
 @given(MOMENTS, st.sets(st.sampled_from(["pat", "user", "role"])), st.sampled_from(Heard))
 def test_whoever_lies_when_all_is_quiet_is_caught(
     moments: list[tuple[str, bool, float, float]], held: set[str], heard: Heard
