@@ -145,10 +145,16 @@ def _reached(worlds: set[_World], good: Callable[[_World], bool], rests: Rests) 
         if good(world):
             reached.add(world)
             continue
-        further = {world.after(change, rests) for change in world.pending} - seen
+        further = {world.after(change, rests) for change in _each_kind(world.pending)} - seen
         seen |= further
         rest += further
     return reached
+
+
+def _each_kind(pending: frozenset[Change]) -> Iterable[Change]:
+    """Of changes that do the same and were never answered the first stands for all."""
+    in_time = sorted(pending, key=lambda change: change.began, reverse=True)
+    return {(c.register, c.value, c if c.ended != NEVER else None): c for c in in_time}.values()
 
 
 def _line(question: Question, operations: list[Operation]) -> str:
