@@ -105,7 +105,7 @@ class Round:
         while not self.over.is_set():
             name, door = chance.choice(list(self.asked)), chance.choice(list(self.doors))
             self.ask(http, client, door, name, chance.choice(self.asked[name].ways))
-            self.over.wait(0.01)  # leaves the machine to a node that starts
+            self.over.wait(0.02)  # leaves the machine to a node that starts
 
     def ask(self, http: httpx.Client, client: str, door: str, name: str, way: str) -> Heard | None:
         """Ask about one credential in one way, and keep what was heard; None when no answer came."""
