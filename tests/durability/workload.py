@@ -1,0 +1,165 @@
+"""What many clients of several nodes ask at once, and all that they hear."""
+
+import ssl
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from random import Random
+
+import httpx
+
+from tests.api import Admin
+from tests.contract.world import World, found
+from tests.durability.history import NEVER, Change, Heard, Operation, Question, Rests
+
+PATIENCE = 20.0  # seconds until a change must have been acknowledged, or a node must answer again
+LONGEST = 3.0  # seconds that a client waits for an answer
+UNANSWERED = (502, 503, 504)
+BY_STATUS: Mapping[str, Mapping[int, Heard]] = {
+    "forward-auth": {200: Heard.LIVE, 403: Heard.BARE, 401: Heard.DEAD},
+    "grant": {200: Heard.LIVE, 400: Heard.BARE, 401: Heard.DEAD},
+}
+QUESTIONS = ("introspect", "introspect", "forward-auth")  # ways to ask about a credential
+Doors = Mapping[str, str]
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    return ssl.create_default_context()  # dear to make, and unused: httpx wants one a client
+
+
+@contextmanager
+def clients() -> Iterator[Iterator[httpx.Client]]:
+    """As many clients as are asked for, who wait for a few seconds and take any status; they end with the block."""
+    with ExitStack() as open_ones:
+
+        def endless() -> Iterator[httpx.Client]:
+            while True:
+                yield open_ones.enter_context(httpx.Client(timeout=LONGEST, trust_env=False, verify=_trusted()))
+
+        yield endless()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked about: a credential's secret, or (`token` empty) whether a client gets a token."""
+
+    rests: Rests
+    ways: tuple[str, ...]
+    token: str = ""
+
+
+class Round:
+    """A new organisation, and the history of what its clients did and heard."""
+
+    def __init__(self, admin: Admin, doors: Doors, seed: str) -> None:
+        """Take where one may ask (name and URL) and what chance begins with; every node must answer."""
+        self.seed = seed
+        self.doors = dict(doors)
+        self.over, self.calm = threading.Event(), threading.Event()  # the round; what befalls its nodes
+        self.history: list[Operation] = []
+        self.asked: dict[str, Asked] = {}
+        self.failures: Counter[str] = Counter()  # of questions, by how
+        self.strange: list[str] = []  # answers that nothing excuses
+        self.refused: list[str] = []  # changes that were: only a lost one explains it
+        began = time.monotonic()
+        self.world = found(admin)
+        self.management = {"Authorization": f"Bearer {admin.token()}"}
+        for register in ("user", "role", "client", "machine role"):
+            self.history.append(Change("found", "node 0", "create", began, time.monotonic(), register, True))
+        self.asked["client"] = Asked(Rests(("client",), ("machine role",)), ("grant",))
+
+    @property
+    def answers(self) -> list[Question]:
+        """What was heard so far."""
+        return [done for done in list(self.history) if isinstance(done, Question)]
+
+    @property
+    def changes(self) -> list[Change]:
+        """What was changed so far, or may have been."""
+        return [done for done in list(self.history) if isinstance(done, Change)]
+
+    @property
+    def lost(self) -> list[Change]:
+        """What may have been changed: no answer said so."""
+        return [change for change in self.changes if change.ended == NEVER]
+
+    def told(self) -> str:
+        """Tell how much there was of all."""
+        counted = f"{len(self.answers)} answers, {len(self.changes)} changes, {len(self.lost)} of them lost"
+        return f"{counted}, questions without an answer: {dict(self.failures)}"
+
+    @property
+    def credentials(self) -> dict[str, Rests]:
+        """What each credential rests on, for the checker."""
+        return {name: asked.rests for name, asked in self.asked.items()}
+
+    def ask_on(self, number: int, http: httpx.Client) -> None:
+        """Ask anything at any door until the round is over."""
+        chance, client = Random(f"{self.seed} asks {number}"), f"client {number}"
+        while not self.over.is_set():
+            name, door = chance.choice(list(self.asked)), chance.choice(list(self.doors))
+            self.ask(http, client, door, name, chance.choice(self.asked[name].ways))
+            self.over.wait(0.02)  # leaves the machine to a node that starts
+
+    def ask(self, http: httpx.Client, client: str, door: str, name: str, way: str) -> Heard | None:
+        """Ask about one credential in one way, and keep what was heard; None when no answer came."""
+        began = time.monotonic()
+        try:
+            response = _WAYS[way](self.world, http, self.doors[door], self.asked[name].token)
+        except httpx.TransportError as error:
+            self.failures[type(error).__name__] += 1
+            return None
+        ended, heard = time.monotonic(), _heard(way, response)
+        if heard is not None:
+            self.history.append(Question(client, door, way, began, ended, name, heard))
+        elif response.status_code in UNANSWERED:
+            self.failures[str(response.status_code)] += 1
+        else:
+            self.strange.append(f"{way} at {door}: {response.status_code} {response.text[:300]}")
+        return heard
+
+    def ask_everywhere(self, http: httpx.Client) -> None:
+        """Ask about everything at every door; each must answer before long."""
+        for door, (name, asked) in product(self.doors, self.asked.items()):
+            deadline = time.monotonic() + PATIENCE
+            while self.ask(http, "the last client", door, name, asked.ways[0]) is None:
+                assert time.monotonic() < deadline, f"{door} does not answer again: {self.failures}"
+                time.sleep(0.05)
+
+
+def _heard(way: str, response: httpx.Response) -> Heard | None:
+    if way in BY_STATUS:
+        return BY_STATUS[way].get(response.status_code)
+    if response.status_code != 200:
+        return None
+    answer = response.json()
+    if not answer["active"]:
+        return Heard.DEAD
+    return Heard.LIVE if answer["scope"] else Heard.BARE
+
+
+def _introspect(world: World, http: httpx.Client, url: str, token: str) -> httpx.Response:
+    return http.post(f"{url}/oauth/introspect", data={"token": token}, auth=world.resource_server.basic)
+
+
+def _forward_auth(world: World, http: httpx.Client, url: str, token: str) -> httpx.Response:
+    asked = {"resource": world.identifier, "scope": world.read}
+    return http.get(f"{url}/oauth/forward-auth", params=asked, headers={"Authorization": f"Bearer {token}"})
+
+
+def _grant(world: World, http: httpx.Client, url: str, _token: str) -> httpx.Response:
+    form = {"grant_type": "client_credentials", "resource": world.identifier}
+    return http.post(f"{url}/oauth/token", data=form, auth=world.client.basic)
+
+
+_WAYS: Mapping[str, Callable[[World, httpx.Client, str, str], httpx.Response]] = {
+    "introspect": _introspect,
+    "forward-auth": _forward_auth,
+    "grant": _grant,
+}
