@@ -62,6 +62,12 @@ def wait_until(holds: Callable[[], object], what: str) -> float:
     return time.monotonic() - began
 
 
+def ignore_signals() -> None:
+    """Let Ctrl-C and SIGTERM change nothing from here on."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
 class Program:
     """A process in a session of its own: ended by its own pid, and by the kernel when this one is killed."""
 
@@ -96,6 +102,7 @@ class Program:
             return
         try:
             self.signal(number) if number == signal.SIGKILL else self._process.send_signal(number)
+            self.signal(signal.SIGCONT)  # it may have been frozen
             self._process.wait(PATIENCE / 4)
         except subprocess.TimeoutExpired:
             self.signal(signal.SIGKILL)
@@ -157,15 +164,12 @@ class PostgreSQL(Program):
         self._make([str(program("initdb")), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"])
 
     def _make(self, command: list[str]) -> None:
-        made = subprocess.run(
-            ["setpriv", "--pdeathsig=KILL", *as_user(self._user), *command],
-            cwd="/",
-            capture_output=True,
-            text=True,
-            start_new_session=True,
-        )
-        if made.returncode:
-            raise SystemExit(f"initdb: {made.stderr.strip()[-300:]}")
+        initdb = Program(command, self._log, self._environment, self._user)
+        initdb.start()
+        try:
+            wait_until(initdb.died, "initdb")
+        finally:
+            initdb.stop(signal.SIGKILL)
 
     def url(self, database: str, user: str = "latchkey") -> str:
         """Give the URL of a database."""
@@ -256,18 +260,24 @@ class Cluster:
     def running(self) -> Iterator[None]:
         """Start everything, the nodes at the same moment; end it in the opposite order."""
         with contextlib.ExitStack() as stack:
-            for one in (self.postgresql, self.redis):
-                stack.callback(one.stop)
-                one.start()
-            wait_until(self.postgresql.answers, "PostgreSQL")
-            self.postgresql.ask("CREATE ROLE latchkey LOGIN", "postgres")
-            self.postgresql.ask("CREATE DATABASE latchkey OWNER latchkey", "postgres")
-            for node in self.nodes:
-                stack.callback(node.stop)
-                node.start()
-            for node in self.nodes:
-                wait_until(node.answers, node.name)
-            stack.callback(self.balancer.stop)
-            self.balancer.start()
-            wait_until(self.balancer.answers, "HAProxy")
-            yield
+            try:
+                self._start(stack)
+                yield
+            finally:
+                ignore_signals()  # nothing disturbs the end
+
+    def _start(self, stack: contextlib.ExitStack) -> None:
+        for one in (self.postgresql, self.redis):
+            stack.callback(one.stop)
+            one.start()
+        wait_until(self.postgresql.answers, "PostgreSQL")
+        self.postgresql.ask("CREATE ROLE latchkey LOGIN", "postgres")
+        self.postgresql.ask("CREATE DATABASE latchkey OWNER latchkey", "postgres")
+        for node in self.nodes:
+            stack.callback(node.stop)
+            node.start()
+        for node in self.nodes:
+            wait_until(node.answers, node.name)
+        stack.callback(self.balancer.stop)
+        self.balancer.start()
+        wait_until(self.balancer.answers, "HAProxy")
