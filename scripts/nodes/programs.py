@@ -1,0 +1,283 @@
+"""The programs of several nodes on one machine: started, asked how they are, stopped by their own pids."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import os
+import pwd
+import random
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LATCHKEY = Path(sys.executable).with_name("latchkey")
+BALANCER = ROOT / "scripts" / "gateways" / "haproxy.cfg"
+NEEDED = {  # program: the package of Debian and Ubuntu that has it
+    "initdb": "postgresql",
+    "redis-server": "redis-server",
+    "haproxy": "haproxy",
+    "setpriv": "util-linux",
+}
+PATIENCE = 60.0  # seconds for anything to start, to end or to be noticed
+Json = dict[str, Any]
+
+
+def program(name: str) -> str | None:
+    """Give the path of a program, PostgreSQL's in their newest version; None when it is not here."""
+    places = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
+    return str(places[-1]) if places else shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+
+
+def free_ports(count: int) -> list[int]:
+    """Give free ports below those that the kernel gives to outgoing connections: a node comes back to its own."""
+    found: list[int] = []
+    for port in random.sample(range(15_000, 32_000), 1_000):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            break
+    return found
+
+
+def wait_until(holds: Callable[[], object], what: str) -> float:
+    """Wait until something holds; gives the seconds that took. Raises SystemExit when it never does."""
+    began = time.monotonic()
+    while not holds():
+        if time.monotonic() - began > PATIENCE:
+            raise SystemExit(f"waited {PATIENCE:.0f} s in vain: {what}")
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+def ignore_signals() -> None:
+    """Let Ctrl-C and SIGTERM change nothing from here on."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+class Program:
+    """A process in a session of its own: ended by its own pid, and by the kernel when this one is killed."""
+
+    def __init__(self, command: list[str], log: Path, environment: Mapping[str, str], user: str = "") -> None:
+        """`user` is whom it runs as, if not as the one who started this."""
+        self._command = ["setpriv", "--pdeathsig=INT", *as_user(user), *command]
+        self._log = log
+        self._environment = dict(environment)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process that was started last."""
+        return self._process.pid if self._process else 0
+
+    def start(self) -> None:
+        """Start it, or start it again."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                env=self._environment,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # a Ctrl-C is for us alone
+            )
+
+    def stop(self, number: int = signal.SIGINT) -> None:
+        """End it and all that it started; SIGINT lets it end cleanly, SIGKILL does not."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        try:
+            self.signal(number) if number == signal.SIGKILL else self._process.send_signal(number)
+            self.signal(signal.SIGCONT)  # it may have been frozen
+            self._process.wait(PATIENCE / 4)
+        except subprocess.TimeoutExpired:
+            self.signal(signal.SIGKILL)
+            self._process.wait(PATIENCE)
+
+    def signal(self, number: int) -> None:
+        """Send a signal to it and to all that it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
+
+    def died(self) -> bool:
+        """Tell whether it ended by itself."""
+        return self._process is not None and self._process.poll() is not None
+
+    def end_of_log(self) -> str:
+        """Give what it said last."""
+        return self._log.read_text(errors="replace")[-1500:]
+
+
+class Node(Program):
+    """A Latchkey of its own: its port, its instance folder; all else it shares with the others."""
+
+    def __init__(self, number: int, port: int, folder: Path, shared: Mapping[str, str]) -> None:
+        self.name = f"node{number}"
+        self.address = f"127.0.0.1:{port}"
+        self.instance = folder / self.name
+        own = {"LATCHKEY_INSTANCE_DIR": str(self.instance), "LATCHKEY_PORT": str(port)}
+        self.environment = {**shared, **own}
+        super().__init__([str(LATCHKEY), "serve"], folder / f"{self.name}.log", self.environment)
+        self.http = httpx.Client(base_url=f"http://{self.address}", timeout=15, trust_env=False)
+
+    def was_first(self) -> bool:
+        """Tell whether it was the one that set the database up."""
+        return (self.instance / "bootstrap.json").exists()
+
+    def answers(self) -> bool:
+        """Tell whether it is ready; raises SystemExit when it ended instead."""
+        if self.died():
+            raise SystemExit(f"{self.name} did not start: {self.end_of_log()}")
+        try:
+            return self.http.get("/readyz").is_success
+        except httpx.TransportError:
+            return False
+
+
+class PostgreSQL(Program):
+    """A PostgreSQL that only who may enter its folder can reach."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self._folder = folder / "postgresql"
+        self._folder.mkdir()
+        self._user = "postgres" if os.getuid() == 0 else ""  # it refuses to run as root
+        if self._user:
+            shutil.chown(self._folder, self._user)
+        data = str(self._folder / "data")
+        chosen = ["-k", str(self._folder), "-c", "listen_addresses=", "-c", "max_connections=400"]
+        command = [str(program("postgres")), "-D", data, *chosen]
+        super().__init__(command, folder / "postgresql.log", environment, self._user)
+        self._make([str(program("initdb")), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"])
+
+    def _make(self, command: list[str]) -> None:
+        initdb = Program(command, self._log, self._environment, self._user)
+        initdb.start()
+        try:
+            wait_until(initdb.died, "initdb")
+        finally:
+            initdb.stop(signal.SIGKILL)
+
+    def url(self, database: str, user: str = "latchkey") -> str:
+        """Give the URL of a database."""
+        return f"postgresql://{user}@/{database}?host={self._folder}"
+
+    def ask(self, statement: str, database: str = "latchkey") -> list[tuple[Any, ...]]:
+        """Run a statement as the administrator; gives its rows."""
+        with psycopg.connect(self.url(database, "postgres"), autocommit=True) as connection:
+            done = connection.execute(statement.encode())
+            return done.fetchall() if done.description else []
+
+    def answers(self) -> bool:
+        """Tell whether it is ready; raises SystemExit when it ended instead."""
+        if self.died():
+            raise SystemExit(f"PostgreSQL did not start: {self.end_of_log()}")
+        try:
+            return bool(self.ask("SELECT 1", "postgres"))
+        except psycopg.OperationalError:
+            return False
+
+
+class Balancer(Program):
+    """HAProxy with our configuration, a server line for each node; it is asked over its control socket."""
+
+    def __init__(self, folder: Path, port: int, nodes: list[Node], environment: Mapping[str, str]) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.control = folder / "haproxy.sock"
+        places = {f"NODE_{number}": node.address for number, node in enumerate(nodes, 1)}
+        own = {"BIND": f"127.0.0.1:{port}", "CONTROL": str(self.control), **places}
+        config = folder / "haproxy.cfg"
+        common, server, _ = BALANCER.read_text(encoding="utf-8").partition("    server ")
+        lines = [f'{server}{node.name} "${{{place}}}"\n' for place, node in zip(places, nodes, strict=True)]
+        config.write_text(common + "".join(lines), encoding="utf-8")  # three nodes: this very file
+        command = [str(program("haproxy")), "-f", str(config)]
+        super().__init__(command, folder / "haproxy.log", {**environment, **own})
+        self.http = httpx.Client(base_url=self.url, timeout=15, trust_env=False)
+
+    def servers(self) -> dict[str, Json]:
+        """Give what HAProxy thinks of each node."""
+        with socket.socket(socket.AF_UNIX) as control:
+            control.connect(str(self.control))
+            control.sendall(b"show stat\n")
+            said = b"".join(iter(lambda: control.recv(65_536), b"")).decode()
+        rows = csv.DictReader(said.removeprefix("# ").splitlines())
+        return {row["svname"]: row for row in rows if row["pxname"] == "latchkey" and row["svname"] != "BACKEND"}
+
+    def has(self, node: Node) -> bool:
+        """Tell whether requests go to a node."""
+        return str(self.servers()[node.name]["status"]).startswith("UP")
+
+    def answers(self) -> bool:
+        """Tell whether it sends requests to every node; raises SystemExit when it ended instead."""
+        if self.died():
+            raise SystemExit(f"HAProxy did not start: {self.end_of_log()}")
+        try:
+            return all(row["status"] == "UP" and row["check_status"] == "L7OK" for row in self.servers().values())
+        except OSError:
+            return False
+
+
+def as_user(user: str) -> list[str]:
+    """Give setpriv's options that make a command run as a user."""
+    return ["--reuid", user, "--regid", str(pwd.getpwnam(user).pw_gid), "--clear-groups"] if user else []
+
+
+class Cluster:
+    """All the programs, and the organisation that the story is about."""
+
+    def __init__(self, folder: Path, count: int, port: int | None) -> None:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("LATCHKEY_")}
+        self.folder = folder
+        self.postgresql = PostgreSQL(folder, environment)
+        socket_of_redis = str(folder / "redis.sock")
+        redis = [str(program("redis-server")), "--port", "0", "--unixsocket", socket_of_redis, "--save", ""]
+        self.redis = Program([*redis, "--dir", str(folder)], folder / "redis.log", environment)
+        *ports, spare = free_ports(count + 1)
+        shared = {
+            "LATCHKEY_DATABASE_URL": self.postgresql.url("latchkey"),
+            "LATCHKEY_REDIS_URL": f"unix://{socket_of_redis}",
+            "LATCHKEY_ISSUER": f"http://127.0.0.1:{port or spare}",
+            "LATCHKEY_SECRET_KEY": secrets.token_urlsafe(48),
+            "LATCHKEY_TRUSTED_PROXIES": "127.0.0.1/32",
+        }
+        self.nodes = [Node(number, at, folder, environment | shared) for number, at in enumerate(ports, 1)]
+        self.balancer = Balancer(folder, port or spare, self.nodes, environment)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Start everything, the nodes at the same moment; end it in the opposite order."""
+        with contextlib.ExitStack() as stack:
+            try:
+                self._start(stack)
+                yield
+            finally:
+                ignore_signals()  # nothing disturbs the end
+
+    def _start(self, stack: contextlib.ExitStack) -> None:
+        for one in (self.postgresql, self.redis):
+            stack.callback(one.stop)
+            one.start()
+        wait_until(self.postgresql.answers, "PostgreSQL")
+        self.postgresql.ask("CREATE ROLE latchkey LOGIN", "postgres")
+        self.postgresql.ask("CREATE DATABASE latchkey OWNER latchkey", "postgres")
+        for node in self.nodes:
+            stack.callback(node.stop)
+            node.start()
+        for node in self.nodes:
+            wait_until(node.answers, node.name)
+        stack.callback(self.balancer.stop)
+        self.balancer.start()
+        wait_until(self.balancer.answers, "HAProxy")

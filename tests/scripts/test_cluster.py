@@ -1,0 +1,122 @@
+"""Several nodes in one command: the story holds, and whenever it ends, nothing is left."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.architecture.checkout import ROOT
+from tests.cluster import program
+from tests.machine import lacking, require_program
+from tests.scripts.test_demo import still_running
+
+PATIENCE = 180  # seconds for the story
+PROGRAM = [sys.executable, str(ROOT / "scripts" / "cluster")]
+SECRET = re.compile(r"lk_(?:pat|key|sec)_\w+|eyJ[\w-]{20,}")
+
+
+@pytest.fixture(autouse=True)
+def needed() -> None:
+    for name in ("haproxy", "redis-server", "setpriv"):
+        require_program(name)
+    if program("initdb") is None:
+        lacking("PostgreSQL")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A place for what it keeps: short, as the path of a socket must be, and one that PostgreSQL's user may enter."""
+    with tempfile.TemporaryDirectory(prefix="lk-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return os.environ | {"TMPDIR": str(folder), "LATCHKEY_PORT": "1"}
+
+
+def nothing_is_left(folder: Path) -> bool:
+    return not list(folder.iterdir()) and not still_running(str(folder))
+
+
+@contextlib.contextmanager
+def started(folder: Path, *options: str) -> Iterator["subprocess.Popen[str]"]:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [*PROGRAM, *options], env=environment(folder), stdout=pipe, stderr=pipe, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def told_until(process: "subprocess.Popen[str]", wanted: str) -> str:
+    """Read what it tells up to a line that holds `wanted`; gives that line."""
+    assert process.stdout is not None
+    line = next((line for line in process.stdout if wanted in line), None)
+    assert line is not None, process.stderr.read() if process.stderr else ""
+    return line
+
+
+def test_two_nodes_hold_what_the_story_says_and_leave_nothing_behind(folder: Path) -> None:
+    command = [*PROGRAM, "--once", "--nodes", "2"]
+    done = subprocess.run(command, env=environment(folder), capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "0 contradictions" in done.stdout and "!!!" not in done.stdout
+    for said in (
+        r"revisions in the database: 1, administrators: 1$",
+        r"node2  200  active False  after \d+\.\d ms$",
+        r"once more, through the balancer: 429$",
+        r"200 requests, 0 failed$",
+        r"HAProxy dropped node2 \d+ ms after its death$",
+        r"asked again elsewhere: 200, 200$",
+        r"its caller hears of it: 200, (502|connection closed)$",
+        r'node1  /readyz 503 .*"redis": "failed"',
+        r'node2  /readyz 503 .*"migrations": "failed"',
+        r"the database is newer than this Latchkey",
+    ):
+        assert re.search(said, done.stdout, re.M), said
+    assert not SECRET.search(done.stdout)
+    assert nothing_is_left(folder)
+
+
+@pytest.mark.parametrize("moment", ["Starting", "killed while requests hang"])
+def test_ended_in_the_midst_it_leaves_nothing_behind(folder: Path, moment: str) -> None:
+    with started(folder, "--nodes", "2") as process:
+        told_until(process, moment)
+        process.send_signal(signal.SIGTERM)
+        _, complained = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0 and complained == ""
+    assert nothing_is_left(folder)
+
+
+def test_without_once_it_serves_on_until_ctrl_c(folder: Path) -> None:
+    with started(folder, "--nodes", "2") as process:
+        url = re.search(r"http://\S+", told_until(process, "go on serving at"))
+        told_until(process, "kill one")
+        assert url and httpx.get(f"{url[0]}/readyz", trust_env=False).json()["status"] == "ok"
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    assert nothing_is_left(folder)
+
+
+def test_what_is_lacking_is_one_line_with_the_package(folder: Path) -> None:
+    bare = folder / "bin"
+    bare.mkdir()
+    for name in ("python3", "bash", "setpriv"):
+        (bare / name).symlink_to(str(shutil.which(name)))
+    command = [str(ROOT / ".venv" / "bin" / "python"), *PROGRAM[1:], "--once"]
+    done = subprocess.run(command, env={"PATH": str(bare)}, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.stdout == "" and done.stderr.count("\n") == 1
+    assert done.returncode == os.EX_UNAVAILABLE and "redis-server: apt install redis-server" in done.stderr
