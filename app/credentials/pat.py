@@ -44,11 +44,15 @@ _FOUND: Select[*tuple[Any, ...]] = (
 _BY_DIGEST = Prepared(_FOUND.where(Row_.digest == bindparam("digest")))
 _BY_SECRET = Prepared(_FOUND.where(and_(Row_.id == bindparam("id"), Row_.generation == bindparam("generation"))))
 
-_CHOOSE = insert(Chosen).from_select(
-    ["token_id", "permission_id", "resource_id"],
-    select(bindparam("token", type_=String), Permission.id, Permission.resource_id).where(
-        Permission.name.in_(bindparam("names", expanding=True))
-    ),
+_CHOOSE = (
+    insert(Chosen)
+    .from_select(
+        ["token_id", "permission_id", "resource_id"],
+        select(bindparam("token", type_=String), Permission.id, Permission.resource_id).where(
+            Permission.name.in_(bindparam("names", expanding=True))
+        ),
+    )
+    .execution_options(preserve_rowcount=True)
 )
 
 
