@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any
 
 import jwt
@@ -28,6 +29,7 @@ from app.models import SigningKey
 ALGORITHM = "ES256"
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 §2.1
 RETIRING = timedelta(seconds=86_400 + 60)  # the longest lifetime a resource can give its tokens, and a minute
+MOST_VERIFIED = 1_000  # tokens whose signature need not be checked again
 LOCK = 0x1A7C4E3  # of a rotation
 KID = re.compile(r"sig_[0-9a-f]{1,60}")
 _ES256 = ec.ECDSA(hashes.SHA256())
@@ -61,17 +63,40 @@ def compact(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
+@dataclass(slots=True)
+class _Known:
+    """What was found since the authority epoch moved: public keys by kid, and by digest what they verified."""
+
+    epoch: int | None
+    public: dict[str, jwt.PyJWK] = field(default_factory=dict)
+    verified: dict[bytes, dict[str, Any]] = field(default_factory=dict)
+
+
+def _read(token: str, issuer: str, key_of: Callable[[object], jwt.PyJWK | None]) -> dict[str, Any] | None:
+    try:
+        header = jwt.get_unverified_header(token)
+        if header.get("typ") != ACCESS_TOKEN_TYPE:  # RFC 9068 §4: nothing else is an access token
+            return None
+        key = key_of(header.get("kid"))
+        if key is None:
+            return None
+        options: Any = {"verify_aud": False, "verify_exp": False, "verify_iat": False, "verify_nbf": False,
+                        "require": ["exp", "iat", "sub", "jti", "aud", "client_id"]}  # fmt: skip
+        return jwt.decode(token, key, algorithms=[ALGORITHM], issuer=issuer, options=options)
+    except (jwt.PyJWTError, ValueError):
+        return None
+
+
 class SigningKeys:
     """The server's keys: `next` is published before it signs, `active` signs, `retiring` only verifies."""
 
     def __init__(self, secret_key: str, epoch: Callable[[], int] | None = None) -> None:
         """Take the SECRET_KEY setting, under which private keys are sealed in the database.
 
-        With the authority epoch the public keys that were read are kept for as long as it stands.
+        With the authority epoch the public keys that were read, and what they verified, are kept while it stands.
         """
         self._epoch = epoch
-        self._public_at: int | None = None
-        self._public: dict[str, jwt.PyJWK] = {}
+        self._known = _Known(None)
         key = HKDF(hashes.SHA256(), 32, salt=None, info=b"latchkey signing keys").derive(secret_key.encode())
         self._seal = Fernet(base64.urlsafe_b64encode(key))
         self._private: dict[str, ec.EllipticCurvePrivateKey] = {}
@@ -120,18 +145,15 @@ class SigningKeys:
 
     def read(self, connection: Connection | Session, token: str, issuer: str) -> dict[str, Any] | None:
         """Give the claims of a token that one of our keys signed; None for anything else. Times are not judged here."""
-        try:
-            header = jwt.get_unverified_header(token)
-            if header.get("typ") != ACCESS_TOKEN_TYPE:  # RFC 9068 §4: nothing else is an access token
-                return None
-            key = self._public_key(connection, header.get("kid"))
-            if key is None:
-                return None
-            options: Any = {"verify_aud": False, "verify_exp": False, "verify_iat": False, "verify_nbf": False,
-                            "require": ["exp", "iat", "sub", "jti", "aud", "client_id"]}  # fmt: skip
-            return jwt.decode(token, key, algorithms=[ALGORITHM], issuer=issuer, options=options)
-        except (jwt.PyJWTError, ValueError):
-            return None
+        known, digest = self._what_stands(), sha256(token.encode("utf-8", "surrogatepass")).digest()
+        if digest in known.verified:
+            return dict(known.verified[digest])
+        claims = _read(token, issuer, lambda kid: self._public_key(connection, known, kid))
+        if claims is not None and self._epoch:
+            if len(known.verified) >= MOST_VERIFIED:
+                known.verified.clear()
+            known.verified[digest] = dict(claims)
+        return claims
 
     def check_seal(self, connection: Connection | Session) -> None:
         """Raise BadSettings when SECRET_KEY does not open the active key."""
@@ -144,13 +166,16 @@ class SigningKeys:
             kid, self._private[row.kid] = row.kid, self._unseal(row.sealed_private_key)
         return kid, self._private[kid]
 
-    def _public_key(self, connection: Connection | Session, kid: object) -> jwt.PyJWK | None:
+    def _what_stands(self) -> _Known:
+        epoch, known = self._epoch() if self._epoch else None, self._known
+        if known.epoch != epoch:  # a key that was deleted verifies nothing any more
+            known = self._known = _Known(epoch)
+        return known
+
+    def _public_key(self, connection: Connection | Session, known: _Known, kid: object) -> jwt.PyJWK | None:
         if not isinstance(kid, str) or KID.fullmatch(kid) is None:  # a stranger's text never reaches the database
             return None
-        epoch, public = self._epoch() if self._epoch else None, self._public
-        if self._public_at != epoch:  # a key that was deleted verifies nothing any more
-            public = self._public = {}
-            self._public_at = epoch
+        public = known.public
         if kid not in public:
             jwk = connection.execute(select(SigningKey.public_jwk).where(SigningKey.kid == kid)).scalar_one_or_none()
             if jwk is None:

@@ -108,7 +108,8 @@ class Operations(Blueprint):  # type: ignore[misc]
 
     def arguments(self, schema: type[ma.Schema], *, location: str = "json", required: bool = True) -> Decorator:
         """Read the body or the query by a schema, and hand the view what it makes."""
-        return cast(Decorator, super().arguments(schema, location=location, required=required))
+        made_once = schema()  # a class would be made anew at every request
+        return cast(Decorator, super().arguments(made_once, location=location, required=required))
 
     def response(self, status_code: int, schema: type[ma.Schema] | None = None) -> Decorator:
         """Answer with this status, by a schema."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Engine, create_engine, select, text
 
@@ -90,11 +91,12 @@ def _code() -> str:
     return hashlib.sha256(made_of).hexdigest()[:16]
 
 
-def _is_fresh(stamp: Path, wanted: dict[str, object]) -> bool:
+def _is_fresh(stamp: Path, wanted: dict[str, Any]) -> bool:
     if not stamp.exists():
         return False
     kept = json.loads(stamp.read_text(encoding="utf-8"))
-    return bool(time.time() - kept.pop("made_at") < FRESH and kept == wanted)
+    enough = min(kept["distinct"], kept["size"]) >= min(wanted["distinct"], kept["size"])  # fewer are used of more
+    return bool(time.time() - kept["made_at"] < FRESH and enough and kept["code"] == wanted["code"])
 
 
 def _build(data_set: DataSet, distinct: int) -> None:

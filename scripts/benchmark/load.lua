@@ -19,6 +19,12 @@ local function made(line, count)
   return wrk.format(plan.method, filled(plan.path, line, count), headers, plan.body and filled(plan.body, line, count))
 end
 
+local function spread(all, wanted)
+  local some = {}
+  for i = 1, wanted do some[i] = all[math.floor((i - 1) * #all / wanted) + 1] end
+  return some
+end
+
 local function rest() -- whole milliseconds, right on average
   local whole = math.floor(plan.pause)
   return math.random() < plan.pause - whole and whole + 1 or whole
@@ -31,6 +37,7 @@ function init(args)
   if plan.pause > 0 then delay = rest end -- wrk asks only for what is there
   lines = {}
   for line in io.lines(plan.file) do lines[#lines + 1] = line end
+  if #lines > plan.distinct then lines = spread(lines, plan.distinct) end
   if plan.unique or #lines > PREBUILT then return end
   prebuilt = {}
   for i, line in ipairs(lines) do prebuilt[i] = made(line, "") end

@@ -60,12 +60,13 @@ class Generator:
     connections: int
     threads: int
     cores: Cores
+    distinct: int  # lines of a plan's file that are used at the most
 
     def drive(self, plan: Plan, url: str, seconds: int) -> Driven:
         """Send requests for so many seconds; raises RuntimeError when wrk itself fails."""
         with tempfile.TemporaryDirectory(prefix="latchkey-bench-") as folder:
             file = Path(folder) / "plan.lua"
-            file.write_text(_lua(plan), encoding="ascii")  # secrets stay out of the command line
+            file.write_text(_lua(plan, self.distinct), encoding="ascii")  # secrets stay out of the command line
             return self._run([*self._command(seconds), url, "--", str(file)])
 
     def _command(self, seconds: int) -> list[str]:
@@ -88,7 +89,7 @@ def _spent() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _lua(plan: Plan) -> str:
+def _lua(plan: Plan, distinct: int) -> str:
     """Write a plan as Lua: the strings of JSON are Lua's, as long as they are ASCII."""
     headers = ", ".join(f"[{json.dumps(name)}] = {json.dumps(value)}" for name, value in plan.headers.items())
     fields: dict[str, object] = {
@@ -101,6 +102,7 @@ def _lua(plan: Plan) -> str:
         "answer_header": plan.answer_header,
         "unique": plan.unique,
         "pause": plan.pause_ms,
+        "distinct": distinct,
         "seed": time.time_ns() // 1_000_000 % 1_000_000_000 + os.getpid() % 1000,
     }
     told = ", ".join(f"{name} = {json.dumps(value)}" for name, value in fields.items() if value is not None)

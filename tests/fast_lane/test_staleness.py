@@ -337,7 +337,8 @@ def test_all_that_the_lane_reads_is_watched(scene: Scene) -> None:
         event.listen(connection, "before_execute", note)
     with scene.core.store.transaction() as session:
         session.execute(text('UPDATE "user" SET enabled = enabled'))  # forget all that is kept
-    scene.core.actions.signing_keys._public.clear()
+    scene.core.actions.signing_keys._known.public.clear()
+    scene.core.actions.signing_keys._known.verified.clear()
     for asked in scene.asked.values():
         assert scene.lanes.fast(asked).taken
     assert len(read) > 50
