@@ -351,7 +351,7 @@ def _sqlite_pragmas(connection: sqlite3.Connection, _record: object) -> None:
         "synchronous=FULL",  # an acknowledged revocation survives a power cut
         "foreign_keys=ON",
         f"busy_timeout={BUSY_TIMEOUT_MS}",
-        "cache_size=-512",
+        "cache_size=-256",
     ):
         connection.execute(f"PRAGMA {pragma}")
 

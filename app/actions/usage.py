@@ -15,7 +15,8 @@ from app.database import Store
 from app.models import ApiKey, PersonalAccessToken
 
 INTERVAL = 20.0  # seconds; the contract allows a minute
-MOST = 2_000  # uses that are remembered before they are written sooner
+MOST = 8_000  # uses that are remembered before they are written sooner
+BATCH = 500  # of them in one transaction: nobody waits long for it
 Use = tuple[str, str]  # a kind and the id of its row
 TABLES: dict[str, Any] = {PERSONAL_ACCESS_TOKEN: PersonalAccessToken, API_KEY: ApiKey}
 
@@ -82,10 +83,10 @@ class Usage:
     def _write(self, noted: dict[Use, datetime]) -> None:
         in_turn = sorted(noted.items())  # two nodes must not wait for one another's rows
         for kind, table in TABLES.items():
-            uses = [{"row": row_id, "at": at} for (noted_kind, row_id), at in in_turn if noted_kind == kind]
-            if not uses:
-                continue
+            uses = [use for use in in_turn if use[0][0] == kind]
             later = or_(table.last_used_at.is_(None), table.last_used_at < bindparam("at"))
             statement = update(table.__table__).where(table.id == bindparam("row"), later)
-            with self._store.transaction() as session:
-                session.connection().execute(statement.values(last_used_at=bindparam("at")), uses)
+            for first in range(0, len(uses), BATCH):
+                batch = [{"row": row_id, "at": at} for (_, row_id), at in uses[first : first + BATCH]]
+                with self._store.transaction() as session:
+                    session.connection().execute(statement.values(last_used_at=bindparam("at")), batch)

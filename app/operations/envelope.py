@@ -41,9 +41,9 @@ def request_id() -> str:
 
 def id_for(environ: WSGIEnvironment) -> str:
     """Give a request its id: the one that it offers, if it looks like one, else a fresh one."""
-    offered = environ.get("HTTP_X_REQUEST_ID", "")
-    taken = REQUEST_ID_SHAPE.fullmatch(offered) and logs.redacted(offered) == offered
-    return offered if taken else secrets.token_hex(12)
+    offered = environ.get("HTTP_X_REQUEST_ID")
+    taken = offered and REQUEST_ID_SHAPE.fullmatch(offered) and logs.redacted(offered) == offered
+    return str(offered) if taken else secrets.token_hex(12)
 
 
 def used_credential(credential_id: str, kind: str | None = None) -> None:

@@ -34,6 +34,7 @@ LATCHKEY = Path(__file__).resolve().parents[2] / ".venv" / "bin" / "latchkey"
 ISSUER = "http://127.0.0.1:8080"  # whatever the port: it stands in the JWTs
 HERE = Path(__file__).parent
 FRESH = 20 * 86_400  # seconds that a data set serves: its PATs live 30 days
+MOST_JWTS = 100_000  # signing a million takes minutes
 SLACK = 7200  # seconds that a JWT must live on when a run begins
 
 
@@ -80,7 +81,7 @@ def ready(size: int, distinct: int, database: Database, bench: Path) -> DataSet:
         data_set.secrets("").mkdir(parents=True, mode=0o700)
         _build(data_set, distinct)
         stamp.write_text(json.dumps(wanted | {"made_at": time.time()}), encoding="utf-8")
-    _refresh_jwts(data_set, min(distinct, size))
+    _refresh_jwts(data_set, min(distinct, size, MOST_JWTS))
     return data_set
 
 
