@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from scripts.benchmark.measure import Json, Measured
 from scripts.benchmark.rows import AUTHLIB, BARE, COUNTERPARTS, NODE
+from scripts.benchmark.targets import Target, targets, told
 
 BOUND = 0.95  # of its core that a generator may use before it is the generator that is measured
 
@@ -38,7 +39,12 @@ class Report:
     def as_json(self) -> Json:
         """Give everything."""
         rows = [one.as_json() | {"ratios": self._ratios(one)} for one in self.measured]
-        return {"settings": self.settings, "rows": rows, "absent": dict(self.absent), "failed": len(self.failed)}
+        judged = [asdict(one) | {"verdict": one.verdict} for one in self._targets()]
+        whole: Json = {"settings": self.settings, "rows": rows, "targets": judged}
+        return whole | {"absent": dict(self.absent), "failed": len(self.failed)}
+
+    def _targets(self) -> list[Target]:
+        return targets(self.measured, self.ratio, str(self.settings["database"]))
 
     def _ratios(self, one: Measured) -> dict[str, float]:
         found = {to: self.ratio(one, to) for to in (BARE, NODE, AUTHLIB) if to != one.subject}
@@ -52,7 +58,8 @@ class Report:
         lines = [head, ["---", "---", *["---:"] * (len(head) - 2)]]
         lines += [self._line(one, seen) for one in self.measured]
         lines += [[name, f"absent: {why}", *[""] * (len(head) - 2)] for name, why in self.absent.items()]
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{self._notes()}\n"
+        table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return "\n\n".join(part for part in (table, told(self._targets()), self._notes()) if part) + "\n"
 
     def _line(self, one: Measured, seen: bool) -> list[str]:
         name = f"{one.subject} {one.size:,}" if one.size else one.subject

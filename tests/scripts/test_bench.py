@@ -94,6 +94,19 @@ def test_the_table_has_a_line_for_each_row_and_the_picture_a_curve(instance: Pat
     assert picture.read_text(encoding="utf-8").count("<polyline") == len(ROWS)
 
 
+def test_each_target_is_judged_by_what_was_seen(whole: Done, figures: Json) -> None:
+    rows = {row["row"]: row for row in figures["rows"] if row["subject"] == "latchkey"}
+    judged = {(one["row"], one["of"]): one for one in figures["targets"]}
+    creation = judged["pat-creation", "requests/s"]
+    assert creation["seen"] == pytest.approx(rows["pat-creation"]["requests_per_second"], rel=0.01)
+    against = judged["introspect-pat", "× bare-flask"]
+    assert against["seen"] == pytest.approx(rows["introspect-pat"]["ratios"]["bare-flask"], rel=0.01)
+    for one in figures["targets"]:
+        kept = one["seen"] <= one["wanted"] if one["at_most"] else one["seen"] >= one["wanted"]
+        assert one["verdict"].startswith("met" if kept else "missed by ")
+        assert f"| {one['verdict']} |" in whole.stdout
+
+
 def test_secrets_stay_in_files_of_their_owner(instance: Path, whole: Done, figures: Json) -> None:
     kept = list((instance / "bench" / "data" / "sqlite-200" / "secrets").iterdir())
     assert kept and all(file.stat().st_mode & 0o777 == 0o600 for file in kept)

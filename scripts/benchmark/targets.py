@@ -1,0 +1,71 @@
+"""What was promised of each row, and whether this run keeps it: a miss is told with its size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from scripts.benchmark.measure import Measured
+from scripts.benchmark.rows import AUTHLIB, BARE, NODE
+
+KEYCLOAK = 120  # client-credentials grants a second and core, by its sizing guide
+ON_POSTGRESQL = 0.9  # times a bare Flask route's rate: each use reads one row there
+SLOWEST, LARGEST = 9.0, 130.0  # ms of p99, MB of a process
+TIMES = {  # row: how many times the rate of each other
+    "introspect-pat": {BARE: 2.5, NODE: 4.0, AUTHLIB: 15.0},
+    "introspect-api-key": {BARE: 2.5, NODE: 4.0, AUTHLIB: 15.0},
+    "introspect-m2m": {BARE: 2.2},
+    "client-credentials": {BARE: 1.2, NODE: 2.5},
+    "forward-auth": {BARE: 2.5},
+}
+RATES = {"client-credentials": 25.0 * KEYCLOAK, "pat-creation": 1_000.0}
+Ratio = Callable[[Measured, str], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One promise: at least (or, with `at_most`, at most) so much, and what was seen."""
+
+    row: str
+    size: int
+    of: str
+    wanted: float
+    seen: float
+    at_most: bool = False
+
+    @property
+    def met(self) -> bool:
+        """Tell whether it was kept."""
+        return self.seen <= self.wanted if self.at_most else self.seen >= self.wanted
+
+    @property
+    def verdict(self) -> str:
+        """Say so, and by how much it was missed."""
+        return "met" if self.met else f"missed by {abs(self.seen / self.wanted - 1):.0%}"
+
+
+def targets(measured: Sequence[Measured], ratio: Ratio, database: str) -> list[Target]:
+    """Give every promise that this run can judge; those of a failed row are none."""
+    ours = [one for one in measured if one.subject == "latchkey" and not one.errors]
+    return [target for one in ours for target in _of(one, ratio, database)]
+
+
+def told(found: Sequence[Target]) -> str:
+    """Give them as a table in Markdown; nothing when there is none."""
+    lines = ["| target of | credentials | in | wanted | seen | |", "| --- | ---: | --- | ---: | ---: | --- |"]
+    for one in found:
+        bound = f"{'≤' if one.at_most else '≥'} {one.wanted:,g}"
+        lines.append(f"| {one.row} | {one.size:,} | {one.of} | {bound} | {one.seen:,.2f} | {one.verdict} |")
+    return "\n".join(lines) if found else ""
+
+
+def _of(one: Measured, ratio: Ratio, database: str) -> Iterator[Target]:
+    for other, wanted in TIMES.get(one.row, {}).items():
+        elsewhere = database != "sqlite" and one.row.startswith("introspect") and other == BARE
+        if (seen := ratio(one, other)) is not None:
+            yield Target(one.row, one.size, f"× {other}", ON_POSTGRESQL if elsewhere else wanted, seen)
+    if one.row in RATES:
+        yield Target(one.row, one.size, "requests/s", RATES[one.row], one.median("requests_per_second"))
+    if one.row in TIMES:
+        yield Target(one.row, one.size, "p99 ms", SLOWEST, one.median("p99_ms"), at_most=True)
+        yield Target(one.row, one.size, "MB", LARGEST, one.median("resident_mb"), at_most=True)
