@@ -39,11 +39,13 @@ class AuthorityEpoch:
 
     def _from_file(self) -> int:
         """Ask for the row only when somebody committed since: the version is kept in shared memory."""
-        connection, seen = self._store.driver_connection(), self._seen
-        version = connection.execute(_VERSION).fetchone()[0]
-        if seen.connection is not connection or seen.version != version:
-            seen.epoch = connection.execute(_EPOCH).fetchone()[0]  # after the version: a commit between is seen again
-            seen.connection, seen.version = connection, version
+        seen = self._seen
+        if seen.ask is None:  # the version is counted by each connection for itself: this thread stays with its own
+            seen.ask = self._store.driver_connection().cursor().execute
+        version = seen.ask(_VERSION).fetchone()[0]
+        if seen.version != version:
+            seen.epoch = seen.ask(_EPOCH).fetchone()[0]  # after the version: a commit between is seen again
+            seen.version = version
         return seen.epoch
 
     def _from_server(self) -> int:
@@ -53,6 +55,6 @@ class AuthorityEpoch:
 class _Seen(threading.local):
     """What a thread saw last; its connection counts the versions by itself."""
 
-    connection: Any = None
+    ask: Any = None  # of a cursor on the thread's kept connection
     version: int = -1
     epoch: int = -1

@@ -107,8 +107,13 @@ _quoted = lru_cache(maxsize=1024)(json.dumps)
 
 
 def _instant(at: float) -> str:
-    second, rest = divmod(at, 1)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(second))}.{int(rest * 1_000_000):06}Z"
+    second = int(at)
+    return f"{_second(second)}.{int((at - second) * 1_000_000):06}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
 
 
 ledger = Ledger()
