@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from flask import Response
@@ -12,7 +11,7 @@ from app.actions.api_keys import LONGEST_OVERLAP, KeyChanges, NewKey
 from app.actions.resources import LONGEST_IDENTIFIER
 from app.credentials.kind import RateLimit
 from app.management.authorization import caller
-from app.management.blueprint import Operations, PageQuery, gone, made, page_of, paged
+from app.management.blueprint import Operations, PageQuery, gone, made, members_of, page_of, paged
 from app.management.fields import Flag, Given, Listed, Moment, Name, Text, Whole, one_of
 from app.operations.parts import actions
 
@@ -115,7 +114,7 @@ def list_api_keys(query: dict[str, Any]) -> Any:
 def create_api_key(new: NewKey) -> Any:
     """Issue an API key; its secret is answered once"""
     key, issued = actions().api_keys.create(caller(), new)
-    return made(asdict(key) | {"key": issued.token}, f"/api-keys/{key.id}")
+    return made(members_of(key) | {"key": issued.token}, f"/api-keys/{key.id}")
 
 
 @blueprint.get("/api-keys/<row:key_id>")
@@ -147,4 +146,4 @@ def revoke_api_key(key_id: str) -> Response:
 def rotate_api_key(overlap: dict[str, int], key_id: str) -> Any:
     """Give an API key a new secret, answered once; the old one works until the overlap ends"""
     key, issued = actions().api_keys.rotate(caller(), key_id, **overlap)
-    return asdict(key) | {"key": issued.token}
+    return members_of(key) | {"key": issued.token}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import dataclasses
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -168,6 +169,11 @@ def read_cursor(cursor: str) -> str:
 def made(thing: Any, path: str) -> tuple[Any, dict[str, str]]:
     """Answer with what was made, and where it is."""
     return thing, {"Location": f"{actions().settings.management_identifier}{path}"}
+
+
+def members_of(view: Any) -> dict[str, Any]:
+    """Give what a view holds, each as it is; `asdict` would copy it deeply, at a twelfth of what a creation costs."""
+    return {part.name: getattr(view, part.name) for part in dataclasses.fields(view)}
 
 
 def gone() -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from flask import Response
@@ -11,7 +10,7 @@ from marshmallow import Schema, fields
 from app.actions.clients import ClientChanges, NewClient
 from app.actions.resources import LONGEST_IDENTIFIER
 from app.management.authorization import caller
-from app.management.blueprint import Operations, PageQuery, gone, made, page_of, paged
+from app.management.blueprint import Operations, PageQuery, gone, made, members_of, page_of, paged
 from app.management.fields import Flag, Given, Listed, Members, Moment, Name, Text, one_of
 from app.operations.parts import actions
 
@@ -121,7 +120,7 @@ def create_client(new: NewClient) -> Any:
     """Register a client; its first secret is answered once"""
     client, issued = actions().clients.create(caller(), new)
     secret = {} if issued is None else {"client_secret": issued.token}
-    return made(asdict(client) | secret, f"/clients/{client.id}")
+    return made(members_of(client) | secret, f"/clients/{client.id}")
 
 
 @blueprint.get("/clients/<row:row_id>")
@@ -161,7 +160,7 @@ def list_client_secrets(query: dict[str, Any], row_id: str) -> Any:
 def create_client_secret(new: dict[str, Any], row_id: str) -> Any:
     """Give a client a further secret, answered once; at most five live"""
     secret, issued = actions().client_secrets.create(caller(), row_id, **new)
-    return made(asdict(secret) | {"client_secret": issued.token}, f"/clients/{row_id}/secrets/{secret.id}")
+    return made(members_of(secret) | {"client_secret": issued.token}, f"/clients/{row_id}/secrets/{secret.id}")
 
 
 @blueprint.get("/clients/<row:row_id>/secrets/<row:secret_id>")

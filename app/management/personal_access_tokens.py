@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from flask import Response
@@ -12,7 +11,7 @@ from app.actions.lifetime import AskedLifetime
 from app.actions.personal_access_tokens import NewToken
 from app.credentials.kind import Issued
 from app.management.authorization import caller
-from app.management.blueprint import Operations, PageQuery, gone, made, page_of, paged
+from app.management.blueprint import Operations, PageQuery, gone, made, members_of, page_of, paged
 from app.management.fields import Given, Listed, Moment, Name, Text, Whole, description, one_of
 from app.operations.parts import actions
 
@@ -72,7 +71,7 @@ class TokenQuery(PageQuery):
 
 def with_secret(view: Any, issued: Issued) -> dict[str, Any]:
     """Give the only answer that a token's secret is ever in."""
-    return asdict(view) | {"token": issued.token}
+    return members_of(view) | {"token": issued.token}
 
 
 @blueprint.get("/users/<row:user_id>/personal-access-tokens")
