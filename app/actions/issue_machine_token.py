@@ -36,6 +36,10 @@ class Decision:
     lifetime: int
     draft: Draft
 
+    def answer(self, token: str, credential_id: str) -> AccessToken:
+        """Give what the endpoint answers with, once there is a token."""
+        return AccessToken(token, self.lifetime, self.scopes, credential_id)
+
 
 class IssueMachineToken:
     """The client-credentials grant. Nothing is written: the token keeps itself, the request log tells of it."""
@@ -64,7 +68,7 @@ class IssueMachineToken:
         """Sign a token for what was decided; asks nobody."""
         now = self._clock()
         issued = self._kind.sign(decision.draft, now, now + timedelta(seconds=decision.lifetime))
-        return AccessToken(issued.token, decision.lifetime, decision.scopes, issued.credential_id)
+        return decision.answer(issued.token, issued.credential_id)
 
 
 def choose(given: Grants, scope: str | None, resources: Sequence[str]) -> Grants:

@@ -82,10 +82,11 @@ class Present:
 
 @dataclass(slots=True)
 class Decided:
-    """What a client gets for what it asked, until the first of its secrets ends."""
+    """What a client gets for what it asked, until the first of its secrets ends: the JSON `around` its token too."""
 
     client: KnownClient
     decision: Decision
+    around: tuple[bytes, bytes]
 
     def stands(self, at: datetime) -> bool:
         """Tell whether the secrets that the client may have proved itself by still stand."""

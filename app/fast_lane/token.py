@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, ClassVar
 
 from app.actions.catalogue import Actions
+from app.actions.issue_machine_token import Decision
 from app.credentials.kind import CLIENT_CREDENTIALS
 from app.errors import GrantRefused
 from app.fast_lane.introspection import json_head
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 GRANT = "client_credentials"
 KNOWN = frozenset({"grant_type", "scope", "resource"})
+BLANK = "<token>"  # stands first in the answer: no scope comes before it
 
 
 class Token:
@@ -57,11 +59,17 @@ class Token:
             decision = decide(who.row_id, who.client_id, asked.get("scope"), resources)
         except GrantRefused:
             return None
-        decided = Decided(client.known, decision)
+        decided = Decided(client.known, decision, _around(decision))
         standing.decisions.put(key, decided)
         return decided
 
     def _sign(self, decided: Decided) -> Answer:
         issued = self._known.issue_machine_token.sign(decided.decision)
-        text = json.dumps(members(issued)).encode()
+        text = issued.token.encode().join(decided.around)
         return Answer(json_head(len(text)), text, issued.credential_id, self._adds)
+
+
+def _around(decision: Decision) -> tuple[bytes, bytes]:
+    """Write the answer's JSON but for the token: that is base64url and dots, of which JSON escapes nothing."""
+    opening, _, closing = json.dumps(members(decision.answer(BLANK, ""))).encode().partition(BLANK.encode())
+    return opening, closing
