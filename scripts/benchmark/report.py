@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from scripts.benchmark.measure import Json, Measured
+from scripts.benchmark.profile import Profile
 from scripts.benchmark.rows import AUTHLIB, BARE, COUNTERPARTS, NODE
 from scripts.benchmark.targets import Target, targets, told
 
@@ -19,6 +20,7 @@ class Report:
     measured: Sequence[Measured]
     absent: Mapping[str, str]
     settings: Json
+    profiles: Mapping[tuple[str, int], Profile] = field(default_factory=dict)  # of a row, at a size
 
     @property
     def failed(self) -> list[Measured]:
@@ -39,11 +41,13 @@ class Report:
     def as_json(self) -> Json:
         """Give everything."""
         rows = [one.as_json() | {"ratios": self._ratios(one)} for one in self.measured]
-        judged = [asdict(one) | {"verdict": one.verdict} for one in self._targets()]
-        whole: Json = {"settings": self.settings, "rows": rows, "targets": judged}
+        judged = [asdict(one) | {"verdict": one.verdict} for one in self.targets()]
+        whose: Json = {f"{row} {size}": str(seen) for (row, size), seen in self.profiles.items()}
+        whole: Json = {"settings": self.settings, "rows": rows, "targets": judged, "profiles": whose}
         return whole | {"absent": dict(self.absent), "failed": len(self.failed)}
 
-    def _targets(self) -> list[Target]:
+    def targets(self) -> list[Target]:
+        """Judge what was promised."""
         return targets(self.measured, self.ratio, str(self.settings["database"]))
 
     def _ratios(self, one: Measured) -> dict[str, float]:
@@ -59,7 +63,7 @@ class Report:
         lines += [self._line(one, seen) for one in self.measured]
         lines += [[name, f"absent: {why}", *[""] * (len(head) - 2)] for name, why in self.absent.items()]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        return "\n\n".join(part for part in (table, told(self._targets()), self._notes()) if part) + "\n"
+        return "\n\n".join(part for part in (table, told(self.targets(), self.profiles), self._notes()) if part) + "\n"
 
     def _line(self, one: Measured, seen: bool) -> list[str]:
         name = f"{one.subject} {one.size:,}" if one.size else one.subject

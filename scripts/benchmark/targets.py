@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from scripts.benchmark.measure import Measured
+from scripts.benchmark.profile import Profile
 from scripts.benchmark.rows import AUTHLIB, BARE, NODE
 
 KEYCLOAK = 120  # client-credentials grants a second and core, by its sizing guide
@@ -50,13 +51,21 @@ def targets(measured: Sequence[Measured], ratio: Ratio, database: str) -> list[T
     return [target for one in ours for target in _of(one, ratio, database)]
 
 
-def told(found: Sequence[Target]) -> str:
-    """Give them as a table in Markdown; nothing when there is none."""
+def told(found: Sequence[Target], profiles: Mapping[tuple[str, int], Profile]) -> str:
+    """Give them as a table in Markdown, with where the time of a miss goes; nothing when there is none."""
     lines = ["| target of | credentials | in | wanted | seen | |", "| --- | ---: | --- | ---: | ---: | --- |"]
     for one in found:
         bound = f"{'≤' if one.at_most else '≥'} {one.wanted:,g}"
-        lines.append(f"| {one.row} | {one.size:,} | {one.of} | {bound} | {one.seen:,.2f} | {one.verdict} |")
+        lines.append(
+            f"| {one.row} | {one.size:,} | {one.of} | {bound} | {one.seen:,.2f} "
+            f"| {one.verdict}{_reason(one, profiles)} |"
+        )
     return "\n".join(lines) if found else ""
+
+
+def _reason(one: Target, profiles: Mapping[tuple[str, int], Profile]) -> str:
+    seen = profiles.get((one.row, one.size))
+    return f"; its time: {seen}" if seen and not one.met else ""
 
 
 def _of(one: Measured, ratio: Ratio, database: str) -> Iterator[Target]:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from scripts.benchmark.measure import Round
+from scripts.benchmark.profile import shares
 from scripts.benchmark.soak import Soaked
 from tests.machine import require_program
 from tests.scripts.test_demo import WHOLE_SECRET, still_running
@@ -105,6 +106,31 @@ def test_each_target_is_judged_by_what_was_seen(whole: Done, figures: Json) -> N
         kept = one["seen"] <= one["wanted"] if one["at_most"] else one["seen"] >= one["wanted"]
         assert one["verdict"].startswith("met" if kept else "missed by ")
         assert f"| {one['verdict']} |" in whole.stdout
+
+
+def test_a_missed_target_says_where_its_time_goes(instance: Path, whole: Done, figures: Json) -> None:
+    missed = {f"{one['row']} {one['size']}" for one in figures["targets"] if one["verdict"] != "met"}
+    assert set(figures["profiles"]) == missed
+    for row, rooms in figures["profiles"].items():
+        assert f"; its time: {rooms} |" in whole.stdout
+        (stacks,) = (instance / "bench" / "results").glob(f"*.{row.replace(' ', '-')}.folded")
+        assert "granian" in stacks.read_text(encoding="utf-8"), rooms
+
+
+def test_time_is_told_by_the_room_that_a_stack_ends_in() -> None:
+    stacks = [
+        "view (app/web/pages.py:3);dumps (json/__init__.py:1) 30",
+        "view (app/web/pages.py:3);execute (sqlalchemy/engine/base.py:9) 20",
+        "view (app/web/pages.py:3);do_execute (sqlalchemy/engine/default.py:9) 45",
+        "wait (threading.py:1) 5",
+        "view (app/web/pages.py:3);parse (/opt/lib/python3/site-packages/webargs/core.py:9) 1",
+    ]
+    assert [(room, round(share, 2)) for room, share in shares(stacks)] == [
+        ("the database", 0.45),
+        ("Latchkey", 0.3),
+        ("sqlalchemy", 0.2),
+        ("Python", 0.05),
+    ]
 
 
 def test_secrets_stay_in_files_of_their_owner(instance: Path, whole: Done, figures: Json) -> None:
