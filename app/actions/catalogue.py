@@ -20,11 +20,13 @@ from app.actions.key_limits import Limiter, SpendKeyLimit
 from app.actions.lifetime import Policy
 from app.actions.passwords import Passwords
 from app.actions.personal_access_tokens import PersonalAccessTokenActions
+from app.actions.reach import Reach
 from app.actions.report_leak import ReportLeak
 from app.actions.resources import ResourceActions
 from app.actions.revoke import RevokeToken
 from app.actions.roles import RoleActions
 from app.actions.rotate_signing_key import RotateSigningKey
+from app.actions.sessions import SessionActions
 from app.actions.usage import Usage
 from app.actions.users import UserActions
 from app.actions.verify import Verify
@@ -52,6 +54,7 @@ class Actions:
     clients: ClientActions
     client_secrets: ClientSecretActions
     authenticate_user: AuthenticateUser
+    sessions: SessionActions
     verify: Verify
     authenticate_client: AuthenticateClient
     fetch_jwks: FetchJwks
@@ -66,6 +69,7 @@ class Actions:
     spend_key_limit: SpendKeyLimit
     usage: Usage
     audit: ReadAudit
+    reach: Reach
 
 
 def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Actions:
@@ -91,6 +95,7 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
         clients=ClientActions(store, settings, clock),
         client_secrets=ClientSecretActions(store, management, clock),
         authenticate_user=AuthenticateUser(store, passwords, limiter, settings, clock),
+        sessions=SessionActions(store, management, clock),
         verify=verify,
         authenticate_client=AuthenticateClient(store, clock),
         fetch_jwks=FetchJwks(allow_private=settings.allow_private_jwks_uri),
@@ -105,4 +110,5 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
         spend_key_limit=spend,
         usage=usage,
         audit=ReadAudit(store),
+        reach=Reach(store),
     )

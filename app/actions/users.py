@@ -20,6 +20,7 @@ from app.actions.guard import refuse_delegates, refuse_exceeding
 from app.actions.paging import page
 from app.actions.passwords import Passwords
 from app.actions.roles import assignable
+from app.actions.sessions import end_sessions
 from app.actions.uniqueness import refusing_duplicates
 from app.database import Store, held, new_id
 from app.errors import Invalid, NotFound
@@ -107,9 +108,12 @@ class UserActions:
             session.flush()
             return _view(row)
 
-    def change(self, actor: Actor, user_id: str, changes: UserChanges) -> UserView:
+    def change(
+        self, actor: Actor, user_id: str, changes: UserChanges, but_session: str | None = None
+    ) -> UserView:
         """Change what is named; roles and `enabled` are felt at once by every credential of the user.
 
+        A new password, or being disabled, ends the user's sign-ins, `but_session` if one is named.
         Raises NotFound, Invalid, Duplicate, Forbidden (the user carries more than the caller, or would).
         """
         named = [name for name in UserChanges.__slots__ if getattr(changes, name) is not UNSET]
@@ -122,6 +126,8 @@ class UserActions:
             if not isinstance(changes.roles, Unset):
                 self._assign(session, actor, row, changes.roles)
             _apply(row, changes)
+            if password_digest is not None or not row.enabled:
+                end_sessions(session, user_id, but_session)
             roles = [role.name for role in row.roles]
             record(session, actor, f"{TARGET}.update", TARGET, user_id, self._clock(), changed=named, roles=roles)
             session.flush()

@@ -1,4 +1,4 @@
-"""Who calls: a Bearer credential of our own making, or on /me a user with their password."""
+"""Who calls: a Bearer credential of our own making, or on /me a user with their password or their browser."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from app.access.scopes import Scopes
 from app.actions.actor import Actor, anonymous
 from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN, Claims
 from app.errors import Forbidden, Unauthenticated
+from app.operations import browser
 from app.operations.envelope import request_id, used_credential
 from app.operations.parts import actions
 from app.operations.peer import peer_address
 
 TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 §2.1
 INVALID = "invalid_token"
+SAFE = ("GET", "HEAD")
 
 
 def by_bearer(scope: str) -> Actor:
@@ -48,10 +50,12 @@ def by_visitor() -> Actor:
 
 
 def by_owner(*, reading: bool) -> Actor:
-    """Give the user who sends username and password; for `reading`, their personal access token will do.
+    """Give the user who sends username and password, or is signed in with a browser.
 
-    Raises Unauthenticated, Forbidden, TooManyRequests.
+    For `reading`, their personal access token will do. Raises Unauthenticated, Forbidden, TooManyRequests.
     """
+    if "Authorization" not in request.headers and (browsing := browser.signed_in()):
+        return _from_page(browsing.actor)
     scheme, value = _authorization()
     if scheme == "basic":
         username, password = _read_basic(value)
@@ -64,6 +68,12 @@ def by_owner(*, reading: bool) -> Actor:
     if not reading or claims.kind != PERSONAL_ACCESS_TOKEN or claims.exchanged:
         raise Forbidden("only the user's own password opens this")
     return _using(claims, _actor(claims, Scopes()))
+
+
+def _from_page(actor: Actor) -> Actor:
+    if request.method not in SAFE and not browser.shows_token():  # another site's form would bring the cookie too
+        raise Forbidden("send the token of your page as X-CSRF-Token")
+    return actor
 
 
 def caller_address() -> str | None:

@@ -11,6 +11,7 @@ from app.models.role import Role, RolePermission
 from app.models.signing_key import SigningKey
 from app.models.spent_limit import SpentLimit
 from app.models.user import User, UserRole
+from app.models.user_session import UserSession
 
 __all__ = [
     "ApiKey",
@@ -34,6 +35,7 @@ __all__ = [
     "UsedAssertion",
     "User",
     "UserRole",
+    "UserSession",
 ]
 
 watch(User.metadata)

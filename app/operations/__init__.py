@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 def register(app: Flask) -> None:
     """Add the operational routes and hooks."""
     # Loaded here: the metrics must not be before the server has named the folder that its processes share.
-    from app.operations import envelope, health, issuer_path, last_resort, logs, metrics, parts
+    from app.operations import browser, envelope, health, issuer_path, last_resort, logs, metrics, parts
     from app.operations.ledger import ledger
 
     settings = parts.actions_of(app).settings
@@ -19,5 +19,6 @@ def register(app: Flask) -> None:
     health.register(app)
     metrics.register(app, ledger.settle)
     last_resort.register(app)
+    browser.register(app)
     issuer_path.register(app, settings.issuer_path)
     envelope.register(app)

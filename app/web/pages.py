@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +13,35 @@ from app.comparison.page import style
 STATIC = Path(__file__).with_name("static")
 KEPT = 86_400  # seconds that a browser keeps the assets
 POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
+    "default-src 'none'; {scripts}style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
+SCRIPTS = "script-src 'nonce-{nonce}'; connect-src 'self'; "
+ASSETS = ("pico.min.css", "latchkey.css", "htmx.min.js", "latchkey.js")
 
 blueprint = Blueprint("pages", __name__, template_folder="templates")
 
 
-def page(template: str, **shown: Any) -> Response:
-    """Give a page; every text is escaped by its template."""
-    response = Response(render_template(template, **shown), content_type="text/html; charset=utf-8")
-    response.headers["Content-Security-Policy"] = POLICY
+def page(template: str, status: int = 200, **shown: Any) -> Response:
+    """Give a page on which nothing runs; every text is escaped by its template."""
+    return _answer(render_template(template, **shown), status, "")
+
+
+def scripted_page(template: str, status: int = 200, **shown: Any) -> Response:
+    """Give a page on which the scripts run that carry the nonce of this very answer."""
+    nonce = secrets.token_urlsafe(16)
+    return _answer(render_template(template, nonce=nonce, **shown), status, SCRIPTS.format(nonce=nonce))
+
+
+def _answer(text: str, status: int, scripts: str) -> Response:
+    response = Response(text, status, content_type="text/html; charset=utf-8")
+    response.headers["Content-Security-Policy"] = POLICY.format(scripts=scripts)
     return response
 
 
-@blueprint.get("/assets/<any('pico.min.css', 'latchkey.css'):name>")
+@blueprint.get(f"/assets/<any({', '.join(map(repr, ASSETS))}):name>")
 def asset(name: str) -> Response:
-    """Give a style sheet."""
+    """Give a style sheet or a script."""
     return _kept(send_from_directory(STATIC, name))
 
 

@@ -1,0 +1,71 @@
+"""/account: who one is here, where one is signed in, and the password."""
+
+from __future__ import annotations
+
+from flask import request
+from werkzeug.wrappers import Response
+
+from app.actions.users import UserChanges
+from app.errors import Invalid, LatchkeyError, Unauthenticated
+from app.operations.parts import actions
+from app.web.room import Room, actor, done, said_by_field, show, status_of, visitor
+
+blueprint = Room("account", "/account")
+
+
+@blueprint.get("")
+def index() -> Response:
+    """Show the profile, what the roles give, and the sign-ins."""
+    return _shown()
+
+
+@blueprint.post("/password")
+def change_password() -> Response:
+    """Set another password; every other sign-in ends."""
+    me, given = actor(), request.form
+    try:
+        _prove(given.get("present", ""))
+        if given.get("password", "") != given.get("again", ""):
+            raise Invalid.field("again", "is not the same")
+        changes = UserChanges(password=given.get("password", ""))
+        actions().users.change(me, me.id, changes, but_session=visitor().session_id)
+    except LatchkeyError as error:
+        return _shown(status_of(error), said_by_field(error))
+    return done("Your password is changed, and every other sign-in has ended.", "account.index")
+
+
+@blueprint.post("/sessions/<session_id>/end")
+def end_session(session_id: str) -> Response:
+    """End one sign-in."""
+    actions().sessions.end(actor(), actor().id, session_id)
+    return done("That sign-in has ended.", "account.index")
+
+
+@blueprint.post("/sessions/end-others")
+def end_other_sessions() -> Response:
+    """End every sign-in but this one."""
+    for session in actions().sessions.page(actor().id):
+        if session.id != visitor().session_id:
+            actions().sessions.end(actor(), actor().id, session.id)
+    return done("Every other sign-in has ended.", "account.index")
+
+
+def _prove(password: str) -> None:
+    """Check the present password, as slowly and as often as at a sign-in; raises Invalid, TooManyRequests."""
+    me = actor()
+    try:
+        actions().authenticate_user(me.name, password, me.address, me.request_id)
+    except Unauthenticated:
+        raise Invalid.field("present", "is wrong") from None
+
+
+def _shown(status: int = 200, errors: dict[str, str] | None = None) -> Response:
+    me = actor()
+    return show(
+        "account.html",
+        status,
+        profile=actions().users.get(me.id),
+        reach=actions().reach.of_user(me.id),
+        sessions=actions().sessions.page(me.id),
+        errors=errors or {},
+    )

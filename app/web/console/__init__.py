@@ -1,0 +1,15 @@
+"""/console: an operator's pages, a file a thing. They hold `manage`, or see nothing; they decide nothing."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from app.web.console import overview
+
+ROOMS = (overview,)
+
+
+def register(app: Flask) -> None:
+    """Add the operator's rooms."""
+    for room in ROOMS:
+        app.register_blueprint(room.blueprint)

@@ -1,0 +1,66 @@
+"""What people type: read as the actions want it, refused by field where it cannot be read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from flask import request
+
+from app.errors import Invalid
+
+LONGEST_LINE, LONGEST_TEXT = 200, 1000  # characters
+PAGE = 50  # rows
+
+
+def line(name: str, *, needed: bool = True) -> str:
+    """Give a line of text without the space around it; raises Invalid."""
+    text = request.form.get(name, "").strip()
+    if needed and not text:
+        raise Invalid.field(name, "is needed")
+    if len(text) > LONGEST_LINE or not text.isprintable():
+        raise Invalid.field(name, f"is one line of at most {LONGEST_LINE} characters")
+    return text
+
+
+def text(name: str) -> str:
+    """Give a longer text, perhaps empty; raises Invalid."""
+    given = request.form.get(name, "").strip().replace("\r\n", "\n")
+    if len(given) > LONGEST_TEXT:
+        raise Invalid.field(name, f"is at most {LONGEST_TEXT} characters long")
+    return given
+
+
+def chosen(name: str) -> tuple[str, ...]:
+    """Give the ticked boxes of one name, each once."""
+    return tuple(dict.fromkeys(request.form.getlist(name)))
+
+
+def ticked(name: str) -> bool:
+    """Tell whether a box is ticked."""
+    return name in request.form
+
+
+def whole(name: str, least: int, most: int) -> int | None:
+    """Give a whole number, None for an empty field; raises Invalid."""
+    given = request.form.get(name, "").strip()
+    if not given:
+        return None
+    if not given.isascii() or not given.isdecimal() or len(given) > 18 or not least <= int(given) <= most:
+        raise Invalid.field(name, f"is a whole number from {least} to {most}")
+    return int(given)
+
+
+def day(name: str) -> datetime | None:
+    """Give the end of a day in UTC, None for an empty field; raises Invalid."""
+    given = request.form.get(name, "").strip()
+    if not given:
+        return None
+    try:
+        return datetime.strptime(given, "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(days=1)
+    except (ValueError, OverflowError):
+        raise Invalid.field(name, "is a day such as 2027-01-31") from None
+
+
+def lines(name: str) -> tuple[str, ...]:
+    """Give the lines of a text, without empty ones."""
+    return tuple(one.strip() for one in text(name).splitlines() if one.strip())

@@ -1,0 +1,96 @@
+"""What the rooms of those who are signed in share: who comes in, how a form is guarded, how a refusal is shown."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from flask import Blueprint, flash, redirect, request, url_for
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
+
+from app.actions.actor import Actor
+from app.actions.sessions import SignedIn
+from app.errors import Conflict, Forbidden, Invalid, LatchkeyError, Malformed, NotFound, TooManyRequests
+from app.operations import browser
+from app.web.pages import scripted_page
+
+STATUS: dict[type[LatchkeyError], int] = {
+    Malformed: 400,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    Invalid: 422,
+    TooManyRequests: 429,
+}
+
+
+class Room(Blueprint):
+    """Pages below one path, for those who are signed in; those of an operator's room hold `manage`."""
+
+    def __init__(self, name: str, path: str, *, operators: bool = False) -> None:
+        super().__init__(name, __name__, url_prefix=path)
+        self._operators = operators
+        self.before_request(self._admit)
+        self.register_error_handler(LatchkeyError, refused)
+        self.register_error_handler(browser.CSRFError, out_of_date)
+
+    def _admit(self) -> Response | None:
+        who = browser.signed_in()
+        if who is None:
+            return redirect(url_for("sign_in.show_form", next=_wanted()), 303)
+        if self._operators and not who.actor.manages:
+            raise Forbidden("this is for operators, whose roles give the scope manage", "manage")
+        browser.protect()
+        return None
+
+
+def visitor() -> SignedIn:
+    """Give who is signed in, in a room that lets nobody else in."""
+    who = browser.signed_in()
+    if who is None:
+        raise Forbidden("sign in first")
+    return who
+
+
+def actor() -> Actor:
+    """Give who acts."""
+    return visitor().actor
+
+
+def show(template: str, status: int = 200, **shown: Any) -> Response:
+    """Give a page of a room, with who is signed in."""
+    return scripted_page(template, status, visitor=browser.signed_in(), **shown)
+
+
+def done(message: str, endpoint: str, **values: Any) -> Response:
+    """Go on to a page that says what was done: a reload repeats nothing."""
+    flash(message)
+    return redirect(url_for(endpoint, **values), 303)
+
+
+def status_of(error: LatchkeyError) -> int:
+    """Give the status of a refusal."""
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 400)
+
+
+def said_by_field(error: LatchkeyError) -> dict[str, str]:
+    """Give what is wrong, by the form's field; what belongs to none stands under the empty name."""
+    if isinstance(error, Invalid):
+        return {one.field.split(".")[0]: one.message for one in error.errors}
+    return {"": str(error)}
+
+
+def refused(error: LatchkeyError) -> Response:
+    """Show a refusal that no form speaks of."""
+    status = status_of(error)
+    return show("refused.html", status, title=HTTPStatus(status).phrase, said=str(error))
+
+
+def out_of_date(error: HTTPException) -> Response:
+    """Show that a form was not ours, or of a session that is over."""
+    return show("refused.html", 400, title="This form is out of date", said="Go back, load its page again, and repeat.")
+
+
+def _wanted() -> str | None:
+    return request.full_path.rstrip("?") if request.method == "GET" else None

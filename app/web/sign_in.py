@@ -1,0 +1,67 @@
+"""/login and /logout: in with a password, out for good."""
+
+from __future__ import annotations
+
+import re
+
+from flask import Blueprint, redirect, request, url_for
+from werkzeug.wrappers import Response
+
+from app.errors import TooManyRequests, Unauthenticated
+from app.operations import browser
+from app.operations.envelope import request_id
+from app.operations.parts import actions
+from app.operations.peer import peer_address
+from app.web.room import out_of_date, show
+
+OURS = re.compile(r"/(account|console)([/?][A-Za-z0-9_./?=&%+~:@-]*)?")  # nobody is sent elsewhere after signing in
+WRONG = "The username or the password is wrong."
+
+blueprint = Blueprint("sign_in", __name__)
+blueprint.register_error_handler(browser.CSRFError, out_of_date)
+
+
+@blueprint.get("/login")
+def show_form() -> Response:
+    """Ask for a name and a password; who is signed in goes on."""
+    if browser.signed_in():
+        return redirect(_onward(request.args.get("next", "")), 303)
+    return _form(200)
+
+
+@blueprint.post("/login")
+def sign_in() -> Response:
+    """Begin a session, whatever the browser held before."""
+    browser.protect()
+    username, password = request.form.get("username", ""), request.form.get("password", "")
+    peer = peer_address()
+    try:
+        actor = actions().authenticate_user(username, password, None if peer is None else str(peer), request_id())
+    except Unauthenticated:
+        return _form(401, username, WRONG)
+    except TooManyRequests as error:
+        response = _form(429, username, f"{str(error).capitalize()}.")
+        response.headers["Retry-After"] = str(error.retry_after)
+        return response
+    browser.sign_in(actions().sessions.begin(actor, request.headers.get("User-Agent", "")))
+    return redirect(_onward(request.form.get("next", "")), 303)
+
+
+@blueprint.post("/logout")
+def sign_out() -> Response:
+    """End the session of this browser."""
+    browser.protect()
+    who = browser.signed_in()
+    if who is not None:
+        actions().sessions.end(who.actor, who.actor.id, who.session_id)
+    browser.sign_out()
+    return redirect(url_for("sign_in.show_form"), 303)
+
+
+def _form(status: int, username: str = "", said: str = "") -> Response:
+    wanted = request.values.get("next", "")
+    return show("sign_in.html", status, username=username, said=said, next=wanted if OURS.fullmatch(wanted) else "")
+
+
+def _onward(wanted: str) -> str:
+    return request.script_root + (wanted if OURS.fullmatch(wanted) else "/account/tokens")
