@@ -1,4 +1,4 @@
-"""Where a server's time goes while one row drives it, as py-spy sees it from outside."""
+"""Where a server's time goes while one row drives it, as py-spy sees it from outside: who holds the interpreter."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def profile(measuring: Measuring, subject: Subject, row: str) -> Profile:
     worker = max(subject.server.processes(), key=lambda pid: machine.cpu_seconds([pid]))
     with tempfile.TemporaryDirectory(prefix="latchkey-bench-") as folder:
         file = Path(folder) / "stacks"
-        command = [program, "record", "--pid", str(worker), "--rate", str(RATE), "--format", "raw"]
+        command = [program, "record", "--pid", str(worker), "--rate", str(RATE), "--format", "raw", "--gil"]
         command += ["--duration", str(max(1, measuring.seconds - 1)), "--output", str(file)]
         sampling = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         try:
