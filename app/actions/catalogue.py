@@ -9,9 +9,11 @@ from app.actions.api_keys import ApiKeyActions
 from app.actions.audit import ReadAudit
 from app.actions.authenticate_client import AuthenticateClient
 from app.actions.authenticate_user import AuthenticateUser
+from app.actions.choices import Choices
 from app.actions.client_secrets import ClientSecretActions
 from app.actions.clients import ClientActions
 from app.actions.clock import Clock
+from app.actions.consequences import Consequences
 from app.actions.exchange import ExchangeToken
 from app.actions.fetch_jwks import FetchJwks
 from app.actions.inspect import Inspect
@@ -53,6 +55,8 @@ class Actions:
     users: UserActions
     clients: ClientActions
     client_secrets: ClientSecretActions
+    choices: Choices
+    consequences: Consequences
     authenticate_user: AuthenticateUser
     sessions: SessionActions
     verify: Verify
@@ -94,6 +98,8 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
         users=UserActions(store, passwords, management, clock),
         clients=ClientActions(store, settings, clock),
         client_secrets=ClientSecretActions(store, management, clock),
+        choices=Choices(store),
+        consequences=Consequences(store, clock),
         authenticate_user=AuthenticateUser(store, passwords, limiter, settings, clock),
         sessions=SessionActions(store, management, clock),
         verify=verify,

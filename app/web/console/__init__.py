@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.web.console import overview
+from app.web.console import client_secrets, clients, overview, resources, roles, users
 
-ROOMS = (overview,)
+ROOMS = (
+    overview,
+    resources,
+    roles,
+    users,
+    clients,
+    client_secrets,
+)
 
 
 def register(app: Flask) -> None:
