@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.web.console import client_secrets, clients, overview, resources, roles, users
+from app.web.console import client_secrets, clients, overview, resources, roles, user_tokens, users
 
 ROOMS = (
     overview,
     resources,
     roles,
     users,
+    user_tokens,
     clients,
     client_secrets,
 )

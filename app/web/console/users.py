@@ -93,23 +93,6 @@ def delete(user_id: str) -> Response:
     return done("The user is deleted, and every token of theirs is dead.", ".index")
 
 
-@blueprint.get("/<row:user_id>/tokens/<row:token_id>/revoke")
-def ask_to_revoke(user_id: str, token_id: str) -> Response:
-    """Say what will stop working."""
-    token = actions().personal_access_tokens.get(user_id, token_id)
-    used = f"it was last used {token.last_used_at:%Y-%m-%d %H:%M} UTC" if token.last_used_at else "it was never used"
-    said = f"Whatever uses {token.hint} stops working at once, and for good; {used}."
-    to = url_for(".revoke", user_id=user_id, token_id=token_id)
-    return ask(f"Revoke {token.name}?", said, "Revoke", to, _place(user_id))
-
-
-@blueprint.post("/<row:user_id>/tokens/<row:token_id>/revoke")
-def revoke(user_id: str, token_id: str) -> Response:
-    """End a token of a user for good."""
-    actions().personal_access_tokens.revoke(actor(), user_id, token_id)
-    return done("The token is revoked: it is refused everywhere from now on.", ".one", user_id=user_id)
-
-
 def _new_user() -> NewUser:
     return NewUser(
         username=_username(),
