@@ -13,8 +13,8 @@ from app.actions.clients import KEY_METHOD, ClientChanges, ClientView, Method, N
 from app.errors import Invalid, LatchkeyError
 from app.operations.parts import actions
 from app.web.console.asking import ask
-from app.web.console.given import cursor, one_of, picked, sent, sought, wide
-from app.web.form import PAGE, line, ticked
+from app.web.console.given import one_of, picked, sent, sought, wide
+from app.web.form import PAGE, after, line, ticked
 from app.web.room import Room, actor, done, said_by_field, show, status_of
 
 METHODS: dict[Method, str] = {
@@ -33,8 +33,8 @@ blueprint = Room("console_clients", "/console/clients", operators=True)
 def index() -> Response:
     """List the clients, or the one of a client_id."""
     client_id = sought()
-    found, after = actions().clients.page(PAGE, cursor(), client_id=client_id)
-    onward = url_for(".index", after=after, q=client_id) if after else None
+    found, last = actions().clients.page(PAGE, after(), client_id=client_id)
+    onward = url_for(".index", after=last, q=client_id) if last else None
     return show("console/clients.html", clients=found, q=client_id or "", onward=onward)
 
 
@@ -119,7 +119,7 @@ def show_client(
 ) -> Response:
     """Show a client; the errors are those of the form that was sent: of the client, its keys, or a new secret."""
     client = actions().clients.get(client_row_id)
-    secrets, after = actions().client_secrets.page(client_row_id, PAGE, cursor())
+    secrets, last = actions().client_secrets.page(client_row_id, PAGE, after())
     return show(
         "console/client.html",
         status,
@@ -127,7 +127,7 @@ def show_client(
         methods=METHODS,
         by_key=client.token_endpoint_auth_method == KEY_METHOD,
         secrets=secrets,
-        onward=url_for("console_clients.one", client_row_id=client_row_id, after=after) if after else None,
+        onward=url_for("console_clients.one", client_row_id=client_row_id, after=last) if last else None,
         errors=errors or {},
         key_errors=key_errors or {},
         secret_errors=secret_errors or {},

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from flask import request
 
 from app.errors import Duplicate, Invalid, LatchkeyError
 from app.web.form import chosen, lines
 from app.web.room import said_by_field
 
-ROW_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MOST_PICKED = 500  # as in the API's lists
 FURTHER = "further_"  # the field of what is named instead of ticked
-
-
-def cursor(name: str = "after") -> str | None:
-    """Give where a list goes on; what is no cursor starts it anew."""
-    given = request.args.get(name, "")
-    return given if ROW_ID.fullmatch(given) else None
 
 
 def sought(name: str = "q") -> str | None:

@@ -18,8 +18,8 @@ from app.actions.resources import (
 from app.errors import Invalid, LatchkeyError
 from app.operations.parts import actions
 from app.web.console.asking import ask
-from app.web.console.given import by_field, cursor, wide
-from app.web.form import PAGE, line, text, ticked, whole
+from app.web.console.given import by_field, wide
+from app.web.form import PAGE, after, line, text, ticked, whole
 from app.web.room import Room, actor, done, show, status_of
 
 blueprint = Room("console_resources", "/console/resources", operators=True)
@@ -28,8 +28,8 @@ blueprint = Room("console_resources", "/console/resources", operators=True)
 @blueprint.get("")
 def index() -> Response:
     """List the API resources."""
-    found, after = actions().resources.page(PAGE, cursor())
-    onward = url_for(".index", after=after) if after else None
+    found, last = actions().resources.page(PAGE, after())
+    onward = url_for(".index", after=last) if last else None
     return show("console/resources.html", resources=found, onward=onward)
 
 

@@ -12,8 +12,8 @@ from app.actions.roles import NewRole, RoleChanges, RoleType, RoleView
 from app.errors import LatchkeyError
 from app.operations.parts import actions
 from app.web.console.asking import ask, ask_again, sure
-from app.web.console.given import by_field, cursor, one_of, picked, sent
-from app.web.form import PAGE, line, text
+from app.web.console.given import by_field, one_of, picked, sent
+from app.web.form import PAGE, after, line, text
 from app.web.room import Room, actor, done, show, status_of
 
 TYPES = ("user", "machine")
@@ -27,8 +27,8 @@ def index() -> Response:
     """List the roles."""
     asked = request.args.get("type", "")
     type = cast(RoleType, asked) if asked in TYPES else None
-    found, after = actions().roles.page(PAGE, cursor(), type=type)
-    onward = url_for(".index", after=after, type=type) if after else None
+    found, last = actions().roles.page(PAGE, after(), type=type)
+    onward = url_for(".index", after=last, type=type) if last else None
     return show("console/roles.html", roles=found, type=type, types=TYPES, onward=onward)
 
 

@@ -10,8 +10,8 @@ from app.actions.users import LONGEST_USERNAME, NewUser, UserChanges, UserView
 from app.errors import Duplicate, Forbidden, LatchkeyError
 from app.operations.parts import actions
 from app.web.console.asking import ask, ask_again, sure
-from app.web.console.given import by_field, cursor, picked, sent, sought, wide
-from app.web.form import PAGE, line, ticked
+from app.web.console.given import by_field, picked, sent, sought, wide
+from app.web.form import PAGE, after, line, ticked
 from app.web.room import Room, actor, done, show, status_of, visitor
 
 LONGEST_EMAIL = 254  # characters (RFC 5321 §4.5.3.1.3)
@@ -24,8 +24,8 @@ blueprint = Room("console_users", "/console/users", operators=True)
 def index() -> Response:
     """List the users, or those whose username begins as asked."""
     begins = sought()
-    found, after = actions().users.page(PAGE, cursor(), begins=begins)
-    onward = url_for(".index", after=after, q=begins) if after else None
+    found, last = actions().users.page(PAGE, after(), begins=begins)
+    onward = url_for(".index", after=last, q=begins) if last else None
     return show("console/users.html", users=found, q=begins or "", onward=onward)
 
 
@@ -144,14 +144,14 @@ def _one(
 ) -> Response:
     """Show a user; `errors` are of the form that changes them, `password_errors` of the one for the password."""
     user = actions().users.get(user_id)
-    tokens, after = actions().personal_access_tokens.page(user_id, PAGE, cursor())
+    tokens, last = actions().personal_access_tokens.page(user_id, PAGE, after())
     return show(
         "console/user.html",
         status,
         user=user,
         myself=user_id == visitor().actor.id,
         tokens=tokens,
-        onward=url_for(".one", user_id=user_id, after=after) if after else None,
+        onward=url_for(".one", user_id=user_id, after=last) if last else None,
         errors=errors or {},
         password_errors=password_errors or {},
         **_shown(user, again=bool(errors)),
