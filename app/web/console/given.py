@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import request
 
 from app.errors import Duplicate, Invalid, LatchkeyError
-from app.web.form import chosen, lines
+from app.web.form import LONGEST_LINE, chosen, lines
 from app.web.room import said_by_field
 
 MOST_PICKED = 500  # as in the API's lists
@@ -14,7 +14,7 @@ FURTHER = "further_"  # the field of what is named instead of ticked
 
 def sought(name: str = "q") -> str | None:
     """Give what is looked for in a list, None for everything."""
-    given = request.args.get(name, "").strip()
+    given = request.args.get(name, "").strip()[:LONGEST_LINE]
     return given if given and given.isprintable() else None
 
 
