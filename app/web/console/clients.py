@@ -66,9 +66,7 @@ def one(client_row_id: str) -> Response:
 def change(client_row_id: str) -> Response:
     """Rename, enable or disable a client, and set its roles and the APIs that it serves."""
     try:
-        changes = ClientChanges(
-            line("name"), roles=picked("roles"), serves=picked("serves"), enabled=ticked("enabled")
-        )
+        changes = ClientChanges(line("name"), roles=picked("roles"), serves=picked("serves"), enabled=ticked("enabled"))
         actions().clients.change(actor(), client_row_id, changes)
     except LatchkeyError as error:
         return show_client(client_row_id, status_of(error), errors=said_by_field(error))

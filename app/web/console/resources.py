@@ -148,9 +148,7 @@ def _renamed(errors: dict[str, str], old: str, new: str) -> dict[str, str]:
 
 
 def _form(status: int = 200, errors: dict[str, str] | None = None) -> Response:
-    return show(
-        "console/resource_new.html", status, given=request.form, default_ttl=DEFAULT_TTL, errors=errors or {}
-    )
+    return show("console/resource_new.html", status, given=request.form, default_ttl=DEFAULT_TTL, errors=errors or {})
 
 
 def _one(
@@ -171,9 +169,7 @@ def _one(
     )
 
 
-def _permission(
-    resource_id: str, name: str, status: int = 200, errors: dict[str, str] | None = None
-) -> Response:
+def _permission(resource_id: str, name: str, status: int = 200, errors: dict[str, str] | None = None) -> Response:
     return show(
         "console/permission.html",
         status,

@@ -1,6 +1,5 @@
 """What anybody may have typed into a name or a description is shown as text, on every page and after every refusal."""
 
-from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
@@ -26,7 +25,7 @@ REASON = "UPDATE personal_access_token SET revoked_reason = :reason WHERE id = :
 
 
 @pytest.fixture(scope="module")
-def paths(face: Face) -> Iterator[list[str]]:
+def paths(face: Face) -> list[str]:
     """Make one hostile thing of each kind; give the pages that show them."""
     actions, permission = face.core.actions, NewPermission(SCOPE, HOSTILE, public=True)
     resource = actions.resources.create(OPERATOR, NewResource(IDENTIFIER, HOSTILE, permissions=(permission,))).id
@@ -41,7 +40,7 @@ def paths(face: Face) -> Iterator[list[str]]:
     secret = actions.client_secrets.create(OPERATOR, client, HOSTILE, None)[0].id
     keys = NewClient(HOSTILE, "private_key_jwt", jwks={"keys": [JWK]})
     keyed = actions.clients.create(OPERATOR, keys)[0].id
-    yield [
+    return [
         "/console/resources",
         f"/console/resources/{resource}",
         f"/console/resources/{resource}/delete",

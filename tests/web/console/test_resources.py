@@ -5,7 +5,7 @@ from app.actions.resources import NewResource
 from tests.core import ORDERS
 from tests.management.face import OWN, Face
 from tests.web.console.listing import pages_of
-&
+from tests.web.visitor import Visitor
 
 
 def resource_id(face: Face, identifier: str) -> str:
@@ -83,7 +83,7 @@ def test_a_scope_that_is_taken_or_malformed_is_refused_by_its_field(face: Face, 
 def test_deleting_says_what_goes_and_takes_it(face: Face, operator: Visitor) -> None:
     row = face.core.resource("https://old.example", "old:read", public=["old:list"])
     face.core.role("old hand", "user", "old:read")
-    key, secret = face.core.key("https://old.example")
+    key, _ = face.core.key("https://old.example")
     asked = operator.get(f"/console/resources/{row}/delete")
     for said in ("2 permissions", "1 role<", "1 live API key<", "no resource servers"):
         assert said in asked.text
