@@ -55,8 +55,6 @@ class Actions:
     users: UserActions
     clients: ClientActions
     client_secrets: ClientSecretActions
-    choices: Choices
-    consequences: Consequences
     authenticate_user: AuthenticateUser
     sessions: SessionActions
     verify: Verify
@@ -74,6 +72,16 @@ class Actions:
     usage: Usage
     audit: ReadAudit
     reach: Reach
+
+    @property
+    def choices(self) -> Choices:
+        """What forms offer."""
+        return Choices(self.store)
+
+    @property
+    def consequences(self) -> Consequences:
+        """What would stop working."""
+        return Consequences(self.store, self.clock)
 
 
 def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Actions:
@@ -98,8 +106,6 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
         users=UserActions(store, passwords, management, clock),
         clients=ClientActions(store, settings, clock),
         client_secrets=ClientSecretActions(store, management, clock),
-        choices=Choices(store),
-        consequences=Consequences(store, clock),
         authenticate_user=AuthenticateUser(store, passwords, limiter, settings, clock),
         sessions=SessionActions(store, management, clock),
         verify=verify,

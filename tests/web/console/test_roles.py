@@ -1,7 +1,10 @@
 """The console's roles: made, their matrix saved by one form, deleted once one was told who loses them."""
 
+from functools import partial
+
 import pytest
 
+from app.actions import catalogue
 from app.actions.actor import OPERATOR
 from app.actions.choices import Choices
 from app.actions.roles import NewRole, RoleView
@@ -72,7 +75,7 @@ def test_the_matrix_is_saved_whole_and_shows_the_apis(face: Face, operator: Visi
 def test_a_matrix_too_large_for_a_page_takes_nothing_away(
     face: Face, operator: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(face.core.actions.choices, "_most", 2)
+    monkeypatch.setattr(catalogue, "Choices", partial(Choices, most=2))
     row = face.core.role("packer", "user", "orders:write")
     page = operator.get(f"/console/roles/{row}").text
     assert ticked(page, "orders:write") and 'name="further_permissions"' in page
