@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.web.console import overview
+from app.web.console import client_secrets, clients, overview, resources, roles, user_tokens, users
 
-ROOMS = (overview,)
+ROOMS = (
+    overview,
+    resources,
+    roles,
+    users,
+    user_tokens,
+    clients,
+    client_secrets,
+)
 
 
 def register(app: Flask) -> None:
