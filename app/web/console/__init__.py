@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.web.console import overview
+from app.web.console import api_keys, audit, holders, overview, search, signing_keys
 
-ROOMS = (overview,)
+ROOMS = (
+    overview,
+    api_keys,
+    signing_keys,
+    audit,
+    holders,
+    search,
+)
 
 
 def register(app: Flask) -> None:
