@@ -1,0 +1,24 @@
+"""One application for the tests of a module, and an operator at a browser."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.management.face import PASSWORD, Face, start_face, stop_face
+from tests.web.visitor import Visitor
+
+
+@pytest.fixture(scope="module")
+def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
+    """The application that the tests of a module share."""
+    made = start_face(tmp_path_factory.mktemp("console"), rate_limits="off")
+    yield made
+    stop_face(made)
+
+
+@pytest.fixture(scope="module")
+def operator(face: Face) -> Visitor:
+    """Somebody who manages, signed in."""
+    visitor = Visitor(face.app.test_client())
+    visitor.sign_in(face.person("manage"), PASSWORD)
+    return visitor
