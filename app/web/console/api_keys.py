@@ -15,6 +15,7 @@ from app.credentials.kind import Issued
 from app.errors import Invalid, LatchkeyError, NotFound
 from app.operations.parts import actions
 from app.web.console import key_form
+from app.web.console.listing import after, identifier
 from app.web.form import PAGE, chosen, line, whole
 from app.web.room import Room, actor, done, said_by_field, show, status_of
 
@@ -30,10 +31,10 @@ def index() -> Response:
     """List the keys."""
     status = request.args.get("status", "")
     wanted = cast(Status, status) if status in STATUSES else None
-    resource = request.args.get("resource") or None
-    found, after = actions().api_keys.page(PAGE, request.args.get("after"), wanted, resource)
+    resource = identifier(request.args.get("resource"))
+    found, cursor = actions().api_keys.page(PAGE, after(), wanted, resource)
     kept = {"status": status or None, "resource": resource}
-    onward = url_for("console_api_keys.index", after=after, **kept) if after else None
+    onward = url_for("console_api_keys.index", after=cursor, **kept) if cursor else None
     shown = {"keys": found, "status": status, "statuses": STATUSES, "resource": resource, "onward": onward}
     return show("console/api_keys.html", **shown)
 
@@ -41,28 +42,28 @@ def index() -> Response:
 @blueprint.get("/new")
 def new() -> Response:
     """Ask for which API a key shall be, then what it shall be."""
-    identifier = request.args.get("resource")
-    return _form(identifier) if identifier else _choice(200)
+    resource = identifier(request.args.get("resource"))
+    return _form(resource) if resource else _choice(200)
 
 
 @blueprint.post("")
 def create() -> Response:
     """Issue a key, and show its secret this once."""
-    identifier = request.form.get("resource", "")
+    resource = identifier(request.form.get("resource")) or ""
     try:
-        key, issued = actions().api_keys.create(actor(), _wanted(identifier))
+        key, issued = actions().api_keys.create(actor(), _wanted(resource))
     except LatchkeyError as error:
-        return _form(identifier, status_of(error), said_by_field(error))
+        return _form(resource, status_of(error), said_by_field(error))
     return _made(key, issued, 201)
 
 
-@blueprint.get("/<key_id>")
+@blueprint.get("/<row:key_id>")
 def one(key_id: str) -> Response:
     """Show a key, and what was done to it lately."""
     return _one(key_id)
 
 
-@blueprint.post("/<key_id>")
+@blueprint.post("/<row:key_id>")
 def change(key_id: str) -> Response:
     """Change a key."""
     try:
@@ -74,13 +75,13 @@ def change(key_id: str) -> Response:
     return done("The key is changed.", "console_api_keys.one", key_id=key_id)
 
 
-@blueprint.get("/<key_id>/rotate")
+@blueprint.get("/<row:key_id>/rotate")
 def ask_to_rotate(key_id: str) -> Response:
     """Ask how long the old secret shall work beside the new one."""
     return _rotation(key_id)
 
 
-@blueprint.post("/<key_id>/rotate")
+@blueprint.post("/<row:key_id>/rotate")
 def rotate(key_id: str) -> Response:
     """Give a key a new secret, and show it this once."""
     try:
@@ -93,23 +94,23 @@ def rotate(key_id: str) -> Response:
     return _made(key, issued, 200, seconds)
 
 
-@blueprint.get("/<key_id>/revoke")
+@blueprint.get("/<row:key_id>/revoke")
 def ask_to_revoke(key_id: str) -> Response:
     """Say what will stop working."""
     return show("console/api_key_revoke.html", key=actions().api_keys.get(key_id))
 
 
-@blueprint.post("/<key_id>/revoke")
+@blueprint.post("/<row:key_id>/revoke")
 def revoke(key_id: str) -> Response:
     """End a key for good."""
     actions().api_keys.revoke(actor(), key_id)
     return done("The key is revoked: it is refused everywhere from now on.", "console_api_keys.index")
 
 
-def _wanted(identifier: str) -> NewKey:
+def _wanted(resource: str) -> NewKey:
     return NewKey(
         name=line("name"),
-        resource=identifier,
+        resource=resource,
         scopes=key_form.scopes(),
         expires_at=key_form.expires_at(),
         rate_limit=key_form.rate_limit(),
@@ -118,14 +119,14 @@ def _wanted(identifier: str) -> NewKey:
 
 
 def _choice(status: int, errors: dict[str, str] | None = None) -> Response:
-    found, after = actions().resources.page(PAGE, request.args.get("after"))
-    onward = url_for("console_api_keys.new", after=after) if after else None
+    found, cursor = actions().resources.page(PAGE, after())
+    onward = url_for("console_api_keys.new", after=cursor) if cursor else None
     apis = [api for api in found if not api.built_in]
     return show("console/api_key_choose.html", status, apis=apis, onward=onward, errors=errors or {})
 
 
-def _form(identifier: str, status: int = 200, errors: dict[str, str] | None = None) -> Response:
-    api = _api(identifier)
+def _form(resource: str, status: int = 200, errors: dict[str, str] | None = None) -> Response:
+    api = _api(resource)
     if api is None or api.built_in:
         return _choice(422, {"": "There is no such API that takes API keys."})
     given = request.form
@@ -154,8 +155,8 @@ def _rotation(key_id: str, status: int = 200, errors: dict[str, str] | None = No
     return show("console/api_key_rotate.html", status, **shown)
 
 
-def _api(identifier: str) -> ResourceView | None:
-    found, _ = actions().resources.page(1, identifier=identifier)
+def _api(resource: str) -> ResourceView | None:
+    found, _ = actions().resources.page(1, identifier=resource)
     return found[0] if found else None
 
 

@@ -11,6 +11,7 @@ from app.access.scopes import is_scope_name
 from app.actions.holders import KINDS, Holder, Kind
 from app.errors import Malformed, NotFound
 from app.operations.parts import actions
+from app.web.console.listing import after
 from app.web.console.onward import place_of
 from app.web.form import PAGE
 from app.web.room import Room, show
@@ -73,10 +74,10 @@ def _kinds() -> tuple[Kind, ...]:
 def _part(name: str, kind: Kind) -> tuple[Kind, list[Holder], str | None]:
     """Give a kind, what of it carries the scope, and where it goes on."""
     alone = request.args.get("kind") is not None
-    after = request.args.get("after") if alone else None
-    if kind == "tokens" and after is not None and not _is_number(after):
+    begins = after() if alone else None
+    if kind == "tokens" and begins is not None and not _is_number(begins):
         raise Malformed("that is no page of this list: begin anew")
-    found, cursor = actions().holders.page(name, kind, PAGE if alone else FIRST, after)
+    found, cursor = actions().holders.page(name, kind, PAGE if alone else FIRST, begins)
     onward = url_for("console_holders.index", scope=name, kind=kind, after=cursor) if cursor else None
     return kind, found, onward
 

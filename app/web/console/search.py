@@ -52,14 +52,14 @@ def find() -> Response:
     )
 
 
-@blueprint.get("/<kind>/<credential_id>/revoke")
+@blueprint.get("/<row:kind>/<row:credential_id>/revoke")
 def ask_to_revoke(kind: str, credential_id: str) -> Response:
     """Say what will stop working."""
     known = actions().known_credentials.get(kind, credential_id)
     return show("console/search_revoke.html", known=known, title=KINDS[kind])
 
 
-@blueprint.post("/<kind>/<credential_id>/revoke")
+@blueprint.post("/<row:kind>/<row:credential_id>/revoke")
 def revoke(kind: str, credential_id: str) -> Response:
     """End a credential for good, by its id."""
     actions().known_credentials.revoke(actor(), kind, credential_id)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from html import unescape
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from app.actions.actor import OPERATOR
 from app.actions.holders import KINDS, Holder, Kind
@@ -20,6 +20,7 @@ from tests.web.visitor import Visitor
 
 MANY = 100_000
 PATIENCE = 3.0  # seconds for a page; it takes a small part of one
+TAG = re.compile("<[^>]*>")
 SCOPE, PUBLIC = "orders:read", "orders:list"
 
 
@@ -138,8 +139,8 @@ def test_users_are_those_whose_roles_give_it(face: Face) -> None:
 
 def test_the_page_says_who_and_why(face: Face, operator: Visitor) -> None:
     Mix(face.core)
-    page = operator.get(f"/console/holders?scope={SCOPE}").text
-    for said in ("not public: no API key carries it", "its role", "auditor, reader", "orders:read of ann", "ci"):
+    page = TAG.sub("", operator.get(f"/console/holders?scope={SCOPE}").text)
+    for said in ("not public: no API key carries it", "role reader", "roles auditor, reader", "orders:read of ann", "ci"):
         assert said in page, said
     public = operator.get(f"/console/holders?scope={PUBLIC}").text
     assert "chosen for the key" in public and "the key carries all that is" in public
@@ -181,7 +182,7 @@ def test_it_stays_quick_with_a_hundred_thousand_tokens(face: Face, operator: Vis
     owner, now = core.user("ann", *(["reader"] if given else [])), core.clock()
     with core.store.transaction() as session:
         connection = session.connection()
-        permission = session.query(Permission).where(Permission.name == SCOPE).one()
+        permission = session.scalars(select(Permission).where(Permission.name == SCOPE)).one()
         shared = {"user_id": owner, "description": "", "hint": "h", "generation": 1, "name_held": False}
         times = {"created_at": now, "issued_at": now, "expires_at": now + timedelta(days=30)}
         rows = [{"id": f"pat_{n}", "name": f"n{n}", "digest": f"{n:064d}", **shared, **times} for n in range(MANY)]

@@ -13,6 +13,7 @@ from tests.core import ORDERS, Core
 from tests.management.face import PASSWORD, Face, start_face, stop_face
 from tests.web.visitor import Visitor
 
+TAG = re.compile("<[^>]*>")
 KINDS = ("pat", "key", "client_secret", "m2m", "exchanged")
 
 
@@ -102,10 +103,10 @@ def test_the_secret_stays_nowhere(
 
 def test_whose_it_is_and_what_it_opens(core: Core, operator: Visitor) -> None:
     pat = looked_up(operator, secret_of(core, "pat"))
-    assert "Personal access token" in pat and "laptop" in pat and "user ann" in pat.replace("</a>", "")
+    assert "Personal access token" in pat and "laptop" in pat and "user ann" in TAG.sub("", pat)
     assert "<code>orders:read</code> on https://api.example/orders" in pat
     machine = looked_up(operator, secret_of(core, "m2m"))
-    assert "of a machine client" in machine and "client ci" in machine
+    assert "of a machine client" in machine and "client ci" in TAG.sub("", machine)
     made = looked_up(operator, secret_of(core, "exchanged"))
     assert "made from a credential of the kind <code>personal_access_token</code>" in made
 
