@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import Page, Request, sync_playwright
+from playwright.sync_api import Cookie, Page, Request, SetCookieParam, sync_playwright
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
@@ -21,6 +21,7 @@ FLAGS = [
     "--disable-component-update",
     "--no-proxy-server",
 ]
+Cookies = Sequence[Cookie]
 SERIOUS = ("serious", "critical")
 
 
@@ -86,12 +87,17 @@ class Browser:
 
     @contextmanager
     def page(
-        self, width: int = 1280, scheme: Literal["light", "dark"] = "light", javascript: bool = True
+        self,
+        width: int = 1280,
+        scheme: Literal["light", "dark"] = "light",
+        javascript: bool = True,
+        cookies: Cookies = (),
     ) -> Iterator[Watched]:
-        """Open a window of `width` pixels."""
+        """Open a window of `width` pixels, with these cookies."""
         context = self._chromium.new_context(
             viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=javascript
         )
+        context.add_cookies([SetCookieParam(**cookie) for cookie in cookies])  # type: ignore[typeddict-item]
         try:
             yield Watched(context.new_page())
         finally:

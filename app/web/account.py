@@ -34,7 +34,7 @@ def change_password() -> Response:
     return done("Your password is changed, and every other sign-in has ended.", "account.index")
 
 
-@blueprint.post("/sessions/<session_id>/end")
+@blueprint.post("/sessions/<row:session_id>/end")
 def end_session(session_id: str) -> Response:
     """End one sign-in."""
     actions().sessions.end(actor(), actor().id, session_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 from flask import request
@@ -10,6 +11,7 @@ from app.errors import Invalid
 
 LONGEST_LINE, LONGEST_TEXT = 200, 1000  # characters
 PAGE = 50  # rows
+ROW_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def line(name: str, *, needed: bool = True) -> str:
@@ -59,6 +61,12 @@ def day(name: str) -> datetime | None:
         return datetime.strptime(given, "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(days=1)
     except (ValueError, OverflowError):
         raise Invalid.field(name, "is a day such as 2027-01-31") from None
+
+
+def after() -> str | None:
+    """Give the id that a list goes on after, None for its beginning and for what can be no id."""
+    given = request.args.get("after", "")
+    return given if ROW_ID.fullmatch(given) else None
 
 
 def lines(name: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from app.actions.personal_access_tokens import NewToken, Status, TokenView
 from app.credentials.kind import Issued
 from app.errors import Invalid, LatchkeyError
 from app.operations.parts import actions
-from app.web.form import PAGE, chosen, day, line, text
+from app.web.form import PAGE, after, chosen, day, line, text
 from app.web.room import Room, actor, done, said_by_field, show, status_of
 
 STATUSES = ("active", "expired", "revoked")
@@ -30,8 +30,8 @@ def index() -> Response:
     """List one's tokens."""
     status = request.args.get("status", "")
     wanted = cast(Status, status) if status in STATUSES else None
-    found, after = actions().personal_access_tokens.page(actor().id, PAGE, request.args.get("after"), wanted)
-    onward = url_for("tokens.index", after=after, status=status or None) if after else None
+    found, last = actions().personal_access_tokens.page(actor().id, PAGE, after(), wanted)
+    onward = url_for("tokens.index", after=last, status=status or None) if last else None
     soon = actions().clock() + WARNED
     return show("tokens.html", tokens=found, status=status, statuses=STATUSES, onward=onward, soon=soon)
 
@@ -53,13 +53,13 @@ def create() -> Response:
     return _made(token, issued, 201)
 
 
-@blueprint.get("/<token_id>")
+@blueprint.get("/<row:token_id>")
 def one(token_id: str) -> Response:
     """Show a token, and what it did lately."""
     return _one(token_id)
 
 
-@blueprint.post("/<token_id>")
+@blueprint.post("/<row:token_id>")
 def change(token_id: str) -> Response:
     """Rename a token, or describe it anew."""
     try:
@@ -71,25 +71,25 @@ def change(token_id: str) -> Response:
     return done("The token is changed.", "tokens.one", token_id=token_id)
 
 
-@blueprint.get("/<token_id>/regenerate")
+@blueprint.get("/<row:token_id>/regenerate")
 def ask_to_regenerate(token_id: str) -> Response:
     """Say what a new secret does to the old one."""
     return show("token_regenerate.html", token=_mine(token_id))
 
 
-@blueprint.post("/<token_id>/regenerate")
+@blueprint.post("/<row:token_id>/regenerate")
 def regenerate(token_id: str) -> Response:
     """Give a token a new secret, and show it this once; the old one is dead."""
     return _made(*actions().personal_access_tokens.regenerate(actor(), actor().id, token_id), 200)
 
 
-@blueprint.get("/<token_id>/revoke")
+@blueprint.get("/<row:token_id>/revoke")
 def ask_to_revoke(token_id: str) -> Response:
     """Say what will stop working."""
     return show("token_revoke.html", token=_mine(token_id))
 
 
-@blueprint.post("/<token_id>/revoke")
+@blueprint.post("/<row:token_id>/revoke")
 def revoke(token_id: str) -> Response:
     """End a token for good."""
     actions().personal_access_tokens.revoke(actor(), actor().id, token_id)

@@ -1,0 +1,253 @@
+"""Signing in and out with a browser: what the cookie is worth, and what an attacker gets out of the form."""
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+
+from app.actions.actor import OPERATOR
+from app.actions.users import UserChanges
+from tests.conftest import StartServer
+from tests.management.face import PASSWORD, Face, start_face, stop_face
+from tests.web.visitor import Visitor
+
+COOKIE = "__Host-latchkey"
+ELSEWHERE = (
+    "https://evil.example/",
+    "//evil.example/",
+    "/\\evil.example/",
+    "/%5cevil.example",
+    "javascript:alert(1)",
+    "/account\r\nSet-Cookie: a=b",
+    "/accounts.evil.example",
+    "/account@evil.example",
+    "/../account",
+    "",
+)
+
+
+@pytest.fixture(scope="module")
+def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
+    made = start_face(tmp_path_factory.mktemp("sign-in"), rate_limits="off")
+    yield made
+    stop_face(made)
+
+
+def visitor(face: Face) -> Visitor:
+    return Visitor(face.app.test_client())
+
+
+def signed_in(face: Face, *scopes: str) -> tuple[Visitor, str]:
+    name, who = face.person(*scopes), visitor(face)
+    assert who.sign_in(name, PASSWORD).status_code == 303
+    return who, name
+
+
+def cookie_of(who: Visitor) -> str:
+    cookie = who.http.get_cookie(COOKIE)
+    assert cookie is not None
+    return str(cookie.value)
+
+
+def is_in(who: Visitor) -> bool:
+    return who.get("/account").status_code == 200
+
+
+def test_a_stranger_is_asked_to_sign_in_and_then_gets_where_they_wanted(face: Face) -> None:
+    who = visitor(face)
+    asked = who.get("/account/tokens?status=active")
+    assert asked.status_code == 303 and asked.location.startswith("/login?next=")
+    form = who.get(asked.location)
+    assert form.status_code == 200 and "Sign in" in form.text
+    onward = who.post("/login", username=face.person(), password=PASSWORD, next="/account/tokens?status=active")
+    assert onward.status_code == 303 and onward.location == "/account/tokens?status=active"
+    assert who.get(onward.location).status_code == 200
+
+
+@pytest.mark.parametrize("wanted", ELSEWHERE)
+def test_nobody_is_sent_elsewhere_after_signing_in(face: Face, wanted: str) -> None:
+    who = visitor(face)
+    who.get("/login")
+    assert who.post("/login", username=face.person(), password=PASSWORD, next=wanted).location == "/account/tokens"
+    assert visitor(face).http.get("/login", query_string={"next": wanted}).text.count("evil") == 0
+
+
+def test_the_cookie_is_kept_from_scripts_other_sites_and_other_hosts(face: Face) -> None:
+    who = visitor(face)
+    who.get("/login")
+    made = who.post("/login", username=face.person(), password=PASSWORD).headers["Set-Cookie"]
+    assert made.startswith("__Host-latchkey=") and "Domain" not in made  # RFC 6265bis §4.1.3.2
+    assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= set(made.split("; "))
+
+
+def test_on_loopback_without_https_a_browser_keeps_the_cookie_too(fresh_server: StartServer) -> None:
+    made = fresh_server().http.get("/login").headers["Set-Cookie"]
+    assert made.startswith("latchkey=") and "HttpOnly" in made and "Secure" not in made
+
+
+def test_a_cookie_of_before_signing_in_is_worth_nothing_after(face: Face) -> None:
+    who = visitor(face)
+    who.get("/login")
+    planted = cookie_of(who)
+    who.post("/login", username=face.person(), password=PASSWORD)
+    assert is_in(who) and cookie_of(who) != planted
+    other = visitor(face)
+    other.http.set_cookie(COOKIE, planted)
+    assert not is_in(other)
+
+
+def test_signing_out_ends_the_session_and_not_only_the_cookie(face: Face) -> None:
+    who, _ = signed_in(face)
+    stolen = cookie_of(who)
+    who.get("/account")
+    assert who.post("/logout").status_code == 303
+    assert not is_in(who)
+    thief = visitor(face)
+    thief.http.set_cookie(COOKIE, stolen)
+    assert not is_in(thief)
+
+
+def test_a_cookie_that_was_made_up_or_changed_is_nobodys(face: Face) -> None:
+    who, _ = signed_in(face)
+    for forged in (cookie_of(who)[:-2] + "xx", "eyJzZWNyZXQiOiJhIn0.aaaa.bbbb", "\N{SNOWMAN}", "x" * 5000):
+        other = visitor(face)
+        other.http.set_cookie(COOKIE, forged)
+        assert not is_in(other)
+
+
+def test_unknown_user_wrong_password_and_disabled_user_look_alike(face: Face) -> None:
+    disabled = face.person()
+    face.core.actions.users.change(OPERATOR, face.core.row_id(disabled), UserChanges(enabled=False))
+    seen = set()
+    for username, password in ((face.person(), "wrong"), ("nobody-here", PASSWORD), (disabled, PASSWORD)):
+        who = visitor(face)
+        who.get("/login")
+        answer = who.post("/login", username=username, password=password)
+        assert answer.status_code == 401 and "WWW-Authenticate" not in answer.headers
+        seen.add(answer.text.replace(username, "").split("<main")[1].split("csrf_token")[0])
+    assert len(seen) == 1
+
+
+def test_guessing_is_slowed_down_and_the_owner_gets_in_from_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> None:
+    face = start_face(tmp_path_factory.mktemp("guessing"), rate_limits="on")
+    name, guesser = face.person(), visitor(face)
+    guesser.get("/login")
+    answers = [guesser.post("/login", username=name, password=f"guess {number}") for number in range(21)]
+    assert [answer.status_code for answer in answers] == [401] * 20 + [429]
+    assert int(answers[-1].headers["Retry-After"]) > 0 and "again later" in answers[-1].text
+    assert guesser.post("/login", username=name, password=PASSWORD).status_code == 429
+    owner = visitor(face)
+    owner.http.environ_base["REMOTE_ADDR"] = "192.0.2.7"
+    assert owner.sign_in(name, PASSWORD).status_code == 303
+    stop_face(face)
+
+
+@pytest.mark.parametrize("username", ["", "x" * 5000, "a\0b", "<script>", "\N{SNOWMAN}"])
+def test_an_odd_name_is_wrong_and_no_error(face: Face, username: str) -> None:
+    who = visitor(face)
+    who.get("/login")
+    answer = who.post("/login", username=username, password="\0" * 300)
+    assert answer.status_code == 401 and "<script>" not in answer.text.split("<main")[1]
+
+
+def test_a_disabled_user_is_out_at_once_and_for_good(face: Face) -> None:
+    who, name = signed_in(face)
+    row = face.core.row_id(name)
+    face.core.actions.users.change(OPERATOR, row, UserChanges(enabled=False))
+    assert not is_in(who)
+    face.core.actions.users.change(OPERATOR, row, UserChanges(enabled=True))
+    assert not is_in(who)
+
+
+def test_a_deleted_user_is_out_at_once(face: Face) -> None:
+    who, name = signed_in(face)
+    face.core.actions.users.delete(OPERATOR, face.core.row_id(name))
+    assert not is_in(who)
+
+
+def test_the_console_is_for_those_who_manage_and_only_as_long_as_they_do(face: Face) -> None:
+    stranger, (person, _), (operator, name) = visitor(face), signed_in(face, "orders:read"), signed_in(face, "manage")
+    assert stranger.get("/console").status_code == 303
+    assert person.get("/console").status_code == 403
+    assert operator.get("/console").status_code == 200 and "Console" in operator.get("/account").text
+    face.core.actions.users.change(OPERATOR, face.core.row_id(name), UserChanges(roles=()))
+    assert operator.get("/console").status_code == 403
+
+
+def test_it_ends_when_it_was_not_used_for_a_day_and_after_thirty_days_of_use(face: Face) -> None:
+    who, _ = signed_in(face)
+    for _ in range(2):
+        face.core.clock.advance(hours=23)
+        assert is_in(who)
+    face.core.clock.advance(hours=25)
+    assert not is_in(who)
+    who, _ = signed_in(face)
+    for _ in range(31):
+        face.core.clock.advance(hours=23)
+        is_in(who)
+    face.core.clock.advance(hours=23)
+    assert not is_in(who)
+
+
+def rooms(app: Flask, method: str) -> list[str]:
+    """Give the paths of the pages that take a method, with something in each variable part."""
+    found = [rule for rule in app.url_map.iter_rules() if method in (rule.methods or ())]
+    paths = [rule.rule for rule in found if rule.rule.startswith(("/login", "/logout", "/account", "/console"))]
+    assert paths
+    return ["/".join("x" if part.startswith("<") else part for part in path.split("/")) for path in paths]
+
+
+def test_no_form_of_another_site_changes_anything(face: Face) -> None:
+    who, _ = signed_in(face, "manage")
+    for path in rooms(face.app, "POST"):
+        for fields in ({}, {"csrf_token": "made up"}, {"csrf_token": ""}):
+            answer = who.http.post(path, data=fields)
+            assert answer.status_code == 400, path
+            assert "out of date" in answer.text
+    assert is_in(who)
+
+
+def test_a_token_of_another_browsers_form_does_not_count(face: Face) -> None:
+    one, _ = signed_in(face)
+    other, _ = signed_in(face)
+    one.get("/account")
+    other.get("/account")
+    answer = other.http.post("/logout", data={"csrf_token": one._token})
+    assert answer.status_code == 400 and is_in(other)
+
+
+def test_every_page_is_framed_nowhere_kept_nowhere_and_runs_only_our_scripts(face: Face) -> None:
+    who, _ = signed_in(face, "manage")
+    for path in rooms(face.app, "GET"):
+        answer = who.http.get(path)
+        policy = answer.headers.get("Content-Security-Policy", "")
+        assert answer.headers["X-Frame-Options"] == "DENY" and answer.headers["Cache-Control"] == "no-store", path
+        assert answer.headers["X-Content-Type-Options"] == "nosniff" and answer.status_code < 500, path
+        if answer.mimetype == "text/html" and answer.status_code not in (302, 303):
+            assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy and "unsafe" not in policy, path
+            assert " style=" not in answer.text and "onclick" not in answer.text and "<style" not in answer.text, path
+
+
+def test_each_page_has_a_nonce_of_its_own(face: Face) -> None:
+    who, _ = signed_in(face)
+    policies = {who.get("/account").headers["Content-Security-Policy"] for _ in range(3)}
+    assert len(policies) == 3 and all("script-src 'nonce-" in policy for policy in policies)
+
+
+def test_nothing_but_pages_sets_or_reads_the_cookie(face: Face) -> None:
+    who, _ = signed_in(face)
+    for path in ("/healthz", "/compare", "/oauth/jwks", "/.well-known/oauth-authorization-server"):
+        assert "Set-Cookie" not in who.http.get(path).headers
+    assert who.http.get("/api/v1/users").status_code == 401
+
+
+def test_the_users_own_part_of_the_api_takes_the_browser_and_its_token(face: Face) -> None:
+    who, name = signed_in(face, "orders:read")
+    who.get("/account")
+    assert who.http.get("/api/v1/me").json["username"] == name
+    body = {"name": "from a page", "scopes": ["orders:read"]}
+    refused = who.http.post("/api/v1/me/personal-access-tokens", json=body)
+    assert refused.status_code == 403 and "X-CSRF-Token" in refused.json["detail"]
+    made = who.http.post("/api/v1/me/personal-access-tokens", json=body, headers={"X-CSRF-Token": who._token})
+    assert made.status_code == 201 and made.json["token"].startswith("lk_pat_")
+    assert visitor(face).http.get("/api/v1/me").status_code == 401
