@@ -15,8 +15,8 @@ from app.credentials.kind import Issued
 from app.errors import Invalid, LatchkeyError, NotFound
 from app.operations.parts import actions
 from app.web.console import key_form
-from app.web.console.listing import after, identifier
-from app.web.form import PAGE, chosen, line, whole
+from app.web.console.key_form import identifier
+from app.web.form import PAGE, after, chosen, line, whole
 from app.web.room import Room, actor, done, said_by_field, show, status_of
 
 STATUSES = ("active", "disabled", "expired", "revoked")

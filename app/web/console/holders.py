@@ -11,9 +11,8 @@ from app.access.scopes import is_scope_name
 from app.actions.holders import KINDS, Holder, Kind
 from app.errors import Malformed, NotFound
 from app.operations.parts import actions
-from app.web.console.listing import after
 from app.web.console.onward import place_of
-from app.web.form import PAGE
+from app.web.form import PAGE, after
 from app.web.room import Room, show
 
 FIRST = 20  # of each kind, where all kinds are shown

@@ -10,8 +10,9 @@ from flask import request
 
 from app.actions.api_keys import KeyChanges, KeyView
 from app.actions.changes import UNSET
+from app.actions.resources import LONGEST_IDENTIFIER
 from app.credentials.kind import RateLimit
-from app.errors import Invalid
+from app.errors import Invalid, Malformed
 from app.web.form import chosen, day, line, ticked, whole
 
 MOST_REQUESTS = 1_000_000_000
@@ -30,6 +31,13 @@ def changes() -> KeyChanges:
         allowed_ips=networks(),
         enabled=ticked("enabled"),
     )
+
+
+def identifier(given: str | None) -> str | None:
+    """Give what may be the identifier of an API, None for an empty one; raises Malformed."""
+    if given and (len(given) > LONGEST_IDENTIFIER or not given.isprintable()):  # PostgreSQL would refuse a NUL
+        raise Malformed("that is no identifier of an API")
+    return given or None
 
 
 def scopes() -> tuple[str, ...] | None:
