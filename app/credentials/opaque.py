@@ -24,17 +24,21 @@ class Prefix(StrEnum):
 
 def check_characters(random_part: str) -> str:
     """Give the CRC-32 of the random characters in base62, padded to 6: tells a mistyped secret from a wrong one."""
-    number = zlib.crc32(random_part.encode("ascii"))
-    out = ""
-    for _ in range(CHECK_LENGTH):
+    return _base62(zlib.crc32(random_part.encode("ascii")), CHECK_LENGTH)
+
+
+def _base62(number: int, length: int) -> str:
+    """Write a number with so many digits, the first ones zero where it is small."""
+    digits = []
+    for _ in range(length):
         number, digit = divmod(number, len(ALPHABET))
-        out = ALPHABET[digit] + out
-    return out
+        digits.append(ALPHABET[digit])
+    return "".join(reversed(digits))
 
 
 def mint(prefix: Prefix) -> str:
     """Make a new secret; the caller shows it once and keeps its digest."""
-    random_part = "".join(secrets.choice(ALPHABET) for _ in range(RANDOM_LENGTH))
+    random_part = _base62(secrets.randbelow(len(ALPHABET) ** RANDOM_LENGTH), RANDOM_LENGTH)  # all characters at once
     return f"{prefix}{random_part}{check_characters(random_part)}"
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.access.scopes import Grants
 from app.credentials.kind import PERSONAL_ACCESS_TOKEN, Claims, Issued, Secret, Subject, Terms
 from app.credentials.opaque import Prefix, digest, hint, mint, prefix_of
-from app.database import Prepared, add_row, new_id
+from app.database import Change, Prepared, add_row, new_id
 from app.errors import Conflict
 from app.models import Permission, Resource, RolePermission, User, UserRole
 from app.models import PersonalAccessToken as Row_
@@ -44,15 +44,13 @@ _FOUND: Select[*tuple[Any, ...]] = (
 _BY_DIGEST = Prepared(_FOUND.where(Row_.digest == bindparam("digest")))
 _BY_SECRET = Prepared(_FOUND.where(and_(Row_.id == bindparam("id"), Row_.generation == bindparam("generation"))))
 
-_CHOOSE = (
-    insert(Chosen)
-    .from_select(
+_CHOOSE = Change(
+    insert(Chosen).from_select(
         ["token_id", "permission_id", "resource_id"],
         select(bindparam("token", type_=String), Permission.id, Permission.resource_id).where(
-            Permission.name.in_(bindparam("names", expanding=True))
+            Permission.name == bindparam("name", type_=String)
         ),
     )
-    .execution_options(preserve_rowcount=True)
 )
 
 
@@ -81,8 +79,8 @@ class PersonalAccessTokens:
             issued_at=terms.at,
             expires_at=terms.expires_at,
         )
-        chosen = list(terms.grants.scopes)
-        if session.connection().execute(_CHOOSE, {"token": row_id, "names": chosen}).rowcount != len(chosen):
+        chosen = [{"token": row_id, "name": name} for name in terms.grants.scopes]
+        if _CHOOSE.run(session.connection(), *chosen) != len(chosen):
             raise Conflict("a chosen scope was deleted at the same moment")
         return Issued(row_id, token)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from scripts.benchmark import machine
@@ -15,6 +15,7 @@ from scripts.benchmark.subjects import Subject
 from scripts.benchmark.writer import Writer
 
 Json = dict[str, object]
+ALONE = " alone"  # a row without the writer that is beside it otherwise
 MEDIANS = ("requests_per_second", "p50_ms", "p99_ms", "cpu_us", "database_cpu_us", "resident_mb", "generator_busy")
 
 
@@ -104,20 +105,29 @@ class Measuring:
     say: Callable[[str], None]
 
     def rounds(self, subjects: Sequence[Subject], wanted: Sequence[str], count: int) -> list[Measured]:
-        """Give every wanted row of every subject, measured `count` times; of a peer every row is wanted."""
+        """Give every wanted row of every subject, measured `count` times; of a peer every row is wanted.
+
+        With a writer, a row of ours is measured with it and, just before, without.
+        """
         asked = [
-            (subject, plan, Measured(subject.name, row, subject.size))
+            (subject, plan, Measured(subject.name, row + mark, subject.size), beside)
             for subject in subjects
             for row, plan in subject.plans().items()
             if subject.name != "latchkey" or row in wanted
+            for mark, beside in self._asked(subject)
         ]
         for number in range(1, count + 1):
-            for subject, plan, measured in asked:
+            for subject, plan, measured, beside in asked:
                 if self.warm_up:  # each time: the row before it may have taken its place in a cache
                     self.generator.drive(plan, subject.server.url, self.warm_up)
-                measured.rounds.append(one := self.once(subject, plan))
+                measured.rounds.append(one := beside.once(subject, plan))
                 self.say(f"round {number}/{count} {subject.server.name} {measured.row}: {_told(one)}")
-        return [measured for _, _, measured in asked]
+        return [measured for _, _, measured, _ in asked]
+
+    def _asked(self, subject: Subject) -> list[tuple[str, Measuring]]:
+        if not self.writes or subject.name != "latchkey":
+            return [("", self)]
+        return [(ALONE, replace(self, writes=0)), ("", self)]
 
     def once(self, subject: Subject, plan: Plan) -> Round:
         """Drive one plan once, for `seconds`."""

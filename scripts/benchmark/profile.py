@@ -1,4 +1,4 @@
-"""Where a server's time goes while one row drives it, as py-spy sees it from outside."""
+"""Where a server's time goes while one row drives it, as py-spy sees it from outside: who holds the interpreter."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -19,6 +19,7 @@ from scripts.benchmark.measure import Measuring
 from scripts.benchmark.subjects import Subject
 
 RATE = 250  # samples a second
+LONGER = 3  # times as long as a row is measured: few samples find the interpreter held
 LEAST = 0.04  # of the time; what has less is not told
 TOLD = 6  # rooms
 IDLE = 2  # seconds that the sampler may take beyond its own
@@ -45,15 +46,16 @@ def profile(measuring: Measuring, subject: Subject, row: str) -> Profile:
     program = str(sampler) if sampler.exists() else shutil.which("py-spy")
     if program is None:
         return Profile((), "", "py-spy is not installed (./scripts/prepare requirements-dev.txt)")
+    longer = replace(measuring, seconds=LONGER * measuring.seconds)
     worker = max(subject.server.processes(), key=lambda pid: machine.cpu_seconds([pid]))
     with tempfile.TemporaryDirectory(prefix="latchkey-bench-") as folder:
         file = Path(folder) / "stacks"
-        command = [program, "record", "--pid", str(worker), "--rate", str(RATE), "--format", "raw"]
-        command += ["--duration", str(max(1, measuring.seconds - 1)), "--output", str(file)]
+        command = [program, "record", "--pid", str(worker), "--rate", str(RATE), "--format", "raw", "--gil"]
+        command += ["--duration", str(longer.seconds - 1), "--output", str(file)]
         sampling = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         try:
-            measuring.once(subject, subject.plans()[row])
-            _, said = sampling.communicate(timeout=measuring.seconds + IDLE)
+            longer.once(subject, subject.plans()[row])
+            _, said = sampling.communicate(timeout=longer.seconds + IDLE)
         except subprocess.TimeoutExpired:
             sampling.kill()
             _, said = sampling.communicate()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from scripts.benchmark.load import Plan
 from scripts.benchmark.measure import Json, Measuring, Round
 from scripts.benchmark.subjects import Subject
+from scripts.benchmark.targets import Target
 
 CALIBRATIONS = 8  # tries to find the pause that gives the wanted rate
 NEAR = 0.02  # of the wanted rate
+AT_70 = 3.0  # ms of p99 that are promised at 70 % of the highest rate
 SLOWER = 2.0  # times the first minute's p99 that any other may have
 LARGER = 1.05  # times the first minute's memory that the last may have
 
@@ -56,7 +59,13 @@ class Soaked:
         lines += [_line(number, one) for number, one in enumerate(self.minutes, 1)]
         ending = self.complaints() or ["flat: no error, no slower minute, no more memory"]
         said = f"{self.row}, {self.wanted:,.0f} a second wanted of {self.highest:,.0f} at the most"
-        return "\n".join([*lines, "", said, *ending]) + "\n"
+        return "\n".join([*lines, "", said, self._promise(), *ending]) + "\n"
+
+    def _promise(self) -> str:
+        """Judge the p99 of the whole, by its median minute."""
+        seen = statistics.median(one.p99_ms for one in self.minutes)
+        verdict = Target(self.row, 0, "p99 ms", AT_70, seen, at_most=True).verdict
+        return f"p99 {seen:.2f} ms in the median minute; at 70 % of the highest rate {AT_70:g} ms are promised: {verdict}"
 
 
 def soak(measuring: Measuring, subject: Subject, row: str, load: float, minutes: int, settings: Json) -> Soaked:

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 TESTS = Path(__file__).parent.parent
-HEADS = {"line", "trap", "---"}
+HEADS = {"line", "trap", "promise", "---"}
 NO_TEST = re.compile(r"comes with the pages|does not apply: .+")
 FILE = re.compile(r"([\w/]+\.py)((?: `\w+`,?)+)")
 

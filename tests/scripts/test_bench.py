@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from scripts.benchmark.measure import Round
+from scripts.benchmark.measure import Measured, Round
 from scripts.benchmark.profile import shares
 from scripts.benchmark.soak import Soaked
+from scripts.benchmark.targets import targets
 from tests.machine import require_program
 from tests.scripts.test_demo import WHOLE_SECRET, still_running
 
@@ -169,12 +170,26 @@ def test_a_row_whose_answers_are_wrong_fails_and_so_does_the_run(instance: Path,
     assert "introspect-pat FAILED" in done.stdout and "introspect-api-key FAILED" not in done.stdout
 
 
-def test_a_writer_beside_it_issues_as_many_as_it_is_told(instance: Path, figures: Json) -> None:
+def test_a_writer_beside_it_issues_as_many_as_it_is_told_and_its_price_is_told(instance: Path, figures: Json) -> None:
     report = instance / "written.json"
-    done = bench(instance, *TINY, "--rows", "introspect-malformed", "--writer", "10", "--json", str(report))
+    done = bench(instance, *TINY, "--rows", "introspect-m2m", "--writer", "10", "--json", str(report))
     assert done.returncode == 0, done.stdout + done.stderr
-    (row,) = [row for row in json.loads(report.read_text(encoding="utf-8"))["rows"] if row["subject"] == "latchkey"]
-    assert 3 <= row["rounds"][0]["written_per_second"] <= 15
+    told = json.loads(report.read_text(encoding="utf-8"))
+    rows = {row["row"]: row["rounds"][0] for row in told["rows"] if row["subject"] == "latchkey"}
+    beside, alone = rows["introspect-m2m"], rows["introspect-m2m alone"]
+    assert 3 <= beside["written_per_second"] <= 15 and alone["written_per_second"] == 0
+    (price,) = [one for one in told["targets"] if one["of"] == "of its rate without the writer"]
+    assert price["seen"] == pytest.approx(beside["requests_per_second"] / alone["requests_per_second"])
+
+
+def test_growth_is_judged_against_the_smallest_size() -> None:
+    def measured(size: int, cpu_us: float) -> Measured:
+        told = dict.fromkeys(Round.__dataclass_fields__, 1.0) | {"errors": 0, "why": "", "cpu_us": cpu_us}
+        return Measured("latchkey", "introspect-pat", size, [Round(**told)])  # type: ignore[arg-type]
+
+    rows = [measured(1_000, 100.0), measured(1_000_000, 111.0)]
+    (grown,) = [one for one in targets(rows, lambda *_: None, "sqlite") if "at 1,000" in one.of]
+    assert grown.size == 1_000_000 and grown.verdict == "missed by 1%"
 
 
 def test_a_soak_is_driven_at_the_share_that_was_asked_for(instance: Path, figures: Json) -> None:
