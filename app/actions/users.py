@@ -108,9 +108,7 @@ class UserActions:
             session.flush()
             return _view(row)
 
-    def change(
-        self, actor: Actor, user_id: str, changes: UserChanges, but_session: str | None = None
-    ) -> UserView:
+    def change(self, actor: Actor, user_id: str, changes: UserChanges, but_session: str | None = None) -> UserView:
         """Change what is named; roles and `enabled` are felt at once by every credential of the user.
 
         A new password, or being disabled, ends the user's sign-ins, `but_session` if one is named.

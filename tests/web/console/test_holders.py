@@ -144,7 +144,13 @@ def test_users_are_those_whose_roles_give_it(face: Face) -> None:
 def test_the_page_says_who_and_why(face: Face, operator: Visitor) -> None:
     Mix(face.core)
     page = TAG.sub("", operator.get(f"/console/holders?scope={SCOPE}").text)
-    for said in ("not public: no API key carries it", "role reader", "roles auditor, reader", "orders:read of ann", "ci"):
+    for said in (
+        "not public: no API key carries it",
+        "role reader",
+        "roles auditor, reader",
+        "orders:read of ann",
+        "ci",
+    ):
         assert said in page, said
     public = operator.get(f"/console/holders?scope={PUBLIC}").text
     assert "chosen for the key" in public and "the key carries all that is" in public

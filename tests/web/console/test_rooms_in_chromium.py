@@ -53,9 +53,7 @@ def tab_to(page: Page, wanted: str) -> None:
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
-def test_every_room_looks_right(
-    browser: Browser, admin: Admin, width: int, scheme: Literal["light", "dark"]
-) -> None:
+def test_every_room_looks_right(browser: Browser, admin: Admin, width: int, scheme: Literal["light", "dark"]) -> None:
     [key] = admin.get("/api-keys").json()["items"]
     resource = key["resource"]
     paths = (

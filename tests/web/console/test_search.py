@@ -83,9 +83,7 @@ def test_it_is_told_and_ended_by_its_id(core: Core, operator: Visitor, kind: str
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_secret_stays_nowhere(
-    core: Core, operator: Visitor, kind: str, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_the_secret_stays_nowhere(core: Core, operator: Visitor, kind: str, capfd: pytest.CaptureFixture[str]) -> None:
     secret = secret_of(core, kind)
     pages = [looked_up(operator, secret), looked_up(operator, f"  Bearer {secret}\n")]
     path = way_to_end(pages[0])
