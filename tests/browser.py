@@ -6,12 +6,12 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import Cookie, Page, Request, SetCookieParam, sync_playwright
+from playwright.sync_api import Page, Request, sync_playwright
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
@@ -21,7 +21,7 @@ FLAGS = [
     "--disable-component-update",
     "--no-proxy-server",
 ]
-Cookies = Sequence[Cookie]
+Cookies = Sequence[Any]  # as a context gives and takes them
 SERIOUS = ("serious", "critical")
 
 
@@ -97,7 +97,7 @@ class Browser:
         context = self._chromium.new_context(
             viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=javascript
         )
-        context.add_cookies([SetCookieParam(**cookie) for cookie in cookies])  # type: ignore[typeddict-item]
+        context.add_cookies(cookies)
         try:
             yield Watched(context.new_page())
         finally:

@@ -33,7 +33,7 @@ def index() -> Response:
     found, last = actions().personal_access_tokens.page(actor().id, PAGE, after(), wanted)
     onward = url_for("tokens.index", after=last, status=status or None) if last else None
     soon = actions().clock() + WARNED
-    return show("tokens.html", tokens=found, status=status, statuses=STATUSES, onward=onward, soon=soon)
+    return show("tokens.html", tokens=found, only=status, statuses=STATUSES, onward=onward, soon=soon)
 
 
 @blueprint.get("/new")

@@ -80,7 +80,9 @@ def shown_secret(page: Page, watched: Watched, javascript: bool) -> str:
     return secret
 
 
-def test_going_back_never_shows_the_secret_again(browser: Browser, server: LiveServer, person: tuple[User, str]) -> None:
+def test_going_back_never_shows_the_secret_again(
+    browser: Browser, server: LiveServer, person: tuple[User, str]
+) -> None:
     user, scope = person
     with browser.page() as watched:
         page = sign_in(watched, server, user, "/account/tokens/new")
@@ -138,6 +140,13 @@ def test_each_page_looks_right(
         nothing_wrong(watched)
         sign_in(watched, server, user)
         tokens = f"/account/tokens/{made['id']}"
-        for path in ("/account", "/account/tokens", "/account/tokens/new", tokens, f"{tokens}/revoke", f"{tokens}/regenerate"):
+        for path in (
+            "/account",
+            "/account/tokens",
+            "/account/tokens/new",
+            tokens,
+            f"{tokens}/revoke",
+            f"{tokens}/regenerate",
+        ):
             watched.open(server.url + path)
             nothing_wrong(watched)

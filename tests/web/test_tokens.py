@@ -11,6 +11,7 @@ from tests.management.face import PASSWORD, Face, start_face, stop_face
 from tests.web.visitor import Visitor
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+Fields = dict[str, str | list[str]]
 SECRET = re.compile(r"lk_pat_[0-9A-Za-z]{38}")
 
 
@@ -32,10 +33,11 @@ def person(face: Face, *scopes: str) -> tuple[Visitor, str]:
 
 def made(who: Visitor, **fields: str | list[str]) -> str:
     """Make a token by the form; gives the secret that the page shows."""
-    answer = who.post("/account/tokens", **({"name": "laptop", "scopes": ["orders:read"]} | fields))
+    asked: Fields = {"name": "laptop", "scopes": ["orders:read"]}
+    answer = who.post("/account/tokens", **(asked | fields))
     assert answer.status_code == 201, answer.text
     (secret,) = set(SECRET.findall(answer.text))
-    return secret
+    return str(secret)
 
 
 def only_token(face: Face, user: str) -> str:
@@ -96,12 +98,10 @@ def test_sent_again_the_form_makes_no_second_token(face: Face) -> None:
         ({"description": "x" * 1001}, "description"),
     ],
 )
-def test_what_cannot_be_is_said_at_its_field_and_nothing_typed_is_lost(
-    face: Face, fields: dict[str, str | list[str]], field: str
-) -> None:
+def test_what_cannot_be_is_said_at_its_field_and_nothing_typed_is_lost(face: Face, fields: Fields, field: str) -> None:
     who, user = person(face, "orders:read")
-    asked = {"name": "kept name", "scopes": ["orders:read"], "description": "kept words"} | fields
-    answer = who.post("/account/tokens", **asked)
+    asked: Fields = {"name": "kept name", "scopes": ["orders:read"], "description": "kept words"}
+    answer = who.post("/account/tokens", **(asked | fields))
     assert answer.status_code == 422, answer.text
     marks = (f'id="{field}-help"', "scopes-problem", "lifetime-problem")
     assert any(mark in answer.text for mark in marks)
@@ -199,7 +199,7 @@ def test_every_text_is_escaped(face: Face) -> None:
 
 
 def test_a_long_list_comes_in_pages(face: Face) -> None:
-    who, user = person(face, "orders:read")
+    who, _ = person(face, "orders:read")
     for number in range(60):
         made(who, name=f"token {number:02}")
     first = who.get("/account/tokens").text
@@ -210,6 +210,8 @@ def test_a_long_list_comes_in_pages(face: Face) -> None:
     assert names == [f"token {number:02}" for number in range(60)] and 'rel="next"' not in second
 
 
-@pytest.mark.parametrize("query", ["status=none", "after=%00", "after=" + "x" * 3000, "after='", "status=active&after=pat_"])
+@pytest.mark.parametrize(
+    "query", ["status=none", "after=%00", "after=" + "x" * 3000, "after='", "status=active&after=pat_"]
+)
 def test_an_odd_query_is_no_error(face: Face, query: str) -> None:
     assert person(face, "orders:read")[0].get(f"/account/tokens?{query}").status_code == 200

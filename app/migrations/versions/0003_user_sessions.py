@@ -22,9 +22,7 @@ def upgrade() -> None:
         sa.Column("ends_at", sa.BigInteger(), nullable=False),
         sa.Column("address", sa.String(length=64), nullable=True),
         sa.Column("agent", sa.String(length=200), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["user_id"], ["user.id"], name="fk_user_session_user_id_user", ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name="fk_user_session_user_id_user", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name="pk_user_session"),
         sa.UniqueConstraint("digest", name="uq_user_session_digest"),
     )
