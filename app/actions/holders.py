@@ -13,9 +13,20 @@ from sqlalchemy.orm import Session
 from app.actions.clock import Clock
 from app.database import Store
 from app.errors import NotFound
-from app.models import ApiKey, ApiKeyScope, Client, ClientRole, Permission, PersonalAccessToken, Resource, Role
+from app.models import (
+    ApiKey,
+    ApiKeyScope,
+    Client,
+    ClientRole,
+    Permission,
+    PersonalAccessToken,
+    Resource,
+    Role,
+    RolePermission,
+    User,
+    UserRole,
+)
 from app.models import PersonalAccessTokenScope as Chosen
-from app.models import RolePermission, User, UserRole
 
 Kind = Literal["users", "clients", "api_keys", "tokens"]
 KINDS: tuple[Kind, ...] = ("users", "clients", "api_keys", "tokens")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import cast
+from typing import Any, cast
 
 from flask import request, url_for
 from werkzeug.wrappers import Response
@@ -33,9 +33,15 @@ def index() -> Response:
     wanted = cast(Status, status) if status in STATUSES else None
     resource = identifier(request.args.get("resource"))
     found, cursor = actions().api_keys.page(PAGE, after(), wanted, resource)
-    kept = {"status": status or None, "resource": resource}
+    kept: dict[str, Any] = {"status": wanted, "resource": resource}
     onward = url_for("console_api_keys.index", after=cursor, **kept) if cursor else None
-    shown = {"keys": found, "status": status, "statuses": STATUSES, "resource": resource, "onward": onward}
+    shown: dict[str, Any] = {
+        "keys": found,
+        "wanted": wanted,
+        "statuses": STATUSES,
+        "resource": resource,
+        "onward": onward,
+    }
     return show("console/api_keys.html", **shown)
 
 
@@ -151,7 +157,7 @@ def _one(key_id: str, status: int = 200, errors: dict[str, str] | None = None) -
 
 def _rotation(key_id: str, status: int = 200, errors: dict[str, str] | None = None) -> Response:
     key = actions().api_keys.get(key_id)
-    shown = {"key": key, "units": UNITS, "given": request.form, "errors": errors or {}}
+    shown: dict[str, Any] = {"key": key, "units": UNITS, "given": request.form, "errors": errors or {}}
     return show("console/api_key_rotate.html", status, **shown)
 
 

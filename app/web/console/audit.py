@@ -117,9 +117,15 @@ def _before() -> int | None:
 def _shown(
     events: list[AuditEvent], before: int | None, status: int = 200, errors: dict[str, str] | None = None
 ) -> Response:
-    given = {name: request.args[name] for name in FIELDS if request.args.get(name)}
+    given: dict[str, Any] = {name: request.args[name] for name in FIELDS if request.args.get(name)}
     older = url_for("console_audit.index", before=before, **given) if before else None
-    shown = {"events": events, "older": older, "given": given, "most": MOST_EXPORTED, "errors": errors or {}}
+    shown: dict[str, Any] = {
+        "events": events,
+        "older": older,
+        "given": given,
+        "most": MOST_EXPORTED,
+        "errors": errors or {},
+    }
     return show("console/audit.html", status, **shown)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from flask import request, url_for
 from werkzeug.wrappers import Response
 
@@ -67,7 +65,7 @@ def _kinds() -> tuple[Kind, ...]:
         return KINDS
     if kind not in KINDS:
         raise Malformed("there is no such kind of holder")
-    return (cast(Kind, kind),)
+    return (kind,)
 
 
 def _part(name: str, kind: Kind) -> tuple[Kind, list[Holder], str | None]:

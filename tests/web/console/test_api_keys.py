@@ -18,7 +18,7 @@ def issued(operator: Visitor, name: str, **fields: str | list[str]) -> str:
     operator.get(NEW)
     answer = operator.post("/console/api-keys", resource=ORDERS, name=name, **fields)
     assert answer.status_code == 201, answer.text
-    [secret] = set(SECRET.findall(answer.text))
+    [secret] = set[str](SECRET.findall(answer.text))
     return secret
 
 

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from html import unescape
 
@@ -23,9 +22,8 @@ ANN = Actor(type="user", id="usr_ann", name="ann", address="192.0.2.1", request_
 
 
 @pytest.fixture(autouse=True)
-def _nothing_so_far(face: Face, operator: Visitor) -> Iterator[None]:
+def _nothing_so_far(face: Face, operator: Visitor) -> None:
     face.core.database.execute("DELETE FROM audit_event")
-    yield
 
 
 def happened(face: Face, number: int = 1, actor: Actor = ANN, **said: str) -> None:

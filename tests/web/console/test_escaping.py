@@ -81,7 +81,7 @@ def test_what_is_found_by_its_secret_is_shown_as_text(operator: Visitor, secrets
 
 def test_what_was_typed_comes_back_as_text(face: Face, operator: Visitor, secrets: dict[str, str]) -> None:
     key = face.core.actions.inspect(secrets["key"]).id
-    typed = {name: HOSTILE for name in ("name", "requests", "window_seconds", "allowed_ips", "expires_on", "scopes")}
+    typed = dict.fromkeys(("name", "requests", "window_seconds", "allowed_ips", "expires_on", "scopes"), HOSTILE)
     for path in ("/console/api-keys", f"/console/api-keys/{key}"):
         for which in ("all", "some", HOSTILE):
             operator.get(f"/console/api-keys/new?resource={ORDERS}")

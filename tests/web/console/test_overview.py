@@ -111,7 +111,7 @@ def test_failures_stand_in_their_hour(face: Face, operator: Visitor) -> None:
     assert len(hours) == 24 and [hour.failed for hour in hours] == [0] * 18 + [1] + [0] * 4 + [2]
     assert (hours[-1].users, hours[-1].clients) == (1, 1)
     core.clock.advance(hours=19, seconds=-1)
-    assert [hour.failed for hour in core.actions.overview.failures()][0] == 1
+    assert core.actions.overview.failures()[0].failed == 1
     core.clock.advance(seconds=1)
     assert sum(hour.failed for hour in core.actions.overview.failures()) == 2
 
