@@ -51,6 +51,7 @@ def test_who_does_not_manage_is_refused(face: Face, room: str) -> None:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_form_without_its_token_does_nothing(face: Face, operator: Visitor, room: str) -> None:
+    operator.get("/console")
     for method, path in rules_of(face, room):
         if method == "POST":
             answer = operator.http.post(path, data={"name": "forged", "csrf_token": "forged"})
@@ -59,7 +60,7 @@ def test_a_form_without_its_token_does_nothing(face: Face, operator: Visitor, ro
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_what_is_not_there_is_not_found(face: Face, operator: Visitor, room: str) -> None:
-    operator.get("/account")
+    operator.get("/console")
     for method, path in rules_of(face, room):
         if SOME_ID in path:
             answer = operator.get(path) if method == "GET" else operator.post(path, name="x", overlap_seconds="0")
@@ -68,6 +69,7 @@ def test_what_is_not_there_is_not_found(face: Face, operator: Visitor, room: str
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_an_odd_address_is_no_failure(face: Face, operator: Visitor, room: str) -> None:
+    operator.get("/console")
     for method, path in rules_of(face, room):
         if method == "GET":
             for odd in ODD:

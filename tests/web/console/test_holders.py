@@ -36,6 +36,7 @@ def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
 def operator(face: Face) -> Visitor:
     visitor = Visitor(face.app.test_client())
     visitor.sign_in(face.person("manage"), PASSWORD)
+    visitor.get("/console")
     return visitor
 
 
@@ -68,7 +69,8 @@ class Mix:
             for scope in ("orders:read", "orders:list", "stock:read"):
                 self._pat(name, scope)
         for name in ("ci", "cron"):
-            self.secrets[core.client(name, "robot")] = core.m2m(name)
+            row_id = core.client(name, "robot")
+            self.secrets[row_id] = core.m2m(name)
         for terms in ({}, {"scopes": ("orders:list",)}, {"scopes": ()}, {"enabled": False}):
             view, secret = core.key(**terms)
             self.secrets[view.id] = secret

@@ -31,6 +31,7 @@ def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
 def operator(face: Face) -> Visitor:
     visitor = Visitor(face.app.test_client())
     visitor.sign_in(face.person("manage"), PASSWORD)
+    visitor.get("/console")
     return visitor
 
 
