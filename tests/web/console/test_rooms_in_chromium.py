@@ -38,7 +38,7 @@ def signed_in(watched: Watched, admin: Admin) -> Page:
     tab_to(page, "password")
     page.keyboard.type(password)
     page.keyboard.press("Enter")
-    page.wait_for_url("**/console")
+    page.wait_for_url(f"{admin.server.url}/console")
     return page
 
 
