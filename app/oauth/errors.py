@@ -50,7 +50,7 @@ def from_latchkey(error: LatchkeyError) -> Response:
 
 def in_our_words(response: Response) -> Response:
     """Give what Flask refused by itself (404, 405 with its Allow, 413) as an object too; other rooms are left alone."""
-    outside = request.path.startswith("/api/")
+    outside = request.path.startswith("/api/") or "Content-Security-Policy" in response.headers  # a page
     if response.status_code < 400 or response.mimetype != "text/html" or outside:
         return response
     spoken = refusal(response.status_code, "invalid_request", response.status.partition(" ")[2].lower())

@@ -109,8 +109,12 @@ class _Answer:
         return lambda _data: None
 
     def without_secrets(self, body: bytes) -> bytes:
-        """Give the body of an error, which may echo what was sent, without what looks like a secret; headers too."""
-        self.headers = Headers([(name, logs.redacted(value)) for name, value in self.headers.items()])
+        """Give the body of an error, which may echo what was sent, without what looks like a secret; headers too.
+
+        A cookie of ours looks like one, and is meant to get there.
+        """
+        kept = [(name, v if name == "Set-Cookie" else logs.redacted(v)) for name, v in self.headers.items()]
+        self.headers = Headers(kept)
         spoken = logs.redacted(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
         if len(spoken) != len(body):
             self.headers["Content-Length"] = str(len(spoken))

@@ -208,6 +208,14 @@ def test_no_form_of_another_site_changes_anything(face: Face) -> None:
     assert is_in(who)
 
 
+def test_a_refusal_leaves_the_browser_signed_in(face: Face) -> None:
+    who, _ = signed_in(face)  # the cookie looks like a secret, which no error may hold
+    for _ in range(5):
+        who.get("/account")
+        assert who.post("/account/password", present="wrong").status_code == 422
+        assert who.http.post("/logout").status_code == 400 and is_in(who)
+
+
 def test_a_token_of_another_browsers_form_does_not_count(face: Face) -> None:
     one, _ = signed_in(face)
     other, _ = signed_in(face)
