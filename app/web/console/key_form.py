@@ -91,8 +91,8 @@ def present(key: KeyView, *, again: bool) -> tuple[Mapping[str, str], tuple[str,
     limit = key.rate_limit
     held = {
         "name": key.name,
-        "which": "keep",
-        "expires": "keep",
+        "which": "keep" if key.narrowed else "all",
+        "expires": "keep" if key.expires_at else "never",
         "requests": str(limit.requests) if limit else "",
         "window_seconds": str(limit.window_seconds) if limit else "",
         "allowed_ips": "\n".join(key.allowed_ips),
