@@ -16,10 +16,13 @@ from app.actions.clock import Clock
 from app.actions.consequences import Consequences
 from app.actions.exchange import ExchangeToken
 from app.actions.fetch_jwks import FetchJwks
+from app.actions.holders import Holders
 from app.actions.inspect import Inspect
 from app.actions.issue_machine_token import IssueMachineToken
 from app.actions.key_limits import Limiter, SpendKeyLimit
+from app.actions.known_credentials import KnownCredentials
 from app.actions.lifetime import Policy
+from app.actions.overview import Overview
 from app.actions.passwords import Passwords
 from app.actions.personal_access_tokens import PersonalAccessTokenActions
 from app.actions.reach import Reach
@@ -82,6 +85,22 @@ class Actions:
     def consequences(self) -> Consequences:
         """What would stop working."""
         return Consequences(self.store, self.clock)
+
+    @property
+    def overview(self) -> Overview:
+        """How things stand."""
+        return Overview(self.store, self.clock)
+
+    @property
+    def holders(self) -> Holders:
+        """Who can do what."""
+        return Holders(self.store, self.clock)
+
+    @property
+    def known_credentials(self) -> KnownCredentials:
+        """Credentials by kind and id."""
+        kinds = self.personal_access_tokens, self.api_keys, self.client_secrets
+        return KnownCredentials(self.store, *kinds, self.clock)
 
 
 def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Actions:

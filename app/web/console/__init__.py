@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.web.console import client_secrets, clients, overview, resources, roles, user_tokens, users
+from app.web.console import (
+    api_keys,
+    audit,
+    client_secrets,
+    clients,
+    holders,
+    overview,
+    resources,
+    roles,
+    search,
+    signing_keys,
+    user_tokens,
+    users,
+)
 
 ROOMS = (
     overview,
@@ -14,6 +27,11 @@ ROOMS = (
     user_tokens,
     clients,
     client_secrets,
+    api_keys,
+    signing_keys,
+    audit,
+    holders,
+    search,
 )
 
 

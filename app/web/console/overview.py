@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from werkzeug.wrappers import Response
 
+from app.actions.overview import FAILED
 from app.errors import NotFound
+from app.operations.parts import actions
 from app.web.room import Room, show
+
+KINDS = {
+    "personal_access_token": "Personal access tokens",
+    "api_key": "API keys",
+    "client_credentials": "Machine clients",
+}
 
 blueprint = Room("console", "/console", operators=True)
 
@@ -13,7 +21,16 @@ blueprint = Room("console", "/console", operators=True)
 @blueprint.get("")
 def index() -> Response:
     """Show how things stand."""
-    return show("console/overview.html")
+    hours = actions().overview.failures()
+    return show(
+        "console/overview.html",
+        standings=actions().overview.credentials(),
+        kinds=KINDS,
+        hours=hours,
+        failed=sum(hour.failed for hour in hours),
+        most=max(hour.failed for hour in hours),
+        action=FAILED,
+    )
 
 
 @blueprint.get("/<path:_rest>")

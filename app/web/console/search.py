@@ -1,0 +1,100 @@
+"""/console/search: which credential is this secret? It is looked up and forgotten: never shown, kept or logged."""
+
+from __future__ import annotations
+
+from flask import request
+from werkzeug.wrappers import Response
+
+from app.actions.inspect import CLIENT_SECRET, Inspection
+from app.actions.known_credentials import TOKEN, KnownCredential
+from app.actions.verify import MAX_TOKEN_LENGTH
+from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN
+from app.errors import Invalid, NotFound
+from app.operations.parts import actions
+from app.web.console.onward import place_of
+from app.web.room import Room, actor, done, said_by_field, show, status_of
+
+KINDS = {
+    PERSONAL_ACCESS_TOKEN: "Personal access token",
+    API_KEY: "API key",
+    CLIENT_SECRET: "Client secret",
+    TOKEN: "JWT",
+}
+
+blueprint = Room("console_search", "/console/search", operators=True)
+
+
+@blueprint.get("")
+def index() -> Response:
+    """Ask for a secret."""
+    return show("console/search.html", found=None, errors={})
+
+
+@blueprint.post("")
+def find() -> Response:
+    """Tell which credential the secret is; the field is empty in the answer."""
+    try:
+        presented = _presented()
+    except Invalid as error:
+        return show("console/search.html", status_of(error), found=None, errors=said_by_field(error))
+    found, claims = actions().inspect(presented), actions().verify(presented)
+    kind, known = _kind(found), _known(found)
+    return show(
+        "console/search.html",
+        found=found,
+        claims=claims,
+        kind=kind,
+        title=KINDS.get(kind or "", "Nothing of ours"),
+        owner=_owner(found, known),
+        place=place_of(kind or "", found.id),
+        can_end=known is not None and not known.revoked and found.status != "expired",
+        errors={},
+    )
+
+
+@blueprint.get("/<row:kind>/<row:credential_id>/revoke")
+def ask_to_revoke(kind: str, credential_id: str) -> Response:
+    """Say what will stop working."""
+    known = actions().known_credentials.get(kind, credential_id)
+    return show("console/search_revoke.html", known=known, title=KINDS[kind])
+
+
+@blueprint.post("/<row:kind>/<row:credential_id>/revoke")
+def revoke(kind: str, credential_id: str) -> Response:
+    """End a credential for good, by its id."""
+    actions().known_credentials.revoke(actor(), kind, credential_id)
+    return done("It is revoked: it is refused everywhere from now on.", "console_search.index")
+
+
+def _presented() -> str:
+    """Read the secret, as people paste it; raises Invalid, which never holds it."""
+    given = request.form.get("credential", "").strip()
+    if given[:7].lower() == "bearer ":
+        given = given[7:].strip()
+    if not given:
+        raise Invalid.field("credential", "paste the secret")
+    if len(given) > MAX_TOKEN_LENGTH:
+        raise Invalid.field("credential", "is longer than any credential")
+    return given
+
+
+def _kind(found: Inspection) -> str | None:
+    """Name the kind by which it can be ended: an exchanged JWT says the kind it was made from."""
+    if found.id is None:
+        return None
+    opaque = found.credential_type in (PERSONAL_ACCESS_TOKEN, API_KEY, CLIENT_SECRET) and not found.exchanged
+    return found.credential_type if opaque else TOKEN
+
+
+def _known(found: Inspection) -> KnownCredential | None:
+    kind = _kind(found)
+    try:
+        return actions().known_credentials.get(kind, found.id) if kind and found.id else None
+    except NotFound:  # it went at the same moment
+        return None
+
+
+def _owner(found: Inspection, known: KnownCredential | None) -> tuple[str | None, str | None]:
+    """Give whose it is, and the page of that user or client."""
+    name = found.owner_name or found.owner_id
+    return name, place_of(found.owner_type or "", known.owner_id if known else None)

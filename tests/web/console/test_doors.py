@@ -1,0 +1,79 @@
+"""Who comes into these rooms: those that manage, and nobody else; and what nobody can send."""
+
+from urllib.parse import quote
+
+import pytest
+from werkzeug.routing import Rule
+
+from tests.management.face import PASSWORD, Face
+from tests.web.visitor import Visitor
+
+ROOMS = (
+    "console",
+    "console_api_keys",
+    "console_signing_keys",
+    "console_audit",
+    "console_holders",
+    "console_search",
+)
+SOME_ID = "some_id"
+ODD = ("\0", "x" * 3000, "\udcff", "<script>", "-1", "9" * 40)
+QUERIES = ("after", "before", "resource", "status", "scope", "kind", "actor", "action", "target", "since", "until")
+
+
+def rules_of(face: Face, room: str) -> list[tuple[str, str]]:
+    """Give method and path of every route of a room."""
+    mine = [rule for rule in face.app.url_map.iter_rules() if rule.endpoint.startswith(f"{room}.")]
+    assert mine, room
+    return [(method, path_of(rule)) for rule in mine for method in (rule.methods or set()) & {"GET", "POST"}]
+
+
+def path_of(rule: Rule) -> str:
+    return "/".join(SOME_ID if part.startswith("<") else part for part in rule.rule.split("/"))
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_stranger_is_asked_to_sign_in(face: Face, room: str) -> None:
+    for method, path in rules_of(face, room):
+        answer = face.app.test_client().open(path, method=method)
+        assert answer.status_code == 303 and answer.location.startswith("/login"), (method, path)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_who_does_not_manage_is_refused(face: Face, room: str) -> None:
+    visitor = Visitor(face.app.test_client())
+    visitor.sign_in(face.person("users:read", "api-keys:write", "audit:read"), PASSWORD)
+    visitor.get("/account")
+    for method, path in rules_of(face, room):
+        answer = visitor.get(path) if method == "GET" else visitor.post(path)
+        assert answer.status_code == 403 and "for operators" in answer.text, (method, path)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_form_without_its_token_does_nothing(face: Face, operator: Visitor, room: str) -> None:
+    operator.get("/console")
+    for method, path in rules_of(face, room):
+        if method == "POST":
+            answer = operator.http.post(path, data={"name": "forged", "csrf_token": "forged"})
+            assert answer.status_code == 400 and "out of date" in answer.text, path
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_what_is_not_there_is_not_found(face: Face, operator: Visitor, room: str) -> None:
+    operator.get("/console")
+    for method, path in rules_of(face, room):
+        if SOME_ID in path:
+            answer = operator.get(path) if method == "GET" else operator.post(path, name="x", overlap_seconds="0")
+            assert answer.status_code == 404, (method, path, answer.status_code)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_an_odd_address_is_no_failure(face: Face, operator: Visitor, room: str) -> None:
+    operator.get("/console")
+    for method, path in rules_of(face, room):
+        if method == "GET":
+            for odd in ODD:
+                sent = quote(odd.encode("utf-8", "surrogateescape"))
+                for query in QUERIES:
+                    assert operator.get(f"{path}?{query}={sent}").status_code < 500, (path, query, odd)
+                assert operator.get(path.replace(SOME_ID, sent)).status_code < 500, (path, odd)

@@ -1,0 +1,217 @@
+"""Who can do this? What is listed is what introspection says, at every turn, and why."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from html import unescape
+
+import pytest
+from sqlalchemy import insert, select
+
+from app.actions.actor import OPERATOR
+from app.actions.holders import KINDS, Holder, Kind
+from app.actions.lifetime import AskedLifetime
+from app.errors import NotFound
+from app.models import Permission, PersonalAccessToken, PersonalAccessTokenScope
+from tests.core import ORDERS, STOCK, Core
+from tests.management.face import PASSWORD, Face, start_face, stop_face
+from tests.web.visitor import Visitor
+
+MANY = 100_000
+PATIENCE = 3.0  # seconds for a page; it takes a small part of one
+TAG = re.compile("<[^>]*>")
+SCOPE, PUBLIC = "orders:read", "orders:list"
+
+
+@pytest.fixture
+def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
+    """An application of one's own: what is listed is all there is."""
+    made = start_face(tmp_path_factory.mktemp("holders"), rate_limits="off")
+    yield made
+    stop_face(made)
+
+
+@pytest.fixture
+def operator(face: Face) -> Visitor:
+    visitor = Visitor(face.app.test_client())
+    visitor.sign_in(face.person("manage"), PASSWORD)
+    visitor.get("/console")
+    return visitor
+
+
+def held(core: Core, scope: str, kind: Kind) -> list[Holder]:
+    """Give all that carries a scope, two by two."""
+    found, after = core.actions.holders.page(scope, kind, 2)
+    while after is not None:
+        more, after = core.actions.holders.page(scope, kind, 2, after)
+        found += more
+    assert len({it.id for it in found}) == len(found)
+    return found
+
+
+def listed(core: Core, scope: str) -> set[str]:
+    return {holder.id for kind in KINDS for holder in held(core, scope, kind)}
+
+
+class Mix:
+    """Credentials of every kind by their ids, and the secrets that introspection is asked about."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.secrets: dict[str, str] = {}
+        core.resource(STOCK, "stock:read", public=["stock:list"])
+        core.role("reader", "user", "orders:read", "orders:list")
+        core.role("auditor", "user", "orders:read", "stock:read")
+        core.role("robot", "machine", "orders:read", "orders:list")
+        for name, *roles in (("ann", "reader"), ("bob", "reader", "auditor"), ("cem", "auditor")):
+            core.user(name, *roles)
+            for scope in ("orders:read", "orders:list", "stock:read"):
+                self._pat(name, scope)
+        for name in ("ci", "cron"):
+            row_id = core.client(name, "robot")
+            self.secrets[row_id] = core.m2m(name)
+        for terms in ({}, {"scopes": ("orders:list",)}, {"scopes": ()}, {"enabled": False}):
+            view, secret = core.key(**terms)
+            self.secrets[view.id] = secret
+        view, secret = core.key(STOCK)
+        self.secrets[view.id] = secret
+
+    def _pat(self, user: str, scope: str) -> None:
+        if self._given(user, scope):
+            week = AskedLifetime(expires_in=7 * 86_400)
+            view, secret = self.core.pat(user, scope, name=f"{scope} of {user}", lifetime=week)
+            self.secrets[view.id] = secret
+
+    def _given(self, user: str, scope: str) -> bool:
+        found = self.core.actions.reach.of_user(self.core.row_id(user))
+        return any(scope == one.name for api in found for one in api.scopes)
+
+    def carriers(self, scope: str) -> set[str]:
+        """Give the ids of what carries the scope, as introspection says."""
+        claims = {credential: self.core.actions.verify(secret) for credential, secret in self.secrets.items()}
+        return {credential for credential, said in claims.items() if said and scope in said.scopes}
+
+    def rotate(self, key_id: str) -> None:
+        self.secrets[key_id] = self.core.actions.api_keys.rotate(OPERATOR, key_id, 0)[1].token
+
+    def agrees(self) -> None:
+        """Ask both ways for every scope."""
+        for scope in [one.name for one in self.core.actions.holders.scopes("", 100)]:
+            users = {holder.id for holder in held(self.core, scope, "users")}
+            assert listed(self.core, scope) - users == self.carriers(scope), scope
+
+
+def test_it_agrees_with_introspection_at_every_turn(face: Face) -> None:
+    core, mix = face.core, Mix(face.core)
+    assert len(mix.carriers(SCOPE)) == 5 and len(mix.carriers(PUBLIC)) == 6
+    tokens = core.actions.personal_access_tokens
+    [anns] = [it for it in held(core, SCOPE, "tokens") if it.owner_name == "ann"]
+    keys = held(core, PUBLIC, "api_keys")
+    turns: list[Callable[[], object]] = [
+        lambda: None,
+        lambda: core.assign("ann"),
+        lambda: core.assign("ann", "auditor"),
+        lambda: core.enable("bob", False),
+        lambda: core.enable("cron", False),
+        lambda: core.publish(PUBLIC, False),
+        lambda: core.publish("orders:read", True),
+        lambda: core.publish(PUBLIC, True),
+        lambda: mix.rotate(keys[0].id),
+        lambda: core.actions.api_keys.revoke(OPERATOR, keys[1].id),
+        lambda: core.enable("bob", True),
+        lambda: tokens.revoke(OPERATOR, core.row_id("ann"), anns.id),
+        lambda: core.drop_role("robot"),
+        lambda: core.drop_permission("stock:read"),
+        lambda: core.clock.advance(days=7),
+    ]
+    for turn in turns:
+        turn()
+        mix.agrees()
+    with pytest.raises(NotFound):
+        core.actions.holders.page("stock:read", "tokens", 2)
+
+
+def test_users_are_those_whose_roles_give_it(face: Face) -> None:
+    core = face.core
+    Mix(core)
+    assert {it.known_as for it in held(core, SCOPE, "users")} == {"ann", "bob", "cem"}
+    core.enable("ann", False)
+    core.assign("cem", "reader")
+    assert {it.known_as for it in held(core, "stock:read", "users")} == {"bob"}
+    [bob] = [it for it in held(core, SCOPE, "users") if it.known_as == "bob"]
+    assert [role.name for role in bob.roles] == ["auditor", "reader"]
+
+
+def test_the_page_says_who_and_why(face: Face, operator: Visitor) -> None:
+    Mix(face.core)
+    page = TAG.sub("", operator.get(f"/console/holders?scope={SCOPE}").text)
+    for said in (
+        "not public: no API key carries it",
+        "role reader",
+        "roles auditor, reader",
+        "orders:read of ann",
+        "ci",
+    ):
+        assert said in page, said
+    public = operator.get(f"/console/holders?scope={PUBLIC}").text
+    assert "chosen for the key" in public and "the key carries all that is" in public
+    own = operator.get("/console/holders?scope=users:read").text
+    assert "/console/holders?scope=manage" in own and own.count("<p>None.</p>") == 4
+
+
+def test_a_scope_that_is_not_there_offers_those_like_it(operator: Visitor) -> None:
+    answer = operator.get("/console/holders?scope=orders:")
+    assert answer.status_code == 404 and "There is no scope orders:." in answer.text
+    offered = set(re.findall(r'holders\?scope=([\w:%-]+)"><code', answer.text))
+    assert offered == {"orders:read", "orders:write", "orders:list"}
+    start = operator.get("/console/holders")
+    assert start.status_code == 200 and "/console/holders?scope=manage" in start.text
+
+
+def test_a_long_list_goes_on_kind_by_kind(face: Face, operator: Visitor) -> None:
+    core = face.core
+    core.role("reader", "user", SCOPE)
+    core.user("ann", "reader")
+    made = {core.pat("ann", SCOPE, name=f"token {number}")[0].hint for number in range(75)}
+    page, seen = operator.get(f"/console/holders?scope={SCOPE}").text, set[str]()
+    onward = re.search(r'href="([^"]+)" rel="next"', page)
+    while True:
+        seen |= set(re.findall(r"<code>(lk_pat_…\w+)</code>", page))
+        if onward is None:
+            break
+        page = operator.get(unescape(onward[1])).text
+        onward = re.search(r'href="([^"]+)" rel="next"', page)
+    assert seen == made
+    assert operator.get(f"/console/holders?scope={SCOPE}&kind=tokens&after=pat_1").status_code == 400
+    assert operator.get(f"/console/holders?scope={SCOPE}&kind=cats").status_code == 400
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_it_stays_quick_with_a_hundred_thousand_tokens(face: Face, operator: Visitor, given: bool) -> None:
+    core = face.core
+    core.role("reader", "user", SCOPE)
+    owner, now = core.user("ann", *(["reader"] if given else [])), core.clock()
+    with core.store.transaction() as session:
+        connection = session.connection()
+        permission = session.scalars(select(Permission).where(Permission.name == SCOPE)).one()
+        shared = {"user_id": owner, "description": "", "hint": "h", "generation": 1, "name_held": False}
+        times = {"created_at": now, "issued_at": now, "expires_at": now + timedelta(days=30)}
+        rows = [{"id": f"pat_{n}", "name": f"n{n}", "digest": f"{n:064d}", **shared, **times} for n in range(MANY)]
+        connection.execute(insert(PersonalAccessToken), rows)
+        chosen = {"permission_id": permission.id, "resource_id": permission.resource_id}
+        connection.execute(insert(PersonalAccessTokenScope), [{"token_id": row["id"], **chosen} for row in rows])
+    began = time.perf_counter()
+    page = operator.get(f"/console/holders?scope={SCOPE}").text
+    took = time.perf_counter() - began
+    assert page.count("chosen for the token") == (20 if given else 0)
+    assert took < PATIENCE, took
+
+
+def test_only_the_resource_of_the_scope_counts(face: Face) -> None:
+    core = face.core
+    core.resource(STOCK, "stock:read", public=["stock:list"])
+    core.key(ORDERS)
+    assert held(core, "stock:list", "api_keys") == []
+    stock, _ = core.key(STOCK)
+    assert [it.id for it in held(core, "stock:list", "api_keys")] == [stock.id]
