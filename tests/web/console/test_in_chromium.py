@@ -119,3 +119,21 @@ def test_a_client_is_registered_given_its_secret_and_deleted_by_keyboard_without
         page.wait_for_url("**/console/clients")
         assert admin.get(f"/clients/{row}").status_code == 404
         assert not watched.errors
+
+
+def test_users_are_found_while_one_types_and_by_the_button_without_scripts(
+    browser: Browser, server: LiveServer, admin: Admin
+) -> None:
+    wanted, other = admin.user(), admin.user()
+    for javascript in (True, False):
+        with browser.page(javascript=javascript) as watched:
+            sign_in(watched, server)
+            watched.open(f"{server.url}/console/users")
+            page = watched.page
+            page.get_by_label("Username begins with").press_sequentially(wanted.username)
+            if not javascript:
+                page.get_by_role("button", name="Search").click()
+            page.wait_for_url(f"{server.url}/console/users?q={wanted.username}")
+            page.get_by_role("link", name=wanted.username).wait_for()
+            assert not page.get_by_role("link", name=other.username).count()
+            assert not watched.errors and not watched.foreign
