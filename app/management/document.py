@@ -118,7 +118,8 @@ def _complete_operation(method: str, path: str, operation: dict[str, Any], in_pa
     refusals = ALWAYS | (AUTHENTICATED if needed is not Door.ANYONE else {})
     refusals |= (WITH_BODY if has_body else {}) | (IN_A_PATH if in_path else {})
     refusals |= WITH_INPUT if has_body or operation.get("parameters") else {}
-    refusals |= (CHANGING if method != "get" else {}) | (LIMITED if isinstance(needed, Door) else {})
+    refusals |= CHANGING if method != "get" or needed is Door.VISITOR else {}  # who asks anew may be the second
+    refusals |= LIMITED if isinstance(needed, Door) else {}
     schema = {"$ref": "#/components/schemas/Problem"}
     operation["responses"] |= {
         str(status): {"description": text, "content": {PROBLEM: {"schema": schema}}}
