@@ -59,8 +59,6 @@ NAMING_CONVENTION = {  # SQLite's batch migrations can only drop what has a name
     "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
-
-
 RowT = TypeVar("RowT")
 
 
@@ -228,10 +226,8 @@ class Change:
         return connection.exec_driver_sql(compiled.sql, sent[0] if len(sent) == 1 else sent).rowcount
 
     def _compile(self, dialect: Dialect) -> _Compiled:
-        keys = [*self._names, *self._fixed]
-        compiled = self._statement.compile(dialect=dialect, column_keys=keys)
-        made = self._compiled[dialect.name] = _Compiled(compiled, self._fixed)
-        return made
+        compiled = self._statement.compile(dialect=dialect, column_keys=[*self._names, *self._fixed])
+        return self._compiled.setdefault(dialect.name, _Compiled(compiled, self._fixed))
 
 
 class _Compiled:
@@ -265,8 +261,8 @@ class _Plan:
         self._row: Any = namedtuple("_row", [column.keyname for column in columns])  # type: ignore[misc]
 
     def rows(self, driver: Any, values: Mapping[str, object]) -> list[Any]:
-        found = driver.execute(self._compiled.sql, self._compiled.sent(values), **self._options).fetchall()
-        return [self._read(row) for row in found]
+        found = driver.execute(self._compiled.sql, self._compiled.sent(values), **self._options)
+        return [self._read(row) for row in found.fetchall()]
 
     def _read(self, row: Sequence[Any]) -> Any:
         read = list(row)

@@ -9,9 +9,11 @@ from app.actions.api_keys import ApiKeyActions
 from app.actions.audit import ReadAudit
 from app.actions.authenticate_client import AuthenticateClient
 from app.actions.authenticate_user import AuthenticateUser
+from app.actions.choices import Choices
 from app.actions.client_secrets import ClientSecretActions
 from app.actions.clients import ClientActions
 from app.actions.clock import Clock
+from app.actions.consequences import Consequences
 from app.actions.exchange import ExchangeToken
 from app.actions.fetch_jwks import FetchJwks
 from app.actions.holders import Holders
@@ -73,6 +75,16 @@ class Actions:
     usage: Usage
     audit: ReadAudit
     reach: Reach
+
+    @property
+    def choices(self) -> Choices:
+        """What forms offer."""
+        return Choices(self.store)
+
+    @property
+    def consequences(self) -> Consequences:
+        """What would stop working."""
+        return Consequences(self.store, self.clock)
 
     @property
     def overview(self) -> Overview:

@@ -150,11 +150,18 @@ class UserActions:
             return Profile(_view(_found(session, user_id)), grants_of_user(session, user_id).scopes)
 
     def page(
-        self, limit: int, after: str | None = None, username: str | None = None, email: str | None = None
+        self,
+        limit: int,
+        after: str | None = None,
+        username: str | None = None,
+        email: str | None = None,
+        begins: str | None = None,
     ) -> tuple[list[UserView], str | None]:
-        """List users, oldest first, of one username or email address if asked."""
+        """List users, oldest first, of one username or email address if asked, or whose username `begins` so."""
         query = _whole() if username is None else _whole().where(has_username(username))
         query = query if email is None else query.where(User.email == email)
+        if begins is not None:
+            query = query.where(func.lower(User.username).startswith(begins.lower(), autoescape=True))
         with self._store.reading() as session:
             rows, cursor = page(session, query, User.id, limit, after)
             return [_view(row) for row in rows], cursor

@@ -23,8 +23,8 @@ class Door(Enum):
 
     ANYONE = "no authentication"
     VISITOR = "no authentication, or a credential for what needs one"
-    OWNER = "the user, by username and password"
-    OWNER_READS = "the user, by username and password or a personal access token"
+    OWNER = "the user, by username and password or signed in with a browser"
+    OWNER_READS = "the user, by username and password, signed in with a browser, or by a personal access token"
 
 
 TABLE: Mapping[str, str | Door] = {

@@ -12,17 +12,24 @@ from flask_smorest import Api
 from app.management.authorization import TABLE, Door
 from app.management.blueprint import PREFIX
 from app.management.errors import PROBLEM
+from app.operations.browser import COOKIE, TOKEN_HEADERS
 from app.operations.parts import actions_of
 
 SECURITY: dict[Door, list[dict[str, list[str]]]] = {
     Door.ANYONE: [],
     Door.VISITOR: [{}, {"bearer": []}],
-    Door.OWNER: [{"password": []}],
-    Door.OWNER_READS: [{"password": []}, {"bearer": []}],
+    Door.OWNER: [{"password": []}, {"browser": []}],
+    Door.OWNER_READS: [{"password": []}, {"browser": []}, {"bearer": []}],
 }
 SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "a machine-to-machine or personal access token"},
     "password": {"type": "http", "scheme": "basic", "description": "a user's own username and password"},
+    "browser": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": COOKIE,
+        "description": f"a user's sign-in at /login; changes also need the page's token in `{TOKEN_HEADERS[0]}`",
+    },
 }
 ALWAYS = {400: "The request cannot be read", 413: "The body is too large"}
 AUTHENTICATED = {401: "No credential, or one that is not good", 403: "The credential does not allow this"}

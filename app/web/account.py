@@ -6,7 +6,7 @@ from flask import request
 from werkzeug.wrappers import Response
 
 from app.actions.users import UserChanges
-from app.errors import Invalid, LatchkeyError, Unauthenticated
+from app.errors import Invalid, LatchkeyError, NotFound, Unauthenticated
 from app.operations.parts import actions
 from app.web.room import Room, actor, done, said_by_field, show, status_of, visitor
 
@@ -48,6 +48,12 @@ def end_other_sessions() -> Response:
         if session.id != visitor().session_id:
             actions().sessions.end(actor(), actor().id, session.id)
     return done("Every other sign-in has ended.", "account.index")
+
+
+@blueprint.get("/<path:_rest>")
+def nowhere(_rest: str) -> Response:
+    """Show that there is no such page."""
+    raise NotFound("there is no such page")
 
 
 def _prove(password: str) -> None:

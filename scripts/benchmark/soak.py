@@ -65,7 +65,7 @@ class Soaked:
         """Judge the p99 of the whole, by its median minute."""
         seen = statistics.median(one.p99_ms for one in self.minutes)
         verdict = Target(self.row, 0, "p99 ms", AT_70, seen, at_most=True).verdict
-        return f"p99 {seen:.2f} ms in the median minute; at 70 % of the highest rate {AT_70:g} ms are promised: {verdict}"
+        return f"p99 {seen:.2f} ms in the median minute; {AT_70:g} ms are promised at 70 % of the highest: {verdict}"
 
 
 def soak(measuring: Measuring, subject: Subject, row: str, load: float, minutes: int, settings: Json) -> Soaked:

@@ -171,5 +171,5 @@ def test_the_description_says_what_the_table_says(face: Face) -> None:
     for name, security in described.items():
         assert security == ([{"bearer": [SCOPED[name]]}] if name in SCOPED else security)
     assert described["POST /credentials/revoke"] == []
-    assert described["GET /me"] == [{"password": []}, {"bearer": []}]
-    assert described["POST /me/personal-access-tokens"] == [{"password": []}]
+    assert described["GET /me"] == [{"password": []}, {"browser": []}, {"bearer": []}]
+    assert described["POST /me/personal-access-tokens"] == [{"password": []}, {"browser": []}]

@@ -117,3 +117,11 @@ def test_the_present_password_is_not_guessed_there_either(tmp_path_factory: pyte
     ]
     assert answers == [422] * 20 + [429]
     stop_face(face)
+
+
+def test_a_page_that_is_not_there_is_a_page(face: Face) -> None:
+    who = browser_of(face, face.person("manage"))
+    for path in ("/account/nothing", "/account/tokens/nothing", "/console/nothing/at/all"):
+        answer = who.get(path)
+        assert answer.status_code == 404 and answer.mimetype == "text/html" and "<h1>Not Found</h1>" in answer.text
+    assert Visitor(face.app.test_client()).get("/console/nothing").status_code == 303

@@ -4,10 +4,29 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.web.console import api_keys, audit, holders, overview, search, signing_keys
+from app.web.console import (
+    api_keys,
+    audit,
+    client_secrets,
+    clients,
+    holders,
+    overview,
+    resources,
+    roles,
+    search,
+    signing_keys,
+    user_tokens,
+    users,
+)
 
 ROOMS = (
     overview,
+    resources,
+    roles,
+    users,
+    user_tokens,
+    clients,
+    client_secrets,
     api_keys,
     signing_keys,
     audit,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from werkzeug.wrappers import Response
 
 from app.actions.overview import FAILED
+from app.errors import NotFound
 from app.operations.parts import actions
 from app.web.room import Room, show
 
@@ -30,3 +31,9 @@ def index() -> Response:
         most=max(hour.failed for hour in hours),
         action=FAILED,
     )
+
+
+@blueprint.get("/<path:_rest>")
+def nowhere(_rest: str) -> Response:
+    """Show that there is no such page."""
+    raise NotFound("there is no such page")

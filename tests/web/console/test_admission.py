@@ -1,0 +1,78 @@
+"""Who comes into the console's rooms: those that manage, and nobody else."""
+
+from urllib.parse import quote
+
+import pytest
+from werkzeug.routing import Rule
+
+from tests.management.face import PASSWORD, Face
+from tests.web.visitor import Visitor
+
+ROOMS = (
+    "console_resources",
+    "console_roles",
+    "console_users",
+    "console_user_tokens",
+    "console_clients",
+    "console_client_secrets",
+)
+SOME_ID = "some_id"
+ODD = ("\0", "x" * 3000, "y" * 60_000, "\udcff", "<script>", "9" * 40)
+
+
+def rules_of(face: Face, room: str) -> list[tuple[str, str]]:
+    """Give method and path of every route of a room."""
+    mine = [rule for rule in face.app.url_map.iter_rules() if rule.endpoint.startswith(f"{room}.")]
+    assert len(mine) >= 3, room
+    return [(method, path_of(rule)) for rule in mine for method in (rule.methods or set()) & {"GET", "POST"}]
+
+
+def path_of(rule: Rule) -> str:
+    return "/".join(SOME_ID if part.startswith("<") else part for part in rule.rule.split("/"))
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_stranger_is_asked_to_sign_in(face: Face, room: str) -> None:
+    for method, path in rules_of(face, room):
+        answer = face.app.test_client().open(path, method=method)
+        assert answer.status_code == 303 and answer.location.startswith("/login"), (method, path)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_who_does_not_manage_is_refused(face: Face, room: str) -> None:
+    visitor = Visitor(face.app.test_client())
+    visitor.sign_in(face.person("users:read", "roles:write"), PASSWORD)
+    visitor.get("/account")
+    for method, path in rules_of(face, room):
+        answer = visitor.get(path) if method == "GET" else visitor.post(path, sure="yes")
+        assert answer.status_code == 403 and "for operators" in answer.text, (method, path)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_form_without_its_token_changes_nothing(face: Face, operator: Visitor, room: str) -> None:
+    for method, path in rules_of(face, room):
+        if method == "POST":
+            answer = operator.http.post(path, data={"name": "forged", "csrf_token": "forged"})
+            assert answer.status_code == 400 and "out of date" in answer.text, path
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_what_is_not_there_is_not_found(face: Face, operator: Visitor, room: str) -> None:
+    operator.get("/account")
+    for method, path in rules_of(face, room):
+        if SOME_ID in path:
+            fields = {"name": "x", "username": "x", "permission": "x", "token_endpoint_auth_method": "private_key_jwt"}
+            answer = operator.get(path) if method == "GET" else operator.post(path, **fields)
+            assert answer.status_code == 404, (method, path, answer.status_code)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_an_odd_address_is_no_failure(face: Face, operator: Visitor, room: str) -> None:
+    for method, path in rules_of(face, room):
+        if method == "GET":
+            for odd in ODD:
+                sent = quote(odd.encode("utf-8", "surrogateescape"))
+                for query in ("after", "q", "type", "permission"):
+                    assert operator.get(f"{path}?{query}={sent}").status_code in (200, 404), (path, query, odd)
+                if SOME_ID in path:
+                    assert operator.get(path.replace(SOME_ID, sent)).status_code == 404, (path, odd)

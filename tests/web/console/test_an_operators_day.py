@@ -1,0 +1,202 @@
+"""An operator does everything once, in real Chromium, with scripts and without; the API then says that it is so."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.api import Admin, unique
+from tests.browser import Browser, Watched
+from tests.live import LiveServer
+from tests.web.console.test_in_chromium import sign_in
+
+PASSWORD = "seven lamps on a winter stair"
+
+
+class Day:
+    """A page, the server's address, and what the page says."""
+
+    def __init__(self, watched: Watched, server: LiveServer) -> None:
+        self.page: Page = watched.page
+        self._url = server.url
+
+    def go(self, path: str) -> None:
+        """Open a room of the console."""
+        self.page.goto(f"{self._url}/console{path}")
+
+    def fill(self, **fields: str) -> None:
+        """Fill fields in by their names."""
+        for name, value in fields.items():
+            self.page.locator(f"main [name={name}]:not([type=hidden])").first.fill(value)
+
+    def press(self, name: str) -> None:
+        """Press what is a button to people, whatever the page makes it of."""
+        self.page.locator("main").get_by_role("button", name=name, exact=True).first.click()
+
+    def tick(self, value: str) -> None:
+        """Tick a box."""
+        self.page.locator(f"main [value='{value}']").check()
+
+    def secret(self) -> str:
+        """Give the secret that is shown this once."""
+        self.page.locator("#secret").wait_for()
+        return self.page.locator("#secret").input_value()
+
+    def says(self, words: str) -> None:
+        """Wait until the page says so."""
+        self.page.locator("main").get_by_text(words).first.wait_for()
+
+    def row(self) -> str:
+        """Give the id of the thing that the page is about."""
+        return self.page.url.rsplit("/", 1)[1].partition("?")[0]
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["scripts", "no scripts"])
+def test_an_operator_does_everything(
+    browser: Browser, server: LiveServer, admin: Admin, javascript: bool, tmp_path: Path
+) -> None:
+    with browser.page(javascript=javascript) as watched:
+        sign_in(watched, server)
+        day = Day(watched, server)
+        scope = unique("parcels:read")
+        api = defines_an_api(day, scope)
+        user_role, machine_role = (makes_a_role(day, kind, scope) for kind in ("user", "machine"))
+        user = makes_a_user(day, user_role)
+        client_id, client_secret = registers_a_client(day, machine_role)
+        key, key_row = issues_a_key(day, api)
+        assert admin.introspect(key)["scope"] == scope
+        granted = {"grant_type": "client_credentials", "scope": scope}
+        token = admin.http.post("/oauth/token", data=granted, auth=(client_id, client_secret)).json()["access_token"]
+        assert admin.active(token)
+        sees_who_can(day, scope, user, client_id, key)
+        rotates_a_key(day, admin, key, key_row)
+        rotates_the_signing_key(day, admin)
+        assert admin.active(token)
+        revokes_what_was_pasted(day, admin, client_secret)
+        assert admin.http.post("/oauth/token", data=granted, auth=(client_id, client_secret)).status_code == 401
+        reads_the_trace(day, key_row, tmp_path)
+        takes_it_all_away(day, admin, user_role, token)
+        assert not watched.errors and not watched.foreign
+
+
+def defines_an_api(day: Day, scope: str) -> str:
+    """Define an API with a public permission; gives its identifier."""
+    name = unique("parcels")
+    day.go("/resources/new")
+    day.fill(identifier=f"https://{name}.example/", name=name)
+    day.press("Define it")
+    day.fill(permission=scope)
+    day.page.get_by_label("Public: API keys may carry it").check()
+    day.press("Add it")
+    day.says(scope)
+    return f"https://{name}.example/"
+
+
+def makes_a_role(day: Day, kind: str, scope: str) -> str:
+    """Make a role that gives the scope; gives its name."""
+    name = unique(f"{kind}-role")
+    day.go("/roles/new")
+    day.fill(name=name)
+    day.tick(kind)
+    if day.page.locator(f"main [value='{scope}']").count():
+        day.tick(scope)
+    day.page.locator("main button[type=submit]").first.click()
+    day.says(name)
+    return name
+
+
+def makes_a_user(day: Day, role: str) -> str:
+    """Make a user who has the role; gives the username."""
+    name = unique("user")
+    day.go("/users/new")
+    day.fill(username=name, password=PASSWORD)
+    day.tick(role)
+    day.press("Make the user")
+    day.says(f"The user {name} is there.")
+    return name
+
+
+def registers_a_client(day: Day, role: str) -> tuple[str, str]:
+    """Register a client that has the role; gives its client_id and its first secret."""
+    day.go("/clients/new")
+    day.fill(name=unique("client"))
+    day.tick(role)
+    day.press("Register it")
+    return day.page.locator("main dd code").first.inner_text(), day.secret()
+
+
+def issues_a_key(day: Day, api: str) -> tuple[str, str]:
+    """Issue a key of the API; gives its secret and its row."""
+    day.go(f"/api-keys/new?resource={api}")
+    day.fill(name=unique("key"), requests="100", window_seconds="60", allowed_ips="127.0.0.0/8\n::1/128")
+    day.press("Issue the key")
+    secret = day.secret()
+    day.press("I have copied it")
+    day.says("What happened to it")
+    return secret, day.row()
+
+
+def sees_who_can(day: Day, scope: str, user: str, client_id: str, key: str) -> None:
+    """Ask who carries the scope."""
+    day.go(f"/holders?scope={scope}")
+    told = day.page.locator("main").inner_text()
+    assert user in told and client_id in told and key[-4:] in told and "the scope is public" in told
+
+
+def rotates_a_key(day: Day, admin: Admin, old: str, row: str) -> None:
+    """Give the key a new secret, the old one ending at once."""
+    day.go(f"/api-keys/{row}/rotate")
+    day.fill(overlap_seconds="0")
+    day.press("Rotate")
+    assert admin.active(day.secret()) and not admin.active(old)
+
+
+def rotates_the_signing_key(day: Day, admin: Admin) -> None:
+    """Let the next key sign."""
+    before = {one["kid"] for one in admin.get("/signing-keys").json()["items"]}
+    day.go("/signing-keys/rotate")
+    day.page.locator("main button[type=submit]").first.click()
+    day.says("retiring")
+    assert {one["kid"] for one in admin.get("/signing-keys").json()["items"]} > before
+
+
+def revokes_what_was_pasted(day: Day, admin: Admin, secret: str) -> None:
+    """Find out what a secret is, and end it."""
+    day.go("/search")
+    day.fill(credential=secret)
+    day.page.locator("main button[type=submit]").first.click()
+    day.says("Client secret")
+    assert secret not in day.page.content()
+    day.press("Revoke")
+    day.press("Revoke")
+    day.says("It is revoked")
+
+
+def reads_the_trace(day: Day, row: str, folder: Path) -> None:
+    """Look for what was done to the key, and take it away in both forms."""
+    day.go(f"/audit?target={row}")
+    told = day.page.locator("main").inner_text()
+    assert "api_key.create" in told and "api_key.rotate" in told
+    files = []
+    for form in ("CSV", "JSON"):
+        with day.page.expect_download() as coming:
+            day.page.get_by_role("link", name=f"Save as {form}").click()
+        coming.value.save_as(folder / form)
+        files.append((folder / form).read_text(encoding="utf-8"))
+    actions = [event["action"] for event in json.loads(files[1])["events"]]
+    assert actions == [line["action"] for line in csv.DictReader(io.StringIO(files[0]))]
+    assert "api_key.rotate" in actions
+
+
+def takes_it_all_away(day: Day, admin: Admin, role: str, token: str) -> None:
+    """Delete the user's role after it was said what that means; the client's token goes on."""
+    (row,) = [one["id"] for one in admin.get("/roles", params={"limit": 200}).json()["items"] if one["name"] == role]
+    day.go(f"/roles/{row}/delete")
+    day.press("Delete")
+    day.page.wait_for_url("**/console/roles")
+    assert admin.get(f"/roles/{row}").status_code == 404 and admin.active(token)

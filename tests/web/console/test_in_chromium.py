@@ -1,0 +1,139 @@
+"""The operator's rooms in real Chromium: on a phone and a desk, light and dark, by keyboard, without JavaScript."""
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.api import Admin, unique
+from tests.browser import Browser, Watched
+from tests.live import LiveServer
+
+LONG = "averylongnamewithoutaspace" * 6
+
+
+def sign_in(watched: Watched, server: LiveServer) -> None:
+    """Sign in as the administrator, by keyboard."""
+    watched.open(f"{server.url}/login")
+    page, administrator = watched.page, server.bootstrap
+    page.locator("[name=username]").fill(administrator["admin_username"])
+    page.locator("[name=password]").fill(administrator["admin_password"])
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/account/**")
+
+
+def tab_to(page: Page, selector: str, most: int = 120) -> None:
+    """Press Tab until the focus is there; a page is no maze."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            return
+    raise AssertionError(f"{selector} cannot be reached by Tab")
+
+
+@pytest.fixture(scope="module")
+def paths(admin: Admin) -> list[str]:
+    """Make one of each, with names that break no line; give the pages that show them."""
+    scope, name = unique("long:scope"), unique(LONG)
+    permission = {"name": scope, "description": LONG, "public": True}
+    resource = admin.resource(permissions=[permission], name=name)
+    role = admin.role("user", [scope], name=name)
+    machine_role = admin.role("machine", [scope])
+    user = admin.user([role], display_name=LONG)
+    token = admin.pat(user, [scope])
+    client = admin.client([machine_role], [resource], name=name)
+    secrets = f"/clients/{client.id}/secrets"
+    secret = admin.create(secrets, {"name": LONG})
+    return [
+        "/console/resources",
+        "/console/resources/new",
+        f"/console/resources/{resource['id']}",
+        f"/console/resources/{resource['id']}/delete",
+        f"/console/resources/{resource['id']}/permission?permission={scope}",
+        "/console/roles",
+        "/console/roles/new",
+        f"/console/roles/{role['id']}",
+        "/console/users",
+        "/console/users/new",
+        f"/console/users/{user.id}",
+        f"/console/users/{user.id}/tokens/{token['id']}/revoke",
+        f"/console/users/{user.id}/tokens/new",
+        "/console/clients",
+        "/console/clients/new",
+        f"/console/clients/{client.id}",
+        f"/console/clients/{client.id}/secrets/{secret['id']}/revoke",
+    ]
+
+
+@pytest.mark.parametrize(("width", "dark"), [(390, False), (1280, True)])
+def test_every_page_looks_right(browser: Browser, server: LiveServer, paths: list[str], width: int, dark: bool) -> None:
+    with browser.page(width, "dark" if dark else "light") as watched:
+        sign_in(watched, server)
+        for path in paths:
+            watched.open(f"{server.url}{path}")
+            assert not watched.scrolls_sideways(), path
+            assert not watched.serious_findings(), path
+            assert not watched.errors and not watched.foreign, path
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_a_roles_matrix_is_saved_by_keyboard_alone(
+    browser: Browser, server: LiveServer, admin: Admin, javascript: bool
+) -> None:
+    scope = unique("by:keyboard")
+    admin.resource(permissions=[scope])
+    role = admin.role("user", [])
+    with browser.page(javascript=javascript) as watched:
+        sign_in(watched, server)
+        watched.open(f"{server.url}/console/roles/{role['id']}")
+        page = watched.page
+        tab_to(page, f"[value='{scope}']", most=400)
+        page.keyboard.press("Space")
+        page.keyboard.press("Enter")
+        page.get_by_role("status").wait_for()
+        assert admin.get(f"/roles/{role['id']}").json()["permissions"] == [scope]
+        assert page.locator(f"[value='{scope}']").is_checked()
+        assert not watched.errors
+
+
+def test_a_client_is_registered_given_its_secret_and_deleted_by_keyboard_without_javascript(
+    browser: Browser, server: LiveServer, admin: Admin
+) -> None:
+    name = unique("typed")
+    with browser.page(javascript=False) as watched:
+        sign_in(watched, server)
+        page = watched.page
+        watched.open(f"{server.url}/console/clients/new")
+        tab_to(page, "#name")
+        page.keyboard.type(name)
+        page.keyboard.press("Enter")
+        page.get_by_label("Secret").wait_for()
+        assert page.get_by_label("Secret").input_value().startswith("lk_")
+        tab_to(page, "a.secondary")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/console/clients/client_*")
+        row = page.url.rsplit("/", 1)[1]
+        tab_to(page, "a[href$='/delete']")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/delete")
+        tab_to(page, "button.danger")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/console/clients")
+        assert admin.get(f"/clients/{row}").status_code == 404
+        assert not watched.errors
+
+
+def test_users_are_found_while_one_types_and_by_the_button_without_scripts(
+    browser: Browser, server: LiveServer, admin: Admin
+) -> None:
+    wanted, other = admin.user(), admin.user()
+    for javascript in (True, False):
+        with browser.page(javascript=javascript) as watched:
+            sign_in(watched, server)
+            watched.open(f"{server.url}/console/users")
+            page = watched.page
+            page.get_by_label("Username begins with").press_sequentially(wanted.username)
+            if not javascript:
+                page.get_by_role("button", name="Search").click()
+            page.wait_for_url(f"{server.url}/console/users?q={wanted.username}")
+            page.get_by_role("link", name=wanted.username).wait_for()
+            assert not page.get_by_role("link", name=other.username).count()
+            assert not watched.errors and not watched.foreign

@@ -1,0 +1,139 @@
+"""The console's roles: made, their matrix saved by one form, deleted once one was told who loses them."""
+
+from functools import partial
+
+import pytest
+
+from app.actions import catalogue
+from app.actions.actor import OPERATOR
+from app.actions.choices import Choices
+from app.actions.roles import NewRole, RoleView
+from tests.management.face import PASSWORD, Face
+from tests.web.console.listing import pages_of
+from tests.web.visitor import Visitor
+
+
+def role_of(face: Face, name: str) -> RoleView:
+    [role] = face.core.actions.roles.page(1, name=name)[0]
+    return role
+
+
+def ticked(page: str, scope: str) -> bool:
+    """Tell whether the box of a scope is ticked; it must be there."""
+    box = page.split(f'name="permissions" value="{scope}"', 1)[1].split(">", 1)[0]
+    return "checked" in box
+
+
+def locked_in(face: Face) -> tuple[str, Visitor]:
+    """Give somebody who manages by one role alone, and the role."""
+    username = face.person("manage")
+    visitor = Visitor(face.app.test_client())
+    visitor.sign_in(username, PASSWORD)
+    return role_of(face, username).id, visitor
+
+
+@pytest.mark.parametrize("type", ["user", "machine"])
+def test_one_is_made_with_its_permissions(face: Face, operator: Visitor, type: str) -> None:
+    operator.get("/console/roles/new")
+    name = f"reader {type}"
+    fields = {"name": name, "type": type, "description": "Reads\nthem"}
+    assert operator.post("/console/roles", **fields, permissions=["orders:read", "orders:list"]).status_code == 303
+    role = role_of(face, name)
+    assert (role.type, role.description) == (type, "Reads\nthem")
+    assert role.permissions == ("orders:list", "orders:read")
+    page = operator.get(f"/console/roles/{role.id}").text
+    assert ticked(page, "orders:read") and not ticked(page, "orders:write")
+
+
+def test_what_is_wrong_stands_by_its_field_and_the_ticks_stay(face: Face, operator: Visitor) -> None:
+    operator.get("/console/roles/new")
+    typeless = operator.post("/console/roles", name="x", type="robot", permissions="orders:read")
+    assert typeless.status_code == 422 and 'id="type-problem"' in typeless.text
+    assert ticked(typeless.text, "orders:read")
+    nameless = operator.post("/console/roles", name=" ", type="user")
+    assert nameless.status_code == 422 and 'id="name-help">is needed' in nameless.text
+    unknown = operator.post("/console/roles", name="x", type="user", permissions="no:such")
+    assert unknown.status_code == 422 and "There is no permission no:such" in unknown.text
+    face.core.role("taken role", "user")
+    taken = operator.post("/console/roles", name="taken role", type="user")
+    assert taken.status_code == 409 and 'id="name-help">another role has this name' in taken.text
+    control = operator.post("/console/roles", name="x", type="user", permissions="a\0b")
+    assert control.status_code == 422 and 'id="permissions-problem"' in control.text
+
+
+def test_the_matrix_is_saved_whole_and_shows_the_apis(face: Face, operator: Visitor) -> None:
+    row = face.core.role("clerk", "user", "orders:read")
+    page = operator.get(f"/console/roles/{row}").text
+    assert "<small>https://api.example/orders</small>" in page
+    ticks = ["orders:write", "orders:list"]
+    assert operator.post(f"/console/roles/{row}", name="senior clerk", permissions=ticks).status_code == 303
+    assert role_of(face, "senior clerk").permissions == ("orders:list", "orders:write")
+    assert operator.post(f"/console/roles/{row}", name="senior clerk").status_code == 303
+    assert role_of(face, "senior clerk").permissions == ()
+
+
+def test_a_matrix_too_large_for_a_page_takes_nothing_away(
+    face: Face, operator: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue, "Choices", partial(Choices, most=2))
+    row = face.core.role("packer", "user", "orders:write")
+    page = operator.get(f"/console/roles/{row}").text
+    assert ticked(page, "orders:write") and 'name="further_permissions"' in page
+    assert page.count('name="permissions"') == 3
+    fields = {"name": "packer", "permissions": "orders:write", "further_permissions": "orders:read\n\norders:list\n"}
+    assert operator.post(f"/console/roles/{row}", **fields).status_code == 303
+    assert role_of(face, "packer").permissions == ("orders:list", "orders:read", "orders:write")
+
+
+def test_all_is_offered_where_it_fits(face: Face) -> None:
+    offer = Choices(face.core.store).permissions()
+    assert not offer.more
+    assert {api.identifier for api in offer.choices} >= {"https://api.example/orders"}
+
+
+def test_deleting_says_how_many_lose_it(face: Face, operator: Visitor) -> None:
+    row = face.core.role("porter", "user")
+    for number in range(3):
+        face.core.user(f"porter-{number}", "porter")
+    machine = face.core.role("lift", "machine")
+    face.core.client("a-lift", "lift")
+    asked = operator.get(f"/console/roles/{row}/delete").text
+    assert "3 users<" in asked and "no clients<" in asked
+    asked = operator.get(f"/console/roles/{machine}/delete").text
+    assert "no users<" in asked and "1 client<" in asked
+    assert role_of(face, "porter").id == row, "asking deletes nothing"
+    assert operator.post(f"/console/roles/{row}/delete").status_code == 303
+    assert not face.core.actions.roles.page(1, name="porter")[0]
+
+
+def test_who_would_lose_manage_by_it_is_asked_once(face: Face) -> None:
+    row, visitor = locked_in(face)
+    assert "by this role alone" in visitor.get(f"/console/roles/{row}/delete").text
+    visitor.get(f"/console/roles/{row}")
+    asked = visitor.post(f"/console/roles/{row}", name="was mine", permissions="orders:read")
+    assert asked.status_code == 200 and "by this role alone" in asked.text
+    assert 'name="permissions" value="orders:read"' in asked.text and 'name="sure" value="yes"' in asked.text
+    assert "manage" in face.core.actions.roles.get(row).permissions
+    fields = {"name": "was mine", "permissions": "orders:read", "sure": "yes"}
+    assert visitor.post(f"/console/roles/{row}", **fields).status_code == 303
+    assert visitor.get("/console/roles").status_code == 403
+
+
+def test_who_manages_by_another_role_too_is_not_asked(face: Face) -> None:
+    username = face.person("manage")
+    face.core.role("spare", "user", "manage")
+    face.core.assign(username, username, "spare")
+    visitor = Visitor(face.app.test_client())
+    visitor.sign_in(username, PASSWORD)
+    row = role_of(face, "spare").id
+    visitor.get(f"/console/roles/{row}")
+    assert visitor.post(f"/console/roles/{row}", name="spare").status_code == 303
+
+
+def test_the_list_goes_on_by_its_cursor_within_its_type(face: Face, operator: Visitor) -> None:
+    for number in range(55):
+        face.core.actions.roles.create(OPERATOR, NewRole(f"many-{number:02}", "machine"))
+    pages = pages_of(operator, "/console/roles?type=machine")
+    assert len(pages) > 1 and all("<td>user</td>" not in page for page in pages)
+    for number in range(55):
+        assert [f">many-{number:02}<" in page for page in pages].count(True) == 1
