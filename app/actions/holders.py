@@ -30,6 +30,7 @@ from app.models import PersonalAccessTokenScope as Chosen
 
 Kind = Literal["users", "clients", "api_keys", "tokens"]
 KINDS: tuple[Kind, ...] = ("users", "clients", "api_keys", "tokens")
+LOOKS = (200, 2000, 20_000)  # how many choices are looked through for a page, step by step
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,15 @@ class Holder:
     narrowed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Token:
+    id: str
+    name: str
+    hint: str
+    owner: str
+    username: str
+
+
 Page = tuple[list[Holder], str | None]
 
 
@@ -91,7 +101,10 @@ class Holders:
             return [ScopeView(*row) for row in session.execute(wanted.order_by(Permission.name).limit(limit))]
 
     def page(self, scope: str, kind: Kind, limit: int, after: str | None = None) -> Page:
-        """List at most `limit` of what carries a scope now, and the cursor to go on from. Raises NotFound."""
+        """List at most `limit` of what carries a scope now, and the cursor to go on from; a page may be short or empty.
+
+        Raises NotFound.
+        """
         with self._store.reading() as session:
             permission = session.scalar(select(Permission).where(Permission.name == scope))
             if permission is None:
@@ -136,21 +149,38 @@ def _api_keys(session: Session, permission: Permission, now: datetime, limit: in
 
 
 def _tokens(session: Session, permission: Permission, now: datetime, limit: int, after: str | None) -> Page:
-    """Go through those who chose it in the order of the index, so that a page stops when it is full."""
+    """Go through the choices of this scope in their order, until a page is full or enough was looked through."""
+    looked, found = int(after or 0), list[tuple[int, _Token]]()
+    for size in LOOKS:
+        chosen = _choices(session, permission, looked, size)
+        standing = _standing(session, permission, now, [token for _, token in chosen])
+        found += [(choice, standing[token]) for choice, token in chosen if token in standing]
+        looked = chosen[-1][0] if len(chosen) == size else 0
+        if len(found) > limit or not looked:
+            break
+    last = found[limit - 1][0] if len(found) > limit else looked
+    page = [token for _, token in found[:limit]]
+    roles = _roles_of_users(session, permission, {one.owner for one in page})
+    held = [Holder(one.id, one.name, one.hint, roles[one.owner], one.owner, one.username) for one in page]
+    return held, str(last) if last else None
+
+
+def _choices(session: Session, permission: Permission, after: int, size: int) -> list[tuple[int, str]]:
+    chosen = select(Chosen.id, Chosen.token_id).where(Chosen.permission_id == permission.id, Chosen.id > after)
+    return [(choice, token) for choice, token in session.execute(chosen.order_by(Chosen.id).limit(size))]
+
+
+def _standing(session: Session, permission: Permission, now: datetime, tokens: list[str]) -> dict[str, _Token]:
+    """Keep those tokens that are live, and whose user is enabled and given the scope: each step by a primary key."""
     row = PersonalAccessToken
-    query = (
-        select(Chosen.id.label("choice"), row.id, row.name, row.hint, User.id.label("owner"), User.username)
-        .join(row, row.id == Chosen.token_id)
-        .join(User, User.id == row.user_id)
-        .where(Chosen.permission_id == permission.id, User.enabled, *_live(row, now))
-        .where(User.id.in_(_given_to_users(permission)))
-        .order_by(Chosen.id)
+    given = exists().where(
+        UserRole.user_id == User.id,
+        UserRole.role_id == RolePermission.role_id,
+        RolePermission.permission_id == permission.id,
     )
-    query = query if after is None else query.where(Chosen.id > int(after))
-    rows = session.execute(query.limit(limit + 1)).all()
-    roles = _roles_of_users(session, permission, {one.owner for one in rows[:limit]})
-    held = [Holder(one.id, one.name, one.hint, roles[one.owner], one.owner, one.username) for one in rows[:limit]]
-    return held, str(rows[limit - 1].choice) if len(rows) > limit else None
+    query = select(row.id, row.name, row.hint, User.id, User.username).join(User, User.id == row.user_id)
+    live = query.where(row.id.in_(tokens), User.enabled, *_live(row, now), given)
+    return {found[0]: _Token(*found) for found in session.execute(live)}
 
 
 _READERS = {"users": _users, "clients": _clients, "api_keys": _api_keys, "tokens": _tokens}
