@@ -9,6 +9,7 @@ from app.settings import Settings
 WHERE = """\
 # Latchkey serves at {issuer} (Ctrl-C ends it).
 #   First credentials   {bootstrap_file}{made}
+#   Pages               {here}/account {here}/console
 #   API documentation   {here}/api/docs
 #   OAuth metadata      {here}/.well-known/oauth-authorization-server
 #   Health, metrics     {here}/readyz {here}/metrics

@@ -1,4 +1,4 @@
-"""/login and /logout: in with a password, out for good."""
+"""/login and /logout: in with a password, out for good; the root leads there."""
 
 from __future__ import annotations
 
@@ -19,6 +19,12 @@ WRONG = "The username or the password is wrong."
 
 blueprint = Blueprint("sign_in", __name__)
 blueprint.register_error_handler(browser.CSRFError, out_of_date)
+
+
+@blueprint.get("/")
+def begin() -> Response:
+    """Lead those who only know the server's name to what they have here."""
+    return redirect(url_for("tokens.index"), 303)
 
 
 @blueprint.get("/login")

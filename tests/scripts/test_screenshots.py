@@ -7,7 +7,7 @@ from tests.architecture.checkout import ROOT
 from tests.browser import PROGRAMS
 from tests.machine import require_program
 
-PAGES = ("compare", "sign-in", "account", "tokens", "new-token", "console")
+PAGES = ("compare", "sign-in", "account", "tokens", "new-token", "console", "holders")
 
 
 def test_each_page_is_photographed_and_nothing_is_wrong_with_it(tmp_path: Path) -> None:

@@ -65,6 +65,10 @@ def test_a_stranger_is_asked_to_sign_in_and_then_gets_where_they_wanted(face: Fa
     assert who.get(onward.location).status_code == 200
 
 
+def test_the_root_leads_to_ones_tokens(face: Face) -> None:
+    assert visitor(face).get("/").location == "/account/tokens"
+
+
 @pytest.mark.parametrize("wanted", ELSEWHERE)
 def test_nobody_is_sent_elsewhere_after_signing_in(face: Face, wanted: str) -> None:
     who = visitor(face)
