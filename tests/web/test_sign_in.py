@@ -1,6 +1,7 @@
 """Signing in and out with a browser: what the cookie is worth, and what an attacker gets out of the form."""
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -266,3 +267,18 @@ def test_the_users_own_part_of_the_api_takes_the_browser_and_its_token(face: Fac
     made = who.http.post("/api/v1/me/personal-access-tokens", json=body, headers={"X-CSRF-Token": who._token})
     assert made.status_code == 201 and "lk_pat_" in made.text
     assert visitor(face).http.get("/api/v1/me").status_code == 401
+
+
+def test_below_the_path_of_an_issuer_every_link_and_form_stays_there(fresh_server: StartServer) -> None:
+    server = fresh_server(issuer="http://127.0.0.1:8080/tenant")
+    first, http = server.bootstrap, server.http
+    asked = http.get("/tenant/console/users", follow_redirects=False)
+    assert asked.headers["Location"].startswith("/tenant/login?next=")
+    token = http.get(asked.headers["Location"]).text.split('name="csrf_token" value="')[1].split('"')[0]
+    form = {"username": first["admin_username"], "password": first["admin_password"], "next": "/console/users"}
+    come = http.post("/tenant/login", data=form | {"csrf_token": token}, follow_redirects=False)
+    assert come.headers["Location"] == "/tenant/console/users"
+    for path in ("/tenant/console/users", "/tenant/account", "/tenant/account/tokens/new", "/tenant/console/roles"):
+        page = http.get(path).text
+        places = re.findall(r'(?:href|action|src|hx-get)="(/[^"]*)"', page)
+        assert len(places) > 5 and all(place.startswith("/tenant/") for place in places), path

@@ -29,7 +29,7 @@ def ask_again(question: str, said: str, word: str, back: str) -> Response:
         question=question,
         said=said,
         word=word,
-        to=request.path,
+        to=request.script_root + request.path,
         back=back,
         losses=(),
         kept=[*kept, (SURE, "yes")],
