@@ -19,7 +19,7 @@ from scripts.benchmark.measure import Measuring
 from scripts.benchmark.subjects import Subject
 
 RATE = 250  # samples a second
-LONGER = 3  # times as long as a row is measured: few samples find the interpreter held
+LONGER = 2  # times as long as a row is measured: few samples find the interpreter held
 LEAST = 0.04  # of the time; what has less is not told
 TOLD = 6  # rooms
 IDLE = 2  # seconds that the sampler may take beyond its own

@@ -11,7 +11,7 @@ from tests.conftest import StartServer
 from tests.contract.world import World, found
 from tests.live import LiveServer
 
-ROUNDS = 20
+ROUNDS = 6  # on each database
 WRITERS = 4
 
 

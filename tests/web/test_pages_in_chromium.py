@@ -125,8 +125,7 @@ def go_to(page: Page, wanted: str, by: str = "id") -> None:
     raise AssertionError(f"{wanted} is not reached by keyboard")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
 def test_each_page_looks_right(
     browser: Browser, server: LiveServer, admin: Admin, person: tuple[User, str], width: int, scheme: str
 ) -> None:
