@@ -187,11 +187,12 @@ def test_a_long_list_goes_on_kind_by_kind(face: Face, operator: Visitor) -> None
     assert operator.get(f"/console/holders?scope={SCOPE}&kind=cats").status_code == 400
 
 
-@pytest.mark.parametrize("given", [True, False])
-def test_it_stays_quick_with_a_hundred_thousand_tokens(face: Face, operator: Visitor, given: bool) -> None:
+def test_it_stays_quick_with_a_hundred_thousand_tokens_that_no_role_gives_any_more(
+    face: Face, operator: Visitor
+) -> None:
     core = face.core
     core.role("reader", "user", SCOPE)
-    owner, now = core.user("ann", *(["reader"] if given else [])), core.clock()
+    owner, now = core.user("ann"), core.clock()
     core.user("bob", "reader")
     with core.store.transaction() as session:
         connection = session.connection()
@@ -205,7 +206,7 @@ def test_it_stays_quick_with_a_hundred_thousand_tokens(face: Face, operator: Vis
     began = time.perf_counter()
     page = operator.get(f"/console/holders?scope={SCOPE}").text
     took = time.perf_counter() - began
-    assert page.count("chosen for the token") == (20 if given else 0)
+    assert page.count("chosen for the token") == 0  # each has to be looked at
     assert given or "there are very many" in page
     assert took < PATIENCE, took
     core.assign("ann")
