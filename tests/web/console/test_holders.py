@@ -207,7 +207,7 @@ def test_it_stays_quick_with_a_hundred_thousand_tokens_that_no_role_gives_any_mo
     page = operator.get(f"/console/holders?scope={SCOPE}").text
     took = time.perf_counter() - began
     assert page.count("chosen for the token") == 0  # each has to be looked at
-    assert given or "there are very many" in page
+    assert "there are very many" in page
     assert took < PATIENCE, took
     core.assign("ann")
     assert held(core, SCOPE, "tokens") == []
