@@ -1,4 +1,4 @@
-"""Every refusal Latchkey can give, as one tree; each face translates it in one handler.
+"""Every refusal Latchkey can give, as one tree; each face translates it in one handler, with its HTTP status.
 
 LatchkeyError
 ├── BadSettings           the start stops with this line
@@ -21,10 +21,13 @@ LatchkeyError
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 class LatchkeyError(Exception):
     """A refusal. Its text is public: it never holds a secret or an internal detail."""
+
+    status: ClassVar[int | None] = None
 
 
 class BadSettings(LatchkeyError):
@@ -34,9 +37,13 @@ class BadSettings(LatchkeyError):
 class Malformed(LatchkeyError):
     """The request cannot be read."""
 
+    status = 400
+
 
 class Unauthenticated(LatchkeyError):
     """No credential, or one that is not good; `error` is the RFC 6750 §3.1 code, None when nothing was sent."""
+
+    status = 401
 
     def __init__(self, message: str, error: str | None = None) -> None:
         super().__init__(message)
@@ -46,6 +53,8 @@ class Unauthenticated(LatchkeyError):
 class Forbidden(LatchkeyError):
     """The caller may not do this; `scope` names what would allow it."""
 
+    status = 403
+
     def __init__(self, message: str, scope: str | None = None) -> None:
         super().__init__(message)
         self.scope = scope
@@ -54,9 +63,13 @@ class Forbidden(LatchkeyError):
 class NotFound(LatchkeyError):
     """There is no such thing."""
 
+    status = 404
+
 
 class Conflict(LatchkeyError):
     """The thing is in a state that does not allow this."""
+
+    status = 409
 
 
 class Duplicate(Conflict):
@@ -78,6 +91,8 @@ class FieldError:
 class Invalid(LatchkeyError):
     """The request is readable, but some fields cannot be accepted."""
 
+    status = 422
+
     def __init__(self, *errors: FieldError) -> None:
         super().__init__("; ".join(f"{e.field}: {e.message}" for e in errors))
         self.errors = errors
@@ -90,6 +105,8 @@ class Invalid(LatchkeyError):
 
 class TooManyRequests(LatchkeyError):
     """A limit is spent; try again in `retry_after` seconds."""
+
+    status = 429
 
     def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(message)

@@ -27,6 +27,9 @@ from app.models import ApiKey, Permission, Resource
 Status = Literal["active", "disabled", "expired", "revoked"]
 TARGET = "api_key"
 LONGEST_OVERLAP = 604_800  # seconds: a week
+LONGEST_WINDOW = 86_400  # seconds
+MOST_REQUESTS = 1_000_000_000  # in a window
+MOST_NETWORKS = 100
 
 
 @dataclass(frozen=True, slots=True)

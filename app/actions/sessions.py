@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -111,16 +112,22 @@ class SessionActions:
                 raise NotFound("there is no such session")
             record(session, actor, f"{TARGET}.end", TARGET, session_id, self._clock(), user=user_id)
 
+    def end_others(self, actor: Actor, user_id: str, but: str) -> None:
+        """End all sign-ins of a user at once, `but` one."""
+        with self._store.transaction() as session:
+            for ended in end_sessions(session, user_id, but):
+                record(session, actor, f"{TARGET}.end", TARGET, ended, self._clock(), user=user_id)
+
     def _note(self, session_id: str, now: datetime, ends_at: datetime) -> None:
         with self._store.transaction() as session:
             query = update(UserSession).where(UserSession.id == session_id)
             session.execute(query.values(last_used_at=now, ends_at=ends_at))
 
 
-def end_sessions(session: Session, user_id: str, but: str | None = None) -> int:
-    """End all sign-ins of a user in the caller's transaction, `but` one; gives how many."""
+def end_sessions(session: Session, user_id: str, but: str | None = None) -> Sequence[str]:
+    """End all sign-ins of a user in the caller's transaction, `but` one; gives their ids."""
     ended = delete(UserSession).where(UserSession.user_id == user_id).returning(UserSession.id)
-    return len(session.scalars(ended if but is None else ended.where(UserSession.id != but)).all())
+    return session.scalars(ended if but is None else ended.where(UserSession.id != but)).all()
 
 
 def _plain(agent: str) -> str:

@@ -7,7 +7,14 @@ from typing import Any
 from flask import Response
 from marshmallow import Schema, fields
 
-from app.actions.api_keys import LONGEST_OVERLAP, KeyChanges, NewKey
+from app.actions.api_keys import (
+    LONGEST_OVERLAP,
+    LONGEST_WINDOW,
+    MOST_NETWORKS,
+    MOST_REQUESTS,
+    KeyChanges,
+    NewKey,
+)
 from app.actions.resources import LONGEST_IDENTIFIER
 from app.credentials.kind import RateLimit
 from app.management.authorization import caller
@@ -17,9 +24,6 @@ from app.operations.parts import actions
 
 blueprint = Operations("api-keys", "API keys")
 STATUSES = ("active", "disabled", "expired", "revoked")
-MOST_REQUESTS = 1_000_000_000
-LONGEST_WINDOW = 86_400  # seconds
-MOST_NETWORKS = 100
 
 
 class RateLimitSchema(Schema):

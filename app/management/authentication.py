@@ -16,7 +16,7 @@ from app.errors import Forbidden, Unauthenticated
 from app.operations import browser
 from app.operations.envelope import request_id, used_credential
 from app.operations.parts import actions
-from app.operations.peer import peer_address
+from app.operations.peer import caller_address
 
 TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 §2.1
 INVALID = "invalid_token"
@@ -74,12 +74,6 @@ def _from_page(actor: Actor) -> Actor:
     if request.method not in SAFE and not browser.shows_token():  # another site's form would bring the cookie too
         raise Forbidden("send the token of your page as X-CSRF-Token")
     return actor
-
-
-def caller_address() -> str | None:
-    """Give the address of the caller, as far as it is known."""
-    address = peer_address()
-    return None if address is None else str(address)
 
 
 def _actor(claims: Claims, management: Scopes) -> Actor:

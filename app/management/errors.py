@@ -9,27 +9,15 @@ from flask import Flask, Response, g, json, request
 from werkzeug.exceptions import HTTPException
 
 from app.errors import (
-    Conflict,
     Forbidden,
     Invalid,
     LatchkeyError,
-    Malformed,
-    NotFound,
     TooManyRequests,
     Unauthenticated,
 )
 
 PROBLEM = "application/problem+json"
 ROOT = "/api/"
-STATUS: dict[type[LatchkeyError], int] = {
-    Malformed: 400,
-    Unauthenticated: 401,
-    Forbidden: 403,
-    NotFound: 404,
-    Conflict: 409,
-    Invalid: 422,
-    TooManyRequests: 429,
-}
 BEARER = 'Bearer realm="latchkey"'
 BASIC = 'Basic realm="latchkey", charset="UTF-8"'  # RFC 7617 §2.1
 
@@ -48,13 +36,12 @@ def register(app: Flask) -> None:
 
 def refused(error: LatchkeyError) -> Response:
     """Tell one of our own refusals."""
-    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), None)
-    if status is None:
+    if error.status is None:
         raise error
     members: dict[str, Any] = {}
     if isinstance(error, Invalid):
         members["errors"] = [{"field": e.field, "message": e.message} for e in error.errors]
-    response = problem(status, str(error), members)
+    response = problem(error.status, str(error), members)
     if isinstance(error, Unauthenticated | Forbidden):
         response.headers.extend([("WWW-Authenticate", value) for value in _challenges(error)])
     if isinstance(error, TooManyRequests):

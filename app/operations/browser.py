@@ -17,7 +17,7 @@ from wtforms import ValidationError
 from app.actions.sessions import LONGEST, Begun, SignedIn
 from app.operations.envelope import request_id
 from app.operations.parts import actions, actions_of
-from app.operations.peer import peer_address
+from app.operations.peer import caller_address
 
 COOKIE = "latchkey"
 ROOMS = ("/login", "/logout", "/account", "/console", "/api/v1/me")
@@ -63,9 +63,8 @@ def register(app: Flask) -> None:
 def signed_in() -> SignedIn | None:
     """Tell who is signed in with the browser that sent this request; None when nobody is."""
     if "signed_in" not in g:
-        secret, peer = session.get(SECRET), peer_address()
-        address = None if peer is None else str(peer)
-        g.signed_in = actions().sessions.use(secret, address, request_id()) if isinstance(secret, str) else None
+        secret, use = session.get(SECRET), actions().sessions.use
+        g.signed_in = use(secret, caller_address(), request_id()) if isinstance(secret, str) else None
     found: SignedIn | None = g.signed_in
     return found
 

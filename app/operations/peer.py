@@ -22,6 +22,12 @@ def peer_address() -> IPv4Address | IPv6Address | None:
     return peer
 
 
+def caller_address() -> str | None:
+    """Give the same as text, as traces and limits keep it."""
+    address = peer_address()
+    return None if address is None else str(address)
+
+
 def _address(text: str) -> IPv4Address | IPv6Address | None:
     try:
         address = ip_address(text.strip("[]"))

@@ -44,9 +44,7 @@ def end_session(session_id: str) -> Response:
 @blueprint.post("/sessions/end-others")
 def end_other_sessions() -> Response:
     """End every sign-in but this one."""
-    for session in actions().sessions.page(actor().id):
-        if session.id != visitor().session_id:
-            actions().sessions.end(actor(), actor().id, session.id)
+    actions().sessions.end_others(actor(), actor().id, visitor().session_id)
     return done("Every other sign-in has ended.", "account.index")
 
 

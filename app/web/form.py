@@ -14,13 +14,13 @@ PAGE = 50  # rows
 ROW_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-def line(name: str, *, needed: bool = True) -> str:
-    """Give a line of text without the space around it; raises Invalid."""
+def line(name: str, longest: int = LONGEST_LINE, *, needed: bool = True) -> str:
+    """Give a line of at most `longest` characters, without the space around it; raises Invalid."""
     text = request.form.get(name, "").strip()
     if needed and not text:
         raise Invalid.field(name, "is needed")
-    if len(text) > LONGEST_LINE or not text.isprintable():
-        raise Invalid.field(name, f"is one line of at most {LONGEST_LINE} characters")
+    if len(text) > longest or not text.isprintable():
+        raise Invalid.field(name, f"is one line of at most {longest} characters")
     return text
 
 

@@ -11,18 +11,9 @@ from werkzeug.wrappers import Response
 
 from app.actions.actor import Actor
 from app.actions.sessions import SignedIn
-from app.errors import Conflict, Forbidden, Invalid, LatchkeyError, Malformed, NotFound, TooManyRequests
+from app.errors import Forbidden, Invalid, LatchkeyError
 from app.operations import browser
 from app.web.pages import scripted_page
-
-STATUS: dict[type[LatchkeyError], int] = {
-    Malformed: 400,
-    Forbidden: 403,
-    NotFound: 404,
-    Conflict: 409,
-    Invalid: 422,
-    TooManyRequests: 429,
-}
 
 
 class Room(Blueprint):
@@ -71,7 +62,7 @@ def done(message: str, endpoint: str, **values: Any) -> Response:
 
 def status_of(error: LatchkeyError) -> int:
     """Give the status of a refusal."""
-    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 400)
+    return error.status or 400
 
 
 def said_by_field(error: LatchkeyError) -> dict[str, str]:

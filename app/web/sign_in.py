@@ -11,7 +11,7 @@ from app.errors import TooManyRequests, Unauthenticated
 from app.operations import browser
 from app.operations.envelope import request_id
 from app.operations.parts import actions
-from app.operations.peer import peer_address
+from app.operations.peer import caller_address
 from app.web.room import out_of_date, show
 
 OURS = re.compile(r"/(account|console)([/?][A-Za-z0-9_./?=&%+~:@-]*)?")  # nobody is sent elsewhere after signing in
@@ -40,9 +40,8 @@ def sign_in() -> Response:
     """Begin a session, whatever the browser held before."""
     browser.protect()
     username, password = request.form.get("username", ""), request.form.get("password", "")
-    peer = peer_address()
     try:
-        actor = actions().authenticate_user(username, password, None if peer is None else str(peer), request_id())
+        actor = actions().authenticate_user(username, password, caller_address(), request_id())
     except Unauthenticated:
         return _form(401, username, WRONG)
     except TooManyRequests as error:

@@ -13,7 +13,7 @@ from app.actions.clients import KEY_METHOD, ClientChanges, ClientView, Method, N
 from app.errors import Invalid, LatchkeyError
 from app.operations.parts import actions
 from app.web.console.asking import ask
-from app.web.console.given import one_of, picked, sent, sought, wide
+from app.web.console.given import one_of, picked, sent, sought
 from app.web.form import PAGE, after, line, ticked
 from app.web.room import Room, actor, done, said_by_field, show, status_of
 
@@ -194,7 +194,7 @@ def _method() -> Method:
 
 
 def _jwks_uri() -> str | None:
-    return wide(JWKS_URI, LONGEST_URI, needed=False) or None
+    return line(JWKS_URI, LONGEST_URI, needed=False) or None
 
 
 def _jwks() -> Mapping[str, Any] | None:

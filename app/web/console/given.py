@@ -26,16 +26,6 @@ def picked(name: str) -> tuple[str, ...]:
     return all_of_it
 
 
-def wide(name: str, longest: int, *, needed: bool = True) -> str:
-    """Give a line that may be longer than most, without the space around it; raises Invalid."""
-    text = request.form.get(name, "").strip()
-    if needed and not text:
-        raise Invalid.field(name, "is needed")
-    if len(text) > longest or not text.isprintable():
-        raise Invalid.field(name, f"is one line of at most {longest} characters")
-    return text
-
-
 def one_of(name: str, *words: str) -> str:
     """Give the word that was chosen of a few; raises Invalid."""
     word = request.form.get(name, "")

@@ -8,16 +8,13 @@ from ipaddress import ip_network
 
 from flask import request
 
-from app.actions.api_keys import KeyChanges, KeyView
+from app.actions.api_keys import LONGEST_WINDOW, MOST_NETWORKS, MOST_REQUESTS, KeyChanges, KeyView
 from app.actions.changes import UNSET
 from app.actions.resources import LONGEST_IDENTIFIER
 from app.credentials.kind import RateLimit
 from app.errors import Invalid, Malformed
 from app.web.form import chosen, day, line, ticked, whole
 
-MOST_REQUESTS = 1_000_000_000
-LONGEST_WINDOW = 86_400  # seconds
-MOST_NETWORKS = 100
 LONGEST_NETWORK = 43  # characters
 
 

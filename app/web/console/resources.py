@@ -18,7 +18,7 @@ from app.actions.resources import (
 from app.errors import Invalid, LatchkeyError
 from app.operations.parts import actions
 from app.web.console.asking import ask
-from app.web.console.given import by_field, wide
+from app.web.console.given import by_field
 from app.web.form import PAGE, after, line, text, ticked, whole
 from app.web.room import Room, actor, done, show, status_of
 
@@ -43,7 +43,7 @@ def new() -> Response:
 def create() -> Response:
     """Define an API resource."""
     try:
-        wanted = NewResource(wide("identifier", LONGEST_IDENTIFIER), line("name"), _ttl())
+        wanted = NewResource(line("identifier", LONGEST_IDENTIFIER), line("name"), _ttl())
         resource = actions().resources.create(actor(), wanted)
     except LatchkeyError as error:
         return _form(status_of(error), by_field(error, "identifier"))

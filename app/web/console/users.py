@@ -10,7 +10,7 @@ from app.actions.users import LONGEST_USERNAME, NewUser, UserChanges, UserView
 from app.errors import Duplicate, Forbidden, LatchkeyError
 from app.operations.parts import actions
 from app.web.console.asking import ask, ask_again, sure
-from app.web.console.given import by_field, picked, sent, sought, wide
+from app.web.console.given import by_field, picked, sent, sought
 from app.web.form import PAGE, after, line, ticked
 from app.web.room import Room, actor, done, show, status_of, visitor
 
@@ -105,11 +105,11 @@ def _new_user() -> NewUser:
 
 
 def _username() -> str:
-    return wide("username", LONGEST_USERNAME)
+    return line("username", LONGEST_USERNAME)
 
 
 def _email() -> str | None:
-    return wide("email", LONGEST_EMAIL, needed=False) or None
+    return line("email", LONGEST_EMAIL, needed=False) or None
 
 
 def _display_name() -> str:

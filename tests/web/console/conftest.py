@@ -19,6 +19,27 @@ def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
 @pytest.fixture(scope="module")
 def operator(face: Face) -> Visitor:
     """Somebody who manages, signed in."""
+    return managing(face)
+
+
+@pytest.fixture
+def own_face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
+    """An application of one's own: what is listed and counted is all there is."""
+    made = start_face(tmp_path_factory.mktemp("console"), rate_limits="off")
+    yield made
+    stop_face(made)
+
+
+@pytest.fixture
+def own_operator(own_face: Face) -> Visitor:
+    """Somebody who manages that one, signed in, with a page of the console before them."""
+    visitor = managing(own_face)
+    visitor.get("/console")
+    return visitor
+
+
+def managing(face: Face) -> Visitor:
+    """Sign in somebody whose role gives `manage`."""
     visitor = Visitor(face.app.test_client())
     visitor.sign_in(face.person("manage"), PASSWORD)
     return visitor

@@ -2,8 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
-from datetime import timedelta
+from collections.abc import Callable
 from html import unescape
 
 import pytest
@@ -13,31 +12,14 @@ from app.actions.actor import OPERATOR
 from app.actions.holders import KINDS, Holder, Kind
 from app.actions.lifetime import AskedLifetime
 from app.errors import NotFound
-from app.models import Permission, PersonalAccessToken, PersonalAccessTokenScope
+from app.models import Permission, PersonalAccessTokenScope
 from tests.core import ORDERS, STOCK, Core
-from tests.management.face import PASSWORD, Face, start_face, stop_face
+from tests.management.face import Face
+from tests.web.console.many import PATIENCE, many_tokens
 from tests.web.visitor import Visitor
 
-MANY = 100_000
-PATIENCE = 3.0  # seconds for a page; it takes a small part of one
 TAG = re.compile("<[^>]*>")
 SCOPE, PUBLIC = "orders:read", "orders:list"
-
-
-@pytest.fixture
-def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
-    """An application of one's own: what is listed is all there is."""
-    made = start_face(tmp_path_factory.mktemp("holders"), rate_limits="off")
-    yield made
-    stop_face(made)
-
-
-@pytest.fixture
-def operator(face: Face) -> Visitor:
-    visitor = Visitor(face.app.test_client())
-    visitor.sign_in(face.person("manage"), PASSWORD)
-    visitor.get("/console")
-    return visitor
 
 
 def held(core: Core, scope: str, kind: Kind) -> list[Holder]:
@@ -102,8 +84,8 @@ class Mix:
             assert listed(self.core, scope) - users == self.carriers(scope), scope
 
 
-def test_it_agrees_with_introspection_at_every_turn(face: Face) -> None:
-    core, mix = face.core, Mix(face.core)
+def test_it_agrees_with_introspection_at_every_turn(own_face: Face) -> None:
+    core, mix = own_face.core, Mix(own_face.core)
     assert len(mix.carriers(SCOPE)) == 5 and len(mix.carriers(PUBLIC)) == 6
     tokens = core.actions.personal_access_tokens
     [anns] = [it for it in held(core, SCOPE, "tokens") if it.owner_name == "ann"]
@@ -132,8 +114,8 @@ def test_it_agrees_with_introspection_at_every_turn(face: Face) -> None:
         core.actions.holders.page("stock:read", "tokens", 2)
 
 
-def test_users_are_those_whose_roles_give_it(face: Face) -> None:
-    core = face.core
+def test_users_are_those_whose_roles_give_it(own_face: Face) -> None:
+    core = own_face.core
     Mix(core)
     assert {it.known_as for it in held(core, SCOPE, "users")} == {"ann", "bob", "cem"}
     core.enable("ann", False)
@@ -143,9 +125,9 @@ def test_users_are_those_whose_roles_give_it(face: Face) -> None:
     assert [role.name for role in bob.roles] == ["auditor", "reader"]
 
 
-def test_the_page_says_who_and_why(face: Face, operator: Visitor) -> None:
-    Mix(face.core)
-    page = TAG.sub("", operator.get(f"/console/holders?scope={SCOPE}").text)
+def test_the_page_says_who_and_why(own_face: Face, own_operator: Visitor) -> None:
+    Mix(own_face.core)
+    page = TAG.sub("", own_operator.get(f"/console/holders?scope={SCOPE}").text)
     for said in (
         "not public: no API key carries it",
         "role reader",
@@ -154,57 +136,54 @@ def test_the_page_says_who_and_why(face: Face, operator: Visitor) -> None:
         "ci",
     ):
         assert said in page, said
-    public = operator.get(f"/console/holders?scope={PUBLIC}").text
+    public = own_operator.get(f"/console/holders?scope={PUBLIC}").text
     assert "chosen for the key" in public and "the key carries all that is" in public
-    own = operator.get("/console/holders?scope=users:read").text
+    own = own_operator.get("/console/holders?scope=users:read").text
     assert "/console/holders?scope=manage" in own and own.count("<p>None.</p>") == 4
 
 
-def test_a_scope_that_is_not_there_offers_those_like_it(operator: Visitor) -> None:
-    answer = operator.get("/console/holders?scope=orders:")
+def test_a_scope_that_is_not_there_offers_those_like_it(own_operator: Visitor) -> None:
+    answer = own_operator.get("/console/holders?scope=orders:")
     assert answer.status_code == 404 and "There is no scope orders:." in answer.text
     offered = set(re.findall(r'holders\?scope=([\w:%-]+)"><code', answer.text))
     assert offered == {"orders:read", "orders:write", "orders:list"}
-    start = operator.get("/console/holders")
+    start = own_operator.get("/console/holders")
     assert start.status_code == 200 and "/console/holders?scope=manage" in start.text
 
 
-def test_a_long_list_goes_on_kind_by_kind(face: Face, operator: Visitor) -> None:
-    core = face.core
+def test_a_long_list_goes_on_kind_by_kind(own_face: Face, own_operator: Visitor) -> None:
+    core = own_face.core
     core.role("reader", "user", SCOPE)
     core.user("ann", "reader")
     made = {core.pat("ann", SCOPE, name=f"token {number}")[0].hint for number in range(75)}
-    page, seen = operator.get(f"/console/holders?scope={SCOPE}").text, set[str]()
+    page, seen = own_operator.get(f"/console/holders?scope={SCOPE}").text, set[str]()
     onward = re.search(r'href="([^"]+)" rel="next"', page)
     while True:
         seen |= set(re.findall(r"<code>(lk_pat_…\w+)</code>", page))
         if onward is None:
             break
-        page = operator.get(unescape(onward[1])).text
+        page = own_operator.get(unescape(onward[1])).text
         onward = re.search(r'href="([^"]+)" rel="next"', page)
     assert seen == made
-    assert operator.get(f"/console/holders?scope={SCOPE}&kind=tokens&after=pat_1").status_code == 400
-    assert operator.get(f"/console/holders?scope={SCOPE}&kind=cats").status_code == 400
+    assert own_operator.get(f"/console/holders?scope={SCOPE}&kind=tokens&after=pat_1").status_code == 400
+    assert own_operator.get(f"/console/holders?scope={SCOPE}&kind=cats").status_code == 400
 
 
 def test_it_stays_quick_with_a_hundred_thousand_tokens_that_no_role_gives_any_more(
-    face: Face, operator: Visitor
+    own_face: Face, own_operator: Visitor
 ) -> None:
-    core = face.core
+    core = own_face.core
     core.role("reader", "user", SCOPE)
     owner, now = core.user("ann"), core.clock()
     core.user("bob", "reader")
     with core.store.transaction() as session:
         connection = session.connection()
         permission = session.scalars(select(Permission).where(Permission.name == SCOPE)).one()
-        shared = {"user_id": owner, "description": "", "hint": "h", "generation": 1, "name_held": False}
-        times = {"created_at": now, "issued_at": now, "expires_at": now + timedelta(days=30)}
-        rows = [{"id": f"pat_{n}", "name": f"n{n}", "digest": f"{n:064d}", **shared, **times} for n in range(MANY)]
-        connection.execute(insert(PersonalAccessToken), rows)
+        rows = many_tokens(session, owner, now)
         chosen = {"permission_id": permission.id, "resource_id": permission.resource_id}
         connection.execute(insert(PersonalAccessTokenScope), [{"token_id": row["id"], **chosen} for row in rows])
     began = time.perf_counter()
-    page = operator.get(f"/console/holders?scope={SCOPE}").text
+    page = own_operator.get(f"/console/holders?scope={SCOPE}").text
     took = time.perf_counter() - began
     assert page.count("chosen for the token") == 0  # each has to be looked at
     assert "there are very many" in page
@@ -213,8 +192,8 @@ def test_it_stays_quick_with_a_hundred_thousand_tokens_that_no_role_gives_any_mo
     assert held(core, SCOPE, "tokens") == []
 
 
-def test_only_the_resource_of_the_scope_counts(face: Face) -> None:
-    core = face.core
+def test_only_the_resource_of_the_scope_counts(own_face: Face) -> None:
+    core = own_face.core
     core.resource(STOCK, "stock:read", public=["stock:list"])
     core.key(ORDERS)
     assert held(core, "stock:list", "api_keys") == []

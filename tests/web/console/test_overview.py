@@ -2,45 +2,25 @@
 
 import re
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 
-import pytest
 from sqlalchemy import insert, update
 
 from app.actions.actor import anonymous
 from app.actions.lifetime import AskedLifetime
 from app.actions.overview import Standing
 from app.models import AuditEvent, Client, PersonalAccessToken
-from tests.management.face import PASSWORD, Face, start_face, stop_face
+from tests.management.face import Face
+from tests.web.console.many import MANY, PATIENCE, many_tokens
 from tests.web.visitor import Visitor
 
-MANY = 100_000
-PATIENCE = 3.0  # seconds for a page; it takes a small part of one
+
+def standing(own_face: Face) -> dict[str, Standing]:
+    return {it.kind: it for it in own_face.core.actions.overview.credentials()}
 
 
-@pytest.fixture
-def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
-    """An application of one's own: what is counted is all there is."""
-    made = start_face(tmp_path_factory.mktemp("overview"), rate_limits="off")
-    yield made
-    stop_face(made)
-
-
-@pytest.fixture
-def operator(face: Face) -> Visitor:
-    visitor = Visitor(face.app.test_client())
-    visitor.sign_in(face.person("manage"), PASSWORD)
-    visitor.get("/console")
-    return visitor
-
-
-def standing(face: Face) -> dict[str, Standing]:
-    return {it.kind: it for it in face.core.actions.overview.credentials()}
-
-
-def test_only_live_tokens_count(face: Face) -> None:
-    core = face.core
+def test_only_live_tokens_count(own_face: Face) -> None:
+    core = own_face.core
     core.role("reader", "user", "orders:read")
     owner = core.user("ann", "reader")
     core.user("bob", "reader")
@@ -52,13 +32,13 @@ def test_only_live_tokens_count(face: Face) -> None:
     core.pat("bob", "orders:read", name="of one who is disabled")
     core.enable("bob", False)
     core.clock.advance(seconds=60)
-    assert standing(face)["personal_access_token"] == Standing("personal_access_token", 2, 1, 0)
+    assert standing(own_face)["personal_access_token"] == Standing("personal_access_token", 2, 1, 0)
     core.clock.advance(days=5)
-    assert standing(face)["personal_access_token"].live == 2
+    assert standing(own_face)["personal_access_token"].live == 2
 
 
-def test_unused_is_unused_for_ninety_days(face: Face) -> None:
-    core = face.core
+def test_unused_is_unused_for_ninety_days(own_face: Face) -> None:
+    core = own_face.core
     core.role("reader", "user", "orders:read")
     core.user("ann", "reader")
     core.key()
@@ -70,23 +50,23 @@ def test_unused_is_unused_for_ninety_days(face: Face) -> None:
         session.execute(
             update(PersonalAccessToken).where(PersonalAccessToken.id == used.id).values(last_used_at=recently)
         )
-    now = standing(face)
+    now = standing(own_face)
     assert (now["personal_access_token"].unused, now["api_key"].unused) == (1, 1)
     core.clock.advance(seconds=-1)
-    assert standing(face)["personal_access_token"].unused == 0
+    assert standing(own_face)["personal_access_token"].unused == 0
 
 
-def test_keys_that_open_nothing_any_more_do_not_count(face: Face) -> None:
-    core = face.core
+def test_keys_that_open_nothing_any_more_do_not_count(own_face: Face) -> None:
+    core = own_face.core
     core.key()
     core.key(enabled=False)
     core.key(expires_at=core.clock() + timedelta(seconds=60))
     core.clock.advance(seconds=60)
-    assert standing(face)["api_key"] == Standing("api_key", 1, 0, 0)
+    assert standing(own_face)["api_key"] == Standing("api_key", 1, 0, 0)
 
 
-def test_a_client_counts_while_it_can_prove_who_it_is(face: Face) -> None:
-    core = face.core
+def test_a_client_counts_while_it_can_prove_who_it_is(own_face: Face) -> None:
+    core = own_face.core
     core.client("without")
     core.client("secret")
     core.client_secret("secret", expires_at=core.clock() + timedelta(days=7))
@@ -97,17 +77,17 @@ def test_a_client_counts_while_it_can_prove_who_it_is(face: Face) -> None:
     with core.store.transaction() as session:
         row = session.get_one(Client, core.row_id("key"))
         row.token_endpoint_auth_method = "private_key_jwt"
-    assert standing(face)["client_credentials"] == Standing("client_credentials", 2, 1, None)
+    assert standing(own_face)["client_credentials"] == Standing("client_credentials", 2, 1, None)
     core.clock.advance(days=7)
-    assert standing(face)["client_credentials"] == Standing("client_credentials", 1, 0, None)
+    assert standing(own_face)["client_credentials"] == Standing("client_credentials", 1, 0, None)
 
 
-def test_failures_stand_in_their_hour(face: Face, operator: Visitor) -> None:
-    core, stranger = face.core, anonymous(None, None)
+def test_failures_stand_in_their_hour(own_face: Face, own_operator: Visitor) -> None:
+    core, stranger = own_face.core, anonymous(None, None)
     core.actions.authenticate_client.failed(stranger, "nobody")
     core.clock.advance(hours=5)
     core.actions.authenticate_client.failed(stranger, "nobody")
-    Visitor(face.app.test_client()).sign_in("nobody", "nothing")
+    Visitor(own_face.app.test_client()).sign_in("nobody", "nothing")
     hours = core.actions.overview.failures()
     assert len(hours) == 24 and [hour.failed for hour in hours] == [0] * 18 + [1] + [0] * 4 + [2]
     assert (hours[-1].users, hours[-1].clients) == (1, 1)
@@ -117,32 +97,29 @@ def test_failures_stand_in_their_hour(face: Face, operator: Visitor) -> None:
     assert sum(hour.failed for hour in core.actions.overview.failures()) == 2
 
 
-def test_the_chart_says_in_words_what_it_draws(face: Face, operator: Visitor) -> None:
-    calm = operator.get("/console").text
+def test_the_chart_says_in_words_what_it_draws(own_face: Face, own_operator: Visitor) -> None:
+    calm = own_operator.get("/console").text
     assert "None. Wrong passwords" in calm and "<svg" not in calm
-    face.core.actions.authenticate_client.failed(anonymous(None, None), "nobody")
-    page = operator.get("/console").text
+    own_face.core.actions.authenticate_client.failed(anonymous(None, None), "nobody")
+    page = own_operator.get("/console").text
     chart = page[page.index("<svg") : page.index("</svg>")]
     assert 'role="img"' in chart and chart.count("<rect") == 24 and "style=" not in page
     assert len(re.findall(r'<th scope="row"><time', page)) == 24
     assert "stored nowhere" in page and "/console/audit?action=authentication.fail" in page
 
 
-def test_it_stays_quick_with_a_hundred_thousand_tokens_and_failures(face: Face, operator: Visitor) -> None:
-    core = face.core
+def test_it_stays_quick_with_a_hundred_thousand_tokens_and_failures(own_face: Face, own_operator: Visitor) -> None:
+    core = own_face.core
     core.role("reader", "user", "orders:read")
     owner, now = core.user("ann", "reader"), core.clock()
     with core.store.transaction() as session:
         connection = session.connection()
-        shared = {"user_id": owner, "description": "", "hint": "h", "generation": 1, "name_held": False}
-        times = {"created_at": now, "issued_at": now, "expires_at": now + timedelta(days=30)}
-        rows = [{"id": f"pat_{n}", "name": "n", "digest": f"{n:064d}", **shared, **times} for n in range(MANY)]
-        connection.execute(insert(PersonalAccessToken), rows)
+        many_tokens(session, owner, now)
         event = {"at": now, "actor_type": "anonymous", "actor": "anonymous", "actor_name": "", "details": {}}
         failed = {"action": "authentication.fail", "target_type": "client", "target": "x"}
         connection.execute(insert(AuditEvent), [{**event, **failed} for _ in range(MANY)])
     began = time.perf_counter()
-    page = operator.get("/console").text
+    page = own_operator.get("/console").text
     took = time.perf_counter() - began
     assert f"<td>{MANY}</td>" in page and f"<strong>{MANY}</strong>" in page
     assert took < PATIENCE, took
