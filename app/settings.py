@@ -192,9 +192,10 @@ class _InstanceFile(TomlConfigSettingsSource):
         return {name.lower(): value for name, value in self.toml_data.items()}
 
 
-def load_settings(**overrides: object) -> Settings:
+def load_settings(*, make_secret_key: bool = True, **overrides: object) -> Settings:
     """Read the settings; `overrides` win over the environment, which wins over the file.
 
+    Without a SECRET_KEY the kept one is taken, or made; where that is not wanted it stays empty.
     Raises BadSettings with one line that names the setting, never its value.
     """
     known = {PREFIX + name.upper() for name in Settings.model_fields}
@@ -207,7 +208,9 @@ def load_settings(**overrides: object) -> Settings:
         raise BadSettings(_one_line(error)) from None
     except (OSError, ValueError) as error:
         raise BadSettings(f"instance/latchkey.toml cannot be read: {type(error).__name__}") from None
-    return settings if settings.secret_key.get_secret_value() else _with_kept_secret_key(settings)
+    if settings.secret_key.get_secret_value() or not make_secret_key:
+        return settings
+    return _with_kept_secret_key(settings)
 
 
 def _with_kept_secret_key(settings: Settings) -> Settings:

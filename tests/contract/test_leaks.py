@@ -67,6 +67,14 @@ def test_owners_see_why(world: World) -> None:
     assert "credential.report_leak" in [event["action"] for event in events]
 
 
+def test_operators_see_why_a_key_and_a_client_secret_ended(world: World) -> None:
+    key, client = world.issue("api_key"), world.admin.client()
+    report(world.admin, [key.token, client.client_secret])
+    assert "leaked" in expect(200, world.admin.get(f"/api-keys/{key.id}")).json()["revoked_reason"]
+    (secret,) = expect(200, world.admin.get(f"/clients/{client.id}/secrets")).json()["items"]
+    assert secret["status"] == "revoked" and "leaked" in secret["revoked_reason"]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_inspect_says_which_it_is_whose_and_its_status(world: World, kind: Kind) -> None:
     held = world.issue(kind)

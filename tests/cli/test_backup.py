@@ -1,0 +1,316 @@
+"""A backup made beside a running server gives a new instance in which every credential still works."""
+
+import contextlib
+import json
+import os
+import shutil
+import sqlite3
+import stat
+import subprocess
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from click.testing import CliRunner
+
+from app.cli import main
+from tests.api import Admin, Client, User, expect, unique
+from tests.cluster import program
+from tests.databases import cluster
+from tests.live import LiveServer
+from tests.machine import lacking, require_program
+
+
+def latchkey(instance: Path, *arguments: str | Path) -> Any:
+    """Run a command on an instance whose database is where the default says."""
+    ours = {"LATCHKEY_INSTANCE_DIR": str(instance), "LATCHKEY_DATABASE_URL": None, "LATCHKEY_SECRET_KEY": None}
+    done = CliRunner().invoke(main, list(map(str, arguments)), env=ours)
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done
+
+
+def refused(instance: Path, *arguments: str | Path) -> str:
+    done = latchkey(instance, *arguments)
+    assert (done.exit_code, done.stdout) == (1, "") and done.stderr.count("\n") == 1, done.output
+    return str(done.stderr)
+
+
+@dataclass
+class Held:
+    """One of each credential, and a revoked one of each."""
+
+    user: User
+    client: Client
+    live: list[str]
+    dead: list[str]
+    named: list[str] = field(default_factory=list)
+
+
+def hold(admin: Admin) -> Held:
+    scope = unique("thing") + ":read"
+    resource = admin.resource(public=[scope])
+    user = admin.user([admin.role("user", [scope])])
+    client = admin.client([admin.role("machine", [scope])])
+
+    def one_of_each() -> list[str]:
+        pat, key = admin.pat(user, [scope])["token"], admin.api_key(resource)["key"]
+        exchanged = admin.exchange(pat, "personal_access_token").json()["access_token"]
+        return [pat, key, exchanged, admin.m2m(client)]
+
+    live, dead = one_of_each(), one_of_each()
+    for token in dead:
+        admin.revoke(token, client)
+    return Held(user, client, live, dead)
+
+
+def still_works(server: LiveServer, held: Held) -> None:
+    admin = Admin(server)
+    assert [admin.active(token) for token in held.live] == [True] * len(held.live)
+    assert [admin.active(token) for token in held.dead] == [False] * len(held.dead)
+    expect(200, admin.get("/me", auth=held.user.basic))
+    published = jwt.PyJWKSet.from_dict(admin.http.get("/.well-known/jwks.json").json())
+    for token in (held.live[2], held.live[3], admin.m2m(held.client)):
+        key = published[jwt.get_unverified_header(token)["kid"]]
+        jwt.decode(token, key, algorithms=["ES256"], issuer=admin.issuer, options={"verify_aud": False})
+
+
+def moved(server: LiveServer, instance: Path, **settings: str) -> LiveServer:
+    """Give a server of another folder at the same address, which knows the first credentials as an operator would."""
+    shutil.copy(server.instance / "bootstrap.json", instance / "bootstrap.json")
+    other = LiveServer(instance, server.settings | settings)
+    other.port, other.url = server.port, server.url
+    return other
+
+
+@contextlib.contextmanager
+def writing(admin: Admin, user: User, scope: str) -> Iterator[None]:
+    """Make tokens all the while; ends with an error when one is refused."""
+    going, failed = threading.Event(), []
+
+    def write() -> None:
+        with contextlib.closing(Admin(admin.server).http):
+            while not going.is_set():
+                try:
+                    admin.pat(user, [scope])
+                except AssertionError as error:
+                    failed.append(error)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    yield
+    going.set()
+    thread.join()
+    assert failed == []
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A server on SQLite, whatever this run is on: the command is about its file."""
+    folder = tmp_path_factory.mktemp("backup") / "instance"
+    live = LiveServer(folder, {"database_url": f"sqlite:///{folder / 'latchkey.db'}"}).start()
+    yield live
+    live.kill()
+
+
+@pytest.fixture(scope="module")
+def kept(server: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Held]:
+    """A backup that was made while the server was busy, and what was there then."""
+    admin = Admin(server)
+    held = hold(admin)
+    scope = unique("busy") + ":read"
+    admin.resource(permissions=[scope])
+    file = tmp_path_factory.mktemp("kept") / "backup"
+    with writing(admin, admin.user([admin.role("user", [scope])]), scope):
+        done = latchkey(server.instance, "backup", file)
+    assert done.exit_code == 0, done.output
+    return file, held
+
+
+def test_every_credential_works_in_a_new_instance(server: LiveServer, kept: tuple[Path, Held], tmp_path: Path) -> None:
+    file, held = kept
+    done = latchkey(tmp_path / "new", "restore", file)
+    assert done.exit_code == 0 and "revoked since is alive again" in done.stderr
+    server.stop()
+    other = moved(server, tmp_path / "new", database_url=f"sqlite:///{tmp_path / 'new' / 'latchkey.db'}").start()
+    try:
+        still_works(other, held)
+    finally:
+        other.kill()
+        server.start()
+
+
+def test_it_is_its_owners_alone_and_never_over_another(kept: tuple[Path, Held], server: LiveServer) -> None:
+    file, _ = kept
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    before = file.read_bytes()
+    assert "there already" in refused(server.instance, "backup", file)
+    assert file.read_bytes() == before and [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+def test_no_secret_of_anybody_is_in_it(kept: tuple[Path, Held]) -> None:
+    file, held = kept
+    with zipfile.ZipFile(file) as archive:
+        whole = b"".join(archive.read(name) for name in archive.namelist())
+    secrets = [*held.live[:2], *held.dead[:2], held.client.client_secret, held.user.password]
+    assert not [one for one in secrets if one.encode() in whole]
+
+
+def test_a_restored_file_is_its_owners_alone(kept: tuple[Path, Held], tmp_path: Path) -> None:
+    latchkey(tmp_path / "new", "restore", kept[0])
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "new").iterdir()}
+    assert modes == {"latchkey.db": 0o600, "secret_key": 0o600}
+
+
+def test_it_never_goes_over_what_is_there(kept: tuple[Path, Held], tmp_path: Path) -> None:
+    instance = tmp_path / "new"
+    latchkey(instance, "restore", kept[0])
+    before = {path.name: path.read_bytes() for path in instance.iterdir()}
+    assert "there already" in refused(instance, "restore", kept[0])
+    (instance / "latchkey.db").unlink()
+    (instance / "secret_key").write_text("k" * 64, encoding="ascii")
+    assert "another SECRET_KEY" in refused(instance, "restore", kept[0])
+    assert [path.name for path in instance.iterdir()] == ["secret_key"] and len(before) == 2
+
+
+def test_without_the_secret_key_it_waits_for_it(server: LiveServer, tmp_path: Path) -> None:
+    file, instance = tmp_path / "backup", tmp_path / "new"
+    assert latchkey(server.instance, "backup", file, "--without-secret-key").exit_code == 0
+    key = (server.instance / "secret_key").read_bytes()
+    with zipfile.ZipFile(file) as archive:
+        assert sorted(archive.namelist()) == ["latchkey.db", "manifest.json"]
+    assert "SECRET_KEY" in refused(instance, "restore", file)
+    (instance / "secret_key").write_bytes(key)
+    assert latchkey(instance, "restore", file).exit_code == 0
+
+
+def spoilt(file: Path, target: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
+    """Write an archive like a backup, with some members changed."""
+    with zipfile.ZipFile(file) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    change(members)
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, held in members.items():
+            archive.writestr(name, held)
+    return target
+
+
+def _another_key(members: dict[str, bytes]) -> None:
+    members["secret_key"] = b"x" * 64
+
+
+def _a_page_of_garbage(members: dict[str, bytes]) -> None:
+    whole = bytearray(members["latchkey.db"])
+    whole[8192:12288] = os.urandom(4096)
+    members["latchkey.db"] = bytes(whole)
+
+
+def _outside(members: dict[str, bytes]) -> None:
+    told = json.loads(members["manifest.json"])
+    members["../escaped"] = b"x"
+    told["members"]["../escaped"] = "0" * 64
+    members["manifest.json"] = json.dumps(told).encode()
+
+
+def _no_database(members: dict[str, bytes]) -> None:
+    del members["latchkey.db"]
+
+
+def _of_tomorrow(members: dict[str, bytes]) -> None:
+    members["manifest.json"] = json.dumps(json.loads(members["manifest.json"]) | {"format": 2}).encode()
+
+
+def _strange(members: dict[str, bytes]) -> None:
+    members["manifest.json"] = b"[" * 100_000
+
+
+@pytest.mark.parametrize(
+    "change",
+    [_another_key, _a_page_of_garbage, _outside, _no_database, _of_tomorrow, _strange],
+    ids=lambda c: c.__name__,
+)
+def test_a_changed_backup_is_refused_and_leaves_nothing(
+    kept: tuple[Path, Held], tmp_path: Path, change: Callable[[dict[str, bytes]], None]
+) -> None:
+    refused(tmp_path / "new", "restore", spoilt(kept[0], tmp_path / "spoilt", change))
+    assert list((tmp_path / "new").iterdir()) == [] and not (tmp_path / "escaped").exists()
+
+
+def test_a_cut_or_foreign_file_is_refused(kept: tuple[Path, Held], tmp_path: Path) -> None:
+    whole = kept[0].read_bytes()
+    middle = bytearray(whole)
+    middle[len(whole) // 2] ^= 1
+    for n, held in enumerate([whole[:-100], whole[: len(whole) // 2], bytes(middle), b"", b"hello", b"PK\x03\x04"]):
+        (tmp_path / str(n)).write_bytes(held)
+        refused(tmp_path / "new", "restore", tmp_path / str(n))
+    refused(tmp_path / "new", "restore", tmp_path / "nowhere")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk with room for 200 kB."""
+    require_program("mount")
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_leaves_no_half_file(kept: tuple[Path, Held], server: LiveServer, small_disk: Path) -> None:
+    assert "cannot be written" in refused(server.instance, "backup", small_disk / "backup")
+    assert list(small_disk.iterdir()) == []
+    refused(small_disk / "new", "restore", kept[0])
+    assert list((small_disk / "new").iterdir()) == []
+
+
+def test_a_damaged_database_is_not_backed_up_as_if_it_were_whole(server: LiveServer, tmp_path: Path) -> None:
+    instance = tmp_path / "instance"
+    instance.mkdir()
+    with (
+        contextlib.closing(sqlite3.connect(server.instance / "latchkey.db")) as running,
+        contextlib.closing(sqlite3.connect(instance / "latchkey.db")) as copy,
+    ):
+        running.backup(copy)
+        copy.execute("PRAGMA journal_mode=DELETE")
+    with open(instance / "latchkey.db", "r+b") as file:
+        file.seek(4096 * 4)
+        file.write(os.urandom(4096 * 4))
+    refused(instance, "backup", tmp_path / "backup")
+    assert not (tmp_path / "backup").exists()
+
+
+def test_on_postgresql_its_own_programs_do_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LATCHKEY_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    monkeypatch.setenv("LATCHKEY_INSTANCE_DIR", str(tmp_path))
+    for command in ("backup", "restore"):
+        done = CliRunner().invoke(main, [command, str(tmp_path / "file")])
+        assert done.exit_code == 1 and "pg_dump" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_dump_of_postgresql_gives_the_same(fresh_server: Callable[..., LiveServer], tmp_path: Path) -> None:
+    dump, restore = program("pg_dump"), program("pg_restore")
+    if not (dump and restore and program("initdb")):
+        lacking("PostgreSQL's programs are not installed")
+    cluster().create("dumped")
+    server = fresh_server(database_url=cluster().url("dumped"))
+    held = hold(Admin(server))
+    subprocess.run([dump, "--format=custom", f"--file={tmp_path / 'dump'}", cluster().url("dumped")], check=True)
+    server.stop()
+    cluster().create("restored")
+    target = cluster().url("restored")
+    subprocess.run([restore, "--no-owner", f"--dbname={target}", str(tmp_path / "dump")], check=True)
+    (tmp_path / "new").mkdir()
+    shutil.copy(server.instance / "secret_key", tmp_path / "new" / "secret_key")
+    other = moved(server, tmp_path / "new", database_url=target).start()
+    try:
+        still_works(other, held)
+    finally:
+        other.kill()
+        cluster().drop("restored")
+        cluster().drop("dumped")

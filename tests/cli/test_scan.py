@@ -1,0 +1,182 @@
+"""`latchkey scan` finds our secrets in files and in git's history, offline; it tells live from dead when it may ask."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from app.cli import main
+from app.credentials.opaque import Prefix, mint
+from tests.api import Admin, expect, unique
+from tests.contract.world import World, found
+from tests.live import environment
+from tests.machine import require_program
+
+OFFLINE = {"LATCHKEY_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}  # would fail if it were asked
+
+
+def scan(*arguments: str | Path, env: dict[str, str] | None = None, input: bytes | None = None) -> Any:
+    done = CliRunner().invoke(main, ["scan", *map(str, arguments)], env=env or OFFLINE, input=input)
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done
+
+
+def git(repository: Path, *arguments: str) -> str:
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false"]
+    done = subprocess.run(["git", *who, *arguments], cwd=repository, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    require_program("git")
+    git(tmp_path, "init", "-q", "-b", "main", "repository")
+    return tmp_path / "repository"
+
+
+def committed(repository: Path, name: str, text: str, message: str = "change") -> str:
+    (repository / name).parent.mkdir(parents=True, exist_ok=True)
+    (repository / name).write_text(text, encoding="utf-8")
+    git(repository, "add", "--all")
+    git(repository, "commit", "-q", "-m", message)
+    return git(repository, "rev-parse", "HEAD")
+
+
+@pytest.mark.parametrize("prefix", list(Prefix))
+def test_each_kind_is_found_in_files_by_line_and_never_printed(tmp_path: Path, prefix: Prefix) -> None:
+    secret = mint(prefix)
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "deep" / "er" / ".env").write_text(f"A=1\n\nTOKEN={secret}\n", encoding="utf-8")
+    done = scan(tmp_path)
+    assert done.exit_code == 1 and secret not in done.output
+    assert ".env:3: " in done.stdout and f"{secret[:7]}…{secret[-4:]}" in done.stdout
+
+
+def test_nothing_found_is_success(tmp_path: Path) -> None:
+    near = mint(Prefix.PAT)
+    (tmp_path / "notes").write_text(f"{near[:-1]} lk_pat_ {'x' * 45}", encoding="utf-8")
+    done = scan(tmp_path)
+    assert (done.exit_code, done.stdout) == (0, "")
+
+
+def test_what_was_deleted_is_found_in_the_past(repository: Path) -> None:
+    secret = mint(Prefix.PAT)
+    first = committed(repository, "conf/app.ini", f"one\ntoken = {secret}\n")
+    committed(repository, "conf/app.ini", "one\n")
+    git(repository, "gc", "-q")
+    done = scan(repository)
+    assert done.exit_code == 1 and secret not in done.output
+    assert f"{first[:12]}:conf/app.ini:2: personal_access_token" in done.stdout
+    assert scan(repository, "--no-history").exit_code == 0
+
+
+def test_other_branches_stashes_messages_and_dropped_commits_are_read(repository: Path) -> None:
+    secrets = {name: mint(Prefix.API_KEY) for name in ("branch", "message", "dropped", "stash", "tag")}
+    committed(repository, "a", "a")
+    git(repository, "checkout", "-q", "-b", "other")
+    committed(repository, "b", secrets["branch"], message=f"with {secrets['message']}")
+    git(repository, "tag", "-a", "-m", secrets["tag"], "v1")
+    git(repository, "checkout", "-q", "main")
+    committed(repository, "c", secrets["dropped"])
+    git(repository, "reset", "-q", "--hard", "HEAD~1")
+    (repository / "a").write_text(secrets["stash"], encoding="utf-8")
+    git(repository, "stash", "-q")
+    told = json.loads(scan(repository, "--json").stdout)
+    assert {f"{secret[:7]}…{secret[-4:]}" for secret in secrets.values()} == {one["hint"] for one in told}
+
+
+def test_bare_repositories_and_work_trees_are_read_once(repository: Path, tmp_path: Path) -> None:
+    committed(repository, "a", mint(Prefix.PAT))
+    committed(repository, "a", "gone")
+    git(tmp_path, "clone", "-q", "--bare", str(repository), "bare.git")
+    git(repository, "worktree", "add", "-q", str(tmp_path / "second"), "-b", "second")
+    assert len(json.loads(scan(tmp_path / "bare.git", "--json").stdout)) == 1
+    assert len(json.loads(scan(tmp_path / "second", "--json").stdout)) == 1
+    assert len(json.loads(scan(repository, tmp_path / "second", "--json").stdout)) == 1
+    assert len(json.loads(scan(tmp_path, "--json").stdout)) == 2
+
+
+def test_inside_a_hook_it_reads_what_it_was_pointed_at(repository: Path, tmp_path: Path) -> None:
+    committed(repository, "a", mint(Prefix.PAT))
+    committed(repository, "a", "gone")
+    git(tmp_path, "init", "-q", "elsewhere")
+    hooked = OFFLINE | {"GIT_DIR": str(tmp_path / "elsewhere" / ".git"), "GIT_INDEX_FILE": "/nowhere"}
+    assert scan(repository, env=hooked).exit_code == 1
+
+
+def test_stdin_and_utf_16_and_binary(tmp_path: Path) -> None:
+    secret = mint(Prefix.CLIENT_SECRET)
+    assert scan("-", input=f"x\n{secret}".encode()).stdout.startswith("(stdin):2: client_secret")
+    (tmp_path / "out.txt").write_text(secret, encoding="utf-16")
+    (tmp_path / "core").write_bytes(bytes(range(256)) * 5000 + secret.encode() + b"\0\xff")
+    assert len(json.loads(scan(tmp_path, "--json").stdout)) == 2
+
+
+def test_links_are_not_followed_and_pipes_are_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "outside").write_text(mint(Prefix.PAT), encoding="utf-8")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "outside")
+    (tmp_path / "in" / "loop").symlink_to(tmp_path / "in")
+    os.mkfifo(tmp_path / "in" / "pipe")
+    assert scan(tmp_path / "in").exit_code == 0
+
+
+def test_what_cannot_be_read_is_told_and_is_no_success(tmp_path: Path) -> None:
+    done = scan(tmp_path / "nowhere")
+    assert done.exit_code == 2 and "nowhere" in done.stderr and "1 could not be read" in done.stderr
+    (tmp_path / ".git").mkdir()
+    assert scan(tmp_path).exit_code == 2
+
+
+def test_a_name_neither_speaks_to_the_terminal_nor_tells_a_secret(tmp_path: Path) -> None:
+    secret = mint(Prefix.PAT)
+    (tmp_path / f"a\x1b[2J\n{secret}").write_text(secret, encoding="utf-8")
+    for done in (scan(tmp_path), scan(tmp_path, "--json")):
+        assert "\x1b" not in done.output and secret not in done.output and "lk_pat_…" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def world(admin: Admin) -> World:
+    return found(admin)
+
+
+def test_the_database_tells_live_from_dead_and_revokes(world: World, tmp_path: Path) -> None:
+    live, dead, secret = world.issue("pat"), world.issue("api_key"), world.admin.client().client_secret
+    world.admin.revoke(dead.token)
+    strange = mint(Prefix.PAT)
+    (tmp_path / "leak").write_text("\n".join([live.token, dead.token, secret, strange]), encoding="utf-8")
+    own = {k: v for k, v in environment(world.admin.server.instance).items() if k.startswith("LATCHKEY_")}
+    told = json.loads(scan(tmp_path, "--check", "--json", env=own).stdout)
+    assert [one["status"] for one in told] == ["active", "revoked", "active", "unknown"] and told[1]["reason"]
+    assert len(json.loads(scan(tmp_path, "--check", "--live", "--json", env=own).stdout)) == 2
+    assert scan(tmp_path, "--check", "--live", "--revoke", env=own).exit_code == 1
+    assert not world.admin.active(live.token)
+    assert scan(tmp_path, "--check", "--live", env=own).exit_code == 0
+    assert scan(tmp_path, env=own).exit_code == 1
+
+
+def test_a_server_tells_live_from_dead_and_revokes(world: World, tmp_path: Path) -> None:
+    admin, held = world.admin, world.issue("api_key")
+    token = admin.m2m(admin.client([admin.role("machine", ["tokens:read"])]))
+    (tmp_path / "leak").write_text(held.token, encoding="utf-8")
+    (tmp_path / "token").write_text(token, encoding="utf-8")
+    asking = ("--server", admin.server.url, "--token-file", tmp_path / "token")
+    done = scan(tmp_path / "leak", *asking)
+    assert done.exit_code == 1 and "lk_key_" in done.stdout and " active" in done.stdout
+    assert scan(tmp_path / "leak", *asking, "--revoke").exit_code == 1
+    assert not admin.active(held.token)
+    why = expect(200, admin.get(f"/api-keys/{held.id}")).json()["revoked_reason"]
+    assert "leaked" in why
+    (tmp_path / "token").write_text("wrong", encoding="utf-8")
+    refused = scan(tmp_path / "leak", *asking)
+    assert refused.exit_code == 1 and refused.stdout == "" and refused.stderr.startswith("latchkey: no good answer")
+
+
+def test_asking_needs_somebody_to_ask(tmp_path: Path) -> None:
+    (tmp_path / unique("t")).write_text("x", encoding="utf-8")
+    assert scan(tmp_path, "--revoke").exit_code == 2
+    assert scan(tmp_path, "--server", "http://127.0.0.1:1").exit_code == 2
