@@ -13,6 +13,7 @@ LatchkeyError
 ├── TooManyRequests       429
 └── GrantRefused          400  an OAuth error with its code
     ├── InvalidRequest         invalid_request
+    │   └── InvalidSubject         the subject_token is not good (RFC 8693 §2.2.2)
     ├── InvalidGrant           invalid_grant
     ├── InvalidScope           invalid_scope
     └── InvalidTarget          invalid_target
@@ -121,6 +122,10 @@ class GrantRefused(LatchkeyError):
 
 class InvalidRequest(GrantRefused):
     """A parameter is missing, repeated or malformed."""
+
+
+class InvalidSubject(InvalidRequest):
+    """What is to be exchanged is no active personal access token or API key."""
 
 
 class InvalidGrant(GrantRefused):

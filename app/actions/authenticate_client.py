@@ -10,12 +10,14 @@ from typing import Any
 
 from sqlalchemy import bindparam, or_, select
 
+from app.actions.abuse_limits import CLIENT, CLIENTS_OF_ADDRESS, WAIT, AbuseLimits, Counter, neighbourhood
 from app.actions.actor import Actor
 from app.actions.audit import record
 from app.actions.clock import Clock
 from app.credentials.kind import soonest
 from app.credentials.opaque import digest
 from app.database import Prepared, Store, forget, insert_once
+from app.errors import TooManyRequests
 from app.models import Client, ClientSecret, ClientServes, Resource, UsedAssertion
 
 SECRET_METHODS = frozenset({"client_secret_basic", "client_secret_post"})
@@ -72,8 +74,9 @@ NULL_CLIENT = KnownClient("", "", "client_secret_basic")
 class AuthenticateClient:
     """Looks clients up and judges what they present; which parameter held it is the face's to know."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, limits: AbuseLimits, clock: Clock) -> None:
         self._store = store
+        self._limits = limits
         self._clock = clock
 
     def find(self, client_id: str) -> KnownClient:
@@ -114,7 +117,22 @@ class AuthenticateClient:
             )
 
     def failed(self, actor: Actor, client_id: str) -> None:
-        """Leave the trace of a failed authentication."""
+        """Count a failed authentication and leave its trace; beyond a limit it raises TooManyRequests and leaves none."""
+        counted = self._limits.count(*_failures(actor.address, client_id))
+        if counted.wait:
+            raise TooManyRequests(WAIT, counted.wait)
         named = "".join(c for c in client_id[:LONGEST_ID] if c.isprintable() and c.isascii())
+        now = self._clock()
         with self._store.transaction() as session:
-            record(session, actor, "authentication.fail", "client", named, self._clock())
+            for action in counted.traces:
+                record(session, actor, action, "client", named, now)
+
+    def is_limited(self, address: str | None, client_id: str) -> bool:
+        """Tell whether a failure of this client at this address would be beyond a limit."""
+        return self._limits.wait(*_failures(address, client_id)) > 0
+
+
+def _failures(address: str | None, client_id: str) -> tuple[Counter, Counter]:
+    """Give what a failure counts against; the address first, so that made-up clients do not fill the table."""
+    place = neighbourhood(address)
+    return CLIENTS_OF_ADDRESS.of(place), CLIENT.of(client_id, place)

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
 
 from sqlalchemy import select
 
 from app.access.rbac import grants_of_user
 from app.access.scopes import Scopes
+from app.actions.abuse_limits import (
+    PASSWORD,
+    PASSWORDS_OF_ADDRESS,
+    PASSWORDS_OF_USERNAME,
+    WAIT,
+    AbuseLimits,
+    Counter,
+    neighbourhood,
+)
 from app.actions.actor import Actor, anonymous
 from app.actions.audit import record
 from app.actions.clock import Clock
-from app.actions.key_limits import Limiter
+from app.actions.known_addresses import KnownAddresses
 from app.actions.passwords import Passwords
 from app.actions.users import LONGEST_USERNAME, USERNAME, has_username
 from app.database import Store
 from app.errors import TooManyRequests, Unauthenticated
 from app.models import User
 from app.settings import Settings
-
-FAILURES = 20  # for one username from one address
-WINDOW = 60  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +40,33 @@ class _Known:
 class AuthenticateUser:
     """Unknown user, no password, wrong password and disabled user take as long and answer alike."""
 
-    def __init__(self, store: Store, passwords: Passwords, limiter: Limiter, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, passwords: Passwords, limits: AbuseLimits, settings: Settings, clock: Clock
+    ) -> None:
         self._store = store
         self._passwords = passwords
-        self._limiter = limiter if settings.rate_limits == "on" else None
+        self._limits = limits
+        self._known = KnownAddresses(store, clock)
         self._management = settings.management_identifier
         self._clock = clock
 
-    def __call__(self, username: str, password: str, address: str | None, request_id: str | None) -> Actor:
+    def __call__(
+        self, username: str, password: str, address: str | None, request_id: str | None, *, signed_in: bool = False
+    ) -> Actor:
         """Give the user as an actor, with the scopes of our API that the roles give now.
 
-        Raises Unauthenticated, and TooManyRequests once 20 tries in a minute have failed.
+        `signed_in`: a session of theirs shows already that this is no stranger.
+        Raises Unauthenticated, and TooManyRequests once too many tries have failed (app/actions/abuse_limits.py).
         """
-        key = "basic:" + sha256(f"{username.lower()}\n{address}".encode("utf-8", "surrogatepass")).hexdigest()
-        self._refuse_spent(key)
+        tries = _Tries.of(username, address)
+        wait = self._refuse_spent(tries, username, address, signed_in)
         user = self._find(username)
         if not self._passwords.verify(user.password_digest if user else None, password) or not (user and user.enabled):
-            self._failed(key, user, address, request_id)
+            self._failed(tries, user, address, request_id)
+            if wait:
+                raise TooManyRequests(WAIT, wait)  # as a stranger is told, who does not get as far as here
             raise Unauthenticated("the username or the password is wrong")
+        self._known.note(user.id, address)
         return Actor(
             type="user",
             id=user.id,
@@ -74,16 +88,33 @@ class AuthenticateUser:
         with self._store.connection() as connection:
             return grants_of_user(connection, user_id).on([self._management]).scopes
 
-    def _failed(self, key: str, user: _Known | None, address: str | None, request_id: str | None) -> None:
-        """Leave a trace and count; the text that was sent may be a password, so it is not kept."""
-        now = self._clock()
+    def _failed(self, tries: _Tries, user: _Known | None, address: str | None, request_id: str | None) -> None:
+        """Count and leave a trace; the text that was sent may be a password, so it is not kept."""
+        now, actor, target = self._clock(), anonymous(address, request_id), user.id if user else "unknown"
+        counted = self._limits.count(tries.here, tries.of_username, tries.of_address)
         with self._store.transaction() as session:
-            target = user.id if user else "unknown"
-            record(session, anonymous(address, request_id), "authentication.fail", "user", target, now, by="password")
-        if self._limiter is not None:
-            self._limiter.hit(key, FAILURES, WINDOW)
+            for action in counted.traces:
+                record(session, actor, action, "user", target, now, by="password")
 
-    def _refuse_spent(self, key: str) -> None:
-        window = self._limiter.look(key, FAILURES, WINDOW) if self._limiter else None
-        if window is not None and not window.admitted:
-            raise TooManyRequests("too many failed sign-ins: try again later", window.reset_seconds)
+    def _refuse_spent(self, tries: _Tries, username: str, address: str | None, signed_in: bool) -> int:
+        """Raise TooManyRequests for who must wait; give the seconds that strangers would have to, 0 for none."""
+        if here := self._limits.wait(tries.here):
+            raise TooManyRequests(WAIT, here)
+        wait = self._limits.wait(tries.of_username, tries.of_address)
+        if wait and not signed_in and not self._known.holds(username, address):
+            raise TooManyRequests(WAIT, wait)
+        return wait
+
+
+@dataclass(frozen=True, slots=True)
+class _Tries:
+    """What a failure counts against."""
+
+    here: Counter
+    of_username: Counter
+    of_address: Counter
+
+    @classmethod
+    def of(cls, username: str, address: str | None) -> _Tries:
+        name, place = username.lower(), neighbourhood(address)
+        return cls(PASSWORD.of(name, place), PASSWORDS_OF_USERNAME.of(name), PASSWORDS_OF_ADDRESS.of(place))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.access.epoch import AuthorityEpoch
+from app.actions.abuse_limits import AbuseLimits
 from app.actions.api_keys import ApiKeyActions
 from app.actions.audit import ReadAudit
 from app.actions.authenticate_client import AuthenticateClient
@@ -58,6 +59,7 @@ class Actions:
     users: UserActions
     clients: ClientActions
     client_secrets: ClientSecretActions
+    abuse_limits: AbuseLimits
     authenticate_user: AuthenticateUser
     sessions: SessionActions
     verify: Verify
@@ -113,6 +115,7 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
     verify = Verify(store, (*opaque, *signed), clock)
     spend, usage = SpendKeyLimit(limiter), Usage(store, clock)
     policy = Policy(settings.pat_default_lifetime, settings.pat_max_lifetime)
+    abuse = AbuseLimits(limiter, clock, on=settings.rate_limits == "on")
     management, passwords = settings.management_identifier, Passwords()
     return Actions(
         settings=settings,
@@ -125,10 +128,11 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
         users=UserActions(store, passwords, management, clock),
         clients=ClientActions(store, settings, clock),
         client_secrets=ClientSecretActions(store, management, clock),
-        authenticate_user=AuthenticateUser(store, passwords, limiter, settings, clock),
+        abuse_limits=abuse,
+        authenticate_user=AuthenticateUser(store, passwords, abuse, settings, clock),
         sessions=SessionActions(store, management, clock),
         verify=verify,
-        authenticate_client=AuthenticateClient(store, clock),
+        authenticate_client=AuthenticateClient(store, abuse, clock),
         fetch_jwks=FetchJwks(allow_private=settings.allow_private_jwks_uri),
         issue_machine_token=IssueMachineToken(store, m2m, clock),
         exchange_token=ExchangeToken(store, opaque, exchanged, spend, usage, clock),

@@ -13,7 +13,7 @@ from app.actions.usage import Usage
 from app.credentials.exchanged import ExchangedTokens
 from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN, Address, Claims, CredentialKind, Terms
 from app.database import Store
-from app.errors import InvalidRequest, InvalidScope, InvalidTarget, TooManyRequests
+from app.errors import InvalidRequest, InvalidScope, InvalidSubject, InvalidTarget, TooManyRequests
 
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - RFC 8693 §3
 SUBJECT_TOKEN_TYPES: Mapping[str, frozenset[str]] = {
@@ -55,14 +55,14 @@ class ExchangeToken:
     ) -> AccessToken:
         """Sign a JWT for the token's subject; `client_id` is the authenticated client, if any.
 
-        Raises InvalidRequest (RFC 8693 §2.2.2), InvalidScope, InvalidTarget, TooManyRequests.
+        Raises InvalidRequest and InvalidSubject (RFC 8693 §2.2.2), InvalidScope, InvalidTarget, TooManyRequests.
         """
         subject = self._recognize(subject_token, subject_token_type)
         now = self._clock()
         with self._store.connection() as connection:
             source = subject.verify(connection, subject_token, now)
             if source is None or not source.allows_address(address):
-                raise InvalidRequest(INVALID_SUBJECT)
+                raise InvalidSubject(INVALID_SUBJECT)
             granted = _choose(source, scope, resources)
             expires_at = _ends(source, now, shortest_lifetime(connection, granted.audience))
             if (window := self._spend(source)) is not None and not window.admitted:
@@ -79,7 +79,7 @@ class ExchangeToken:
         wanted = SUBJECT_TOKEN_TYPES[token_type]
         kind = next((kind for kind in self._subjects if kind.recognizes(token)), None)
         if kind is None or kind.name not in wanted:
-            raise InvalidRequest(INVALID_SUBJECT)
+            raise InvalidSubject(INVALID_SUBJECT)
         return kind
 
 
@@ -102,5 +102,5 @@ def _ends(source: Claims, now: datetime, lifetime: int) -> datetime:
     limits = (now + timedelta(seconds=lifetime), source.expires_at, source.secret_ends_at)
     ends = min(int(limit.timestamp()) for limit in limits if limit is not None)
     if ends <= int(now.timestamp()):
-        raise InvalidRequest(INVALID_SUBJECT)
+        raise InvalidSubject(INVALID_SUBJECT)
     return datetime.fromtimestamp(ends, UTC)

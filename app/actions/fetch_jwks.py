@@ -46,12 +46,17 @@ class FetchJwks:
         self._answers: OrderedDict[str, _Answer] = OrderedDict()
         self._lock = threading.Lock()
 
-    def __call__(self, uri: str, kid: str | None) -> Keys | None:
-        """Give the set, fetched anew when it is old or does not hold `kid`; None when it cannot be had."""
+    def __call__(self, uri: str, kid: str | None, may_fetch: Callable[[], bool] = lambda: True) -> Keys | None:
+        """Give the set, fetched anew when it is old or does not hold `kid`; None when it cannot be had.
+
+        `may_fetch` is asked before a fetch; without one, what is kept must do while it is fresh.
+        """
         with self._lock:
             kept = self._answers.get(uri)
         if kept is not None and self._monotonic() - kept.at < (FRESH if _holds(kept.keys, kid) else AGAIN):
             return kept.keys
+        if not may_fetch():
+            return kept.keys if kept is not None and self._monotonic() - kept.at < FRESH else None
         answer = _Answer(self._monotonic(), self._fetch(uri))
         with self._lock:
             self._answers[uri] = answer

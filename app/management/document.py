@@ -37,7 +37,7 @@ WITH_BODY = {415: "The body is not application/json"}
 WITH_INPUT = {422: "Some fields cannot be accepted"}
 CHANGING = {409: "A name is taken, or the state of the thing does not allow this"}
 IN_A_PATH = {404: "There is no such thing"}
-LIMITED = {429: "Too many failed attempts"}
+LIMITED = {429: "Too many failed attempts, or too many reports"}
 
 
 class FieldErrorSchema(ma.Schema):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote_plus
@@ -18,6 +18,7 @@ from joserfc.jwk import KeySet
 
 from app.actions.authenticate_client import SECRET_METHODS, KnownClient
 from app.operations.parts import actions
+from app.operations.peer import caller_address
 
 BASIC, POST, ASSERTION = "client_secret_basic", "client_secret_post", "private_key_jwt"
 METHODS = [BASIC, POST, ASSERTION]
@@ -116,6 +117,20 @@ def pair_in(value: str) -> tuple[str, str]:
         return "", ""
 
 
+def claimed_id(form: Mapping[str, str]) -> str:
+    """Give the client_id that a request names, proved or not; empty when it names none."""
+    return basic_pair()[0] or _asserted_id(form.get("client_assertion", "")) or form.get("client_id", "")
+
+
+def _asserted_id(assertion: str) -> str:
+    """Read the `sub` of an assertion that proves nothing yet."""
+    try:
+        named = PrivateKeyJwt().extract_assertion(assertion)[1].get("sub") if assertion else ""
+    except InvalidClientError:
+        return ""
+    return named if isinstance(named, str) else ""
+
+
 def by_basic(query: Any, request: Any) -> AuthenticatedClient | None:
     """Decode the header ourselves, where Authlib breaks on what is not UTF-8."""
     return _by_secret(*basic_pair())
@@ -157,7 +172,7 @@ class PrivateKeyJwt(JWTBearerClientAssertion):
         if keys is None and known.jwks_uri is not None:
             headers, _ = self.extract_assertion(flask_request.form["client_assertion"])
             kid = headers.get("kid")
-            keys = actions().fetch_jwks(known.jwks_uri, kid if isinstance(kid, str) else None)
+            keys = actions().fetch_jwks(known.jwks_uri, kid if isinstance(kid, str) else None, _may_fetch(known))
         try:
             return KeySet.import_key_set({"keys": [_without_use(key) for key in (keys or {})["keys"]]})
         except (JoseError, AttributeError, KeyError, TypeError, ValueError):  # whatever a stranger's file holds
@@ -198,6 +213,11 @@ class PrivateKeyJwt(JWTBearerClientAssertion):
 def _without_use(key: Any) -> Any:
     """Let a key verify whatever its `use` and `key_ops` say of another purpose; the algorithm is checked by itself."""
     return {name: value for name, value in key.items() if name not in ("use", "key_ops")}
+
+
+def _may_fetch(known: KnownClient) -> Callable[[], bool]:
+    """Fetch nothing for who has failed too often."""
+    return lambda: not actions().authenticate_client.is_limited(caller_address(), known.client_id)
 
 
 def _instant(value: object) -> datetime | None:

@@ -12,12 +12,13 @@ from urllib.parse import quote
 from flask import Blueprint, Request, Response, request
 
 from app.access.scopes import MalformedScope, Scopes
+from app.actions.abuse_limits import CREDENTIALS_OF_ADDRESS, WAIT, neighbourhood
 from app.actions.catalogue import Actions
 from app.credentials.kind import API_KEY, Address, Claims
 from app.operations import metrics
 from app.operations.envelope import used_credential, used_kind
 from app.operations.parts import actions
-from app.operations.peer import peer_address
+from app.operations.peer import caller_address, peer_address
 
 REALM = "latchkey"
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "") + " "
@@ -52,8 +53,16 @@ def forward_auth() -> Response:
         token, from_url = _credential(request)
         claims = admit(actions(), asked, token, from_url, peer_address, used_credential)
     except Refusal as refusal:
-        return _refuse(refusal, basic)
+        return _refuse(_counted(refusal), basic)
     return Response("", 200, headers_of(claims))
+
+
+def _counted(refusal: Refusal) -> Refusal:
+    """Count what is not good at its caller's address; beyond the limit the refusal is another."""
+    if refusal.error != "invalid_token":
+        return refusal
+    wait = actions().abuse_limits.count(CREDENTIALS_OF_ADDRESS.of(neighbourhood(caller_address()))).wait
+    return Refusal(429, "rate_limited", WAIT, retry_after=str(wait)) if wait else refusal
 
 
 def _asked(request: Request) -> Asked:

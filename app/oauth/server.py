@@ -81,7 +81,7 @@ class Server(AuthorizationServer):
             raise OAuth2Error("the grant_type is not supported", error="unsupported_grant_type") from None
 
     def authenticate_client(self, request: Any, methods: object, endpoint: str = "token") -> Any:
-        """Try the one method that was presented; every failure is the same answer, and leaves a trace."""
+        """Try the one method that was presented; every failure is the same answer, counts, and leaves a trace."""
         tried = ca.presented_methods(request.form)
         try:
             if not tried:
@@ -89,7 +89,7 @@ class Server(AuthorizationServer):
             return super().authenticate_client(request, tried, endpoint)
         except InvalidClientError:
             if tried:
-                actions().authenticate_client.failed(anonymous_actor(), _claimed_id(request.form))
+                actions().authenticate_client.failed(anonymous_actor(), ca.claimed_id(request.form))
             raise ca.ClientRefused from None
 
     def handle_response(self, status_code: int, payload: object, headers: Any) -> Response:
@@ -119,7 +119,3 @@ def create_server(app: Any) -> Server:
 
 def _store_nothing(token: object, request: object) -> None:
     """Keep no row for a JWT: it keeps itself."""
-
-
-def _claimed_id(form: Mapping[str, str]) -> str:
-    return ca.basic_pair()[0] or form.get("client_id", "")

@@ -6,13 +6,16 @@ from typing import Any
 
 from authlib.oauth2.rfc6749 import BaseGrant, InvalidRequestError, TokenEndpointMixin
 
+from app.actions.abuse_limits import CREDENTIALS_OF_ADDRESS, neighbourhood
 from app.actions.exchange import ACCESS_TOKEN
+from app.actions.issue_machine_token import AccessToken
+from app.errors import InvalidSubject
 from app.oauth.client_authentication import METHODS, presented_methods
 from app.oauth.door import form_of, resources_of
 from app.operations import metrics
 from app.operations.envelope import used_credential
 from app.operations.parts import actions
-from app.operations.peer import peer_address
+from app.operations.peer import caller_address, peer_address
 
 JWT = "urn:ietf:params:oauth:token-type:jwt"
 
@@ -38,15 +41,7 @@ class TokenExchange(BaseGrant, TokenEndpointMixin):
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:  # type: ignore[override]
         """Answer as RFC 8693 §2.2.1 says."""
-        form, client = form_of(self.request), self.client
-        issued = actions().exchange_token(
-            form["subject_token"],
-            form["subject_token_type"],
-            form.get("scope"),
-            resources_of(form),
-            client.get_client_id() if client else None,
-            peer_address(),
-        )
+        issued = self._issue()
         metrics.issued("exchanged")
         used_credential(issued.credential_id)
         body: dict[str, Any] = {
@@ -57,3 +52,14 @@ class TokenExchange(BaseGrant, TokenEndpointMixin):
             "scope": str(issued.scopes),
         }
         return 200, body, list(self.TOKEN_RESPONSE_HEADER)
+
+    def _issue(self) -> AccessToken:
+        """Exchange; whoever shows no client and no good token either is counted, as at forward-auth."""
+        form, client_id = form_of(self.request), self.client.get_client_id() if self.client else None
+        token, type_, scope = form["subject_token"], form["subject_token_type"], form.get("scope")
+        try:
+            return actions().exchange_token(token, type_, scope, resources_of(form), client_id, peer_address())
+        except InvalidSubject:
+            if client_id is None:
+                actions().abuse_limits.refuse_beyond(CREDENTIALS_OF_ADDRESS.of(neighbourhood(caller_address())))
+            raise

@@ -58,7 +58,7 @@ def _prove(password: str) -> None:
     """Check the present password, as slowly and as often as at a sign-in; raises Invalid, TooManyRequests."""
     me = actor()
     try:
-        actions().authenticate_user(me.name, password, me.address, me.request_id)
+        actions().authenticate_user(me.name, password, me.address, me.request_id, signed_in=True)
     except Unauthenticated:
         raise Invalid.field("present", "is wrong") from None
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app import create_app
-from app.actions.authenticate_user import FAILURES
+from app.actions.abuse_limits import PASSWORD as LIMIT
 from app.actions.passwords import NOBODY, Passwords
 from tests.management.face import PASSWORD, Face, start_face, stop_face
 
@@ -22,7 +22,7 @@ def limited(tmp_path: Path) -> Iterator[Face]:
 def test_after_twenty_failures_the_right_password_waits_too(limited: Face) -> None:
     username, other = limited.person("roles:read"), limited.person("roles:read")
     pat = limited.core.pat(username, "roles:read")[1]
-    for _ in range(FAILURES):
+    for _ in range(LIMIT.most):
         assert limited.me(username, "wrong").status_code == 401
     response = limited.me(username)
     assert response.status_code == 429 and response.content_type == "application/problem+json"
@@ -38,7 +38,7 @@ def test_failures_count_on_all_nodes_together(limited: Face) -> None:
     username = limited.person("roles:read")
     settings, clock = limited.core.actions.settings, limited.core.clock
     others = [create_app(settings, clock).test_client() for _ in range(2)]
-    for number in range(FAILURES):
+    for number in range(LIMIT.most):
         answer = others[number % 2].get("/api/v1/me", auth=(username, "wrong"))
         assert answer.status_code == 401
     assert [node.get("/api/v1/me", auth=(username, PASSWORD)).status_code for node in others] == [429, 429]
@@ -47,12 +47,12 @@ def test_failures_count_on_all_nodes_together(limited: Face) -> None:
 
 def test_successes_do_not_count(limited: Face) -> None:
     username = limited.person("roles:read")
-    assert {limited.me(username).status_code for _ in range(FAILURES + 5)} == {200}
+    assert {limited.me(username).status_code for _ in range(LIMIT.most + 5)} == {200}
 
 
 def test_limits_can_be_off(face: Face) -> None:
     username = face.person("roles:read")
-    assert {face.me(username, "wrong").status_code for _ in range(FAILURES + 5)} == {401}
+    assert {face.me(username, "wrong").status_code for _ in range(LIMIT.most + 5)} == {401}
 
 
 def test_every_failure_hashes_once_and_answers_alike(face: Face, admin: str, monkeypatch: pytest.MonkeyPatch) -> None:
