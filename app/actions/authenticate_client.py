@@ -117,7 +117,7 @@ class AuthenticateClient:
             )
 
     def failed(self, actor: Actor, client_id: str) -> None:
-        """Count a failed authentication and leave its trace; beyond a limit it raises TooManyRequests and leaves none."""
+        """Count a failed authentication and leave its trace; beyond a limit raise TooManyRequests and leave none."""
         counted = self._limits.count(*_failures(actor.address, client_id))
         if counted.wait:
             raise TooManyRequests(WAIT, counted.wait)

@@ -186,12 +186,16 @@ def _name(key: str, requests: int, window_seconds: int) -> str:
 
 def _window(hits: int, requests: int, left: float) -> Window:
     return Window(
-        admitted=hits <= requests, limit=requests, remaining=max(0, requests - hits), reset_seconds=max(1, ceil(left))
+        admitted=hits <= requests, limit=requests, remaining=max(0, requests - hits), reset_seconds=_whole(left)
     )
 
 
 def _coming(hits: int, requests: int, left: float) -> Window:
     """Give the window as the next use would find it."""
     return Window(
-        admitted=hits < requests, limit=requests, remaining=max(0, requests - hits), reset_seconds=max(1, ceil(left))
+        admitted=hits < requests, limit=requests, remaining=max(0, requests - hits), reset_seconds=_whole(left)
     )
+
+
+def _whole(left: float) -> int:
+    return max(1, ceil(round(left, 3)))  # a crumb between two readings of the clock is no second more

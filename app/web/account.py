@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 from app.actions.users import UserChanges
 from app.errors import Invalid, LatchkeyError, NotFound, Unauthenticated
 from app.operations.parts import actions
-from app.web.room import Room, actor, done, said_by_field, show, status_of, visitor
+from app.web.room import Room, actor, done, in_time, said_by_field, show, status_of, visitor
 
 blueprint = Room("account", "/account")
 
@@ -30,7 +30,7 @@ def change_password() -> Response:
         changes = UserChanges(password=given.get("password", ""))
         actions().users.change(me, me.id, changes, but_session=visitor().session_id)
     except LatchkeyError as error:
-        return _shown(status_of(error), said_by_field(error))
+        return in_time(_shown(status_of(error), said_by_field(error)), error)
     return done("Your password is changed, and every other sign-in has ended.", "account.index")
 
 

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from app.actions.actor import Actor
 from app.actions.sessions import SignedIn
-from app.errors import Forbidden, Invalid, LatchkeyError
+from app.errors import Forbidden, Invalid, LatchkeyError, TooManyRequests
 from app.operations import browser
 from app.web.pages import scripted_page
 
@@ -75,7 +75,14 @@ def said_by_field(error: LatchkeyError) -> dict[str, str]:
 def refused(error: LatchkeyError) -> Response:
     """Show a refusal that no form speaks of."""
     status = status_of(error)
-    return show("refused.html", status, title=HTTPStatus(status).phrase, said=str(error))
+    return in_time(show("refused.html", status, title=HTTPStatus(status).phrase, said=str(error)), error)
+
+
+def in_time(response: Response, error: LatchkeyError) -> Response:
+    """Say to a program too when a refusal will be over, if it will (RFC 9110 §10.2.3)."""
+    if isinstance(error, TooManyRequests):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
 
 
 def out_of_date(error: HTTPException) -> Response:

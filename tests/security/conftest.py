@@ -1,0 +1,58 @@
+"""Nodes that are attacked, on the database alone and with a real Redis; each test finds them as if nobody ever was."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher
+
+from app.actions import passwords
+from tests.redis_server import running_redis
+from tests.security.siege import Siege, under_siege
+
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+OwnSiege = Callable[..., Siege]
+
+
+@pytest.fixture(scope="module")
+def cheap_hashes() -> Iterator[None]:
+    """Hash for real, but not for long: hundreds of guesses are made here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "PasswordHasher", lambda **_: CHEAP)
+        patch.setattr(passwords, "NOBODY", CHEAP.hash("nobody's"))
+        yield
+
+
+@pytest.fixture(scope="module", params=["database", "redis"])
+def _besieged(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, cheap_hashes: None
+) -> Iterator[Siege]:
+    with ExitStack() as stack:
+        redis_url = stack.enter_context(running_redis()).url if request.param == "redis" else ""
+        yield stack.enter_context(under_siege(tmp_path_factory.mktemp("siege"), redis_url))
+
+
+@pytest.fixture
+def siege(_besieged: Siege) -> Siege:
+    """Two nodes, on each storage in turn."""
+    return _besieged.begin()
+
+
+@pytest.fixture(scope="module")
+def _on_database(tmp_path_factory: pytest.TempPathFactory, cheap_hashes: None) -> Iterator[Siege]:
+    with under_siege(tmp_path_factory.mktemp("siege"), trusted_proxies="10.0.0.0/8") as made:
+        yield made
+
+
+@pytest.fixture
+def alone(_on_database: Siege) -> Siege:
+    """Two nodes without a Redis that trust a proxy, for what no storage makes a difference to."""
+    return _on_database.begin()
+
+
+@pytest.fixture
+def own_siege(tmp_path: Path, cheap_hashes: None) -> Iterator[OwnSiege]:
+    """Make nodes of one's own: own_siege(rate_limits="off")."""
+    with ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(under_siege(tmp_path, **settings))
