@@ -75,8 +75,16 @@ class Actions:
     inspect: Inspect
     spend_key_limit: SpendKeyLimit
     usage: Usage
-    audit: ReadAudit
-    reach: Reach
+
+    @property
+    def audit(self) -> ReadAudit:
+        """The trace."""
+        return ReadAudit(self.store)
+
+    @property
+    def reach(self) -> Reach:
+        """What roles give where."""
+        return Reach(self.store)
 
     @property
     def choices(self) -> Choices:
@@ -144,6 +152,4 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
         inspect=Inspect(store, verify, m2m, exchanged, clock),
         spend_key_limit=spend,
         usage=usage,
-        audit=ReadAudit(store),
-        reach=Reach(store),
     )
