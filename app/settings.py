@@ -192,25 +192,28 @@ class _InstanceFile(TomlConfigSettingsSource):
         return {name.lower(): value for name, value in self.toml_data.items()}
 
 
-def load_settings(*, make_secret_key: bool = True, **overrides: object) -> Settings:
+def load_settings(**overrides: object) -> Settings:
     """Read the settings; `overrides` win over the environment, which wins over the file.
 
-    Without a SECRET_KEY the kept one is taken, or made; where that is not wanted it stays empty.
-    Raises BadSettings with one line that names the setting, never its value.
+    Without a SECRET_KEY the kept one is taken, or made. Raises BadSettings with one line that names the setting, never
+    its value.
     """
+    settings = settings_as_given(**overrides)
+    return settings if settings.secret_key.get_secret_value() else _with_kept_secret_key(settings)
+
+
+def settings_as_given(**overrides: object) -> Settings:
+    """Read the settings as `load_settings` does, and leave SECRET_KEY empty when it is not set."""
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
     if unknown:
         raise BadSettings(f"unknown setting {unknown[0]}")
     try:
-        settings = Settings(**{k: v for k, v in overrides.items() if v is not None})  # type: ignore[arg-type]
+        return Settings(**{k: v for k, v in overrides.items() if v is not None})  # type: ignore[arg-type]
     except ValidationError as error:
         raise BadSettings(_one_line(error)) from None
     except (OSError, ValueError) as error:
         raise BadSettings(f"instance/latchkey.toml cannot be read: {type(error).__name__}") from None
-    if settings.secret_key.get_secret_value() or not make_secret_key:
-        return settings
-    return _with_kept_secret_key(settings)
 
 
 def _with_kept_secret_key(settings: Settings) -> Settings:

@@ -11,7 +11,7 @@ from app.actions.backup import SECRET_KEY, back_up
 from app.actions.backup import restore as put_back
 from app.actions.clock import system_clock
 from app.cli.output import json_option, say, show
-from app.settings import load_settings
+from app.settings import load_settings, settings_as_given
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -38,7 +38,7 @@ def backup(file: Path, without_secret_key: bool, as_json: bool) -> None:
 @json_option
 def restore(file: Path, as_json: bool) -> None:
     """Put a backup FILE into an instance folder that has no database yet; the next start migrates it."""
-    settings = load_settings(make_secret_key=False)
+    settings = settings_as_given()
     manifest = put_back(settings, file)
     if as_json:
         show(asdict(manifest))
