@@ -9,17 +9,20 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.actions.actor import Actor
-from app.database import Store, add_row
+from app.actions.audit_chain import trace_last
+from app.database import Store
 from app.models import AuditEvent
 
 
 def record(
     session: Session, actor: Actor, action: str, target_type: str, target: str, at: datetime, **details: object
 ) -> None:
-    """Add the event to the caller's transaction; `details` hold names, ids and numbers, never a secret."""
-    add_row(
+    """Add the event to the caller's transaction, at its end; `details` hold names, ids and numbers, never a secret.
+
+    Raises Invalid for what does not fit its column.
+    """
+    trace_last(
         session,
-        AuditEvent,
         at=at,
         actor_type=actor.type,
         actor=actor.id,

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import re
+import sys
+from dataclasses import asdict
 from datetime import datetime
+from typing import Any, TextIO
 
 import click
 
 from app.actions.audit import AuditFilter
+from app.actions.audit_rows import Span, export
+from app.actions.verify_audit import Place, Verdict, VerifyAudit, verify_export
 from app.cli.options import Instant
-from app.cli.output import json_option, show_all
+from app.cli.output import json_option, show, show_all
 from app.cli.session import PAGE, open_actions
 from app.models import AuditEvent
 
+READ = click.File(encoding="utf-8", errors="surrogateescape")
+WRITE = click.File("w", encoding="utf-8", atomic=True)
 COLUMNS = ("at", "actor", "actor_name", "action", "target", "address", "details")
 
 
 @click.group()
 def audit() -> None:
-    """Audit events: list."""
+    """Audit events: list, verify, export."""
 
 
 @audit.command("list")
@@ -40,6 +48,54 @@ def list_(
     """List the events, newest first."""
     wanted = AuditFilter(actor=actor, action=action, target=target, since=since, until=until)
     show_all(as_json, [_fields(event) for event in _newest(wanted, limit)], COLUMNS)
+
+
+class Noted(click.ParamType[Place]):
+    """An event's id and its hash, as `audit verify` prints them."""
+
+    name = "ID:HASH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Place:
+        """Read it."""
+        shape = re.fullmatch(r"([0-9]{1,19}):([0-9a-f]{64})", str(value))
+        if shape is None:
+            self.fail(f"{value!r} is no place in the chain: `latchkey audit verify` prints one", param, ctx)
+        return Place(int(shape[1]), shape[2])
+
+
+@audit.command()
+@click.option(
+    "--expect", "expected", type=Noted(), multiple=True, help="Noted before: must still be there. Repeatable."
+)
+@click.option("--file", "exported", type=READ, help="Verify this export instead, without the database; - is stdin.")
+@json_option
+def verify(expected: tuple[Place, ...], exported: TextIO | None, as_json: bool) -> None:
+    """Follow the chain of the events; exit 1 when one was changed, removed or inserted."""
+    verdict = verify_export(exported, *expected) if exported else VerifyAudit(open_actions().store)(*expected)
+    if as_json:
+        show({"intact": verdict.intact, **asdict(verdict)})
+    else:
+        _tell(verdict)
+    sys.exit(0 if verdict.intact else 1)
+
+
+@audit.command("export")
+@click.option("--after", type=click.IntRange(0, 2**63 - 1), help="Only what follows the event of this id.")
+@click.option("--since", type=Instant(), help="From the first event that is not before this time.")
+@click.option("--until", type=Instant(), help="To the last event that is before this time.")
+@click.option("--file", "written", type=WRITE, default="-", help="Write it here, not to stdout.")
+def export_(after: int | None, since: datetime | None, until: datetime | None, written: TextIO) -> None:
+    """Write the events as JSON lines, oldest first; `audit verify --file` verifies them anywhere."""
+    for line in export(open_actions().store, Span(after, since, until)):
+        written.write(f"{line}\n")
+
+
+def _tell(verdict: Verdict) -> None:
+    for found in verdict.breaks:
+        where = "the head" if found.event is None else f"event {found.event}"
+        click.echo(f"{where}: {found.what}: {found.said}")
+    whole = f"{verdict.events} events, " + (f"from {verdict.first} on, " if verdict.events else "")
+    click.echo(f"{whole}head {verdict.last}")
 
 
 def _newest(wanted: AuditFilter, limit: int) -> list[AuditEvent]:

@@ -25,7 +25,7 @@ COMMANDS = {  # where each one is, and what --help says of it without loading it
     "pat": ("app.cli.pats:pat", "Personal access tokens: create, list, show, update, regenerate, revoke."),
     "api-key": ("app.cli.api_keys:api_key", "API keys: create, list, show, update, rotate, revoke."),
     "signing-key": ("app.cli.signing_keys:signing_key", "Signing keys: list, rotate."),
-    "audit": ("app.cli.audit:audit", "Audit events: list."),
+    "audit": ("app.cli.audit:audit", "Audit events: list, verify, export."),
     "scan": ("app.cli.scan:scan", "Find leaked credentials in files and in git's history."),
     "backup": ("app.cli.backup:backup", "Write database and secret key into one file, while the server runs."),
     "restore": ("app.cli.backup:restore", "Put a backup into a new instance."),

@@ -1,7 +1,7 @@
 """What is kept: tables and nothing else. A row knows no rule; importing this package declares every table."""
 
 from app.models.api_key import ApiKey, ApiKeyScope, ApiKeySecret
-from app.models.audit_event import AuditEvent
+from app.models.audit_event import AuditEvent, AuditHead
 from app.models.authority import Authority, watch
 from app.models.client import Client, ClientRole, ClientSecret, ClientServes
 from app.models.known_address import KnownAddress
@@ -19,6 +19,7 @@ __all__ = [
     "ApiKeyScope",
     "ApiKeySecret",
     "AuditEvent",
+    "AuditHead",
     "Authority",
     "Client",
     "ClientRole",

@@ -1,18 +1,20 @@
-"""The trace of who did what."""
+"""The trace of who did what, each event chained to the one before."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Integer, String
+from sqlalchemy import JSON, BigInteger, Connection, Integer, String, Table, event
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Base
 
+NO_HASH = "0" * 64  # what the first event of all names as the one before
+
 
 class AuditEvent(Base):
-    """Who did what to which thing, when, from where. Rows are only ever added."""
+    """Who did what to which thing, when, from where. Rows are only ever added, at the end of the chain."""
 
     __tablename__ = "audit_event"
 
@@ -27,3 +29,22 @@ class AuditEvent(Base):
     address: Mapped[str | None] = mapped_column(String(64))
     request_id: Mapped[str | None] = mapped_column(String(64))
     details: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    previous_hash: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))  # SHA-256, of all that is above
+
+
+class AuditHead(Base):
+    """The one row that says where the chain ends; who adds an event holds it until the commit."""
+
+    __tablename__ = "audit_head"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    last_id: Mapped[int] = mapped_column(BigInteger)
+    hash: Mapped[str] = mapped_column(String(64))
+
+
+def _begin(_: Table, connection: Connection, **__: Any) -> None:
+    connection.execute(AuditHead.__table__.insert().values(id=1, last_id=0, hash=NO_HASH))
+
+
+event.listen(AuditHead.__table__, "after_create", _begin)

@@ -8,9 +8,10 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from sqlalchemy import Engine, create_engine, select, text
 
 from app import migrations, models
 from app.access.scopes import Grants, Scopes
+from app.actions import audit_chain
 from app.credentials.exchanged import ExchangedTokens
 from app.credentials.kind import PERSONAL_ACCESS_TOKEN, Subject, Terms
 from app.credentials.m2m import MachineTokens
@@ -35,6 +37,7 @@ ISSUER = "http://127.0.0.1:8080"  # whatever the port: it stands in the JWTs
 HERE = Path(__file__).parent
 FRESH = 20 * 86_400  # seconds that a data set serves: its PATs live 30 days
 MOST_JWTS = 100_000  # signing a million takes minutes
+BATCH = 1000  # events that are chained at once
 SLACK = 7200  # seconds that a JWT must live on when a run begins
 
 
@@ -136,12 +139,19 @@ def _fill(engine: Engine, organisation: Organisation) -> None:
         (models.PersonalAccessTokenScope, organisation.token_scopes()),
         (models.ApiKey, organisation.keys()),
         (models.ApiKeySecret, organisation.key_secret_rows()),
-        (models.AuditEvent, organisation.audit_events()),
     ):
         bulk.insert(engine, Base.metadata.tables[model.__tablename__], rows)
+    _trace(engine, organisation.audit_events())
     if engine.dialect.name == "postgresql":  # as autovacuum would, later
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("VACUUM ANALYZE"))
+
+
+def _trace(engine: Engine, events: Iterator[Mapping[str, Any]]) -> None:
+    """Chain the events to those that the set-up left."""
+    with engine.begin() as connection:
+        while some := list(islice(events, BATCH)):
+            audit_chain.append(connection, some)
 
 
 def _keep(data_set: DataSet, organisation: Organisation, wanted: int) -> None:

@@ -1,0 +1,89 @@
+"""The chain of the audit events: each carries the SHA-256 of itself and of the hash of the one before.
+
+The head of the chain is one row. Whoever adds events holds it, so that no two nodes follow the same event; it is locked
+last in each transaction, so that nobody who holds it waits for anything else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Connection, insert
+from sqlalchemy.orm import Session
+
+from app.database import EPOCH, MICROSECOND, Change, at_the_end, refuse_unfit_values
+from app.models import AuditEvent
+
+VERSION = "latchkey-audit-1"  # of the form that is hashed
+FIELDS = (
+    "id",
+    "at",
+    "actor_type",
+    "actor",
+    "actor_name",
+    "action",
+    "target_type",
+    "target",
+    "address",
+    "request_id",
+    "details",
+)
+# no id is given twice, even when a row stands where none may be: a stray row is for the verification, not for a stop
+_HEAD = "SELECT last_id, hash, (SELECT max(id) FROM audit_event) FROM audit_head WHERE id = 1"
+_HOLD = {"sqlite": _HEAD, "postgresql": f"{_HEAD} FOR UPDATE OF audit_head"}  # SQLite holds everything anyway
+_MOVE = {
+    "sqlite": "UPDATE audit_head SET last_id = ?, hash = ? WHERE id = 1",
+    "postgresql": "UPDATE audit_head SET last_id = %s, hash = %s WHERE id = 1",
+}
+_ADD = Change(insert(AuditEvent.__table__).inline(), *FIELDS, "previous_hash", "hash")  # type: ignore[arg-type]
+
+
+def canonical(previous_hash: str, event: Mapping[str, Any]) -> bytes:
+    """Give the bytes that are hashed: a JSON array of the version, the hash before and FIELDS, in ASCII.
+
+    Keys are sorted, nothing stands between; `at` is in microseconds since 1970. Different events are different bytes.
+    Raises ValueError or TypeError for what JSON cannot say.
+    """
+    said = [VERSION, previous_hash, *(event[name] for name in FIELDS)]
+    return json.dumps(said, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def event_hash(previous_hash: str, event: Mapping[str, Any]) -> str:
+    """Give the hash that an event has behind this one, in hexadecimal digits."""
+    return sha256(canonical(previous_hash, event)).hexdigest()
+
+
+def trace_last(session: Session, **event: Any) -> None:
+    """Let the transaction end with this event, and with those that it was given before; raises Invalid."""
+    refuse_unfit_values(AuditEvent, event)
+    pending: list[Mapping[str, Any]] = session.info.setdefault("audit", [])
+    if not pending:
+        at_the_end(session, lambda connection: append(connection, pending))
+    pending.append(event)
+
+
+def append(connection: Connection, events: Sequence[Mapping[str, Any]]) -> None:
+    """Add the events to the end of the chain, in this transaction, which had better end soon.
+
+    Each has FIELDS but for the id, which it gets here; `at` is an aware datetime. Raises RuntimeError without a head.
+    """
+    dialect = connection.dialect.name
+    head = connection.exec_driver_sql(_HOLD[dialect]).one_or_none()
+    if head is None:
+        raise RuntimeError("the head of the audit chain is gone: `latchkey audit verify` says more")
+    rows = _chained(max(head[0], head[2] or 0), head[1], events)
+    _ADD.run(connection, *rows)
+    connection.exec_driver_sql(_MOVE[dialect], (rows[-1]["id"], rows[-1]["hash"]))
+
+
+def _chained(last_id: int, last_hash: str, events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    rows = []
+    for number, event in enumerate(events, last_id + 1):
+        kept = {**event, "id": number, "details": json.loads(json.dumps(event["details"]))}  # as it will be read
+        last = event_hash(last_hash, kept | {"at": (event["at"] - EPOCH) // MICROSECOND})
+        rows.append(kept | {"previous_hash": last_hash, "hash": last})
+        last_hash = last
+    return rows

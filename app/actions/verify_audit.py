@@ -1,0 +1,171 @@
+"""Follow the chain of the audit events, in the database or in an export, and say where it is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app.actions.audit_chain import event_hash
+from app.actions.audit_rows import Row, exported, stored
+from app.database import Store
+from app.models.audit_event import NO_HASH
+
+MOST_TOLD = 20  # breaks; only the first is sure: what follows it may come of it
+CHANGED = "its fields do not give its hash"
+INSERTED = "the chain goes past it"
+REMOVED = "the event that it follows is not there: removed, or replaced"
+BEHIND = "it stands behind the head of the chain, or the head was moved back"
+HEAD = "the head of the chain does not name the last event and its hash"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An event's id and its hash, written `id:hash`."""
+
+    id: Any
+    hash: str
+
+    def __str__(self) -> str:
+        return f"{self.id}:{self.hash}"
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """Where the chain is broken: the event's id (None: the head), what was done, and how it shows."""
+
+    event: Any
+    what: str  # changed, inserted, removed, head, or expected
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How many events there are, the first one's id, where they end, and the first breaks of their chain."""
+
+    events: int
+    first: Any
+    last: Place
+    breaks: tuple[Break, ...]
+
+    @property
+    def intact(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.breaks
+
+
+class VerifyAudit:
+    """Verify the whole chain, on one snapshot of the database: the server may go on writing."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __call__(self, *expected: Place) -> Verdict:
+        """Give the verdict; `expected` are places that were noted before, which must still be there."""
+        with self._store.snapshot() as connection:
+            head = _head(connection)
+            walk = _Walk(NO_HASH, expected)
+            walk.along(_up_to(head, stored(connection), walk), head.hash if head else None)
+            walk.end_at(head)
+        return walk.verdict()
+
+
+def verify_export(lines: Iterable[str], *expected: Place) -> Verdict:
+    """Verify the lines of an export without the database; it may begin and end anywhere in the chain."""
+    walk = _Walk(None, expected)
+    walk.along(exported(lines), None)
+    return walk.verdict()
+
+
+def _head(connection: Connection) -> Place | None:
+    found = connection.exec_driver_sql("SELECT last_id, hash FROM audit_head WHERE id = 1").first()
+    return Place(*found) if found and isinstance(found[0], int) else None
+
+
+def _up_to(head: Place | None, rows: Iterable[Row], walk: _Walk) -> Iterator[Row]:
+    for row in rows:
+        if head and row["id"] > head.id:
+            walk.count += 1
+            walk.tell(row["id"], "inserted", BEHIND)
+        else:
+            yield row
+
+
+@dataclass(slots=True)
+class _Walk:
+    """How far one has come. `tip` is the hash that the next event must name; None when it may name any."""
+
+    tip: str | None
+    expected: tuple[Place, ...]
+    count: int = 0
+    first: Any = None
+    last: Place = Place(0, NO_HASH)
+    before: str | None = None  # the tip that there was before the last event
+    breaks: list[Break] = field(default_factory=list)
+    noted: dict[Any, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.noted = {place.id: place.hash for place in self.expected if place != self.last}
+
+    def along(self, rows: Iterable[Row], end: str | None) -> None:
+        """Go along all of them; `end` is the hash of the last one, as the head says."""
+        ahead = iter(rows)
+        row = next(ahead, None)
+        while row is not None:
+            following = next(ahead, None)
+            self._step(row, following["previous_hash"] if following else end)
+            row = following
+
+    def end_at(self, head: Place | None) -> None:
+        """Compare where the events end with what the head says."""
+        if head is None:
+            self.tell(None, "head", "the head of the chain is gone or names no event")
+        elif head.id > self.last.id:
+            self.tell(head.id, "removed", f"the head names it, and the events end at {self.last.id}")
+        elif self.tip is not None and head != Place(self.last.id, self.tip):
+            self.tell(None, "head", HEAD)
+
+    def verdict(self) -> Verdict:
+        """Say what was found, and which of the noted places never came."""
+        for id in self.noted:
+            self.tell(id, "expected", "it was noted before, and is not there")
+        return Verdict(self.count, self.first, self.last, tuple(self.breaks))
+
+    def tell(self, event: Any, what: str, said: str) -> None:
+        """Keep a break, if there are not many already."""
+        if len(self.breaks) < MOST_TOLD:
+            self.breaks.append(Break(event, what, said))
+
+    def _step(self, row: Row, following: str | None) -> None:
+        self.count += 1
+        self.first = row["id"] if self.first is None else self.first
+        own, linked = _hash_of(row) == row["hash"], self.tip in (None, row["previous_hash"])
+        if not (own and linked) and self.tip is not None and following == self.tip != row["hash"]:
+            self.tell(row["id"], "inserted", INSERTED)
+            return
+        if not own:
+            self.tell(row["id"], "changed", CHANGED)
+        elif not linked:
+            self._tell_of_missing_link(row)
+        self._go_on(row, row["hash"] if own or following == row["hash"] else None)
+
+    def _tell_of_missing_link(self, row: Row) -> None:
+        if row["previous_hash"] == self.before:
+            self.tell(self.last.id, "inserted", INSERTED)
+        else:
+            self.tell(row["id"], "removed", REMOVED)
+
+    def _go_on(self, row: Row, tip: str | None) -> None:
+        self.before, self.tip, self.last = self.tip, tip, Place(row["id"], row["hash"])
+        noted = self.noted.pop(row["id"], row["hash"])
+        if noted != row["hash"]:
+            self.tell(row["id"], "expected", f"its hash was {noted} when it was noted")
+
+
+def _hash_of(row: Mapping[str, Any]) -> str | None:
+    try:
+        return event_hash(row["previous_hash"], row)
+    except (TypeError, ValueError, RecursionError):
+        return None  # no event is like that

@@ -1,0 +1,362 @@
+"""The chain of the audit events shows what was changed, removed or inserted; many writers make one chain."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.exc import DBAPIError
+
+from app.actions.actor import Actor
+from app.actions.audit import record
+from app.actions.audit_chain import FIELDS, event_hash
+from app.actions.audit_rows import Span, export
+from app.actions.verify_audit import Place, Verdict, VerifyAudit, verify_export
+from app.database import EPOCH, MICROSECOND, Store
+from app.models import AuditEvent
+from app.models.audit_event import NO_HASH
+from tests.core import START, Core
+
+EVENTS = 8
+ANN = Actor(type="user", id="usr_ann", name="ann", address="192.0.2.1", request_id="r-1")
+OTHER: dict[str, object] = {  # for each column, what somebody might write there
+    "id": 99,
+    "at": 1_893_499_200_750_001,
+    "actor_type": "client",
+    "actor": "usr_somebody",
+    "actor_name": "Somebody",
+    "action": "role.delete",
+    "target_type": "user",
+    "target": "role_0",
+    "address": "192.0.2.99",
+    "request_id": None,
+    "details": '{"number": 3, "names": ["a", "c"]}',
+    "previous_hash": "f" * 64,
+    "hash": "f" * 64,
+}
+
+
+def happened(store: Store, *numbers: int, who: str = "x") -> None:
+    """Let things happen, in one transaction."""
+    with store.transaction() as session:
+        for number in numbers:
+            names = ["a", "b\u0000\u2028é"]
+            record(session, ANN, "role.update", "role", who, START, number=number, names=names)
+
+
+@pytest.fixture
+def chained(empty_core: Core) -> Core:
+    """Events 1 to EVENTS."""
+    for number in range(1, EVENTS + 1):
+        happened(empty_core.store, number)
+    return empty_core
+
+
+def verdict(core: Core, *expected: Place) -> Verdict:
+    return VerifyAudit(core.store)(*expected)
+
+
+def first_break(core: Core, *expected: Place) -> tuple[object, str]:
+    found = verdict(core, *expected)
+    assert not found.intact
+    return found.breaks[0].event, found.breaks[0].what
+
+
+def swap(core: Core, one: int, other: int) -> None:
+    for id, then in ((one, 10_000), (other, one), (10_000, other)):
+        core.database.execute("UPDATE audit_event SET id = :then WHERE id = :id", id=id, then=then)
+
+
+def rewrite(core: Core, begin: int) -> None:
+    """Make the chain anew from this event on, with its head, as whoever may write everything could."""
+    rows = core.trace()
+    last = rows[begin - 2].hash if begin > 1 else NO_HASH
+    for row in rows[begin - 1 :]:
+        fields = {name: getattr(row, name) for name in FIELDS} | {"at": micro(row)}
+        before, last = last, event_hash(last, fields)
+        core.database.execute(
+            "UPDATE audit_event SET previous_hash = :before, hash = :last WHERE id = :id",
+            before=before, last=last, id=row.id,
+        )  # fmt: skip
+    core.database.execute("UPDATE audit_head SET last_id = :id, hash = :last", id=rows[-1].id, last=last)
+
+
+def micro(row: AuditEvent) -> int:
+    return (row.at - EPOCH) // MICROSECOND
+
+
+def test_an_untouched_chain_is_intact_and_says_where_it_ends(chained: Core) -> None:
+    found = verdict(chained)
+    assert found.intact and (found.events, found.first) == (EVENTS, 1)
+    assert found.last == Place(EVENTS, chained.trace()[-1].hash)
+    assert [row.previous_hash for row in chained.trace()] == [NO_HASH, *(row.hash for row in chained.trace()[:-1])]
+
+
+def test_a_chain_without_events_is_intact(empty_core: Core) -> None:
+    assert verdict(empty_core, Place(0, NO_HASH)) == Verdict(0, None, Place(0, NO_HASH), ())
+
+
+@pytest.mark.parametrize("column", OTHER)
+@pytest.mark.parametrize("id", [1, 4, EVENTS])
+def test_a_changed_column_is_found_by_the_events_id(chained: Core, column: str, id: int) -> None:
+    chained.database.execute(
+        f"UPDATE audit_event SET {column} = :value WHERE id = :id",  # noqa: S608 - our names
+        value=OTHER[column], id=id,
+    )  # fmt: skip
+    found = verdict(chained)
+    assert not found.intact
+    if column == "id":  # it is gone from its place
+        assert found.breaks[0].event in (id + 1, EVENTS, 99)
+    else:
+        assert (found.breaks[0].event, found.breaks[0].what, len(found.breaks)) == (id, "changed", 1)
+
+
+def test_the_columns_tried_are_all_there_are() -> None:
+    assert set(OTHER) == {column.key for column in AuditEvent.__mapper__.column_attrs}
+
+
+@pytest.mark.parametrize(
+    ("gone", "shown"), [((1,), 2), ((4,), 5), ((3, 4, 5), 6), ((EVENTS,), EVENTS), ((6, 7, 8), EVENTS)]
+)
+def test_removed_events_are_found_where_they_stood(chained: Core, gone: tuple[int, ...], shown: int) -> None:
+    for id in gone:
+        chained.database.execute("DELETE FROM audit_event WHERE id = :id", id=id)
+    assert first_break(chained) == (shown, "removed")
+    assert len(verdict(chained).breaks) == 1
+
+
+def test_all_events_removed_is_found(chained: Core) -> None:
+    chained.database.execute("DELETE FROM audit_event")
+    assert first_break(chained) == (EVENTS, "removed")
+
+
+def insert(core: Core, id: int, previous_hash: str) -> None:
+    """Put an event there, with the hash that fits it."""
+    row = core.trace()[0]
+    event: dict[str, Any] = {name: getattr(row, name) for name in FIELDS} | {"id": id, "at": micro(row)}
+    names, places = ", ".join(event), ", ".join(f":{name}" for name in event)
+    core.database.execute(
+        f"INSERT INTO audit_event ({names}, previous_hash, hash) VALUES ({places}, :previous_hash, :hash)",  # noqa: S608
+        **event | {"details": json.dumps(event["details"])},
+        previous_hash=previous_hash,
+        hash=event_hash(previous_hash, event),
+    )
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_an_event_inserted_at_the_start_in_the_middle_or_behind_the_head_is_found(chained: Core, fits: bool) -> None:
+    happened(chained.store, 9)
+    chained.database.execute("UPDATE audit_head SET last_id = 19")
+    chained.database.execute("UPDATE audit_event SET id = 19 WHERE id = 9")  # leaves room for more
+    rewrite(chained, EVENTS)
+    assert verdict(chained).intact
+    hashes = {row.id: row.hash for row in chained.trace()}
+    for id, before in ((0, NO_HASH), (12, hashes[EVENTS]), (20, hashes[19])):
+        insert(chained, id, before if fits else "e" * 64)
+        assert first_break(chained) == (id, "inserted")
+        assert len(verdict(chained).breaks) == 1
+        chained.database.execute("DELETE FROM audit_event WHERE id = :id", id=id)
+
+
+def test_an_event_inserted_by_moving_the_others_is_found(chained: Core) -> None:
+    for id in range(EVENTS, 3, -1):
+        chained.database.execute("UPDATE audit_event SET id = :then WHERE id = :id", id=id, then=id + 1)
+    insert(chained, 4, chained.trace()[2].hash)
+    chained.database.execute("UPDATE audit_head SET last_id = 9")
+    assert first_break(chained) == (5, "changed")
+
+
+@pytest.mark.parametrize(("one", "other"), [(1, 2), (3, 6), (7, 8)])
+def test_swapped_events_are_found(chained: Core, one: int, other: int) -> None:
+    swap(chained, one, other)
+    assert first_break(chained) in ((one, "changed"), (one, "inserted"))
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ("UPDATE audit_head SET hash = '0'", (None, "head")),
+        ("UPDATE audit_head SET last_id = 9", (9, "removed")),
+        ("UPDATE audit_head SET last_id = 5", (6, "inserted")),
+        ("DELETE FROM audit_head", (None, "head")),
+    ],
+)
+def test_a_changed_head_is_found(chained: Core, change: str, found: tuple[object, str]) -> None:
+    chained.database.execute(change)
+    assert first_break(chained) == found
+
+
+def test_a_chain_made_anew_is_found_by_what_was_noted_before(chained: Core) -> None:
+    noted = [Place(row.id, row.hash) for row in chained.trace()]
+    assert verdict(chained, *noted).intact
+    chained.database.execute("UPDATE audit_event SET actor = 'usr_other' WHERE id = 3")
+    rewrite(chained, 3)
+    assert verdict(chained).intact and verdict(chained, noted[1]).intact
+    assert first_break(chained, noted[-1]) == (EVENTS, "expected")
+    assert first_break(chained, *noted) == (3, "expected")
+
+
+def test_a_chain_cut_with_its_head_is_found_by_what_was_noted_before(chained: Core) -> None:
+    noted = verdict(chained).last
+    chained.database.execute("DELETE FROM audit_event WHERE id > 5")
+    rewrite(chained, 5)
+    assert verdict(chained).intact
+    assert first_break(chained, noted) == (EVENTS, "expected")
+
+
+def test_several_breaks_are_told_and_not_too_many(chained: Core) -> None:
+    chained.database.execute("UPDATE audit_event SET actor = 'usr_other' WHERE id IN (2, 7)")
+    assert [found.event for found in verdict(chained).breaks] == [2, 7]
+    happened(chained.store, *range(50))
+    chained.database.execute("UPDATE audit_event SET actor = 'usr_other'")
+    assert len(verdict(chained).breaks) == 20
+
+
+@pytest.mark.parametrize(
+    "details", ["", "no JSON", "[" * 100_000, '{"number": 1e999}', '{"number":0,"number":4,"names":["a","b"]}', "null"]
+)
+def test_details_that_nobody_can_read_are_a_change_and_no_crash(chained: Core, details: str) -> None:
+    try:
+        chained.database.execute("UPDATE audit_event SET details = :details WHERE id = 4", details=details)
+    except DBAPIError:  # PostgreSQL keeps JSON only
+        assert chained.store.dialect == "postgresql"
+        return
+    assert first_break(chained) == (4, "changed")
+    assert not verify_export(export(chained.store, Span())).intact
+
+
+@pytest.mark.parametrize("value", ["'when'", "x'ff'", "CAST(x'ff' AS TEXT)", "99999999999999999"])
+def test_values_of_another_type_are_a_change_and_no_crash(chained: Core, value: str) -> None:
+    for column in ("at", "actor", "hash"):
+        if chained.store.dialect == "postgresql" and (not value.isdecimal() or column != "at"):
+            continue  # it keeps to the types itself
+        chained.database.execute(f"UPDATE audit_event SET {column} = {value} WHERE id = 4")  # noqa: S608
+        assert first_break(chained) == (4, "changed")
+        assert not verify_export(export(chained.store, Span())).intact
+
+
+def test_a_transaction_that_is_rolled_back_leaves_no_gap(chained: Core) -> None:
+    def broken() -> None:
+        with chained.store.transaction() as session:
+            record(session, ANN, "role.update", "role", "x", START)
+            session.flush()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        broken()
+    happened(chained.store, 9)
+    assert [row.id for row in chained.trace()] == list(range(1, EVENTS + 2))
+    assert verdict(chained).intact
+
+
+def test_an_event_put_where_the_next_would_stand_stops_nobody_and_stays_found(chained: Core) -> None:
+    insert(chained, EVENTS + 1, "0" * 64)
+    happened(chained.store, 9, 10)
+    assert first_break(chained) == (EVENTS + 1, "inserted")
+    assert len(verdict(chained).breaks) == 1
+
+
+def test_without_a_head_nothing_is_done_that_would_leave_no_trace(chained: Core) -> None:
+    chained.database.execute("DELETE FROM audit_head")
+    with pytest.raises(RuntimeError, match="audit verify"):
+        happened(chained.store, 9)
+    assert len(chained.trace()) == EVENTS
+
+
+def write(url: str, who: str, times: int) -> None:
+    """Be one of several processes that write."""
+    store = Store(create_engine(url))
+    for number in range(times):
+        happened(store, *range(number % 3 + 1), who=who)
+    store.dispose()
+
+
+def test_threads_of_several_nodes_make_one_unbroken_chain(empty_core: Core) -> None:
+    nodes = [empty_core.store, Store(create_engine(empty_core.store.engine.url))]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: [happened(nodes[n % 2], number, who=f"w{n}") for number in range(15)], range(8)))
+    nodes[1].dispose()
+    assert verdict(empty_core).intact
+    seen: dict[str, list[int]] = {}
+    for row in empty_core.trace():
+        seen.setdefault(row.target, []).append(row.details["number"])
+    assert seen == {f"w{n}": list(range(15)) for n in range(8)}
+
+
+def test_several_processes_make_one_unbroken_chain(empty_core: Core) -> None:
+    with get_context("spawn").Pool(3) as pool:
+        pool.starmap(write, [(empty_core.database.url, f"w{n}", 6) for n in range(3)])
+    found = verdict(empty_core)
+    assert found.intact and found.events == 3 * 12
+
+
+def test_it_is_verified_and_exported_while_the_server_writes(chained: Core) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(lambda: [happened(chained.store, number) for number in range(60)])
+        while not writing.done():
+            assert verdict(chained).intact
+        writing.result()
+    lines = export(chained.store, Span())
+    first = next(lines)
+    happened(chained.store, 1)
+    assert len([first, *lines]) == EVENTS + 60
+
+
+def test_the_columns_of_a_line_are_those_of_the_table(chained: Core) -> None:
+    for line, row in zip(export(chained.store, Span()), chained.trace(), strict=True):
+        said = json.loads(line)
+        assert list(said) == list(OTHER)
+        assert said.pop("at") == row.at.isoformat(timespec="microseconds")
+        assert all(getattr(row, name) == value for name, value in said.items())
+
+
+def test_an_export_is_verified_without_the_database(chained: Core) -> None:
+    whole = list(export(chained.store, Span()))
+    noted = verdict(chained).last
+    assert verify_export(whole, noted) == Verdict(EVENTS, 1, noted, ())
+    assert verify_export([*whole[3:], "\n"]) == Verdict(EVENTS - 3, 4, noted, ())
+    assert verify_export(whole[:-1], noted).breaks[0].what == "expected"
+
+
+TAMPERED: dict[str, tuple[Callable[[list[str]], list[str]], object]] = {
+    "changed": (lambda lines: [*lines[:3], lines[3].replace("role.update", "role.create"), *lines[4:]], 4),
+    "removed": (lambda lines: lines[:3] + lines[4:], 5),
+    "inserted twice": (lambda lines: lines[:4] + lines[3:], 4),
+    "swapped": (lambda lines: [*lines[:3], lines[4], lines[3], *lines[5:]], 5),
+    "cut": (lambda lines: [*lines[:3], lines[3][:50]], "line 4"),
+    "no JSON": (lambda lines: ["what", *lines], "line 1"),
+    "no event": (lambda lines: ['{"id": 1}', "[]", *lines], "line 1"),
+    "nested": (lambda lines: ["[" * 100_000, *lines], "line 1"),
+    "one member more": (lambda lines: [lines[0].replace("{", '{"x": 1, ', 1), *lines[1:]], "line 1"),
+    "a member twice": (lambda lines: [lines[0].replace("{", '{"actor": "me", ', 1), *lines[1:]], "line 1"),
+    "a moment": (lambda lines: [lines[0].replace(".75", ".76"), *lines[1:]], 1),
+    "no moment": (lambda lines: [lines[0].replace("T12:00", " at noon"), *lines[1:]], "line 1"),
+}
+
+
+@pytest.mark.parametrize("how", TAMPERED)
+def test_a_tampered_export_is_found(chained: Core, how: str) -> None:
+    tamper, event = TAMPERED[how]
+    found = verify_export(tamper(list(export(chained.store, Span()))))
+    assert not found.intact and found.breaks[0].event == event
+
+
+def test_a_part_of_the_chain_is_exported_without_gaps(empty_core: Core) -> None:
+    for second in (0, 10, 5, 20, 15, 30):  # the clocks of nodes differ
+        empty_core.clock.now = START.replace(second=second)
+        with empty_core.store.transaction() as session:
+            record(session, ANN, "role.update", "role", "x", empty_core.clock())
+
+    def ids(**span: Any) -> list[int]:
+        lines = list(export(empty_core.store, Span(**span)))
+        assert verify_export(lines).intact
+        return [json.loads(line)["id"] for line in lines]
+
+    assert ids(since=START.replace(second=10)) == [2, 3, 4, 5, 6]
+    assert ids(until=START.replace(second=16)) == [1, 2, 3, 4, 5]
+    assert ids(since=START.replace(second=6), until=START.replace(second=10)) == [2, 3]
+    assert ids(since=START.replace(second=31)) == ids(until=START) == ids(after=6) == []
+    assert ids(after=2, until=START.replace(second=30)) == [3, 4, 5]
