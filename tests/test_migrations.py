@@ -4,9 +4,14 @@ import multiprocessing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, create_engine, inspect, text
 
 from app import migrations
+from app.actions.actor import OPERATOR
+from app.actions.audit import record
+from app.actions.audit_chain import chain_the_unchained
+from app.actions.verify_audit import VerifyAudit
+from app.database import EPOCH, Store, at_the_end
 from app.errors import BadSettings
 from app.migrations import run
 from tests.databases import database_in
@@ -70,3 +75,31 @@ def test_many_starts_at_the_same_moment_migrate_once(url: str) -> None:
 def test_the_revisions_are_one_line_of_history() -> None:
     names = sorted(file.name for file in Path(migrations.__file__).parent.glob("versions/*.py"))
     assert [name[:4] for name in names] == [f"{number:04}" for number in range(1, len(names) + 1)]
+
+
+def test_the_events_that_there_are_become_a_chain_and_what_an_older_node_adds_still_fits(tmp_path: Path) -> None:
+    database = database_in(tmp_path)
+    run.upgrade(database.url, "0003")
+    columns = "at, actor_type, actor, actor_name, action, target_type, target, address, request_id, details"
+    values = (
+        """1893499200750000, 'user', 'usr_é', '', 'role.update', 'role', 'x', NULL, 'r', '{"b": [1, 2.5], "a": "é"}'"""
+    )
+    add = f"INSERT INTO audit_event (id, {columns}) SELECT id + :by, {columns} FROM audit_event"  # noqa: S608
+    database.execute(f"INSERT INTO audit_event ({columns}) VALUES ({values})")  # noqa: S608
+    for by in (1, 2, 4, 10, 30, 50, 200, 1000, 2000, 4000, 8000):  # more than a batch in the end, with gaps
+        database.execute(add, by=by)
+    run.upgrade(database.url)
+    store = Store(create_engine(database.url))
+    before = VerifyAudit(store)()
+    assert before.intact and before.events == 2048
+    if store.dialect == "postgresql":
+        database.execute(f"INSERT INTO audit_event ({columns}) VALUES ({values})")  # noqa: S608
+    with store.transaction() as session:
+        at_the_end(session, chain_the_unchained)
+        record(session, OPERATOR, "role.update", "role", "x", EPOCH)
+    after = VerifyAudit(store)(before.last)
+    assert after.intact and after.events == 2048 + (2 if store.dialect == "postgresql" else 1)
+    store.dispose()
+    run.downgrade(database.url, "0003")
+    database.execute(f"INSERT INTO audit_event ({columns}) VALUES ({values})")  # noqa: S608
+    run.upgrade(database.url)

@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, delete, insert
 from sqlalchemy.orm import Session
 
 from app.database import EPOCH, MICROSECOND, Change, at_the_end, refuse_unfit_values
 from app.models import AuditEvent
+from app.models.audit_event import UNCHAINED
 
 VERSION = "latchkey-audit-1"  # of the form that is hashed
 FIELDS = (
@@ -32,7 +33,10 @@ FIELDS = (
     "details",
 )
 # no id is given twice, even when a row stands where none may be: a stray row is for the verification, not for a stop
-_HEAD = "SELECT last_id, hash, (SELECT max(id) FROM audit_event) FROM audit_head WHERE id = 1"
+_HEAD = (
+    f"SELECT last_id, hash, (SELECT max(id) FROM audit_event WHERE id < {UNCHAINED}) "  # noqa: S608 - a number of ours
+    "FROM audit_head WHERE id = 1"
+)
 _HOLD = {"sqlite": _HEAD, "postgresql": f"{_HEAD} FOR UPDATE OF audit_head"}  # SQLite holds everything anyway
 _MOVE = {
     "sqlite": "UPDATE audit_head SET last_id = ?, hash = ? WHERE id = 1",
@@ -77,6 +81,15 @@ def append(connection: Connection, events: Sequence[Mapping[str, Any]]) -> None:
     rows = _chained(max(head[0], head[2] or 0), head[1], events)
     _ADD.run(connection, *rows)
     connection.exec_driver_sql(_MOVE[dialect], (rows[-1]["id"], rows[-1]["hash"]))
+
+
+def chain_the_unchained(connection: Connection) -> None:
+    """Put to the end of the chain what nodes of the version before wrote beside ours in a rolling upgrade."""
+    added = AuditEvent.id >= UNCHAINED, AuditEvent.hash.is_(None)
+    columns = [getattr(AuditEvent, name) for name in FIELDS]
+    found = connection.execute(delete(AuditEvent).where(*added).returning(*columns)).mappings().all()
+    if found:
+        append(connection, sorted(found, key=lambda event: int(event["id"])))
 
 
 def _chained(last_id: int, last_hash: str, events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -17,10 +17,11 @@ from sqlalchemy.orm import Session
 
 from app.actions.actor import MANAGE, SERVER
 from app.actions.audit import record
+from app.actions.audit_chain import chain_the_unchained
 from app.actions.clock import Clock
 from app.credentials.opaque import Prefix, digest, hint, mint, prefix_of
 from app.credentials.signing import SigningKeys
-from app.database import Store, alone, forget, new_id
+from app.database import Store, alone, at_the_end, forget, new_id
 from app.errors import BadSettings
 from app.models import (
     Client,
@@ -108,6 +109,7 @@ class Bootstrap:
                 _add_missing(session, own)
             self._keys.ensure(session, now)
             _sweep(session, now)
+            at_the_end(session, chain_the_unchained)
             session.flush()
             self._keys.check_seal(session)
         return own is None

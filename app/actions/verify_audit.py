@@ -18,6 +18,7 @@ CHANGED = "its fields do not give its hash"
 INSERTED = "the chain goes past it"
 REMOVED = "the event that it follows is not there: removed, or replaced"
 BEHIND = "it stands behind the head of the chain, or the head was moved back"
+UNCHAINED = "it has no hash; when a node of the version before wrote it, the next start chains it"
 HEAD = "the head of the chain does not name the last event and its hash"
 
 
@@ -88,7 +89,7 @@ def _up_to(head: Place | None, rows: Iterable[Row], walk: _Walk) -> Iterator[Row
     for row in rows:
         if head and row["id"] > head.id:
             walk.count += 1
-            walk.tell(row["id"], "inserted", BEHIND)
+            walk.tell(row["id"], "inserted", BEHIND if row["hash"] else UNCHAINED)
         else:
             yield row
 

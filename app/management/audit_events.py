@@ -30,8 +30,12 @@ class AuditEventSchema(Schema):
     address = fields.String(required=True, allow_none=True)
     request_id = fields.String(required=True, allow_none=True)
     details = fields.Dict(required=True)
-    previous_hash = fields.String(required=True, metadata={"description": "the hash of the event before"})
-    hash = fields.String(required=True, metadata={"description": "SHA-256 of this event and of `previous_hash`"})
+    previous_hash = fields.String(
+        required=True, allow_none=True, metadata={"description": "the hash of the event before"}
+    )
+    hash = fields.String(
+        required=True, allow_none=True, metadata={"description": "SHA-256 of this event and of `previous_hash`"}
+    )
 
 
 class AuditQuery(PageQuery):

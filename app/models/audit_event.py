@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.database import Base
 
 NO_HASH = "0" * 64  # what the first event of all names as the one before
+UNCHAINED = 1 << 40  # the first id of what is added without one, by nodes of a version that knows no chain
 
 
 class AuditEvent(Base):
@@ -29,8 +30,8 @@ class AuditEvent(Base):
     address: Mapped[str | None] = mapped_column(String(64))
     request_id: Mapped[str | None] = mapped_column(String(64))
     details: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
-    previous_hash: Mapped[str] = mapped_column(String(64))
-    hash: Mapped[str] = mapped_column(String(64))  # SHA-256, of all that is above
+    previous_hash: Mapped[str | None] = mapped_column(String(64))
+    hash: Mapped[str | None] = mapped_column(String(64))  # SHA-256, of all that is above
 
 
 class AuditHead(Base):
@@ -47,4 +48,10 @@ def _begin(_: Table, connection: Connection, **__: Any) -> None:
     connection.execute(AuditHead.__table__.insert().values(id=1, last_id=0, hash=NO_HASH))
 
 
+def _leave_room(_: Table, connection: Connection, **__: Any) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"ALTER SEQUENCE audit_event_id_seq RESTART WITH {UNCHAINED}")
+
+
+event.listen(AuditEvent.__table__, "after_create", _leave_room)
 event.listen(AuditHead.__table__, "after_create", _begin)

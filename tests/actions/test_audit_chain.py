@@ -1,9 +1,10 @@
 """The chain of the audit events shows what was changed, removed or inserted; many writers make one chain."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing import get_context
 from typing import Any
 
 import pytest
@@ -12,12 +13,12 @@ from sqlalchemy.exc import DBAPIError
 
 from app.actions.actor import Actor
 from app.actions.audit import record
-from app.actions.audit_chain import FIELDS, event_hash
+from app.actions.audit_chain import FIELDS, chain_the_unchained, event_hash
 from app.actions.audit_rows import Span, export
 from app.actions.verify_audit import Place, Verdict, VerifyAudit, verify_export
-from app.database import EPOCH, MICROSECOND, Store
+from app.database import EPOCH, MICROSECOND, Store, at_the_end
 from app.models import AuditEvent
-from app.models.audit_event import NO_HASH
+from app.models.audit_event import NO_HASH, UNCHAINED
 from tests.core import START, Core
 
 EVENTS = 8
@@ -266,14 +267,6 @@ def test_without_a_head_nothing_is_done_that_would_leave_no_trace(chained: Core)
     assert len(chained.trace()) == EVENTS
 
 
-def write(url: str, who: str, times: int) -> None:
-    """Be one of several processes that write."""
-    store = Store(create_engine(url))
-    for number in range(times):
-        happened(store, *range(number % 3 + 1), who=who)
-    store.dispose()
-
-
 def test_threads_of_several_nodes_make_one_unbroken_chain(empty_core: Core) -> None:
     nodes = [empty_core.store, Store(create_engine(empty_core.store.engine.url))]
     with ThreadPoolExecutor(8) as pool:
@@ -286,11 +279,46 @@ def test_threads_of_several_nodes_make_one_unbroken_chain(empty_core: Core) -> N
     assert seen == {f"w{n}": list(range(15)) for n in range(8)}
 
 
+WRITER = """
+import sys
+from datetime import datetime, UTC
+from sqlalchemy import create_engine
+from app.actions.actor import OPERATOR
+from app.actions.audit import record
+from app.database import Store
+store = Store(create_engine(sys.argv[1]))
+for number in range(20):
+    with store.transaction() as session:
+        for _ in range(number % 2 + 1):
+            record(session, OPERATOR, "role.update", "role", sys.argv[2], datetime.now(UTC))
+"""
+
+
 def test_several_processes_make_one_unbroken_chain(empty_core: Core) -> None:
-    with get_context("spawn").Pool(3) as pool:
-        pool.starmap(write, [(empty_core.database.url, f"w{n}", 6) for n in range(3)])
-    found = verdict(empty_core)
-    assert found.intact and found.events == 3 * 12
+    command = [sys.executable, "-c", WRITER, empty_core.database.url]
+    with subprocess.Popen([*command, "w0"]) as one, subprocess.Popen([*command, "w1"]) as other:
+        while one.poll() is None or other.poll() is None:
+            happened(empty_core.store, 0, who="us")
+            assert verdict(empty_core).intact
+    assert (one.returncode, other.returncode) == (0, 0)
+    written = [row.target for row in empty_core.trace()]
+    assert (written.count("w0"), written.count("w1")) == (30, 30)
+    assert verdict(empty_core).intact
+
+
+def test_what_a_node_of_the_version_before_wrote_is_told_and_then_chained(chained: Core) -> None:
+    columns = ", ".join(FIELDS[1:])
+    for id in (UNCHAINED + 1, UNCHAINED):
+        chained.database.execute(
+            f"INSERT INTO audit_event (id, {columns}) SELECT {id}, {columns} FROM audit_event WHERE id = 2"  # noqa: S608
+        )
+    happened(chained.store, 9)
+    assert first_break(chained) == (UNCHAINED, "inserted")
+    with chained.store.transaction() as session:
+        at_the_end(session, chain_the_unchained)
+    happened(chained.store, 10)
+    found = verdict(chained)
+    assert found.intact and found.last.id == EVENTS + 4
 
 
 def test_it_is_verified_and_exported_while_the_server_writes(chained: Core) -> None:

@@ -17,6 +17,7 @@ depends_on = None
 
 NO_HASH = "0" * 64
 BATCH = 1000
+UNCHAINED = 1 << 40
 KEPT = "id, at, actor_type, actor, actor_name, action, target_type, target, address, request_id"
 READ = sa.text(
     f"SELECT {KEPT}, CAST(details AS TEXT) FROM audit_event WHERE id > :after ORDER BY id LIMIT {BATCH}"  # noqa: S608
@@ -37,9 +38,8 @@ def upgrade() -> None:
     last_id, last_hash = _chain(op.get_bind())
     head = sa.text("INSERT INTO audit_head (id, last_id, hash) VALUES (1, :last_id, :hash)")
     op.execute(head.bindparams(last_id=last_id, hash=last_hash))
-    with op.batch_alter_table("audit_event") as table:
-        for name in ("previous_hash", "hash"):
-            table.alter_column(name, existing_type=sa.String(length=64), nullable=False)
+    if op.get_bind().dialect.name == "postgresql":  # nodes of the version before do not know where the chain is
+        op.execute(f"ALTER SEQUENCE audit_event_id_seq RESTART WITH {UNCHAINED}")
 
 
 def downgrade() -> None:
@@ -47,6 +47,8 @@ def downgrade() -> None:
         table.drop_column("hash")
         table.drop_column("previous_hash")
     op.drop_table("audit_head")
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("SELECT setval('audit_event_id_seq', (SELECT coalesce(max(id), 0) + 1 FROM audit_event), false)")
 
 
 def _chain(connection: sa.Connection) -> tuple[int, str]:
