@@ -4,9 +4,14 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, select, text
+from sqlalchemy.orm import Session
 
-from app.database import Store
+from app.actions.actor import OPERATOR
+from app.actions.audit import record
+from app.actions.verify_audit import VerifyAudit
+from app.database import EPOCH, Base, Store
+from app.models import AuditEvent, Role
 from tests.api import Admin, unique
 from tests.cluster import program
 from tests.databases import PostgresqlDatabase, cluster
@@ -76,3 +81,26 @@ def test_it_needs_no_rights_but_its_own_database(database: PostgresqlDatabase, l
     [role] = database.execute("SELECT rolsuper, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = current_user")
     assert role == (False, False, False)
     assert live.http.get("/readyz").status_code == 200
+
+
+def test_who_traces_first_and_waits_then_holds_up_nobody(database: PostgresqlDatabase) -> None:
+    live = PostgresqlDatabase(database.folder / "chain")
+    Base.metadata.create_all(live.engine())
+    store = Store(create_engine(live.url))
+
+    def trace(session: Session, target: str) -> None:
+        record(session, OPERATOR, "role.update", "role", target, EPOCH)
+
+    with store.transaction() as slow:
+        trace(slow, "slow")
+        slow.add(Role(id="role_1", name="one", type="user", created_at=EPOCH))
+        slow.flush()  # it holds a row, and its event waits
+        for number in range(3):
+            with store.transaction() as quick:
+                quick.execute(text("SET LOCAL lock_timeout = '2s'"))
+                trace(quick, f"quick {number}")
+    assert VerifyAudit(store)().intact
+    with store.reading() as session:
+        order = list(session.scalars(select(AuditEvent.target).order_by(AuditEvent.id)))
+    assert order == ["quick 0", "quick 1", "quick 2", "slow"]
+    store.dispose()

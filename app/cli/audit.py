@@ -84,6 +84,7 @@ def verify(expected: tuple[Place, ...], exported: TextIO | None, as_json: bool) 
 @click.option("--since", type=Instant(), help="From the first event that is not before this time.")
 @click.option("--until", type=Instant(), help="To the last event that is before this time.")
 @click.option("--file", "written", type=WRITE, default="-", help="Write it here, not to stdout.")
+@click.option("--json", is_flag=True, expose_value=False, help="As it always does.")
 def export_(after: int | None, since: datetime | None, until: datetime | None, written: TextIO) -> None:
     """Write the events as JSON lines, oldest first; `audit verify --file` verifies them anywhere."""
     for line in export(open_actions().store, Span(after, since, until)):

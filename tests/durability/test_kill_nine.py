@@ -5,10 +5,14 @@ import threading
 from dataclasses import dataclass, field
 
 import httpx
+from sqlalchemy import create_engine
 
+from app.actions.verify_audit import VerifyAudit
+from app.database import Store
 from tests.api import Admin, unique
 from tests.conftest import StartServer
 from tests.contract.world import World, found
+from tests.databases import database_in
 from tests.live import LiveServer
 
 ROUNDS = 6  # on each database
@@ -96,3 +100,6 @@ def test_what_was_acknowledged_holds_after_a_kill(fresh_server: StartServer) -> 
             assert world.admin.active(secret, world.resource_server), f"round {seed}: an acknowledged creation is gone"
         for secret in seen.revoked:
             assert not world.admin.active(secret, world.resource_server), f"round {seed}: a revocation is gone"
+    store = Store(create_engine(database_in(server.instance).url))
+    assert VerifyAudit(store)().intact
+    store.dispose()

@@ -1,5 +1,6 @@
 """Resources, roles, users: what makes one, and what it does to the rest."""
 
+from itertools import pairwise
 from typing import Any
 from urllib.parse import quote
 
@@ -144,6 +145,14 @@ def test_the_keys_of_a_deleted_resource_are_revoked_and_say_why(face: Face, admi
     assert "resource" in shown["revoked_reason"]
     trace = face.call("GET", "/audit-events", admin, query_string={"target": key["id"]}).json["items"]
     assert [event["action"] for event in trace] == ["api_key.revoke", "api_key.create"]
+
+
+def test_each_audit_event_shows_its_hash_and_that_of_the_one_before(face: Face, admin: str) -> None:
+    resource(face, admin, "https://chained.example", chained=True)
+    trace = face.call("GET", "/audit-events", admin).json["items"]
+    assert len(trace) > 1 and len({event["hash"] for event in trace}) == len(trace)
+    for event, before in pairwise(trace):
+        assert event["previous_hash"] == before["hash"] and len(before["hash"]) == 64
 
 
 def test_a_role_takes_known_permissions_and_keeps_its_type(face: Face, admin: str) -> None:

@@ -1,0 +1,92 @@
+"""`latchkey audit verify` and `export`: exit 0 and the chain's end, or exit 1 and what is wrong with which event."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_objects import Cli
+from tests.cli.test_serve import run
+from tests.databases import Database, database_in
+
+
+@pytest.fixture(scope="module")
+def set_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("audit") / "instance"
+    assert run(folder, "init").returncode == 0
+    return folder
+
+
+@pytest.fixture
+def database(set_up: Path, tmp_path: Path) -> Database:
+    """A copy of a set-up, whose trace has a few events."""
+    shutil.copytree(set_up, tmp_path, dirs_exist_ok=True)
+    database_in(set_up).copy_to(tmp_path)
+    return database_in(tmp_path)
+
+
+@pytest.fixture
+def cli(database: Database, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    return Cli(database.folder, monkeypatch)
+
+
+def test_an_unbroken_chain_is_exit_0_and_names_its_head(cli: Cli) -> None:
+    told = cli.json("audit", "verify")
+    assert told["intact"] is True and told["breaks"] == [] and told["events"] >= 3
+    head = f"{told['last']['id']}:{told['last']['hash']}"
+    assert cli.good("audit", "verify") == f"{told['events']} events, from 1 on, head {head}\n"
+    cli.good("role", "create", "--name", "new", "--type", "user")
+    assert cli.json("audit", "verify", "--expect", head)["events"] == told["events"] + 1
+
+
+def test_a_broken_chain_is_exit_1_and_names_the_event(cli: Cli, database: Database) -> None:
+    head = cli.good("audit", "verify").split()[-1]
+    database.execute("UPDATE audit_event SET actor = 'nobody' WHERE id = 2")
+    done = cli("audit", "verify")
+    assert done.exit_code == 1
+    assert done.stdout.splitlines()[0] == "event 2: changed: its fields do not give its hash"
+    database.execute("UPDATE audit_head SET hash = 'x'")
+    done = cli("audit", "verify", "--json", "--expect", f"{head[:-1]}{'1' if head[-1] == '0' else '0'}")
+    told = json.loads(done.stdout)
+    assert done.exit_code == 1 and not told["intact"]
+    assert [found["what"] for found in told["breaks"]] == ["changed", "expected", "head"]
+    assert "the head: head: " in cli("audit", "verify").stdout
+
+
+def test_an_export_is_verified_where_there_is_no_set_up(cli: Cli, database: Database, tmp_path: Path) -> None:
+    file = tmp_path / "trace.jsonl"
+    assert cli.good("audit", "export", "--file", str(file)) == ""
+    lines = file.read_text().splitlines()
+    assert cli.good("audit", "export").splitlines() == lines
+    head = cli.good("audit", "verify").split()[-1]
+    cli.good("role", "create", "--name", "new", "--type", "user")
+    more = cli.good("audit", "export", "--after", head.split(":")[0])
+    assert json.loads(more)["previous_hash"] == json.loads(lines[-1])["hash"]
+    nowhere = run(tmp_path / "nowhere", "audit", "verify", "--file", str(file), "--expect", head)
+    assert (nowhere.returncode, nowhere.stderr) == (0, "") and nowhere.stdout.endswith(f"head {head}\n")
+    whole = "\n".join(lines) + "\n" + more
+    assert cli.good("audit", "verify", "--file", "-", input=whole).startswith(f"{len(lines) + 1} events")
+    done = cli("audit", "verify", "--file", "-", input=whole.replace('"role"', '"rule"'))
+    assert done.exit_code == 1 and "changed" in done.stdout
+
+
+def test_an_export_of_a_time_holds_no_more(cli: Cli) -> None:
+    assert cli.good("audit", "export", "--until", "2020-01-01") == cli.good("audit", "export", "--since", "2999-01-01")
+    assert cli.good("audit", "export", "--since", "2020-01-01") == cli.good("audit", "export") != ""
+
+
+@pytest.mark.parametrize("noted", ["", "1", "1:x", "1:" + "a" * 63, "-1:" + "a" * 64, "١:" + "a" * 64])
+def test_what_is_no_place_of_a_chain_is_refused(cli: Cli, noted: str) -> None:
+    done = cli("audit", "verify", "--expect", noted)
+    assert done.exit_code == 2 and "no place in the chain" in done.stderr
+
+
+def test_no_line_of_an_export_holds_a_secret(cli: Cli, database: Database) -> None:
+    cli.good("resource", "create", "--identifier", "https://orders.example", "--name", "Orders")
+    secret = cli.good("api-key", "create", "--name", "k", "--resource", "https://orders.example").strip()
+    exported = cli.good("audit", "export")
+    kept = json.loads((database.folder / "bootstrap.json").read_text())
+    assert "api_key.create" in exported
+    for hidden in (secret, kept["client_secret"], kept["admin_password"]):
+        assert hidden not in exported
