@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from app.database import EPOCH, MICROSECOND, Change, at_the_end, refuse_unfit_values
+from app.database import EPOCH, MICROSECOND, Change, Prepared, at_the_end, refuse_unfit_values
 from app.models import AuditEvent
-from app.models.audit_event import UNCHAINED
+from app.models.audit_event import UNCHAINED, AuditHead
 
 VERSION = "latchkey-audit-1"  # of the form that is hashed
 FIELDS = (
@@ -32,17 +32,19 @@ FIELDS = (
     "request_id",
     "details",
 )
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode  # made once: it costs
+_last = select(func.max(AuditEvent.id)).where(AuditEvent.id < UNCHAINED).scalar_subquery()
 # no id is given twice, even when a row stands where none may be: a stray row is for the verification, not for a stop
-_HEAD = (
-    f"SELECT last_id, hash, (SELECT max(id) FROM audit_event WHERE id < {UNCHAINED}) "  # noqa: S608 - a number of ours
-    "FROM audit_head WHERE id = 1"
+_HEAD = Prepared(
+    select(AuditHead.last_id, AuditHead.hash, _last).where(AuditHead.chain == 1).with_for_update(of=AuditHead)
 )
-_HOLD = {"sqlite": _HEAD, "postgresql": f"{_HEAD} FOR UPDATE OF audit_head"}  # SQLite holds everything anyway
-_MOVE = {
-    "sqlite": "UPDATE audit_head SET last_id = ?, hash = ? WHERE id = 1",
-    "postgresql": "UPDATE audit_head SET last_id = %s, hash = %s WHERE id = 1",
-}
-_ADD = Change(insert(AuditEvent.__table__).inline(), *FIELDS, "previous_hash", "hash")  # type: ignore[arg-type]
+_MOVE = update(AuditHead).where(AuditHead.chain == 1).values(last_id=bindparam("head_id"), hash=bindparam("head_hash"))
+_MOVE_HERE = "UPDATE audit_head SET last_id = ?, hash = ? WHERE chain = 1"
+_EVENT, _PLACE = insert(AuditEvent).inline(), ("previous_hash", "hash")
+_ADD = Change(_EVENT, *FIELDS, *_PLACE)
+_ADD_AND_MOVE = Change(
+    _EVENT.add_cte(_MOVE.cte("moved")), *FIELDS, *_PLACE, "head_id", "head_hash"
+)  # in one round trip
 
 
 def canonical(previous_hash: str, event: Mapping[str, Any]) -> bytes:
@@ -52,7 +54,7 @@ def canonical(previous_hash: str, event: Mapping[str, Any]) -> bytes:
     Raises ValueError or TypeError for what JSON cannot say.
     """
     said = [VERSION, previous_hash, *(event[name] for name in FIELDS)]
-    return json.dumps(said, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+    return _encode(said).encode("ascii")
 
 
 def event_hash(previous_hash: str, event: Mapping[str, Any]) -> str:
@@ -74,13 +76,16 @@ def append(connection: Connection, events: Sequence[Mapping[str, Any]]) -> None:
 
     Each has FIELDS but for the id, which it gets here; `at` is an aware datetime. Raises RuntimeError without a head.
     """
-    dialect = connection.dialect.name
-    head = connection.exec_driver_sql(_HOLD[dialect]).one_or_none()
-    if head is None:
+    head = _HEAD.rows(connection)
+    if not head:
         raise RuntimeError("the head of the audit chain is gone: `latchkey audit verify` says more")
-    rows = _chained(max(head[0], head[2] or 0), head[1], events)
-    _ADD.run(connection, *rows)
-    connection.exec_driver_sql(_MOVE[dialect], (rows[-1]["id"], rows[-1]["hash"]))
+    last_id, last_hash, stray = head[0]
+    rows = _chained(max(last_id, stray or 0), last_hash, events)
+    if connection.dialect.name == "postgresql":
+        _ADD_AND_MOVE.run(connection, *rows)
+    else:
+        _ADD.run(connection, *rows)
+        connection.exec_driver_sql(_MOVE_HERE, (rows[-1]["id"], rows[-1]["hash"]))
 
 
 def chain_the_unchained(connection: Connection) -> None:
@@ -96,7 +101,6 @@ def _chained(last_id: int, last_hash: str, events: Sequence[Mapping[str, Any]]) 
     rows = []
     for number, event in enumerate(events, last_id + 1):
         kept = {**event, "id": number, "details": json.loads(json.dumps(event["details"]))}  # as it will be read
-        last = event_hash(last_hash, kept | {"at": (event["at"] - EPOCH) // MICROSECOND})
-        rows.append(kept | {"previous_hash": last_hash, "hash": last})
-        last_hash = last
+        before, last_hash = last_hash, event_hash(last_hash, kept | {"at": (event["at"] - EPOCH) // MICROSECOND})
+        rows.append(kept | {"previous_hash": before, "hash": last_hash, "head_id": number, "head_hash": last_hash})
     return rows

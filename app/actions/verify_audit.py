@@ -81,7 +81,7 @@ def verify_export(lines: Iterable[str], *expected: Place) -> Verdict:
 
 
 def _head(connection: Connection) -> Place | None:
-    found = connection.exec_driver_sql("SELECT last_id, hash FROM audit_head WHERE id = 1").first()
+    found = connection.exec_driver_sql("SELECT last_id, hash FROM audit_head WHERE chain = 1").first()
     return Place(*found) if found and isinstance(found[0], int) else None
 
 

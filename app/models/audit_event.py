@@ -39,13 +39,13 @@ class AuditHead(Base):
 
     __tablename__ = "audit_head"
 
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    chain: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     last_id: Mapped[int] = mapped_column(BigInteger)
     hash: Mapped[str] = mapped_column(String(64))
 
 
 def _begin(_: Table, connection: Connection, **__: Any) -> None:
-    connection.execute(AuditHead.__table__.insert().values(id=1, last_id=0, hash=NO_HASH))
+    connection.execute(AuditHead.__table__.insert().values(chain=1, last_id=0, hash=NO_HASH))
 
 
 def _leave_room(_: Table, connection: Connection, **__: Any) -> None:

@@ -28,15 +28,15 @@ WRITE = sa.text("UPDATE audit_event SET previous_hash = :before, hash = :own WHE
 def upgrade() -> None:
     op.create_table(
         "audit_head",
-        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("chain", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("last_id", sa.BigInteger(), nullable=False),
         sa.Column("hash", sa.String(length=64), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_audit_head"),
+        sa.PrimaryKeyConstraint("chain", name="pk_audit_head"),
     )
     for name in ("previous_hash", "hash"):
         op.add_column("audit_event", sa.Column(name, sa.String(length=64), nullable=True))
     last_id, last_hash = _chain(op.get_bind())
-    head = sa.text("INSERT INTO audit_head (id, last_id, hash) VALUES (1, :last_id, :hash)")
+    head = sa.text("INSERT INTO audit_head (chain, last_id, hash) VALUES (1, :last_id, :hash)")
     op.execute(head.bindparams(last_id=last_id, hash=last_hash))
     if op.get_bind().dialect.name == "postgresql":  # nodes of the version before do not know where the chain is
         op.execute(f"ALTER SEQUENCE audit_event_id_seq RESTART WITH {UNCHAINED}")
