@@ -10,7 +10,7 @@ from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
-from functools import cache, cached_property
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flask_sqlalchemy import SQLAlchemy
@@ -151,16 +151,6 @@ def _adding(table: type[Base], names: tuple[str, ...]) -> Change:
 class WritingSession(Session):
     """A session that refuses what does not fit its column: SQLite would keep it, PostgreSQL would fail on it."""
 
-    @cached_property
-    def last(self) -> list[Callable[[Connection], None]]:
-        """What is done when all else is done, just before the commit: for locks that every transaction takes."""
-        return []
-
-
-def at_the_end(session: Session, do: Callable[[Connection], None]) -> None:
-    """Let this be done last in the transaction; who holds what it locks then waits for nobody else."""
-    cast(WritingSession, session).last.append(do)
-
 
 @event.listens_for(WritingSession, "before_flush")
 def _refuse_unfit(session: Session, _context: object, _instances: object) -> None:
@@ -169,7 +159,7 @@ def _refuse_unfit(session: Session, _context: object, _instances: object) -> Non
 
 
 def refuse_unfit_values(table: type[Base], values: Mapping[str, object]) -> None:
-    """Refuse what does not fit its column of this table; raises Invalid."""
+    """Raise Invalid for what does not fit its column of this table."""
     for name, longest, most in _bounds(table):
         _refuse_unfitting(name, values.get(name), longest, most)
 
@@ -303,24 +293,6 @@ class Store:
         writing = WritingSession(self.engine, expire_on_commit=False)
         with self._turn(), _overtaken(), writing as session, session.begin():
             yield session
-            _do_last(session)
-
-    @contextmanager
-    def snapshot(self) -> Iterator[Connection]:
-        """A connection that sees one commit only, however long it reads and whoever writes meanwhile.
-
-        It gives texts that are no UTF-8, too: PostgreSQL keeps none, SQLite's driver would raise.
-        """
-        with self._readers.connect() as connection:
-            if self.dialect == "sqlite":
-                cast(Any, connection.connection.driver_connection).text_factory = _any_text
-                connection.exec_driver_sql("BEGIN")
-            else:
-                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            try:
-                yield connection
-            finally:
-                connection.detach()  # it is like no other: it does not go back to the pool
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -384,17 +356,6 @@ def prepare_engine(engine: Engine) -> None:
         event.listen(engine, "connect", prepare)
         if engine.dialect.name == "sqlite":
             event.listen(engine, "begin", _begin_immediate)
-
-
-def _any_text(kept: bytes) -> str:
-    return kept.decode("utf-8", "surrogateescape")
-
-
-def _do_last(session: WritingSession) -> None:
-    if session.last:
-        session.flush()
-        for do in session.last:
-            do(session.connection())
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from app.actions.actor import OPERATOR
 from app.actions.audit import record
 from app.actions.audit_chain import chain_the_unchained
 from app.actions.verify_audit import VerifyAudit
-from app.database import EPOCH, Store, at_the_end
+from app.database import EPOCH, Store
 from app.errors import BadSettings
 from app.migrations import run
 from tests.databases import database_in
@@ -95,7 +95,7 @@ def test_the_events_that_there_are_become_a_chain_and_what_an_older_node_adds_st
     if store.dialect == "postgresql":
         database.execute(f"INSERT INTO audit_event ({columns}) VALUES ({values})")  # noqa: S608
     with store.transaction() as session:
-        at_the_end(session, chain_the_unchained)
+        chain_the_unchained(session.connection())
         record(session, OPERATOR, "role.update", "role", "x", EPOCH)
     after = VerifyAudit(store)(before.last)
     assert after.intact and after.events == 2048 + (2 if store.dialect == "postgresql" else 1)

@@ -9,16 +9,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, event, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from app.database import EPOCH, MICROSECOND, Change, Prepared, at_the_end, refuse_unfit_values
+from app.database import EPOCH, MICROSECOND, Change, Prepared, WritingSession, refuse_unfit_values
 from app.models import AuditEvent
 from app.models.audit_event import UNCHAINED, AuditHead
 
 VERSION = "latchkey-audit-1"  # of the form that is hashed
+PENDING = "audit events of this transaction"
 FIELDS = (
     "id",
     "at",
@@ -47,28 +49,32 @@ _ADD_AND_MOVE = Change(
 )  # in one round trip
 
 
-def canonical(previous_hash: str, event: Mapping[str, Any]) -> bytes:
+def canonical(previous_hash: str, happened: Mapping[str, Any]) -> bytes:
     """Give the bytes that are hashed: a JSON array of the version, the hash before and FIELDS, in ASCII.
 
     Keys are sorted, nothing stands between; `at` is in microseconds since 1970. Different events are different bytes.
     Raises ValueError or TypeError for what JSON cannot say.
     """
-    said = [VERSION, previous_hash, *(event[name] for name in FIELDS)]
+    said = [VERSION, previous_hash, *(happened[name] for name in FIELDS)]
     return _encode(said).encode("ascii")
 
 
-def event_hash(previous_hash: str, event: Mapping[str, Any]) -> str:
+def event_hash(previous_hash: str, happened: Mapping[str, Any]) -> str:
     """Give the hash that an event has behind this one, in hexadecimal digits."""
-    return sha256(canonical(previous_hash, event)).hexdigest()
+    return sha256(canonical(previous_hash, happened)).hexdigest()
 
 
-def trace_last(session: Session, **event: Any) -> None:
+def trace_last(session: Session, **happened: Any) -> None:
     """Let the transaction end with this event, and with those that it was given before; raises Invalid."""
-    refuse_unfit_values(AuditEvent, event)
-    pending: list[Mapping[str, Any]] = session.info.setdefault("audit", [])
-    if not pending:
-        at_the_end(session, lambda connection: append(connection, pending))
-    pending.append(event)
+    refuse_unfit_values(AuditEvent, happened)
+    session.info.setdefault(PENDING, []).append(happened)
+
+
+@event.listens_for(WritingSession, "before_commit")
+def _write_pending(session: Session) -> None:
+    if pending := session.info.pop(PENDING, None):
+        session.flush()  # what else is locked is locked before the head
+        append(session.connection(), pending)
 
 
 def append(connection: Connection, events: Sequence[Mapping[str, Any]]) -> None:
@@ -94,13 +100,13 @@ def chain_the_unchained(connection: Connection) -> None:
     columns = [getattr(AuditEvent, name) for name in FIELDS]
     found = connection.execute(delete(AuditEvent).where(*added).returning(*columns)).mappings().all()
     if found:
-        append(connection, sorted(found, key=lambda event: int(event["id"])))
+        append(connection, sorted(map(dict, found), key=itemgetter("id")))
 
 
 def _chained(last_id: int, last_hash: str, events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     rows = []
-    for number, event in enumerate(events, last_id + 1):
-        kept = {**event, "id": number, "details": json.loads(json.dumps(event["details"]))}  # as it will be read
-        before, last_hash = last_hash, event_hash(last_hash, kept | {"at": (event["at"] - EPOCH) // MICROSECOND})
+    for number, happened in enumerate(events, last_id + 1):
+        kept = {**happened, "id": number, "details": json.loads(json.dumps(happened["details"]))}  # as it will be read
+        before, last_hash = last_hash, event_hash(last_hash, kept | {"at": (happened["at"] - EPOCH) // MICROSECOND})
         rows.append(kept | {"previous_hash": before, "hash": last_hash, "head_id": number, "head_hash": last_hash})
     return rows

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Text, cast, func, select, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, Connection, NullPool, Text, create_engine, func, select, type_coerce
+from sqlalchemy import cast as as_type
 
 from app.actions.audit_chain import FIELDS
 from app.database import EPOCH, MICROSECOND, Store
@@ -31,16 +33,33 @@ class Span:
     until: datetime | None = None
 
 
+@contextmanager
+def snapshot(store: Store) -> Iterator[Connection]:
+    """Connect so as to see one commit only, however long it takes and whoever writes meanwhile."""
+    sqlite = store.dialect == "sqlite"
+    level = "AUTOCOMMIT" if sqlite else "REPEATABLE READ"
+    engine = create_engine(store.engine.url, poolclass=NullPool, isolation_level=level)
+    with engine.connect() as connection:
+        if sqlite:
+            cast(Any, connection.connection.driver_connection).text_factory = _any_text
+            connection.exec_driver_sql("BEGIN")  # AUTOCOMMIT leaves it to us
+        yield connection
+
+
+def _any_text(kept: bytes) -> str:
+    return kept.decode("utf-8", "surrogateescape")  # SQLite's driver would raise for what is no UTF-8
+
+
 def export(store: Store, span: Span) -> Iterator[str]:
     """Give the lines of an export, on one snapshot of the database."""
-    with store.snapshot() as connection:
+    with snapshot(store) as connection:
         for row in stored(connection, span):
             yield line_of(row)
 
 
 def stored(connection: Connection, span: Span = Span()) -> Iterator[Row]:
     """Give the events in the order of the chain, batch by batch."""
-    own = {"at": type_coerce(AuditEvent.at, BigInteger), "details": cast(AuditEvent.details, Text)}
+    own: dict[str, Any] = {"at": type_coerce(AuditEvent.at, BigInteger), "details": as_type(AuditEvent.details, Text)}
     query = select(*(own.get(name, getattr(AuditEvent, name)).label(name) for name in COLUMNS)).order_by(AuditEvent.id)
     query = query.where(*_within(span))
     for row in connection.execution_options(yield_per=BATCH).execute(query):

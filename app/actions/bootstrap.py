@@ -21,7 +21,7 @@ from app.actions.audit_chain import chain_the_unchained
 from app.actions.clock import Clock
 from app.credentials.opaque import Prefix, digest, hint, mint, prefix_of
 from app.credentials.signing import SigningKeys
-from app.database import Store, alone, at_the_end, forget, new_id
+from app.database import Store, alone, forget, new_id
 from app.errors import BadSettings
 from app.models import (
     Client,
@@ -109,9 +109,9 @@ class Bootstrap:
                 _add_missing(session, own)
             self._keys.ensure(session, now)
             _sweep(session, now)
-            at_the_end(session, chain_the_unchained)
             session.flush()
             self._keys.check_seal(session)
+            chain_the_unchained(session.connection())
         return own is None
 
     def _move(self, session: Session, own: Resource, now: datetime) -> None:

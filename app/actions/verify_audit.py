@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.actions.audit_chain import event_hash
-from app.actions.audit_rows import Row, exported, stored
+from app.actions.audit_rows import Row, exported, snapshot, stored
 from app.database import Store
 from app.models.audit_event import NO_HASH
 
@@ -65,7 +65,7 @@ class VerifyAudit:
 
     def __call__(self, *expected: Place) -> Verdict:
         """Give the verdict; `expected` are places that were noted before, which must still be there."""
-        with self._store.snapshot() as connection:
+        with snapshot(self._store) as connection:
             head = _head(connection)
             walk = _Walk(NO_HASH, expected)
             walk.along(_up_to(head, stored(connection), walk), head.hash if head else None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Connection, Integer, String, Table, event
+from sqlalchemy import JSON, BigInteger, Connection, Integer, String, Table, event, insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Base
@@ -45,7 +45,7 @@ class AuditHead(Base):
 
 
 def _begin(_: Table, connection: Connection, **__: Any) -> None:
-    connection.execute(AuditHead.__table__.insert().values(chain=1, last_id=0, hash=NO_HASH))
+    connection.execute(insert(AuditHead).values(chain=1, last_id=0, hash=NO_HASH))
 
 
 def _leave_room(_: Table, connection: Connection, **__: Any) -> None:
