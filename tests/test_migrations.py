@@ -79,7 +79,7 @@ def test_the_revisions_are_one_line_of_history() -> None:
 
 def test_the_events_that_there_are_become_a_chain_and_what_an_older_node_adds_still_fits(tmp_path: Path) -> None:
     database = database_in(tmp_path)
-    run.upgrade(database.url, "0003")
+    run.upgrade(database.url, "0004")
     columns = "at, actor_type, actor, actor_name, action, target_type, target, address, request_id, details"
     values = (
         """1893499200750000, 'user', 'usr_é', '', 'role.update', 'role', 'x', NULL, 'r', '{"b": [1, 2.5], "a": "é"}'"""
@@ -100,6 +100,6 @@ def test_the_events_that_there_are_become_a_chain_and_what_an_older_node_adds_st
     after = VerifyAudit(store)(before.last)
     assert after.intact and after.events == 2048 + (2 if store.dialect == "postgresql" else 1)
     store.dispose()
-    run.downgrade(database.url, "0003")
+    run.downgrade(database.url, "0004")
     database.execute(f"INSERT INTO audit_event ({columns}) VALUES ({values})")  # noqa: S608
     run.upgrade(database.url)

@@ -1,4 +1,4 @@
-"""An export of the audit events: JSON lines that verify by themselves, in pieces too, and show what was done to them."""
+"""An export of the audit events: JSON lines that verify by themselves, in pieces too, and show what was done."""
 
 import json
 from collections.abc import Callable
