@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import os
-import secrets
+import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -22,9 +21,11 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.errors import BadSettings
+from app.kept_key import SHORTEST, KeptKey
 
 PREFIX = "LATCHKEY_"
 DAY = 86_400
+TOO_SHORT = "must have 32 characters or more"
 PROXIES = "must be networks such as 10.0.0.0/8 or 2001:db8::1/128, separated by commas"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -50,6 +51,9 @@ class Settings(BaseSettings):
     database_url: str = Field(default="", repr=False)  # may hold a password
     redis_url: str = Field(default="", repr=False)
     secret_key: SecretStr = SecretStr("")
+    previous_secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    signing_key_rotation: int = Field(default=90 * DAY, ge=0, le=3650 * DAY)
+    jwks_max_age: int = Field(default=300, ge=1, le=DAY)
     pat_default_lifetime: int = Field(default=30 * DAY, ge=1, le=3650 * DAY)
     pat_max_lifetime: int | None = Field(default=None, ge=1, le=3650 * DAY)
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
@@ -63,6 +67,7 @@ class Settings(BaseSettings):
     bootstrap_admin_password: SecretStr = SecretStr("")
     bootstrap_client_id: str = Field(default="", pattern=r"^[A-Za-z0-9._~-]{0,200}$")
     bootstrap_client_secret: SecretStr = SecretStr("")
+    _keeps_its_key: bool = PrivateAttr(default=False)
 
     @classmethod
     def settings_customise_sources(
@@ -121,9 +126,20 @@ class Settings(BaseSettings):
     @field_validator("secret_key")
     @classmethod
     def _long_enough(cls, value: SecretStr) -> SecretStr:
-        if value.get_secret_value() and len(value.get_secret_value()) < 32:
-            raise ValueError("must have 32 characters or more")
+        if value.get_secret_value() and len(value.get_secret_value()) < SHORTEST:
+            raise ValueError(TOO_SHORT)
         return value
+
+    @field_validator("previous_secret_keys", mode="before")
+    @classmethod
+    def _each_long_enough(cls, value: object) -> tuple[SecretStr, ...]:
+        keys = [key.strip() for key in value.split(",") if key.strip()] if isinstance(value, str) else value
+        if not isinstance(keys, list | tuple) or not all(isinstance(key, str | SecretStr) for key in keys):
+            raise ValueError("must be keys, separated by commas")
+        made = tuple(key if isinstance(key, SecretStr) else SecretStr(key) for key in keys)
+        if any(len(key.get_secret_value()) < SHORTEST for key in made):
+            raise ValueError(f"each {TOO_SHORT}")
+        return made
 
     @field_validator("bootstrap_admin_password", "bootstrap_client_secret")
     @classmethod
@@ -138,6 +154,8 @@ class Settings(BaseSettings):
             if "pat_default_lifetime" in self.model_fields_set:
                 raise ValueError("PAT_DEFAULT_LIFETIME is longer than PAT_MAX_LIFETIME")
             object.__setattr__(self, "pat_default_lifetime", self.pat_max_lifetime)
+        if 0 < self.signing_key_rotation < self.publish_ahead:
+            raise ValueError("SIGNING_KEY_ROTATION is shorter than twice JWKS_MAX_AGE (0: by hand only)")
         object.__setattr__(self, "issuer", self._checked_issuer())
         object.__setattr__(self, "database_url", self._absolute_database_url())
         return self
@@ -175,6 +193,24 @@ class Settings(BaseSettings):
     def issuer_path(self) -> str:
         """The issuer's path: empty, or `/…` without a slash at its end."""
         return urlsplit(self.issuer).path
+
+    @property
+    def publish_ahead(self) -> int:
+        """How many seconds a signing key is published before it signs: a verifier may read from a shared cache."""
+        return 2 * self.jwks_max_age
+
+    @property
+    def keeps_its_key(self) -> bool:
+        """Whether SECRET_KEY is the one in the instance folder, and not one that was set."""
+        return self._keeps_its_key
+
+    def further_secret_keys(self) -> tuple[str, ...]:
+        """Give the keys that are accepted beside SECRET_KEY, the newest last; what is kept in files is read anew."""
+        keys = [key.get_secret_value() for key in self.previous_secret_keys]
+        if self._keeps_its_key:
+            kept = KeptKey(self.instance_dir)
+            keys += [*kept.previous(time.time()), kept.read_or_make()]
+        return tuple(dict.fromkeys(key for key in keys if key != self.secret_key.get_secret_value()))
 
     @property
     def bootstrap_file(self) -> Path:
@@ -218,29 +254,10 @@ def settings_as_given(**overrides: object) -> Settings:
 
 def _with_kept_secret_key(settings: Settings) -> Settings:
     """Make SECRET_KEY at the first start and keep it beside the database, readable by the owner alone."""
-    path = settings.instance_dir / "secret_key"
-    try:
-        settings.instance_dir.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            _write_once(path, secrets.token_urlsafe(48))
-        kept = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadSettings(f"{path} cannot be read or written: {type(error).__name__}") from None
-    if len(kept) < 32:
-        raise BadSettings(f"{path} holds no usable key: restore it from a backup")
-    return settings.model_copy(update={"secret_key": SecretStr(kept)})
-
-
-def _write_once(path: Path, text: str) -> None:
-    """Put a file where none is, whole or not at all, for its owner alone; whoever comes second changes nothing."""
-    pending = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    with open(os.open(pending, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    with contextlib.suppress(FileExistsError):
-        os.link(pending, path)
-    pending.unlink()
+    kept = KeptKey(settings.instance_dir).read_or_make()
+    settings = settings.model_copy(update={"secret_key": SecretStr(kept)})
+    settings._keeps_its_key = True
+    return settings
 
 
 def _one_line(error: ValidationError) -> str:

@@ -56,6 +56,9 @@ def test_without_anything_set_it_is_a_single_node_on_loopback(clean: Path) -> No
 GOOD: list[tuple[str, str, Any]] = [
     ("HOST", "0.0.0.0", "0.0.0.0"),  # noqa: S104
     ("PORT", "65535", 65_535),
+    ("SIGNING_KEY_ROTATION", "600", 600),
+    ("SIGNING_KEY_ROTATION", "0", 0),
+    ("JWKS_MAX_AGE", "60", 60),
     ("WORKERS", "4", 4),
     ("ISSUER", "https://login.example/", "https://login.example"),
     ("ISSUER", "https://login.example/tenant", "https://login.example/tenant"),
@@ -124,6 +127,13 @@ BAD: list[tuple[str, str]] = [
     ("REDIS_URL", "redis://:a[secretword]@h"),
     ("SECRET_KEY", "secretword"),
     ("SECRET_KEY", "s" * 31),
+    ("PREVIOUS_SECRET_KEYS", "secretword"),
+    ("PREVIOUS_SECRET_KEYS", KEY + ",secretword"),
+    ("SIGNING_KEY_ROTATION", "-1"),
+    ("SIGNING_KEY_ROTATION", "599"),
+    ("SIGNING_KEY_ROTATION", "soon"),
+    ("JWKS_MAX_AGE", "0"),
+    ("JWKS_MAX_AGE", "86401"),
     ("PAT_DEFAULT_LIFETIME", "0"),
     ("PAT_DEFAULT_LIFETIME", "a month"),
     ("PAT_MAX_LIFETIME", "0"),
@@ -156,7 +166,7 @@ def test_a_bad_value_is_refused_by_name_and_not_shown(monkeypatch: pytest.Monkey
 
 
 def test_every_setting_has_a_good_and_a_bad_value_here() -> None:
-    tried = {name.lower() for name, *_ in GOOD} | {"trusted_proxies", "secret_key", "instance_dir"}
+    tried = {name.lower() for name, *_ in GOOD} | {"trusted_proxies", "secret_key", "instance_dir", "previous_secret_keys"}
     tried |= {"bootstrap_admin_password", "bootstrap_client_secret"}
     assert tried == set(Settings.model_fields)
     free = {"host", "instance_dir"}

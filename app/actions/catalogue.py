@@ -28,10 +28,12 @@ from app.actions.passwords import Passwords
 from app.actions.personal_access_tokens import PersonalAccessTokenActions
 from app.actions.reach import Reach
 from app.actions.report_leak import ReportLeak
+from app.actions.reseal import Reseal
 from app.actions.resources import ResourceActions
 from app.actions.revoke import RevokeToken
 from app.actions.roles import RoleActions
 from app.actions.rotate_signing_key import RotateSigningKey
+from app.actions.rotation_schedule import RotationSchedule
 from app.actions.sessions import SessionActions
 from app.actions.usage import Usage
 from app.actions.users import UserActions
@@ -71,6 +73,8 @@ class Actions:
     personal_access_tokens: PersonalAccessTokenActions
     api_keys: ApiKeyActions
     rotate_signing_key: RotateSigningKey
+    rotation_schedule: RotationSchedule
+    reseal: Reseal
     report_leak: ReportLeak
     inspect: Inspect
     spend_key_limit: SpendKeyLimit
@@ -116,7 +120,7 @@ class Actions:
 def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Actions:
     """Join kinds and actions; a fourth kind is a line here."""
     epoch = AuthorityEpoch(store)
-    keys = SigningKeys(settings.secret_key.get_secret_value(), epoch)
+    keys = SigningKeys(settings.secret_key.get_secret_value(), epoch, settings.further_secret_keys)
     pat, api_key, m2m = PersonalAccessTokens(), ApiKeys(), MachineTokens(keys, settings.issuer)
     exchanged = ExchangedTokens(keys, settings.issuer, {pat.name: pat, api_key.name: api_key})
     opaque, signed = (pat, api_key), (m2m, exchanged)
@@ -124,6 +128,7 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
     spend, usage = SpendKeyLimit(limiter), Usage(store, clock)
     policy = Policy(settings.pat_default_lifetime, settings.pat_max_lifetime)
     abuse = AbuseLimits(limiter, clock, on=settings.rate_limits == "on")
+    rotate = RotateSigningKey(store, keys, clock, settings.publish_ahead, settings.signing_key_rotation)
     management, passwords = settings.management_identifier, Passwords()
     return Actions(
         settings=settings,
@@ -147,7 +152,9 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
         revoke_token=RevokeToken(store, opaque, signed, clock),
         personal_access_tokens=PersonalAccessTokenActions(store, pat, policy, management, clock),
         api_keys=ApiKeyActions(store, api_key, clock),
-        rotate_signing_key=RotateSigningKey(store, keys, clock),
+        rotate_signing_key=rotate,
+        rotation_schedule=RotationSchedule(rotate, settings.signing_key_rotation),
+        reseal=Reseal(store, keys, clock),
         report_leak=ReportLeak(store, opaque, signed, clock),
         inspect=Inspect(store, verify, m2m, exchanged, clock),
         spend_key_limit=spend,

@@ -6,6 +6,7 @@ import json
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -18,9 +19,12 @@ from app.actions.actor import MANAGE
 from app.credentials.signing import SigningKeys
 from app.database import Store
 from app.errors import BadSettings
+from app.kept_key import KeptKey
 from app.models import Client, Resource, SigningKey, User
 from app.settings import Settings
 
+LATE = timedelta(hours=1)  # that a rotation may be
+RESEAL = "run `latchkey secret-key reseal`, once every node has the present SECRET_KEY"
 Verdict = Literal["ok", "warning", "problem"]
 
 
@@ -39,16 +43,21 @@ def look_over(settings: Settings, store: Store, keys: SigningKeys) -> list[Findi
     findings = [*_files(settings), _proxies(settings), _database(store)]
     if findings[-1].verdict == "problem":
         return findings
-    for check in (_seal, _own_resource, _somebody_manages):
+    for check in (_seal, _rotation, _own_resource, _somebody_manages):
         findings.append(check(settings, store, keys))
     return findings
 
 
 def _files(settings: Settings) -> Iterator[Finding]:
-    for path in (settings.bootstrap_file, settings.instance_dir / "secret_key", *_sqlite_files(settings)):
+    for path in (settings.bootstrap_file, *_kept_keys(settings), *_sqlite_files(settings)):
         if path.exists():
             yield _mode(path)
     yield _bootstrap(settings)
+
+
+def _kept_keys(settings: Settings) -> list[Path]:
+    kept = KeptKey(settings.instance_dir)
+    return [kept.path, kept.previous_path]
 
 
 def _sqlite_files(settings: Settings) -> list[Path]:
@@ -111,7 +120,20 @@ def _seal(_settings: Settings, store: Store, keys: SigningKeys) -> Finding:
             return Finding(
                 "signing keys", "problem", str(error), "restore the SECRET_KEY setting or the secret_key file"
             )
+        if old := keys.sealed_before(connection):
+            return Finding("signing keys", "warning", f"{old} sealed under a previous SECRET_KEY", RESEAL)
     return Finding("signing keys", "ok", "SECRET_KEY opens them")
+
+
+def _rotation(settings: Settings, store: Store, keys: SigningKeys) -> Finding:
+    if not settings.signing_key_rotation:
+        return Finding("rotation", "ok", "the signing keys are rotated by hand")
+    with store.connection() as connection:
+        due = keys.turn(connection).began_at + timedelta(seconds=settings.signing_key_rotation)
+    if due + LATE < datetime.now(UTC):
+        mend = "see that a server runs and what it logs, or run `latchkey signing-key rotate`"
+        return Finding("rotation", "warning", f"the active signing key was due on {due:%Y-%m-%d}", mend)
+    return Finding("rotation", "ok", f"the signing keys are due on {due:%Y-%m-%d}")
 
 
 def _own_resource(settings: Settings, store: Store, _keys: SigningKeys) -> Finding:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
 
-from app.actions.actor import Actor
+from app.actions.actor import SERVER, Actor
 from app.actions.audit import record
 from app.actions.clock import Clock
-from app.credentials.signing import SigningKeys
-from app.database import Store
-from app.errors import Conflict
+from app.credentials.signing import LOCK, SigningKeys
+from app.database import Store, alone
+from app.errors import BadSettings, Conflict
 from app.models import SigningKey
 
 
@@ -30,21 +31,64 @@ class SigningKeyView:
 class RotateSigningKey:
     """Let the published next key sign; the one before verifies until its last token has ended."""
 
-    def __init__(self, store: Store, keys: SigningKeys, clock: Clock) -> None:
+    def __init__(self, store: Store, keys: SigningKeys, clock: Clock, ahead: int, every: int) -> None:
+        """`ahead` seconds a key is published before it signs; after `every` so many it is rotated, with 0 by hand."""
         self._store = store
         self._keys = keys
         self._clock = clock
+        self._ahead = timedelta(seconds=ahead)
+        self._every = timedelta(seconds=every)
 
-    def __call__(self, actor: Actor) -> SigningKeyView:
-        """Rotate, and show the key that signs from now on."""
-        now = self._clock()
+    def __call__(self, actor: Actor, *, at_once: bool = False) -> SigningKeyView:
+        """Rotate, and show the key that signs from now on.
+
+        Raises Conflict while a verifier may not know the next key yet, unless it is to be `at_once`.
+        """
         with self._store.transaction() as session:
+            alone(session, LOCK)
+            ready_at, now = self._ready_at(session), self._clock()
+            if now < ready_at and not at_once:
+                raise Conflict(f"not every verifier knows the next key yet: wait until {_said(ready_at)}")
+            return self._rotate(session, actor, now)
+
+    def ready_at(self) -> datetime:
+        """Tell from when on whoever verifies our tokens knows the next key."""
+        with self._store.reading() as session:
+            return self._ready_at(session)
+
+    def when_due(self) -> bool:
+        """Rotate when the active key has signed for long enough; of all nodes one does. Tells whether this one did."""
+        if not self._every or not self._is_due():
+            return False
+        with self._store.transaction() as session:
+            alone(session, LOCK)
+            now = self._clock()
+            if now < self._due_at(session):
+                return False  # another node was faster
+            self._rotate(session, SERVER, now)
+        return True
+
+    def _rotate(self, session: Session, actor: Actor, now: datetime) -> SigningKeyView:
+        try:
             kid = self._keys.rotate(session, now)
-            record(session, actor, "signing_key.rotate", "signing_key", kid, now)
-            row = session.get(SigningKey, kid)
-            if row is None:
-                raise Conflict("the key was rotated away at the same moment")
-            return _view(row)
+        except BadSettings as error:
+            raise Conflict(f"the next key cannot sign: {error}") from None
+        record(session, actor, "signing_key.rotate", "signing_key", kid, now)
+        row = session.get(SigningKey, kid)
+        if row is None:
+            raise Conflict("the key was rotated away at the same moment")
+        return _view(row)
+
+    def _ready_at(self, session: Session) -> datetime:
+        turn = self._keys.turn(session)
+        return turn.began_at if turn.together else turn.began_at + self._ahead
+
+    def _due_at(self, session: Session) -> datetime:
+        return self._keys.turn(session).began_at + self._every
+
+    def _is_due(self) -> bool:
+        with self._store.reading() as session:
+            return self._clock() >= self._due_at(session)
 
     def list(self) -> list[SigningKeyView]:
         """Show the keys that are published now: active, next, retiring."""
@@ -52,6 +96,10 @@ class RotateSigningKey:
         with self._store.reading() as session:
             rows = session.scalars(select(SigningKey).where(live).order_by(SigningKey.state, SigningKey.kid)).all()
             return [_view(row) for row in rows]
+
+
+def _said(moment: datetime) -> str:
+    return (moment + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _view(row: SigningKey) -> SigningKeyView:

@@ -25,6 +25,7 @@ COMMANDS = {  # where each one is, and what --help says of it without loading it
     "pat": ("app.cli.pats:pat", "Personal access tokens: create, list, show, update, regenerate, revoke."),
     "api-key": ("app.cli.api_keys:api_key", "API keys: create, list, show, update, rotate, revoke."),
     "signing-key": ("app.cli.signing_keys:signing_key", "Signing keys: list, rotate."),
+    "secret-key": ("app.cli.secret_keys:secret_key", "SECRET_KEY: rotate, reseal."),
     "audit": ("app.cli.audit:audit", "Audit events: list, verify, export."),
     "scan": ("app.cli.scan:scan", "Find leaked credentials in files and in git's history."),
     "backup": ("app.cli.backup:backup", "Write database and secret key into one file, while the server runs."),

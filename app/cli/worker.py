@@ -34,6 +34,8 @@ def application() -> Flask:
     app = create_app()
     logs.configure_libraries(parts.actions_of(app).settings.log_level)
     ledger.gather()
+    parts.actions_of(app).rotation_schedule.start()
+    Finalize(None, parts.actions_of(app).rotation_schedule.stop, exitpriority=25)
     Finalize(None, parts.actions_of(app).usage.stop, exitpriority=20)  # granian's workers run no atexit handlers
     Finalize(None, ledger.settle, exitpriority=15)
     Finalize(None, metrics.forget_process, exitpriority=10)

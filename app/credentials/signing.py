@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -13,15 +12,14 @@ from hashlib import sha256
 from typing import Any
 
 import jwt
-from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from jwt.utils import base64url_encode
 from sqlalchemy import Connection, delete, or_, select
 from sqlalchemy.orm import Session
 
+from app.credentials.seal import Seal
 from app.database import alone, new_id
 from app.errors import BadSettings
 from app.models import SigningKey
@@ -35,7 +33,20 @@ KID = re.compile(r"sig_[0-9a-f]{1,60}")
 _ES256 = ec.ECDSA(hashes.SHA256())
 _ACTIVE = select(SigningKey.kid, SigningKey.sealed_private_key).where(SigningKey.state == "active")
 _SIGNING = select(SigningKey).where(SigningKey.state != "retiring")
+_SEALED = select(SigningKey.sealed_private_key).where(SigningKey.state != "retiring")
+_BEGAN = select(SigningKey.state, SigningKey.created_at).where(SigningKey.state != "retiring")
 _ACTIVE_KID = select(SigningKey.kid).where(SigningKey.state == "active")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Where the keys stand: a rotation makes and publishes the next key in the moment in which another begins to sign.
+
+    `together`: the active and the next key were made at once, so that nobody has ever seen the one without the other.
+    """
+
+    began_at: datetime
+    together: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +101,19 @@ def _read(token: str, issuer: str, key_of: Callable[[object], jwt.PyJWK | None])
 class SigningKeys:
     """The server's keys: `next` is published before it signs, `active` signs, `retiring` only verifies."""
 
-    def __init__(self, secret_key: str, epoch: Callable[[], int] | None = None) -> None:
-        """Take the SECRET_KEY setting, under which private keys are sealed in the database.
+    def __init__(
+        self,
+        secret_key: str,
+        epoch: Callable[[], int] | None = None,
+        further: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
+        """Take the SECRET_KEY setting, under which private keys are sealed in the database; `further` ones open too.
 
         With the authority epoch the public keys that were read, and what they verified, are kept while it stands.
         """
         self._epoch = epoch
         self._known = _Known(None)
-        key = HKDF(hashes.SHA256(), 32, salt=None, info=b"latchkey signing keys").derive(secret_key.encode())
-        self._seal = Fernet(base64.urlsafe_b64encode(key))
+        self._seal = Seal(secret_key, further)
         self._private: dict[str, ec.EllipticCurvePrivateKey] = {}
 
     def ensure(self, session: Session, at: datetime) -> None:
@@ -111,12 +126,13 @@ class SigningKeys:
     def rotate(self, session: Session, at: datetime) -> str:
         """Let the `next` key sign and publish a new `next`; the old one verifies until its last token ended.
 
-        Gives the kid that signs from now on.
+        Gives the kid that signs from now on; raises BadSettings when SECRET_KEY does not open it.
         """
         alone(session, LOCK)
         self.sweep(session, at)
         keys = {key.state: key for key in session.scalars(_SIGNING)}
         retiring, coming = keys["active"], keys["next"]
+        self._unseal(coming.sealed_private_key)  # what this node cannot sign with must never be active
         retiring.state, retiring.retires_at = "retiring", at + RETIRING
         session.flush()  # one active key at any moment, as the index demands
         coming.state = "active"
@@ -155,9 +171,29 @@ class SigningKeys:
             known.verified[digest] = dict(claims)
         return claims
 
+    def turn(self, connection: Connection | Session) -> Turn:
+        """Tell since when the active key signs; who rotates asks while nobody else may (`alone`)."""
+        began = {row.state: row.created_at for row in connection.execute(_BEGAN)}
+        return Turn(began["next"], began["active"] == began["next"])
+
     def check_seal(self, connection: Connection | Session) -> None:
-        """Raise BadSettings when SECRET_KEY does not open the active key."""
-        self._active(connection)
+        """Raise BadSettings when no accepted key opens the active or the next key."""
+        for sealed in connection.execute(_SEALED).scalars():
+            self._seal.open(sealed)
+
+    def sealed_before(self, connection: Connection | Session) -> int:
+        """Count the keys that are still sealed under a previous SECRET_KEY."""
+        sealed = connection.execute(select(SigningKey.sealed_private_key)).scalars()
+        return sum(not self._seal.is_of_now(one) for one in sealed)
+
+    def reseal(self, session: Session) -> int:
+        """Seal under SECRET_KEY what a previous one sealed; tells how many. Raises BadSettings where none opens it."""
+        alone(session, LOCK)
+        old = [key for key in session.scalars(select(SigningKey)) if not self._seal.is_of_now(key.sealed_private_key)]
+        for key in old:
+            key.sealed_private_key = self._seal.close(self._seal.open(key.sealed_private_key))
+        session.flush()
+        return len(old)
 
     def _active(self, connection: Connection | Session) -> tuple[str, ec.EllipticCurvePrivateKey]:
         kid = connection.execute(_ACTIVE_KID).scalar_one()
@@ -184,10 +220,7 @@ class SigningKeys:
         return public[kid]
 
     def _unseal(self, sealed: bytes) -> ec.EllipticCurvePrivateKey:
-        try:
-            key = serialization.load_der_private_key(self._seal.decrypt(sealed), None)
-        except InvalidToken:
-            raise BadSettings("SECRET_KEY does not open the signing keys: set the one they were made with") from None
+        key = serialization.load_der_private_key(self._seal.open(sealed), None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise BadSettings("the signing key in the database is of another type")
         return key
@@ -206,6 +239,6 @@ class SigningKeys:
             alg=ALGORITHM,
             state=state,
             public_jwk=jwk,
-            sealed_private_key=self._seal.encrypt(der),
+            sealed_private_key=self._seal.close(der),
             created_at=at,
         )

@@ -8,7 +8,7 @@ from marshmallow import Schema, fields
 
 from app.management.authorization import caller
 from app.management.blueprint import Operations, PageQuery, page_of, paged
-from app.management.fields import Given, Moment
+from app.management.fields import Flag, Given, Moment
 from app.operations.parts import actions
 
 blueprint = Operations("signing-keys", "The server's signing keys")
@@ -24,8 +24,15 @@ class SigningKeySchema(Schema):
     retires_at = Moment(required=True, allow_none=True)
 
 
-class NothingSchema(Given):
-    """An empty object."""
+class RotationSchema(Given):
+    """How to rotate."""
+
+    at_once = Flag(
+        load_default=False,
+        metadata={
+            "description": "sign with the next key even while a verifier's cache may not hold it yet (else: 409)"
+        },
+    )
 
 
 @blueprint.get("/signing-keys")
@@ -40,8 +47,8 @@ def list_signing_keys(query: dict[str, Any]) -> Any:
 
 
 @blueprint.post("/signing-keys/rotate")
-@blueprint.arguments(NothingSchema, required=False)
+@blueprint.arguments(RotationSchema, required=False)
 @blueprint.response(200, SigningKeySchema)
-def rotate_signing_key(_nothing: dict[str, Any]) -> Any:
+def rotate_signing_key(given: dict[str, Any]) -> Any:
     """Let the next key sign; the one before verifies until its last token has ended"""
-    return actions().rotate_signing_key(caller())
+    return actions().rotate_signing_key(caller(), at_once=given["at_once"])

@@ -13,7 +13,7 @@ from app.oauth.token_exchange import TokenExchange
 from app.operations.parts import actions
 
 WELL_KNOWN = "/.well-known/oauth-authorization-server"
-FRESH = "public, max-age=300"  # seconds; a next key is published long before it signs
+FRESH = "public, max-age=300"  # seconds
 blueprint = Blueprint("metadata", __name__)
 
 
@@ -39,7 +39,7 @@ def jwks() -> Response:
     with actions().store.connection() as connection:
         keys = actions().signing_keys.published(connection, actions().clock())
     answer = jsonify({"keys": keys})
-    answer.headers["Cache-Control"] = FRESH
+    answer.headers["Cache-Control"] = f"public, max-age={actions().settings.jwks_max_age}"
     answer.mimetype = "application/jwk-set+json"
     return answer
 

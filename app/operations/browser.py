@@ -43,6 +43,7 @@ def register(app: Flask) -> None:
     settings = actions_of(app).settings
     secure = settings.issuer.startswith("https://")  # a browser keeps no Secure cookie of plain http off loopback
     app.secret_key = _cookie_key(settings.secret_key.get_secret_value())
+    before = [_cookie_key(key) for key in settings.further_secret_keys()]
     app.session_interface = Sessions()
     app.config.update(
         SESSION_COOKIE_NAME=f"__Host-{COOKIE}" if secure else COOKIE,
@@ -52,6 +53,8 @@ def register(app: Flask) -> None:
         SESSION_COOKIE_PATH="/",
         SESSION_REFRESH_EACH_REQUEST=False,
         PERMANENT_SESSION_LIFETIME=LONGEST,
+        SECRET_KEY_FALLBACKS=before,
+        WTF_CSRF_SECRET_KEY=[*before, app.secret_key],  # itsdangerous signs with the last and takes any
         WTF_CSRF_CHECK_DEFAULT=False,
         WTF_CSRF_TIME_LIMIT=None,  # it ends with its session
         WTF_CSRF_SSL_STRICT=False,  # it would want the Referer, which our pages never send

@@ -5,6 +5,7 @@ from __future__ import annotations
 from werkzeug.wrappers import Response
 
 from app.operations.parts import actions
+from app.web.form import ticked
 from app.web.room import Room, actor, done, show
 
 blueprint = Room("console_signing_keys", "/console/signing-keys", operators=True)
@@ -20,11 +21,14 @@ def index() -> Response:
 def ask_to_rotate() -> Response:
     """Say what a rotation does."""
     keys = {key.status: key for key in actions().rotate_signing_key.list()}
-    return show("console/signing_keys_rotate.html", active=keys.get("active"), next=keys.get("next"))
+    ready_at = actions().rotate_signing_key.ready_at()
+    early = actions().clock() < ready_at
+    shown = {"active": keys.get("active"), "next": keys.get("next"), "ready_at": ready_at, "early": early}
+    return show("console/signing_keys_rotate.html", **shown)
 
 
 @blueprint.post("/rotate")
 def rotate() -> Response:
     """Let the next key sign."""
-    key = actions().rotate_signing_key(actor())
+    key = actions().rotate_signing_key(actor(), at_once=ticked("at_once"))
     return done(f"The key {key.kid} signs from now on.", "console_signing_keys.index")

@@ -1,0 +1,31 @@
+"""Seal the signing keys anew when SECRET_KEY has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from app.actions.actor import Actor
+from app.actions.audit import record
+from app.actions.clock import Clock
+from app.credentials.signing import LOCK, SigningKeys
+from app.database import Store, alone
+
+
+class Reseal:
+    """Lets SECRET_KEY alone open the signing keys, so that the keys before it can be dropped."""
+
+    def __init__(self, store: Store, keys: SigningKeys, clock: Clock) -> None:
+        self._store = store
+        self._keys = keys
+        self._clock = clock
+
+    def __call__(self, actor: Actor, change: Callable[[], SigningKeys] | None = None) -> int:
+        """Tell how many were sealed anew. Raises BadSettings when there is one that no accepted key opens.
+
+        `change` changes SECRET_KEY while nobody else reseals or rotates, and gives what seals from then on.
+        """
+        with self._store.transaction() as session:
+            alone(session, LOCK)
+            sealed = (change() if change else self._keys).reseal(session)
+            record(session, actor, "signing_key.reseal", "signing_key", "all", self._clock(), keys=sealed)
+        return sealed

@@ -1,0 +1,55 @@
+"""`latchkey secret-key`: what seals the signing keys and signs the browsers' cookies."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from app.actions.actor import OPERATOR
+from app.actions.sessions import LONGEST
+from app.cli.options import Duration
+from app.cli.output import done, json_option
+from app.cli.session import open_actions
+from app.credentials.signing import SigningKeys
+from app.errors import BadSettings
+from app.kept_key import KeptKey
+from app.settings import load_settings
+
+
+@click.group("secret-key")
+def secret_key() -> None:
+    """SECRET_KEY: rotate, reseal."""
+
+
+@secret_key.command()
+@json_option
+def reseal(as_json: bool) -> None:
+    """Seal the signing keys under SECRET_KEY, so that none needs the keys before it any more."""
+    _say(as_json, open_actions().reseal(OPERATOR))
+
+
+@secret_key.command()
+@click.option(
+    "--keep", type=Duration(), default=int(LONGEST.total_seconds()), help="How long the old one counts (30d)."
+)
+@json_option
+def rotate(keep: int, as_json: bool) -> None:
+    """Make a new key in the instance folder and seal the signing keys under it; the old one counts for a while."""
+    settings = load_settings()
+    if not settings.keeps_its_key:
+        raise BadSettings("SECRET_KEY is set, not kept in the instance folder: change it where it is set")
+
+    def change() -> SigningKeys:
+        now = time.time()
+        KeptKey(settings.instance_dir).replace(now, now + keep)
+        changed = load_settings()
+        return SigningKeys(changed.secret_key.get_secret_value(), further=changed.further_secret_keys)
+
+    _say(
+        as_json, open_actions(settings).reseal(OPERATOR, change), " Restart the server: it signs cookies with it then."
+    )
+
+
+def _say(as_json: bool, sealed: int, more: str = "") -> None:
+    done(as_json, f"Signing keys sealed anew: {sealed}.{more}", sealed=sealed)
