@@ -204,13 +204,13 @@ class Settings(BaseSettings):
         """Whether SECRET_KEY is the one in the instance folder, and not one that was set."""
         return self._keeps_its_key
 
-    def further_secret_keys(self) -> tuple[str, ...]:
-        """Give the keys that are accepted beside SECRET_KEY, the newest last; what is kept in files is read anew."""
-        keys = [key.get_secret_value() for key in self.previous_secret_keys]
+    def secret_keys(self) -> tuple[str, ...]:
+        """Give the accepted keys, first the one to seal with; what is kept in files is read anew at each call."""
+        keys = [key.get_secret_value() for key in (self.secret_key, *self.previous_secret_keys)]
         if self._keeps_its_key:
             kept = KeptKey(self.instance_dir)
-            keys += [*kept.previous(time.time()), kept.read_or_make()]
-        return tuple(dict.fromkeys(key for key in keys if key != self.secret_key.get_secret_value()))
+            keys = [kept.read_or_make(), *keys, *kept.previous(time.time())]
+        return tuple(dict.fromkeys(keys))
 
     @property
     def bootstrap_file(self) -> Path:

@@ -108,6 +108,8 @@ class Bootstrap:
                     self._move(session, own, now)
                 _add_missing(session, own)
             self._keys.ensure(session, now)
+            if self._settings.keeps_its_key:  # nobody else seals here, and what was before it may end
+                self._keys.reseal(session)
             _sweep(session, now)
             session.flush()
             self._keys.check_seal(session)

@@ -120,7 +120,7 @@ class Actions:
 def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Actions:
     """Join kinds and actions; a fourth kind is a line here."""
     epoch = AuthorityEpoch(store)
-    keys = SigningKeys(settings.secret_key.get_secret_value(), epoch, settings.further_secret_keys)
+    keys = SigningKeys(settings.secret_keys, epoch)
     pat, api_key, m2m = PersonalAccessTokens(), ApiKeys(), MachineTokens(keys, settings.issuer)
     exchanged = ExchangedTokens(keys, settings.issuer, {pat.name: pat, api_key.name: api_key})
     opaque, signed = (pat, api_key), (m2m, exchanged)

@@ -19,13 +19,15 @@ class Reseal:
         self._keys = keys
         self._clock = clock
 
-    def __call__(self, actor: Actor, change: Callable[[], SigningKeys] | None = None) -> int:
+    def __call__(self, actor: Actor, change: Callable[[], None] | None = None) -> int:
         """Tell how many were sealed anew. Raises BadSettings when there is one that no accepted key opens.
 
-        `change` changes SECRET_KEY while nobody else reseals or rotates, and gives what seals from then on.
+        `change` replaces SECRET_KEY before, while nobody else seals.
         """
         with self._store.transaction() as session:
             alone(session, LOCK)
-            sealed = (change() if change else self._keys).reseal(session)
+            if change:
+                change()
+            sealed = self._keys.reseal(session)
             record(session, actor, "signing_key.reseal", "signing_key", "all", self._clock(), keys=sealed)
         return sealed

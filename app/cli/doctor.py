@@ -49,8 +49,7 @@ def _examine() -> list[Finding]:
     findings = [Finding("settings", "ok", f"read; the instance is {settings.instance_dir}")]
     store = Store(create_engine(settings.database_url))
     try:
-        keys = SigningKeys(settings.secret_key.get_secret_value(), further=settings.further_secret_keys)
-        findings += look_over(settings, store, keys)
+        findings += look_over(settings, store, SigningKeys(settings.secret_keys))
     finally:
         store.dispose()
     return findings + _redis(settings) + _server(settings)

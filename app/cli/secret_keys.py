@@ -11,10 +11,11 @@ from app.actions.sessions import LONGEST
 from app.cli.options import Duration
 from app.cli.output import done, json_option
 from app.cli.session import open_actions
-from app.credentials.signing import SigningKeys
 from app.errors import BadSettings
 from app.kept_key import KeptKey
 from app.settings import load_settings
+
+MONTH = int(LONGEST.total_seconds())  # when the last session that the old one signed has ended
 
 
 @click.group("secret-key")
@@ -30,9 +31,7 @@ def reseal(as_json: bool) -> None:
 
 
 @secret_key.command()
-@click.option(
-    "--keep", type=Duration(), default=int(LONGEST.total_seconds()), help="How long the old one counts (30d)."
-)
+@click.option("--keep", type=Duration(), default=MONTH, help="How long the old one counts on (30d).")
 @json_option
 def rotate(keep: int, as_json: bool) -> None:
     """Make a new key in the instance folder and seal the signing keys under it; the old one counts for a while."""
@@ -40,15 +39,11 @@ def rotate(keep: int, as_json: bool) -> None:
     if not settings.keeps_its_key:
         raise BadSettings("SECRET_KEY is set, not kept in the instance folder: change it where it is set")
 
-    def change() -> SigningKeys:
+    def change() -> None:
         now = time.time()
         KeptKey(settings.instance_dir).replace(now, now + keep)
-        changed = load_settings()
-        return SigningKeys(changed.secret_key.get_secret_value(), further=changed.further_secret_keys)
 
-    _say(
-        as_json, open_actions(settings).reseal(OPERATOR, change), " Restart the server: it signs cookies with it then."
-    )
+    _say(as_json, open_actions(settings).reseal(OPERATOR, change), " Restart the server, for it to sign cookies anew.")
 
 
 def _say(as_json: bool, sealed: int, more: str = "") -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives import hashes
@@ -13,38 +14,36 @@ from app.errors import BadSettings
 
 
 class Seal:
-    """Closes under one secret key; opens under that one and, while they count, under further ones."""
+    """Closes under the first of the accepted secret keys and opens under any of them."""
 
-    def __init__(self, secret_key: str, further: Callable[[], Iterable[str]] = tuple) -> None:
-        """Take the SECRET_KEY setting; `further` is asked for other accepted keys when that one opens nothing."""
-        self._present = _fernet(secret_key)
-        self._further = further
+    def __init__(self, accepted: Callable[[], Sequence[str]]) -> None:
+        """`accepted` is asked at each use: a key may be replaced while a server runs."""
+        self._accepted = accepted
 
     def close(self, clear: bytes) -> bytes:
         """Seal."""
-        return self._present.encrypt(clear)
+        return _fernet(self._accepted()[0]).encrypt(clear)
 
     def open(self, sealed: bytes) -> bytes:
-        """Give what was sealed; raises BadSettings when no key that counts opens it."""
-        if (clear := _opened(self._present, sealed)) is not None:
-            return clear
-        for key in self._further():
-            if (clear := _opened(_fernet(key), sealed)) is not None:
+        """Give what was sealed; raises BadSettings when no accepted key opens it."""
+        for key in self._accepted():
+            if (clear := _opened(key, sealed)) is not None:
                 return clear
         raise BadSettings("SECRET_KEY does not open the signing keys: set the one they were made with")
 
     def is_of_now(self, sealed: bytes) -> bool:
-        """Tell whether it was sealed under the present key."""
-        return _opened(self._present, sealed) is not None
+        """Tell whether it was sealed under the first key."""
+        return _opened(self._accepted()[0], sealed) is not None
 
 
+@lru_cache(maxsize=16)
 def _fernet(secret_key: str) -> Fernet:
     key = HKDF(hashes.SHA256(), 32, salt=None, info=b"latchkey signing keys").derive(secret_key.encode())
     return Fernet(base64.urlsafe_b64encode(key))
 
 
-def _opened(key: Fernet, sealed: bytes) -> bytes | None:
+def _opened(secret_key: str, sealed: bytes) -> bytes | None:
     try:
-        return key.decrypt(sealed)
+        return _fernet(secret_key).decrypt(sealed)
     except InvalidToken:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -101,19 +101,14 @@ def _read(token: str, issuer: str, key_of: Callable[[object], jwt.PyJWK | None])
 class SigningKeys:
     """The server's keys: `next` is published before it signs, `active` signs, `retiring` only verifies."""
 
-    def __init__(
-        self,
-        secret_key: str,
-        epoch: Callable[[], int] | None = None,
-        further: Callable[[], Iterable[str]] = tuple,
-    ) -> None:
-        """Take the SECRET_KEY setting, under which private keys are sealed in the database; `further` ones open too.
+    def __init__(self, secret_keys: str | Callable[[], Sequence[str]], epoch: Callable[[], int] | None = None) -> None:
+        """Take the SECRET_KEY setting, under which private keys are sealed in the database, or what gives the accepted.
 
         With the authority epoch the public keys that were read, and what they verified, are kept while it stands.
         """
         self._epoch = epoch
         self._known = _Known(None)
-        self._seal = Seal(secret_key, further)
+        self._seal = Seal((lambda: [secret_keys]) if isinstance(secret_keys, str) else secret_keys)
         self._private: dict[str, ec.EllipticCurvePrivateKey] = {}
 
     def ensure(self, session: Session, at: datetime) -> None:

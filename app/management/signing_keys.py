@@ -24,6 +24,10 @@ class SigningKeySchema(Schema):
     retires_at = Moment(required=True, allow_none=True)
 
 
+class NothingSchema(Given):
+    """An empty object."""
+
+
 class RotationSchema(Given):
     """How to rotate."""
 

@@ -42,8 +42,9 @@ def register(app: Flask) -> None:
     """Sign cookies with a key of their own, the same on every node (RFC 6265bis §4.1.3.2: `__Host-`)."""
     settings = actions_of(app).settings
     secure = settings.issuer.startswith("https://")  # a browser keeps no Secure cookie of plain http off loopback
-    app.secret_key = _cookie_key(settings.secret_key.get_secret_value())
-    before = [_cookie_key(key) for key in settings.further_secret_keys()]
+    present = settings.secret_key.get_secret_value()
+    app.secret_key = _cookie_key(present)
+    before = [_cookie_key(key) for key in settings.secret_keys()[::-1] if key != present]
     app.session_interface = Sessions()
     app.config.update(
         SESSION_COOKIE_NAME=f"__Host-{COOKIE}" if secure else COOKIE,

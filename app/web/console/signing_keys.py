@@ -21,10 +21,9 @@ def index() -> Response:
 def ask_to_rotate() -> Response:
     """Say what a rotation does."""
     keys = {key.status: key for key in actions().rotate_signing_key.list()}
-    ready_at = actions().rotate_signing_key.ready_at()
+    active, coming, ready_at = keys.get("active"), keys.get("next"), actions().rotate_signing_key.ready_at()
     early = actions().clock() < ready_at
-    shown = {"active": keys.get("active"), "next": keys.get("next"), "ready_at": ready_at, "early": early}
-    return show("console/signing_keys_rotate.html", **shown)
+    return show("console/signing_keys_rotate.html", active=active, next=coming, ready_at=ready_at, early=early)
 
 
 @blueprint.post("/rotate")

@@ -1,0 +1,165 @@
+"""Rotation without a gap: while all that is secret is exchanged, nobody is refused who should come in."""
+
+import itertools
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.cli.start import make_ready
+from app.credentials.signing import SigningKeys
+from app.errors import BadSettings
+from app.settings import Settings
+from tests.api import Admin, expect
+from tests.cluster import program
+from tests.contract.world import found
+from tests.databases import PostgresqlDatabase
+from tests.durability.callers import Callers, Doors, Load, until
+from tests.live import COMMAND, LiveServer, environment, free_port
+from tests.machine import lacking
+
+OLD, NEW = "the secret key of before: " + "o" * 32, "the secret key of now: " + "n" * 32
+EVERY, MAX_AGE = 2, 1  # seconds: of the schedule, and that the JWK set may be kept
+PUBLISH_AHEAD = 2 * MAX_AGE
+ALMOST = PUBLISH_AHEAD - 0.7  # what a verifier may keep, less what a slow machine takes to read it
+
+
+class Pair:
+    """Two nodes on one PostgreSQL."""
+
+    def __init__(self, folder: Path) -> None:
+        program("initdb") or lacking("PostgreSQL server")
+        self.database = PostgresqlDatabase(folder / "both")
+        settings = self.database.settings | {
+            "issuer": f"http://127.0.0.1:{free_port()}",
+            "secret_key": OLD,
+            "signing_key_rotation": str(EVERY),
+            "jwks_max_age": str(MAX_AGE),
+        }
+        self.nodes = [LiveServer(folder / f"node{number}", settings) for number in range(2)]
+        for node in self.nodes:
+            node.start()
+        self.doors = Doors(*(node.url for node in self.nodes))
+        self.admin = Admin(self.nodes[0])
+
+    def callers(self) -> Callers:
+        """Those of an organisation of their own."""
+        return Callers(found(self.admin), self.doors, ALMOST)
+
+    def roll(self, load: Load, **settings: str) -> None:
+        """Let one node after the other begin anew with other settings."""
+        for node in self.nodes:
+            node.settings |= settings
+            with self.doors.drained(node.url):
+                node.restart()
+            load.go_on()
+
+    def rotations(self) -> list[tuple[int, str]]:
+        """Give when the signing keys were rotated (in microseconds) and who did it, oldest first."""
+        query = "SELECT at, actor_type FROM audit_event WHERE action = 'signing_key.rotate' ORDER BY id"
+        return [(int(at), str(who)) for at, who in self.database.execute(query)]
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    made = Pair(tmp_path_factory.mktemp("rotation"))
+    yield made
+    for node in made.nodes:
+        node.kill()
+    made.database.drop()
+
+
+def test_signing_keys_turn_by_hand_and_by_schedule_under_load(pair: Pair) -> None:
+    callers, admin = pair.callers(), pair.admin
+    with Load(callers.works).running() as load:
+        until(lambda: admin.post("/signing-keys/rotate").status_code == 200, "the next key never became ready")
+        expect(409, admin.post("/signing-keys/rotate"))
+        seen = len(pair.rotations())
+        until(lambda: len(pair.rotations()) >= seen + 2, "the schedule did nothing")
+        load.go_on()
+    rotated = pair.rotations()
+    assert [who for _, who in rotated[seen - 1 : seen + 2]] == ["client", "server", "server"]
+    assert all(later - sooner >= PUBLISH_AHEAD * 1_000_000 for (sooner, _), (later, _) in itertools.pairwise(rotated))
+    assert len(set(callers.kids)) >= 3
+    keys = pair.database.execute("SELECT state FROM signing_key WHERE state <> 'retiring' ORDER BY state")
+    assert keys == [("active",), ("next",)]
+
+
+def test_client_secrets_and_api_keys_change_hands_under_load(pair: Pair) -> None:
+    callers = pair.callers()
+    world = callers.world
+    old_basic, old_key = callers.basic, callers.key
+    with Load(callers.works).running() as load:
+        second = world.admin.create(f"/clients/{world.client.id}/secrets", {"name": "second"})
+        callers.basic = (world.client.client_id, second["client_secret"])
+        key_id = world.admin.introspect(old_key)["jti"]
+        rotated = expect(200, world.admin.post(f"/api-keys/{key_id}/rotate", {"overlap_seconds": 600})).json()
+        assert callers.active(old_key), "the old secret works until the overlap ends"
+        callers.key = rotated["key"]
+        load.go_on()
+        [first] = [
+            secret
+            for secret in world.admin.get(f"/clients/{world.client.id}/secrets").json()["items"]
+            if secret["id"] != second["id"]
+        ]
+        world.admin.remove(f"/clients/{world.client.id}/secrets/{first['id']}")
+        again = expect(200, world.admin.post(f"/api-keys/{key_id}/rotate", {"overlap_seconds": 1})).json()
+        callers.key = again["key"]
+        load.go_on()
+        for _ in pair.nodes:
+            expect(401, callers.ask_token(old_basic))
+        until(lambda: not callers.active(rotated["key"]), "the overlap never ended")
+
+
+def test_a_secret_key_rolls_over_two_nodes_under_load(pair: Pair) -> None:
+    callers = pair.callers()
+    cookies_of_before = dict(callers.browser.cookies)
+    with Load(callers.works).running() as load:
+        pair.roll(load, previous_secret_keys=NEW)
+        pair.roll(load, secret_key=NEW, previous_secret_keys=OLD)
+        callers.browser.first_form = callers.browser.open_form()
+        assert run(pair.nodes[0], "secret-key", "reseal") > 0
+        assert run(pair.nodes[0], "secret-key", "reseal") == 0
+        load.go_on()
+        pair.roll(load, previous_secret_keys="")
+    assert who_is_in(pair.doors, cookies_of_before) == 303
+    stranger = Settings(instance_dir=pair.nodes[0].instance, secret_key=OLD, **pair.database.settings)
+    with pytest.raises(BadSettings, match="SECRET_KEY does not open the signing keys"):
+        make_ready(stranger, moving=False)
+
+
+def test_the_kept_key_is_replaced_while_the_server_runs(tmp_path: Path) -> None:
+    live = LiveServer(tmp_path / "instance", {"jwks_max_age": str(MAX_AGE)}).start()
+    doors = Doors(live.url)
+    try:
+        world = found(Admin(live))
+        callers = Callers(world, doors, ALMOST)
+        with Load(callers.works).running() as load:
+            assert run(live, "secret-key", "rotate") == 2
+            for _ in range(2):  # the second key to sign was sealed under a key that the server did not start with
+                until(lambda: world.admin.post("/signing-keys/rotate").status_code == 200)
+                load.go_on()
+            with doors.drained(live.url):
+                live.restart()
+            load.go_on()
+        assert len(set(callers.kids)) == 3
+        with live.database.engine().connect() as connection:
+            assert SigningKeys((live.instance / "secret_key").read_text()).sealed_before(connection) == 0
+    finally:
+        live.kill()
+
+
+def who_is_in(doors: Doors, cookies: dict[str, str]) -> int:
+    """Give the status of the account's page for a browser with these cookies."""
+    cookie = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    return doors("GET", "/account", headers={"Cookie": cookie}).status_code
+
+
+def run(node: LiveServer, *command: str) -> int:
+    """Run a `secret-key` command with a node's settings; gives how many signing keys were sealed anew."""
+    env = environment(node.instance, node.settings)
+    done = subprocess.run([str(COMMAND), *command, "--json"], env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return int(json.loads(done.stdout)["sealed"])
