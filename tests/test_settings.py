@@ -2,6 +2,7 @@
 
 import os
 import stat
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.errors import BadSettings
+from app.kept_key import KeptKey
 from app.settings import Settings, load_settings
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -166,7 +168,12 @@ def test_a_bad_value_is_refused_by_name_and_not_shown(monkeypatch: pytest.Monkey
 
 
 def test_every_setting_has_a_good_and_a_bad_value_here() -> None:
-    tried = {name.lower() for name, *_ in GOOD} | {"trusted_proxies", "secret_key", "instance_dir", "previous_secret_keys"}
+    tried = {name.lower() for name, *_ in GOOD} | {
+        "trusted_proxies",
+        "secret_key",
+        "instance_dir",
+        "previous_secret_keys",
+    }
     tried |= {"bootstrap_admin_password", "bootstrap_client_secret"}
     assert tried == set(Settings.model_fields)
     free = {"host", "instance_dir"}
@@ -296,6 +303,25 @@ def test_a_start_killed_while_it_made_the_secret_key_is_followed_by_one_that_wor
         with pytest.raises(KeyboardInterrupt):
             load_settings()
     assert len(load_settings().secret_key.get_secret_value()) >= 32
+
+
+def test_accepted_secret_keys_are_those_of_now_and_before(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    older, oldest = "older, with a comma" + KEY, KEY[::-1]
+    read = load(monkeypatch, SECRET_KEY=KEY, PREVIOUS_SECRET_KEYS=f" {KEY[::-1]} ,{KEY * 2},")
+    assert read.secret_keys() == (KEY, KEY[::-1], KEY * 2)
+    assert KEY[::-1] not in repr(read) + str(read) + repr(read.model_dump())
+    monkeypatch.delenv("LATCHKEY_PREVIOUS_SECRET_KEYS")
+    (clean / "latchkey.toml").write_text(f"previous_secret_keys = ['{older}', '{oldest}']")
+    assert load_settings().secret_keys() == (KEY, older, oldest)
+
+
+def test_a_kept_key_that_was_replaced_is_seen_by_who_runs(clean: Path) -> None:
+    running = load_settings()
+    first = running.secret_key.get_secret_value()
+    assert running.secret_keys() == (first,)
+    KeptKey(clean).replace(time.time(), time.time() + 60)
+    second = load_settings().secret_key.get_secret_value()
+    assert running.secret_keys() == (second, first) == load_settings().secret_keys()
 
 
 def test_a_secret_key_that_is_set_is_not_written(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,6 +69,21 @@ def test_a_secret_key_that_opens_nothing(instance: Path) -> None:
     assert verdicts(instance, 1, secret_key="another key, of thirty-two characters")["signing keys"] == "problem"
 
 
+def test_keys_that_are_sealed_by_a_previous_secret_key(instance: Path) -> None:
+    old = (instance / "secret_key").read_text()
+    changed = {"secret_key": "another key, of thirty-two characters", "previous_secret_keys": old}
+    assert verdicts(instance, 0, **changed)["signing keys"] == "warning"
+    assert run(instance, "secret-key", "reseal", **changed).returncode == 0
+    assert verdicts(instance, 0, **changed)["signing keys"] == "ok"
+
+
+def test_a_signing_key_that_is_older_than_the_schedule(instance: Path) -> None:
+    assert verdicts(instance, 0)["rotation"] == "ok"
+    database_in(instance).execute("UPDATE signing_key SET created_at = created_at - :days", days=91 * 86_400 * 10**6)
+    assert verdicts(instance, 0)["rotation"] == "warning"
+    assert verdicts(instance, 0, signing_key_rotation="0")["rotation"] == "ok"
+
+
 def test_nobody_who_manages(instance: Path) -> None:
     database_in(instance).execute("DELETE FROM role_permission")
     assert verdicts(instance, 1)["administrator"] == "problem"

@@ -1,0 +1,57 @@
+"""The kept SECRET_KEY: replaced without losing the one before, which counts for a while."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from app.errors import BadSettings
+from app.kept_key import KeptKey
+
+NOW = 1_900_000_000.0
+
+
+def test_the_key_before_counts_until_its_time_is_over(tmp_path: Path) -> None:
+    kept = KeptKey(tmp_path)
+    keys = [kept.read_or_make()]
+    for hours in (0, 1):
+        kept.replace(NOW + 3600 * hours, NOW + 7200 + 3600 * hours)
+        keys.append(kept.read_or_make())
+    assert len(set(keys)) == 3
+    assert kept.previous(NOW + 3600) == tuple(keys[:2])
+    assert kept.previous(NOW + 7200) == (keys[1],)
+    assert kept.previous(NOW + 10_800) == ()
+    kept.replace(NOW + 20_000, NOW + 30_000)
+    assert keys[0] not in kept.previous_path.read_text(), "what has ended is forgotten"
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (kept.path, kept.previous_path)} == {0o600}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["secret_key", "secret_key.previous"]
+
+
+def test_killed_in_the_midst_it_has_lost_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, real = KeptKey(tmp_path), os.replace
+    first = kept.read_or_make()
+
+    def killed(source: Path, target: Path) -> None:
+        if target == kept.path:
+            raise KeyboardInterrupt
+        real(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            kept.replace(NOW, NOW + 60)
+    assert kept.read_or_make() == first == KeptKey(tmp_path).previous(NOW)[0]
+    kept.replace(NOW, NOW + 60)
+    assert kept.previous(NOW) == (first,)
+
+
+@pytest.mark.parametrize("damage", [b"secretword", b"soon secretword", b"\xff\n"])
+def test_a_damaged_file_is_refused_and_shows_nothing(tmp_path: Path, damage: bytes) -> None:
+    kept = KeptKey(tmp_path)
+    kept.read_or_make()
+    kept.previous_path.write_bytes(damage)
+    with pytest.raises(BadSettings) as refused:
+        kept.previous(NOW)
+    assert "secret_key.previous" in str(refused.value) and "secretword" not in str(refused.value)
+    assert refused.value.__suppress_context__
