@@ -2,7 +2,6 @@
 
 import logging
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import jwt
@@ -21,11 +20,11 @@ OTHER = "another secret key of enough length!"
 
 
 @pytest.fixture
-def keeper(core: Core) -> Iterator[Core]:
+def keeper(core: Core) -> Core:
     """A core whose keys have turned once: the next one was published now, and not with the active one."""
     core.clock.advance(seconds=1)
     core.actions.rotate_signing_key(OPERATOR)
-    yield core
+    return core
 
 
 def kids(core: Core) -> dict[str, str]:
