@@ -33,7 +33,6 @@ from app.actions.resources import ResourceActions
 from app.actions.revoke import RevokeToken
 from app.actions.roles import RoleActions
 from app.actions.rotate_signing_key import RotateSigningKey
-from app.actions.rotation_schedule import RotationSchedule
 from app.actions.sessions import SessionActions
 from app.actions.usage import Usage
 from app.actions.users import UserActions
@@ -73,8 +72,6 @@ class Actions:
     personal_access_tokens: PersonalAccessTokenActions
     api_keys: ApiKeyActions
     rotate_signing_key: RotateSigningKey
-    rotation_schedule: RotationSchedule
-    reseal: Reseal
     report_leak: ReportLeak
     inspect: Inspect
     spend_key_limit: SpendKeyLimit
@@ -94,6 +91,11 @@ class Actions:
     def choices(self) -> Choices:
         """What forms offer."""
         return Choices(self.store)
+
+    @property
+    def reseal(self) -> Reseal:
+        """What follows a change of SECRET_KEY."""
+        return Reseal(self.store, self.signing_keys, self.clock)
 
     @property
     def consequences(self) -> Consequences:
@@ -128,7 +130,6 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
     spend, usage = SpendKeyLimit(limiter), Usage(store, clock)
     policy = Policy(settings.pat_default_lifetime, settings.pat_max_lifetime)
     abuse = AbuseLimits(limiter, clock, on=settings.rate_limits == "on")
-    rotate = RotateSigningKey(store, keys, clock, settings.publish_ahead, settings.signing_key_rotation)
     management, passwords = settings.management_identifier, Passwords()
     return Actions(
         settings=settings,
@@ -152,9 +153,7 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
         revoke_token=RevokeToken(store, opaque, signed, clock),
         personal_access_tokens=PersonalAccessTokenActions(store, pat, policy, management, clock),
         api_keys=ApiKeyActions(store, api_key, clock),
-        rotate_signing_key=rotate,
-        rotation_schedule=RotationSchedule(rotate, settings.signing_key_rotation),
-        reseal=Reseal(store, keys, clock),
+        rotate_signing_key=RotateSigningKey(store, keys, clock, settings.publish_ahead, settings.signing_key_rotation),
         report_leak=ReportLeak(store, opaque, signed, clock),
         inspect=Inspect(store, verify, m2m, exchanged, clock),
         spend_key_limit=spend,

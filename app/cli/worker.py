@@ -14,6 +14,7 @@ from flask import Flask
 from granian import _signals
 
 from app import create_app
+from app.actions.rotation_schedule import RotationSchedule
 from app.operations import logs, metrics, parts
 from app.operations.ledger import ledger
 
@@ -34,12 +35,19 @@ def application() -> Flask:
     app = create_app()
     logs.configure_libraries(parts.actions_of(app).settings.log_level)
     ledger.gather()
-    parts.actions_of(app).rotation_schedule.start()
-    Finalize(None, parts.actions_of(app).rotation_schedule.stop, exitpriority=25)
+    Finalize(None, _keep_schedule(app), exitpriority=25)
     Finalize(None, parts.actions_of(app).usage.stop, exitpriority=20)  # granian's workers run no atexit handlers
     Finalize(None, ledger.settle, exitpriority=15)
     Finalize(None, metrics.forget_process, exitpriority=10)
     return app
+
+
+def _keep_schedule(app: Flask) -> Callable[[], None]:
+    """Rotate the signing keys when they are due; gives what ends it."""
+    known = parts.actions_of(app)
+    schedule = RotationSchedule(known.rotate_signing_key, known.settings.signing_key_rotation)
+    schedule.start()
+    return schedule.stop
 
 
 def _die_with_parent() -> None:

@@ -86,7 +86,7 @@ def test_by_hand_only_nothing_turns_by_itself(tmp_path: Path, blank_database: Da
     blank_database.copy_to(tmp_path)
     core = start_core(tmp_path, signing_key_rotation=0)
     before = threading.active_count()
-    core.actions.rotation_schedule.start()
+    RotationSchedule(core.actions.rotate_signing_key, 0).start()
     assert threading.active_count() == before
     core.clock.advance(days=4000)
     assert not core.actions.rotate_signing_key.when_due()
@@ -99,14 +99,14 @@ def test_a_database_that_takes_no_writes_stops_no_signature(
     def read_only() -> None:
         raise OperationalError("BEGIN", None, Exception("attempt to write a readonly database"))
 
-    active = kids(keeper)["active"]
+    active, schedule = kids(keeper)["active"], RotationSchedule(keeper.actions.rotate_signing_key, EVERY)
     keeper.clock.advance(seconds=EVERY)
     with monkeypatch.context() as broken, caplog.at_level(logging.WARNING):
         broken.setattr(keeper.store, "transaction", read_only)
-        keeper.actions.rotation_schedule.look()
+        schedule.look()
         assert "could not be rotated" in caplog.text
         assert signed_by(keeper) == active
-    keeper.actions.rotation_schedule.look()
+    schedule.look()
     assert signed_by(keeper) != active, "it is made up for as soon as it can be"
 
 
@@ -133,7 +133,7 @@ def test_a_key_that_this_node_cannot_open_never_becomes_active(keeper: Core) -> 
     keeper.clock.advance(seconds=EVERY)
     with pytest.raises(Conflict, match="SECRET_KEY does not open"):
         keeper.actions.rotate_signing_key(OPERATOR)
-    keeper.actions.rotation_schedule.look()
+    RotationSchedule(keeper.actions.rotate_signing_key, EVERY).look()
     assert signed_by(keeper) == active
 
 
