@@ -15,14 +15,17 @@ import sqlite3
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
+from sqlalchemy.orm import Session
 
+from app.credentials.signing import SigningKeys
 from app.errors import LatchkeyError
 from app.settings import Settings
 
@@ -53,7 +56,8 @@ class Manifest:
 def back_up(settings: Settings, target: Path, at: datetime, *, with_secret_key: bool = True) -> Manifest:
     """Write a backup that its owner alone can read; the server may go on. The file is there whole or not at all.
 
-    Raises BackupRefused: the file exists, the database is not SQLite's, cannot be read, or there is no room.
+    Raises BackupRefused: the file exists, the database is not SQLite's, cannot be read, or there is no room; and
+    BadSettings when no accepted SECRET_KEY opens its signing keys.
     """
     source = _database_of(settings)
     if target.exists() or target.is_symlink():
@@ -63,8 +67,10 @@ def back_up(settings: Settings, target: Path, at: datetime, *, with_secret_key: 
     try:
         with _workplace(target.absolute().parent) as place:
             _copy_database(source, place / DATABASE)
+            accepted = settings.secret_keys()  # after the copy: it may have been replaced meanwhile
+            _seal_under_one(place / DATABASE, accepted)
             if with_secret_key:
-                (place / SECRET_KEY).write_text(settings.secret_key.get_secret_value(), encoding="ascii")
+                (place / SECRET_KEY).write_text(accepted[0], encoding="ascii")
             manifest = _packed(place, settings.issuer, at)
             _appear(place / "packed", target)
     except FileExistsError:
@@ -122,6 +128,16 @@ def _copy_database(source: Path, target: Path) -> None:
         running.backup(copy, pages=-1)
         copy.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
         _refuse_broken(copy)
+
+
+def _seal_under_one(database: Path, accepted: Sequence[str]) -> None:
+    """Let the present SECRET_KEY alone open the copy, though SECRET_KEY is being changed: a backup holds no other."""
+    engine = create_engine(f"sqlite:///{database}")
+    try:
+        with Session(engine) as session, session.begin():
+            SigningKeys(lambda: accepted).reseal(session)
+    finally:
+        engine.dispose()
 
 
 def _refuse_broken(database: sqlite3.Connection) -> None:

@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli import main
+from app.kept_key import KeptKey
 from tests.api import Admin, Client, User, expect, unique
 from tests.cluster import program
 from tests.databases import cluster
@@ -314,3 +316,13 @@ def test_a_dump_of_postgresql_gives_the_same(fresh_server: Callable[..., LiveSer
         other.kill()
         cluster().drop("restored")
         cluster().drop("dumped")
+
+
+def test_made_while_the_secret_key_changes_it_opens_with_the_one_key_it_holds(tmp_path: Path) -> None:
+    old, new, file = tmp_path / "old", tmp_path / "new", tmp_path / "backup"
+    assert latchkey(old, "init").exit_code == 0
+    KeptKey(old).replace(time.time(), time.time() + 60)  # and nothing is sealed under it yet
+    assert latchkey(old, "backup", file).exit_code == 0
+    assert latchkey(new, "restore", file).exit_code == 0
+    assert not KeptKey(new).previous_path.exists()
+    assert latchkey(new, "init").exit_code == 0 and KeptKey(new).read_or_make() == KeptKey(old).read_or_make()
