@@ -41,7 +41,7 @@ def _bare_flask(settings: Settings) -> Flask:
     """Make a Flask without sessions and static files, that reads no more than MAX_BODY of a request."""
     from flask import Flask
 
-    from app.database import THREADS
+    from app.engines import THREADS
 
     app = Flask("latchkey", static_folder=None, template_folder=None, instance_path=str(settings.instance_dir))
     app.config.update(

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import secrets
-import sqlite3
 import threading
 import time
 from collections import namedtuple
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
@@ -23,7 +22,6 @@ from sqlalchemy import (
     Insert,
     MetaData,
     Select,
-    create_engine,
     delete,
     event,
     func,
@@ -39,15 +37,11 @@ from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.types import TypeDecorator
 
+from app.engines import prepare_engine, reading_engine, turns, watch_over
 from app.errors import Conflict, Invalid
-
-if TYPE_CHECKING:
-    import psycopg  # only who uses PostgreSQL loads it
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-THREADS = 8  # that answer requests in one process
-BUSY_TIMEOUT_MS = 15_000
 UNIQUE_VIOLATION = "23505"  # an SQLSTATE
 SWEPT = 500  # rows that one sweep takes away at the most
 OVERTAKEN = "something that this changes or refers to was deleted at the same moment"
@@ -279,9 +273,10 @@ class Store:
         """Take the engine that writes; reads get an autocommitting engine of their own, so they never wait."""
         self.engine = engine
         self.dialect = engine.dialect.name
-        self._readers = _reading_engine(engine)
+        self._readers = reading_engine(engine)
         self._kept = threading.local()
-        self._turn: Callable[[], AbstractContextManager[object]] = _Turn() if self.dialect == "sqlite" else nullcontext
+        self._turn = turns(engine)
+        self._watch = watch_over(engine, self._readers)
         prepare_engine(engine)
 
     @contextmanager
@@ -290,6 +285,7 @@ class Store:
 
         Raises Conflict when another took away, at the same moment, what this one changes or refers to.
         """
+        self.refuse_changed()
         writing = WritingSession(self.engine, expire_on_commit=False)
         with self._turn(), _overtaken(), writing as session, session.begin():
             yield session
@@ -297,6 +293,7 @@ class Store:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session for lists and single objects; it sees the last commit and can write nothing."""
+        self.refuse_changed()
         with Session(self._readers, autoflush=False, expire_on_commit=False) as session:
             yield session
 
@@ -320,7 +317,14 @@ class Store:
             kept.invalidate()  # and not closed: who reads the epoch may be in the midst of using it
             kept.rollback()
 
+    def refuse_changed(self) -> None:
+        """Raise OperationalError when the database is not the one that was opened; from then on it is the new one."""
+        if self._watch.changed():
+            self.dispose()
+            raise OperationalError("", None, Exception("the database file was taken away or replaced"))
+
     def _kept_connection(self) -> Connection:
+        self.refuse_changed()
         kept: Connection | None = getattr(self._kept, "connection", None)
         if kept is None or kept.closed:
             kept = self._kept.connection = self._readers.connect()
@@ -333,31 +337,6 @@ class Store:
         self.engine.dispose()
 
 
-class _Turn:
-    """SQLite lets one transaction write: threads queue here, for its own way to wait is to sleep and try again."""
-
-    def __init__(self) -> None:
-        self._one = threading.Lock()
-
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
-        if not self._one.acquire(timeout=BUSY_TIMEOUT_MS / 1000):
-            raise OperationalError("BEGIN IMMEDIATE", None, sqlite3.OperationalError("database is locked"))
-        try:
-            yield
-        finally:
-            self._one.release()
-
-
-def prepare_engine(engine: Engine) -> None:
-    """Make SQLite durable, concurrent and strict, and let nobody wait for a lock for ever. Idempotent."""
-    prepare = _sqlite_pragmas if engine.dialect.name == "sqlite" else _lock_timeout
-    if not event.contains(engine, "connect", prepare):
-        event.listen(engine, "connect", prepare)
-        if engine.dialect.name == "sqlite":
-            event.listen(engine, "begin", _begin_immediate)
-
-
 @contextmanager
 def _overtaken() -> Iterator[None]:
     try:
@@ -368,33 +347,3 @@ def _overtaken() -> Iterator[None]:
         if is_duplicate(error) or "foreign key" not in str(error.orig).lower():
             raise
         raise Conflict(OVERTAKEN) from None
-
-
-def _reading_engine(engine: Engine) -> Engine:
-    options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "pool_pre_ping": engine.dialect.name != "sqlite"}
-    reading = create_engine(engine.url, pool_size=2 * THREADS, **options)  # a thread keeps one and may take another
-    if engine.dialect.name == "sqlite":
-        event.listen(reading, "connect", _sqlite_pragmas)
-    return reading
-
-
-def _sqlite_pragmas(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None  # we say BEGIN ourselves; the driver's own begins come too late
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",  # an acknowledged revocation survives a power cut
-        "foreign_keys=ON",
-        f"busy_timeout={BUSY_TIMEOUT_MS}",
-        "cache_size=-256",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _lock_timeout(connection: psycopg.Connection, _record: object) -> None:
-    connection.autocommit = True  # a setting made in a transaction would go with it
-    connection.execute(f"SET lock_timeout = {BUSY_TIMEOUT_MS}")
-    connection.autocommit = False
-
-
-def _begin_immediate(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")  # take the write lock first: an upgrade later could not wait

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import count
 from typing import Any
 
 from sqlalchemy.exc import OperationalError
@@ -11,6 +12,7 @@ from app.database import Store
 
 _EPOCH = "SELECT epoch FROM authority"
 _VERSION = "PRAGMA data_version"  # of SQLite: moves with every commit of any other connection
+_LIFE = 2**64  # more than any epoch in a database
 
 
 class AuthorityEpoch:
@@ -19,6 +21,8 @@ class AuthorityEpoch:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._seen = _Seen()
+        self._lives = count(1)
+        self._life = 0  # moves with each new connection: a restored database may have the very number that another had
         self._read = self._from_server if store.dialect == "postgresql" else self._from_file
 
     def __call__(self) -> int:
@@ -39,22 +43,32 @@ class AuthorityEpoch:
 
     def _from_file(self) -> int:
         """Ask for the row only when somebody committed since: the version is kept in shared memory."""
+        self._store.refuse_changed()
         seen = self._seen
         if seen.ask is None:  # the version is counted by each connection for itself: this thread stays with its own
-            seen.ask = self._store.driver_connection().cursor().execute
+            seen.ask = self._new(seen, self._store.driver_connection()).cursor().execute
         version = seen.ask(_VERSION).fetchone()[0]
         if seen.version != version:
             seen.epoch = seen.ask(_EPOCH).fetchone()[0]  # after the version: a commit between is seen again
             seen.version = version
-        return seen.epoch
+        return seen.epoch + self._life
 
     def _from_server(self) -> int:
-        return int(self._store.driver_connection().execute(_EPOCH, prepare=True).fetchone()[0])
+        driver, seen = self._store.driver_connection(), self._seen
+        if driver is not seen.driver:
+            self._new(seen, driver)
+        return int(driver.execute(_EPOCH, prepare=True).fetchone()[0]) + self._life
+
+    def _new(self, seen: _Seen, driver: Any) -> Any:
+        seen.driver = driver
+        self._life = next(self._lives) * _LIFE
+        return driver
 
 
 class _Seen(threading.local):
     """What a thread saw last; its connection counts the versions by itself."""
 
+    driver: Any = None
     ask: Any = None  # of a cursor on the thread's kept connection
     version: int = -1
     epoch: int = -1

@@ -13,7 +13,7 @@ from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 
-from app.database import THREADS
+from app.engines import THREADS
 from app.settings import Settings
 
 PATIENCE = 5  # seconds that a worker may take to end

@@ -15,7 +15,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 
 from app import models
-from app.database import prepare_engine
+from app.engines import prepare_engine
 from app.errors import BadSettings
 from app.migrations import FOLDER, known, refuse_newer, revisions
 
