@@ -88,7 +88,7 @@ class MachineTokens:
         return Holder(claims["jti"], claims["client_id"])
 
     def revoke(self, session: Session, credential_id: str, at: datetime, reason: str) -> bool:
-        """Deny the token by its jti, until it would have expired by itself."""
+        """Deny the token by its jti, until long after it would have expired by itself."""
         return deny(session, credential_id, at)
 
 

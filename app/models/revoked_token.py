@@ -11,7 +11,7 @@ from app.database import Base
 
 
 class RevokedToken(Base):
-    """A JWT that no longer counts; kept until it would have expired by itself."""
+    """A JWT that no longer counts; kept until long after it would have expired by itself."""
 
     __tablename__ = "revoked_token"
 

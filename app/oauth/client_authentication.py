@@ -27,6 +27,7 @@ RENAMED = ["Ed25519"]  # what RFC 9864 §2.2 calls our EdDSA; newer clients sign
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 FURTHEST = timedelta(hours=1)  # how far ahead the `exp` of an assertion may lie
 LEEWAY = timedelta(seconds=30)
+REMEMBERED = timedelta(days=1)  # past its end: a clock that ran ahead and is set back would let it in again
 LONGEST_ASSERTION = 16_384  # characters
 UNREADABLE = (JoseError, ValueError, TypeError, RecursionError)  # what strange JSON makes of the libraries
 REALM = "latchkey"
@@ -202,7 +203,7 @@ class PrivateKeyJwt(JWTBearerClientAssertion):
             moment = _instant(claims.get(name)) if name in claims else now
             if moment is None or moment > now + LEEWAY:
                 raise ClientRefused
-        if not actions().authenticate_client.use_assertion(str(subject), jti, expires_at + LEEWAY):
+        if not actions().authenticate_client.use_assertion(str(subject), jti, expires_at + REMEMBERED):
             raise ClientRefused
 
     def _for_us(self, audience: object) -> bool:

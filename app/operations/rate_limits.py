@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage, Storage, storage_from_string
-from sqlalchemy import case, delete, select
+from sqlalchemy import case, delete, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,6 +24,7 @@ from app.settings import Settings
 
 REDIS_PATIENCE = 0.5  # seconds to connect or to wait for an answer
 REDIS_PAUSE = 5.0  # seconds for which a Redis that failed is left alone
+SKEW = 60.0  # seconds by which nodes' clocks may differ: a window that ends later began before one was set back
 log = logging.getLogger(__name__)
 
 
@@ -52,7 +53,7 @@ class DatabaseStorage(Storage):
         """Count `amount` uses in the window of `expiry` seconds; give the uses so far and the window's end."""
         now = self._clock()
         fresh = self._insert(SpentLimit).values(key=key, hits=amount, ends_at=now + timedelta(seconds=expiry))
-        over = SpentLimit.ends_at <= now
+        over = or_(SpentLimit.ends_at <= now, SpentLimit.ends_at > now + timedelta(seconds=expiry + SKEW))
         statement = fresh.on_conflict_do_update(
             index_elements=[SpentLimit.key],
             set_={
@@ -125,7 +126,7 @@ class DatabaseLimiter:
         """Tell how the window of `key` stands, and count nothing."""
         window = self._storage.window(_name(key, requests, window_seconds))
         hits, left = (window[0], (window[1] - self._clock()).total_seconds()) if window else (0, window_seconds)
-        return _coming(hits, requests, left)
+        return _coming(hits, requests, left) if left <= window_seconds + SKEW else _coming(0, requests, window_seconds)
 
 
 class _Counter(Protocol):
@@ -136,6 +137,8 @@ class _Counter(Protocol):
     def get(self, key: str) -> int: ...
 
     def get_expiry(self, key: str) -> float: ...
+
+    def clear(self, key: str) -> None: ...
 
 
 Question = Callable[[_Counter, str, int, int], Window]
@@ -172,12 +175,20 @@ class RedisLimiter:
 
 def _counted(storage: _Counter, name: str, requests: int, window_seconds: int) -> Window:
     hits = storage.incr(name, window_seconds)
-    return _window(hits, requests, storage.get_expiry(name) - datetime.now(UTC).timestamp())
+    if _left(storage, name) > window_seconds + SKEW:  # what is in memory ends by our clock
+        storage.clear(name)
+        hits = storage.incr(name, window_seconds)
+    return _window(hits, requests, _left(storage, name))
 
 
 def _seen(storage: _Counter, name: str, requests: int, window_seconds: int) -> Window:
     hits = storage.get(name)
-    return _coming(hits, requests, storage.get_expiry(name) - datetime.now(UTC).timestamp())
+    left = _left(storage, name)
+    return _coming(hits, requests, left) if left <= window_seconds + SKEW else _coming(0, requests, window_seconds)
+
+
+def _left(storage: _Counter, name: str) -> float:
+    return storage.get_expiry(name) - datetime.now(UTC).timestamp()
 
 
 def _name(key: str, requests: int, window_seconds: int) -> str:
