@@ -26,9 +26,9 @@ def program(name: str) -> str | None:
 class Cluster:
     """A running PostgreSQL; `url` names one of its databases."""
 
-    def __init__(self) -> None:
-        """Make the cluster in a folder of its own and wait until it answers."""
-        self._folder = Path(tempfile.mkdtemp(prefix="latchkey-pg-"))
+    def __init__(self, within: Path | None = None) -> None:
+        """Make the cluster in a folder of its own, `within` another if that is told, and wait until it answers."""
+        self._folder = Path(tempfile.mkdtemp(prefix="latchkey-pg-", dir=within))
         if os.getuid() == 0:  # PostgreSQL refuses to run as root
             user = pwd.getpwnam(ADMIN)
             os.chown(self._folder, user.pw_uid, user.pw_gid)

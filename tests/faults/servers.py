@@ -1,0 +1,97 @@
+"""A PostgreSQL of one's own that can be killed, stopped in its tracks, started again, and given a disk that is full."""
+
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tests.cluster import PATIENCE, Cluster
+from tests.machine import lacking
+
+
+class Fragile(Cluster):
+    """A cluster whose end is told by its own processes' ids; the thread that starts it must outlive it."""
+
+    def kill(self) -> None:
+        """End it as a power cut does."""
+        self._signal(signal.SIGKILL)
+        self._process.wait(PATIENCE)
+        self._admin.close()
+
+    def start(self) -> None:
+        """Start it again on what it had written, and wait until it answers."""
+        self._process = self._start()
+        self._admin = self._connected()
+
+    def restart(self) -> None:
+        """Cut every connection off, and start again."""
+        self._admin.close()
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(PATIENCE)
+        self.start()
+
+    def pause(self) -> None:
+        """Let every one of its processes stand still."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let them go on."""
+        self._signal(signal.SIGCONT)
+
+    def end_connections(self, name: str) -> None:
+        """End all connections to a database."""
+        self.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")  # noqa: S608
+
+    def admit(self, name: str, connections: int) -> None:
+        """Let a database have so many connections, and no more; -1 lets it have any number."""
+        self.execute(f"ALTER DATABASE {name} CONNECTION LIMIT {connections}")
+
+    def _signal(self, number: signal.Signals) -> None:
+        for pid in (self._process.pid, *_children(self._process.pid)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+
+def _children(pid: int) -> list[int]:
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
+    return [int(line) for line in listed.stdout.split()]
+
+
+@contextmanager
+def small_disk(mebibytes: int) -> Iterator[Path | None]:
+    """Give a file system of that size, that every user can write to; None where one may not be mounted."""
+    folder = Path(tempfile.mkdtemp(prefix="latchkey-disk-"))  # a database's own user cannot look into pytest's folders
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m,mode=1777", "tmpfs", str(folder)]
+    mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    folder.chmod(0o1777)
+    try:
+        yield folder if mounted else None
+    finally:
+        if mounted:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        folder.rmdir()
+
+
+def required(disk: Path | None) -> Path:
+    """Give a disk that could be mounted, else skip (or, with CI=true, fail)."""
+    return disk or lacking("right to mount a file system")
+
+
+def remount(folder: Path, how: str) -> None:
+    """Change a mounted file system: `ro` or `rw`."""
+    subprocess.run(["mount", "-o", f"remount,{how}", str(folder)], check=True, capture_output=True)
+
+
+def fill(folder: Path, spare: int = 0) -> Path:
+    """Leave no more than so many bytes on a file system; gives the file to delete."""
+    full = folder / "filler"
+    with full.open("wb") as out, suppress(OSError):
+        while True:
+            out.write(b"\0" * 65_536)
+            out.flush()
+    if spare:
+        os.truncate(full, max(0, full.stat().st_size - spare))
+    return full

@@ -1,0 +1,183 @@
+"""PostgreSQL is killed, hangs, is restarted, only reads, has no connection left, or no room on its disk."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+
+import httpx
+import pytest
+
+from tests.api import Admin
+from tests.cluster import program
+from tests.faults.faces import READS, SPEAKS, WRITES, Faces, refused, told_nothing
+from tests.faults.servers import Fragile, fill, required, small_disk
+from tests.live import LiveServer
+from tests.machine import lacking
+
+DATABASE = "latchkey"
+LONGEST = 9.0  # seconds that anybody waits for a server that hangs: a statement's patience, and a connection's
+
+
+class Scene:
+    """A server on a PostgreSQL that breaks."""
+
+    def __init__(self, folder: Path, disk: Path | None) -> None:
+        program("initdb") or lacking("PostgreSQL server")
+        self.disk = disk
+        self.cluster = Fragile(disk)
+        self.cluster.create(DATABASE)
+        self.live = LiveServer(folder / "instance", {"database_url": self.cluster.url(DATABASE)}).start()
+        self.faces = Faces(Admin(self.live))
+
+    def readiness(self) -> tuple[int, str]:
+        """Give what /readyz says, and of the database."""
+        answer = self.faces.http.get("/readyz")
+        return answer.status_code, answer.json()["checks"]["database"]
+
+    def end(self) -> None:
+        self.live.kill()
+        self.cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with small_disk(192) as disk:
+        made = Scene(tmp_path_factory.mktemp("fragile"), disk)
+        yield made
+        made.end()
+
+
+@pytest.fixture(autouse=True)
+def _well_again(request: pytest.FixtureRequest) -> Iterator[None]:
+    """See after each fault that all is as before, by itself, and that nothing was told."""
+    yield
+    if "scene" in request.fixturenames:
+        scene: Scene = request.getfixturevalue("scene")
+        scene.faces.await_all()
+        assert scene.readiness() == (200, "ok")
+        told_nothing(scene.live.stderr_file.read_text())
+
+
+def timed(ask: Callable[[], httpx.Response]) -> tuple[httpx.Response, float]:
+    began = time.monotonic()
+    return ask(), time.monotonic() - began
+
+
+@pytest.mark.spec("RFC 6749 §4.1.2.1")
+@pytest.mark.spec("RFC 9110 §10.2.3")
+def test_killed_it_is_a_503_in_the_form_of_each_face_and_the_kept_answers_are_not_given(scene: Scene) -> None:
+    scene.cluster.kill()
+    try:
+        for face, answer in scene.faces.ask_all().items():
+            refused(face, answer)
+        refused("introspection", scene.faces.introspect(scene.faces.revoked))
+        assert scene.faces.http.get("/healthz").status_code == 200
+        assert scene.readiness() == (503, "failed")
+    finally:
+        scene.cluster.start()
+
+
+def test_while_it_hangs_waiting_ends_and_somebody_is_left_to_say_that_the_process_lives(scene: Scene) -> None:
+    over = Event()
+
+    def besiege(face: str) -> list[tuple[str, httpx.Response, float]]:
+        heard = []
+        with httpx.Client(
+            base_url=scene.live.url, timeout=30, trust_env=False, cookies=scene.faces.http.cookies
+        ) as own:
+            while not over.is_set():
+                heard.append((face, *timed(lambda: scene.faces.ask(face, own))))
+        return heard
+
+    scene.cluster.pause()
+    try:
+        with ThreadPoolExecutor(len(SPEAKS) + 4) as threads:
+            asking = [threads.submit(besiege, face) for face in (*SPEAKS, *["introspection"] * 4)]
+            time.sleep(LONGEST - 2)  # by now each that waited was answered
+            alive = [
+                timed(lambda: httpx.get(f"{scene.live.url}/healthz", timeout=10, trust_env=False)) for _ in range(5)
+            ]
+            readiness = scene.readiness()
+            over.set()
+            heard = [one for each in asking for one in each.result()]
+    finally:
+        over.set()
+        scene.cluster.resume()
+    for face, answer, _ in heard:
+        refused(face, answer)
+    assert max(seconds for *_, seconds in heard) < LONGEST
+    assert all(answer.status_code == 200 and seconds < 3 for answer, seconds in alive), alive
+    assert readiness == (503, "failed")
+
+
+def test_restarted_under_load_it_costs_503s_and_nobody_helps_the_server_on(scene: Scene) -> None:
+    over, heard, faces = Event(), Counter[tuple[str, int]](), scene.faces
+    active: list[bool] = []
+
+    def ask_on(face: str) -> None:
+        with httpx.Client(base_url=scene.live.url, timeout=30, trust_env=False) as own:
+            while not over.is_set():
+                answer = faces.ask(face, own)
+                heard[face, answer.status_code] += 1
+                ended = own.post("/oauth/introspect", data={"token": faces.revoked}, auth=faces.server)
+                if ended.status_code == 200:
+                    active.append(ended.json()["active"])
+
+    with ThreadPoolExecutor(6) as threads:
+        asking = [
+            threads.submit(ask_on, face) for face in ("introspection", "token", "forward-auth", "list", "creation")
+        ]
+        time.sleep(0.3)
+        scene.cluster.restart()
+        deadline = time.monotonic() + 10
+        while faces.ask("introspection").status_code != 200 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.3)
+        over.set()
+        for one in asking:
+            one.result()
+    assert {status for _, status in heard} <= {200, 201, 503}, heard
+    assert active and not any(active)
+
+
+def test_one_that_only_reads_lets_reading_go_on(scene: Scene) -> None:
+    scene.cluster.execute(f"ALTER DATABASE {DATABASE} SET default_transaction_read_only = on")
+    scene.cluster.end_connections(DATABASE)
+    try:
+        scene.faces.ask_all(READS)  # what was connected finds out
+        for face in WRITES:
+            refused(face, scene.faces.ask(face))
+        answers = scene.faces.ask_all(READS)
+        assert {face: answer.status_code for face, answer in answers.items()} == dict.fromkeys(READS, 200)
+        assert answers["introspection"].json()["active"] is True
+    finally:
+        scene.cluster.execute(f"ALTER DATABASE {DATABASE} RESET ALL")
+        scene.cluster.end_connections(DATABASE)
+
+
+def test_without_a_connection_left_new_ones_are_refused_and_kept_ones_go_on(scene: Scene) -> None:
+    scene.cluster.admit(DATABASE, 0)
+    try:
+        assert scene.faces.ask("introspection").json()["active"] is True
+        scene.cluster.end_connections(DATABASE)
+        for face, answer in scene.faces.ask_all().items():
+            refused(face, answer)
+    finally:
+        scene.cluster.admit(DATABASE, -1)
+
+
+def test_with_a_full_disk_writing_is_refused_and_reading_goes_on(scene: Scene) -> None:
+    filler = fill(required(scene.disk))
+    try:
+        for _ in range(400):  # what has room on its page is still kept
+            answer = scene.faces.ask("creation")
+            if answer.status_code != 201:
+                break
+        refused("creation", answer)
+        assert scene.faces.ask("introspection").json()["active"] is True
+        assert scene.faces.introspect(scene.faces.revoked).json() == {"active": False}
+    finally:
+        filler.unlink()
