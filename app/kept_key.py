@@ -28,7 +28,7 @@ class KeptKey:
                 _write_once(self.path, secrets.token_urlsafe(48))
             kept = self.path.read_text(encoding="ascii").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise BadSettings(f"{self.path} cannot be read or written: {type(error).__name__}") from None
+            raise BadSettings(f"{self.path} cannot be read or written: {_why(error)}") from None
         if len(kept) < SHORTEST:
             raise BadSettings(f"{self.path} holds no usable key: restore it from a backup")
         return kept
@@ -49,7 +49,7 @@ class KeptKey:
             os.replace(_written(self.previous_path, "".join(lines)), self.previous_path)  # before it is needed
             os.replace(_written(self.path, secrets.token_urlsafe(48)), self.path)
         except OSError as error:
-            raise BadSettings(f"{self.path} cannot be written: {type(error).__name__}") from None
+            raise BadSettings(f"{self.path} cannot be written: {_why(error)}") from None
 
     def _previous(self) -> list[tuple[float, str]]:
         try:
@@ -59,7 +59,11 @@ class KeptKey:
         except FileNotFoundError:
             return []
         except (OSError, ValueError) as error:
-            raise BadSettings(f"{self.previous_path} cannot be read: {type(error).__name__}") from None
+            raise BadSettings(f"{self.previous_path} cannot be read: {_why(error)}") from None
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or type(error).__name__
 
 
 def _write_once(path: Path, text: str) -> None:

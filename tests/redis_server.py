@@ -1,5 +1,6 @@
 """A Redis of our own: on a free port of 127.0.0.1, keeping nothing, ended by its own pid."""
 
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -43,6 +44,16 @@ class RedisServer:
             self._process.terminate()
             self._process.wait(PATIENCE)
             self._process = None
+
+    def pause(self) -> None:
+        """Let it stand still, its connections open."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on where it stood."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
 
 @contextmanager

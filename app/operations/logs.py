@@ -8,6 +8,7 @@ import sys
 import threading
 import traceback
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -64,7 +65,7 @@ class _Stderr:
     def __init__(self, *_args: object) -> None: ...
 
     def msg(self, line: str) -> None:
-        with self._lock:
+        with self._lock, suppress(OSError, ValueError):  # a log that cannot be written hinders no answer
             sys.stderr.write(line + "\n")
             sys.stderr.flush()
 

@@ -17,7 +17,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN
+from app.operations.number_files import take_room_first
 
+take_room_first()
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 UNKNOWN = "unknown"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -1,0 +1,75 @@
+"""Redis is away before the start, comes, hangs, and is taken away: limits are then kept by each process for itself."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from app.operations import rate_limits
+from tests.api import Admin
+from tests.conftest import StartServer
+from tests.faults.faces import Faces, told_nothing
+from tests.redis_server import RedisServer
+
+LONGEST = 1.3  # seconds: half of one for Redis, and what a busy machine takes
+MANY = 4
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    server = RedisServer()
+    yield server
+    server.stop()
+
+
+def test_whatever_redis_does_requests_are_answered_soon_and_limits_hold(
+    redis: RedisServer, fresh_server: StartServer
+) -> None:
+    live = fresh_server(redis_url=redis.url, rate_limits="on")
+    faces = Faces(Admin(live))
+    key = Admin(live).api_key(faces.world.resource, rate_limit={"requests": MANY, "window_seconds": 600})["key"]
+    passing = {"headers": {"X-API-Key": key}, "params": {"resource": faces.world.identifier}}
+
+    def ask() -> int:
+        began = time.monotonic()
+        answers = faces.ask_all()
+        assert {face: answer.status_code // 100 for face, answer in answers.items()} == dict.fromkeys(answers, 2)
+        status = faces.http.get("/oauth/forward-auth", **passing).status_code
+        assert time.monotonic() - began < LONGEST
+        return status
+
+    def readiness() -> tuple[int, str]:
+        began = time.monotonic()
+        answer = faces.http.get("/readyz")
+        assert time.monotonic() - began < LONGEST
+        return answer.status_code, answer.json()["checks"]["redis"]
+
+    assert [ask() for _ in range(MANY + 2)] == [200] * MANY + [429] * 2  # away before the start, by memory
+    assert readiness() == (503, "failed")
+    redis.start()
+    assert readiness() == (200, "ok")
+    deadline = time.monotonic() + rate_limits.REDIS_PAUSE + 2
+    while ask() == 429:  # it is asked again after a while, and has counted nothing yet
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    redis.pause()
+    assert ask() == 429  # by memory, which counted those of before
+    assert readiness() == (503, "failed")
+    redis.resume()
+    assert readiness() == (200, "ok")
+    redis.stop()
+    assert ask() == 429
+    assert faces.http.get("/healthz").status_code == 200
+    told_nothing(live.stderr_file.read_text())
+
+
+def test_a_redis_that_hangs_is_waited_for_once(redis: RedisServer) -> None:
+    redis.start()
+    limiter = rate_limits.RedisLimiter(redis.url)
+    limiter.hit("k", 5, 60)
+    redis.pause()
+    began = time.monotonic()
+    seen = [limiter.hit("k", 2, 60).admitted for _ in range(3)]
+    assert seen == [True, True, False]
+    assert time.monotonic() - began < 2 * rate_limits.REDIS_PATIENCE  # it is waited for once
+    redis.resume()

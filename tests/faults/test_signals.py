@@ -1,0 +1,70 @@
+"""The server is told to end under load: what it took it answers, whole, and then it is gone.
+
+SIGKILL is durability/test_kill_nine.py's; a worker that is killed, cli/test_serve.py's.
+"""
+
+import os
+import select
+import signal
+import socket
+import time
+from base64 import b64encode
+from contextlib import ExitStack
+
+import pytest
+
+from tests.api import Admin, User
+from tests.conftest import StartServer
+from tests.live import LiveServer
+
+LOGINS = 6  # each hashes a password: some wait for the others
+
+
+def sent(live: LiveServer, user: User) -> socket.socket:
+    """Send a request that takes long, and leave its answer unread."""
+    connection = socket.create_connection(("127.0.0.1", live.port), timeout=20)
+    basic = b64encode(f"{user.username}:{user.password}".encode()).decode()
+    asked = f"GET /api/v1/me HTTP/1.1\r\nHost: 127.0.0.1:{live.port}\r\nAuthorization: Basic {basic}\r\n\r\n"
+    connection.sendall(asked.encode())
+    return connection
+
+
+def whole(connection: socket.socket) -> tuple[bytes, bytes]:
+    """Read to the end; gives the status line and the body, which is as long as it was said to be."""
+    read = b""
+    while more := connection.recv(65_536):
+        read += more
+    head, _, body = read.partition(b"\r\n\r\n")
+    lengths = [line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+    assert lengths and int(lengths[0]) == len(body), read
+    return head.split(b"\r\n")[0], body
+
+
+def refuses(live: LiveServer) -> bool:
+    """Tell whether nobody listens there any more."""
+    try:
+        socket.create_connection(("127.0.0.1", live.port), timeout=1).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_told_to_end_it_answers_what_it_took_and_takes_nothing_more(fresh_server: StartServer, workers: int) -> None:
+    live = fresh_server(workers=workers)
+    user = Admin(live).user()
+    process = live._process
+    assert process is not None
+    with ExitStack() as held:
+        asked = [held.enter_context(sent(live, user)) for _ in range(LOGINS)]
+        time.sleep(0.1)  # they are taken, and not all are answered
+        assert len(select.select(asked, [], [], 0)[0]) < LOGINS
+        os.kill(live.pid, signal.SIGTERM)
+        answers = [whole(connection) for connection in asked]
+        assert [status for status, _ in answers] == [b"HTTP/1.1 200 OK"] * LOGINS
+        assert all(user.username.encode() in body for _, body in answers)
+        assert process.wait(8) == 0
+    assert refuses(live)
+    assert "Traceback" not in live.log_text()
+    asked_for = [line for line in live.log_records() if line.get("route") == "/api/v1/me"]
+    assert [line["status"] for line in asked_for] == [200] * LOGINS  # each is in the log too

@@ -1,0 +1,218 @@
+"""SQLite's file is locked, only to be read, without room, gone, another one, or garbage."""
+
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
+
+from app import engines
+from app.database import Store
+from tests.api import Admin
+from tests.faults.faces import READS, Faces, refused, told_nothing
+from tests.faults.servers import fill, remount, required, small_disk
+from tests.live import COMMAND, LiveServer, environment
+from tests.oauth.wire import OWN, Wire, start_wire, stop_wire
+
+NOTICED = engines.LOOK_AGAIN + 1  # seconds in which a file that is another one is seen
+
+
+class Scene:
+    """A server whose instance folder is on a small disk of its own."""
+
+    def __init__(self, disk: Path) -> None:
+        self.disk = disk
+        self.live = LiveServer(disk / "instance").start()
+        self.faces = Faces(Admin(self.live))
+        self.file = disk / "instance" / "latchkey.db"
+
+    @property
+    def files(self) -> list[Path]:
+        """The file and what stands beside it."""
+        return sorted(self.file.parent.glob("latchkey.db*"))
+
+    def await_refusal(self) -> None:
+        """Wait until the server has noticed."""
+        deadline = time.monotonic() + NOTICED
+        while self.faces.ask("introspection").status_code != 503:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def scene() -> Iterator[Scene]:
+    with small_disk(24) as disk:
+        made = Scene(required(disk))
+        yield made
+        made.live.kill()
+
+
+@pytest.fixture
+def wire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
+    """An application here, whose writers wait for a moment only."""
+    monkeypatch.setattr(engines, "BUSY_TIMEOUT_MS", 200)
+    made = start_wire(tmp_path)
+    made.core.role("boss", "machine", "manage")
+    made.core.client("boss", "boss")
+    yield made
+    stop_wire(made)
+
+
+def create(wire: Wire) -> int:
+    """Ask for something that writes; gives the status."""
+    bearer = {"Authorization": f"Bearer {wire.core.m2m('boss', 'manage', OWN)}"}
+    answer = wire.http.post("/api/v1/roles", json={"name": f"r{time.time_ns()}", "type": "user"}, headers=bearer)
+    if answer.status_code == 503:
+        assert answer.headers["Retry-After"] and answer.json["status"] == 503
+    return answer.status_code
+
+
+def test_while_another_writes_and_does_not_end_writing_is_refused_and_reading_goes_on(wire: Wire) -> None:
+    token = wire.core.pat("alice", "orders:read")[1]
+    other = sqlite3.connect(wire.core.database.folder / "latchkey.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    began = time.monotonic()
+    assert create(wire) == 503
+    assert time.monotonic() - began < 5
+    assert wire.introspect(token, wire.shop)["active"] is True
+    assert wire.ask(Authorization=f"Bearer {token}").status_code == 200
+    revocation = wire.revoke(token)
+    assert (revocation.status_code, revocation.json["error"]) == (503, "temporarily_unavailable")
+    other.execute("ROLLBACK")
+    assert create(wire) == 201
+    other.close()
+
+
+def test_however_many_want_to_write_some_threads_are_left_to_read(tmp_path: Path) -> None:
+    turn, over, waited = engines.turns(create_engine(f"sqlite:///{tmp_path / 'latchkey.db'}")), threading.Event(), []
+
+    def wait_for_it() -> None:
+        began = time.monotonic()
+        try:
+            with turn():
+                over.wait(10)
+        except OperationalError:
+            waited.append(time.monotonic() - began)
+
+    with ThreadPoolExecutor(engines.THREADS) as threads:
+        for _ in range(engines.THREADS):
+            threads.submit(wait_for_it)
+            time.sleep(0.01)
+        time.sleep(engines.CROWDED_TIMEOUT + 0.5)
+        given_up = len(waited)
+        over.set()
+    assert given_up == len(waited) == engines.THREADS - 1 - engines.CROWD
+
+
+def test_what_can_only_be_read_is_refused_at_the_start_in_one_line_and_a_503_later() -> None:
+    with small_disk(24) as found:
+        disk = required(found)
+        instance = disk / "instance"
+        instance.mkdir()
+        wire = start_wire(instance)
+        token = wire.core.pat("alice", "orders:read")[1]
+        wire.introspect(token, wire.shop)
+        wire.core.store.dispose()
+        remount(disk, "ro")
+        for answer in (wire.post("introspect", {"token": token}, wire.shop), wire.revoke(token)):
+            assert (answer.status_code, answer.json["error"]) == (503, "temporarily_unavailable")
+        assert "active" not in answer.text
+        assert len(refusal_of_start(instance)) == 1
+        remount(disk, "rw")
+        assert wire.introspect(token, wire.shop)["active"] is True
+        stop_wire(wire)
+
+
+@pytest.mark.parametrize("spare", [0, 60_000])  # bytes: none for the secret key; too few for the tables
+def test_a_first_start_without_room_is_one_clear_line(spare: int) -> None:
+    with small_disk(4) as found:
+        disk = required(found)
+        fill(disk, spare)
+        [line] = refusal_of_start(disk / "instance")
+        assert str(disk) in line and re.search("No space left|disk is full", line), line
+
+
+def refusal_of_start(instance: Path) -> list[str]:
+    """Start a server that cannot; gives the lines that it said."""
+    command = [str(COMMAND), "serve", "--port", "15999"]
+    ran = subprocess.run(command, env=environment(instance), capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode != 0 and "Traceback" not in ran.stderr
+    return ran.stderr.strip().splitlines()
+
+
+def test_with_a_full_disk_writing_is_refused_and_reading_goes_on(scene: Scene) -> None:
+    filler = fill(scene.disk)
+    try:
+        for _ in range(200):  # the log may have room that was used before
+            answer = scene.faces.ask("creation")
+            if answer.status_code != 201:
+                break
+        refused("creation", answer)
+        for face, heard in scene.faces.ask_all(READS).items():
+            assert heard.status_code == 200, face
+        assert scene.faces.introspect(scene.faces.revoked).json() == {"active": False}
+        assert scene.faces.http.get("/healthz").status_code == 200
+    finally:
+        filler.unlink()
+    scene.faces.await_all()
+
+
+def test_a_file_that_was_taken_away_is_a_503_and_no_other_is_made_in_its_place(scene: Scene) -> None:
+    aside = scene.disk / "aside"
+    aside.mkdir()
+    for file in scene.files:
+        file.rename(aside / file.name)
+    try:
+        scene.await_refusal()
+        for face, answer in scene.faces.ask_all().items():
+            refused(face, answer)
+        assert scene.faces.http.get("/readyz").status_code == 503
+        assert scene.files == []
+    finally:
+        for file in aside.iterdir():
+            file.rename(scene.file.parent / file.name)
+    scene.faces.await_all()
+
+
+def test_a_file_that_was_replaced_is_the_one_that_counts(tmp_path: Path) -> None:
+    """A restored copy may have the very epoch under which other answers are kept."""
+    wire = start_wire(tmp_path)
+    other = Store(create_engine(f"sqlite:///{tmp_path / 'latchkey.db'}"))
+    with other.connection() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    other.dispose()
+    shutil.copy(tmp_path / "latchkey.db", tmp_path / "copy")
+    token = wire.core.pat("alice", "orders:read")[1]
+    assert wire.introspect(token, wire.shop)["active"] is True
+    for beside in ("latchkey.db-wal", "latchkey.db-shm"):
+        (tmp_path / beside).unlink(missing_ok=True)
+    os.replace(tmp_path / "copy", tmp_path / "latchkey.db")
+    time.sleep(engines.LOOK_AGAIN)
+    heard = [wire.post("introspect", {"token": token}, wire.shop) for _ in range(3)]
+    assert [answer.json for answer in heard] == [{"active": False}] * 3
+    stop_wire(wire)
+
+
+def test_garbage_in_the_file_lets_nobody_in_and_is_no_stack_trace(scene: Scene) -> None:
+    """The last of this file: nothing is left of it."""
+    sqlite3.connect(scene.file).execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+    whole = scene.file.stat().st_size
+    with scene.file.open("r+b") as damaged:
+        damaged.seek(2 * 4096)
+        damaged.write(os.urandom(whole - 2 * 4096))
+    scene.faces.ask("creation")  # moves what was kept in memory on
+    for face, answer in scene.faces.ask_all().items():
+        assert answer.status_code == 503 or "active" not in answer.text, (face, answer.text)
+        assert answer.status_code != 500, face
+    assert scene.faces.introspect(scene.faces.revoked).text.find("true") < 0
+    assert scene.faces.http.get("/healthz").status_code == 200
+    told_nothing(scene.live.stderr_file.read_text())
