@@ -23,7 +23,7 @@ from tests.faults.servers import fill, remount, required, small_disk
 from tests.live import COMMAND, LiveServer, environment
 from tests.oauth.wire import OWN, Wire, start_wire, stop_wire
 
-NOTICED = engines.LOOK_AGAIN + 1  # seconds in which a file that is another one is seen
+NOTICED = 3.0  # seconds in which a file that is another one is seen
 
 
 class Scene:
