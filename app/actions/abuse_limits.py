@@ -106,7 +106,8 @@ class AbuseLimits:
 
     def _known(self, counter: Counter) -> int:
         until = self._spent.get(counter.key)
-        return max(0, ceil((until - self._clock()).total_seconds())) if until else 0
+        left = (until - self._clock()).total_seconds() if until else 0
+        return ceil(left) if 0 < left <= counter.limit.window_seconds else 0  # longer: the clock was set back
 
     def _left(self, counter: Counter) -> int:
         if wait := self._known(counter):

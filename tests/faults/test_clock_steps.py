@@ -11,6 +11,7 @@ import pytest
 import time_machine
 
 import app
+from app.actions.abuse_limits import PASSWORD, AbuseLimits
 from app.actions.actor import OPERATOR, Actor
 from app.actions.key_limits import Limiter
 from app.actions.lifetime import AskedLifetime
@@ -117,7 +118,7 @@ def test_a_kept_yes_ends_with_a_step_ahead_and_none_is_kept_of_it(wire: Wire) ->
 @pytest.mark.spec("RFC 7517 §5")
 def test_a_key_is_published_until_the_last_token_it_signed_has_ended(wire: Wire) -> None:
     def kids() -> set[str]:
-        return {key["kid"] for key in wire.http.get("/.well-known/jwks.json").json["keys"]}
+        return {key["kid"] for key in wire.http.get("/.well-known/jwks.json").get_json()["keys"]}
 
     token, before = wire.core.m2m("robot", "stock:read", STOCK), kids()
     wire.core.actions.rotate_signing_key(OPERATOR)
@@ -150,6 +151,16 @@ def test_a_spent_limit_blocks_nobody_for_longer_than_a_window_after_a_step_back(
     seen = [limiter.hit("k", 2, 60) for _ in range(3)]
     assert [window.admitted for window in seen] == [True, True, False]
     assert seen[-1].reset_seconds == 60
+
+
+def test_nor_does_what_a_process_remembers_of_guesses(wire: Wire) -> None:
+    limits = AbuseLimits(DatabaseLimiter(wire.core.store, wire.core.clock), wire.core.clock, on=True)
+    guessed = PASSWORD.of("alice", "192.0.2.1")
+    for _ in range(PASSWORD.most):
+        assert not limits.count(guessed).wait
+    assert limits.wait(guessed) == limits.count(guessed).wait == PASSWORD.window_seconds
+    wire.core.clock.now = START - 3 * DAY
+    assert not limits.wait(guessed) and not limits.count(guessed).wait
 
 
 def test_nor_does_one_that_is_kept_in_memory() -> None:

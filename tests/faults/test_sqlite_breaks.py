@@ -72,7 +72,7 @@ def create(wire: Wire) -> int:
     bearer = {"Authorization": f"Bearer {wire.core.m2m('boss', 'manage', OWN)}"}
     answer = wire.http.post("/api/v1/roles", json={"name": f"r{time.time_ns()}", "type": "user"}, headers=bearer)
     if answer.status_code == 503:
-        assert answer.headers["Retry-After"] and answer.json["status"] == 503
+        assert answer.headers["Retry-After"] and answer.get_json()["status"] == 503
     return answer.status_code
 
 
