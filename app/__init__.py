@@ -50,6 +50,7 @@ def _bare_flask(settings: Settings) -> Flask:
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS={"pool_size": THREADS, "pool_pre_ping": True},
     )
+    app.debug = False  # FLASK_DEBUG would turn it on
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
     app.url_map.merge_slashes = False  # `//oauth/token` is not found; a redirect would send the body elsewhere
     return app

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,6 +27,7 @@ from app.kept_key import SHORTEST, KeptKey
 PREFIX = "LATCHKEY_"
 DAY = 86_400
 TOO_SHORT = "must have 32 characters or more"
+BREACHED = re.compile(rb"[0-9A-Fa-f]{40}(:\d+)?\r?(\n|$)")
 PROXIES = "must be networks such as 10.0.0.0/8 or 2001:db8::1/128, separated by commas"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -56,6 +58,7 @@ class Settings(BaseSettings):
     jwks_max_age: int = Field(default=300, ge=1, le=DAY)
     pat_default_lifetime: int = Field(default=30 * DAY, ge=1, le=3650 * DAY)
     pat_max_lifetime: int | None = Field(default=None, ge=1, le=3650 * DAY)
+    breached_passwords: Path | None = None
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
     rate_limits: Literal["on", "off"] = "on"
     fast_lane: bool = True
@@ -121,6 +124,14 @@ class Settings(BaseSettings):
             scheme = "none"
         if value and scheme not in ("redis", "rediss", "unix"):
             raise ValueError("must be redis://…, rediss://… or unix://…")
+        return value
+
+    @field_validator("breached_passwords")
+    @classmethod
+    def _sorted_digests(cls, value: Path | None) -> Path | None:
+        first = b"" if value is None else _beginning(value)
+        if value is not None and BREACHED.match(first) is None:
+            raise ValueError("must be a file of sorted lines SHA-1[:count], as Have I Been Pwned has it")
         return value
 
     @field_validator("secret_key")
@@ -267,6 +278,14 @@ def _one_line(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         return f"unknown setting {name}"
     return f"setting {name}: {message}" if name else message
+
+
+def _beginning(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(100)
+    except (OSError, ValueError):
+        return b""
 
 
 def _url_host(host: str) -> str:

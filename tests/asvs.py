@@ -1,4 +1,4 @@
-"""What tests/security/asvs.md says, and a pytest plugin: after the whole suite, the tests that it names must have run."""
+"""What tests/security/asvs.md says, and a pytest plugin: after a whole run the tests that it names must have passed."""
 
 import os
 import re

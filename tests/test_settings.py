@@ -143,6 +143,8 @@ BAD: list[tuple[str, str]] = [
     ("TRUSTED_PROXIES", "everybody"),
     ("TRUSTED_PROXIES", "10.0.0.1/8"),
     ("TRUSTED_PROXIES", "10.0.0.0/8 192.0.2.0/24"),
+    ("BREACHED_PASSWORDS", "/nowhere/breached.txt"),
+    ("BREACHED_PASSWORDS", __file__),
     ("RATE_LIMITS", "maybe"),
     ("ALLOW_INSECURE_ISSUER", "perhaps"),
     ("ALLOW_PRIVATE_JWKS_URI", "perhaps"),
@@ -169,7 +171,7 @@ def test_a_bad_value_is_refused_by_name_and_not_shown(monkeypatch: pytest.Monkey
 
 def test_every_setting_has_a_good_and_a_bad_value_here() -> None:
     tried = {name.lower() for name, *_ in GOOD} | {"trusted_proxies", "secret_key", "instance_dir"}
-    tried |= {"previous_secret_keys", "bootstrap_admin_password", "bootstrap_client_secret"}
+    tried |= {"previous_secret_keys", "bootstrap_admin_password", "bootstrap_client_secret", "breached_passwords"}
     assert tried == set(Settings.model_fields)
     free = {"host", "instance_dir"}
     assert {name.lower() for name, _ in BAD} == set(Settings.model_fields) - free

@@ -10,6 +10,7 @@ from app.actions.api_keys import ApiKeyActions
 from app.actions.audit import ReadAudit
 from app.actions.authenticate_client import AuthenticateClient
 from app.actions.authenticate_user import AuthenticateUser
+from app.actions.breached_passwords import BreachedPasswords
 from app.actions.choices import Choices
 from app.actions.client_secrets import ClientSecretActions
 from app.actions.clients import ClientActions
@@ -130,7 +131,8 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
     spend, usage = SpendKeyLimit(limiter), Usage(store, clock)
     policy = Policy(settings.pat_default_lifetime, settings.pat_max_lifetime)
     abuse = AbuseLimits(limiter, clock, on=settings.rate_limits == "on")
-    management, passwords = settings.management_identifier, Passwords()
+    management, breached = settings.management_identifier, BreachedPasswords(settings.breached_passwords)
+    passwords = Passwords(issuer=settings.issuer, breached=breached)
     return Actions(
         settings=settings,
         store=store,

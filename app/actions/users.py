@@ -91,7 +91,7 @@ class UserActions:
         """Make a user. Raises Invalid, Duplicate, Forbidden (roles that carry more than the caller)."""
         now = self._clock()
         username, email = _checked_username(new.username), _checked_email(new.email)
-        password_digest = self._new_digest(actor, new.password, username, email)
+        password_digest = self._new_digest(actor, new.password, username, email, new.display_name)
         with refusing_duplicates(TAKEN["username"], **TAKEN), self._store.transaction() as session:
             row = User(
                 id=new_id("usr"),
@@ -171,14 +171,15 @@ class UserActions:
         username = present.username if isinstance(changes.username, Unset) else changes.username
         email = present.email if isinstance(changes.email, Unset) else changes.email
         password = None if isinstance(changes.password, Unset) else changes.password
-        return self._new_digest(actor, password, username, email)
+        display_name = present.display_name if isinstance(changes.display_name, Unset) else changes.display_name
+        return self._new_digest(actor, password, username, email, display_name)
 
-    def _new_digest(self, actor: Actor, password: str | None, username: str, email: str | None) -> str | None:
+    def _new_digest(self, actor: Actor, password: str | None, *names: str | None) -> str | None:
         """Hash before the transaction: the write lock is not held for it. A password is a credential."""
         if password is None:
             return None
         refuse_delegates(actor)
-        return self._passwords.accept(password, username, email)
+        return self._passwords.accept(password, *names)
 
     def _assign(self, session: Session, actor: Actor, row: User, names: tuple[str, ...]) -> None:
         roles = assignable(session, names, "user")

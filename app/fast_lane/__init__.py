@@ -30,4 +30,4 @@ def in_front_of(inner: WSGIApplication, known: Actions) -> WSGIApplication:
         "/oauth/token": Token(known, memory),
         "/oauth/forward-auth": forward_auth(known, memory),
     }
-    return Lane(inner, {route: road for route, road in roads.items() if road}, known.settings.issuer_path)
+    return Lane(inner, {route: road for route, road in roads.items() if road}, known.settings.issuer)

@@ -5,17 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar, Protocol
+from urllib.parse import urlsplit
 
 from app.fast_lane.memory import Answer
 from app.fast_lane.shape import is_common
 from app.operations import logs
-from app.operations.envelope import DEFAULTS, id_for
+from app.operations.envelope import id_for, safe_headers
 from app.operations.ledger import Entry, Place, ledger
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-TAIL = tuple((name, value) for name, value in DEFAULTS.items() if name != "Cache-Control")
 
 
 class Road(Protocol):
@@ -30,8 +29,10 @@ class Road(Protocol):
 class Lane:
     """Takes what its roads answer; a failure of theirs is the next application's to speak of."""
 
-    def __init__(self, inner: WSGIApplication, roads: Mapping[str, Road], issuer_path: str) -> None:
+    def __init__(self, inner: WSGIApplication, roads: Mapping[str, Road], issuer: str) -> None:
         self._inner = inner
+        self._tail = [item for item in safe_headers(issuer).items() if item[0] != "Cache-Control"]
+        issuer_path = urlsplit(issuer).path
         self._roads = {
             path: (road, Place(road.method, path, route))
             for route, road in roads.items()
@@ -48,7 +49,7 @@ class Lane:
         if answer is None:
             return self._inner(environ, start_response)
         request_id = id_for(environ)
-        start_response("200 OK", [*answer.head, ("X-Request-Id", request_id), *TAIL])
+        start_response("200 OK", [*answer.head, ("X-Request-Id", request_id), *self._tail])
         seconds, peer = time.perf_counter() - started, environ.get("REMOTE_ADDR", "")
         ledger.enter(Entry(time.time(), request_id, found[1], seconds, peer, answer.credential_id, answer.adds))
         return [answer.body]

@@ -21,4 +21,4 @@ def register(app: Flask) -> None:
     last_resort.register(app)
     browser.register(app)
     issuer_path.register(app, settings.issuer_path)
-    envelope.register(app)
+    envelope.register(app, settings.issuer)

@@ -6,7 +6,7 @@ import json
 import random
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from wsgiref.headers import Headers
 
@@ -29,8 +29,10 @@ DEFAULTS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 }
+ONLY_HTTPS = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}  # a year (RFC 6797 §6.1)
 FAILURE = json.dumps({"error": "server_error", "error_description": "something went wrong here"}).encode()
 
 
@@ -58,7 +60,12 @@ def used_kind() -> str | None:
     return kind
 
 
-def register(app: Flask) -> None:
+def safe_headers(issuer: str) -> dict[str, str]:
+    """Give the headers of every answer; who is known by https tells browsers to come by it alone (RFC 6797 §7.2)."""
+    return DEFAULTS | (ONLY_HTTPS if issuer.startswith("https:") else {})
+
+
+def register(app: Flask, issuer: str) -> None:
     """Put the envelope around the application."""
 
     @app.before_request
@@ -66,14 +73,15 @@ def register(app: Flask) -> None:
         if request.url_rule is not None:
             request.environ[ROUTE] = request.url_rule.rule
 
-    app.wsgi_app = Envelope(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = Envelope(app.wsgi_app, safe_headers(issuer))  # type: ignore[method-assign]
 
 
 class Envelope:
     """A WSGI application around another one."""
 
-    def __init__(self, inner: WSGIApplication) -> None:
+    def __init__(self, inner: WSGIApplication, headers: Mapping[str, str]) -> None:
         self._inner = inner
+        self._headers = headers
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
@@ -90,7 +98,7 @@ class Envelope:
         if not _read_to_its_end(environ):
             answer.headers["Connection"] = "close"
         answer.headers["X-Request-Id"] = environ[REQUEST_ID]
-        for name, value in DEFAULTS.items():
+        for name, value in self._headers.items():
             answer.headers.setdefault(name, value)
         start_response(answer.status, answer.headers.items())
         _tell(environ, int(answer.status[:3]), time.perf_counter() - started)
