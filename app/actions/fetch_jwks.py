@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import ssl
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpcore  # httpx would load a command line with it
 
@@ -21,6 +24,7 @@ FRESH = 300.0  # seconds an answer is used
 AGAIN = 30.0  # seconds until an unknown kid may cause another fetch
 KEPT = 1_000  # answers
 UNREACHABLE = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, httpcore.UnsupportedProtocol)
+log = logging.getLogger(__name__)
 Keys = Mapping[str, Any]
 
 
@@ -69,7 +73,8 @@ class FetchJwks:
             url = httpcore.URL(uri)
             address = self._checked_address(url)
             keys = json.loads(self._read(url, address))
-        except (*UNREACHABLE, OSError, TypeError, ValueError, RecursionError):
+        except (*UNREACHABLE, OSError, TypeError, ValueError, RecursionError) as error:
+            log.warning("keys of a client cannot be fetched (%s): %s", type(error).__name__, _host(uri))
             return None
         return keys if isinstance(keys, dict) and isinstance(keys.get("keys"), list) else None
 
@@ -99,6 +104,13 @@ class FetchJwks:
                 if len(body) > LARGEST:
                     raise ValueError("too much")
         return body
+
+
+def _host(uri: str) -> str:
+    """Give the host of an address for the log: its path may be a secret, and its length is the caller's."""
+    with suppress(ValueError):
+        return (urlsplit(uri).hostname or "")[:200]
+    return ""
 
 
 class _Pinned(httpcore.NetworkBackend):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
 from app.access.rbac import grants_of_user
@@ -22,6 +22,7 @@ from app.models import User, UserSession
 TARGET = "user_session"
 LONGEST = timedelta(days=30)
 IDLE = timedelta(hours=24)  # without a request it is over
+FRESH = timedelta(minutes=15)  # since somebody proved who they are: long enough to end other sign-ins
 NOTED = timedelta(minutes=1)  # how often its use is written down
 LONGEST_AGENT = 200  # characters
 
@@ -53,6 +54,7 @@ class SignedIn:
     actor: Actor
     session_id: str
     display_name: str
+    fresh: bool  # they proved it a short while ago
 
 
 class SessionActions:
@@ -63,8 +65,11 @@ class SessionActions:
         self._management = management_identifier
         self._clock = clock
 
-    def begin(self, actor: Actor, agent: str) -> Begun:
-        """Sign a user in who has just proved who they are; `agent` is what the browser calls itself."""
+    def begin(self, actor: Actor, agent: str, instead_of: str | None = None) -> Begun:
+        """Sign a user in who has just proved who they are; `agent` is what the browser calls itself.
+
+        The browser's session of before, `instead_of`, ends with it.
+        """
         now, begun = self._clock(), Begun(new_id("ses"), secrets.token_urlsafe(32))
         with self._store.transaction() as session:
             forget(session, UserSession, UserSession.ends_at <= now)
@@ -81,6 +86,8 @@ class SessionActions:
                 )
             )
             record(session, actor, f"{TARGET}.begin", TARGET, begun.id, now)
+            if instead_of is not None and _ended(session, UserSession.id == instead_of):
+                record(session, actor, f"{TARGET}.end", TARGET, instead_of, now)
         return begun
 
     def use(self, secret: str, address: str | None, request_id: str | None) -> SignedIn | None:
@@ -96,7 +103,7 @@ class SessionActions:
         if now - row.last_used_at >= NOTED:
             self._note(row.id, now, min(now + IDLE, row.created_at + LONGEST))
         actor = Actor("user", row.user_id, username, row.id, management, address=address, request_id=request_id)
-        return SignedIn(actor, row.id, display_name or username)
+        return SignedIn(actor, row.id, display_name or username, now - row.created_at < FRESH)
 
     def page(self, user_id: str) -> list[SessionView]:
         """List a user's live sign-ins, the latest used first."""
@@ -108,7 +115,7 @@ class SessionActions:
         """End one sign-in at once; raises NotFound."""
         mine = UserSession.id == session_id, UserSession.user_id == user_id
         with self._store.transaction() as session:
-            if session.scalar(delete(UserSession).where(*mine).returning(UserSession.id)) is None:
+            if not _ended(session, *mine):
                 raise NotFound("there is no such session")
             record(session, actor, f"{TARGET}.end", TARGET, session_id, self._clock(), user=user_id)
 
@@ -128,6 +135,10 @@ def end_sessions(session: Session, user_id: str, but: str | None = None) -> Sequ
     """End all sign-ins of a user in the caller's transaction, `but` one; gives their ids."""
     ended = delete(UserSession).where(UserSession.user_id == user_id).returning(UserSession.id)
     return session.scalars(ended if but is None else ended.where(UserSession.id != but)).all()
+
+
+def _ended(session: Session, *which: ColumnElement[bool]) -> bool:
+    return session.scalar(delete(UserSession).where(*which).returning(UserSession.id)) is not None
 
 
 def _plain(agent: str) -> str:

@@ -52,7 +52,8 @@ class Introspection:
         caller = client.caller = client.caller or caller_of(self._known, client.known)
         members, claims = introspect(self._known, asked["token"], caller, None)
         text = json.dumps(members).encode()
-        answer = Answer(json_head(len(text)), text, adds=metrics.introspecting(claims.kind if claims else None))
+        adds = metrics.introspecting(claims.kind if claims else None)
+        answer = Answer(json_head(len(text)), text, adds=adds, client_id=client.known.client_id)
         if claims is not None:
             answer.credential_id, answer.use = claims.credential_id, use_of(claims)
             answer.until = soonest(client.known.stands_until, claims.stands_until)

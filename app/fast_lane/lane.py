@@ -51,7 +51,8 @@ class Lane:
         request_id = id_for(environ)
         start_response("200 OK", [*answer.head, ("X-Request-Id", request_id), *self._tail])
         seconds, peer = time.perf_counter() - started, environ.get("REMOTE_ADDR", "")
-        ledger.enter(Entry(time.time(), request_id, found[1], seconds, peer, answer.credential_id, answer.adds))
+        whose = answer.credential_id, answer.adds, answer.client_id
+        ledger.enter(Entry(time.time(), request_id, found[1], seconds, peer, *whose))
         return [answer.body]
 
 

@@ -58,7 +58,10 @@ class Bounded(Generic[Value]):
 
 @dataclass(slots=True)
 class Answer:
-    """A 200 and what is told of it. `use` names what was used, so that its last use is kept at every answer."""
+    """A 200 and what is told of it. `use` names what was used, so that its last use is kept at every answer.
+
+    `client_id` is the client that proved itself.
+    """
 
     head: Head
     body: bytes
@@ -66,6 +69,7 @@ class Answer:
     adds: Callable[[float], None] | None = None
     use: Use | None = None
     until: datetime | None = None
+    client_id: str | None = None
 
     def stands(self, at: datetime) -> bool:
         """Tell whether time alone has not changed it yet."""

@@ -66,7 +66,7 @@ class Token:
     def _sign(self, decided: Decided) -> Answer:
         issued = self._known.issue_machine_token.sign(decided.decision)
         text = issued.token.encode().join(decided.around)
-        return Answer(json_head(len(text)), text, issued.credential_id, self._adds)
+        return Answer(json_head(len(text)), text, issued.credential_id, self._adds, client_id=decided.client.client_id)
 
 
 def _around(decision: Decision) -> tuple[bytes, bytes]:

@@ -59,6 +59,7 @@ def by_owner(*, reading: bool) -> Actor:
     scheme, value = _authorization()
     if scheme == "basic":
         username, password = _read_basic(value)
+        _refuse_foreign_page()
         return actions().authenticate_user(username, password, caller_address(), request_id())
     if scheme != "bearer":
         raise Unauthenticated("send a username and a password")
@@ -74,6 +75,12 @@ def _from_page(actor: Actor) -> Actor:
     if request.method not in SAFE and not browser.shows_token():  # another site's form would bring the cookie too
         raise Forbidden("send the token of your page as X-CSRF-Token")
     return actor
+
+
+def _refuse_foreign_page() -> None:
+    """A browser that remembers a password sends it with what another site's page asks for, too (Fetch Metadata)."""
+    if request.method not in SAFE and request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        raise Forbidden("a page of another site sent this")
 
 
 def _actor(claims: Claims, management: Scopes) -> Actor:

@@ -30,6 +30,7 @@ from app.oauth.errors import described
 from app.oauth.introspection import Introspection
 from app.oauth.revocation import Revocation
 from app.oauth.token_exchange import TokenExchange
+from app.operations.envelope import authenticated_client
 from app.operations.parts import actions
 
 
@@ -86,7 +87,9 @@ class Server(AuthorizationServer):
         try:
             if not tried:
                 raise ca.ClientRefused
-            return super().authenticate_client(request, tried, endpoint)
+            client = super().authenticate_client(request, tried, endpoint)
+            authenticated_client(client.get_client_id())
+            return client
         except InvalidClientError:
             if tried:
                 actions().authenticate_client.failed(anonymous_actor(), ca.claimed_id(request.form))

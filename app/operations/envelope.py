@@ -21,6 +21,7 @@ REQUEST_ID = "latchkey.request_id"
 ROUTE = "latchkey.route"
 CREDENTIAL = "latchkey.credential_id"
 KIND = "latchkey.credential_kind"
+CLIENT = "latchkey.client_id"
 REQUEST_ID_SHAPE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 CHUNK = 65_536  # bytes
 MOST_LEFT = 1_048_576 + CHUNK  # bytes of a body that are read though nobody asked: as many as a form may have
@@ -52,6 +53,11 @@ def used_credential(credential_id: str, kind: str | None = None) -> None:
     """Let this request's log line name the credential that it is about; never call it with a secret."""
     request.environ[CREDENTIAL] = credential_id
     request.environ[KIND] = kind
+
+
+def authenticated_client(client_id: str) -> None:
+    """Let this request's log line name the client that proved itself."""
+    request.environ[CLIENT] = client_id
 
 
 def used_kind() -> str | None:
@@ -167,4 +173,6 @@ def _tell(environ: WSGIEnvironment, status: int, seconds: float) -> None:
     }
     if CREDENTIAL in environ:
         line["credential_id"] = environ[CREDENTIAL]
+    if CLIENT in environ:
+        line["client_id"] = environ[CLIENT]
     (logs.request_log.error if status >= 500 else logs.request_log.info)("request", **line)

@@ -35,6 +35,7 @@ class Entry(NamedTuple):
     remote_address: str
     credential_id: str | None
     adds: Callable[[float], None] | None
+    client_id: str | None = None
 
 
 class Ledger:
@@ -93,8 +94,9 @@ def _lines(batch: Iterable[Entry]) -> Iterable[str]:
     """Write what the envelope writes of a request; nothing here can hold a secret."""
     if not logs.tells("info"):
         return
-    for at, request_id, place, seconds, remote, credential, _ in batch:
+    for at, request_id, place, seconds, remote, credential, _, client in batch:
         whose = f', "credential_id": "{credential}"' if credential else ""
+        whose += f', "client_id": {_quoted(client)}' if client else ""
         second, micros = divmod(int(at * 1_000_000), 1_000_000)
         yield (
             f'{{"request_id": "{request_id}{_asked(place)}{seconds * 1000:.3f}, "remote_address": {_quoted(remote)}'

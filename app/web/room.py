@@ -13,6 +13,7 @@ from app.actions.actor import Actor
 from app.actions.sessions import SignedIn
 from app.errors import Forbidden, Invalid, LatchkeyError, TooManyRequests
 from app.operations import browser
+from app.operations.parts import actions
 from app.web.pages import scripted_page
 
 
@@ -47,6 +48,13 @@ def visitor() -> SignedIn:
 def actor() -> Actor:
     """Give who acts."""
     return visitor().actor
+
+
+def begin_session(actor: Actor) -> None:
+    """Let the browser of somebody who has just proved who they are hold a new secret; the one of before is dead."""
+    before = browser.signed_in()
+    agent = request.headers.get("User-Agent", "")
+    browser.sign_in(actions().sessions.begin(actor, agent, before.session_id if before else None))
 
 
 def show(template: str, status: int = 200, **shown: Any) -> Response:

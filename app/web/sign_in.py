@@ -12,7 +12,7 @@ from app.operations import browser
 from app.operations.envelope import request_id
 from app.operations.parts import actions
 from app.operations.peer import caller_address
-from app.web.room import in_time, out_of_date, show
+from app.web.room import begin_session, in_time, out_of_date, show
 
 OURS = re.compile(r"/(account|console)([/?][A-Za-z0-9_./?=&%+~:@-]*)?")  # nobody is sent elsewhere after signing in
 WRONG = "The username or the password is wrong."
@@ -46,7 +46,7 @@ def sign_in() -> Response:
         return _form(401, username, WRONG)
     except TooManyRequests as error:
         return in_time(_form(429, username, f"{str(error).capitalize()}."), error)
-    browser.sign_in(actions().sessions.begin(actor, request.headers.get("User-Agent", "")))
+    begin_session(actor)
     return redirect(_onward(request.form.get("next", "")), 303)
 
 

@@ -96,6 +96,18 @@ def test_going_back_never_shows_the_secret_again(
         assert secret not in page.content()
 
 
+def test_signing_out_empties_the_other_tabs(browser: Browser, server: LiveServer, person: tuple[User, str]) -> None:
+    user, _ = person
+    with browser.page() as watched:
+        page = sign_in(watched, server, user, "/account")
+        other = page.context.new_page()
+        other.goto(f"{server.url}/account")
+        assert other.get_by_text(user.username).first.is_visible()
+        page.get_by_role("button", name="Sign out").click()
+        other.get_by_role("heading", name="Sign in").wait_for()
+        assert user.username not in other.content()
+
+
 def test_it_all_goes_by_keyboard(browser: Browser, server: LiveServer, person: tuple[User, str]) -> None:
     user, scope = person
     with browser.page() as watched:

@@ -18,3 +18,8 @@ for (const button of document.querySelectorAll("[data-copies]")) {
 window.addEventListener("pageshow", (event) => {
   if (event.persisted) window.location.replace(window.location.href);
 });
+
+// Who is out in one tab is out in all of them: what the others still show goes away.
+const tabs = new BroadcastChannel("latchkey");
+if (document.querySelector("[data-signed-out]")) tabs.postMessage("out");
+else tabs.addEventListener("message", () => window.location.replace(window.location.href));
