@@ -9,7 +9,7 @@ from tests.api import Admin
 from tests.databases import chosen, drop_databases, why_not
 from tests.live import LiveServer
 
-pytest_plugins = ["tests.compliance", "tests.contract.servers"]
+pytest_plugins = ["tests.compliance", "tests.asvs", "tests.contract.servers"]
 
 StartServer = Callable[..., LiveServer]
 

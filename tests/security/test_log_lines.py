@@ -9,7 +9,7 @@ import pytest
 from app.actions.fetch_jwks import FetchJwks
 from app.operations import logs
 from tests.management.face import PASSWORD
-from tests.oauth.wire import GRANT, Wire, start_wire, stop_wire
+from tests.oauth.wire import Wire, start_wire, stop_wire
 from tests.web.visitor import Visitor
 
 FORGED = '"}\n{"event": "forged", "level": "info"}\r\x1b[2J\x00\u2028'
