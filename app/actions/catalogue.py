@@ -120,6 +120,10 @@ class Actions:
         return KnownCredentials(self.store, *kinds, self.clock)
 
 
+def _passwords(settings: Settings) -> Passwords:
+    return Passwords(issuer=settings.issuer, breached=BreachedPasswords(settings.breached_passwords))
+
+
 def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Actions:
     """Join kinds and actions; a fourth kind is a line here."""
     epoch = AuthorityEpoch(store)
@@ -131,8 +135,7 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
     spend, usage = SpendKeyLimit(limiter), Usage(store, clock)
     policy = Policy(settings.pat_default_lifetime, settings.pat_max_lifetime)
     abuse = AbuseLimits(limiter, clock, on=settings.rate_limits == "on")
-    management, breached = settings.management_identifier, BreachedPasswords(settings.breached_passwords)
-    passwords = Passwords(issuer=settings.issuer, breached=breached)
+    management, passwords = settings.management_identifier, _passwords(settings)
     return Actions(
         settings=settings,
         store=store,

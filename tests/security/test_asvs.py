@@ -11,11 +11,12 @@ from sqlalchemy import create_engine
 import app.models  # noqa: F401 - fills Base
 from app import MAX_BODY
 from app.actions import (
+    abuse_limits,
     api_keys,
-    authenticate_user,
     client_keys,
     client_secrets,
     fetch_jwks,
+    known_addresses,
     passwords,
     resources,
     sessions,
@@ -108,9 +109,12 @@ def test_each_test_that_is_named_exists() -> None:
 
 def test_the_limits_are_those_of_the_code() -> None:
     documented = section("Limits") + section("Sessions") + section("Words that make a password easy")
+    guessing = [one for one in vars(abuse_limits).values() if isinstance(one, abuse_limits.Limit)]
+    assert len(guessing) > 5
     hasher = passwords.Passwords()._hasher
     for said in (
-        f"| {authenticate_user.FAILURES} in {authenticate_user.WINDOW} seconds",
+        *(f"(`{one.name}`) | {one.most} in {one.window_seconds} seconds" for one in guessing),
+        f"| {known_addresses.KEPT.days} days after their last sign-in",
         f"| {passwords.SHORTEST} to {passwords.LONGEST} characters, at least {passwords.COMMON:,} guesses",
         f"must take {passwords.LEFT:,} guesses",
         f"fewer than {passwords.SHORTEST_WORD} characters",
