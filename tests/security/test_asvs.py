@@ -3,6 +3,7 @@
 import ast
 import base64
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -170,7 +171,7 @@ def test_nothing_but_request_ids_comes_from_a_weak_source() -> None:
 
 def test_a_seal_that_was_touched_opens_nothing() -> None:
     keys = signing.SigningKeys("k" * 40)
-    row = keys._new("active", sessions.datetime(2030, 1, 1))
+    row = keys._new("active", datetime(2030, 1, 1, tzinfo=UTC))
     assert isinstance(row, SigningKey) and keys._unseal(row.sealed_private_key)
     sealed = bytearray(base64.urlsafe_b64decode(row.sealed_private_key))
     for place in (0, 10, 30, len(sealed) // 2, len(sealed) - 1):

@@ -82,10 +82,10 @@ def test_no_other_origin_may_read_an_answer(face: Face, answers: list[TestRespon
 
 def test_each_body_is_of_the_type_it_says(answers: list[TestResponse]) -> None:
     for answer in answers:
-        kind, asked = answer.content_type, f"{answer.request.method} {answer.request.path}"
+        kind, asked = answer.content_type or "", f"{answer.request.method} {answer.request.path}"
         if not answer.data:
             continue
-        if answer.mimetype.startswith("text/"):
+        if kind.startswith("text/"):
             assert "charset=utf-8" in kind.lower(), asked
             answer.data.decode("utf-8")
         else:

@@ -31,8 +31,8 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
     made.store.dispose()
 
 
-def user(core: Core, name: str, password: str, **more: str) -> str:
-    return core.actions.users.create(OPERATOR, NewUser(name, password=password, **more)).id
+def user(core: Core, name: str, password: str, email: str | None = None, display_name: str = "") -> str:
+    return core.actions.users.create(OPERATOR, NewUser(name, email, password, display_name)).id
 
 
 def lets_in(core: Core, name: str, password: str) -> bool:
