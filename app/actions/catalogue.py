@@ -17,6 +17,7 @@ from app.actions.clients import ClientActions
 from app.actions.clock import Clock
 from app.actions.consequences import Consequences
 from app.actions.exchange import ExchangeToken
+from app.actions.federated_credentials import FederatedCredentialActions
 from app.actions.fetch_jwks import FetchJwks
 from app.actions.holders import Holders
 from app.actions.inspect import Inspect
@@ -35,6 +36,7 @@ from app.actions.revoke import RevokeToken
 from app.actions.roles import RoleActions
 from app.actions.rotate_signing_key import RotateSigningKey
 from app.actions.sessions import SessionActions
+from app.actions.trusted_issuers import TrustedIssuers
 from app.actions.usage import Usage
 from app.actions.users import UserActions
 from app.actions.verify import Verify
@@ -87,6 +89,16 @@ class Actions:
     def reach(self) -> Reach:
         """What roles give where."""
         return Reach(self.store)
+
+    @property
+    def federated_credentials(self) -> FederatedCredentialActions:
+        """What clients are recognised by without a secret."""
+        return FederatedCredentialActions(self.store, self.settings, self.clock)
+
+    @property
+    def trusted_issuers(self) -> TrustedIssuers:
+        """Whom foreign tokens speak for."""
+        return TrustedIssuers(self.store, self.fetch_jwks, self.settings.issuer)
 
     @property
     def choices(self) -> Choices:

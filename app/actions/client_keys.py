@@ -37,17 +37,17 @@ def checked_jwks(jwks: Jwk) -> dict[str, Any]:
     return {"keys": checked}
 
 
-def checked_jwks_uri(uri: str, *, private: bool) -> str:
+def checked_jwks_uri(uri: str, *, private: bool, field: str = "jwks_uri") -> str:
     """Give the address back; raises Invalid unless it is https (with `private`, plain http too) and names a host."""
     try:
         parts = urlsplit(uri)
         host = parts.hostname
         parts.port  # noqa: B018 - raises when it is no number
     except ValueError:
-        raise Invalid.field("jwks_uri", "is not a URL") from None
+        raise Invalid.field(field, "is not a URL") from None
     schemes = ("https", "http") if private else ("https",)
     if URI_CHARACTERS.fullmatch(uri) is None or parts.scheme not in schemes or not host or "@" in parts.netloc:
-        raise Invalid.field("jwks_uri", "must be an https URL with a host, without user and fragment")
+        raise Invalid.field(field, "must be an https URL with a host, without user and fragment")
     return uri
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.access.rbac import grants_of_client
 from app.actions.actor import Actor
 from app.actions.audit import record
+from app.actions.authenticate_client import SECRET_METHODS
 from app.actions.clock import Clock
 from app.actions.guard import refuse_delegates, refuse_exceeding
 from app.actions.lifetime import future_or_never
@@ -25,6 +26,7 @@ from app.models import Client, ClientSecret
 Status = Literal["active", "expired", "revoked"]
 TARGET = "client_secret"
 MOST_LIVE = 5
+PROOFS = {"private_key_jwt": "its private key", "federated_jwt": "the tokens of issuers that it trusts"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,9 @@ class ClientSecretActions:
         now = self._clock()
         with self._store.transaction() as session:
             client = self._changeable(session, actor, client_row_id)
-            if client.token_endpoint_auth_method == "private_key_jwt":  # noqa: S105 - the method's name
-                raise Conflict("the client proves itself by its private key: it takes no secret")
+            if client.token_endpoint_auth_method not in SECRET_METHODS:
+                proof = PROOFS.get(client.token_endpoint_auth_method, "something else")
+                raise Conflict(f"the client proves itself by {proof}: it takes no secret")
             if sum(_status(secret, now) == "active" for secret in client.secrets) >= MOST_LIVE:
                 raise Conflict(f"a client has at most {MOST_LIVE} live secrets: delete one first")
             issued = mint_secret(client, name, now, future_or_never(expires_at, now))

@@ -27,9 +27,10 @@ from app.errors import Invalid, NotFound
 from app.models import Client, Resource
 from app.settings import Settings
 
-Method = Literal["client_secret_basic", "client_secret_post", "private_key_jwt"]
+Method = Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "federated_jwt"]
 TARGET = "client"
 KEY_METHOD: Method = "private_key_jwt"
+SECRETLESS: frozenset[str] = frozenset({KEY_METHOD, "federated_jwt"})  # the latter: by federated credentials alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class ClientActions:
         self._clock = clock
 
     def create(self, actor: Actor, new: NewClient) -> tuple[ClientView, Issued | None]:
-        """Register a client; its first secret, unless it proves itself by a key, is in `Issued` and nowhere else.
+        """Register a client; its first secret, unless it proves itself without one, is in `Issued` and nowhere else.
 
         Raises Forbidden, Invalid (keys, roles, resources).
         """
@@ -109,7 +110,7 @@ class ClientActions:
             self._assign(session, actor, row, new.roles)
             session.add(row)
             record(session, actor, f"{TARGET}.create", TARGET, row.client_id, now, name=new.name, roles=list(new.roles))
-            issued = None if new.token_endpoint_auth_method == KEY_METHOD else mint_secret(row, "", now)
+            issued = None if new.token_endpoint_auth_method in SECRETLESS else mint_secret(row, "", now)
             session.flush()
             return _view(row), issued
 
@@ -171,7 +172,7 @@ class ClientActions:
             )
 
     def _rekey(self, row: Client, jwks: Mapping[str, Any] | None, jwks_uri: str | None) -> None:
-        """Set the keys as the method needs them: one source for private_key_jwt, none for a secret."""
+        """Set the keys as the method needs them: one source for private_key_jwt, none for the others."""
         sources = [name for name, value in (("jwks", jwks), ("jwks_uri", jwks_uri)) if value is not None]
         if row.token_endpoint_auth_method == KEY_METHOD and len(sources) != 1:
             raise Invalid.field("jwks", "private_key_jwt needs either jwks or jwks_uri")

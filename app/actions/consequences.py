@@ -17,6 +17,7 @@ from app.models import (
     ClientRole,
     ClientSecret,
     ClientServes,
+    FederatedCredential,
     Permission,
     PersonalAccessToken,
     RolePermission,
@@ -82,10 +83,14 @@ class Consequences:
             return (Consequence(_count(session, PersonalAccessToken.id, *mine), "live personal access token"),)
 
     def of_client(self, client_row_id: str) -> tuple[Consequence, ...]:
-        """Count the secrets that end with a client."""
+        """Count the secrets and the trust that end with a client."""
         mine = ClientSecret.client_id == client_row_id, *_live(ClientSecret, self._clock())
         with self._store.reading() as session:
-            return (Consequence(_count(session, ClientSecret.id, *mine), "live secret"),)
+            issuers = _count(session, FederatedCredential.id, FederatedCredential.client_id == client_row_id)
+            return (
+                Consequence(_count(session, ClientSecret.id, *mine), "live secret"),
+                Consequence(issuers, "trusted issuer"),
+            )
 
 
 def _count(session: Session, column: Any, *where: ColumnElement[bool]) -> int:

@@ -1,4 +1,7 @@
-"""Fetch a client's public keys from its jwks_uri: bounded in size and time, and never from inside our own network."""
+"""Fetch public keys from a jwks_uri, or from where an issuer's discovery says; never from inside our own network.
+
+Bounded in size and time.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,8 @@ PATIENCE = 5.0  # seconds for all of it
 FRESH = 300.0  # seconds an answer is used
 AGAIN = 30.0  # seconds until an unknown kid may cause another fetch
 KEPT = 1_000  # answers
+DISCOVERY = "/.well-known/openid-configuration"
+LONGEST_URI = 2_000  # characters of a jwks_uri that discovery names
 UNREACHABLE = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, httpcore.UnsupportedProtocol)
 log = logging.getLogger(__name__)
 Keys = Mapping[str, Any]
@@ -31,7 +36,7 @@ Keys = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class _Answer:
     at: float
-    keys: Keys | None  # None: it could not be had
+    document: Keys | None  # None: it could not be had
 
 
 class FetchJwks:
@@ -55,28 +60,41 @@ class FetchJwks:
 
         `may_fetch` is asked before a fetch; without one, what is kept must do while it is fresh.
         """
+        found = self._document(uri, lambda keys: _holds(keys, kid), may_fetch)
+        return found if _is_set(found) else None
+
+    def discovered(self, issuer: str, may_fetch: Callable[[], bool] = lambda: True) -> str | None:
+        """Give the jwks_uri of an issuer (OpenID Connect Discovery §4); None when it names another issuer (§4.3)."""
+        uri = f"{issuer.removesuffix('/')}{DISCOVERY}"
+        found = self._document(uri, lambda told: _is_of(told, issuer), may_fetch)
+        keys = found.get("jwks_uri") if found is not None and _is_of(found, issuer) else None
+        return keys if isinstance(keys, str) and len(keys) <= LONGEST_URI else None
+
+    def _document(
+        self, uri: str, suffices: Callable[[Keys | None], bool], may_fetch: Callable[[], bool]
+    ) -> Keys | None:
         with self._lock:
             kept = self._answers.get(uri)
-        if kept is not None and self._monotonic() - kept.at < (FRESH if _holds(kept.keys, kid) else AGAIN):
-            return kept.keys
+        if kept is not None and self._monotonic() - kept.at < (FRESH if suffices(kept.document) else AGAIN):
+            return kept.document
         if not may_fetch():
-            return kept.keys if kept is not None and self._monotonic() - kept.at < FRESH else None
+            return kept.document if kept is not None and self._monotonic() - kept.at < FRESH else None
         answer = _Answer(self._monotonic(), self._fetch(uri))
         with self._lock:
             self._answers[uri] = answer
             while len(self._answers) > KEPT:
                 self._answers.popitem(last=False)
-        return answer.keys
+        return answer.document
 
     def _fetch(self, uri: str) -> Keys | None:
         try:
             url = httpcore.URL(uri)
             address = self._checked_address(url)
-            keys = json.loads(self._read(url, address))
+            document = json.loads(self._read(url, address))
         except (*UNREACHABLE, OSError, TypeError, ValueError, RecursionError) as error:
-            log.warning("keys of a client cannot be fetched (%s): %s", type(error).__name__, _host(uri))
+            log.warning("a client's keys cannot be fetched (%s): %s", type(error).__name__, _host(uri))
             return None
-        return keys if isinstance(keys, dict) and isinstance(keys.get("keys"), list) else None
+        return document if isinstance(document, dict) else None
 
     def _checked_address(self, url: httpcore.URL) -> str:
         """Resolve once and pin the connection to what was checked: a second answer of the DNS changes nothing."""
@@ -165,7 +183,15 @@ def _left(deadline: float) -> float:
     return left
 
 
+def _is_of(document: Keys | None, issuer: str) -> bool:
+    return document is not None and document.get("issuer") == issuer
+
+
+def _is_set(document: Keys | None) -> bool:
+    return document is not None and isinstance(document.get("keys"), list)
+
+
 def _holds(keys: Keys | None, kid: str | None) -> bool:
-    if keys is None:
+    if keys is None or not _is_set(keys):
         return False
     return kid is None or any(isinstance(key, dict) and key.get("kid") == kid for key in keys["keys"])

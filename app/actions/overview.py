@@ -13,7 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from app.actions.clock import Clock
 from app.credentials.kind import API_KEY, CLIENT_CREDENTIALS, PERSONAL_ACCESS_TOKEN
 from app.database import EPOCH, MICROSECOND, Store
-from app.models import ApiKey, AuditEvent, Client, ClientSecret, PersonalAccessToken, User
+from app.models import ApiKey, AuditEvent, Client, ClientSecret, FederatedCredential, PersonalAccessToken, User
 
 SOON = timedelta(days=7)
 LONG = timedelta(days=90)
@@ -110,7 +110,8 @@ def _live_secret(now: datetime) -> ColumnElement[bool]:
 
 def _live_clients(now: datetime) -> Select[int]:
     by_secret = exists().where(ClientSecret.client_id == Client.id, _live_secret(now))
-    proves = or_(Client.token_endpoint_auth_method == KEY_METHOD, by_secret)
+    by_issuer = exists().where(FederatedCredential.client_id == Client.id)
+    proves = or_(Client.token_endpoint_auth_method == KEY_METHOD, by_secret, by_issuer)
     return select(func.count()).select_from(Client).where(Client.enabled, proves)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,22 +11,23 @@ from app.actions.actor import OPERATOR
 from app.actions.changes import UNSET, Unset
 from app.actions.clients import ClientChanges, Method, NewClient
 from app.cli.client_secrets import secret
+from app.cli.federated_credentials import federated
+from app.cli.jwks_file import JWKS, keys_in
 from app.cli.options import enabled_option, many
 from app.cli.output import done, json_option, show_all, show_one, show_secret
 from app.cli.session import client_named, everything, open_actions
-from app.errors import Invalid
 
 COLUMNS = ("client_id", "name", "token_endpoint_auth_method", "roles", "serves", "enabled")
-METHOD = click.Choice(["client_secret_basic", "client_secret_post", "private_key_jwt"])
-JWKS = click.Path(exists=True, dir_okay=False, path_type=Path)
+METHOD = click.Choice(["client_secret_basic", "client_secret_post", "private_key_jwt", "federated_jwt"])
 
 
 @click.group()
 def client() -> None:
-    """Clients: create, list, show, update, delete; secret create, list, revoke."""
+    """Clients: create, list, show, update, delete; secret create, list, revoke; federated add, list, remove."""
 
 
 client.add_command(secret)
+client.add_command(federated)
 
 
 @client.command()
@@ -51,7 +51,7 @@ def create(
     new = NewClient(
         name=name,
         token_endpoint_auth_method=cast(Method, auth_method),
-        jwks=_keys(jwks) if jwks else None,
+        jwks=keys_in(jwks) if jwks else None,
         jwks_uri=jwks_uri,
         roles=roles,
         serves=serves,
@@ -123,19 +123,9 @@ def _changes(
     return ClientChanges(
         name=UNSET if new_name is None else new_name,
         token_endpoint_auth_method=method,
-        jwks=_keys(jwks) if jwks else UNSET,
+        jwks=keys_in(jwks) if jwks else UNSET,
         jwks_uri=UNSET if jwks_uri is None else jwks_uri or None,
         roles=() if no_roles else roles or UNSET,
         serves=() if serves_none else serves or UNSET,
         enabled=UNSET if enabled is None else enabled,
     )
-
-
-def _keys(file: Path) -> dict[str, Any]:
-    try:
-        keys = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        keys = None
-    if not isinstance(keys, dict):
-        raise Invalid.field("jwks", f"{file} holds no JSON object")
-    return keys

@@ -15,7 +15,7 @@ from app.management.fields import Flag, Given, Listed, Members, Moment, Name, Te
 from app.operations.parts import actions
 
 blueprint = Operations("clients", "Clients and their secrets")
-METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
+METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", "federated_jwt")
 STATUSES = ("active", "expired", "revoked")
 LONGEST_URI = 2000  # characters
 
@@ -36,7 +36,7 @@ class ClientSchema(Schema):
 
 
 class MadeClientSchema(ClientSchema):
-    """A client with its first secret, shown once; there is none for private_key_jwt."""
+    """A client with its first secret, shown once; there is none for private_key_jwt and federated_jwt."""
 
     client_secret = fields.String()
 

@@ -4,6 +4,7 @@ from app.models.api_key import ApiKey, ApiKeyScope, ApiKeySecret
 from app.models.audit_event import AuditEvent, AuditHead
 from app.models.authority import Authority, watch
 from app.models.client import Client, ClientRole, ClientSecret, ClientServes
+from app.models.federated_credential import FederatedCredential
 from app.models.known_address import KnownAddress
 from app.models.personal_access_token import PersonalAccessToken, PersonalAccessTokenScope
 from app.models.resource import Permission, Resource
@@ -25,6 +26,7 @@ __all__ = [
     "ClientRole",
     "ClientSecret",
     "ClientServes",
+    "FederatedCredential",
     "KnownAddress",
     "Permission",
     "PersonalAccessToken",

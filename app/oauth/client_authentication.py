@@ -190,25 +190,32 @@ class PrivateKeyJwt(JWTBearerClientAssertion):
 
     def verify_claims(self, claims: Mapping[str, Any]) -> None:
         """Check RFC 7523 §3 by our clock: iss = sub, aud, exp at most an hour ahead, nbf, iat, and jti once."""
-        now = actions().clock()
         subject, jti = claims.get("sub"), claims.get("jti")
         if subject != claims.get("iss") or not isinstance(jti, str) or not jti:
             raise ClientRefused
         if (flask_request.form.get("client_id") or subject) != subject or not self._for_us(claims.get("aud")):
             raise ClientRefused
-        expires_at = _instant(claims.get("exp"))
-        if expires_at is None or not now - LEEWAY < expires_at <= now + FURTHEST + LEEWAY:
+        expires_at = expiry_if_timely(claims, actions().clock(), FURTHEST)
+        if expires_at is None:
             raise ClientRefused
-        for name in ("nbf", "iat"):
-            moment = _instant(claims.get(name)) if name in claims else now
-            if moment is None or moment > now + LEEWAY:
-                raise ClientRefused
         if not actions().authenticate_client.use_assertion(str(subject), jti, expires_at + REMEMBERED):
             raise ClientRefused
 
     def _for_us(self, audience: object) -> bool:
         named = audience if isinstance(audience, list) else [audience]
         return any(one in self.get_audiences() for one in named)
+
+
+def expiry_if_timely(claims: Mapping[str, Any], now: datetime, furthest: timedelta) -> datetime | None:
+    """Give the `exp` if it is neither past nor further ahead than `furthest`, and nbf and iat are not ahead."""
+    expires_at = _instant(claims.get("exp"))
+    if expires_at is None or not now - LEEWAY < expires_at <= now + furthest + LEEWAY:
+        return None
+    for name in ("nbf", "iat"):
+        moment = _instant(claims.get(name)) if name in claims else now
+        if moment is None or moment > now + LEEWAY:
+            return None
+    return expires_at
 
 
 def _without_use(key: Any) -> Any:

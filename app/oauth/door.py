@@ -15,7 +15,7 @@ MOST_FIELDS = 1_000
 KNOWN = frozenset(
     {"grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type", "scope", "resource"}
     | {"audience", "token", "token_type_hint", "client_ip", "subject_token", "subject_token_type", "actor_token"}
-    | {"actor_token_type", "requested_token_type"}
+    | {"actor_token_type", "requested_token_type", "assertion"}
 )
 
 

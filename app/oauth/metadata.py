@@ -9,6 +9,7 @@ from flask import Blueprint, Response, abort, jsonify
 
 from app.credentials.signing import ALGORITHM
 from app.oauth.client_authentication import ASSERTION_ALGORITHMS, METHODS
+from app.oauth.jwt_bearer import JwtBearer
 from app.oauth.token_exchange import TokenExchange
 from app.operations.parts import actions
 
@@ -61,7 +62,7 @@ def document(issuer: str) -> dict[str, Any]:
         "revocation_endpoint": f"{issuer}/oauth/revoke",
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
         "service_documentation": f"{issuer}/api/docs",
-        "grant_types_supported": ["client_credentials", TokenExchange.GRANT_TYPE],
+        "grant_types_supported": ["client_credentials", TokenExchange.GRANT_TYPE, JwtBearer.GRANT_TYPE],
         "response_types_supported": [],
         "introspection_signing_alg_values_supported": [ALGORITHM],
         **methods,

@@ -28,9 +28,11 @@ from app.oauth.client_credentials import ClientCredentials
 from app.oauth.door import read_form
 from app.oauth.errors import described
 from app.oauth.introspection import Introspection
+from app.oauth.jwt_bearer import JwtBearer
 from app.oauth.revocation import Revocation
 from app.oauth.token_exchange import TokenExchange
 from app.operations.envelope import authenticated_client
+from app.oauth.workload import AnyAssertion
 from app.operations.parts import actions
 
 
@@ -112,9 +114,10 @@ def create_server(app: Any) -> Server:
     server = Server(app, query_client=ca.query_client, save_token=_store_nothing)
     server.register_client_auth_method(ca.BASIC, ca.by_basic)
     server.register_client_auth_method(ca.POST, ca.by_post)
-    server.register_client_auth_method(ca.ASSERTION, ca.PrivateKeyJwt())
+    server.register_client_auth_method(ca.ASSERTION, AnyAssertion())
     server.register_grant(ClientCredentials)
     server.register_grant(TokenExchange)
+    server.register_grant(JwtBearer)
     server.register_endpoint(Introspection)
     server.register_endpoint(Revocation)
     return server

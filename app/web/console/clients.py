@@ -9,7 +9,7 @@ from typing import Any, cast
 from flask import request, url_for
 from werkzeug.wrappers import Response
 
-from app.actions.clients import KEY_METHOD, ClientChanges, ClientView, Method, NewClient
+from app.actions.clients import KEY_METHOD, SECRETLESS, ClientChanges, ClientView, Method, NewClient
 from app.errors import Invalid, LatchkeyError
 from app.operations.parts import actions
 from app.web.console.asking import ask
@@ -21,6 +21,7 @@ METHODS: dict[Method, str] = {
     "client_secret_basic": "a secret, in the Authorization header",
     "client_secret_post": "a secret, in the form",
     "private_key_jwt": "a private key of its own (private_key_jwt)",
+    "federated_jwt": "the tokens of issuers that it trusts, without any secret (federated_jwt)",
 }
 LONGEST_URI = 2000  # characters
 LONGEST_JWKS = 60_000  # characters
@@ -52,7 +53,7 @@ def create() -> Response:
     except LatchkeyError as error:
         return _form(status_of(error), said_by_field(error))
     if issued is None:
-        return done("The client is registered: it proves itself by its key.", ".one", client_row_id=client.id)
+        return done(f"The client is registered: {_way(client)}.", ".one", client_row_id=client.id)
     return _made(client, issued.token)
 
 
@@ -81,10 +82,15 @@ def change_keys(client_row_id: str) -> Response:
         client = actions().clients.change(actor(), client_row_id, changes)
     except LatchkeyError as error:
         return show_client(client_row_id, status_of(error), key_errors=said_by_field(error))
-    said = "The client proves itself by its key now: its secrets are taken no more."
-    if client.token_endpoint_auth_method != KEY_METHOD:
+    said = f"From now on {_way(client)}: its secrets are taken no more."
+    if client.token_endpoint_auth_method not in SECRETLESS:
         said = "The client proves itself by a secret now: make one, if it has none."
     return done(said, ".one", client_row_id=client_row_id)
+
+
+def _way(client: ClientView) -> str:
+    by_key = client.token_endpoint_auth_method == KEY_METHOD
+    return "it proves itself by its key" if by_key else "issuers that it trusts say who it is"
 
 
 @blueprint.get("/<row:client_row_id>/delete")
@@ -114,8 +120,9 @@ def show_client(
     errors: dict[str, str] | None = None,
     key_errors: dict[str, str] | None = None,
     secret_errors: dict[str, str] | None = None,
+    federated_errors: dict[str, str] | None = None,
 ) -> Response:
-    """Show a client; the errors are those of the form that was sent: of the client, its keys, or a new secret."""
+    """Show a client; the errors are those of the form that was sent: of the client, its keys, a secret, an issuer."""
     client = actions().clients.get(client_row_id)
     secrets, last = actions().client_secrets.page(client_row_id, PAGE, after())
     return show(
@@ -123,12 +130,15 @@ def show_client(
         status,
         client=client,
         methods=METHODS,
-        by_key=client.token_endpoint_auth_method == KEY_METHOD,
+        secretless=client.token_endpoint_auth_method in SECRETLESS,
+        trusted=actions().federated_credentials.page(client_row_id, PAGE)[0],
         secrets=secrets,
         onward=url_for("console_clients.one", client_row_id=client_row_id, after=last) if last else None,
         errors=errors or {},
         key_errors=key_errors or {},
         secret_errors=secret_errors or {},
+        federated_errors=federated_errors or {},
+        foreign=request.form if federated_errors else {},
         keys=request.form if key_errors else _keys_of(client),
         wanted=request.form if secret_errors else {},
         **_shown(client, again=bool(errors)),

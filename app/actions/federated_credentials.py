@@ -1,0 +1,180 @@
+"""A client's federated credentials: which tokens of other issuers prove that it is this client (RFC 7523)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.access.rbac import grants_of_client
+from app.actions.actor import Actor
+from app.actions.audit import record
+from app.actions.client_keys import checked_jwks, checked_jwks_uri
+from app.actions.clients import found_client
+from app.actions.clock import Clock
+from app.actions.guard import refuse_delegates, refuse_exceeding
+from app.actions.paging import page
+from app.actions.subject_pattern import checked_pattern
+from app.database import Store, new_id
+from app.errors import Conflict, Invalid, NotFound
+from app.models import Client, FederatedCredential
+from app.settings import Settings
+
+TARGET = "federated_credential"
+MOST = 10  # a client
+MOST_CLAIMS = 10
+LONGEST_ISSUER = LONGEST_AUDIENCE = 500  # characters
+LONGEST_CLAIM = 500  # characters of a claim's value; its name has at most 200
+
+
+@dataclass(frozen=True, slots=True)
+class NewFederatedCredential:
+    """What shall be trusted; without `audience` it is our issuer, without keys the issuer's discovery names them."""
+
+    name: str
+    issuer: str
+    subject: str
+    audience: str | None = None
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    jwks: Mapping[str, Any] | None = None
+    jwks_uri: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FederatedCredentialView:
+    """A federated credential as it is shown: nothing of it is secret."""
+
+    id: str
+    name: str
+    issuer: str
+    audience: str
+    subject: str
+    claims: dict[str, str]
+    jwks: dict[str, Any] | None
+    jwks_uri: str | None
+    created_at: datetime
+
+
+class FederatedCredentialActions:
+    """An operator's work on what a client is recognised by."""
+
+    def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
+        self._store = store
+        self._issuer = settings.issuer
+        self._management = settings.management_identifier
+        self._private = settings.allow_private_jwks_uri
+        self._clock = clock
+
+    def create(self, actor: Actor, client_row_id: str, new: NewFederatedCredential) -> FederatedCredentialView:
+        """Let a client be recognised by one more kind of token. Raises Forbidden, NotFound, Invalid, Conflict."""
+        refuse_delegates(actor)
+        now, row = self._clock(), self._row(new)
+        with self._store.transaction() as session:
+            client = self._changeable(session, actor, client_row_id)
+            held = select(func.count(FederatedCredential.id)).where(FederatedCredential.client_id == client_row_id)
+            if (session.scalar(held) or 0) >= MOST:
+                raise Conflict(f"a client has at most {MOST} federated credentials: delete one first")
+            row.client_id, row.created_at = client.id, now
+            session.add(row)
+            told = {"client": client.client_id, "issuer": row.issuer, "subject": row.subject}
+            record(session, actor, f"{TARGET}.create", TARGET, row.id, now, **told)
+            session.flush()
+            return _view(row)
+
+    def delete(self, actor: Actor, client_row_id: str, credential_id: str) -> None:
+        """Trust it no more: the next request is refused on every node. Raises NotFound, Forbidden."""
+        with self._store.transaction() as session:
+            client = self._changeable(session, actor, client_row_id)
+            row = _found(session, client_row_id, credential_id)
+            session.delete(row)
+            told = {"client": client.client_id, "issuer": row.issuer, "subject": row.subject}
+            record(session, actor, f"{TARGET}.delete", TARGET, credential_id, self._clock(), **told)
+
+    def get(self, client_row_id: str, credential_id: str) -> FederatedCredentialView:
+        """Show one; raises NotFound."""
+        with self._store.reading() as session:
+            return _view(_found(session, client_row_id, credential_id))
+
+    def page(
+        self, client_row_id: str, limit: int, after: str | None = None
+    ) -> tuple[list[FederatedCredentialView], str | None]:
+        """List a client's federated credentials, oldest first; raises NotFound."""
+        query = select(FederatedCredential).where(FederatedCredential.client_id == client_row_id)
+        with self._store.reading() as session:
+            found_client(session, client_row_id)
+            rows, cursor = page(session, query, FederatedCredential.id, limit, after)
+            return [_view(row) for row in rows], cursor
+
+    def _changeable(self, session: Session, actor: Actor, client_row_id: str) -> Client:
+        """Lock the client, so that two requests together cannot make one too many."""
+        client = found_client(session, client_row_id, changing=True)
+        refuse_exceeding(actor, grants_of_client(session, client.id), self._management)
+        return client
+
+    def _row(self, new: NewFederatedCredential) -> FederatedCredential:
+        if new.jwks is not None and new.jwks_uri is not None:
+            raise Invalid.field("jwks", "give either jwks or jwks_uri; without either, the issuer's discovery is asked")
+        uri = new.jwks_uri
+        return FederatedCredential(
+            id=new_id("fed"),
+            name=new.name,
+            issuer=self._checked_issuer(new.issuer),
+            audience=_checked_audience(self._issuer if new.audience is None else new.audience),
+            subject=checked_pattern(new.subject),
+            claims=_checked_claims(new.claims),
+            jwks=None if new.jwks is None else checked_jwks(new.jwks),
+            jwks_uri=None if uri is None else checked_jwks_uri(uri, private=self._private),
+        )
+
+    def _checked_issuer(self, issuer: str) -> str:
+        checked_jwks_uri(issuer, private=self._private, field="issuer")
+        if len(issuer) > LONGEST_ISSUER or "?" in issuer:
+            raise Invalid.field("issuer", f"must have no query and at most {LONGEST_ISSUER} characters")
+        if issuer.rstrip("/").lower() == self._issuer.lower():
+            raise Invalid.field("issuer", "is this server itself: its tokens prove no identity")
+        return issuer
+
+
+def _checked_audience(audience: str) -> str:
+    if not 1 <= len(audience) <= LONGEST_AUDIENCE or not audience.isprintable():
+        raise Invalid.field("audience", f"must be 1 to {LONGEST_AUDIENCE} printable characters")
+    return audience
+
+
+def _checked_claims(claims: Mapping[str, Any]) -> dict[str, str]:
+    if len(claims) > MOST_CLAIMS:
+        raise Invalid.field("claims", f"must hold at most {MOST_CLAIMS} claims")
+    for name, value in claims.items():
+        if not (isinstance(value, str) and 1 <= len(name) <= 200 and 1 <= len(value) <= LONGEST_CLAIM):
+            raise Invalid.field("claims", f"must be texts of 1 to {LONGEST_CLAIM} characters by the claim's name")
+        if not name.isprintable() or not value.isprintable():
+            raise Invalid.field("claims", "holds characters that are not allowed")
+    return dict(claims)
+
+
+def _found(session: Session, client_row_id: str, credential_id: str) -> FederatedCredential:
+    query = select(FederatedCredential).where(
+        FederatedCredential.id == credential_id, FederatedCredential.client_id == client_row_id
+    )
+    row = session.scalar(query)
+    if row is None:
+        raise NotFound("the client has no such federated credential")
+    return row
+
+
+def _view(row: FederatedCredential) -> FederatedCredentialView:
+    return FederatedCredentialView(
+        id=row.id,
+        name=row.name,
+        issuer=row.issuer,
+        audience=row.audience,
+        subject=row.subject,
+        claims=row.claims,
+        jwks=row.jwks,
+        jwks_uri=row.jwks_uri,
+        created_at=row.created_at,
+    )

@@ -1,0 +1,98 @@
+"""Whom a foreign token may speak for: the clients that trust its issuer, each on terms of its own (RFC 7523 §3)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from app.actions.authenticate_client import LONGEST_ID, KnownClient
+from app.actions.client_keys import Jwk, checked_jwks
+from app.actions.federated_credentials import LONGEST_ISSUER
+from app.actions.fetch_jwks import FetchJwks, Keys
+from app.actions.subject_pattern import fits
+from app.database import Store
+from app.errors import Invalid
+from app.models import Client, FederatedCredential
+
+MOST_KEYS = 50  # of a set, that are looked at
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """A client and one kind of token that it is recognised by."""
+
+    client: KnownClient
+    issuer: str
+    audience: str
+    subject: str
+    claims: Mapping[str, str]
+    jwks: Mapping[str, Any] | None
+    jwks_uri: str | None
+
+    @property
+    def source(self) -> str:
+        """Name where the keys are from: two trusts in one issuer mostly share it."""
+        return self.jwks_uri or (json.dumps(self.jwks, sort_keys=True) if self.jwks is not None else "discovery")
+
+    def covers(self, claims: Mapping[str, Any]) -> bool:
+        """Tell whether verified claims are of this issuer, for this audience, by a subject that is meant."""
+        audience, subject = claims.get("aud"), claims.get("sub")
+        return (
+            claims.get("iss") == self.issuer
+            and self.audience in (audience if isinstance(audience, list) else [audience])
+            and isinstance(subject, str)
+            and fits(self.subject, subject)
+            and all(claims.get(name) == value for name, value in self.claims.items())
+        )
+
+
+class TrustedIssuers:
+    """Finds who trusts an issuer, and the issuer's keys; asked anew for every token, so that nothing outlives it."""
+
+    def __init__(self, store: Store, fetch_jwks: FetchJwks, issuer: str) -> None:
+        self._store = store
+        self._fetch_jwks = fetch_jwks
+        self._issuer = issuer
+
+    def trusts(self, issuer: object, client_id: str | None) -> list[Trust]:
+        """Give what enabled clients, or the one named, trust of an issuer that a token names; never of ourselves."""
+        if not _can_be_kept(issuer, LONGEST_ISSUER) or issuer == self._issuer:
+            return []
+        query = select(
+            Client.id, Client.client_id.label("public_id"), Client.token_endpoint_auth_method, FederatedCredential
+        ).join(FederatedCredential, FederatedCredential.client_id == Client.id)
+        query = query.where(FederatedCredential.issuer == issuer, Client.enabled)
+        if client_id is not None:
+            if not _can_be_kept(client_id, LONGEST_ID):
+                return []
+            query = query.where(Client.client_id == client_id)
+        with self._store.reading() as session:
+            return [_trust(*row) for row in session.execute(query)]
+
+    def keys(self, trust: Trust, kid: str | None) -> Iterator[Jwk]:
+        """Give the keys that may have signed: those of this `kid` or of none; what we would not register is left out."""
+        for key in (self._set_of(trust, kid) or {"keys": []})["keys"][:MOST_KEYS]:
+            if isinstance(key, dict) and (kid is None or key.get("kid", kid) == kid):
+                try:
+                    yield checked_jwks({"keys": [key]})["keys"][0]
+                except Invalid:  # RFC 7517 §5: a key that is not understood is none
+                    continue
+
+    def _set_of(self, trust: Trust, kid: str | None) -> Keys | None:
+        if trust.jwks is not None:
+            return trust.jwks
+        uri = trust.jwks_uri or self._fetch_jwks.discovered(trust.issuer)
+        return None if uri is None else self._fetch_jwks(uri, kid)
+
+
+def _can_be_kept(text: object, longest: int) -> bool:
+    return isinstance(text, str) and 1 <= len(text) <= longest and text.isprintable()
+
+
+def _trust(row_id: str, client_id: str, method: str, row: FederatedCredential) -> Trust:
+    client = KnownClient(row_id, client_id, method)
+    return Trust(client, row.issuer, row.audience, row.subject, row.claims, row.jwks, row.jwks_uri)

@@ -1,0 +1,105 @@
+"""Workload identity: a trusted issuer's token says who a client is, so that it needs no secret (RFC 7523 §2.2, §3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+from authlib.oauth2.rfc6749 import InvalidClientError
+from joserfc import jwt
+from joserfc.jwk import import_key
+from joserfc.jws import JWSRegistry
+
+from app.actions.authenticate_client import KnownClient
+from app.actions.client_keys import Jwk
+from app.oauth.client_authentication import (
+    ASSERTION,
+    ASSERTION_ALGORITHMS,
+    ASSERTION_TYPE,
+    RENAMED,
+    UNREADABLE,
+    AuthenticatedClient,
+    PrivateKeyJwt,
+    expiry_if_timely,
+)
+from app.operations.parts import actions
+
+FURTHEST = timedelta(hours=24)  # how far ahead the `exp` of a foreign token may lie
+TYPES = {"jwt", "jose"}  # what `typ` may say, if anything: an access token proves no identity (RFC 8725 §3.11)
+ALGORITHMS = [*ASSERTION_ALGORITHMS, *RENAMED]
+REGISTRY = JWSRegistry(algorithms=ALGORITHMS, strict_check_header=False)  # `crit` is obeyed all the same
+
+
+class Workload(AuthenticatedClient):
+    """A client that a trusted issuer's token spoke for; how it is registered to prove itself does not matter."""
+
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
+        """Admit the assertion, and nothing else."""
+        return method == ASSERTION
+
+
+class AnyAssertion(PrivateKeyJwt):
+    """Take a trusted issuer's token too, where the form names another client than the one that signs."""
+
+    def __call__(self, query_client: Any, request: Any) -> AuthenticatedClient | None:
+        """Judge the assertion by its issuer: the client itself, or one that the client trusts."""
+        form = request.form
+        signed, client_id = form.get("client_assertion", ""), form.get("client_id")
+        if form.get("client_assertion_type") != ASSERTION_TYPE or not client_id or _issuer_of(signed) == client_id:
+            own: Any = super().__call__
+            return own(query_client, request)  # type: ignore[no-any-return]
+        known = client_of(signed, client_id)
+        return None if known is None else Workload(known)
+
+
+def client_of(token: str, client_id: str | None) -> KnownClient | None:
+    """Give the one client that a trusted issuer's token speaks for; None when there is none, or more than one.
+
+    A token may come again until its `exp`: clusters hand the same one out for an hour, so no `jti` is used up.
+    """
+    try:
+        header, claims = _READER.extract_assertion(token)
+    except InvalidClientError:
+        return None
+    if not _is_identity(header):
+        return None
+    named = {client.row_id: client for client in _spoken_for(token, header.get("kid"), claims.get("iss"), client_id)}
+    return next(iter(named.values())) if len(named) == 1 else None
+
+
+def _is_identity(header: Mapping[str, Any]) -> bool:
+    type_, kid = header.get("typ", "JWT"), header.get("kid")
+    return isinstance(type_, str) and type_.lower() in TYPES and (kid is None or isinstance(kid, str))
+
+
+def _spoken_for(token: str, kid: str | None, issuer: object, client_id: str | None) -> Iterator[KnownClient]:
+    """Give every client that trusts this token: its signature is judged once for each source of keys."""
+    read: dict[str, Mapping[str, Any] | None] = {}
+    for trust in actions().trusted_issuers.trusts(issuer, client_id):
+        if trust.source not in read:
+            read[trust.source] = _verified(token, actions().trusted_issuers.keys(trust, kid))
+        claims = read[trust.source]
+        if claims is not None and trust.covers(claims):
+            yield trust.client
+
+
+def _verified(token: str, keys: Iterable[Jwk]) -> Mapping[str, Any] | None:
+    """Give the claims if one of the keys has signed them, with an algorithm of ours, and their time is now."""
+    for key in keys:
+        try:
+            claims = jwt.decode(token, import_key(dict(key)), registry=REGISTRY).claims
+        except UNREADABLE:
+            continue
+        return claims if expiry_if_timely(claims, actions().clock(), FURTHEST) is not None else None
+    return None
+
+
+def _issuer_of(token: str) -> object:
+    try:
+        return _READER.extract_assertion(token)[1].get("iss")
+    except InvalidClientError:
+        return None
+
+
+_READER = PrivateKeyJwt()
