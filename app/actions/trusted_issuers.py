@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,20 +73,20 @@ class TrustedIssuers:
         with self._store.reading() as session:
             return [_trust(*row) for row in session.execute(query)]
 
-    def keys(self, trust: Trust, kid: str | None) -> Iterator[Jwk]:
-        """Give the keys that may have signed: those of this `kid` or of none; what we would not register is left out."""
-        for key in (self._set_of(trust, kid) or {"keys": []})["keys"][:MOST_KEYS]:
+    def keys(self, trust: Trust, kid: str | None, may_fetch: Callable[[], bool]) -> Iterator[Jwk]:
+        """Give the keys that may have signed, of this `kid` or of none; what we would not register is left out."""
+        for key in (self._set_of(trust, kid, may_fetch) or {"keys": []})["keys"][:MOST_KEYS]:
             if isinstance(key, dict) and (kid is None or key.get("kid", kid) == kid):
                 try:
                     yield checked_jwks({"keys": [key]})["keys"][0]
                 except Invalid:  # RFC 7517 §5: a key that is not understood is none
                     continue
 
-    def _set_of(self, trust: Trust, kid: str | None) -> Keys | None:
+    def _set_of(self, trust: Trust, kid: str | None, may_fetch: Callable[[], bool]) -> Keys | None:
         if trust.jwks is not None:
             return trust.jwks
-        uri = trust.jwks_uri or self._fetch_jwks.discovered(trust.issuer)
-        return None if uri is None else self._fetch_jwks(uri, kid)
+        uri = trust.jwks_uri or self._fetch_jwks.discovered(trust.issuer, may_fetch)
+        return None if uri is None else self._fetch_jwks(uri, kid, may_fetch)
 
 
 def _can_be_kept(text: object, longest: int) -> bool:

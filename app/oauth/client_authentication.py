@@ -124,12 +124,13 @@ def claimed_id(form: Mapping[str, str]) -> str:
 
 
 def _asserted_id(assertion: str) -> str:
-    """Read the `sub` of an assertion that proves nothing yet."""
+    """Read the `sub` of an assertion that proves nothing yet; a foreign issuer's is no client of ours."""
     try:
-        named = PrivateKeyJwt().extract_assertion(assertion)[1].get("sub") if assertion else ""
+        claims = PrivateKeyJwt().extract_assertion(assertion)[1] if assertion else {}
     except InvalidClientError:
         return ""
-    return named if isinstance(named, str) else ""
+    named = claims.get("sub")
+    return named if isinstance(named, str) and named == claims.get("iss") else ""
 
 
 def by_basic(query: Any, request: Any) -> AuthenticatedClient | None:
@@ -173,7 +174,9 @@ class PrivateKeyJwt(JWTBearerClientAssertion):
         if keys is None and known.jwks_uri is not None:
             headers, _ = self.extract_assertion(flask_request.form["client_assertion"])
             kid = headers.get("kid")
-            keys = actions().fetch_jwks(known.jwks_uri, kid if isinstance(kid, str) else None, _may_fetch(known))
+            keys = actions().fetch_jwks(
+                known.jwks_uri, kid if isinstance(kid, str) else None, may_fetch_for(known.client_id)
+            )
         try:
             return KeySet.import_key_set({"keys": [_without_use(key) for key in (keys or {})["keys"]]})
         except (JoseError, AttributeError, KeyError, TypeError, ValueError):  # whatever a stranger's file holds
@@ -223,9 +226,9 @@ def _without_use(key: Any) -> Any:
     return {name: value for name, value in key.items() if name not in ("use", "key_ops")}
 
 
-def _may_fetch(known: KnownClient) -> Callable[[], bool]:
+def may_fetch_for(client_id: str) -> Callable[[], bool]:
     """Fetch nothing for who has failed too often."""
-    return lambda: not actions().authenticate_client.is_limited(caller_address(), known.client_id)
+    return lambda: not actions().authenticate_client.is_limited(caller_address(), client_id)
 
 
 def _instant(value: object) -> datetime | None:

@@ -22,6 +22,7 @@ from app.oauth.client_authentication import (
     AuthenticatedClient,
     PrivateKeyJwt,
     expiry_if_timely,
+    may_fetch_for,
 )
 from app.operations.parts import actions
 
@@ -75,10 +76,11 @@ def _is_identity(header: Mapping[str, Any]) -> bool:
 
 def _spoken_for(token: str, kid: str | None, issuer: object, client_id: str | None) -> Iterator[KnownClient]:
     """Give every client that trusts this token: its signature is judged once for each source of keys."""
+    may_fetch = may_fetch_for(client_id or "")
     read: dict[str, Mapping[str, Any] | None] = {}
     for trust in actions().trusted_issuers.trusts(issuer, client_id):
         if trust.source not in read:
-            read[trust.source] = _verified(token, actions().trusted_issuers.keys(trust, kid))
+            read[trust.source] = _verified(token, actions().trusted_issuers.keys(trust, kid, may_fetch))
         claims = read[trust.source]
         if claims is not None and trust.covers(claims):
             yield trust.client

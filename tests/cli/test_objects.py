@@ -163,6 +163,20 @@ def test_a_client_and_its_secrets(cli: Cli, orders: str) -> None:
     assert orders in cli.good("client", "list")
 
 
+def test_a_client_without_any_secret_trusts_an_issuer(cli: Cli) -> None:
+    assert "client_secret" not in cli.json("client", "create", "--name", "job", "--auth-method", "federated_jwt")
+    found = [one["client_id"] for one in cli.json("client", "list") if one["name"] == "job"]
+    trusted = ("--name", "CI", "--issuer", "https://ci.example", "--subject", "repo:acme/orders:ref:refs/heads/*")
+    made = cli.json("client", "federated", "add", *found, *trusted, "--claim", "repository_id=4711")
+    assert made["claims"] == {"repository_id": "4711"}
+    assert "https://ci.example" in cli.good("client", "federated", "list", *found)
+    assert "subject" in cli.bad("client", "federated", "add", *found, *trusted[:4], "--subject", "repo:*")
+    assert "NAME=TEXT" in cli.bad("client", "federated", "add", *found, *trusted, "--claim", "x")
+    assert "takes no secret" in cli.bad("client", "secret", "create", *found)
+    assert cli.json("client", "federated", "remove", *found, made["id"])["deleted"] is True
+    assert cli.json("client", "federated", "list", *found) == []
+
+
 def test_a_client_with_a_key_of_its_own_has_no_secret(cli: Cli, orders: str, tmp_path: Path) -> None:
     file = tmp_path / "jwks.json"
     public = {"kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",

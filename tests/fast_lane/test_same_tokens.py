@@ -33,6 +33,8 @@ LEFT = {
     "no grant": f"resource={ORDERS}",
     "another grant": f"grant_type=password&resource={ORDERS}",
     "an exchange": "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&subject_token=x",
+    "a foreign token as grant": "grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer&assertion=a.b.c",
+    "a foreign token as assertion": f"{GRANT}&client_assertion=a.b.c&client_id=robot&resource={ORDERS}",
     "grant twice": f"{GRANT}&{GRANT}&resource={ORDERS}",
     "scope twice": f"{GRANT}&scope=orders:read&scope=orders:read",
     "two resources": f"{GRANT}&resource={ORDERS}&resource={STOCK}",

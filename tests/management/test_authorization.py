@@ -17,6 +17,7 @@ GUARDED = SCOPED | OWNERS
 REFUSED_TO_DELEGATES = {
     "POST /clients": {"name": "x"},
     "POST /clients/{row_id}/secrets": {},
+    "POST /clients/{row_id}/federated-credentials": {"name": "x", "issuer": "https://ci.example", "subject": "x"},
     "POST /api-keys": {"name": "x", "resource": ORDERS},
     "POST /api-keys/{key_id}/rotate": {},
     "POST /users/{user_id}/personal-access-tokens": {"name": "x", "scopes": ["orders:read"]},

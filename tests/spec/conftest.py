@@ -1,12 +1,31 @@
 """An organisation that the tests of a file share: what they change of it, they make anew (`found`)."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.api import Admin
 from tests.contract.world import World, found
+from tests.spec.workload import Trusting, start, stop
 
 
 @pytest.fixture(scope="module")
 def world(admin: Admin) -> World:
     """An organisation on the shared server; take it as it is."""
     return found(admin)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trusting]:
+    """What the tests share: they leave `job` and the issuer's keys as they are."""
+    made = start(tmp_path_factory.mktemp("workload"))
+    yield made
+    stop(made)
+
+
+@pytest.fixture
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trusting]:
+    """One to take apart."""
+    made = start(tmp_path_factory.mktemp("workload"))
+    yield made
+    stop(made)

@@ -11,7 +11,8 @@ from tests.live import LiveServer
 WELL_KNOWN = "/.well-known/oauth-authorization-server"
 METHODS = {"client_secret_basic", "client_secret_post", "private_key_jwt"}
 ALGORITHMS = {"ES256", "RS256", "PS256", "EdDSA"}
-GRANTS = {"client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"}
+BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+GRANTS = {"client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange", BEARER}
 
 
 def metadata(admin: Admin, path: str = "") -> Json:
