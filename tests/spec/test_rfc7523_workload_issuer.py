@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from tests.api import Admin, expect, unique
 from tests.core import ISSUER, ORDERS
 from tests.spec.client_keys import assertion, new_key
 from tests.spec.oidc_issuer import OidcIssuer
-from tests.spec.workload import BEARER, SUBJECT, Trusting, signed
+from tests.spec.workload import BEARER, SUBJECT, Trusting, signed, start, stop
 
 
 @pytest.mark.spec("RFC 7517 §5")
@@ -135,6 +136,19 @@ def test_our_own_tokens_never_prove_who_somebody_is(own: Trusting) -> None:
             session.get_one(FederatedCredential, row.id).issuer = ISSUER
     own.refuses(ours)
     own.refuses(key.sign(own.claims(iss=ISSUER, sub=own.client_id, aud=ORDERS)))
+
+
+def test_who_fails_too_often_waits_and_nothing_is_fetched_for_them(tmp_path: Path) -> None:
+    made = start(tmp_path, rate_limits="on")
+    for _ in range(15):
+        made.refuses("x")
+    unknown = new_key("RS256").sign(made.claims())
+    for answer in (made.authenticate(unknown), made.grant(unknown, client_id=made.client_id)):
+        assert answer.status_code == 429 and int(answer.headers["Retry-After"]) > 0
+    assert made.issuer.asked == {}
+    made.wire.core.clock.advance(seconds=61)
+    made.takes(made.token())
+    stop(made)
 
 
 def test_every_failure_leaves_a_trace_without_the_token(own: Trusting) -> None:

@@ -72,9 +72,9 @@ class Trusting:
             assert self.wire.introspect(answer.json["access_token"])["client_id"] == named
 
 
-def start(folder: Any) -> Trusting:
+def start(folder: Any, **settings: Any) -> Trusting:
     """Make all of it in a folder; the keys that are kept grow old by the application's clock."""
-    wire, issuer = start_wire(folder, allow_private_jwks_uri=True), OidcIssuer()
+    wire, issuer = start_wire(folder, allow_private_jwks_uri=True, **settings), OidcIssuer()
     clock = wire.core.clock
     wire.core.actions.fetch_jwks._monotonic = lambda: clock.now.timestamp()
     made: Any = Trusting(wire, issuer, "", "", None)  # type: ignore[arg-type]
