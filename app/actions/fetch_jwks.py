@@ -92,7 +92,7 @@ class FetchJwks:
             address = self._checked_address(url)
             document = json.loads(self._read(url, address))
         except (*UNREACHABLE, OSError, TypeError, ValueError, RecursionError) as error:
-            log.warning("a client's keys cannot be fetched (%s): %s", type(error).__name__, _host(uri))
+            log.warning("keys of a client cannot be fetched (%s): %s", type(error).__name__, _host(uri))
             return None
         return document if isinstance(document, dict) else None
 
