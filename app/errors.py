@@ -4,6 +4,7 @@ LatchkeyError
 ├── BadSettings           the start stops with this line
 ├── Malformed             400  the request cannot be read
 ├── Unauthenticated       401  nobody, or somebody else than they say
+│   └── Unproven               a bound token without a proof of its key
 ├── Forbidden             403  known, but not allowed
 ├── NotFound              404
 ├── Conflict              409  the thing's state does not allow it
@@ -16,7 +17,9 @@ LatchkeyError
     │   └── InvalidSubject         the subject_token is not good (RFC 8693 §2.2.2)
     ├── InvalidGrant           invalid_grant
     ├── InvalidScope           invalid_scope
-    └── InvalidTarget          invalid_target
+    ├── InvalidTarget          invalid_target
+    └── InvalidProof           invalid_dpop_proof
+        └── NonceNeeded             use_dpop_nonce
 """
 
 from __future__ import annotations
@@ -49,6 +52,18 @@ class Unauthenticated(LatchkeyError):
     def __init__(self, message: str, error: str | None = None) -> None:
         super().__init__(message)
         self.error = error
+
+
+class Unproven(Unauthenticated):
+    """A token that is bound to a key, without a proof of it; or under the wrong scheme (RFC 9449 §7.1).
+
+    `dpop` tells whether the DPoP scheme was used, `nonce` is what the next proof shall hold.
+    """
+
+    def __init__(self, message: str, error: str, *, dpop: bool, nonce: str | None = None) -> None:
+        super().__init__(message, error)
+        self.dpop = dpop
+        self.nonce = nonce
 
 
 class Forbidden(LatchkeyError):
@@ -144,3 +159,19 @@ class InvalidTarget(GrantRefused):
     """The resource is unknown, or nothing is given on it (RFC 8707 §2)."""
 
     code = "invalid_target"
+
+
+class InvalidProof(GrantRefused):
+    """A DPoP proof is missing, malformed, stale, for another request, or used before (RFC 9449 §5)."""
+
+    code = "invalid_dpop_proof"
+
+
+class NonceNeeded(InvalidProof):
+    """The proof lacks the nonce of this server; `nonce` is the one to use (RFC 9449 §8)."""
+
+    code = "use_dpop_nonce"
+
+    def __init__(self, message: str, nonce: str) -> None:
+        super().__init__(message)
+        self.nonce = nonce

@@ -64,6 +64,7 @@ class Settings(BaseSettings):
     fast_lane: bool = True
     allow_insecure_issuer: bool = False
     allow_private_jwks_uri: bool = False
+    dpop_nonce: Literal["off", "required"] = "off"
     forward_auth_query_key: str = Field(default="", pattern=r"^[A-Za-z0-9_-]{0,64}$")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     bootstrap_admin_username: str = Field(default="admin", pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}$")
@@ -95,7 +96,7 @@ class Settings(BaseSettings):
         except ValueError:
             raise ValueError(PROXIES) from None
 
-    @field_validator("rate_limits", "log_level", mode="before")
+    @field_validator("rate_limits", "log_level", "dpop_nonce", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value

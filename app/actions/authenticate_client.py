@@ -32,6 +32,7 @@ _FOUND = Prepared(
         Client.token_endpoint_auth_method,
         Client.jwks,
         Client.jwks_uri,
+        Client.dpop_bound_access_tokens,
         ClientSecret.digest,
         ClientSecret.expires_at,
     )
@@ -61,6 +62,7 @@ class KnownClient:
     jwks: Mapping[str, Any] | None = None
     jwks_uri: str | None = None
     stands_until: datetime | None = None  # when the first of its secrets ends; None: none does
+    dpop_bound: bool = False  # it gets no token without a proof (RFC 9449 §5.2)
 
     @property
     def exists(self) -> bool:
@@ -91,7 +93,16 @@ class AuthenticateClient:
         digests = tuple(r.digest for r in rows if r.digest is not None) or (NOBODY,)
         until = soonest(*(r.expires_at for r in rows))
         method = row.token_endpoint_auth_method
-        return KnownClient(row.id, row.client_id, method, digests, row.jwks, row.jwks_uri, until)
+        return KnownClient(
+            row.id,
+            row.client_id,
+            method,
+            digests,
+            row.jwks,
+            row.jwks_uri,
+            until,
+            dpop_bound=row.dpop_bound_access_tokens,
+        )
 
     def secret_matches(self, client: KnownClient, secret: str) -> bool:
         """Compare with every live secret, in constant time."""

@@ -11,6 +11,7 @@ from app.actions.audit import ReadAudit
 from app.actions.authenticate_client import AuthenticateClient
 from app.actions.authenticate_user import AuthenticateUser
 from app.actions.breached_passwords import BreachedPasswords
+from app.actions.check_proof import CheckProof
 from app.actions.choices import Choices
 from app.actions.client_secrets import ClientSecretActions
 from app.actions.clients import ClientActions
@@ -43,6 +44,7 @@ from app.actions.verify import Verify
 from app.credentials.api_key import ApiKeys
 from app.credentials.exchanged import ExchangedTokens
 from app.credentials.m2m import MachineTokens
+from app.credentials.nonce import Nonces
 from app.credentials.pat import PersonalAccessTokens
 from app.credentials.signing import SigningKeys
 from app.database import Store
@@ -79,6 +81,7 @@ class Actions:
     inspect: Inspect
     spend_key_limit: SpendKeyLimit
     usage: Usage
+    check_proof: CheckProof
 
     @property
     def audit(self) -> ReadAudit:
@@ -148,6 +151,7 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
     policy = Policy(settings.pat_default_lifetime, settings.pat_max_lifetime)
     abuse = AbuseLimits(limiter, clock, on=settings.rate_limits == "on")
     management, passwords = settings.management_identifier, _passwords(settings)
+    nonces = Nonces(settings.secret_keys)
     return Actions(
         settings=settings,
         store=store,
@@ -175,4 +179,5 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
         inspect=Inspect(store, verify, m2m, exchanged, clock),
         spend_key_limit=spend,
         usage=usage,
+        check_proof=CheckProof(store, nonces, clock, nonce_required=settings.dpop_nonce == "required"),
     )

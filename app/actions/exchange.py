@@ -10,6 +10,7 @@ from app.actions.clock import Clock
 from app.actions.issue_machine_token import AccessToken, parse_scope, shortest_lifetime
 from app.actions.key_limits import SpendKeyLimit
 from app.actions.usage import Usage
+from app.credentials.confirmation import UNBOUND, Confirmation
 from app.credentials.exchanged import ExchangedTokens
 from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN, Address, Claims, CredentialKind, Terms
 from app.database import Store
@@ -52,6 +53,7 @@ class ExchangeToken:
         resources: Sequence[str],
         client_id: str | None,
         address: Address | None,
+        confirmation: Confirmation = UNBOUND,
     ) -> AccessToken:
         """Sign a JWT for the token's subject; `client_id` is the authenticated client, if any.
 
@@ -67,7 +69,13 @@ class ExchangeToken:
             expires_at = _ends(source, now, shortest_lifetime(connection, granted.audience))
             if (window := self._spend(source)) is not None and not window.admitted:
                 raise TooManyRequests("the key's rate limit is spent", window.reset_seconds)
-            terms = Terms(at=now, expires_at=expires_at, audience=granted.audience, grants=granted)
+            terms = Terms(
+                at=now,
+                expires_at=expires_at,
+                audience=granted.audience,
+                grants=granted,
+                confirmation=confirmation,
+            )
             issued = self._kind.issue(connection, source, terms, client_id)
         expires_in = int(expires_at.timestamp()) - int(now.timestamp())
         self._usage.note(source)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 from app.access.rbac import grants_of_client
 from app.access.scopes import Grants, MalformedScope, Scopes
 from app.actions.clock import Clock
+from app.credentials.confirmation import UNBOUND, Confirmation
 from app.credentials.kind import Subject, Terms
 from app.credentials.m2m import Draft, MachineTokens
 from app.database import Store
@@ -49,19 +50,39 @@ class IssueMachineToken:
         self._kind = kind
         self._clock = clock
 
-    def __call__(self, client_row_id: str, client_id: str, scope: str | None, resources: Sequence[str]) -> AccessToken:
+    def __call__(
+        self,
+        client_row_id: str,
+        client_id: str,
+        scope: str | None,
+        resources: Sequence[str],
+        confirmation: Confirmation = UNBOUND,
+    ) -> AccessToken:
         """Sign a token for an authenticated client; `scope` None means all that its roles give on the resources.
 
         Raises InvalidScope and InvalidTarget (RFC 6749 §5.2, RFC 8707 §2).
         """
-        return self.sign(self.decide(client_row_id, client_id, scope, resources))
+        return self.sign(self.decide(client_row_id, client_id, scope, resources, confirmation))
 
-    def decide(self, client_row_id: str, client_id: str, scope: str | None, resources: Sequence[str]) -> Decision:
+    def decide(
+        self,
+        client_row_id: str,
+        client_id: str,
+        scope: str | None,
+        resources: Sequence[str],
+        confirmation: Confirmation = UNBOUND,
+    ) -> Decision:
         """Choose audience, scopes, lifetime and key; raises InvalidScope and InvalidTarget."""
         with self._store.connection() as connection:
             granted = choose(grants_of_client(connection, client_row_id), scope, resources)
             lifetime = shortest_lifetime(connection, granted.audience)
-            terms = Terms(at=self._clock(), expires_at=None, audience=granted.audience, grants=granted)
+            terms = Terms(
+                at=self._clock(),
+                expires_at=None,
+                audience=granted.audience,
+                grants=granted,
+                confirmation=confirmation,
+            )
             return Decision(granted.scopes, lifetime, self._kind.draft(connection, Subject(client_id), terms))
 
     def sign(self, decision: Decision) -> AccessToken:

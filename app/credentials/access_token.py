@@ -37,7 +37,7 @@ def write_claims(issuer: str, kind: str, jti: str, subject: Subject, client_id: 
 
 def lasting_claims(issuer: str, kind: str, subject: Subject, client_id: str, terms: Terms) -> dict[str, Any]:
     """Give those that two tokens of the same terms share."""
-    return {
+    lasting: dict[str, Any] = {
         "iss": issuer,
         "sub": subject.id,
         "aud": terms.audience[0] if len(terms.audience) == 1 else list(terms.audience),
@@ -45,6 +45,8 @@ def lasting_claims(issuer: str, kind: str, subject: Subject, client_id: str, ter
         "scope": str(terms.grants.scopes),
         "credential_type": kind,
     }
+    cnf = terms.confirmation.members()
+    return lasting | {"cnf": cnf} if cnf else lasting
 
 
 def audience_of(claims: Mapping[str, Any]) -> tuple[str, ...]:

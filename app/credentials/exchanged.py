@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.access.scopes import Scopes
 from app.credentials.access_token import audience_of, instant_of, kind_of, write_claims
+from app.credentials.confirmation import confirmation_in
 from app.credentials.denial import deny
 from app.credentials.kind import Claims, ExchangeableKind, Holder, Issued, Secret, Subject, Terms, soonest
 from app.credentials.signing import SigningKeys
@@ -90,4 +91,5 @@ def _narrowed(source: Claims, claims: dict[str, Any], actor: str | None) -> Clai
         exchanged=True,
         actor=actor,
         stands_until=soonest(source.stands_until, expires_at),
+        confirmation=confirmation_in(claims),
     )

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from app.access.scopes import Grants, Scopes
+from app.credentials.confirmation import UNBOUND, Confirmation
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -64,6 +65,7 @@ class Claims:
     rate_limit: RateLimit | None = None
     allowed_networks: tuple[Network, ...] = ()
     stands_until: datetime | None = None  # when time alone ends it, or what it was made from; None: never
+    confirmation: Confirmation = UNBOUND
 
     @property
     def scopes(self) -> Scopes:
@@ -106,6 +108,7 @@ class Terms:
     enabled: bool = True
     rate_limit: RateLimit | None = None
     allowed_ips: tuple[str, ...] = ()
+    confirmation: Confirmation = UNBOUND
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.access.scopes import Grants, Scopes
 from app.credentials.access_token import audience_of, instant_of, kind_of, lasting_claims
+from app.credentials.confirmation import confirmation_in
 from app.credentials.denial import deny
 from app.credentials.kind import CLIENT_CREDENTIALS, Claims, Holder, Issued, Subject, Terms
 from app.credentials.signing import Signer, SigningKeys, compact
@@ -104,4 +105,5 @@ def _claims(claims: dict[str, Any], given: Grants) -> Claims:
         subject=claims["client_id"],
         client_id=claims["client_id"],
         stands_until=expires_at,
+        confirmation=confirmation_in(claims),
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from app.access.scopes import MalformedScope, Scopes
 from app.actions.catalogue import Actions
 from app.actions.usage import use_of
+from app.credentials.confirmation import UNBOUND
 from app.credentials.kind import Address, Claims
 from app.fast_lane.memory import Answer, Memory, Standing, key_of
 from app.fast_lane.shape import bearer, fields
@@ -53,7 +54,7 @@ class ForwardAuth:
             return None
         try:
             wanted = Asked(asked["resource"], Scopes.parse(asked.get("scope", "")))
-            claims = admit(self._known, wanted, token, False, _peer, _nothing)
+            claims = admit(self._known, wanted, token, False, _unbound, _peer, _nothing)
         except (MalformedScope, Refusal, NotCommon):
             return None
         answer = _answer(claims)
@@ -70,6 +71,12 @@ def forward_auth(known: Actions, memory: Memory) -> ForwardAuth | None:
 def _answer(claims: Claims) -> Answer:
     head = (*headers_of(claims).items(), *ENDING)
     return Answer(head, b"", claims.credential_id, None, use_of(claims), claims.stands_until)
+
+
+def _unbound(claims: Claims) -> None:
+    """Leave a token that is bound to its holder to who reads the proof."""
+    if claims.confirmation != UNBOUND:
+        raise NotCommon
 
 
 def _peer() -> Address | None:

@@ -17,6 +17,7 @@ from app.operations import browser
 from app.operations.envelope import request_id, used_credential
 from app.operations.parts import actions
 from app.operations.peer import caller_address
+from app.operations.possession import prove, sent_to_us
 
 TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 §2.1
 INVALID = "invalid_token"
@@ -28,7 +29,7 @@ def by_bearer(scope: str) -> Actor:
 
     Raises Unauthenticated and Forbidden (RFC 6750 §3.1).
     """
-    claims = _active(_sent_token())
+    claims = _proven()
     management = actions().settings.management_identifier
     if claims.kind == API_KEY or management not in claims.audience:
         raise Unauthenticated("the token is not for the management API", INVALID)
@@ -45,7 +46,7 @@ def by_visitor() -> Actor:
     """
     if "Authorization" not in request.headers:
         return anonymous(caller_address(), request_id())
-    claims = _active(_sent_token())
+    claims = _proven()
     return _using(claims, _actor(claims, claims.grants.on([actions().settings.management_identifier]).scopes))
 
 
@@ -63,7 +64,7 @@ def by_owner(*, reading: bool) -> Actor:
         return actions().authenticate_user(username, password, caller_address(), request_id())
     if scheme != "bearer":
         raise Unauthenticated("send a username and a password")
-    claims = _active(_sent_token())
+    claims = _proven()
     if claims.kind == API_KEY:
         raise Unauthenticated("an API key stands for nobody", INVALID)
     if not reading or claims.kind != PERSONAL_ACCESS_TOKEN or claims.exchanged:
@@ -110,13 +111,16 @@ def _active(token: str) -> Claims:
     return claims
 
 
-def _sent_token() -> str:
+def _proven() -> Claims:
+    """Give the claims of the token that was sent, by who may send it (RFC 9449 §7)."""
     scheme, value = _authorization()
-    if scheme != "bearer":
+    if scheme not in ("bearer", "dpop"):
         raise Unauthenticated("send a Bearer token")
     if TOKEN68.fullmatch(value) is None:
         raise Unauthenticated("the token is malformed", INVALID)
-    return value
+    claims = _active(value)
+    prove(claims, sent_to_us(scheme, value))
+    return claims
 
 
 def _authorization() -> tuple[str, str]:

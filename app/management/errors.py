@@ -14,7 +14,9 @@ from app.errors import (
     LatchkeyError,
     TooManyRequests,
     Unauthenticated,
+    Unproven,
 )
+from app.operations.possession import challenge
 
 PROBLEM = "application/problem+json"
 ROOT = "/api/"
@@ -44,6 +46,8 @@ def refused(error: LatchkeyError) -> Response:
     response = problem(error.status, str(error), members)
     if isinstance(error, Unauthenticated | Forbidden):
         response.headers.extend([("WWW-Authenticate", value) for value in _challenges(error)])
+    if isinstance(error, Unproven) and error.nonce is not None:
+        response.headers["DPoP-Nonce"] = error.nonce  # RFC 9449 §9
     if isinstance(error, TooManyRequests):
         response.headers["Retry-After"] = str(error.retry_after)
     return response
@@ -70,6 +74,9 @@ def _challenges(error: Unauthenticated | Forbidden) -> list[str]:
         bearer += _parameters("insufficient_scope", str(error))
         bearer += f', scope="{error.scope}"' if error.scope else ""
         return [bearer]
+    if isinstance(error, Unproven):
+        dpop = challenge(error)
+        return [dpop] if error.dpop else [bearer + _parameters(error.error or "", str(error)), dpop]
     if error.error is not None:
         bearer += _parameters(error.error, str(error))
     return [BASIC, bearer] if g.get("takes_passwords") else [bearer]

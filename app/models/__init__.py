@@ -8,7 +8,7 @@ from app.models.federated_credential import FederatedCredential
 from app.models.known_address import KnownAddress
 from app.models.personal_access_token import PersonalAccessToken, PersonalAccessTokenScope
 from app.models.resource import Permission, Resource
-from app.models.revoked_token import RevokedToken, UsedAssertion
+from app.models.revoked_token import RevokedToken, UsedAssertion, UsedProof
 from app.models.role import Role, RolePermission
 from app.models.signing_key import SigningKey
 from app.models.spent_limit import SpentLimit
@@ -38,6 +38,7 @@ __all__ = [
     "SigningKey",
     "SpentLimit",
     "UsedAssertion",
+    "UsedProof",
     "User",
     "UserRole",
     "UserSession",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, String
+from sqlalchemy import JSON, ForeignKey, String, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.database import Base
@@ -65,6 +65,7 @@ class Client(Base):
     jwks: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     jwks_uri: Mapped[str | None] = mapped_column(String(2000))
     enabled: Mapped[bool] = mapped_column(default=True)
+    dpop_bound_access_tokens: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime]
 
     roles: Mapped[list[Role]] = relationship(secondary="client_role", order_by=Role.name, passive_deletes=True)

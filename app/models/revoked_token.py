@@ -1,4 +1,4 @@
-"""Short-lived denials: JWTs revoked before their time, and client assertions already used."""
+"""Short-lived denials: JWTs revoked before their time, and client assertions and DPoP proofs already used."""
 
 from __future__ import annotations
 
@@ -27,4 +27,13 @@ class UsedAssertion(Base):
 
     client_id: Mapped[str] = mapped_column(String(200), primary_key=True)
     jti_digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class UsedProof(Base):
+    """A DPoP proof that was used, by its key and jti (RFC 9449 §11.1); its insert is the single-use check."""
+
+    __tablename__ = "used_proof"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
     expires_at: Mapped[datetime] = mapped_column(index=True)

@@ -7,7 +7,9 @@ from typing import Any
 from authlib.oauth2.rfc6749 import ClientCredentialsGrant
 
 from app.actions.issue_machine_token import AccessToken
+from app.credentials.confirmation import UNBOUND, Confirmation
 from app.credentials.kind import CLIENT_CREDENTIALS
+from app.oauth.bond import bond_of
 from app.oauth.client_authentication import METHODS
 from app.oauth.door import form_of, resources_of
 from app.operations import metrics
@@ -27,17 +29,21 @@ class ClientCredentials(ClientCredentialsGrant):
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:  # type: ignore[override]
         """Answer with a signed JWT (RFC 6749 §4.4.3), never a refresh token."""
         client, form = self.client.known, form_of(self.request)
-        issued = actions().issue_machine_token(client.row_id, client.client_id, form.get("scope"), resources_of(form))
+        bond = bond_of(client)
+        who, asked = (client.row_id, client.client_id), (form.get("scope"), resources_of(form))
+        issued = actions().issue_machine_token(*who, *asked, bond.confirmation)
+        more = bond.seal()
         metrics.issued(CLIENT_CREDENTIALS)
         used_credential(issued.credential_id)
-        return 200, members(issued), list(self.TOKEN_RESPONSE_HEADER)
+        body = members(issued, bond.confirmation)
+        return 200, body, [*self.TOKEN_RESPONSE_HEADER, *more]
 
 
-def members(issued: AccessToken) -> dict[str, Any]:
+def members(issued: AccessToken, confirmation: Confirmation = UNBOUND) -> dict[str, Any]:
     """Give the members of the answer (RFC 6749 §5.1). Needs no request."""
     return {
         "access_token": issued.token,
-        "token_type": "Bearer",
+        "token_type": confirmation.token_type,
         "expires_in": issued.expires_in,
         "scope": str(issued.scopes),
     }

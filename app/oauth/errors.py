@@ -8,7 +8,8 @@ import re
 from authlib.oauth2 import OAuth2Error
 from flask import Flask, Response, request
 
-from app.errors import GrantRefused, LatchkeyError, TooManyRequests, Unauthenticated
+from app.errors import GrantRefused, LatchkeyError, NonceNeeded, TooManyRequests, Unauthenticated, Unproven
+from app.operations.possession import challenge
 
 OUTSIDE = re.compile(r"[^\x20-\x21\x23-\x5B\x5D-\x7E]")  # RFC 6749 §5.2: what error_description may not hold
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -39,10 +40,17 @@ def described(body: dict[str, str]) -> dict[str, str]:
 
 def from_latchkey(error: LatchkeyError) -> Response:
     """Print a refusal of an action."""
+    if isinstance(error, NonceNeeded):
+        return refusal(400, error.code, str(error), {"DPoP-Nonce": error.nonce})  # RFC 9449 §8
     if isinstance(error, GrantRefused):
         return refusal(400, error.code, str(error))
     if isinstance(error, TooManyRequests):
         return refusal(429, "temporarily_unavailable", str(error), {"Retry-After": str(error.retry_after)})
+    if isinstance(error, Unproven):
+        answer = refusal(401, error.error or "", str(error), {"DPoP-Nonce": error.nonce} if error.nonce else None)
+        bearer = [] if error.dpop else ['Bearer realm="latchkey", error="invalid_token"']
+        answer.headers.extend([("WWW-Authenticate", value) for value in (*bearer, challenge(error))])
+        return answer
     if isinstance(error, Unauthenticated):
         return refusal(401, error.error or "invalid_client", str(error))
     return refusal(400, "invalid_request", str(error))

@@ -14,11 +14,15 @@ from flask import Blueprint, Request, Response, request
 from app.access.scopes import MalformedScope, Scopes
 from app.actions.abuse_limits import CREDENTIALS_OF_ADDRESS, WAIT, neighbourhood
 from app.actions.catalogue import Actions
+from app.credentials.dpop import ALGORITHMS as DPOP_ALGORITHMS
 from app.credentials.kind import API_KEY, Address, Claims
+from app.errors import Unproven
+from app.oauth.original import original_request
 from app.operations import metrics
 from app.operations.envelope import used_credential, used_kind
 from app.operations.parts import actions
 from app.operations.peer import caller_address, peer_address
+from app.operations.possession import Sent, challenge, prove
 
 REALM = "latchkey"
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "") + " "
@@ -51,7 +55,7 @@ def forward_auth() -> Response:
     try:
         asked = _asked(request)
         token, from_url = _credential(request)
-        claims = admit(actions(), asked, token, from_url, peer_address, used_credential)
+        claims = admit(actions(), asked, token, from_url, lambda c: _prove(c, token), peer_address, used_credential)
     except Refusal as refusal:
         return _refuse(_counted(refusal), basic)
     return Response("", 200, headers_of(claims))
@@ -104,7 +108,7 @@ def _from_authorization(headers: list[str]) -> str:
     if len(given) > 1:
         raise Refusal(400, "invalid_request", "more than one credential")
     scheme, _, value = (given or [""])[0].partition(" ")
-    if scheme.lower() == "bearer":
+    if scheme.lower() in ("bearer", "dpop"):
         return value.strip()
     return _basic_password(value.strip()) if scheme.lower() == "basic" else ""
 
@@ -121,18 +125,21 @@ def admit(
     asked: Asked,
     token: str,
     from_url: bool,
+    prove: Callable[[Claims], None],
     peer: Callable[[], Address | None],
     note: Callable[[str, str], None],
 ) -> Claims:
     """Give the claims of what may pass, or raise Refusal. Needs no request: `peer` is asked only where it matters.
 
-    `note` is told the credential's id and kind as soon as they are known.
+    `prove` raises for a token whose sender does not prove to be its holder. `note` is told the credential's id and
+    kind as soon as they are known.
     """
     verified = known.verify(token)
     claims = verified.cut_to(frozenset({asked.resource})) if verified else None
     if claims is None or (from_url and claims.kind != API_KEY):
         raise Refusal(401, "invalid_token", "the credential is not active, or is for another audience")
     note(claims.credential_id, claims.kind)
+    prove(claims)
     if claims.allowed_networks and not claims.allows_address(peer()):
         raise Refusal(403, "insufficient_scope", "the key is not allowed from this address")
     if missing := asked.scopes - claims.scopes:
@@ -142,6 +149,19 @@ def admit(
         raise Refusal(429, "rate_limited", "the key's rate limit is spent", retry_after=str(window.reset_seconds))
     known.usage.note(claims)
     return claims
+
+
+def _prove(claims: Claims, token: str) -> None:
+    """Let pass who proves to hold the key that the token is bound to, for the request that the gateway tells of."""
+    try:
+        prove(claims, Sent(_scheme(), token, *original_request(request.headers)))
+    except Unproven as error:
+        nonce = {"nonce": error.nonce} if error.nonce else {}
+        raise Refusal(401, error.error, str(error), dpop=challenge(error), **nonce) from None
+
+
+def _scheme() -> str:
+    return request.headers.get("Authorization", "").partition(" ")[0].lower()
 
 
 def headers_of(claims: Claims) -> Mapping[str, str]:
@@ -162,19 +182,28 @@ def _refuse(refusal: Refusal, basic: bool) -> Response:
     body = json.dumps({"error": refusal.error or "unauthorized", "error_description": str(refusal)})
     answer = Response(body, refusal.status, {"Cache-Control": "no-store"}, content_type="application/json")
     if refusal.status in (401, 403):
-        answer.headers["WWW-Authenticate"] = _challenge(refusal, basic)
+        answer.headers.extend([("WWW-Authenticate", value) for value in _challenges(refusal, basic)])
+    if "nonce" in refusal.more:
+        answer.headers["DPoP-Nonce"] = refusal.more["nonce"]  # RFC 9449 §9
     if "retry_after" in refusal.more:
         answer.headers["Retry-After"] = refusal.more["retry_after"]
     return answer
 
 
-def _challenge(refusal: Refusal, basic: bool) -> str:
-    """Give the RFC 6750 §3 challenge, or the Basic one that git and npm wait for."""
+def _challenges(refusal: Refusal, basic: bool) -> list[str]:
+    """Give the RFC 6750 §3 challenge, that of DPoP to who used it, or the Basic one that git and npm wait for."""
+    if _scheme() == "dpop":
+        return [f'{_challenge("DPoP", refusal)}, algs="{" ".join(DPOP_ALGORITHMS)}"']  # RFC 9449 §7.1
     if basic and refusal.status == 401:
-        return f'Basic realm="{REALM}", charset="UTF-8"'
+        return [f'Basic realm="{REALM}", charset="UTF-8"']
+    bearer = _challenge("Bearer", refusal)
+    return [bearer, refusal.more["dpop"]] if "dpop" in refusal.more else [bearer]
+
+
+def _challenge(scheme: str, refusal: Refusal) -> str:
     parts = [f'realm="{REALM}"']
     if refusal.error:
         parts.append(f'error="{refusal.error}"')
     if "scope" in refusal.more:
         parts.append(f'scope="{refusal.more["scope"]}"')
-    return "Bearer " + ", ".join(parts)
+    return f"{scheme} " + ", ".join(parts)

@@ -22,6 +22,7 @@ from app.oauth.errors import NO_STORE
 from app.operations import metrics
 from app.operations.envelope import used_credential
 from app.operations.parts import actions
+from app.operations.possession import prove, sent_to_us
 
 SCOPE, MANAGE = "introspect", "manage"
 SIGNED = "application/token-introspection+jwt"  # RFC 9701 §4
@@ -69,12 +70,12 @@ class Introspection(IntrospectionEndpoint):
 
     def _caller(self, request: Any) -> Caller:
         scheme, _, token = flask_request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
+        if scheme.lower() not in ("bearer", "dpop"):
             client = authenticated(self, request).known
             return caller_of(actions(), client)
         if presented_methods(request.form):
             raise InvalidRequestError("a Bearer token and client authentication at once")
-        return _bearer(token.strip())
+        return _bearer(scheme.lower(), token.strip())
 
 
 def caller_of(known: Actions, client: KnownClient) -> Caller:
@@ -102,7 +103,7 @@ def _members(issuer: str, claims: Claims, window: Window | None) -> dict[str, An
     body: dict[str, Any] = {
         "active": True,
         "credential_type": claims.kind,
-        "token_type": "Bearer",
+        "token_type": claims.confirmation.token_type,
         "scope": str(claims.scopes),
         "aud": list(claims.audience),
         "iss": issuer,
@@ -112,6 +113,8 @@ def _members(issuer: str, claims: Claims, window: Window | None) -> dict[str, An
     if claims.expires_at is not None:
         body["exp"] = _seconds(claims.expires_at)
     body |= OWNER[claims.kind](claims)
+    if cnf := claims.confirmation.members():
+        body["cnf"] = cnf  # RFC 9449 §6.2, RFC 8705 §3.2
     if claims.exchanged:
         body["exchanged"] = True
     if claims.actor:
@@ -132,10 +135,11 @@ OWNER: dict[str, Callable[[Claims], dict[str, Any]]] = {
 }
 
 
-def _bearer(token: str) -> Caller:
+def _bearer(scheme: str, token: str) -> Caller:
     claims = actions().verify(token)
     if claims is None or claims.kind == API_KEY:
         raise BearerRefused("invalid_token", 401, "the token is not active, or is an API key")
+    prove(claims, sent_to_us(scheme, token))
     own = claims.cut_to(frozenset({actions().settings.management_identifier}))
     if own is None:
         raise BearerRefused("invalid_token", 401, "the token is for another audience")

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 from flask import Blueprint, Response, abort, jsonify
 
+from app.credentials.dpop import ALGORITHMS as DPOP_ALGORITHMS
 from app.credentials.signing import ALGORITHM
 from app.oauth.client_authentication import ASSERTION_ALGORITHMS, METHODS
 from app.oauth.jwt_bearer import JwtBearer
@@ -65,5 +66,6 @@ def document(issuer: str) -> dict[str, Any]:
         "grant_types_supported": ["client_credentials", TokenExchange.GRANT_TYPE, JwtBearer.GRANT_TYPE],
         "response_types_supported": [],
         "introspection_signing_alg_values_supported": [ALGORITHM],
+        "dpop_signing_alg_values_supported": list(DPOP_ALGORITHMS),
         **methods,
     }

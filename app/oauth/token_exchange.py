@@ -9,7 +9,9 @@ from authlib.oauth2.rfc6749 import BaseGrant, InvalidRequestError, TokenEndpoint
 from app.actions.abuse_limits import CREDENTIALS_OF_ADDRESS, neighbourhood
 from app.actions.exchange import ACCESS_TOKEN
 from app.actions.issue_machine_token import AccessToken
+from app.credentials.confirmation import Confirmation
 from app.errors import InvalidSubject
+from app.oauth.bond import bond_of
 from app.oauth.client_authentication import METHODS, presented_methods
 from app.oauth.door import form_of, resources_of
 from app.operations import metrics
@@ -41,24 +43,26 @@ class TokenExchange(BaseGrant, TokenEndpointMixin):
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:  # type: ignore[override]
         """Answer as RFC 8693 §2.2.1 says."""
-        issued = self._issue()
+        bond = bond_of(self.client.known if self.client else None)
+        issued = self._issue(bond.confirmation)
+        more = bond.seal()
         metrics.issued("exchanged")
         used_credential(issued.credential_id)
         body: dict[str, Any] = {
             "access_token": issued.token,
             "issued_token_type": ACCESS_TOKEN,
-            "token_type": "Bearer",
+            "token_type": bond.confirmation.token_type,
             "expires_in": issued.expires_in,
             "scope": str(issued.scopes),
         }
-        return 200, body, list(self.TOKEN_RESPONSE_HEADER)
+        return 200, body, [*self.TOKEN_RESPONSE_HEADER, *more]
 
-    def _issue(self) -> AccessToken:
+    def _issue(self, bound: Confirmation) -> AccessToken:
         """Exchange; whoever shows no client and no good token either is counted, as at forward-auth."""
         form, client_id = form_of(self.request), self.client.get_client_id() if self.client else None
-        token, type_, scope = form["subject_token"], form["subject_token_type"], form.get("scope")
+        asked = form["subject_token"], form["subject_token_type"], form.get("scope"), resources_of(form)
         try:
-            return actions().exchange_token(token, type_, scope, resources_of(form), client_id, peer_address())
+            return actions().exchange_token(*asked, client_id, peer_address(), bound)
         except InvalidSubject:
             if client_id is None:
                 actions().abuse_limits.refuse_beyond(CREDENTIALS_OF_ADDRESS.of(neighbourhood(caller_address())))

@@ -1,0 +1,32 @@
+"""sender-constrained tokens"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+ADDED = ("dpop_bound_access_tokens",)
+
+
+def upgrade() -> None:
+    op.create_table(
+        "used_proof",
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name="pk_used_proof"),
+    )
+    op.create_index("ix_used_proof_expires_at", "used_proof", ["expires_at"])
+    op.add_column(
+        "client", sa.Column("dpop_bound_access_tokens", sa.Boolean(), nullable=False, server_default=sa.false())
+    )
+
+
+def downgrade() -> None:
+    for name in ADDED:  # never by a copy of the table, which would lose its triggers
+        op.drop_column("client", name)
+    op.drop_table("used_proof")

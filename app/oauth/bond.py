@@ -1,0 +1,44 @@
+"""What a new token is bound to: the key of the DPoP proof that came with the request (RFC 9449 §5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import request as flask_request
+
+from app.actions.authenticate_client import KnownClient
+from app.credentials.confirmation import Confirmation
+from app.credentials.dpop import Proof
+from app.errors import InvalidProof
+from app.operations.parts import actions
+
+
+@dataclass(frozen=True, slots=True)
+class Bond:
+    """What the token will say of its holder, and the proof of it, still unused."""
+
+    confirmation: Confirmation
+    proof: Proof | None
+
+    def seal(self) -> list[tuple[str, str]]:
+        """Use the proof up, before the token is handed out; gives the headers to add. Raises InvalidProof."""
+        if self.proof is None:
+            return []
+        actions().check_proof.use(self.proof)
+        nonce = actions().check_proof.next_nonce()
+        return [("DPoP-Nonce", nonce)] if nonce else []
+
+
+def bond_of(client: KnownClient | None) -> Bond:
+    """Read what came with a token request; `client` is the authenticated one, if any.
+
+    Raises InvalidProof and NonceNeeded, also for a client that is bound and sends no proof (RFC 9449 §5.2).
+    """
+    sent = flask_request.headers.get("DPoP")
+    if sent is None:
+        if client is not None and client.dpop_bound:
+            raise InvalidProof("this client gets no token without a DPoP proof")
+        return Bond(Confirmation(), None)
+    url = f"{actions().settings.issuer}/oauth/token"
+    proof = actions().check_proof(sent, flask_request.method, url)
+    return Bond(Confirmation(jkt=proof.jkt), proof)
