@@ -44,6 +44,7 @@ class NewClient:
     roles: tuple[str, ...] = ()
     serves: tuple[str, ...] = ()
     enabled: bool = True
+    dpop_bound_access_tokens: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class ClientChanges:
     roles: tuple[str, ...] | Unset = UNSET
     serves: tuple[str, ...] | Unset = UNSET
     enabled: bool | Unset = UNSET
+    dpop_bound_access_tokens: bool | Unset = UNSET
 
     @property
     def rekeys(self) -> bool:
@@ -77,6 +79,7 @@ class ClientView:
     roles: tuple[str, ...]
     serves: tuple[str, ...]
     enabled: bool
+    dpop_bound_access_tokens: bool
     created_at: datetime
 
 
@@ -103,6 +106,7 @@ class ClientActions:
                 name=new.name,
                 token_endpoint_auth_method=new.token_endpoint_auth_method,
                 enabled=new.enabled,
+                dpop_bound_access_tokens=new.dpop_bound_access_tokens,
                 created_at=now,
                 serves=_resources(session, new.serves),
             )
@@ -158,6 +162,8 @@ class ClientActions:
             row.name = changes.name
         if not isinstance(changes.enabled, Unset):
             row.enabled = changes.enabled
+        if not isinstance(changes.dpop_bound_access_tokens, Unset):
+            row.dpop_bound_access_tokens = changes.dpop_bound_access_tokens
         if not isinstance(changes.serves, Unset):
             row.serves = _resources(session, changes.serves)
         if not isinstance(changes.roles, Unset):
@@ -219,5 +225,6 @@ def _view(row: Client) -> ClientView:
         roles=tuple(sorted(role.name for role in row.roles)),
         serves=tuple(sorted(resource.identifier for resource in row.serves)),
         enabled=row.enabled,
+        dpop_bound_access_tokens=row.dpop_bound_access_tokens,
         created_at=row.created_at,
     )

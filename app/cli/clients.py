@@ -37,6 +37,7 @@ client.add_command(federated)
 @click.option("--jwks-uri", help="Where its public keys are, for private_key_jwt.")
 @many("--role", "roles", "Name of a machine role.")
 @many("--serves", "serves", "Identifier of a resource that it is the server of.")
+@click.option("--dpop-bound", is_flag=True, help="It gets no token without a DPoP proof.")
 @json_option
 def create(
     name: str,
@@ -45,6 +46,7 @@ def create(
     jwks_uri: str | None,
     roles: tuple[str, ...],
     serves: tuple[str, ...],
+    dpop_bound: bool,
     as_json: bool,
 ) -> None:
     """Create a client; its secret is printed, alone, on stdout."""
@@ -55,6 +57,7 @@ def create(
         jwks_uri=jwks_uri,
         roles=roles,
         serves=serves,
+        dpop_bound_access_tokens=dpop_bound,
     )
     view, issued = open_actions().clients.create(OPERATOR, new)
     if issued is None:
@@ -90,6 +93,7 @@ def show(name: str, as_json: bool) -> None:
 @many("--serves", "serves", "Identifier of a resource; together they replace those that it serves.")
 @click.option("--serves-none", is_flag=True, help="It serves nothing.")
 @enabled_option("Whether the client and its tokens count.")
+@click.option("--dpop-bound/--no-dpop-bound", default=None, help="Whether it needs a DPoP proof for a token.")
 @json_option
 def update(name: str, as_json: bool, **given: Any) -> None:
     """Change a client; what is not named stays."""
@@ -118,6 +122,7 @@ def _changes(
     serves: tuple[str, ...],
     serves_none: bool,
     enabled: bool | None,
+    dpop_bound: bool | None,
 ) -> ClientChanges:
     method: Method | Unset = UNSET if auth_method is None else cast(Method, auth_method)
     return ClientChanges(
@@ -128,4 +133,5 @@ def _changes(
         roles=() if no_roles else roles or UNSET,
         serves=() if serves_none else serves or UNSET,
         enabled=UNSET if enabled is None else enabled,
+        dpop_bound_access_tokens=UNSET if dpop_bound is None else dpop_bound,
     )

@@ -32,6 +32,7 @@ class ClientSchema(Schema):
     roles = fields.List(fields.String(), required=True)
     serves = fields.List(fields.String(), required=True)
     enabled = fields.Boolean(required=True)
+    dpop_bound_access_tokens = fields.Boolean(required=True)
     created_at = Moment(required=True)
 
 
@@ -52,6 +53,9 @@ class NewClientSchema(Given):
     roles = Listed(Name(), metadata={"description": "names of machine roles"})
     serves = Listed(Text(LONGEST_IDENTIFIER), metadata={"description": "identifiers of resources"})
     enabled = Flag(metadata={"default": True})
+    dpop_bound_access_tokens = Flag(
+        metadata={"default": False, "description": "it gets no token without a DPoP proof (RFC 9449 §5.2)"}
+    )
 
 
 class ClientChangesSchema(Given):
@@ -65,6 +69,7 @@ class ClientChangesSchema(Given):
     roles = Listed(Name())
     serves = Listed(Text(LONGEST_IDENTIFIER))
     enabled = Flag()
+    dpop_bound_access_tokens = Flag()
 
 
 class ClientQuery(PageQuery):

@@ -26,6 +26,7 @@ METHODS: dict[Method, str] = {
 LONGEST_URI = 2000  # characters
 LONGEST_JWKS = 60_000  # characters
 METHOD, JWKS, JWKS_URI = "token_endpoint_auth_method", "jwks", "jwks_uri"
+DPOP_BOUND = "dpop_bound_access_tokens"
 
 blueprint = Room("console_clients", "/console/clients", operators=True)
 
@@ -67,7 +68,13 @@ def one(client_row_id: str) -> Response:
 def change(client_row_id: str) -> Response:
     """Rename, enable or disable a client, and set its roles and the APIs that it serves."""
     try:
-        changes = ClientChanges(line("name"), roles=picked("roles"), serves=picked("serves"), enabled=ticked("enabled"))
+        changes = ClientChanges(
+            line("name"),
+            roles=picked("roles"),
+            serves=picked("serves"),
+            enabled=ticked("enabled"),
+            dpop_bound_access_tokens=ticked(DPOP_BOUND),
+        )
         actions().clients.change(actor(), client_row_id, changes)
     except LatchkeyError as error:
         return show_client(client_row_id, status_of(error), errors=said_by_field(error))
@@ -151,6 +158,7 @@ def _shown(client: ClientView, *, again: bool) -> dict[str, object]:
     return {
         "given": request.form if again else {},
         "enabled": ticked("enabled") if again else client.enabled,
+        DPOP_BOUND: ticked(DPOP_BOUND) if again else client.dpop_bound_access_tokens,
         "picked_roles": roles,
         "picked_serves": serves,
         "roles": actions().choices.roles("machine", {*roles, *client.roles}),
