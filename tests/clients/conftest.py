@@ -14,7 +14,14 @@ from tests.contract.world import World, found
 from tests.machine import lacking, require_program
 
 HERE = Path(__file__).parent
-NODE_FILES = ("package.json", "package-lock.json", "oauth4webapi_client.mjs", "openid_client.mjs", "asked.mjs")
+NODE_FILES = (
+    "package.json",
+    "package-lock.json",
+    "oauth4webapi_client.mjs",
+    "openid_client.mjs",
+    "dpop_client.mjs",
+    "asked.mjs",
+)
 PATIENCE = 60  # seconds
 
 

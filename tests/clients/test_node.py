@@ -3,13 +3,15 @@
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.api import Client, Json
+from tests.api import Admin, Client, Json
 from tests.contract.world import World, scopes_of
+from tests.live import LiveServer
 from tests.machine import require_program
 from tests.spec.client_keys import new_key, register
 
@@ -69,3 +71,24 @@ def test_a_node_client_does_all_it_can_with_each_authentication(
     if "signed" in told:  # oauth4webapi alone reads signed answers, and verifies access tokens itself
         assert told["signed"] == introspected
         assert told["locally"]["sub"] == asked["client_id"] and told["locally"]["scope"] == world.read
+
+
+@pytest.fixture(scope="module")
+def demanding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Admin]:
+    """A server that demands its nonce in every proof."""
+    live = LiveServer(tmp_path_factory.mktemp("demanding") / "instance", {"dpop_nonce": "required"}).start()
+    yield Admin(live)
+    live.stop()
+
+
+@pytest.mark.spec("RFC 9449 §5", "RFC 9449 §7.1", "RFC 9449 §8")
+@pytest.mark.parametrize("algorithm", ["ES256", "RS256", "PS256", "Ed25519"])
+def test_a_node_client_proves_its_key_and_finds_the_nonce(demanding: Admin, folder: Path, algorithm: str) -> None:
+    management = f"{demanding.issuer}/api/v1"
+    client = demanding.client([demanding.role("machine", ["roles:read"])], [management], dpop_bound_access_tokens=True)
+    asked = {"issuer": demanding.issuer, "resource": management, "url": f"{management}/roles?limit=1"}
+    asked |= {"client_id": client.client_id, "secret": client.client_secret, "algorithm": algorithm}
+    told = run(folder, "dpop_client.mjs", asked)
+    assert told["granted"]["token_type"].lower() == "dpop"
+    assert told["introspected"]["cnf"] == {"jkt": told["jkt"]}
+    assert (told["opened"], told["bearer"]) == (200, 401)

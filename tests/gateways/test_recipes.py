@@ -1,7 +1,10 @@
 """nginx, Caddy and Apache let through and refuse exactly what they should, for each kind of credential."""
 
+import time
+
 import pytest
 
+from tests.dpop import Prover
 from tests.gateways.conftest import KINDS, ORDERS, READ, WRITE, Shop
 from tests.gateways.programs import Gateway, Upstream
 
@@ -158,4 +161,47 @@ def test_by_signature_alone_opaque_tokens_and_forged_ones_are_refused(
     forged = f"{header}.{claims}.{signature[::-1]}"
     for token in (shop.issue("pat", "good"), shop.issue("api_key", "good"), forged, f"{header}.{claims}."):
         assert gateway.http.get("/local/orders", headers=bearer(token)).status_code == 401
+    assert reached(upstream) == []
+
+
+def bound_token(shop: Shop, prover: Prover) -> str:
+    """Issue a token for the orders that is bound to a key."""
+    form = {"grant_type": "client_credentials", "resource": ORDERS, "scope": f"{READ} {WRITE}"}
+    proof = prover.proof("POST", f"{shop.admin.issuer}/oauth/token")
+    return str(shop.admin.token_request(form, shop.client, headers={"DPoP": proof}).json()["access_token"])
+
+
+@by_forward_auth
+@pytest.mark.spec("RFC 9449 §7.1")
+def test_a_bound_token_needs_a_fresh_proof_for_the_very_request(
+    gateway: Gateway, shop: Shop, upstream: Upstream
+) -> None:
+    prover = Prover(time.time)
+    token, url = bound_token(shop, prover), str(gateway.http.base_url.join("/orders"))
+
+    def sent(proof: str | None, scheme: str = "DPoP", **more: str) -> int:
+        headers = {"Authorization": f"{scheme} {token}"} | ({"DPoP": proof} if proof else {}) | more
+        answer = gateway.http.post("/orders?x=1", content=b"one apple", headers=headers)
+        if answer.status_code == 401 and scheme == "DPoP":
+            assert answer.headers["WWW-Authenticate"].startswith("DPoP")
+        return answer.status_code
+
+    good = prover.proof("POST", url, token)
+    elsewhere = {"X-Original-Method": "PUT", "X-Original-URL": f"{url}/9", "X-Forwarded-Method": "PUT"}
+    elsewhere |= {"X-Forwarded-Uri": "/orders/9", "X-Forwarded-Host": "elsewhere.example"}
+    assert sent(prover.proof("PUT", f"{url}/9", token), **elsewhere) == 401  # the caller's word is not taken
+    assert sent(prover.proof("GET", url, token)) == sent(None) == sent(good, "Bearer") == 401
+    assert sent(good) == 200
+    assert sent(good) == 401
+    assert sent(prover.proof("POST", url, token), **elsewhere) == 200
+    seen = reached(upstream)
+    assert len(seen) == 2 and not any("dpop" in one or token in str(one) for one in seen)
+
+
+@by_mod_oauth2
+@pytest.mark.spec("RFC 9449 §7.2")
+def test_where_nobody_reads_proofs_a_bound_token_is_refused(gateway: Gateway, shop: Shop, upstream: Upstream) -> None:
+    token = bound_token(shop, Prover(time.time))
+    for path in ("/orders", "/local/orders"):
+        assert gateway.http.get(path, headers=bearer(token)).status_code in (401, 403)
     assert reached(upstream) == []
