@@ -57,12 +57,12 @@ class Unauthenticated(LatchkeyError):
 class Unproven(Unauthenticated):
     """A token that is bound to a key, without a proof of it; or under the wrong scheme (RFC 9449 §7.1).
 
-    `dpop` tells whether the DPoP scheme was used, `nonce` is what the next proof shall hold.
+    `schemes` are those to come in by, `nonce` is what the next proof shall hold.
     """
 
-    def __init__(self, message: str, error: str, *, dpop: bool, nonce: str | None = None) -> None:
+    def __init__(self, message: str, error: str, *schemes: str, nonce: str | None = None) -> None:
         super().__init__(message, error)
-        self.dpop = dpop
+        self.schemes = schemes
         self.nonce = nonce
 
 

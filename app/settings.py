@@ -64,6 +64,7 @@ class Settings(BaseSettings):
     fast_lane: bool = True
     allow_insecure_issuer: bool = False
     allow_private_jwks_uri: bool = False
+    client_certificate_header: str = Field(default="", pattern=r"^[A-Za-z0-9-]{0,64}$")
     dpop_nonce: Literal["off", "required"] = "off"
     forward_auth_query_key: str = Field(default="", pattern=r"^[A-Za-z0-9_-]{0,64}$")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -168,6 +169,8 @@ class Settings(BaseSettings):
             object.__setattr__(self, "pat_default_lifetime", self.pat_max_lifetime)
         if 0 < self.signing_key_rotation < self.publish_ahead:
             raise ValueError("SIGNING_KEY_ROTATION is shorter than twice JWKS_MAX_AGE (0: by hand only)")
+        if self.client_certificate_header and not self.trusted_proxies:
+            raise ValueError("CLIENT_CERTIFICATE_HEADER needs TRUSTED_PROXIES: nobody else is believed about it")
         object.__setattr__(self, "issuer", self._checked_issuer())
         object.__setattr__(self, "database_url", self._absolute_database_url())
         return self

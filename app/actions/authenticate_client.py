@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from cryptography.x509 import Certificate
 from sqlalchemy import bindparam, or_, select
 
 from app.actions.abuse_limits import CLIENT, CLIENTS_OF_ADDRESS, WAIT, AbuseLimits, Counter, neighbourhood
 from app.actions.actor import Actor
 from app.actions.audit import record
+from app.actions.client_certificates import SELF_SIGNED_METHOD, TLS_METHOD
 from app.actions.clock import Clock
+from app.credentials.certificate import has_subject, is_among
 from app.credentials.kind import soonest
 from app.credentials.opaque import digest
 from app.database import Prepared, Store, forget, insert_once
@@ -21,6 +24,7 @@ from app.errors import TooManyRequests
 from app.models import Client, ClientSecret, ClientServes, Resource, UsedAssertion
 
 SECRET_METHODS = frozenset({"client_secret_basic", "client_secret_post"})
+CERTIFICATE_METHODS = frozenset({TLS_METHOD, SELF_SIGNED_METHOD})
 LONGEST_ID = 200  # characters of a client_id that are looked up or kept in a trace
 NOBODY = "0" * 64  # a digest that no secret has
 
@@ -33,6 +37,8 @@ _FOUND = Prepared(
         Client.jwks,
         Client.jwks_uri,
         Client.dpop_bound_access_tokens,
+        Client.tls_client_certificate_bound_access_tokens,
+        Client.tls_client_subject,
         ClientSecret.digest,
         ClientSecret.expires_at,
     )
@@ -63,6 +69,13 @@ class KnownClient:
     jwks_uri: str | None = None
     stands_until: datetime | None = None  # when the first of its secrets ends; None: none does
     dpop_bound: bool = False  # it gets no token without a proof (RFC 9449 §5.2)
+    certificate_bound: bool = False  # nor without its certificate (RFC 8705 §3.4)
+    subject: Mapping[str, str] | None = None  # that its certificate must name (RFC 8705 §2.1.2)
+
+    @property
+    def sender_constrained(self) -> bool:
+        """Tell whether its tokens are always bound to something."""
+        return self.dpop_bound or self.certificate_bound
 
     @property
     def exists(self) -> bool:
@@ -102,6 +115,8 @@ class AuthenticateClient:
             row.jwks_uri,
             until,
             dpop_bound=row.dpop_bound_access_tokens,
+            certificate_bound=row.tls_client_certificate_bound_access_tokens,
+            subject=row.tls_client_subject,
         )
 
     def secret_matches(self, client: KnownClient, secret: str) -> bool:
@@ -109,6 +124,12 @@ class AuthenticateClient:
         presented = digest(secret)
         matches = [hmac.compare_digest(presented, kept) for kept in client.digests]
         return any(matches) and client.exists and client.method in SECRET_METHODS
+
+    def certificate_matches(self, client: KnownClient, certificate: Certificate, jwks: Mapping[str, Any]) -> bool:
+        """Tell whether a certificate is the client's, by its method; `jwks` are the keys it registered, if any."""
+        by_subject = client.method == TLS_METHOD and has_subject(certificate, client.subject or {})
+        by_key = client.method == SELF_SIGNED_METHOD and is_among(certificate, jwks)
+        return client.exists and (by_subject or by_key)
 
     def serves(self, client: KnownClient) -> frozenset[str]:
         """Give the identifiers of the resources that this client is the resource server of."""

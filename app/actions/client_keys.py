@@ -12,11 +12,14 @@ from urllib.parse import urlsplit
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from app.credentials.certificate import holds_key
 from app.errors import Invalid
 
 PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
-KEPT = ("kty", "crv", "x", "y", "n", "e", "kid", "use", "alg", "key_ops")
+KEPT = ("kty", "crv", "x", "y", "n", "e", "kid", "use", "alg", "key_ops", "x5c")
 MOST_KEYS = 20
+MOST_CERTIFICATES = 5
+LONGEST_CERTIFICATE = 10_000  # characters
 LONGEST_MEMBER = 2000  # characters; an 8192-bit modulus has 1366
 RSA_BITS = range(2048, 8193)
 KID = re.compile(r"[ -~]{1,200}")
@@ -76,7 +79,16 @@ def _fits_use(key: Jwk) -> bool:
         and key.get("alg", algorithms[0]) in algorithms
         and isinstance(kid, str)
         and KID.fullmatch(kid) is not None
+        and ("x5c" not in key or _fits_certificates(key))
     )
+
+
+def _fits_certificates(key: Jwk) -> bool:
+    """Tell whether the key's certificate is of this key (RFC 7517 §4.7)."""
+    chain = key["x5c"]
+    if not isinstance(chain, list) or not 1 <= len(chain) <= MOST_CERTIFICATES:
+        return False
+    return all(isinstance(one, str) and len(one) <= LONGEST_CERTIFICATE for one in chain) and holds_key(chain, key)
 
 
 def _number(key: Jwk, name: str) -> int:

@@ -26,7 +26,12 @@ from app.models import Client, ClientSecret
 Status = Literal["active", "expired", "revoked"]
 TARGET = "client_secret"
 MOST_LIVE = 5
-PROOFS = {"private_key_jwt": "its private key", "federated_jwt": "the tokens of issuers that it trusts"}
+PROOFS = {
+    "private_key_jwt": "its private key",
+    "tls_client_auth": "its certificate",
+    "self_signed_tls_client_auth": "its certificate",
+    "federated_jwt": "the tokens of issuers that it trusts",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import Select, delete, select
 from sqlalchemy.orm import Session, selectinload
@@ -14,6 +14,14 @@ from app.access.rbac import grants_of_client, grants_of_roles
 from app.actions.actor import Actor
 from app.actions.audit import record
 from app.actions.changes import UNSET, Unset
+from app.actions.client_certificates import (
+    KEY_METHODS,
+    SECRETLESS,
+    CertificateSubject,
+    Method,
+    Subject,
+    checked_subject,
+)
 from app.actions.client_keys import checked_jwks, checked_jwks_uri
 from app.actions.client_secrets import mint_secret
 from app.actions.clock import Clock
@@ -27,10 +35,7 @@ from app.errors import Invalid, NotFound
 from app.models import Client, Resource
 from app.settings import Settings
 
-Method = Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "federated_jwt"]
 TARGET = "client"
-KEY_METHOD: Method = "private_key_jwt"
-SECRETLESS: frozenset[str] = frozenset({KEY_METHOD, "federated_jwt"})  # the latter: by federated credentials alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,8 @@ class NewClient:
     serves: tuple[str, ...] = ()
     enabled: bool = True
     dpop_bound_access_tokens: bool = False
+    tls_client_certificate_bound_access_tokens: bool = False
+    certificate_subject: Subject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +66,18 @@ class ClientChanges:
     serves: tuple[str, ...] | Unset = UNSET
     enabled: bool | Unset = UNSET
     dpop_bound_access_tokens: bool | Unset = UNSET
+    tls_client_certificate_bound_access_tokens: bool | Unset = UNSET
+    certificate_subject: Subject | Unset = UNSET
 
     @property
     def rekeys(self) -> bool:
         """Tell whether it changes how the client proves who it is: that makes a credential."""
-        return any(c is not UNSET for c in (self.token_endpoint_auth_method, self.jwks, self.jwks_uri))
+        proofs = (self.token_endpoint_auth_method, self.jwks, self.jwks_uri, self.certificate_subject)
+        return any(c is not UNSET for c in proofs)
 
 
 @dataclass(frozen=True, slots=True)
-class ClientView:
+class ClientView(CertificateSubject):
     """A client as it is shown."""
 
     id: str
@@ -80,6 +90,7 @@ class ClientView:
     serves: tuple[str, ...]
     enabled: bool
     dpop_bound_access_tokens: bool
+    tls_client_certificate_bound_access_tokens: bool
     created_at: datetime
 
 
@@ -107,10 +118,11 @@ class ClientActions:
                 token_endpoint_auth_method=new.token_endpoint_auth_method,
                 enabled=new.enabled,
                 dpop_bound_access_tokens=new.dpop_bound_access_tokens,
+                tls_client_certificate_bound_access_tokens=new.tls_client_certificate_bound_access_tokens,
                 created_at=now,
                 serves=_resources(session, new.serves),
             )
-            self._rekey(row, new.jwks, new.jwks_uri)
+            self._rekey(row, new.jwks, new.jwks_uri, new.certificate_subject)
             self._assign(session, actor, row, new.roles)
             session.add(row)
             record(session, actor, f"{TARGET}.create", TARGET, row.client_id, now, name=new.name, roles=list(new.roles))
@@ -164,6 +176,8 @@ class ClientActions:
             row.enabled = changes.enabled
         if not isinstance(changes.dpop_bound_access_tokens, Unset):
             row.dpop_bound_access_tokens = changes.dpop_bound_access_tokens
+        if not isinstance(changes.tls_client_certificate_bound_access_tokens, Unset):
+            row.tls_client_certificate_bound_access_tokens = changes.tls_client_certificate_bound_access_tokens
         if not isinstance(changes.serves, Unset):
             row.serves = _resources(session, changes.serves)
         if not isinstance(changes.roles, Unset):
@@ -175,17 +189,22 @@ class ClientActions:
                 row,
                 row.jwks if isinstance(changes.jwks, Unset) else changes.jwks,
                 row.jwks_uri if isinstance(changes.jwks_uri, Unset) else changes.jwks_uri,
+                {} if isinstance(changes.certificate_subject, Unset) else changes.certificate_subject,
             )
 
-    def _rekey(self, row: Client, jwks: Mapping[str, Any] | None, jwks_uri: str | None) -> None:
-        """Set the keys as the method needs them: one source for private_key_jwt, none for the others."""
+    def _rekey(self, row: Client, jwks: Mapping[str, Any] | None, jwks_uri: str | None, subject: Subject) -> None:
+        """Set the keys and the certificate's subject as the method needs them: none for a secret."""
         sources = [name for name, value in (("jwks", jwks), ("jwks_uri", jwks_uri)) if value is not None]
-        if row.token_endpoint_auth_method == KEY_METHOD and len(sources) != 1:
-            raise Invalid.field("jwks", "private_key_jwt needs either jwks or jwks_uri")
-        if row.token_endpoint_auth_method != KEY_METHOD and sources:
-            raise Invalid.field(sources[0], "is for token_endpoint_auth_method private_key_jwt alone")
+        method = row.token_endpoint_auth_method
+        if method in KEY_METHODS and len(sources) != 1:
+            raise Invalid.field("jwks", f"{method} needs either jwks or jwks_uri")
+        if method not in KEY_METHODS and sources:
+            raise Invalid.field(
+                sources[0], f"is for token_endpoint_auth_method {' or '.join(sorted(KEY_METHODS))} alone"
+            )
         row.jwks = None if jwks is None else checked_jwks(jwks)
         row.jwks_uri = None if jwks_uri is None else checked_jwks_uri(jwks_uri, private=self._private_jwks_uri)
+        row.tls_client_subject = checked_subject(method, row.tls_client_subject or {}, subject)
 
     def _assign(self, session: Session, actor: Actor, row: Client, names: tuple[str, ...]) -> None:
         roles = assignable(session, names, "machine")
@@ -226,5 +245,7 @@ def _view(row: Client) -> ClientView:
         serves=tuple(sorted(resource.identifier for resource in row.serves)),
         enabled=row.enabled,
         dpop_bound_access_tokens=row.dpop_bound_access_tokens,
+        tls_client_certificate_bound_access_tokens=row.tls_client_certificate_bound_access_tokens,
+        **(row.tls_client_subject or {}),
         created_at=row.created_at,
     )

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, exists, func, or_, select, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from app.actions.client_certificates import PROVING
 from app.actions.clock import Clock
 from app.credentials.kind import API_KEY, CLIENT_CREDENTIALS, PERSONAL_ACCESS_TOKEN
 from app.database import EPOCH, MICROSECOND, Store
@@ -20,7 +21,6 @@ LONG = timedelta(days=90)
 HOURS = 24
 HOUR = timedelta(hours=1)
 FAILED = "authentication.fail"
-KEY_METHOD = "private_key_jwt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def _live_secret(now: datetime) -> ColumnElement[bool]:
 def _live_clients(now: datetime) -> Select[int]:
     by_secret = exists().where(ClientSecret.client_id == Client.id, _live_secret(now))
     by_issuer = exists().where(FederatedCredential.client_id == Client.id)
-    proves = or_(Client.token_endpoint_auth_method == KEY_METHOD, by_secret, by_issuer)
+    proves = or_(Client.token_endpoint_auth_method.in_(PROVING), by_secret, by_issuer)
     return select(func.count()).select_from(Client).where(Client.enabled, proves)
 
 

@@ -3,22 +3,43 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import click
 
 from app.actions.actor import OPERATOR
 from app.actions.changes import UNSET, Unset
-from app.actions.clients import ClientChanges, Method, NewClient
+from app.actions.client_certificates import Method
+from app.actions.clients import ClientChanges, NewClient
 from app.cli.client_secrets import secret
 from app.cli.federated_credentials import federated
 from app.cli.jwks_file import JWKS, keys_in
 from app.cli.options import enabled_option, many
 from app.cli.output import done, json_option, show_all, show_one, show_secret
 from app.cli.session import client_named, everything, open_actions
+from app.credentials.certificate import SUBJECT_FIELDS
 
 COLUMNS = ("client_id", "name", "token_endpoint_auth_method", "roles", "serves", "enabled")
-METHOD = click.Choice(["client_secret_basic", "client_secret_post", "private_key_jwt", "federated_jwt"])
+METHOD = click.Choice(get_args(Method))
+NAMES = (
+    "What its certificate must name: subject_dn, san_dns, san_uri, san_ip or san_email, as in san_dns=robot.example."
+)
+
+
+class _Subject(click.ParamType):
+    """One field and its value, with `=` between."""
+
+    name = "FIELD=VALUE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, str]:
+        """Give the field by its whole name; fails for one that is unknown."""
+        short, _, wanted = str(value).partition("=")
+        if (field := f"tls_client_auth_{short}") not in SUBJECT_FIELDS:
+            self.fail("must be subject_dn, san_dns, san_uri, san_ip or san_email, then = and the value", param, ctx)
+        return {field: wanted}
+
+
+SUBJECT = _Subject()
 
 
 @click.group()
@@ -33,10 +54,14 @@ client.add_command(federated)
 @client.command()
 @click.option("--name", required=True)
 @click.option("--auth-method", type=METHOD, default="client_secret_basic", show_default=True)
-@click.option("--jwks", type=JWKS, help="File with its public keys, for private_key_jwt.")
-@click.option("--jwks-uri", help="Where its public keys are, for private_key_jwt.")
+@click.option(
+    "--jwks", type=JWKS, help="File with its public keys, for private_key_jwt and self_signed_tls_client_auth."
+)
+@click.option("--jwks-uri", help="Where its public keys are, for the same two.")
 @many("--role", "roles", "Name of a machine role.")
 @many("--serves", "serves", "Identifier of a resource that it is the server of.")
+@click.option("--certificate-names", type=SUBJECT, help=NAMES)
+@click.option("--certificate-bound", is_flag=True, help="It gets no token without its client certificate.")
 @click.option("--dpop-bound", is_flag=True, help="It gets no token without a DPoP proof.")
 @json_option
 def create(
@@ -46,6 +71,8 @@ def create(
     jwks_uri: str | None,
     roles: tuple[str, ...],
     serves: tuple[str, ...],
+    certificate_names: dict[str, str] | None,
+    certificate_bound: bool,
     dpop_bound: bool,
     as_json: bool,
 ) -> None:
@@ -58,6 +85,8 @@ def create(
         roles=roles,
         serves=serves,
         dpop_bound_access_tokens=dpop_bound,
+        tls_client_certificate_bound_access_tokens=certificate_bound,
+        certificate_subject=certificate_names or {},
     )
     view, issued = open_actions().clients.create(OPERATOR, new)
     if issued is None:
@@ -93,6 +122,8 @@ def show(name: str, as_json: bool) -> None:
 @many("--serves", "serves", "Identifier of a resource; together they replace those that it serves.")
 @click.option("--serves-none", is_flag=True, help="It serves nothing.")
 @enabled_option("Whether the client and its tokens count.")
+@click.option("--certificate-names", type=SUBJECT, help=NAMES)
+@click.option("--certificate-bound/--no-certificate-bound", default=None, help="Whether it needs its certificate too.")
 @click.option("--dpop-bound/--no-dpop-bound", default=None, help="Whether it needs a DPoP proof for a token.")
 @json_option
 def update(name: str, as_json: bool, **given: Any) -> None:
@@ -123,6 +154,8 @@ def _changes(
     serves_none: bool,
     enabled: bool | None,
     dpop_bound: bool | None,
+    certificate_names: dict[str, str] | None,
+    certificate_bound: bool | None,
 ) -> ClientChanges:
     method: Method | Unset = UNSET if auth_method is None else cast(Method, auth_method)
     return ClientChanges(
@@ -134,4 +167,11 @@ def _changes(
         serves=() if serves_none else serves or UNSET,
         enabled=UNSET if enabled is None else enabled,
         dpop_bound_access_tokens=UNSET if dpop_bound is None else dpop_bound,
+        tls_client_certificate_bound_access_tokens=UNSET if certificate_bound is None else certificate_bound,
+        certificate_subject=_only(certificate_names) if certificate_names else UNSET,
     )
+
+
+def _only(subject: dict[str, str]) -> dict[str, str | None]:
+    """Let this one take the place of whichever there was."""
+    return dict.fromkeys(SUBJECT_FIELDS) | subject

@@ -16,7 +16,7 @@ class Nonces:
     """A MAC of the time window, under a key that is derived from SECRET_KEY."""
 
     def __init__(self, accepted: Callable[[], Sequence[str]]) -> None:
-        """`accepted` gives SECRET_KEY, and those before it: nonces of theirs are known still. It is asked at each use."""
+        """`accepted` gives SECRET_KEY, and those before it: nonces of theirs are known still."""
         self._accepted = accepted
 
     def current(self, at: datetime) -> str:

@@ -51,7 +51,7 @@ class Token:
         if not asked or asked.get("grant_type") != GRANT:
             return None
         client = present(self._known, standing, authorization, self._known.clock())
-        if client is None or client.known.dpop_bound:
+        if client is None or client.known.sender_constrained:
             return None
         resources = [asked["resource"]] if "resource" in asked else []
         try:

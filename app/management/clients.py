@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from flask import Response
 from marshmallow import Schema, fields
 
+from app.actions.client_certificates import Method
 from app.actions.clients import ClientChanges, NewClient
 from app.actions.resources import LONGEST_IDENTIFIER
 from app.management.authorization import caller
 from app.management.blueprint import Operations, PageQuery, gone, made, members_of, page_of, paged
+from app.management.certificate_fields import GivenSubject, ShownSubject
 from app.management.fields import Flag, Given, Listed, Members, Moment, Name, Text, one_of
 from app.operations.parts import actions
 
 blueprint = Operations("clients", "Clients and their secrets")
-METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", "federated_jwt")
+METHODS = get_args(Method)
 STATUSES = ("active", "expired", "revoked")
 LONGEST_URI = 2000  # characters
 
 
-class ClientSchema(Schema):
+class ClientSchema(ShownSubject):
     """A client as it is shown."""
 
     id = fields.String(required=True)
@@ -33,17 +35,22 @@ class ClientSchema(Schema):
     serves = fields.List(fields.String(), required=True)
     enabled = fields.Boolean(required=True)
     dpop_bound_access_tokens = fields.Boolean(required=True)
+    tls_client_certificate_bound_access_tokens = fields.Boolean(required=True)
     created_at = Moment(required=True)
 
 
 class MadeClientSchema(ClientSchema):
-    """A client with its first secret, shown once; there is none for private_key_jwt and federated_jwt."""
+    """A client with its first secret, shown once; there is none for one that proves itself by a key or certificate."""
 
     client_secret = fields.String()
 
 
-class NewClientSchema(Given):
-    """A client to be registered. private_key_jwt needs either jwks or jwks_uri, the other methods neither."""
+class NewClientSchema(GivenSubject):
+    """A client to be registered.
+
+    private_key_jwt and self_signed_tls_client_auth need either jwks or jwks_uri, tls_client_auth exactly one of the
+    five tls_client_auth_… fields; the other methods none.
+    """
 
     makes = NewClient
     name = Name(required=True)
@@ -56,9 +63,12 @@ class NewClientSchema(Given):
     dpop_bound_access_tokens = Flag(
         metadata={"default": False, "description": "it gets no token without a DPoP proof (RFC 9449 §5.2)"}
     )
+    tls_client_certificate_bound_access_tokens = Flag(
+        metadata={"default": False, "description": "nor without a client certificate (RFC 8705 §3.4)"}
+    )
 
 
-class ClientChangesSchema(Given):
+class ClientChangesSchema(GivenSubject):
     """What changes of a client."""
 
     makes = ClientChanges
@@ -70,6 +80,7 @@ class ClientChangesSchema(Given):
     serves = Listed(Text(LONGEST_IDENTIFIER))
     enabled = Flag()
     dpop_bound_access_tokens = Flag()
+    tls_client_certificate_bound_access_tokens = Flag()
 
 
 class ClientQuery(PageQuery):

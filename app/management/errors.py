@@ -16,7 +16,7 @@ from app.errors import (
     Unauthenticated,
     Unproven,
 )
-from app.operations.possession import challenge
+from app.operations.possession import challenges
 
 PROBLEM = "application/problem+json"
 ROOT = "/api/"
@@ -75,8 +75,7 @@ def _challenges(error: Unauthenticated | Forbidden) -> list[str]:
         bearer += f', scope="{error.scope}"' if error.scope else ""
         return [bearer]
     if isinstance(error, Unproven):
-        dpop = challenge(error)
-        return [dpop] if error.dpop else [bearer + _parameters(error.error or "", str(error)), dpop]
+        return challenges(error)
     if error.error is not None:
         bearer += _parameters(error.error, str(error))
     return [BASIC, bearer] if g.get("takes_passwords") else [bearer]

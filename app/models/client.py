@@ -66,6 +66,8 @@ class Client(Base):
     jwks_uri: Mapped[str | None] = mapped_column(String(2000))
     enabled: Mapped[bool] = mapped_column(default=True)
     dpop_bound_access_tokens: Mapped[bool] = mapped_column(default=False, server_default=false())
+    tls_client_certificate_bound_access_tokens: Mapped[bool] = mapped_column(default=False, server_default=false())
+    tls_client_subject: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
     created_at: Mapped[datetime]
 
     roles: Mapped[list[Role]] = relationship(secondary="client_role", order_by=Role.name, passive_deletes=True)

@@ -1,4 +1,4 @@
-"""What a new token is bound to: the key of the DPoP proof that came with the request (RFC 9449 §5)."""
+"""What a new token is bound to: the key of the request's DPoP proof (RFC 9449 §5), the certificate (RFC 8705 §3)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from flask import request as flask_request
 
 from app.actions.authenticate_client import KnownClient
+from app.credentials.certificate import thumbprint_of
 from app.credentials.confirmation import Confirmation
 from app.credentials.dpop import Proof
-from app.errors import InvalidProof
+from app.errors import InvalidProof, InvalidRequest
+from app.operations.client_certificate import handed_certificate
 from app.operations.parts import actions
 
 
@@ -32,13 +34,22 @@ class Bond:
 def bond_of(client: KnownClient | None) -> Bond:
     """Read what came with a token request; `client` is the authenticated one, if any.
 
-    Raises InvalidProof and NonceNeeded, also for a client that is bound and sends no proof (RFC 9449 §5.2).
+    Raises InvalidProof and NonceNeeded, also for a client that is bound and sends no proof (RFC 9449 §5.2), and
+    InvalidRequest for one that is bound to certificates and has none (RFC 8705 §3).
     """
+    x5t = _certificate() if client is not None and client.certificate_bound else None
     sent = flask_request.headers.get("DPoP")
     if sent is None:
         if client is not None and client.dpop_bound:
             raise InvalidProof("this client gets no token without a DPoP proof")
-        return Bond(Confirmation(), None)
+        return Bond(Confirmation(x5t_s256=x5t), None)
     url = f"{actions().settings.issuer}/oauth/token"
     proof = actions().check_proof(sent, flask_request.method, url)
-    return Bond(Confirmation(jkt=proof.jkt), proof)
+    return Bond(Confirmation(proof.jkt, x5t), proof)
+
+
+def _certificate() -> str:
+    certificate = handed_certificate()
+    if certificate is None:
+        raise InvalidRequest("this client gets no token without its client certificate")
+    return thumbprint_of(certificate)

@@ -16,12 +16,14 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from app.actions.authenticate_client import SECRET_METHODS, KnownClient
+from app.actions.authenticate_client import CERTIFICATE_METHODS, SECRET_METHODS, KnownClient
+from app.operations.client_certificate import handed_certificate
 from app.operations.parts import actions
 from app.operations.peer import caller_address
 
 BASIC, POST, ASSERTION = "client_secret_basic", "client_secret_post", "private_key_jwt"
 METHODS = [BASIC, POST, ASSERTION]
+CERTIFICATE = "tls_client_auth"  # or self_signed_tls_client_auth: which of the two is the client's to have registered
 ASSERTION_ALGORITHMS = ["ES256", "RS256", "PS256", "EdDSA"]
 RENAMED = ["Ed25519"]  # what RFC 9864 §2.2 calls our EdDSA; newer clients sign under this name
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -49,6 +51,8 @@ class AuthenticatedClient(ClientMixin):
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         """Admit a secret either way, but never for a client registered with keys."""
+        if method == CERTIFICATE:
+            return self.known.method in CERTIFICATE_METHODS
         return method in SECRET_METHODS if self.known.method in SECRET_METHODS else method == self.known.method
 
     def check_grant_type(self, grant_type: str) -> bool:
@@ -92,6 +96,8 @@ def presented_methods(form: Mapping[str, str]) -> list[str]:
     methods = [method for method, present in tried.items() if present]
     if len(methods) > 1:
         raise InvalidRequestError("more than one client authentication method")
+    if not methods and "client_id" in form and handed_certificate() is not None:
+        return [CERTIFICATE]  # RFC 8705 §2: the connection proves it, the form says who it is
     if methods == [BASIC] and form.get("client_id", "") not in ("", basic_pair()[0]):
         raise InvalidRequestError("client_id differs from the one that authenticates")
     return methods
@@ -141,6 +147,16 @@ def by_basic(query: Any, request: Any) -> AuthenticatedClient | None:
 def by_post(query: Any, request: Any) -> AuthenticatedClient | None:
     """Read the form, with the same answer for an unknown client as for a wrong secret."""
     return _by_secret(request.form.get("client_id", ""), request.form.get("client_secret", ""))
+
+
+def by_certificate(query: Any, request: Any) -> AuthenticatedClient | None:
+    """Compare the connection's certificate with what the client registered (RFC 8705 §2)."""
+    client, certificate = query_client(request.form.get("client_id", "")), handed_certificate()
+    keys = client.known.jwks
+    if keys is None and client.known.jwks_uri is not None and client.known.method in CERTIFICATE_METHODS:
+        keys = actions().fetch_jwks(client.known.jwks_uri, None)
+    judge = actions().authenticate_client.certificate_matches
+    return client if certificate is not None and judge(client.known, certificate, keys or {}) else None
 
 
 def _by_secret(client_id: str, secret: str) -> AuthenticatedClient | None:

@@ -9,7 +9,7 @@ from authlib.oauth2 import OAuth2Error
 from flask import Flask, Response, request
 
 from app.errors import GrantRefused, LatchkeyError, NonceNeeded, TooManyRequests, Unauthenticated, Unproven
-from app.operations.possession import challenge
+from app.operations.possession import challenges
 
 OUTSIDE = re.compile(r"[^\x20-\x21\x23-\x5B\x5D-\x7E]")  # RFC 6749 §5.2: what error_description may not hold
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -48,8 +48,7 @@ def from_latchkey(error: LatchkeyError) -> Response:
         return refusal(429, "temporarily_unavailable", str(error), {"Retry-After": str(error.retry_after)})
     if isinstance(error, Unproven):
         answer = refusal(401, error.error or "", str(error), {"DPoP-Nonce": error.nonce} if error.nonce else None)
-        bearer = [] if error.dpop else ['Bearer realm="latchkey", error="invalid_token"']
-        answer.headers.extend([("WWW-Authenticate", value) for value in (*bearer, challenge(error))])
+        answer.headers.extend([("WWW-Authenticate", value) for value in challenges(error)])
         return answer
     if isinstance(error, Unauthenticated):
         return refusal(401, error.error or "invalid_client", str(error))

@@ -22,7 +22,7 @@ from app.operations import metrics
 from app.operations.envelope import used_credential, used_kind
 from app.operations.parts import actions
 from app.operations.peer import caller_address, peer_address
-from app.operations.possession import Sent, challenge, prove
+from app.operations.possession import Sent, challenges, prove
 
 REALM = "latchkey"
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "") + " "
@@ -45,7 +45,7 @@ class Refusal(Exception):
         self.status = status
         self.error = error
         self.more = more
-        self.basic = False
+        self.challenges: list[str] = []
 
 
 @blueprint.route("/oauth/forward-auth", methods=["GET", "POST", "HEAD"])
@@ -156,8 +156,9 @@ def _prove(claims: Claims, token: str) -> None:
     try:
         prove(claims, Sent(_scheme(), token, *original_request(request.headers)))
     except Unproven as error:
-        nonce = {"nonce": error.nonce} if error.nonce else {}
-        raise Refusal(401, error.error, str(error), dpop=challenge(error), **nonce) from None
+        refusal = Refusal(401, error.error, str(error), **({"nonce": error.nonce} if error.nonce else {}))
+        refusal.challenges = challenges(error)
+        raise refusal from None
 
 
 def _scheme() -> str:
@@ -192,12 +193,13 @@ def _refuse(refusal: Refusal, basic: bool) -> Response:
 
 def _challenges(refusal: Refusal, basic: bool) -> list[str]:
     """Give the RFC 6750 §3 challenge, that of DPoP to who used it, or the Basic one that git and npm wait for."""
+    if refusal.challenges:
+        return refusal.challenges
     if _scheme() == "dpop":
         return [f'{_challenge("DPoP", refusal)}, algs="{" ".join(DPOP_ALGORITHMS)}"']  # RFC 9449 §7.1
     if basic and refusal.status == 401:
         return [f'Basic realm="{REALM}", charset="UTF-8"']
-    bearer = _challenge("Bearer", refusal)
-    return [bearer, refusal.more["dpop"]] if "dpop" in refusal.more else [bearer]
+    return [_challenge("Bearer", refusal)]
 
 
 def _challenge(scheme: str, refusal: Refusal) -> str:

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 from flask import Blueprint, Response, abort, jsonify
 
+from app.actions.authenticate_client import CERTIFICATE_METHODS
 from app.credentials.dpop import ALGORITHMS as DPOP_ALGORITHMS
 from app.credentials.signing import ALGORITHM
 from app.oauth.client_authentication import ASSERTION_ALGORITHMS, METHODS
@@ -22,7 +23,8 @@ blueprint = Blueprint("metadata", __name__)
 @blueprint.get(WELL_KNOWN)
 def metadata() -> Response:
     """Print the metadata (RFC 8414 §3.2)."""
-    answer = jsonify(document(actions().settings.issuer))
+    settings = actions().settings
+    answer = jsonify(document(settings.issuer, certificates=bool(settings.client_certificate_header)))
     answer.headers["Cache-Control"] = FRESH
     return answer
 
@@ -46,13 +48,14 @@ def jwks() -> Response:
     return answer
 
 
-def document(issuer: str) -> dict[str, Any]:
-    """Give the members (RFC 8414 §2); every URL starts with the issuer."""
+def document(issuer: str, *, certificates: bool = False) -> dict[str, Any]:
+    """Give the members (RFC 8414 §2); every URL starts with the issuer. `certificates` can be handed over here."""
+    authentications = [*METHODS, *sorted(CERTIFICATE_METHODS)] if certificates else METHODS
     methods = {
         f"{endpoint}_endpoint_{member}": value
         for endpoint in ("token", "introspection", "revocation")
         for member, value in (
-            ("auth_methods_supported", METHODS),
+            ("auth_methods_supported", authentications),
             ("auth_signing_alg_values_supported", ASSERTION_ALGORITHMS),
         )
     }
@@ -68,4 +71,5 @@ def document(issuer: str) -> dict[str, Any]:
         "introspection_signing_alg_values_supported": [ALGORITHM],
         "dpop_signing_alg_values_supported": list(DPOP_ALGORITHMS),
         **methods,
+        **({"tls_client_certificate_bound_access_tokens": True} if certificates else {}),  # RFC 8705 §3.3
     }

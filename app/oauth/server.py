@@ -31,8 +31,8 @@ from app.oauth.introspection import Introspection
 from app.oauth.jwt_bearer import JwtBearer
 from app.oauth.revocation import Revocation
 from app.oauth.token_exchange import TokenExchange
-from app.operations.envelope import authenticated_client
 from app.oauth.workload import AnyAssertion
+from app.operations.envelope import authenticated_client
 from app.operations.parts import actions
 
 
@@ -115,6 +115,7 @@ def create_server(app: Any) -> Server:
     server.register_client_auth_method(ca.BASIC, ca.by_basic)
     server.register_client_auth_method(ca.POST, ca.by_post)
     server.register_client_auth_method(ca.ASSERTION, AnyAssertion())
+    server.register_client_auth_method(ca.CERTIFICATE, ca.by_certificate)
     server.register_grant(ClientCredentials)
     server.register_grant(TokenExchange)
     server.register_grant(JwtBearer)

@@ -11,10 +11,9 @@ from app.operations.parts import actions
 
 def peer_address() -> IPv4Address | IPv6Address | None:
     """Walk X-Forwarded-For from its end past the trusted proxies; None when there is no address (a Unix socket)."""
-    trusted = actions().settings.trusted_proxies
     peer = _address(request.remote_addr or "")
     hops = [hop for header in request.headers.getlist("X-Forwarded-For") for hop in header.split(",")]
-    while hops and peer is not None and any(peer.version == n.version and peer in n for n in trusted):
+    while hops and peer is not None and _is_trusted(peer):
         forwarded = _address(hops.pop().strip())
         if forwarded is None:
             break  # nobody can tell who stands behind a hop that is no address
@@ -22,10 +21,20 @@ def peer_address() -> IPv4Address | IPv6Address | None:
     return peer
 
 
+def comes_from_trusted_proxy() -> bool:
+    """Tell whether a trusted proxy itself sent this request."""
+    peer = _address(request.remote_addr or "")
+    return peer is not None and _is_trusted(peer)
+
+
 def caller_address() -> str | None:
     """Give the same as text, as traces and limits keep it."""
     address = peer_address()
     return None if address is None else str(address)
+
+
+def _is_trusted(peer: IPv4Address | IPv6Address) -> bool:
+    return any(peer.version == n.version and peer in n for n in actions().settings.trusted_proxies)
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

@@ -1,4 +1,4 @@
-"""Whether who sends a token may: one that is bound to a key needs a fresh proof of that key (RFC 9449 §7)."""
+"""Whether who sends a token may: what it is bound to, a key or a certificate, must be the sender's."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 from flask import request
 
+from app.credentials.certificate import thumbprint_of
+from app.credentials.confirmation import UNBOUND, Confirmation
 from app.credentials.dpop import ALGORITHMS
 from app.credentials.kind import Claims
 from app.errors import InvalidProof, NonceNeeded, Unproven
+from app.operations.client_certificate import handed_certificate
 from app.operations.parts import actions
 
 INVALID = "invalid_token"
+BEARER, DPOP = "Bearer", "DPoP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +36,39 @@ def sent_to_us(scheme: str, token: str) -> Sent:
 
 def prove(claims: Claims, sent: Sent) -> None:
     """Raise Unproven unless the token came as it must; a proof that was good is used up."""
-    jkt = claims.confirmation.jkt
-    if sent.scheme != "dpop":
-        if jkt is not None:  # RFC 9449 §7.2: no downgrade to Bearer
-            raise Unproven("the token is bound to a key: send it as DPoP, with a proof", INVALID, dpop=False)
+    bound = claims.confirmation
+    if bound == UNBOUND and sent.scheme != "dpop":
         return
-    if jkt is None:
-        raise Unproven("the token is bound to no key: send it as Bearer", INVALID, dpop=True)
+    _prove_certificate(bound, sent)
+    if sent.scheme != "dpop":
+        if bound.jkt is not None:  # RFC 9449 §7.2: no downgrade to Bearer
+            raise Unproven("the token is bound to a key: send it as DPoP, with a proof", INVALID, BEARER, DPOP)
+        return
+    if bound.jkt is None:
+        raise Unproven("the token is bound to no key: send it as Bearer", INVALID, DPOP)
     try:
-        _prove_key(jkt, sent)
+        _prove_key(bound.jkt, sent)
     except InvalidProof as error:
         nonce = error.nonce if isinstance(error, NonceNeeded) else None
-        raise Unproven(str(error), error.code, dpop=True, nonce=nonce) from None
+        raise Unproven(str(error), error.code, DPOP, nonce=nonce) from None
 
 
-def challenge(refused: Unproven) -> str:
-    """Give the DPoP challenge (RFC 9449 §7.1)."""
-    error = f', error="{refused.error}"' if refused.dpop else ""
-    return f'DPoP realm="latchkey"{error}, algs="{" ".join(ALGORITHMS)}"'
+def challenges(refused: Unproven) -> list[str]:
+    """Give the challenges: of the scheme that was used, and of the one that it takes (RFC 9449 §7.1, §7.2)."""
+    said = f', error="{refused.error}"'
+    dpop = f'DPoP realm="latchkey"{said if refused.schemes == (DPOP,) else ""}, algs="{" ".join(ALGORITHMS)}"'
+    known = {BEARER: f'Bearer realm="latchkey"{said}', DPOP: dpop}
+    return [known[scheme] for scheme in refused.schemes]
+
+
+def _prove_certificate(bound: Confirmation, sent: Sent) -> None:
+    """Compare with the certificate of the connection that the token came by (RFC 8705 §3)."""
+    if bound.x5t_s256 is None:
+        return
+    certificate = handed_certificate()
+    if certificate is None or not hmac.compare_digest(thumbprint_of(certificate), bound.x5t_s256):
+        scheme = DPOP if sent.scheme == "dpop" else BEARER
+        raise Unproven("the token is bound to another client certificate", INVALID, scheme)
 
 
 def _prove_key(jkt: str, sent: Sent) -> None:
@@ -60,5 +79,5 @@ def _prove_key(jkt: str, sent: Sent) -> None:
         raise InvalidProof("the gateway does not tell the method and the URL that the proof is for")
     checked = actions().check_proof(proof, sent.method, sent.url, sent.token)
     if not hmac.compare_digest(checked.jkt, jkt):
-        raise Unproven("the proof is by another key than the token's", INVALID, dpop=True)
+        raise Unproven("the proof is by another key than the token's", INVALID, DPOP)
     actions().check_proof.use(checked)

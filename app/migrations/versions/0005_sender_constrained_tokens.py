@@ -10,7 +10,8 @@ down_revision = "0004"
 branch_labels = None
 depends_on = None
 
-ADDED = ("dpop_bound_access_tokens",)
+BOUND = ("dpop_bound_access_tokens", "tls_client_certificate_bound_access_tokens")
+SUBJECT = "tls_client_subject"
 
 
 def upgrade() -> None:
@@ -21,12 +22,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("digest", name="pk_used_proof"),
     )
     op.create_index("ix_used_proof_expires_at", "used_proof", ["expires_at"])
-    op.add_column(
-        "client", sa.Column("dpop_bound_access_tokens", sa.Boolean(), nullable=False, server_default=sa.false())
-    )
+    for name in BOUND:
+        op.add_column("client", sa.Column(name, sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.add_column("client", sa.Column(SUBJECT, sa.JSON(none_as_null=True), nullable=True))
 
 
 def downgrade() -> None:
-    for name in ADDED:  # never by a copy of the table, which would lose its triggers
+    for name in (*BOUND, SUBJECT):  # never by a copy of the table, which would lose its triggers
         op.drop_column("client", name)
     op.drop_table("used_proof")

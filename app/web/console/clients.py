@@ -9,7 +9,8 @@ from typing import Any, cast
 from flask import request, url_for
 from werkzeug.wrappers import Response
 
-from app.actions.clients import KEY_METHOD, SECRETLESS, ClientChanges, ClientView, Method, NewClient
+from app.actions.client_certificates import SECRETLESS, Method
+from app.actions.clients import ClientChanges, ClientView, NewClient
 from app.errors import Invalid, LatchkeyError
 from app.operations.parts import actions
 from app.web.console.asking import ask
@@ -22,6 +23,12 @@ METHODS: dict[Method, str] = {
     "client_secret_post": "a secret, in the form",
     "private_key_jwt": "a private key of its own (private_key_jwt)",
     "federated_jwt": "the tokens of issuers that it trusts, without any secret (federated_jwt)",
+    "self_signed_tls_client_auth": "a certificate of its own (self_signed_tls_client_auth)",
+}
+WAYS = {
+    "federated_jwt": "issuers that it trusts say who it is",
+    "tls_client_auth": "it proves itself by its certificate",
+    "self_signed_tls_client_auth": "it proves itself by its certificate",
 }
 LONGEST_URI = 2000  # characters
 LONGEST_JWKS = 60_000  # characters
@@ -96,8 +103,7 @@ def change_keys(client_row_id: str) -> Response:
 
 
 def _way(client: ClientView) -> str:
-    by_key = client.token_endpoint_auth_method == KEY_METHOD
-    return "it proves itself by its key" if by_key else "issuers that it trusts say who it is"
+    return WAYS.get(client.token_endpoint_auth_method, "it proves itself by its key")
 
 
 @blueprint.get("/<row:client_row_id>/delete")

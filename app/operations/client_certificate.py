@@ -1,0 +1,20 @@
+"""The certificate of a client's connection, as its proxy hands it over: TRUSTED_PROXIES alone are believed."""
+
+from __future__ import annotations
+
+from cryptography import x509
+from flask import request
+
+from app.credentials.certificate import read_certificate, stands
+from app.operations.parts import actions
+from app.operations.peer import comes_from_trusted_proxy
+
+
+def handed_certificate() -> x509.Certificate | None:
+    """Give the certificate; None without one, from a stranger, or when it is unreadable, not yet valid or expired."""
+    name = actions().settings.client_certificate_header
+    text = request.headers.get(name, "") if name else ""
+    if not text or not comes_from_trusted_proxy():
+        return None
+    certificate = read_certificate(text)
+    return certificate if certificate is not None and stands(certificate, actions().clock()) else None
