@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from app.actions.actor import SERVER
 from app.actions.lifetime import AskedLifetime
+from app.credentials.confirmation import Confirmation
 from app.credentials.opaque import Prefix, mint
 from tests.core import ORDERS, STOCK, Core
 from tests.oauth.wire import OWN, Wire, serve
@@ -20,6 +21,11 @@ def _old_secret(core: Core) -> str:
     view, old = core.key()
     core.actions.api_keys.rotate(SERVER, view.id, 3600)
     return old
+
+
+def _bound(core: Core, confirmation: Confirmation) -> str:
+    issue, who = core.actions.issue_machine_token, (core.row_id("robot"), "robot")
+    return issue(*who, "orders:read", (), confirmation).token
 
 
 def _never_seen(core: Core) -> str:
@@ -53,6 +59,8 @@ MADE: dict[str, Make] = {
     "m2m": lambda core: core.m2m("robot", "orders:read orders:write"),
     "m2m for two audiences": lambda core: core.m2m("robot", None, ORDERS, STOCK),
     "m2m of ours": lambda core: core.m2m("auditor", "introspect", OWN),
+    "m2m bound to a key": lambda core: _bound(core, Confirmation(jkt="k" * 43)),
+    "m2m bound to a certificate": lambda core: _bound(core, Confirmation(x5t_s256="c" * 43)),
     "m2m revoked": lambda core: core.m2m("robot", "orders:read"),
     "m2m forged": _never_seen,
     "exchanged pat": lambda core: core.exchange(core.pat("alice", "orders:read", name="x")[1]),

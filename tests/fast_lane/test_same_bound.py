@@ -1,0 +1,76 @@
+"""What is bound to its sender is left to who reads the proof, and both lanes come to the same."""
+
+from urllib.parse import quote_plus
+
+import pytest
+from sqlalchemy import update
+
+from app.models import Client
+from tests.core import ISSUER, ORDERS
+from tests.dpop import Prover
+from tests.fast_lane.lanes import Asked, Lanes, Reply, basic
+from tests.fast_lane.test_same_introspection import Tokens
+
+QUERY = f"resource={quote_plus(ORDERS)}"
+BODY = f"grant_type=client_credentials&resource={quote_plus(ORDERS)}".encode()
+API = "https://orders.example/7"
+TOLD = {"X_ORIGINAL_METHOD": "GET", "X_ORIGINAL_URL": API}
+
+
+def forward_auth(**headers: str) -> Asked:
+    return Asked("/oauth/forward-auth", "GET", query=QUERY, headers=headers | TOLD)
+
+
+def alike(lanes: Lanes, *asked: Asked) -> Reply:
+    """Ask both lanes, each with a proof of its own; the fast one must leave it."""
+    fast, plain = lanes.fast(asked[0]), lanes.plain(asked[1])
+    assert fast == plain and not fast.taken
+    return fast
+
+
+@pytest.fixture
+def prover(lanes: Lanes) -> Prover:
+    return Prover(lambda: lanes.core.clock().timestamp())
+
+
+def test_a_token_asked_for_with_a_proof_comes_from_behind_the_lane(lanes: Lanes, prover: Prover) -> None:
+    plain = Asked("/oauth/token", body=BODY, headers={"AUTHORIZATION": basic(lanes.wire.robot)})
+    assert lanes.both(plain).taken  # the very same without a proof is kept
+    asked = [plain.with_headers(DPOP=prover.proof("POST", f"{ISSUER}/oauth/token")) for _ in range(2)]
+    reply = alike(lanes, *asked)
+    assert reply.body[2]["token_type"] == "DPoP" and reply.body[1]["cnf"] == {"jkt": prover.jkt}
+    assert alike(lanes, *asked).status == "400 BAD REQUEST"  # used up, whichever lane it came by
+    assert lanes.both(plain).body[2]["token_type"] == "Bearer"
+
+
+def test_a_client_that_is_bound_is_left_as_soon_as_it_is(lanes: Lanes) -> None:
+    for name in ("dpop_bound_access_tokens", "tls_client_certificate_bound_access_tokens"):
+        lanes.core.client(name, "worker")
+        pair = (name, lanes.core.client_secret(name))
+        asked = Asked("/oauth/token", body=BODY, headers={"AUTHORIZATION": basic(pair)})
+        assert lanes.both(asked).taken
+        with lanes.core.store.transaction() as session:
+            session.execute(update(Client).where(Client.client_id == name).values({name: True}))
+        reply = lanes.both(asked)
+        assert reply.status == "400 BAD REQUEST" and not reply.taken
+
+
+def test_a_gateway_hears_the_same_of_a_bound_token(lanes: Lanes, prover: Prover) -> None:
+    bound = lanes.wire.post(
+        "token",
+        {"grant_type": "client_credentials", "resource": ORDERS},
+        lanes.wire.robot,
+        headers={"DPoP": prover.proof("POST", f"{ISSUER}/oauth/token")},
+    ).json["access_token"]
+    asked = [forward_auth(AUTHORIZATION=f"DPoP {bound}", DPOP=prover.proof("GET", API, bound)) for _ in range(2)]
+    assert alike(lanes, *asked).status == "200 OK"
+    assert alike(lanes, *asked).status == "401 UNAUTHORIZED"
+    for way in ({"AUTHORIZATION": f"Bearer {bound}"}, {"AUTHORIZATION": f"DPoP {bound}"}, {"X_API_KEY": bound}):
+        reply = lanes.both(forward_auth(**way))
+        assert reply.status == "401 UNAUTHORIZED" and not reply.taken
+
+
+def test_what_is_not_bound_is_refused_as_dpop_and_still_kept_as_bearer(lanes: Lanes, tokens: Tokens) -> None:
+    for name in ("pat", "key", "m2m", "exchanged pat"):
+        assert lanes.both(forward_auth(AUTHORIZATION=f"Bearer {tokens[name]}")).taken
+        assert lanes.both(forward_auth(AUTHORIZATION=f"DPoP {tokens[name]}")).status == "401 UNAUTHORIZED"
