@@ -8,17 +8,23 @@
     def orders(): ...
 
 Copy this module or import it: it knows nothing of the rest of Latchkey, and needs Authlib, PyJWT and httpx.
+A token that is bound to a key comes as `Authorization: DPoP`, with a proof (RFC 9449); one that is bound to a
+certificate is refused. Behind a proxy let Flask know the URL that was asked for (ProxyFix): the proof is for that one.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import hmac
+import json
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, ParamSpec, Protocol, TypeVar, cast
+from urllib.parse import unquote, urlsplit
 
 import httpx
 import jwt
@@ -26,6 +32,7 @@ from authlib.integrations.flask_oauth2 import ResourceProtector
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6750 import BearerTokenValidator, InsufficientScopeError, InvalidTokenError
 from flask import g
+from flask import request as flask_request
 from werkzeug.local import LocalProxy
 
 Verification = Literal["introspection", "local"]
@@ -35,6 +42,10 @@ CACHED_ANSWERS = 10_000
 CLAIMS = ["exp", "iat", "sub", "aud", "client_id", "jti", "credential_type"]
 TIMEOUT = 5.0  # seconds that an introspection may take
 KEYS_KEPT = 300  # seconds
+PROOF_FRESH = 60  # seconds that the `iat` of a DPoP proof may lie off, either way
+LONGEST_PROOF = 8_192  # characters
+PROOF_KEYS = {"ES256": ("crv", "kty", "x", "y"), "RS256": ("e", "kty", "n"), "PS256": ("e", "kty", "n"),
+              "EdDSA": ("crv", "kty", "x")}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,7 @@ class Credential:
     client_id: str | None
     expires_at: int | None  # seconds since 1970
     exchanged: bool = False
+    key: str | None = None  # thumbprint of the key that it is bound to (RFC 9449 §6)
 
 
 class ServiceUnavailable(OAuth2Error):
@@ -77,6 +89,19 @@ class NothingSent(OAuth2Error):
     def get_headers(self) -> list[tuple[str, str]]:
         """Challenge, and say no more."""
         return [("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("WWW-Authenticate", "Bearer")]
+
+
+class InvalidProof(OAuth2Error):
+    """The DPoP proof is missing, for something else, stale or used before (RFC 9449 §7.1)."""
+
+    error = "invalid_dpop_proof"
+    description = "A fresh DPoP proof of the key is needed, for this request and this token."
+    status_code = 401
+
+    def get_headers(self) -> list[tuple[str, str]]:
+        """Add the challenge."""
+        challenge = f'DPoP error="{self.error}", algs="{" ".join(PROOF_KEYS)}"'
+        return [*super().get_headers(), ("WWW-Authenticate", challenge)]
 
 
 class Verifier(Protocol):
@@ -186,6 +211,9 @@ def _credential(claims: Mapping[str, Any], resource: str, now: float) -> Credent
         return None
     if "exp" in claims and claims["exp"] <= now:
         return None
+    cnf = claims.get("cnf", {})
+    if set(cnf) - {"jkt"}:  # bound to what is not seen here
+        return None
     kind = claims["credential_type"]
     anonymous = kind == "api_key"  # RFC 9068 demands a sub and a client_id even where there is nobody
     machine = kind == "client_credentials"
@@ -198,14 +226,70 @@ def _credential(claims: Mapping[str, Any], resource: str, now: float) -> Credent
         client_id=claims.get("client_id") if machine else None,
         expires_at=claims.get("exp"),
         exchanged=bool(claims.get("exchanged")),
+        key=cnf.get("jkt"),
     )
+
+
+class Proofs:
+    """DPoP proofs (RFC 9449 §4.3): each is good once, for one request, in each process of this API."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._used: OrderedDict[bytes, float] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(self, proof: str, key: str, token: str, method: str, url: str) -> None:
+        """Take a proof of this key for this token and request; raises InvalidProof."""
+        try:
+            claims, shown = _read_proof(proof)
+            fits = claims["htm"] == method and _plain(claims["htu"]) == _plain(url)
+            fits = fits and abs(self._now() - float(claims["iat"])) <= PROOF_FRESH
+            fits = fits and hmac.compare_digest(f"{shown} {claims['ath']}", f"{key} {_b64(_digest(token))}")
+        except (jwt.PyJWTError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
+            raise InvalidProof from None
+        if not fits or not self._first_time(f"{shown} {claims['jti']}"):
+            raise InvalidProof
+
+    def _first_time(self, name: str) -> bool:
+        now, digest = self._now(), _digest(name)
+        with self._lock:
+            while self._used and next(iter(self._used.values())) < now - 2 * PROOF_FRESH:
+                self._used.popitem(last=False)
+            if digest in self._used:
+                return False
+            self._used[digest] = now
+            return True
+
+
+def _read_proof(proof: str) -> tuple[dict[str, Any], str]:
+    """Give the claims of a proof and the thumbprint of the key that it shows, and that signed it (RFC 7638)."""
+    header = jwt.get_unverified_header(proof) if len(proof) <= LONGEST_PROOF else {}
+    members = {name: header["jwk"][name] for name in PROOF_KEYS[header["alg"]]}
+    if header["typ"] != "dpop+jwt" or {"d", "k"} & header["jwk"].keys():
+        raise ValueError("no proof")
+    options: Any = {"verify_iat": False, "verify_aud": False, "require": ["jti", "htm", "htu", "iat", "ath"]}
+    key = jwt.PyJWK(members, header["alg"])
+    claims = jwt.decode(proof, key, algorithms=[header["alg"]], options=options)
+    return claims, _b64(_digest(json.dumps(members, separators=(",", ":"), sort_keys=True)))
+
+
+def _plain(url: str) -> tuple[str, str | None, int | None, str]:
+    """Give what RFC 9449 §4.3 compares of a URL: not its query, not its fragment, not how it is spelled."""
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, parts.hostname, port, unquote(parts.path) or "/"
+
+
+def _b64(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 class _Validator(BearerTokenValidator):
     """One validator for every token, where Authlib would silently ignore a second bearer one."""
 
-    def __init__(self, introspection: Verifier, local: Verifier) -> None:
+    def __init__(self, introspection: Verifier, local: Verifier, proofs: Proofs) -> None:
         super().__init__()
+        self._proofs = proofs
         self._introspection = introspection
         self._local = local
 
@@ -221,9 +305,18 @@ class _Validator(BearerTokenValidator):
         credential = (self._local if local else self._introspection)(token)
         if credential is None:
             raise InvalidTokenError
+        self._prove(credential, token)
         if missing := [scope for scope in scopes or [] if scope not in credential.scopes]:
             raise _InsufficientScope(missing)
         g.latchkey_credential = credential
+
+    def _prove(self, credential: Credential, token: str) -> None:
+        """Let nobody send a bound token as Bearer, nor an unbound one as DPoP (RFC 9449 §7.2)."""
+        if (credential.key is not None) != (_scheme() == "dpop"):
+            raise InvalidTokenError
+        if credential.key is not None:
+            proof = flask_request.headers.get("DPoP", "")
+            self._proofs(proof, credential.key, token, flask_request.method, flask_request.base_url)
 
 
 class _InsufficientScope(InsufficientScopeError):
@@ -256,7 +349,8 @@ class ResourceServer(ResourceProtector):
         issuer = issuer.rstrip("/")
         introspection = Introspection(issuer, resource, (client_id, client_secret), max_age, now)
         keys = PublishedKeys(f"{issuer}/.well-known/jwks.json", httpx.Client(timeout=TIMEOUT))
-        self._validator = _Validator(introspection, LocalVerification(issuer, resource, now, keys))
+        local = LocalVerification(issuer, resource, now, keys)
+        self._validator = _Validator(introspection, local, Proofs(now))
         self.register_token_validator(self._validator)
 
     def require_scope(
@@ -267,7 +361,7 @@ class ResourceServer(ResourceProtector):
         return cast("Callable[[Callable[P, R]], Callable[P, R]]", decorator)
 
     def parse_request_authorization(self, request: Any) -> tuple[_Validator, str]:
-        """Take `X-API-Key` as well as `Authorization: Bearer`, and refuse both at once (RFC 6750 §2)."""
+        """Take `X-API-Key` as well as `Authorization: Bearer` or `DPoP`, and refuse both at once (RFC 6750 §2)."""
         key, authorization = request.headers.get("X-API-Key", ""), request.headers.get("Authorization", "")
         if key and authorization:
             raise InvalidRequest
@@ -276,9 +370,13 @@ class ResourceServer(ResourceProtector):
         if key:
             return self._validator, key
         scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer":
+        if scheme.lower() not in ("bearer", "dpop"):
             raise NothingSent
         return self._validator, token.strip()
+
+
+def _scheme() -> str:
+    return flask_request.headers.get("Authorization", "").partition(" ")[0].lower()
 
 
 def _digest(token: str) -> bytes:

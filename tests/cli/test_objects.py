@@ -189,6 +189,21 @@ def test_a_client_with_a_key_of_its_own_has_no_secret(cli: Cli, orders: str, tmp
     assert "no JSON object" in cli.bad("client", "update", orders, "--jwks", str(file))
 
 
+def test_a_client_that_is_bound_to_its_key_or_certificate(cli: Cli) -> None:
+    by_certificate = ("--auth-method", "tls_client_auth", "--certificate-names", "san_dns=robot.example")
+    made = cli.json("client", "create", "--name", "sealed", *by_certificate, "--certificate-bound", "--dpop-bound")
+    assert "client_secret" not in made and made["tls_client_auth_san_dns"] == "robot.example"
+    bound = ("tls_client_certificate_bound_access_tokens", "dpop_bound_access_tokens")
+    assert [made[name] for name in bound] == [True, True]
+    row = made["client_id"]
+    renamed = cli.json("client", "update", row, "--certificate-names", "subject_dn=CN=robot", "--no-dpop-bound")
+    assert (renamed["tls_client_auth_subject_dn"], renamed["tls_client_auth_san_dns"]) == ("CN=robot", None)
+    assert [renamed[name] for name in bound] == [True, False]
+    assert cli("client", "update", row, "--certificate-names", "robot.example").exit_code == 2
+    assert "no name" in cli.bad("client", "update", row, "--certificate-names", "san_ip=robot")
+    cli.good("client", "delete", row)
+
+
 def test_a_user_and_their_password(cli: Cli, instance: Path) -> None:
     done = cli("user", "create", "--username", "bob", "--email", "bob@example.com", "--generate-password")
     assert re.fullmatch(r"\S{20,}\n", done.stdout)

@@ -151,3 +151,35 @@ def test_the_new_clients_secret_opens_the_token_endpoint(face: Face, admin: str)
     pair = (made["client_id"], made["client_secret"])
     response = face.http.post("/oauth/token", data={"grant_type": "client_credentials"}, auth=pair)
     assert response.status_code == 200, response.text
+
+
+BOUND = ("dpop_bound_access_tokens", "tls_client_certificate_bound_access_tokens")
+
+
+@pytest.mark.spec("RFC 9449 §5.2", "RFC 8705 §3.4")
+def test_a_client_may_be_bound_and_unbound(face: Face, admin: str) -> None:
+    made = face.made("/clients", {"name": "c"}, admin)
+    assert [made[name] for name in BOUND] == [False, False]
+    for name in BOUND:
+        for value in (True, False):
+            assert face.call("PATCH", f"/clients/{made['id']}", admin, json={name: value}).json[name] is value
+        assert fields(face.call("PATCH", f"/clients/{made['id']}", admin, json={name: "true"})) == {name}
+        assert face.made("/clients", {"name": "c", name: True}, admin)[name] is True
+
+
+@pytest.mark.spec("RFC 8705 §2.1.2")
+def test_a_client_may_prove_itself_by_what_its_certificate_names(face: Face, admin: str) -> None:
+    by_certificate = {"name": "c", "token_endpoint_auth_method": "tls_client_auth"}
+    names = {"tls_client_auth_san_dns": "robot.example"}
+    made = face.made("/clients", by_certificate | names, admin)
+    assert "client_secret" not in made and made | names == made and made["tls_client_auth_subject_dn"] is None
+    path = f"/clients/{made['id']}"
+    other = {"tls_client_auth_subject_dn": "CN=robot", "tls_client_auth_san_dns": None}
+    changed = face.call("PATCH", path, admin, json=other).json
+    assert {name: changed[name] for name in other} == other
+    assert face.call("PATCH", path, admin, json={"name": "d"}).json | other == face.call("GET", path, admin).json
+    assert fields(face.call("PATCH", path, admin, json=names)) == {"tls_client_auth_subject_dn"}
+    assert fields(face.call("POST", "/clients", admin, json=by_certificate)) == {"tls_client_auth_subject_dn"}
+    assert fields(face.call("POST", "/clients", admin, json={"name": "c"} | names)) == {"tls_client_auth_san_dns"}
+    back = face.call("PATCH", path, admin, json={"token_endpoint_auth_method": "client_secret_basic"}).json
+    assert back["tls_client_auth_subject_dn"] is None

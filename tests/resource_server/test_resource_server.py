@@ -12,9 +12,11 @@ from flask.testing import FlaskClient
 from flask.typing import ResponseReturnValue
 from werkzeug.test import TestResponse
 
+from app import resource_server
 from app.resource_server import ResourceServer, current_credential
 from tests.api import Admin, expect
 from tests.contract.world import KINDS, Kind, World, found
+from tests.dpop import Prover
 
 SECOND = 1.0
 
@@ -215,3 +217,55 @@ def test_a_client_that_does_not_serve_the_api_lets_nobody_in(world: World, clock
     server = ResourceServer(world.admin.issuer, world.identifier, *stranger.basic, now=clock)
     app.get("/asked")(server.require_scope(world.read)(lambda: "in"))
     assert call(app.test_client(), "/asked", world.issue("pat").token).status_code == 401
+
+
+def bound(world: World, prover: Prover) -> str:
+    """Ask for a token that is bound to a key."""
+    form = {"grant_type": "client_credentials", "resource": world.identifier}
+    proof = {"DPoP": prover.proof("POST", f"{world.admin.issuer}/oauth/token")}
+    return str(expect(200, world.admin.token_request(form, world.client, headers=proof)).json()["access_token"])
+
+
+@pytest.mark.spec("RFC 9449 §7", "RFC 9449 §4.3")
+@pytest.mark.parametrize("path", ["/asked", "/local"])
+def test_a_bound_token_comes_in_with_a_fresh_proof_alone(
+    world: World, clock: Clock, api: FlaskClient, path: str
+) -> None:
+    prover = Prover(clock)
+    token, url = bound(world, prover), f"http://localhost{path}"
+
+    def sent(proof: str | None, scheme: str = "DPoP", token: str = token) -> int:
+        headers = {"Authorization": f"{scheme} {token}"} | ({"DPoP": proof} if proof is not None else {})
+        answer = api.get(f"{path}?x=1", headers=headers)
+        assert answer.status_code == 200 or answer.headers["WWW-Authenticate"]
+        return answer.status_code
+
+    good = prover.proof("GET", url, token)
+    assert sent(good, "Bearer") == sent(None) == sent("") == 401
+    assert (sent(good), sent(good)) == (200, 401)
+    other, stale = Prover(clock), int(clock()) - 62
+    bad = [
+        prover.proof("GET", url), prover.proof("GET", url, token, ath="other"), prover.proof("POST", url, token),
+        prover.proof("GET", f"{url}/other", token), prover.proof("GET", "http://[", token),
+        prover.proof("GET", url, token, iat=stale), prover.proof("GET", url, token, iat="x"),
+        prover.proof("GET", url, token, jti=None), prover.proof("GET", url, token, htu=7),
+        prover.proof("GET", url, token, header={"typ": "jwt"}), prover.proof("GET", url, token, header={"jwk": {}}),
+        prover.proof("GET", url, token, header={"jwk": prover.jwk | {"d": "x"}}), other.proof("GET", url, token),
+        prover.proof("GET", url, token, ath="\u00e9"), prover.proof("GET", url, token, header={"jwk": other.jwk}),
+        "a.b.c", f"{good}, {good}", "x" * 9_000,
+    ]  # fmt: skip
+    assert {sent(proof) for proof in bad} == {401}
+    plain = world.issue("m2m").token
+    assert sent(prover.proof("GET", url, plain), token=plain) == 401
+    clock.ahead = 130.0
+    assert sent(good) == 401 and sent(prover.proof("GET", url.upper().replace(path.upper(), path), token)) == 200
+    assert sent(prover.proof("GET", f"{url}?y=2#z", token)) == 200
+
+
+@pytest.mark.spec("RFC 8705 §3")
+def test_a_token_that_is_bound_to_a_certificate_is_refused_where_none_is_seen() -> None:
+    told = {"aud": "urn:a", "credential_type": "client_credentials", "jti": "1", "cnf": {"jkt": "k"}}
+    credential = resource_server._credential(told, "urn:a", 0.0)
+    assert credential is not None and credential.key == "k"
+    for cnf in ({"x5t#S256": "x"}, {"jkt": "k", "x5t#S256": "x"}, {"kid": "other"}):
+        assert resource_server._credential(told | {"cnf": cnf}, "urn:a", 0.0) is None
