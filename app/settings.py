@@ -65,6 +65,7 @@ class Settings(BaseSettings):
     allow_insecure_issuer: bool = False
     allow_private_jwks_uri: bool = False
     client_certificate_header: str = Field(default="", pattern=r"^[A-Za-z0-9-]{0,64}$")
+    client_certificate_chain: Literal["checked", "unchecked"] = "checked"
     dpop_nonce: Literal["off", "required"] = "off"
     forward_auth_query_key: str = Field(default="", pattern=r"^[A-Za-z0-9_-]{0,64}$")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -97,7 +98,7 @@ class Settings(BaseSettings):
         except ValueError:
             raise ValueError(PROXIES) from None
 
-    @field_validator("rate_limits", "log_level", "dpop_nonce", mode="before")
+    @field_validator("rate_limits", "log_level", "dpop_nonce", "client_certificate_chain", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value

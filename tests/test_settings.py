@@ -79,6 +79,8 @@ GOOD: list[tuple[str, str, Any]] = [
     ("ALLOW_PRIVATE_JWKS_URI", "1", True),
     ("FAST_LANE", "false", False),
     ("FORWARD_AUTH_QUERY_KEY", "api_key", "api_key"),
+    ("DPOP_NONCE", "Required", "required"),
+    ("CLIENT_CERTIFICATE_CHAIN", "unchecked", "unchecked"),
     ("LOG_LEVEL", "DEBUG", "debug"),
     ("BOOTSTRAP_ADMIN_USERNAME", "root@example.org", "root@example.org"),
     ("BOOTSTRAP_CLIENT_ID", "first~client", "first~client"),
@@ -93,6 +95,12 @@ def test_a_good_value_is_read(monkeypatch: pytest.MonkeyPatch, name: str, value:
 def test_networks_are_read_with_or_without_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
     read = load(monkeypatch, TRUSTED_PROXIES="10.0.0.0/8, 192.0.2.1,2001:db8::/32,").trusted_proxies
     assert [str(network) for network in read] == ["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32"]
+
+
+def test_a_header_of_certificates_needs_somebody_to_be_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "TRUSTED_PROXIES" in refusal(monkeypatch, CLIENT_CERTIFICATE_HEADER="Client-Cert")
+    read = load(monkeypatch, CLIENT_CERTIFICATE_HEADER="Client-Cert", TRUSTED_PROXIES="10.0.0.0/8")
+    assert read.client_certificate_header == "Client-Cert"
 
 
 BAD: list[tuple[str, str]] = [
@@ -151,6 +159,9 @@ BAD: list[tuple[str, str]] = [
     ("FAST_LANE", "perhaps"),
     ("FORWARD_AUTH_QUERY_KEY", "api key"),
     ("FORWARD_AUTH_QUERY_KEY", "k" * 65),
+    ("DPOP_NONCE", "perhaps"),
+    ("CLIENT_CERTIFICATE_CHAIN", "perhaps"),
+    ("CLIENT_CERTIFICATE_HEADER", "two words"),
     ("LOG_LEVEL", "loud"),
     ("BOOTSTRAP_ADMIN_USERNAME", ""),
     ("BOOTSTRAP_ADMIN_USERNAME", "a b"),
@@ -172,6 +183,7 @@ def test_a_bad_value_is_refused_by_name_and_not_shown(monkeypatch: pytest.Monkey
 def test_every_setting_has_a_good_and_a_bad_value_here() -> None:
     tried = {name.lower() for name, *_ in GOOD} | {"trusted_proxies", "secret_key", "instance_dir"}
     tried |= {"previous_secret_keys", "bootstrap_admin_password", "bootstrap_client_secret", "breached_passwords"}
+    tried |= {"client_certificate_header"}
     assert tried == set(Settings.model_fields)
     free = {"host", "instance_dir"}
     assert {name.lower() for name, _ in BAD} == set(Settings.model_fields) - free

@@ -32,6 +32,7 @@ from app.models import (
     Role,
     SpentLimit,
     UsedAssertion,
+    UsedProof,
     User,
 )
 from app.settings import Settings
@@ -267,4 +268,5 @@ def _sweep(session: Session, now: datetime) -> None:
     """Forget denials and windows that time has overtaken."""
     forget(session, RevokedToken, RevokedToken.expires_at <= now)
     forget(session, UsedAssertion, UsedAssertion.expires_at <= now)
+    forget(session, UsedProof, UsedProof.expires_at <= now)
     forget(session, SpentLimit, SpentLimit.ends_at <= now)

@@ -81,7 +81,12 @@ class Actions:
     inspect: Inspect
     spend_key_limit: SpendKeyLimit
     usage: Usage
-    check_proof: CheckProof
+
+    @property
+    def check_proof(self) -> CheckProof:
+        """Whether a DPoP proof fits its request."""
+        nonces = Nonces([self.settings.secret_key.get_secret_value()])
+        return CheckProof(self.store, nonces, self.clock, nonce_required=self.settings.dpop_nonce == "required")
 
     @property
     def audit(self) -> ReadAudit:
@@ -179,5 +184,4 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
         inspect=Inspect(store, verify, m2m, exchanged, clock),
         spend_key_limit=spend,
         usage=usage,
-        check_proof=CheckProof(store, nonces, clock, nonce_required=settings.dpop_nonce == "required"),
     )

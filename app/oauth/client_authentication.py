@@ -52,7 +52,7 @@ class AuthenticatedClient(ClientMixin):
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         """Admit a secret either way, but never for a client registered with keys."""
         if method == CERTIFICATE:
-            return self.known.method in CERTIFICATE_METHODS
+            return self.known.method in certificate_methods()
         return method in SECRET_METHODS if self.known.method in SECRET_METHODS else method == self.known.method
 
     def check_grant_type(self, grant_type: str) -> bool:
@@ -84,6 +84,14 @@ def authenticated(endpoint: TokenEndpoint, request: Any) -> AuthenticatedClient:
     """Authenticate the client of an introspection or revocation request; raises ClientRefused."""
     client: AuthenticatedClient = endpoint.authenticate_endpoint_client(request)  # type: ignore[no-untyped-call]
     return client
+
+
+def certificate_methods() -> frozenset[str]:
+    """Name the methods by certificate that count here: what one names counts only where its chain is checked."""
+    settings = actions().settings
+    if not settings.client_certificate_header:
+        return frozenset()
+    return CERTIFICATE_METHODS - (frozenset() if settings.client_certificate_chain == "checked" else {CERTIFICATE})
 
 
 def presented_methods(form: Mapping[str, str]) -> list[str]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote
 
 from flask import Blueprint, Response, abort, jsonify
 
-from app.actions.authenticate_client import CERTIFICATE_METHODS
 from app.credentials.dpop import ALGORITHMS as DPOP_ALGORITHMS
 from app.credentials.signing import ALGORITHM
-from app.oauth.client_authentication import ASSERTION_ALGORITHMS, METHODS
+from app.oauth.client_authentication import ASSERTION_ALGORITHMS, METHODS, certificate_methods
 from app.oauth.jwt_bearer import JwtBearer
 from app.oauth.token_exchange import TokenExchange
 from app.operations.parts import actions
@@ -23,8 +23,7 @@ blueprint = Blueprint("metadata", __name__)
 @blueprint.get(WELL_KNOWN)
 def metadata() -> Response:
     """Print the metadata (RFC 8414 §3.2)."""
-    settings = actions().settings
-    answer = jsonify(document(settings.issuer, certificates=bool(settings.client_certificate_header)))
+    answer = jsonify(document(actions().settings.issuer, sorted(certificate_methods())))
     answer.headers["Cache-Control"] = FRESH
     return answer
 
@@ -48,14 +47,13 @@ def jwks() -> Response:
     return answer
 
 
-def document(issuer: str, *, certificates: bool = False) -> dict[str, Any]:
-    """Give the members (RFC 8414 §2); every URL starts with the issuer. `certificates` can be handed over here."""
-    authentications = [*METHODS, *sorted(CERTIFICATE_METHODS)] if certificates else METHODS
+def document(issuer: str, certificates: Sequence[str] = ()) -> dict[str, Any]:
+    """Give the members (RFC 8414 §2); every URL starts with the issuer. `certificates` are methods that count here."""
     methods = {
         f"{endpoint}_endpoint_{member}": value
         for endpoint in ("token", "introspection", "revocation")
         for member, value in (
-            ("auth_methods_supported", authentications),
+            ("auth_methods_supported", [*METHODS, *certificates]),
             ("auth_signing_alg_values_supported", ASSERTION_ALGORITHMS),
         )
     }

@@ -159,10 +159,12 @@ def test_what_has_expired_is_swept(tmp_path: Path) -> None:
     database = database_in(tmp_path)
     database.execute("INSERT INTO revoked_token VALUES ('gone', 1, 1), ('stays', :late, 1)", late=10**18)
     database.execute("INSERT INTO used_assertion VALUES ('c', 'd', 1)")
+    database.execute("INSERT INTO used_proof VALUES ('d', 1)")
     database.execute("INSERT INTO spent_limit VALUES ('k', 1, 1)")
     start(tmp_path)
     assert database.execute("SELECT jti FROM revoked_token") == [("stays",)]
     assert database.execute("SELECT count(*) FROM used_assertion") == [(0,)]
+    assert database.execute("SELECT count(*) FROM used_proof") == [(0,)]
     assert database.execute("SELECT count(*) FROM spent_limit") == [(0,)]
     store.dispose()
 

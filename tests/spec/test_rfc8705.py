@@ -20,8 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from app.actions.actor import OPERATOR
 from app.actions.clients import ClientChanges, NewClient
-from app.errors import BadSettings, Invalid
-from app.settings import load_settings
+from app.errors import Invalid
 from tests.core import ORDERS, START, contents
 from tests.dpop import Prover
 from tests.oauth.wire import ANY_TYPE, EXCHANGE, GRANT, Wire, basic, refused, start_wire, stop_wire
@@ -337,6 +336,20 @@ def test_the_metadata_tells_of_it_where_a_proxy_hands_certificates_over(
         stop_wire(bare)
 
 
-def test_a_header_that_nobody_is_believed_about_stops_the_start() -> None:
-    with pytest.raises(BadSettings, match="TRUSTED_PROXIES"):
-        load_settings(client_certificate_header=HEADER, secret_key="k" * 40)
+@pytest.mark.spec("RFC 8705 §2.1", "RFC 8705 §2.2")
+def test_where_no_chain_is_checked_a_name_counts_for_nothing(
+    robot: Holder, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    settings = {"client_certificate_header": HEADER, "trusted_proxies": "10.0.0.0/8"}
+    loose = start_wire(tmp_path_factory.mktemp("loose"), client_certificate_chain="unchecked", **settings)
+    try:
+        subject = {"tls_client_auth_san_dns": NAMES["tls_client_auth_san_dns"]}
+        named = NewClient("x", "tls_client_auth", roles=("worker",), certificate_subject=subject)
+        keyed = NewClient("y", "self_signed_tls_client_auth", {"keys": [robot.jwk()]}, roles=("worker",))
+        ids = [loose.core.actions.clients.create(OPERATOR, new)[0].client_id for new in (named, keyed)]
+        refused(ask(loose, ids[0], robot.field), 401, "invalid_client")
+        assert ask(loose, ids[1], robot.field).status_code == 200
+        metadata = loose.http.get("/.well-known/oauth-authorization-server").json
+        assert "tls_client_auth" not in metadata["token_endpoint_auth_methods_supported"]
+    finally:
+        stop_wire(loose)
