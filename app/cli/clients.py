@@ -26,7 +26,7 @@ NAMES = (
 )
 
 
-class _Subject(click.ParamType):
+class _Subject(click.ParamType[dict[str, str]]):
     """One field and its value, with `=` between."""
 
     name = "FIELD=VALUE"

@@ -83,7 +83,7 @@ def _shown(header: Mapping[str, Any]) -> tuple[Any, str]:
     if str(header.get("typ", "")).lower() != TYPE:
         raise BadProof(f"the proof's typ is not {TYPE}")
     algorithm, jwk = header.get("alg"), header.get("jwk")
-    if algorithm not in KINDS:
+    if not isinstance(algorithm, str) or algorithm not in KINDS:
         raise BadProof("the proof's alg is not supported")
     kty, crv, reader = KINDS[algorithm]
     if not isinstance(jwk, dict) or (jwk.get("kty"), jwk.get("crv")) != (kty, crv):

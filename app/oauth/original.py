@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from werkzeug.datastructures import Headers
 
 Told = tuple[str | None, str | None]
 NOTHING: Told = (None, None)
 
 
-def original_request(headers: Mapping[str, str]) -> Told:
+def original_request(headers: Headers) -> Told:
     """Give method and URL, of X-Original-… (nginx) or X-Forwarded-… (Caddy, Traefik).
 
     Nothing when they are not told, or when both are and differ: one of them is then the caller's own.
@@ -17,11 +17,11 @@ def original_request(headers: Mapping[str, str]) -> Told:
     return told[0] if told and all(way == told[0] for way in told) else NOTHING
 
 
-def _by_original(headers: Mapping[str, str]) -> Told:
+def _by_original(headers: Headers) -> Told:
     return headers.get("X-Original-Method"), headers.get("X-Original-URL")
 
 
-def _by_forwarded(headers: Mapping[str, str]) -> Told:
+def _by_forwarded(headers: Headers) -> Told:
     scheme, host, uri = (headers.get(f"X-Forwarded-{name}", "") for name in ("Proto", "Host", "Uri"))
     known = scheme and host and uri.startswith("/")
     return headers.get("X-Forwarded-Method"), f"{scheme}://{host}{uri}" if known else None

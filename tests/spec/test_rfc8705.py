@@ -221,7 +221,7 @@ def test_no_method_stands_in_for_another(wire: Wire, register: Register, robot: 
 @pytest.mark.spec("RFC 8705 §2")
 def test_it_authenticates_at_every_endpoint(wire: Wire, register: Register, robot: Holder) -> None:
     client_id = by_name(register, "tls_client_auth_san_dns", serves=(ORDERS,))
-    handed = {"headers": {HEADER: robot.field}, "environ_base": {"REMOTE_ADDR": PROXY}}
+    handed: Any = {"headers": {HEADER: robot.field}, "environ_base": {"REMOTE_ADDR": PROXY}}
     token = ask(wire, client_id, robot.field).json["access_token"]
     asked = {"token": token, "client_id": client_id}
     assert wire.post("introspect", asked, **handed).json["active"] is True
@@ -261,7 +261,7 @@ def test_whoever_is_bound_gets_nothing_without_and_may_be_bound_to_both(wire: Wi
     refused(wire.token(pair), 400, "invalid_request")
     prover = Prover(lambda: wire.core.clock().timestamp())
     url = "https://login.example/oauth/token"
-    handed = {HEADER: robot.field, "Authorization": basic(*pair)}
+    handed: Any = {HEADER: robot.field, "Authorization": basic(*pair)}
 
     def grant(**headers: str) -> Any:
         asked = GRANT | {"resource": ORDERS}
@@ -349,7 +349,7 @@ def test_where_no_chain_is_checked_a_name_counts_for_nothing(
         ids = [loose.core.actions.clients.create(OPERATOR, new)[0].client_id for new in (named, keyed)]
         refused(ask(loose, ids[0], robot.field), 401, "invalid_client")
         assert ask(loose, ids[1], robot.field).status_code == 200
-        metadata = loose.http.get("/.well-known/oauth-authorization-server").json
+        metadata: Any = loose.http.get("/.well-known/oauth-authorization-server").json
         assert "tls_client_auth" not in metadata["token_endpoint_auth_methods_supported"]
     finally:
         stop_wire(loose)

@@ -369,5 +369,5 @@ def test_a_nonce_that_is_not_ours_is_refused_though_none_is_demanded(wire: Wire,
 
 @pytest.mark.spec("RFC 9449 §5.1")
 def test_the_metadata_names_the_algorithms(wire: Wire) -> None:
-    metadata = wire.http.get("/.well-known/oauth-authorization-server").json
+    metadata: Any = wire.http.get("/.well-known/oauth-authorization-server").json
     assert metadata["dpop_signing_alg_values_supported"] == ALGS.split()
