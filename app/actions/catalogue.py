@@ -85,7 +85,7 @@ class Actions:
     @property
     def check_proof(self) -> CheckProof:
         """Whether a DPoP proof fits its request."""
-        nonces = Nonces([self.settings.secret_key.get_secret_value()])
+        nonces = Nonces(self.settings.secret_keys)
         return CheckProof(self.store, nonces, self.clock, nonce_required=self.settings.dpop_nonce == "required")
 
     @property
@@ -156,7 +156,6 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
     policy = Policy(settings.pat_default_lifetime, settings.pat_max_lifetime)
     abuse = AbuseLimits(limiter, clock, on=settings.rate_limits == "on")
     management, passwords = settings.management_identifier, _passwords(settings)
-    nonces = Nonces(settings.secret_keys)
     return Actions(
         settings=settings,
         store=store,
