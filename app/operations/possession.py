@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from flask import request
 
@@ -31,7 +32,7 @@ class Sent:
 
 def sent_to_us(scheme: str, token: str) -> Sent:
     """Give what was sent to this server itself; its URL is the issuer's, whatever a proxy made of it."""
-    return Sent(scheme, token, request.method, f"{actions().settings.issuer}{request.path}")
+    return Sent(scheme, token, request.method, f"{actions().settings.issuer}{quote(request.path)}")
 
 
 def prove(claims: Claims, sent: Sent) -> None:

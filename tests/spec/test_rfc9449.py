@@ -309,6 +309,8 @@ def test_the_management_api_asks_for_the_proof_too(wire: Wire, prover: Prover) -
     url = f"{OWN}/roles"
     assert managed(wire, "GET", "/roles", token, prover.proof("GET", url, token)).status_code == 200
     assert managed(wire, "GET", "/roles?limit=1", token, prover.proof("GET", url, token)).status_code == 200
+    for odd in ("/roles/%C3%A9", "/roles/a%3Ab", "/roles/a:b"):
+        assert managed(wire, "GET", odd, token, prover.proof("GET", f"{OWN}{odd}", token)).status_code == 404
     plain = managed(wire, "GET", "/roles", token, None, "Bearer")
     assert plain.status_code == 401 and len(plain.headers.getlist("WWW-Authenticate")) == 2
     for proof in (None, prover.proof("GET", url), prover.proof("POST", url, token), prover.proof("GET", OWN, token)):

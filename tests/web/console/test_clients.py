@@ -129,6 +129,19 @@ def test_its_name_roles_and_apis_change_and_it_is_disabled(face: Face, operator:
     assert not gets_a_token(face, client.client_id, issued.token)
 
 
+@pytest.mark.spec("RFC 9449 §5.2")
+def test_a_box_lets_it_have_bound_tokens_only(face: Face, operator: Visitor) -> None:
+    client, issued = face.core.actions.clients.create(OPERATOR, NewClient("careful"))
+    assert issued is not None
+    face.core.role("careful", "machine", "orders:write")
+    operator.get(f"/console/clients/{client.id}")
+    fields = {"name": "careful", "roles": "careful", "enabled": "yes"}
+    for box, given in (({"dpop_bound_access_tokens": "yes"}, False), ({}, True)):
+        assert operator.post(f"/console/clients/{client.id}", **fields, **box).status_code == 303
+        assert gets_a_token(face, client.client_id, issued.token) is given
+        assert face.core.actions.clients.get(client.id).dpop_bound_access_tokens is not given
+
+
 def test_how_it_proves_itself_changes_both_ways(face: Face, operator: Visitor) -> None:
     client = registered(face, "changes its mind")
     operator.get(f"/console/clients/{client.id}")
