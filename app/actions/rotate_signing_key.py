@@ -39,15 +39,15 @@ class RotateSigningKey:
         self._ahead = timedelta(seconds=ahead)
         self._every = timedelta(seconds=every)
 
-    def __call__(self, actor: Actor, *, at_once: bool = False) -> SigningKeyView:
+    def __call__(self, actor: Actor, *, only_when_known: bool = False) -> SigningKeyView:
         """Rotate, and show the key that signs from now on.
 
-        Raises Conflict while a verifier may not know the next key yet, unless it is to be `at_once`.
+        With `only_when_known` it raises Conflict while a verifier's cache may not hold the next key yet.
         """
         with self._store.transaction() as session:
             alone(session, LOCK)
             ready_at, now = self._ready_at(session), self._clock()
-            if now < ready_at and not at_once:
+            if only_when_known and now < ready_at:
                 raise Conflict(f"not every verifier knows the next key yet: wait until {_said(ready_at)}")
             return self._rotate(session, actor, now)
 

@@ -24,8 +24,8 @@ def list_(as_json: bool) -> None:
 
 
 @signing_key.command()
-@click.option("--at-once", is_flag=True, help="Even while a verifier's cache may not hold the next key yet.")
+@click.option("--only-when-known", is_flag=True, help="Not while a verifier's cache may not hold the next key yet.")
 @json_option
-def rotate(at_once: bool, as_json: bool) -> None:
+def rotate(only_when_known: bool, as_json: bool) -> None:
     """Let the published next key sign; the one before verifies until its last token has ended."""
-    show_one(as_json, open_actions().rotate_signing_key(OPERATOR, at_once=at_once))
+    show_one(as_json, open_actions().rotate_signing_key(OPERATOR, only_when_known=only_when_known))

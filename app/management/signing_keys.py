@@ -31,11 +31,8 @@ class NothingSchema(Given):
 class RotationSchema(Given):
     """How to rotate."""
 
-    at_once = Flag(
-        load_default=False,
-        metadata={
-            "description": "sign with the next key even while a verifier's cache may not hold it yet (else: 409)"
-        },
+    only_when_known = Flag(
+        load_default=False, metadata={"description": "409 while a verifier's cache may not hold the next key yet"}
     )
 
 
@@ -55,4 +52,4 @@ def list_signing_keys(query: dict[str, Any]) -> Any:
 @blueprint.response(200, SigningKeySchema)
 def rotate_signing_key(given: dict[str, Any]) -> Any:
     """Let the next key sign; the one before verifies until its last token has ended"""
-    return actions().rotate_signing_key(caller(), at_once=given["at_once"])
+    return actions().rotate_signing_key(caller(), only_when_known=given["only_when_known"])

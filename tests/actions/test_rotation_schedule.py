@@ -39,20 +39,20 @@ def test_a_key_signs_only_when_every_cache_can_hold_it(keeper: Core) -> None:
     coming = kids(keeper)["next"]
     keeper.clock.advance(seconds=AHEAD - 1)
     with pytest.raises(Conflict, match="wait until 2030-"):
-        keeper.actions.rotate_signing_key(OPERATOR)
+        keeper.actions.rotate_signing_key(OPERATOR, only_when_known=True)
     assert kids(keeper)["next"] == coming
     keeper.clock.advance(seconds=1)
-    assert keeper.actions.rotate_signing_key(OPERATOR).kid == coming == signed_by(keeper)
+    assert keeper.actions.rotate_signing_key(OPERATOR, only_when_known=True).kid == coming == signed_by(keeper)
 
 
 def test_the_first_turn_need_not_wait_for_nobody_knows_the_one_key_without_the_other(core: Core) -> None:
     core.clock.advance(seconds=1)
-    assert core.actions.rotate_signing_key(OPERATOR).status == "active"
+    assert core.actions.rotate_signing_key(OPERATOR, only_when_known=True).status == "active"
 
 
-def test_in_an_emergency_it_signs_at_once(keeper: Core) -> None:
+def test_asked_for_without_more_it_signs_at_once(keeper: Core) -> None:
     coming = kids(keeper)["next"]
-    assert keeper.actions.rotate_signing_key(OPERATOR, at_once=True).kid == coming == signed_by(keeper)
+    assert keeper.actions.rotate_signing_key(OPERATOR).kid == coming == signed_by(keeper)
 
 
 def test_a_key_that_signed_for_long_enough_turns_by_itself(keeper: Core) -> None:
@@ -155,7 +155,7 @@ def test_what_a_previous_secret_key_sealed_opens_until_all_is_sealed_anew(keeper
 
 def test_a_retired_keys_tokens_have_all_ended(keeper: Core) -> None:
     token = keeper.m2m("robot", "orders:read")
-    keeper.actions.rotate_signing_key(OPERATOR, at_once=True)
+    keeper.actions.rotate_signing_key(OPERATOR)
     assert keeper.active(token)
     keeper.clock.now += RETIRING
     assert not keeper.active(token)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from werkzeug.wrappers import Response
 
 from app.operations.parts import actions
-from app.web.form import ticked
 from app.web.room import Room, actor, done, show
 
 blueprint = Room("console_signing_keys", "/console/signing-keys", operators=True)
@@ -29,5 +28,5 @@ def ask_to_rotate() -> Response:
 @blueprint.post("/rotate")
 def rotate() -> Response:
     """Let the next key sign."""
-    key = actions().rotate_signing_key(actor(), at_once=ticked("at_once"))
+    key = actions().rotate_signing_key(actor())
     return done(f"The key {key.kid} signs from now on.", "console_signing_keys.index")
