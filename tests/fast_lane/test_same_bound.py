@@ -5,11 +5,16 @@ from urllib.parse import quote_plus
 import pytest
 from sqlalchemy import update
 
+from app.actions.actor import OPERATOR
+from app.actions.clients import NewClient
+from app.credentials.confirmation import Confirmation
 from app.models import Client
 from tests.core import ISSUER, ORDERS
 from tests.dpop import Prover
+from tests.fast_lane.conftest import OwnLanes
 from tests.fast_lane.lanes import Asked, Lanes, Reply, basic
 from tests.fast_lane.test_same_introspection import Tokens
+from tests.spec.test_rfc8705 import Holder
 
 QUERY = f"resource={quote_plus(ORDERS)}"
 BODY = f"grant_type=client_credentials&resource={quote_plus(ORDERS)}".encode()
@@ -74,3 +79,20 @@ def test_what_is_not_bound_is_refused_as_dpop_and_still_kept_as_bearer(lanes: La
     for name in ("pat", "key", "m2m", "exchanged pat"):
         assert lanes.both(forward_auth(AUTHORIZATION=f"Bearer {tokens[name]}")).taken
         assert lanes.both(forward_auth(AUTHORIZATION=f"DPoP {tokens[name]}")).status == "401 UNAUTHORIZED"
+
+
+def test_a_certificate_opens_the_same_by_both_lanes(own_lanes: OwnLanes) -> None:
+    lanes = own_lanes(trusted_proxies="127.0.0.0/8", client_certificate_header="Client-Cert")
+    holder, core = Holder(), lanes.core
+    new = NewClient("x", "self_signed_tls_client_auth", {"keys": [holder.jwk()]}, roles=("worker",))
+    view, _ = core.actions.clients.create(OPERATOR, new)
+    by_certificate = Asked("/oauth/token", body=BODY + f"&client_id={view.client_id}".encode())
+    assert lanes.both(by_certificate.with_headers(CLIENT_CERT=holder.field)).status == "200 OK"
+    assert lanes.both(by_certificate.with_headers(CLIENT_CERT=Holder().field)).status == "401 UNAUTHORIZED"
+    issue, bound = core.actions.issue_machine_token, Confirmation(x5t_s256=holder.thumbprint)
+    token = issue(core.row_id("robot"), "robot", None, [ORDERS], bound).token
+    asked = forward_auth(AUTHORIZATION=f"Bearer {token}")
+    for handed, status in ((holder.field, "200 OK"), (Holder().field, "401 UNAUTHORIZED"), ("", "401 UNAUTHORIZED")):
+        reply = lanes.both(asked.with_headers(CLIENT_CERT=handed))
+        assert reply.status == status and not reply.taken
+    assert lanes.both(asked).status == "401 UNAUTHORIZED"
