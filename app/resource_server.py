@@ -44,6 +44,7 @@ TIMEOUT = 5.0  # seconds that an introspection may take
 KEYS_KEPT = 300  # seconds
 PROOF_FRESH = 60  # seconds that the `iat` of a DPoP proof may lie off, either way
 LONGEST_PROOF = 8_192  # characters
+UNREADABLE = (jwt.PyJWTError, KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 PROOF_KEYS = {"ES256": ("crv", "kty", "x", "y"), "RS256": ("e", "kty", "n"), "PS256": ("e", "kty", "n"),
               "EdDSA": ("crv", "kty", "x")}  # fmt: skip
 
@@ -245,7 +246,7 @@ class Proofs:
             fits = claims["htm"] == method and _plain(claims["htu"]) == _plain(url)
             fits = fits and abs(self._now() - float(claims["iat"])) <= PROOF_FRESH
             fits = fits and hmac.compare_digest(f"{shown} {claims['ath']}", f"{key} {_b64(_digest(token))}")
-        except (jwt.PyJWTError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        except UNREADABLE:
             raise InvalidProof from None
         if not fits or not self._first_time(f"{shown} {claims['jti']}"):
             raise InvalidProof

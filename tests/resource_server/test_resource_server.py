@@ -248,6 +248,7 @@ def test_a_bound_token_comes_in_with_a_fresh_proof_alone(
         prover.proof("GET", url), prover.proof("GET", url, token, ath="other"), prover.proof("POST", url, token),
         prover.proof("GET", f"{url}/other", token), prover.proof("GET", "http://[", token),
         prover.proof("GET", url, token, iat=stale), prover.proof("GET", url, token, iat="x"),
+        prover.proof("GET", url, token, iat=10**400), prover.proof("GET", url, token, exp=float("inf")),
         prover.proof("GET", url, token, jti=None), prover.proof("GET", url, token, htu=7),
         prover.proof("GET", url, token, header={"typ": "jwt"}), prover.proof("GET", url, token, header={"jwk": {}}),
         prover.proof("GET", url, token, header={"jwk": prover.jwk | {"d": "x"}}), other.proof("GET", url, token),
