@@ -272,6 +272,7 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         """Take the engine that writes; reads get an autocommitting engine of their own, so they never wait."""
         self.engine = engine
+        self.disposals = 0  # whoever keeps a connection of before lets go of it
         self.dialect = engine.dialect.name
         self._readers = reading_engine(engine)
         self._kept = threading.local()
@@ -332,6 +333,7 @@ class Store:
 
     def dispose(self) -> None:
         """Close every pooled connection; the store can be used again afterwards."""
+        self.disposals += 1
         self._kept = threading.local()
         self._readers.dispose()
         self.engine.dispose()

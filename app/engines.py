@@ -97,7 +97,7 @@ class FileWatch(Watch):
         return found.st_dev, found.st_ino
 
     def _opened(self, *_: object) -> None:
-        self._seen = self._identity() or self._seen
+        self._seen = self._seen or self._identity()  # another one is for changed() to tell
 
     def _refuse_to_make(self, *_: object) -> None:
         if self._seen is not None and self._identity() is None:

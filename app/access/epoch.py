@@ -45,13 +45,23 @@ class AuthorityEpoch:
         """Ask for the row only when somebody committed since: the version is kept in shared memory."""
         self._store.refuse_changed()
         seen = self._seen
-        if seen.ask is None:  # the version is counted by each connection for itself: this thread stays with its own
+        if (
+            seen.disposals != self._store.disposals
+        ):  # the version is counted by each connection for itself: this thread stays with its own
+            disposals = self._store.disposals
             seen.ask = self._new(seen, self._store.driver_connection()).cursor().execute
+            seen.disposals, seen.version = disposals, -1
         version = seen.ask(_VERSION).fetchone()[0]
         if seen.version != version:
             seen.epoch = seen.ask(_EPOCH).fetchone()[0]  # after the version: a commit between is seen again
             seen.version = version
         return seen.epoch + self._life
+
+    def _ask_anew(self, seen: _Seen) -> None:
+        """Take a cursor: each connection counts the version for itself, so a thread stays with its own."""
+        disposals = self._store.disposals  # first: what is disposed of meanwhile is seen at the next use
+        seen.ask = self._new(seen, self._store.driver_connection()).cursor().execute
+        seen.disposals, seen.version = disposals, -1
 
     def _from_server(self) -> int:
         driver, seen = self._store.driver_connection(), self._seen
@@ -68,6 +78,7 @@ class AuthorityEpoch:
 class _Seen(threading.local):
     """What a thread saw last; its connection counts the versions by itself."""
 
+    disposals: int = -1  # of the store, when the cursor was made
     driver: Any = None
     ask: Any = None  # of a cursor on the thread's kept connection
     version: int = -1

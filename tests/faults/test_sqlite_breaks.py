@@ -183,7 +183,8 @@ def test_a_file_that_was_taken_away_is_a_503_and_no_other_is_made_in_its_place(s
     scene.faces.await_all()
 
 
-def test_a_file_that_was_replaced_is_the_one_that_counts(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", ["introspection", "keys"])  # who comes first after it: what keeps answers, or not
+def test_a_file_that_was_replaced_is_the_one_that_counts(tmp_path: Path, first: str) -> None:
     """A restored copy may have the very epoch under which other answers are kept."""
     wire = start_wire(tmp_path)
     other = Store(create_engine(f"sqlite:///{tmp_path / 'latchkey.db'}"))
@@ -197,6 +198,8 @@ def test_a_file_that_was_replaced_is_the_one_that_counts(tmp_path: Path) -> None
         (tmp_path / beside).unlink(missing_ok=True)
     os.replace(tmp_path / "copy", tmp_path / "latchkey.db")
     time.sleep(engines.LOOK_AGAIN)
+    if first == "keys":
+        assert wire.http.get("/.well-known/jwks.json").status_code == 503
     heard = [wire.post("introspect", {"token": token}, wire.shop) for _ in range(3)]
     assert [answer.json for answer in heard] == [{"active": False}] * 3
     stop_wire(wire)
