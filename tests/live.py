@@ -52,6 +52,7 @@ class LiveServer:
         self.instance = instance
         self.settings = dict(settings or {})
         self.workers = workers
+        self.command = [str(COMMAND)]
         self.arguments: list[str] = []  # further ones for `latchkey serve`
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -92,7 +93,7 @@ class LiveServer:
     def start(self) -> "LiveServer":
         """Start the process and wait until it answers /healthz; what it printed is in the error when it does not."""
         self.instance.mkdir(parents=True, exist_ok=True)
-        command = [str(COMMAND), "serve", "--host", "127.0.0.1", "--port", str(self.port)]
+        command = [*self.command, "serve", "--host", "127.0.0.1", "--port", str(self.port)]
         if self.workers > 1:
             command += ["--workers", str(self.workers)]
         command += self.arguments

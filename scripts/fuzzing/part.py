@@ -1,0 +1,36 @@
+"""One part in a process of its own: `python -m scripts.fuzzing.part TASK`, the task as JSON; ends cleanly on SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from importlib import import_module
+
+from scripts.fuzzing.notebook import Outcome, Task
+
+PARTS = {  # where each is
+    "described": "scripts.fuzzing.described",
+    "forms": "scripts.fuzzing.forms",
+    "model": "scripts.fuzzing.model",
+    "parsers": "scripts.fuzzing.guided",
+}
+
+
+def main() -> None:
+    """Do the task and write what came of it."""
+    task = Task.read(sys.argv[1])
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
+    outcome: Outcome = import_module(PARTS[task.part.partition("/")[0]]).fuzz(task)
+    outcome.write(task.outcome)
+
+
+def _end(*_signal: object) -> None:
+    """Let every server be stopped on the way out; a second signal changes nothing."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
