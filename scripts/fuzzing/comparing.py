@@ -313,7 +313,9 @@ class Comparing(Credentials):
                 expect(200 if proves else 401, answer, "introspection by a client")
                 if not proves:
                     return
-                _same(self.world.introspected(token, served), answer.json, f"of {_called(token)}, to a server of {served}")
+                _same(
+                    self.world.introspected(token, served), answer.json, f"of {_called(token)}, to a server of {served}"
+                )
 
     def _ask_as_gateway(self, token: Token, place: int) -> None:
         """Ask whether a request may pass."""

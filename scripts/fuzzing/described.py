@@ -33,6 +33,7 @@ def fuzz(task: Task) -> Outcome:
     book.outcome.unit = "requests"
     load_all_checks()
     with one_server(task.scratch) as server:
+        book.begin()
         admin = Admin(server)
         document = schemathesis.openapi.from_url(f"{server.url}/api/v1/openapi.json")
         operations = [found.ok() for found in document.get_all_operations()]
@@ -107,7 +108,9 @@ class Round:
 
     def _tells_nothing(self, answer: Any, credential: dict[str, Any]) -> None:
         """No answer holds a stack trace, nor the credential that came with the request."""
-        secret = credential["auth"][1] if "auth" in credential else credential.get("headers", {}).get("Authorization", "")
+        secret = (
+            credential["auth"][1] if "auth" in credential else credential.get("headers", {}).get("Authorization", "")
+        )
         secret = secret.removeprefix("Bearer ")
         if "Traceback (most recent" in answer.text or (len(secret) > 20 and secret in answer.text):
             raise Broken(f"{answer.request.method} {answer.request.path_url} tells too much: {answer.text[:500]}")
@@ -115,7 +118,7 @@ class Round:
 
 def things(admin: Admin) -> dict[str, dict[str, str]]:
     """Make one of everything, and give its ids as the paths name them."""
-    resource = admin.resource(public=["fuzz:" + admin.issuer[-5:] + str(random.getrandbits(64))])  # noqa: S311 - a name
+    resource = admin.resource(public=["fuzz:" + admin.issuer[-5:] + str(random.getrandbits(64))])
     role, user, client = admin.role("user"), admin.user(), admin.client()
     key = admin.api_key(resource)
     [secret] = admin.get(f"/clients/{client.id}/secrets").json()["items"]

@@ -38,9 +38,16 @@ def fuzz(task: Task) -> Outcome:
     )
     with two_nodes(task.scratch) as nodes:
         number = task.seed
+        book.begin()
         while book.left() > 0 and not book.outcome.findings:
             machine = type("Machine", (Counted,), {"nodes": nodes, "plant": task.planted, "book": book})
-            kept(book, number, lambda machine=machine, number=number: run_state_machine_as_test(seed(number)(machine), settings=chosen))
+            kept(
+                book,
+                number,
+                lambda machine=machine, number=number: run_state_machine_as_test(
+                    seed(number)(machine), settings=chosen
+                ),
+            )
             number += 1
         for complaint in nodes.complaints():
             book.found("an error in the log", complaint, task.seed)

@@ -67,6 +67,10 @@ class Notebook:
         self._ends = time.monotonic() + task.seconds
         self._titles: set[str] = set()
 
+    def begin(self) -> None:
+        """Let the time run from now on: what was needed is there."""
+        self._ends = time.monotonic() + self.task.seconds
+
     def left(self) -> float:
         """Give the seconds that are left."""
         return self._ends - time.monotonic()

@@ -1,4 +1,4 @@
-"""One part in a process of its own: `python -m scripts.fuzzing.part TASK`, the task as JSON; ends cleanly on SIGTERM."""
+"""One part in a process of its own, handed its task as JSON; ends cleanly on SIGTERM."""
 
 from __future__ import annotations
 
