@@ -25,9 +25,12 @@ from scripts.fuzzing.machine import (
     one,
     some,
 )
-from scripts.fuzzing.wire import Answer, Broken, basic, bearer
-from scripts.fuzzing.world import Client, Grant, Jwt, Key, KeySecret, Pat, Token, over, whole
+from scripts.fuzzing.things import Client, Jwt, Key, KeySecret, Pat, Token, over, whole
+from scripts.fuzzing.wire import FORM, Answer, Broken, basic, bearer
+from scripts.fuzzing.world import Grant
 
+SIGNED = "application/token-introspection+jwt"
+LIMITS = [(1, 1), (3, 60), (40, 60), (1_000, 3600)]
 OFFSETS = [timedelta(microseconds=-1), timedelta(0), timedelta(microseconds=1), timedelta(seconds=-1)]
 
 
@@ -41,7 +44,7 @@ class Credentials(Rights):
     # --- personal access tokens
 
     @rule(which=number, chosen=mask, lifetime=st.none() | lifetimes)
-    @precondition(lambda self: self.world.users)
+    @precondition(lambda self: bool(self.world.users))
     def make_pat(self, which: int, chosen: int, lifetime: int | None) -> None:
         """Make a token of some of what a user's roles give, for so many seconds or for ever."""
         user, name = one(self.world.users, which), self.name("pat")
@@ -57,7 +60,7 @@ class Credentials(Rights):
             self.holds(pat, made["token"])
 
     @rule(which=number)
-    @precondition(lambda self: self.of(Pat))
+    @precondition(lambda self: bool(self.of(Pat)))
     def regenerate(self, which: int) -> None:
         """Let its user ask for a new secret."""
         pat: Pat = one(self.of(Pat), which)
@@ -73,7 +76,7 @@ class Credentials(Rights):
             self.holds(pat, made["token"], len(pat.secrets) - 1)
 
     @rule(which=number)
-    @precondition(lambda self: self.of(Pat))
+    @precondition(lambda self: bool(self.of(Pat)))
     def drop_pat(self, which: int) -> None:
         """Let an operator revoke it."""
         pat: Pat = one(self.of(Pat), which)
@@ -84,7 +87,7 @@ class Credentials(Rights):
     # --- API keys
 
     @rule(which=number, chosen=st.none() | mask, lifetime=st.none() | lifetimes, networks=st.sampled_from(NETWORKS))
-    @precondition(lambda self: self.world.resources)
+    @precondition(lambda self: bool(self.world.resources))
     def make_key(self, which: int, chosen: int | None, lifetime: int | None, networks: tuple[str, ...]) -> None:
         """Issue a key for all that is public, or for a part of it."""
         resource = one(self.world.resources, which)
@@ -102,7 +105,7 @@ class Credentials(Rights):
         self.holds(Key(made["id"], resource, subset, [secret], expires_at, networks), made["key"])
 
     @rule(which=number, enabled=flag, lifetime=st.none() | lifetimes, networks=st.sampled_from(NETWORKS))
-    @precondition(lambda self: self.of(Key))
+    @precondition(lambda self: bool(self.of(Key)))
     def change_key(self, which: int, enabled: bool, lifetime: int | None, networks: tuple[str, ...]) -> None:
         """Disable or enable a key, give it another end and other networks."""
         key: Key = one(self.of(Key), which)
@@ -114,7 +117,7 @@ class Credentials(Rights):
             key.enabled, key.expires_at, key.networks = enabled, expires_at, networks
 
     @rule(which=number, chosen=st.none() | mask)
-    @precondition(lambda self: [key for key in self.of(Key) if not key.revoked])
+    @precondition(lambda self: any(not key.revoked for key in self.of(Key)))
     def narrow_key(self, which: int, chosen: int | None) -> None:
         """Choose anew what a key carries."""
         key: Key = one([key for key in self.of(Key) if not key.revoked], which)
@@ -123,8 +126,17 @@ class Credentials(Rights):
         self.api(200, "PATCH", f"/api-keys/{key.row}", {"scopes": scopes})
         key.subset = subset
 
+    @rule(which=number, limit=st.none() | st.sampled_from(LIMITS))
+    @precondition(lambda self: any(not key.revoked for key in self.of(Key)))
+    def limit_key(self, which: int, limit: tuple[int, int] | None) -> None:
+        """Let a key be used so often only, in so many seconds; a limit that was there before goes on where it was."""
+        key: Key = one([key for key in self.of(Key) if not key.revoked], which)
+        body = limit and {"requests": limit[0], "window_seconds": limit[1]}
+        self.api(200, "PATCH", f"/api-keys/{key.row}", {"rate_limit": body})
+        key.limit = limit
+
     @rule(which=number, overlap=st.sampled_from([0, 1, 60, 604_800]))
-    @precondition(lambda self: self.of(Key))
+    @precondition(lambda self: bool(self.of(Key)))
     def rotate_key(self, which: int, overlap: int) -> None:
         """Give a key a new secret; the old ones work for the overlap."""
         key: Key = one(self.of(Key), which)
@@ -138,7 +150,7 @@ class Credentials(Rights):
             self.holds(key, made["key"], len(key.secrets) - 1)
 
     @rule(which=number)
-    @precondition(lambda self: self.of(Key))
+    @precondition(lambda self: bool(self.of(Key)))
     def drop_key(self, which: int) -> None:
         """Let an operator revoke it."""
         key: Key = one(self.of(Key), which)
@@ -148,12 +160,12 @@ class Credentials(Rights):
     # --- signed tokens
 
     @rule(which=number, chosen=mask, named=mask)
-    @precondition(lambda self: self.world.clients)
+    @precondition(lambda self: bool(self.world.clients))
     def make_machine_token(self, which: int, chosen: int, named: int) -> None:
         """Ask for a token by client credentials, for some scopes and resources."""
         client = one(self.world.clients, which)
-        names = frozenset(p.name for p in some(self.world.permissions, chosen))
-        resources = tuple(r.identifier for r in some(self.world.resources, named & named >> 3))
+        names = frozenset(p.name for p in some(self.world.giveable, chosen))
+        resources = self._named(named)
         form = [("grant_type", "client_credentials"), *_asked(names, resources)]
         answer = self._token(form, client)
         if not self._proves(client):
@@ -163,13 +175,13 @@ class Credentials(Rights):
         self._signed(answer, granted, client, None, 0)
 
     @rule(which=number, chosen=mask, named=mask, by=st.none() | number, kind=st.booleans())
-    @precondition(lambda self: self.world.tokens)
+    @precondition(lambda self: bool(self.world.tokens))
     def exchange(self, which: int, chosen: int, named: int, by: int | None, kind: bool) -> None:
         """Exchange any token for a signed one, with a client or without."""
         token = one(self.world.tokens, which)
         client = one(self.world.clients, by) if by is not None and self.world.clients else None
-        names = frozenset(p.name for p in some(self.world.permissions, chosen & chosen >> 3))
-        resources = tuple(r.identifier for r in some(self.world.resources, named & named >> 3))
+        names = frozenset(p.name for p in some(self.world.giveable, chosen & chosen >> 3))
+        resources = self._named(named)
         our = OUR + ("api_key" if isinstance(token.of, Key) else "personal_access_token")
         subject = [("subject_token", token.text), ("subject_token_type", our if kind else ANY_TYPE)]
         answer = self._token([("grant_type", EXCHANGE), *subject, *_asked(names, resources)], client)
@@ -179,6 +191,10 @@ class Credentials(Rights):
         granted = self.world.exchanged(token, names, resources)
         source = None if isinstance(token.of, Jwt) else token.of
         self._signed(answer, granted, client, source, token.secret)
+
+    def _named(self, named: int) -> tuple[str, ...]:
+        """Name a few resources, mostly none."""
+        return tuple(r.identifier for r in some([*self.world.resources, self.world.own], named & named >> 3))
 
     def _token(self, form: list[tuple[str, str]], client: Client | None) -> Answer:
         authorization = None if client is None else basic(client.client_id, self._secret(client))
@@ -196,7 +212,8 @@ class Credentials(Rights):
     ) -> None:
         """Compare what was signed with what was to be signed, and hold it."""
         if isinstance(granted, str):
-            expect(400, answer, f"a token that should be refused with {granted}")
+            status = 429 if granted == "temporarily_unavailable" else 400
+            expect(status, answer, f"a token that should be refused with {granted}")
             _same(granted, answer.json["error"], "the refusal")
             return
         expect(200, answer, f"a token of {granted}")
@@ -221,7 +238,7 @@ class Credentials(Rights):
     # --- the end of credentials
 
     @rule(which=number, by=st.none() | number)
-    @precondition(lambda self: self.world.tokens)
+    @precondition(lambda self: bool(self.world.tokens))
     def revoke(self, which: int, by: int | None) -> None:
         """Present a token for revocation, as whoever holds it (RFC 7009)."""
         token = one(self.world.tokens, which)
@@ -239,7 +256,7 @@ class Credentials(Rights):
             self._ended(token)
 
     @rule(chosen=st.lists(number, min_size=1, max_size=3))
-    @precondition(lambda self: self.world.tokens)
+    @precondition(lambda self: bool(self.world.tokens))
     def report_leak(self, chosen: list[int]) -> None:
         """Report tokens that were found in the wild."""
         tokens = [one(self.world.tokens, which) for which in chosen]
@@ -271,7 +288,7 @@ class Credentials(Rights):
         self._arrive(self.world.now + timedelta(seconds=seconds))
 
     @rule(which=number, offset=st.sampled_from(OFFSETS))
-    @precondition(lambda self: next(self.world.moments(), None))
+    @precondition(lambda self: any(self.world.moments()))
     def wait_for(self, which: int, offset: timedelta) -> None:
         """Let time pass until something ends, or a moment before or after."""
         moments = list(self.world.moments())[:3]
@@ -294,6 +311,28 @@ class Comparing(Credentials):
             self._ask_as_gateway(token, place)
         for client in self.world.clients:
             self._ask_as_client(client)
+        if self.world.tokens:
+            self._ask_as_holder(one(self.world.tokens, self.steps), one(self.world.tokens, self.steps // 2))
+            self._inspect(one(self.world.tokens, self.steps))
+
+    def _ask_as_holder(self, holder: Token, token: Token) -> None:
+        """Ask as who holds a token, which may be one that may ask; the answer is signed (RFC 9701)."""
+        headers = {"Content-Type": FORM, "Accept": SIGNED, "Authorization": bearer(holder.text)}
+        body = urlencode({"token": token.text}).encode()
+        answer = self.nodes.wires[self.steps % 2].ask("POST", "/oauth/introspect", headers, body)
+        status = self.world.may_ask(holder)
+        expect(status, answer, f"introspection by {_called(holder)}")
+        if status == 200:
+            said = contents(answer.body.decode())
+            _same(self.world.introspected(token, None), said["token_introspection"], f"signed, of {_called(token)}")
+            _same([self.world.issuer, whole(self.world.now)], [said["iss"], said["iat"]], "who signed, and when")
+
+    def _inspect(self, token: Token) -> None:
+        """Ask as an operator what a token is."""
+        said = self.api(200, "POST", "/credentials/inspect", {"credential": token.text})
+        states = token.states(self.world.now)
+        if said["status"] not in states:
+            raise Broken(f"inspection of {_called(token)}: {said} instead of {states}")
 
     def _ask_as_operator(self, token: Token, place: int) -> None:
         """Ask as one who sees all, sometimes for a use from some address."""

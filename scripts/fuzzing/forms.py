@@ -106,7 +106,7 @@ def fuzz(task: Task) -> Outcome:
         scene, wire, number = Scene(Admin(server)), Wire(server.port), task.seed
         book.begin()
         while book.left() > 0:
-            kept(book, number, lambda number=number: _send(scene, wire, book, number))
+            kept(book, number, _send, scene, wire, book, number)
             number += 1
         wire.close()
         for complaint in complaints([server.stderr_file]):

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from scripts.fuzzing.nodes import Nodes
-from scripts.fuzzing.wire import Answer, Broken
-from scripts.fuzzing.world import (
+from scripts.fuzzing.things import (
     Claims,
     Client,
     ClientSecret,
@@ -24,8 +23,9 @@ from scripts.fuzzing.world import (
     Role,
     Token,
     User,
-    World,
 )
+from scripts.fuzzing.wire import Answer, Broken
+from scripts.fuzzing.world import World
 
 OUR = "urn:latchkey:token-type:"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -35,7 +35,7 @@ MOST_TOKENS, MOST_CLIENTS = 14, 4
 LIFETIMES = [1, 2, 59, 60, 61, 3600]  # seconds
 NETWORKS: list[tuple[str, ...]] = [(), (), ("192.0.2.0/24",), ("127.0.0.0/8", "2001:db8::/32"), ("::/0",)]
 number = st.integers(0, 999)
-mask = st.integers(0, 63)
+mask = st.integers(0, 127)
 flag = st.booleans()
 lifetimes = st.sampled_from(LIFETIMES)
 T = TypeVar("T")
@@ -113,7 +113,7 @@ class Rights(Doing):
         """Make a small organisation, so that every rule has something to work with."""
         for count in (3, 2):
             self.make_resource(3600 if count == 3 else 60, count)
-        every = 2**6 - 1
+        every = 2**7 - 1
         self.make_role(False, every)
         self.make_role(True, every)
         self.make_user(every)
@@ -134,7 +134,7 @@ class Rights(Doing):
         self.world.resources.append(resource)
 
     @rule(which=number, ttl=st.none() | st.sampled_from([60, 3600]))
-    @precondition(lambda self: self.world.resources)
+    @precondition(lambda self: bool(self.world.resources))
     def change_resource(self, which: int, ttl: int | None) -> None:
         """Change its lifetime, or its identifier: what was signed for the old one does not follow."""
         resource = one(self.world.resources, which)
@@ -159,7 +159,7 @@ class Rights(Doing):
         self.world.drop_resource(resource)
 
     @rule(which=number, public=flag, name=st.integers(0, 3))
-    @precondition(lambda self: self.world.resources)
+    @precondition(lambda self: bool(self.world.resources))
     def make_permission(self, which: int, public: bool, name: int) -> None:
         """Define a permission, often under a name that was deleted before."""
         resource, scope = one(self.world.resources, which), f"{self.prefix}:{name}"
@@ -170,7 +170,7 @@ class Rights(Doing):
             resource.permissions.append(Permission(scope, resource, public))
 
     @rule(which=number, public=flag, rename=flag)
-    @precondition(lambda self: self.world.permissions)
+    @precondition(lambda self: bool(self.world.permissions))
     def change_permission(self, which: int, public: bool, rename: bool) -> None:
         """Publish, withdraw or rename a permission."""
         permission = one(self.world.permissions, which)
@@ -180,7 +180,7 @@ class Rights(Doing):
         permission.public, permission.name = public, new
 
     @rule(which=number)
-    @precondition(lambda self: self.world.permissions)
+    @precondition(lambda self: bool(self.world.permissions))
     def drop_permission(self, which: int) -> None:
         """Delete a permission."""
         permission = one(self.world.permissions, which)
@@ -191,16 +191,16 @@ class Rights(Doing):
     def make_role(self, machine: bool, chosen: int) -> None:
         """Bundle permissions."""
         type, name = ("machine" if machine else "user"), self.name("role")
-        permissions = some(self.world.permissions, chosen)
+        permissions = some(self.world.giveable, chosen)
         body = {"name": name, "description": "", "type": type, "permissions": [p.name for p in permissions]}
         row = self.api(201, "POST", "/roles", body)["id"]
         self.world.roles.append(Role(row, name, type, permissions))
 
     @rule(which=number, chosen=mask)
-    @precondition(lambda self: self.world.roles)
+    @precondition(lambda self: bool(self.world.roles))
     def change_role(self, which: int, chosen: int) -> None:
         """Let a role give something else."""
-        role, permissions = one(self.world.roles, which), some(self.world.permissions, chosen)
+        role, permissions = one(self.world.roles, which), some(self.world.giveable, chosen)
         self.api(200, "PATCH", f"/roles/{role.row}", {"permissions": [p.name for p in permissions]})
         role.permissions = permissions
 
@@ -227,7 +227,7 @@ class Rights(Doing):
         self.world.users.append(User(row, username, PASSWORD, roles))
 
     @rule(which=number, chosen=mask, enabled=st.sampled_from([True, True, False]), rename=flag)
-    @precondition(lambda self: self.world.users)
+    @precondition(lambda self: bool(self.world.users))
     def change_user(self, which: int, chosen: int, enabled: bool, rename: bool) -> None:
         """Give a person other roles or another name, disable or enable them."""
         user, roles = one(self.world.users, which), self.roles_of("user", chosen)
@@ -258,7 +258,7 @@ class Rights(Doing):
         self.world.clients.append(Client(made["id"], made["client_id"], roles, served, [secret]))
 
     @rule(which=number, chosen=mask, serves=mask, enabled=st.sampled_from([True, True, False]))
-    @precondition(lambda self: self.world.clients)
+    @precondition(lambda self: bool(self.world.clients))
     def change_client(self, which: int, chosen: int, serves: int, enabled: bool) -> None:
         """Give a machine other roles, let it serve others, disable or enable it."""
         client, roles = one(self.world.clients, which), self.roles_of("machine", chosen)
@@ -277,7 +277,7 @@ class Rights(Doing):
         client.deleted = True
 
     @rule(which=number, lifetime=st.none() | lifetimes)
-    @precondition(lambda self: self.world.clients)
+    @precondition(lambda self: bool(self.world.clients))
     def make_client_secret(self, which: int, lifetime: int | None) -> None:
         """Give a machine a further secret."""
         client = one(self.world.clients, which)
@@ -289,7 +289,7 @@ class Rights(Doing):
             client.secrets.append(ClientSecret(made["id"], made["client_secret"], ends_at))
 
     @rule(which=number, secret=number)
-    @precondition(lambda self: self.world.clients)
+    @precondition(lambda self: bool(self.world.clients))
     def drop_client_secret(self, which: int, secret: int) -> None:
         """Revoke one of a machine's secrets."""
         client = one(self.world.clients, which)

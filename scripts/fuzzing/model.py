@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, seed, settings
-from hypothesis.stateful import invariant, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, run_state_machine_as_test
 
 from scripts.fuzzing.comparing import Comparing
 from scripts.fuzzing.nodes import two_nodes
@@ -41,17 +41,15 @@ def fuzz(task: Task) -> Outcome:
         book.begin()
         while book.left() > 0 and not book.outcome.findings:
             machine = type("Machine", (Counted,), {"nodes": nodes, "plant": task.planted, "book": book})
-            kept(
-                book,
-                number,
-                lambda machine=machine, number=number: run_state_machine_as_test(
-                    seed(number)(machine), settings=chosen
-                ),
-            )
+            kept(book, number, _examples, machine, number, chosen)
             number += 1
         for complaint in nodes.complaints():
             book.found("an error in the log", complaint, task.seed)
     return book.outcome
+
+
+def _examples(machine: type[RuleBasedStateMachine], number: int, chosen: settings) -> None:
+    run_state_machine_as_test(seed(number)(machine), settings=chosen)
 
 
 class Counted(Comparing):
@@ -67,11 +65,11 @@ class Counted(Comparing):
             raise TimeIsOver
 
 
-def kept(book: Notebook, number: int, run: Callable[[], Any]) -> None:
+def kept(book: Notebook, number: int, run: Callable[..., Any], *arguments: Any) -> None:
     """Run, and keep what it finds under this seed."""
     Broken.seen = False
     try:
-        run()
+        run(*arguments)
     except TimeIsOver:
         pass
     except Exception as failure:

@@ -6,6 +6,7 @@ import mmap
 import struct
 import sys
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -37,7 +38,7 @@ def main() -> None:
     from app.cli import worker
 
     clock = ToldClock(Path(sys.argv.pop(1)))
-    worker.create_app = lambda: create_app(clock=clock)  # type: ignore[attr-defined]  # the workers are forked from here
+    vars(worker)["create_app"] = partial(create_app, clock=clock)  # the workers are forked from here
     cli.main()
 
 

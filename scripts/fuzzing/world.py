@@ -1,250 +1,29 @@
-"""The model: who has which rights and which credentials, and what introspection must therefore say at an instant.
-
-Written from the contract alone, without a line of the server: sets, instants and sentences.
-"""
+"""The model: all that is there, and what every answer must therefore be."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address, ip_network
 from typing import Any
 
+from scripts.fuzzing.things import (
+    Claims,
+    Client,
+    Jwt,
+    Key,
+    Pat,
+    Permission,
+    Resource,
+    Role,
+    Token,
+    User,
+    whole,
+)
+
 LOOPBACK = "127.0.0.1"
+ASKS = "introspect"  # the scope of who may ask about everything
 INACTIVE: dict[str, Any] = {"active": False}
-
-
-def whole(moment: datetime) -> int:
-    """Give an instant as the wire does: whole seconds, rounded down."""
-    return int(moment.timestamp())
-
-
-@dataclass(eq=False)
-class Permission:
-    """A scope of a resource."""
-
-    name: str
-    resource: Resource
-    public: bool
-
-
-@dataclass(eq=False)
-class Resource:
-    """An API; `row` is its id in the management API, as everywhere here."""
-
-    row: str
-    identifier: str
-    ttl: int
-    permissions: list[Permission] = field(default_factory=list)
-
-
-@dataclass(eq=False)
-class Role:
-    """A bundle of permissions."""
-
-    row: str
-    name: str
-    type: str
-    permissions: list[Permission] = field(default_factory=list)
-
-
-@dataclass(eq=False)
-class User:
-    """A person."""
-
-    row: str
-    username: str
-    password: str
-    roles: list[Role] = field(default_factory=list)
-    enabled: bool = True
-    deleted: bool = False
-
-
-@dataclass(eq=False)
-class ClientSecret:
-    """One of the secrets of a client."""
-
-    row: str
-    text: str
-    ends_at: datetime | None = None
-    revoked: bool = False
-
-    def live(self, now: datetime) -> bool:
-        """Tell whether it still proves anything."""
-        return not self.revoked and not over(self.ends_at, now)
-
-
-@dataclass(eq=False)
-class Client:
-    """A machine, and the resource server of what it serves."""
-
-    row: str
-    client_id: str
-    roles: list[Role] = field(default_factory=list)
-    serves: list[Resource] = field(default_factory=list)
-    secrets: list[ClientSecret] = field(default_factory=list)
-    enabled: bool = True
-    deleted: bool = False
-
-    @property
-    def stands(self) -> bool:
-        """Tell whether it can prove itself at all."""
-        return self.enabled and not self.deleted
-
-
-@dataclass(frozen=True)
-class Claims:
-    """What an active credential says of itself; `scopes` are pairs of identifier and name."""
-
-    kind: str
-    id: str
-    audience: tuple[str, ...]
-    scopes: frozenset[tuple[str, str]]
-    issued_at: datetime
-    expires_at: datetime | None
-    owner: dict[str, Any]
-    networks: tuple[str, ...] = ()
-
-    def cut_to(self, served: Iterable[str]) -> Claims | None:
-        """Keep what concerns these resources."""
-        seen = set(served)
-        audience = tuple(one for one in self.audience if one in seen)
-        scopes = frozenset(pair for pair in self.scopes if pair[0] in seen)
-        return Claims(**{**vars(self), "audience": audience, "scopes": scopes}) if audience else None
-
-    def allows(self, address: str) -> bool:
-        """Tell whether it may be used from there."""
-        return not self.networks or any(ip_address(address) in ip_network(one) for one in self.networks)
-
-    @property
-    def scope(self) -> str:
-        """Give the names as the wire does."""
-        return " ".join(sorted({name for _, name in self.scopes}))
-
-
-@dataclass(eq=False)
-class Pat:
-    """A personal access token with all its secrets, the last of which is the one that works."""
-
-    row: str
-    name: str
-    user: User
-    chosen: list[tuple[Permission, Resource]]
-    issued_at: datetime
-    expires_at: datetime | None
-    secrets: list[str]
-    revoked: bool = False
-
-    def claims(self, secret: int, now: datetime) -> Claims | None:
-        """Say what the secret of this number is good for."""
-        dead = self.revoked or over(self.expires_at, now) or self.user.deleted or not self.user.enabled
-        if dead or secret != len(self.secrets) - 1:
-            return None
-        held = {permission for role in self.user.roles for permission in role.permissions}
-        scopes = frozenset((p.resource.identifier, p.name) for p, _ in self.chosen if p in held)
-        audience = tuple(sorted({resource.identifier for _, resource in self.chosen}))
-        owner = {"sub": self.user.row, "username": self.user.username}
-        return Claims("personal_access_token", self.row, audience, scopes, self.issued_at, self.expires_at, owner)
-
-
-@dataclass(eq=False)
-class KeySecret:
-    """A secret of a key; `ends_at` is the end of its overlap."""
-
-    text: str
-    made_at: datetime
-    ends_at: datetime | None = None
-
-
-@dataclass(eq=False)
-class Key:
-    """An API key; `subset` None is all that is public."""
-
-    row: str
-    resource: Resource
-    subset: list[Permission] | None
-    secrets: list[KeySecret]
-    expires_at: datetime | None
-    networks: tuple[str, ...] = ()
-    enabled: bool = True
-    revoked: bool = False
-
-    def claims(self, secret: int, now: datetime) -> Claims | None:
-        """Say what the secret of this number is good for."""
-        used = self.secrets[secret]
-        if self.revoked or not self.enabled or over(self.expires_at, now) or over(used.ends_at, now):
-            return None
-        public = [p for p in self.resource.permissions if p.public and (self.subset is None or p in self.subset)]
-        here = self.resource.identifier
-        scopes = frozenset((here, p.name) for p in public)
-        return Claims("api_key", self.row, (here,), scopes, used.made_at, self.expires_at, {}, self.networks)
-
-
-@dataclass(eq=False)
-class Jwt:
-    """A token that keeps itself: what was signed, and what it stands on."""
-
-    id: str
-    text: str
-    client: Client | None
-    audience: tuple[str, ...]
-    names: frozenset[str]
-    issued_at: datetime
-    expires_at: datetime
-    source: Pat | Key | None = None
-    secret: int = 0
-    denied: bool = False
-
-    def claims(self, now: datetime) -> Claims | None:
-        """Say what it is good for: never more than was signed, nor than what it stands on gives now."""
-        if self.denied or over(self.expires_at, now) or (self.client is not None and not self.client.stands):
-            return None
-        return self._of_client() if self.source is None else self._of_source(self.source, now)
-
-    def _of_client(self) -> Claims:
-        assert self.client is not None  # noqa: S101 - who else would it have been issued to
-        given = {(p.resource.identifier, p.name) for role in self.client.roles for p in role.permissions}
-        owner = {"sub": self.client.client_id, "client_id": self.client.client_id}
-        return self._within("client_credentials", frozenset(given), self.audience, owner, ())
-
-    def _of_source(self, source: Pat | Key, now: datetime) -> Claims | None:
-        found = source.claims(self.secret, now)
-        if found is None:
-            return None
-        acting = {"act": {"sub": self.client.client_id}} if self.client else {}
-        audience = tuple(one for one in self.audience if one in found.audience)
-        owner = found.owner | {"exchanged": True} | acting
-        return self._within(found.kind, found.scopes, audience, owner, found.networks)
-
-    def _within(
-        self,
-        kind: str,
-        given: frozenset[tuple[str, str]],
-        audience: tuple[str, ...],
-        owner: dict[str, Any],
-        networks: tuple[str, ...],
-    ) -> Claims:
-        scopes = frozenset(pair for pair in given if pair[0] in audience and pair[1] in self.names)
-        return Claims(kind, self.id, audience, scopes, self.issued_at, self.expires_at, owner, networks)
-
-
-def over(moment: datetime | None, now: datetime) -> bool:
-    """Tell whether this instant has come; at it, a thing is over."""
-    return moment is not None and moment <= now
-
-
-@dataclass(frozen=True)
-class Token:
-    """A string somebody holds, and how to know what it is good for."""
-
-    text: str
-    of: Pat | Key | Jwt
-    secret: int = 0
-
-    def claims(self, now: datetime) -> Claims | None:
-        """Say what it is good for."""
-        return self.of.claims(now) if isinstance(self.of, Jwt) else self.of.claims(self.secret, now)
 
 
 @dataclass
@@ -259,6 +38,15 @@ class World:
     clients: list[Client] = field(default_factory=list)
     tokens: list[Token] = field(default_factory=list)
     believes: Callable[[Token, Claims | None], Claims | None] = lambda _token, claims: claims
+
+    def __post_init__(self) -> None:
+        self.own = Resource("", f"{self.issuer}/api/v1", 3600)
+        self.own.permissions.append(Permission(ASKS, self.own, False))
+
+    @property
+    def giveable(self) -> list[Permission]:
+        """All that roles can give; one of our own API is among them."""
+        return [*self.permissions, *self.own.permissions]
 
     @property
     def permissions(self) -> list[Permission]:
@@ -278,6 +66,10 @@ class World:
             claims = claims.cut_to(served)
         if claims is None or (client_ip is not None and not claims.allows(client_ip)):
             return INACTIVE
+        window = token.spend(self.now)
+        if window is not None and not window.admitted:
+            return INACTIVE
+        stands = {name: value for name, value in vars(window).items() if name != "admitted"} if window else {}
         ends = {} if claims.expires_at is None else {"exp": whole(claims.expires_at)}
         return {
             "active": True,
@@ -290,7 +82,14 @@ class World:
             "jti": claims.id,
             **ends,
             **claims.owner,
+            **({"rate_limit": stands} if stands else {}),
         }
+
+    def may_ask(self, token: Token) -> int:
+        """Say how a token is received that is itself the Bearer of an introspection: with which status."""
+        claims = token.claims(self.now)
+        own = claims.cut_to([self.own.identifier]) if claims and claims.kind != "api_key" else None
+        return 401 if own is None else 200 if (self.own.identifier, ASKS) in own.scopes else 403
 
     def forwarded(self, token: Token, identifier: str, needed: str | None) -> tuple[int, dict[str, str]]:
         """Say what a gateway on this machine must be told: the status, and the six headers of a 200."""
@@ -300,6 +99,9 @@ class World:
             return 401, {}
         if not claims.allows(LOOPBACK) or (needed is not None and (identifier, needed) not in claims.scopes):
             return 403, {}
+        window = token.spend(self.now)
+        if window is not None and not window.admitted:
+            return 429, {"Retry-After": str(window.reset_seconds)}
         return 200, {
             "X-Auth-Credential-Type": claims.kind,
             "X-Auth-Subject": claims.owner.get("sub", ""),
@@ -354,10 +156,13 @@ class World:
         end = min(whole(end) for end in ends if end is not None)
         if end <= whole(self.now):
             return "invalid_request"
+        window = token.spend(self.now)
+        if window is not None and not window.admitted:
+            return "temporarily_unavailable"
         return Grant(audience, frozenset(name for _, name in chosen), datetime.fromtimestamp(end, UTC))
 
     def _ends(self, audience: tuple[str, ...]) -> datetime:
-        shortest = min(resource.ttl for resource in self.resources if resource.identifier in audience)
+        shortest = min(resource.ttl for resource in [*self.resources, self.own] if resource.identifier in audience)
         return datetime.fromtimestamp(whole(self.now + timedelta(seconds=shortest)), UTC)
 
     # --- what goes, and what goes with it
@@ -387,7 +192,8 @@ class World:
     def drop_role(self, role: Role) -> None:
         """Take it from whoever has it."""
         self.roles.remove(role)
-        for owner in [*self.users, *self.clients]:
+        owners: list[User | Client] = [*self.users, *self.clients]
+        for owner in owners:
             owner.roles = [kept for kept in owner.roles if kept is not role]
 
 
