@@ -15,7 +15,7 @@ from scripts.fuzzing.notebook import Notebook, Outcome, Task
 from scripts.fuzzing.wire import Broken
 
 EXAMPLES, STEPS = 10, 50  # of a seed, of an example
-SHORT = 60  # seconds; a shorter run does not make a finding smaller
+SHORT = 300  # seconds; a shorter run does not make a finding smaller
 
 
 class TimeIsOver(BaseException):

@@ -21,7 +21,10 @@ def main() -> None:
     task = Task.read(sys.argv[1])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
-    outcome: Outcome = import_module(PARTS[task.part.partition("/")[0]]).fuzz(task)
+    try:
+        outcome: Outcome = import_module(PARTS[task.part.partition("/")[0]]).fuzz(task)
+    except KeyboardInterrupt:
+        sys.exit(1)
     outcome.write(task.outcome)
 
 
@@ -29,7 +32,7 @@ def _end(*_signal: object) -> None:
     """Let every server be stopped on the way out; a second signal changes nothing."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
-    sys.exit(1)
+    raise KeyboardInterrupt  # a SystemExit would be a finding to Hypothesis
 
 
 if __name__ == "__main__":

@@ -1,0 +1,101 @@
+"""scripts/fuzz finds nothing open here, and does find what is planted to be found; nothing it starts outlives it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.checkout import ROOT
+from tests.machine import lacking
+from tests.scripts.test_demo import still_running
+
+FUZZ = [sys.executable, str(ROOT / "scripts" / "fuzz"), "--seed", "11"]
+PATIENCE = 300  # seconds
+RUNS = {  # side by side: most of it is waiting for servers to start
+    "whole": ("--minutes", "0.05", "--targets", "opaque"),
+    "planted model": ("--minutes", "0.9", "--only", "model", "--planted"),
+    "planted parser": ("--minutes", "0.05", "--only", "parsers", "--planted"),
+}
+Done = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Where each run keeps what it finds."""
+    return {name: tmp_path_factory.mktemp("fuzz") / "found" for name in RUNS}
+
+
+@pytest.fixture(scope="module")
+def runs(folders: dict[str, Path]) -> dict[str, Done]:
+    """The program as it is, and with something planted in the model and among the parsers."""
+
+    def run(name: str) -> Done:
+        command = [*FUZZ, "--keep", str(folders[name]), *RUNS[name]]
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(RUNS, pool.map(run, RUNS), strict=True))
+
+
+def found(folder: Path) -> str:
+    """Give what was kept, all in one."""
+    return "\n".join(file.read_text(encoding="utf-8") for file in folder.iterdir())
+
+
+def test_nothing_is_open(runs: dict[str, Done], folders: dict[str, Path]) -> None:
+    done = runs["whole"]
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.rstrip().endswith("nothing open")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines() if line[0] == "|"]
+    tried = {row[0]: int(row[1]) for row in rows[2:]}
+    assert set(tried) == {"model", "described", "forms", "parsers/opaque"}
+    assert all(tried[part] > 0 for part in ("model", "described", "forms")), tried
+    assert not folders["whole"].exists()
+
+
+def test_a_false_belief_of_the_model_is_found_with_the_steps_that_lead_there(
+    runs: dict[str, Done], folders: dict[str, Path]
+) -> None:
+    done, told = runs["planted model"], found(folders["planted model"])
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "found: " in done.stdout and "nothing open" not in done.stdout
+    assert "--only model --seed 11" in told
+    assert "expected {" in told and "answered {" in told and "state.begin()" in told
+
+
+def test_a_parser_that_breaks_is_found_with_its_input(runs: dict[str, Done], folders: dict[str, Path]) -> None:
+    if find_spec("atheris") is None:
+        lacking("Atheris")
+    done, told = runs["planted parser"], found(folders["planted parser"])
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "AssertionError" in told and "input: b" in told
+
+
+def test_ended_early_it_leaves_no_process_behind(tmp_path: Path) -> None:
+    folder = {"TMPDIR": str(tmp_path)}
+    command = [*FUZZ, "--keep", str(tmp_path / "found"), "--minutes", "5", "--only", "model"]
+    with (tmp_path / "said").open("wb") as said:
+        process = subprocess.Popen(command, env=os.environ | folder, stdout=said, stderr=said)
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not any("told_clock" in command for command in still_running(str(tmp_path))):
+            assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "said").read_text()
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 130
+    finally:
+        process.kill()
+        process.wait()
+    assert still_running(str(tmp_path)) == []
+
+
+@pytest.mark.parametrize("wrong", [("--minutes", "0"), ("--minutes", "x"), ("--targets", "no-such"), ("--only", "all")])
+def test_an_option_that_means_nothing_is_refused(wrong: tuple[str, str]) -> None:
+    done = subprocess.run([*FUZZ, *wrong], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
