@@ -34,14 +34,15 @@ def fuzz(task: Task) -> Outcome:
     book.outcome.unit = "requests"
     load_all_checks()
     with one_server(task.scratch) as server:
-        book.begin()
         admin = Admin(server)
         document = schemathesis.openapi.from_url(f"{server.url}/api/v1/openapi.json")
         operations = [found.ok() for found in document.get_all_operations() if isinstance(found, Ok)]
-        number = task.seed
+        number, made = task.seed, Round(admin, book, task.seed)
+        book.begin()
         while book.left() > 0:
-            Round(admin, book, number).run(operations)
+            made.run(operations)
             number += 1
+            made = Round(admin, book, number)
         for complaint in complaints([server.stderr_file]):
             book.found("an error in the log", complaint, task.seed)
     return book.outcome
