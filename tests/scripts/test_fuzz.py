@@ -95,7 +95,7 @@ def test_ended_early_it_leaves_no_process_behind(tmp_path: Path) -> None:
     assert still_running(str(tmp_path)) == []
 
 
-@pytest.mark.parametrize("wrong", [("--minutes", "0"), ("--minutes", "x"), ("--targets", "no-such"), ("--only", "all")])
+@pytest.mark.parametrize("wrong", [("--minutes", "0"), ("--targets", "no-such")])
 def test_an_option_that_means_nothing_is_refused(wrong: tuple[str, str]) -> None:
     done = subprocess.run([*FUZZ, *wrong], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 2 and "Traceback" not in done.stderr
