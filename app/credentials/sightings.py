@@ -48,10 +48,11 @@ def sightings(stream: Readable) -> Iterator[Sighting]:
     while piece := stream.read(PIECE):
         text = kept + piece
         done = 0
-        for match in SECRET.finditer(text):
+        while match := SECRET.search(text, done):
             line += text.count(b"\n", done, match.start())
-            done = match.end()
-            if (seen := _sighting(match[0], line)) is not None:
+            seen = _sighting(match[0], line)
+            done = match.end() if seen else match.start() + 1  # a broken one may hold the beginning of a whole one
+            if seen is not None:
                 yield seen
         rest = max(done, len(text) - LONGEST + 1)  # what may be the beginning of a match
         line += text.count(b"\n", done, rest)

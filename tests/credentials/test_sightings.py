@@ -59,6 +59,12 @@ def test_it_is_found_within_other_text() -> None:
     assert [one.secret for one in seen_in(f'"note\\n{secret}AAAA"'.encode())] == [secret]
 
 
+@given(st.integers(0, 45), st.sampled_from(["ascii", "utf-16-le"]))
+def test_a_broken_one_before_it_hides_nothing(kept: int, encoding: str) -> None:
+    broken, secret = "lk_pat_" + "a" * 38, mint(Prefix.API_KEY)
+    assert [one.secret for one in seen_in(f"{broken[:kept]}{secret}".encode(encoding))] == [secret]
+
+
 def test_a_sighting_does_not_print_its_secret() -> None:
     secret = mint(Prefix.PAT)
     assert secret not in repr(seen_in(secret.encode()))
