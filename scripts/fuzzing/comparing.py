@@ -62,7 +62,7 @@ class Comparing(Credentials):
         proves, authorization = self._proves(client), basic(client.client_id, self._secret(client))
         served = [resource.identifier for resource in client.serves]
         for place, token in enumerate(self.world.tokens):
-            for wire in self.nodes.wires[: 1 + (place + self.steps) % 2]:
+            for wire in self.nodes.wires[: 1 if (place + self.steps) % 4 else 2]:
                 answer = wire.form("/oauth/introspect", [("token", token.text)], authorization)
                 expect(200 if proves else 401, answer, "introspection by a client")
                 if not proves:
@@ -81,7 +81,7 @@ class Comparing(Credentials):
         permissions = [p for p in self.world.permissions if p.resource.identifier == identifier]
         needed = one(permissions, place + self.steps).name if permissions and self.steps % 2 else None
         query = urlencode({"resource": identifier} | ({"scope": needed} if needed else {}))
-        for wire in self.nodes.wires:
+        for wire in self.nodes.wires[: 1 if (place + self.steps) % 2 else 2]:
             answer = wire.ask("GET", f"/oauth/forward-auth?{query}", {"Authorization": bearer(token.text)})
             status, headers = self.world.forwarded(token, identifier, needed)
             expect(status, answer, f"forward-auth of {called(token)} for {identifier} {needed or ''}")

@@ -12,33 +12,26 @@ from pathlib import Path
 
 from scripts.fuzzing.notebook import Notebook, Outcome, Task
 
-TARGETS = (
-    *(
-        "opaque",
-        "scopes",
-        "form",
-        "form_headers",
-        "query",
-        "bearer",
-        "basic",
-        "jwt",
-        "assertion",
-        "networks",
-        "durations",
+MODULES = {  # where each target is
+    "scripts.fuzzing.two_readings": ("form", "form_headers", "query", "bearer", "basic", "peer"),
+    "scripts.fuzzing.targets": (
+        *(
+            "opaque",
+            "sightings",
+            "scopes",
+            "jwt",
+            "assertion",
+            "networks",
+            "durations",
+            "moments",
+            "cursor",
+            "request_id",
+        ),
+        *("schemas", "json_body", "jwks", "settings", "settings_file", "machine_choice", "exchange_choice"),
     ),
-    *(
-        "schemas",
-        "json_body",
-        "moments",
-        "settings",
-        "settings_file",
-        "machine_choice",
-        "exchange_choice",
-        "peer",
-        "jwks",
-    ),
-)
-PLANTED = "planted"
+}
+TARGETS = tuple(name for names in MODULES.values() for name in names)
+PLANTED, PLANTED_IN = "planted", "scripts.fuzzing.targets"
 LONGEST_INPUT = 600  # bytes
 EXECUTED = re.compile(r"stat::number_of_executed_units: *(\d+)")
 GRACE = 60  # seconds more than it was given until a target counts as hanging
@@ -104,7 +97,7 @@ def main() -> None:
 
     name = sys.argv.pop(1)
     with atheris.instrument_imports(include=["app"]):
-        targets = import_module("scripts.fuzzing.targets")
+        targets = import_module(next((where for where, names in MODULES.items() if name in names), PLANTED_IN))
     atheris.Setup(sys.argv, getattr(targets, name))
     atheris.Fuzz()
 

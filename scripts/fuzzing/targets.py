@@ -12,14 +12,11 @@ from datetime import UTC, datetime
 from io import BytesIO
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
-from urllib.parse import quote_plus
 
 import click
 from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
 from cryptography.hazmat.primitives.asymmetric import ec
-from flask import Flask, Request
 from jwt import PyJWK
 from jwt.algorithms import ECAlgorithm
 from marshmallow import ValidationError
@@ -32,43 +29,19 @@ from app.credentials import signing
 from app.credentials.access_token import kind_of
 from app.credentials.kind import Claims
 from app.credentials.opaque import ALPHABET, Prefix, check_characters, digest, hint, prefix_of
+from app.credentials.sightings import sightings as sightings_of
 from app.errors import BadSettings, Invalid, InvalidScope, InvalidTarget, LatchkeyError
-from app.fast_lane import shape
 from app.management import api_keys as api_key_views
 from app.management import clients, credentials, me, personal_access_tokens, resources, roles, users
-from app.management.blueprint import PageQuery, read_json
+from app.management.blueprint import PageQuery, read_cursor, read_json, write_cursor
 from app.management.fields import Moment
-from app.oauth import client_authentication, door, forward_auth, introspection
-from app.operations import peer as peers
+from app.oauth import client_authentication, introspection
+from app.operations.envelope import id_for
 from app.settings import Settings, load_settings
+from scripts.fuzzing.inputs import header_of, holds, text_of
 
 NOW = datetime(2030, 1, 1, 12, 0, 0, 750_000, UTC)
-LANE_FIELDS = frozenset({"grant_type", "scope", "resource", "token", "token_type_hint"})
-FLASK = Flask("targets")
 SECRET = "x" * 32
-_known: Any = SimpleNamespace(settings=SimpleNamespace(forward_auth_query_key="", trusted_proxies=()))
-forward_auth.actions = peers.actions = lambda: _known  # type: ignore[attr-defined]  # what they read of the server
-
-
-def holds(truth: object, *about: object) -> None:
-    """Raise unless something is as it must be."""
-    if not truth:
-        raise AssertionError(f"it does not hold of {about!r}")
-
-
-def text_of(data: bytes) -> str:
-    """Give any text, halves of surrogate pairs too, as JSON can spell them."""
-    return data.decode("utf-8", "surrogateescape")
-
-
-def header_of(data: bytes) -> str:
-    """Give a header's value as a server hands it over."""
-    return data.replace(b"\r", b"").replace(b"\n", b"").replace(b"\0", b"").decode("latin-1").strip(" \t")
-
-
-def query_of(data: bytes) -> str:
-    """Give a query as a server hands it over: it takes no bytes that are not UTF-8."""
-    return header_of(data.decode("utf-8", "ignore").encode())
 
 
 def planted(data: bytes) -> None:
@@ -92,6 +65,33 @@ def opaque(data: bytes) -> None:
     )
 
 
+def sightings(data: bytes) -> None:
+    """A whole secret is found wherever it stands, however the bytes are read, and once."""
+    chosen = "".join(ALPHABET[byte % 62] for byte in data[:32].ljust(32, b"\0"))
+    secret = f"lk_key_{chosen}{check_characters(chosen)}"
+    around, _, after = data[32:].partition(b"\n")
+    text = around + secret.encode() + after
+    found = [seen.secret for seen in sightings_of(BytesIO(text))]
+    holds(secret in found and len(found) <= len(text) // 45, text)
+    holds(all(prefix_of(one) for one in found), text)
+
+
+def cursor(data: bytes) -> None:
+    """A cursor is one that we made, or it is refused."""
+    text = text_of(data)
+    with contextlib.suppress(ValidationError):
+        holds(write_cursor(read_cursor(text)) == text, text)
+    place = "".join(ALPHABET[byte % 62] for byte in data[:40]) or "x"
+    holds(read_cursor(write_cursor(place)) == place, place)
+
+
+def request_id(data: bytes) -> None:
+    """A request's id is what a caller offers only when it is short, plain and no secret."""
+    offered = header_of(data)
+    taken = id_for({"HTTP_X_REQUEST_ID": offered})
+    holds(0 < len(taken) <= 64 and taken.isascii() and taken.isprintable() and " " not in taken, offered)
+
+
 def scopes(data: bytes) -> None:
     """What is read is exactly the words, and reads the same when it is printed."""
     text = text_of(data)
@@ -103,101 +103,6 @@ def scopes(data: bytes) -> None:
         return holds(not fit, text)
     holds(fit and read.names == words and Scopes.parse(str(read)) == read, text)
     return None
-
-
-def environ_of(**given: Any) -> Any:
-    """Give a WSGI environment."""
-    return {
-        "REQUEST_METHOD": "POST",
-        "SCRIPT_NAME": "",
-        "PATH_INFO": "/oauth/token",
-        "QUERY_STRING": "",
-        "SERVER_NAME": "127.0.0.1",
-        "SERVER_PORT": "8080",
-        "HTTP_HOST": "127.0.0.1:8080",
-        "wsgi.url_scheme": "http",
-        "wsgi.input": BytesIO(b""),
-        "wsgi.input_terminated": True,
-    } | given
-
-
-def form(data: bytes) -> None:
-    """What the fast lane reads of a form, the door reads alike; what the lane hands on is whole."""
-    given = {"CONTENT_TYPE": door.FORM, "CONTENT_LENGTH": str(len(data))}
-    lane = environ_of(**given, **{"wsgi.input": BytesIO(data)})
-    body = shape.posted(lane)
-    if body is not None:
-        holds(body == data == lane["wsgi.input"].read(), data)
-    found = shape.fields(data.decode("latin-1"), LANE_FIELDS)
-    try:
-        read = door.read_form(Request(environ_of(**given, **{"wsgi.input": BytesIO(data)})))
-    except InvalidRequestError:
-        return holds(found is None, data)
-    if found is not None:
-        holds(found == {name: read.getlist(name)[0] for name in read} and len(found) == len(list(read.values())), data)
-    return None
-
-
-def form_headers(data: bytes) -> None:
-    """Whatever the lane takes for a plain form, the door takes for one too."""
-    lines = [*data.split(b"\n")[:4], b"", b"", b"", b""]
-    parts = [header_of(line) for line in lines]
-    given = {"CONTENT_TYPE": parts[0], "CONTENT_LENGTH": parts[1], "HTTP_ACCEPT": parts[2]}
-    given["QUERY_STRING"] = query_of(lines[3])
-    body = b"token=x"
-    taken = shape.posted(environ_of(**given, **{"wsgi.input": BytesIO(body)}))
-    shape.is_common(environ_of(HTTP_HOST=parts[0]))
-    given["CONTENT_LENGTH"] = str(len(body))
-    try:
-        read = door.read_form(Request(environ_of(**given, **{"wsgi.input": BytesIO(body)})))
-    except InvalidRequestError:
-        return holds(taken is None, parts)
-    holds(taken is None or read.to_dict() == {"token": "x"}, parts)
-    return None
-
-
-def query(data: bytes) -> None:
-    """What the lane reads of a gateway's question, the oauth room reads alike."""
-    text = query_of(data)
-    found = shape.fields(text, frozenset({"resource", "scope", "challenge"}))
-    try:
-        asked = forward_auth._asked(Request(environ_of(REQUEST_METHOD="GET", QUERY_STRING=text)))
-    except forward_auth.Refusal:
-        if found and "resource" in found:
-            with contextlib.suppress(MalformedScope):
-                Scopes.parse(found.get("scope", ""))
-                holds(False, text)
-        return
-    if found and "resource" in found:
-        holds(found["resource"] == asked.resource and Scopes.parse(found.get("scope", "")) == asked.scopes, text)
-
-
-def bearer(data: bytes) -> None:
-    """The credential that the lane sees is the one that the oauth room sees."""
-    authorization, _, key = data.partition(b"\n")
-    given = {"HTTP_AUTHORIZATION": header_of(authorization), "HTTP_X_API_KEY": header_of(key)}
-    given = {name: value for name, value in given.items() if value}
-    seen = shape.bearer(environ_of(**given))
-    try:
-        found, from_url = forward_auth._credential(Request(environ_of(REQUEST_METHOD="GET", **given)))
-    except forward_auth.Refusal:
-        return holds(seen is None, given)
-    holds(seen is None or (seen == found and not from_url), given)
-    return None
-
-
-def basic(data: bytes) -> None:
-    """Two strings whatever comes, the pair that was sent when one was; the lane sees what Flask sees."""
-    value = header_of(data)
-    pair = client_authentication.pair_in(value)
-    holds(all(isinstance(part, str) for part in pair), value)
-    with FLASK.test_request_context(headers={"Authorization": f"Basic {value}"}):
-        seen = shape.basic(f"Basic {value}")
-        holds(seen is None or seen == client_authentication.basic_header(), value)
-        holds(client_authentication.basic_pair() == client_authentication.pair_in(value.strip()), value)
-    sent = data.decode("utf-8", "replace").partition("\n")[::2]
-    spelled = ":".join(quote_plus(part) for part in sent).encode()
-    holds(client_authentication.pair_in(base64.b64encode(spelled).decode()) == sent, sent)
 
 
 def tokens_of(data: bytes) -> Iterator[str]:
@@ -366,16 +271,6 @@ def exchange_choice(data: bytes) -> None:
     given, scope, named = _choice(data)
     source = Claims("api_key", "", given.audience, given, NOW, None)
     _chosen(exchange._choose, given, source, scope, named)
-
-
-def peer(data: bytes) -> None:
-    """The peer is an address or unknown; a header is believed only from a proxy that is trusted."""
-    remote, _, forwarded = header_of(data.replace(b"\n", b"|")).partition("|")
-    for trusted in ((), Settings._networks("127.0.0.0/8,::/0")):
-        _known.settings.trusted_proxies = trusted
-        with FLASK.test_request_context(headers={"X-Forwarded-For": forwarded}, environ_base={"REMOTE_ADDR": remote}):
-            found = peers.peer_address()
-        holds(trusted or found == peers._address(remote), remote, forwarded)
 
 
 def jwks(data: bytes) -> None:
