@@ -13,6 +13,7 @@ from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, event, func, insert, select, update
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
 from app.database import EPOCH, MICROSECOND, Change, Prepared, WritingSession, refuse_unfit_values
@@ -80,11 +81,12 @@ def _write_pending(session: Session) -> None:
 def append(connection: Connection, events: Sequence[Mapping[str, Any]]) -> None:
     """Add the events to the end of the chain, in this transaction, which had better end soon.
 
-    Each has FIELDS but for the id, which it gets here; `at` is an aware datetime. Raises RuntimeError without a head.
+    Each has FIELDS but for the id, which it gets here; `at` is an aware datetime. Raises DatabaseError without a head.
     """
     head = _HEAD.rows(connection)
     if not head:
-        raise RuntimeError("the head of the audit chain is gone: `latchkey audit verify` says more")
+        gone = RuntimeError("the head of the audit chain is gone: `latchkey audit verify` says more")
+        raise DatabaseError("", None, gone)  # as of any other damage: nothing changes without a trace
     last_id, last_hash, stray = head[0]
     rows = _chained(max(last_id, stray or 0), last_hash, events)
     if connection.dialect.name == "postgresql":

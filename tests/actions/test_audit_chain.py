@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import create_engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DatabaseError, DBAPIError
 
 from app.actions.actor import Actor
 from app.actions.audit import record
@@ -283,7 +283,7 @@ def test_an_event_put_where_the_next_would_stand_stops_nobody_and_stays_found(ch
 
 def test_without_a_head_nothing_is_done_that_would_leave_no_trace(chained: Core) -> None:
     chained.database.execute("DELETE FROM audit_head")
-    with pytest.raises(RuntimeError, match="audit verify"):
+    with pytest.raises(DatabaseError, match="audit verify"):
         happened(chained.store, 9)
     assert len(chained.trace()) == EVENTS
 

@@ -1,6 +1,7 @@
 """One application for the tests of a module, and an administrator's token."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -19,3 +20,11 @@ def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
 def admin(face: Face) -> str:
     """A token that holds `manage`."""
     return face.machine("manage")
+
+
+@pytest.fixture
+def own_face(tmp_path: Path) -> Iterator[Face]:
+    """An application that one test may break."""
+    made = start_face(tmp_path)
+    yield made
+    stop_face(made)

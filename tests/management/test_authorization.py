@@ -1,15 +1,13 @@
 """Every operation stands in one table, and the table is what happens."""
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from app.management.authorization import TABLE, Door, operation
 from app.management.blueprint import PREFIX
 from tests.core import ORDERS
-from tests.management.face import OWN, Face, start_face, stop_face
+from tests.management.face import OWN, Face
 
 SCOPED = {name: needed for name, needed in TABLE.items() if isinstance(needed, str)}
 OWNERS = {name: needed for name, needed in TABLE.items() if needed in (Door.OWNER, Door.OWNER_READS)}
@@ -60,13 +58,6 @@ def test_the_table_names_every_route_and_nothing_else(face: Face) -> None:
 def test_three_operations_only_are_open_to_anyone() -> None:
     public = {"GET /openapi.json", "POST /credentials/revoke", "GET /comparison"}
     assert {name for name in TABLE if name not in GUARDED} == public
-
-
-@pytest.fixture
-def own_face(tmp_path: Path) -> Iterator[Face]:
-    made = start_face(tmp_path)
-    yield made
-    stop_face(made)
 
 
 def test_a_route_that_the_table_forgot_is_refused_to_everybody(own_face: Face) -> None:

@@ -188,6 +188,14 @@ def test_a_failure_of_ours_says_nothing_of_it(face: Face, admin: str, monkeypatc
     assert "inside" not in json.dumps(problem(response, 500))
 
 
+def test_without_a_head_of_the_trace_nothing_is_changed_and_it_is_a_503(own_face: Face) -> None:
+    token = own_face.machine("manage")
+    own_face.core.database.execute("DELETE FROM audit_head")
+    response = own_face.call("POST", "/roles", token, json={"name": "untraced", "type": "user"})
+    assert "audit" not in json.dumps(problem(response, 503)) and response.headers["Retry-After"]
+    assert own_face.core.actions.roles.page(1, name="untraced")[0] == []
+
+
 def test_what_was_deleted_answers_with_nothing_at_all(face: Face, admin: str) -> None:
     role = face.made("/roles", {"name": "gone", "type": "user"}, admin)
     response = face.call("DELETE", f"/roles/{role['id']}", admin)
