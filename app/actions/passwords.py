@@ -16,8 +16,9 @@ from app.errors import Invalid
 
 SHORTEST = 12  # characters
 LONGEST = 200
-COMMON = 100_000_000  # guesses: lists of common passwords, with the usual digits and signs hung on, are shorter
-LEFT = 10_000_000  # guesses that it must take without the words of this place
+COMMON = 1_000_000  # guesses: a list of common passwords, with the usual digits and signs hung on, is shorter
+WITHOUT_PLACE = 10_000_000  # guesses that it must take without the words of this place
+WITHOUT_NAMES = 10_000  # and without the user's own names as well
 JUDGED = 72  # characters that are estimated; more only make it stronger
 SHORTEST_WORD = 3  # characters of a word of this place
 PRODUCT = "latchkey"
@@ -43,11 +44,17 @@ class Passwords:
         """
         if not SHORTEST <= len(password) <= LONGEST:
             raise Invalid.field("password", f"must have {SHORTEST} to {LONGEST} characters")
-        words = self._words | words_in(*names)
-        common = _guesses(password, words) < COMMON or _guesses(_without(words, password), words) < LEFT
-        if common or password in self._breached:
+        if self._is_common(password, words_in(*names)) or password in self._breached:
             raise Invalid.field("password", "is too common: choose one that nobody else would")
         return self.hash(password)
+
+    def _is_common(self, password: str, own: frozenset[str]) -> bool:
+        words = self._words | own
+        return (
+            _guesses(password, words) < COMMON
+            or _guesses(_without(self._words, password), words) < WITHOUT_PLACE
+            or _guesses(_without(words, password), words) < WITHOUT_NAMES
+        )
 
     def hash(self, password: str) -> str:
         """Give the hash of a password that somebody else has judged."""

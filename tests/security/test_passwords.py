@@ -78,6 +78,7 @@ def test_words_of_this_place_do_not_make_a_password(core: Core, password: str) -
 
 def test_beside_other_words_they_may_stand(core: Core) -> None:
     assert user(core, "beside", "a latchkey beneath the seventh stair")
+    assert user(core, "user-7f3a21", "password-user-7f3a21-x")
 
 
 @pytest.mark.parametrize(
