@@ -20,7 +20,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 LONGEST = 16_384  # characters
-UNREADABLE = (ValueError, TypeError, KeyError, UnsupportedAlgorithm, jwt.PyJWTError, x509.ExtensionNotFound)
+_X509 = (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, x509.InvalidVersion)
+UNREADABLE = (ValueError, TypeError, KeyError, UnsupportedAlgorithm, jwt.PyJWTError, *_X509)
 SUBJECT_FIELDS = tuple(
     f"tls_client_auth_{name}" for name in ("subject_dn", "san_dns", "san_uri", "san_ip", "san_email")
 )

@@ -21,12 +21,13 @@ POSTED = ("/oauth/token", "/oauth/introspect", "/oauth/revoke")
 NAMES = (
     *("grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type", "scope", "resource"),
     *("audience", "token", "token_type_hint", "client_ip", "subject_token", "subject_token_type", "actor_token"),
-    *("actor_token_type", "requested_token_type", "challenge"),
+    *("actor_token_type", "requested_token_type", "challenge", "assertion"),
 )
 WORDS = (
     *("client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange", "a.b.c", "127.0.0.1", "::1", "\0", ""),
     "urn:ietf:params:oauth:token-type:access_token",
     "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+    "urn:ietf:params:oauth:grant-type:jwt-bearer",
     "eyJhbGciOiJub25lIn0.eyJjcmVkZW50aWFsX3R5cGUiOiJjbGllbnRfY3JlZGVudGlhbHMifQ.x",
     "lk_pat_" + "0" * 38,
     "x" * 20_000,

@@ -13,24 +13,12 @@ from pathlib import Path
 from scripts.fuzzing.notebook import Notebook, Outcome, Task
 
 MODULES = {  # where each target is
-    "scripts.fuzzing.two_readings": ("form", "form_headers", "query", "bearer", "basic", "peer"),
-    "scripts.fuzzing.targets": (
-        *(
-            "opaque",
-            "sightings",
-            "scopes",
-            "jwt",
-            "assertion",
-            "networks",
-            "durations",
-            "moments",
-            "cursor",
-            "request_id",
-        ),
-        *("schemas", "json_body", "jwks", "settings", "settings_file", "machine_choice", "exchange_choice"),
-    ),
+    "scripts.fuzzing.two_readings": "form form_headers query bearer basic peer",
+    "scripts.fuzzing.targets": "opaque sightings scopes jwt assertion networks durations moments cursor request_id "
+    "schemas json_body jwks settings settings_file machine_choice exchange_choice",
+    "scripts.fuzzing.proofs": "dpop certificate subject",
 }
-TARGETS = tuple(name for names in MODULES.values() for name in names)
+TARGETS = tuple(name for names in MODULES.values() for name in names.split())
 PLANTED, PLANTED_IN = "planted", "scripts.fuzzing.targets"
 LONGEST_INPUT = 600  # bytes
 EXECUTED = re.compile(r"stat::number_of_executed_units: *(\d+)")
@@ -97,7 +85,7 @@ def main() -> None:
 
     name = sys.argv.pop(1)
     with atheris.instrument_imports(include=["app"]):
-        targets = import_module(next((where for where, names in MODULES.items() if name in names), PLANTED_IN))
+        targets = import_module(next((where for where, names in MODULES.items() if name in names.split()), PLANTED_IN))
     atheris.Setup(sys.argv, getattr(targets, name))
     atheris.Fuzz()
 

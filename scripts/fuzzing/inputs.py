@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
@@ -41,3 +43,10 @@ def environ_of(**given: Any) -> Any:
         "wsgi.input": BytesIO(b""),
         "wsgi.input_terminated": True,
     } | given
+
+
+def tokens_of(data: bytes) -> Iterator[str]:
+    """Give the bytes as a token as they are, and as the parts of one."""
+    yield text_of(data)
+    parts = [*data.split(b"\n"), b"", b"", b""][:3]
+    yield ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from io import BytesIO
 from ipaddress import ip_address, ip_network
@@ -38,7 +37,7 @@ from app.management.fields import Moment
 from app.oauth import client_authentication, introspection
 from app.operations.envelope import id_for
 from app.settings import Settings, load_settings
-from scripts.fuzzing.inputs import header_of, holds, text_of
+from scripts.fuzzing.inputs import header_of, holds, text_of, tokens_of
 
 NOW = datetime(2030, 1, 1, 12, 0, 0, 750_000, UTC)
 SECRET = "x" * 32
@@ -103,13 +102,6 @@ def scopes(data: bytes) -> None:
         return holds(not fit, text)
     holds(fit and read.names == words and Scopes.parse(str(read)) == read, text)
     return None
-
-
-def tokens_of(data: bytes) -> Iterator[str]:
-    """Give the bytes as a token as they are, and as the parts of one."""
-    yield text_of(data)
-    parts = [*data.split(b"\n"), b"", b"", b""][:3]
-    yield ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
 
 
 def jwt(data: bytes) -> None:
