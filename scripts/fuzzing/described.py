@@ -11,7 +11,7 @@ from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.core.result import Ok
 
 from scripts.fuzzing.model import TimeIsOver, kept
-from scripts.fuzzing.nodes import complaints, one_server
+from scripts.fuzzing.nodes import admin_of, complaints, one_server
 from scripts.fuzzing.notebook import Notebook, Outcome, Task
 from scripts.fuzzing.wire import Broken
 from tests.api import Admin
@@ -34,7 +34,7 @@ def fuzz(task: Task) -> Outcome:
     book.outcome.unit = "requests"
     load_all_checks()
     with one_server(task.scratch) as server:
-        admin = Admin(server)
+        admin = admin_of(server)
         document = schemathesis.openapi.from_url(f"{server.url}/api/v1/openapi.json")
         operations = [found.ok() for found in document.get_all_operations() if isinstance(found, Ok)]
         number, made = task.seed, Round(admin, book, task.seed)

@@ -44,6 +44,7 @@ TYPES = (
     "\xff",
 )
 ACCEPTS = ("*/*", "application/json", "application/token-introspection+jwt", "text/html", "a/b;q=x", "\xe9")
+PROOF = "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIn19.eyJqdGkiOiJ4In0.x"  # its key is none
 DESCRIPTION = re.compile(r"[\x20-\x21\x23-\x5B\x5D-\x7E]*")  # RFC 6749 §5.2
 header_text = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=60)
 
@@ -74,13 +75,17 @@ class Scene:
         posted = st.tuples(
             st.just("POST"),
             st.sampled_from(POSTED) | st.builds(_with_query, st.sampled_from(POSTED), pairs),
-            st.builds(_headers, self._authorization(), st.sampled_from(TYPES), st.sampled_from(ACCEPTS)),
+            st.builds(
+                _headers, self._authorization(), st.sampled_from(TYPES), st.sampled_from(ACCEPTS), self._proofs()
+            ),
             st.builds(_encoded, pairs) | st.binary(max_size=100),
         )
         asked = st.tuples(
             st.sampled_from(["GET", "HEAD", "POST"]),
             st.builds(_with_query, st.just("/oauth/forward-auth"), st.builds(self._about, st.booleans(), pairs)),
-            st.builds(_headers, self._authorization(), st.none(), st.sampled_from(ACCEPTS), self._keys()),
+            st.builds(
+                _headers, self._authorization(), st.none(), st.sampled_from(ACCEPTS), self._proofs(), self._keys()
+            ),
             st.binary(max_size=10),
         )
         return posted | asked
@@ -94,6 +99,9 @@ class Scene:
         pair = st.builds(basic, secret, secret)
         scheme = st.builds("{} {}".format, st.sampled_from(["Bearer", "bearer", "Basic", "DPoP"]), secret | header_text)
         return st.none() | known | pair | scheme | header_text
+
+    def _proofs(self) -> st.SearchStrategy[str | None]:
+        return st.none() | st.none() | st.none() | st.just(PROOF) | header_text
 
     def _keys(self) -> st.SearchStrategy[str | None]:
         return st.none() | st.none() | st.sampled_from(self.secrets) | header_text
@@ -169,7 +177,8 @@ def _encoded(pairs: list[tuple[str, str]]) -> bytes:
 
 
 def _headers(
-    authorization: str | None, content_type: str | None, accept: str, key: str | None = None
+    authorization: str | None, content_type: str | None, accept: str, proof: str | None, key: str | None = None
 ) -> dict[str, str]:
-    given = {"Authorization": authorization, "Content-Type": content_type, "Accept": accept, "X-API-Key": key}
+    given = {"Authorization": authorization, "Content-Type": content_type, "Accept": accept}
+    given |= {"DPoP": proof, "X-API-Key": key}
     return {name: value for name, value in given.items() if value is not None}

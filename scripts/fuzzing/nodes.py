@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from scripts.fuzzing.told_clock import ToldClock
-from scripts.fuzzing.wire import Wire, basic, bearer
+from scripts.fuzzing.wire import PATIENCE, Wire, basic, bearer
 from tests import live
+from tests.api import Admin
 from tests.live import LiveServer
 
 START = datetime(2030, 1, 1, 12, 0, 0, 750_000, UTC)  # not on a whole second: rounding shows
 BAD_LEVELS = ("error", "critical")
-live.PATIENCE = 120.0  # seconds for a start or a stop, on a machine that has other things to do
+live.PATIENCE = PATIENCE  # for a start or a stop too
 
 
 class Nodes:
@@ -101,6 +102,13 @@ def two_nodes(scratch: Path) -> Iterator[Nodes]:
         yield nodes
     finally:
         nodes.stop()
+
+
+def admin_of(server: LiveServer) -> Admin:
+    """Give the operator of a server, with patience."""
+    admin = Admin(server)
+    admin.http.timeout = PATIENCE
+    return admin
 
 
 @contextlib.contextmanager
