@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from scripts.fuzzing.model import TimeIsOver, kept
-from scripts.fuzzing.nodes import complaints, one_server
+from scripts.fuzzing.nodes import admin_of, complaints, one_server
 from scripts.fuzzing.notebook import Notebook, Outcome, Task
 from scripts.fuzzing.wire import FORM, Answer, Broken, Wire, basic
 from tests.api import Admin
@@ -112,7 +112,7 @@ def fuzz(task: Task) -> Outcome:
     book = Notebook(task)
     book.outcome.unit = "requests"
     with one_server(task.scratch) as server:
-        scene, wire, number = Scene(Admin(server)), Wire(server.port), task.seed
+        scene, wire, number = Scene(admin_of(server)), Wire(server.port), task.seed
         book.begin()
         while book.left() > 0:
             kept(book, number, _send, scene, wire, book, number)
