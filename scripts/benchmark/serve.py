@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from app import database
+from app import engines
 
 if __name__ == "__main__":
-    database.THREADS = int(sys.argv.pop(1))
+    engines.THREADS = int(sys.argv.pop(1))
     from app.cli import main
 
     main()
