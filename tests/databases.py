@@ -56,11 +56,6 @@ class Database(ABC):
             done = connection.execute(text(statement), values)
             return [tuple(row) for row in done] if done.returns_rows else []
 
-    def unguard_the_trace(self) -> None:
-        """Do what whoever would change audit events had to do first."""
-        for verb in ("update", "delete"):
-            self.execute(f"DROP TRIGGER IF EXISTS audit_event_{verb}")
-
     def engine(self) -> Engine:
         """Give an engine that keeps no connection."""
         return create_engine(self.url, poolclass=NullPool)
@@ -107,9 +102,6 @@ class PostgresqlDatabase(Database):
 
     def copy_to(self, folder: Path) -> None:
         _made[folder] = PostgresqlDatabase(folder, self.name)
-
-    def unguard_the_trace(self) -> None:
-        self.execute("DROP TRIGGER IF EXISTS audit_event_changed ON audit_event")
 
     def dump(self) -> bytes:
         """Give every value of every row."""

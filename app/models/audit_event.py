@@ -12,22 +12,6 @@ from app.database import Base
 
 NO_HASH = "0" * 64  # what the first event of all names as the one before
 UNCHAINED = 1 << 40  # the first id of what is added without one, by nodes of a version that knows no chain
-ONLY_ADDED = "audit events are only ever added"
-GUARDS = {  # whoever may drop these is found by the chain
-    "sqlite": [
-        f"CREATE TRIGGER audit_event_{verb.lower()} BEFORE {verb} ON audit_event WHEN OLD.hash IS NOT NULL "
-        f"BEGIN SELECT RAISE(ABORT, '{ONLY_ADDED}'); END"
-        for verb in ("UPDATE", "DELETE")
-    ],
-    "postgresql": [
-        f"ALTER SEQUENCE audit_event_id_seq RESTART WITH {UNCHAINED}",
-        "CREATE OR REPLACE FUNCTION audit_event_kept() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN RAISE EXCEPTION '{ONLY_ADDED}'; END $$",
-        "CREATE TRIGGER audit_event_changed BEFORE UPDATE OR DELETE ON audit_event FOR EACH ROW "
-        "WHEN (OLD.hash IS NOT NULL) EXECUTE FUNCTION audit_event_kept()",
-        "CREATE TRIGGER audit_event_emptied BEFORE TRUNCATE ON audit_event EXECUTE FUNCTION audit_event_kept()",
-    ],
-}
 
 
 class AuditEvent(Base):
@@ -64,10 +48,10 @@ def _begin(_: Table, connection: Connection, **__: Any) -> None:
     connection.execute(insert(AuditHead).values(chain=1, last_id=0, hash=NO_HASH))
 
 
-def _guard(_: Table, connection: Connection, **__: Any) -> None:
-    for statement in GUARDS[connection.dialect.name]:
-        connection.exec_driver_sql(statement)
+def _leave_room(_: Table, connection: Connection, **__: Any) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"ALTER SEQUENCE audit_event_id_seq RESTART WITH {UNCHAINED}")
 
 
-event.listen(AuditEvent.__table__, "after_create", _guard)
+event.listen(AuditEvent.__table__, "after_create", _leave_room)
 event.listen(AuditHead.__table__, "after_create", _begin)

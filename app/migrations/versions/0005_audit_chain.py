@@ -18,22 +18,6 @@ depends_on = None
 NO_HASH = "0" * 64
 BATCH = 1000
 UNCHAINED = 1 << 40
-ONLY_ADDED = "audit events are only ever added"
-GUARDS = {
-    "sqlite": [
-        f"CREATE TRIGGER audit_event_{verb.lower()} BEFORE {verb} ON audit_event WHEN OLD.hash IS NOT NULL "
-        f"BEGIN SELECT RAISE(ABORT, '{ONLY_ADDED}'); END"
-        for verb in ("UPDATE", "DELETE")
-    ],
-    "postgresql": [  # nodes of the version before do not know where the chain is: their ids begin far behind it
-        f"ALTER SEQUENCE audit_event_id_seq RESTART WITH {UNCHAINED}",
-        "CREATE FUNCTION audit_event_kept() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN RAISE EXCEPTION '{ONLY_ADDED}'; END $$",
-        "CREATE TRIGGER audit_event_changed BEFORE UPDATE OR DELETE ON audit_event FOR EACH ROW "
-        "WHEN (OLD.hash IS NOT NULL) EXECUTE FUNCTION audit_event_kept()",
-        "CREATE TRIGGER audit_event_emptied BEFORE TRUNCATE ON audit_event EXECUTE FUNCTION audit_event_kept()",
-    ],
-}
 KEPT = "id, at, actor_type, actor, actor_name, action, target_type, target, address, request_id"
 READ = sa.text(
     f"SELECT {KEPT}, CAST(details AS TEXT) FROM audit_event WHERE id > :after ORDER BY id LIMIT {BATCH}"  # noqa: S608
@@ -54,15 +38,11 @@ def upgrade() -> None:
     last_id, last_hash = _chain(op.get_bind())
     head = sa.text("INSERT INTO audit_head (chain, last_id, hash) VALUES (1, :last_id, :hash)")
     op.execute(head.bindparams(last_id=last_id, hash=last_hash))
-    for statement in GUARDS[op.get_bind().dialect.name]:
-        op.execute(statement)
+    if op.get_bind().dialect.name == "postgresql":  # nodes of the version before do not know where the chain is
+        op.execute(f"ALTER SEQUENCE audit_event_id_seq RESTART WITH {UNCHAINED}")
 
 
 def downgrade() -> None:
-    if op.get_bind().dialect.name == "postgresql":  # SQLite's go with the table, which is made anew
-        op.execute("DROP TRIGGER audit_event_changed ON audit_event")
-        op.execute("DROP TRIGGER audit_event_emptied ON audit_event")
-        op.execute("DROP FUNCTION audit_event_kept()")
     with op.batch_alter_table("audit_event") as table:
         table.drop_column("hash")
         table.drop_column("previous_hash")

@@ -23,7 +23,6 @@ ANN = Actor(type="user", id="usr_ann", name="ann", address="192.0.2.1", request_
 
 @pytest.fixture(autouse=True)
 def _nothing_so_far(face: Face, operator: Visitor) -> None:
-    face.core.database.unguard_the_trace()
     face.core.database.execute("DELETE FROM audit_event")
 
 
