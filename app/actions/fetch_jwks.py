@@ -127,7 +127,8 @@ class FetchJwks:
 def _host(uri: str) -> str:
     """Give the host of an address for the log: its path may be a secret, and its length is the caller's."""
     with suppress(ValueError):
-        return (urlsplit(uri).hostname or "")[:200]
+        host = (urlsplit(uri).hostname or "")[:200]
+        return "".join(c if c.isascii() and c.isprintable() else "?" for c in host)
     return ""
 
 
