@@ -70,7 +70,8 @@ class ClientRefused(InvalidClientError):
         """Challenge with Basic only when Basic was tried."""
         given: list[tuple[str, str]] = super().get_headers()  # type: ignore[no-untyped-call]
         headers = [h for h in given if h[0] != "WWW-Authenticate"]
-        if basic_header() is not None:
+        unreadable = flask_request.headers.get("Authorization") == ""  # what is not ASCII reaches us as nothing
+        if unreadable or basic_header() is not None:
             headers.append(("WWW-Authenticate", f'Basic realm="{REALM}", charset="UTF-8"'))
         return headers
 

@@ -12,6 +12,8 @@ from ipaddress import ip_address, ip_network
 from math import ceil
 from typing import Any
 
+KEYS_KEPT = timedelta(days=1, minutes=1)  # a day is the longest that a token lives
+
 
 def whole(moment: datetime) -> int:
     """Give an instant as the wire does: whole seconds, rounded down."""
@@ -273,12 +275,17 @@ class Token:
         return key.spend(now) if isinstance(key, Key) else None
 
     def states(self, now: datetime) -> set[str]:
-        """Say what an operator may be told that it is; a revoked JWT is forgotten at some time after its end."""
+        """Say what an operator may be told that it is.
+
+        A revoked JWT is forgotten at some time after its end, and so is the key that signed it, once it has signed
+        nothing for longer than any token lives.
+        """
         if self.claims(now) is not None:
             return {"active"}
         if isinstance(self.of, Jwt):
-            ended = over(self.of.expires_at, now)
-            return {"revoked", "expired"} if self.of.denied and ended else {self._why(self.of.denied, ended)}
+            ended, no_key = over(self.of.expires_at, now), over(self.of.issued_at + KEYS_KEPT, now)
+            states = {"revoked", "expired"} if self.of.denied and ended else {self._why(self.of.denied, ended)}
+            return states | {"unknown"} if no_key else states
         if isinstance(self.of, Pat) and (self.of.user.deleted or self.secret != len(self.of.secrets) - 1):
             return {"unknown"}
         disabled = not (self.of.user.enabled if isinstance(self.of, Pat) else self.of.enabled)

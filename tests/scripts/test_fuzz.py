@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.fuzzing.part import PARTS
 from tests.architecture.checkout import ROOT
 from tests.machine import lacking
 from tests.scripts.test_demo import still_running
@@ -99,3 +100,8 @@ def test_ended_early_it_leaves_no_process_behind(tmp_path: Path) -> None:
 def test_an_option_that_means_nothing_is_refused(wrong: tuple[str, str]) -> None:
     done = subprocess.run([*FUZZ, *wrong], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 2 and "Traceback" not in done.stderr
+
+
+def test_the_command_that_a_finding_names_is_one() -> None:
+    told = subprocess.run([*FUZZ, "--help"], capture_output=True, text=True, check=True).stdout
+    assert set(PARTS) <= set(told.partition("--only {")[2].partition("}")[0].split(","))

@@ -122,6 +122,12 @@ def test_a_failed_basic_authentication_carries_a_basic_challenge(world: World) -
 
 
 @pytest.mark.spec("RFC 6749 §5.2")
+@pytest.mark.parametrize("value", [b"Basic \x80", b"BASIC \xc3\xa9", b"Basic =", b"Basic"])
+def test_a_basic_header_that_cannot_be_read_carries_one_too(admin: Admin, value: bytes) -> None:
+    challenge(admin.token_request(GRANT, headers={b"Authorization": value}), 401, "Basic")
+
+
+@pytest.mark.spec("RFC 6749 §5.2")
 def test_no_authentication_at_all_is_invalid_client(admin: Admin) -> None:
     response = admin.token_request(GRANT)
     oauth_error(response, 401, "invalid_client")
