@@ -53,7 +53,7 @@ class CheckProof:
         with self._store.transaction() as session:
             forget(session, UsedProof, UsedProof.expires_at <= now)
             key = digest(f"{proof.jkt} {proof.jti}")
-            if not insert_once(session, UsedProof, digest=key, expires_at=proof.issued_at + KEPT):
+            if not insert_once(session, UsedProof, proof_digest=key, expires_at=proof.issued_at + KEPT):
                 raise InvalidProof("the proof was used before")
 
     def next_nonce(self) -> str | None:

@@ -35,5 +35,5 @@ class UsedProof(Base):
 
     __tablename__ = "used_proof"
 
-    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    proof_digest: Mapped[str] = mapped_column(String(64), primary_key=True)
     expires_at: Mapped[datetime] = mapped_column(index=True)

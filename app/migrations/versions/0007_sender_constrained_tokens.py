@@ -17,9 +17,9 @@ SUBJECT = "tls_client_subject"
 def upgrade() -> None:
     op.create_table(
         "used_proof",
-        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("proof_digest", sa.String(length=64), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("digest", name="pk_used_proof"),
+        sa.PrimaryKeyConstraint("proof_digest", name="pk_used_proof"),
     )
     op.create_index("ix_used_proof_expires_at", "used_proof", ["expires_at"])
     for name in BOUND:
