@@ -12,6 +12,7 @@ from tests.api import Admin
 from tests.live import LiveServer
 
 EXAMPLES = 20  # an operation
+PATIENCE = 60  # seconds for an answer: one of the operations measures, and the machine is busy
 load_all_checks()
 HELD: list[Any] = [
     CHECKS.get_one(name)
@@ -55,7 +56,7 @@ def failing(operation: Any, owner: Admin) -> str | None:
     def answers_as_described(case: Any) -> None:
         bearer = {"Authorization": f"Bearer {owner.token()}"}
         credential: Any = {"auth": owner.administrator.basic} if own else {"headers": bearer}
-        case.validate_response(case.call(**credential), checks=HELD)
+        case.validate_response(case.call(**credential, timeout=PATIENCE), checks=HELD)
 
     try:
         answers_as_described()
