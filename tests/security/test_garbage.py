@@ -50,7 +50,7 @@ class Wire:
         """Give the status and the whole answer."""
         head = f"{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n".encode()
         head += b"".join(name.encode() + b": " + value + b"\r\n" for name, value in headers) + b"\r\n"
-        with socket.create_connection(self._address, timeout=15) as connection:
+        with socket.create_connection(self._address, timeout=60) as connection:
             connection.sendall(head + body)
             answer = b""
             while chunk := connection.recv(65_536):
