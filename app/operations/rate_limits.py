@@ -178,13 +178,15 @@ def _counted(storage: _Counter, name: str, requests: int, window_seconds: int) -
     if _left(storage, name) > window_seconds + SKEW:  # what is in memory ends by our clock
         storage.clear(name)
         hits = storage.incr(name, window_seconds)
-    return _window(hits, requests, _left(storage, name))
+    return _window(hits, requests, min(_left(storage, name), window_seconds))
 
 
 def _seen(storage: _Counter, name: str, requests: int, window_seconds: int) -> Window:
     hits = storage.get(name)
     left = _left(storage, name)
-    return _coming(hits, requests, left) if left <= window_seconds + SKEW else _coming(0, requests, window_seconds)
+    if left > window_seconds + SKEW:
+        return _coming(0, requests, window_seconds)
+    return _coming(hits, requests, min(left, window_seconds))  # two readings of the clock make no second more
 
 
 def _left(storage: _Counter, name: str) -> float:
@@ -197,16 +199,12 @@ def _name(key: str, requests: int, window_seconds: int) -> str:
 
 def _window(hits: int, requests: int, left: float) -> Window:
     return Window(
-        admitted=hits <= requests, limit=requests, remaining=max(0, requests - hits), reset_seconds=_whole(left)
+        admitted=hits <= requests, limit=requests, remaining=max(0, requests - hits), reset_seconds=max(1, ceil(left))
     )
 
 
 def _coming(hits: int, requests: int, left: float) -> Window:
     """Give the window as the next use would find it."""
     return Window(
-        admitted=hits < requests, limit=requests, remaining=max(0, requests - hits), reset_seconds=_whole(left)
+        admitted=hits < requests, limit=requests, remaining=max(0, requests - hits), reset_seconds=max(1, ceil(left))
     )
-
-
-def _whole(left: float) -> int:
-    return max(1, ceil(round(left, 3)))  # a crumb between two readings of the clock is no second more

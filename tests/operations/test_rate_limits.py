@@ -51,6 +51,15 @@ def test_a_limit_is_spent_and_comes_back_with_the_next_window(store: Store, cloc
     assert limiter.hit("key:a", 2, 60) == Window(admitted=True, limit=2, remaining=1, reset_seconds=60)
 
 
+def test_nobody_is_told_to_come_back_a_moment_too_soon(store: Store, clock: MovedClock) -> None:
+    limiter = DatabaseLimiter(store, clock)
+    limiter.hit("key:a", 1, 60)
+    clock.now += timedelta(seconds=2, microseconds=-1)
+    assert limiter.look("key:a", 1, 60).reset_seconds == limiter.hit("key:a", 1, 60).reset_seconds == 59
+    clock.now += timedelta(microseconds=1)
+    assert limiter.look("key:a", 1, 60).reset_seconds == 58
+
+
 def test_a_look_counts_nothing_and_sees_what_the_other_nodes_counted(store: Store, clock: MovedClock) -> None:
     limiter, other = DatabaseLimiter(store, clock), DatabaseLimiter(store, clock)
     assert limiter.look("key:a", 2, 60) == Window(admitted=True, limit=2, remaining=2, reset_seconds=60)
