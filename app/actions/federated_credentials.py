@@ -83,7 +83,7 @@ class FederatedCredentialActions:
             told = {"client": client.client_id, "issuer": row.issuer, "subject": row.subject}
             record(session, actor, f"{TARGET}.create", TARGET, row.id, now, **told)
             session.flush()
-            return _view(row)
+            return view_of(row)
 
     def delete(self, actor: Actor, client_row_id: str, credential_id: str) -> None:
         """Trust it no more: the next request is refused on every node. Raises NotFound, Forbidden."""
@@ -97,7 +97,7 @@ class FederatedCredentialActions:
     def get(self, client_row_id: str, credential_id: str) -> FederatedCredentialView:
         """Show one; raises NotFound."""
         with self._store.reading() as session:
-            return _view(_found(session, client_row_id, credential_id))
+            return view_of(_found(session, client_row_id, credential_id))
 
     def page(
         self, client_row_id: str, limit: int, after: str | None = None
@@ -107,7 +107,7 @@ class FederatedCredentialActions:
         with self._store.reading() as session:
             found_client(session, client_row_id)
             rows, cursor = page(session, query, FederatedCredential.id, limit, after)
-            return [_view(row) for row in rows], cursor
+            return [view_of(row) for row in rows], cursor
 
     def _changeable(self, session: Session, actor: Actor, client_row_id: str) -> Client:
         """Lock the client, so that two requests together cannot make one too many."""
@@ -166,7 +166,8 @@ def _found(session: Session, client_row_id: str, credential_id: str) -> Federate
     return row
 
 
-def _view(row: FederatedCredential) -> FederatedCredentialView:
+def view_of(row: FederatedCredential) -> FederatedCredentialView:
+    """Show a row."""
     return FederatedCredentialView(
         id=row.id,
         name=row.name,

@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import select
 
-from app.actions.authenticate_client import LONGEST_ID, KnownClient
+from app.actions.authenticate_client import LONGEST_ID
 from app.actions.client_keys import Jwk, checked_jwks
-from app.actions.federated_credentials import LONGEST_ISSUER
+from app.actions.federated_credentials import LONGEST_ISSUER, FederatedCredentialView, view_of
 from app.actions.fetch_jwks import FetchJwks, Keys
 from app.actions.subject_pattern import fits
 from app.database import Store
@@ -25,28 +25,24 @@ MOST_KEYS = 50  # of a set, that are looked at
 class Trust:
     """A client and one kind of token that it is recognised by."""
 
-    client: KnownClient
-    issuer: str
-    audience: str
-    subject: str
-    claims: Mapping[str, str]
-    jwks: Mapping[str, Any] | None
-    jwks_uri: str | None
+    client_id: str  # the public one
+    by: FederatedCredentialView
 
     @property
     def source(self) -> str:
         """Name where the keys are from: two trusts in one issuer mostly share it."""
-        return self.jwks_uri or (json.dumps(self.jwks, sort_keys=True) if self.jwks is not None else "discovery")
+        by = self.by
+        return by.jwks_uri or (json.dumps(by.jwks, sort_keys=True) if by.jwks is not None else "discovery")
 
     def covers(self, claims: Mapping[str, Any]) -> bool:
         """Tell whether verified claims are of this issuer, for this audience, by a subject that is meant."""
         audience, subject = claims.get("aud"), claims.get("sub")
         return (
-            claims.get("iss") == self.issuer
-            and self.audience in (audience if isinstance(audience, list) else [audience])
+            claims.get("iss") == self.by.issuer
+            and self.by.audience in (audience if isinstance(audience, list) else [audience])
             and isinstance(subject, str)
-            and fits(self.subject, subject)
-            and all(claims.get(name) == value for name, value in self.claims.items())
+            and fits(self.by.subject, subject)
+            and all(claims.get(name) == value for name, value in self.by.claims.items())
         )
 
 
@@ -62,16 +58,16 @@ class TrustedIssuers:
         """Give what enabled clients, or the one named, trust of an issuer that a token names; never of ourselves."""
         if not _can_be_kept(issuer, LONGEST_ISSUER) or issuer == self._issuer:
             return []
-        query = select(
-            Client.id, Client.client_id.label("public_id"), Client.token_endpoint_auth_method, FederatedCredential
-        ).join(FederatedCredential, FederatedCredential.client_id == Client.id)
+        query = select(Client.client_id, FederatedCredential).join(
+            FederatedCredential, FederatedCredential.client_id == Client.id
+        )
         query = query.where(FederatedCredential.issuer == issuer, Client.enabled)
         if client_id is not None:
             if not _can_be_kept(client_id, LONGEST_ID):
                 return []
             query = query.where(Client.client_id == client_id)
         with self._store.reading() as session:
-            return [_trust(*row) for row in session.execute(query)]
+            return [Trust(known, view_of(by)) for known, by in session.execute(query)]
 
     def keys(self, trust: Trust, kid: str | None, may_fetch: Callable[[], bool]) -> Iterator[Jwk]:
         """Give the keys that may have signed, of this `kid` or of none; what we would not register is left out."""
@@ -83,16 +79,12 @@ class TrustedIssuers:
                     continue
 
     def _set_of(self, trust: Trust, kid: str | None, may_fetch: Callable[[], bool]) -> Keys | None:
-        if trust.jwks is not None:
-            return trust.jwks
-        uri = trust.jwks_uri or self._fetch_jwks.discovered(trust.issuer, may_fetch)
+        by = trust.by
+        if by.jwks is not None:
+            return by.jwks
+        uri = by.jwks_uri or self._fetch_jwks.discovered(by.issuer, may_fetch)
         return None if uri is None else self._fetch_jwks(uri, kid, may_fetch)
 
 
 def _can_be_kept(text: object, longest: int) -> bool:
     return isinstance(text, str) and 1 <= len(text) <= longest and text.isprintable()
-
-
-def _trust(row_id: str, client_id: str, method: str, row: FederatedCredential) -> Trust:
-    client = KnownClient(row_id, client_id, method)
-    return Trust(client, row.issuer, row.audience, row.subject, row.claims, row.jwks, row.jwks_uri)

@@ -65,8 +65,9 @@ def client_of(token: str, client_id: str | None) -> KnownClient | None:
         return None
     if not _is_identity(header):
         return None
-    named = {client.row_id: client for client in _spoken_for(token, header.get("kid"), claims.get("iss"), client_id)}
-    return next(iter(named.values())) if len(named) == 1 else None
+    named = set(_spoken_for(token, header.get("kid"), claims.get("iss"), client_id))
+    known = actions().authenticate_client.find(named.pop()) if len(named) == 1 else None  # with all that binds it
+    return known if known is not None and known.exists else None
 
 
 def _is_identity(header: Mapping[str, Any]) -> bool:
@@ -74,8 +75,8 @@ def _is_identity(header: Mapping[str, Any]) -> bool:
     return isinstance(type_, str) and type_.lower() in TYPES and (kid is None or isinstance(kid, str))
 
 
-def _spoken_for(token: str, kid: str | None, issuer: object, client_id: str | None) -> Iterator[KnownClient]:
-    """Give every client that trusts this token: its signature is judged once for each source of keys."""
+def _spoken_for(token: str, kid: str | None, issuer: object, client_id: str | None) -> Iterator[str]:
+    """Give every client_id that trusts this token: its signature is judged once for each source of keys."""
     may_fetch = may_fetch_for(client_id or "")
     read: dict[str, Mapping[str, Any] | None] = {}
     for trust in actions().trusted_issuers.trusts(issuer, client_id):
@@ -83,7 +84,7 @@ def _spoken_for(token: str, kid: str | None, issuer: object, client_id: str | No
             read[trust.source] = _verified(token, actions().trusted_issuers.keys(trust, kid, may_fetch))
         claims = read[trust.source]
         if claims is not None and trust.covers(claims):
-            yield trust.client
+            yield trust.client_id
 
 
 def _verified(token: str, keys: Iterable[Jwk]) -> Mapping[str, Any] | None:

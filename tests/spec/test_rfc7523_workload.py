@@ -7,6 +7,8 @@ from typing import Any
 import jwt
 import pytest
 
+from app.actions.actor import OPERATOR
+from app.actions.clients import ClientChanges
 from tests.core import ISSUER, ORDERS
 from tests.oauth.wire import asserted, refused
 from tests.spec.client_keys import new_key
@@ -223,3 +225,24 @@ def test_a_client_of_its_own_keys_goes_on_as_before(shared: Trusting) -> None:
 def test_a_client_without_a_secret_takes_none(shared: Trusting) -> None:
     for auth in ((shared.client_id, ""), (shared.client_id, "lk_sec_x")):
         refused(shared.wire.token(auth), 401, "invalid_client")
+
+
+@pytest.mark.spec("RFC 9449 §5.2", "RFC 8705 §3.4")
+@pytest.mark.parametrize(
+    ("bound", "error"),
+    [
+        (ClientChanges(dpop_bound_access_tokens=True), "invalid_dpop_proof"),
+        (ClientChanges(tls_client_certificate_bound_access_tokens=True), "invalid_request"),
+    ],
+    ids=["to a key", "to a certificate"],
+)
+def test_a_client_that_is_bound_gets_no_other_token_by_a_job_either(
+    shared: Trusting, bound: ClientChanges, error: str
+) -> None:
+    client_id, row_id = shared.client()
+    shared.trusting(row_id, subject="repo:acme/bound:ref:refs/heads/main")
+    token = shared.token(sub="repo:acme/bound:ref:refs/heads/main")
+    shared.takes(token, client_id)
+    shared.wire.core.actions.clients.change(OPERATOR, row_id, bound)
+    for answer in (shared.grant(token, client_id=client_id), shared.authenticate(token, client_id)):
+        refused(answer, 400, error)
