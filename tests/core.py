@@ -131,7 +131,8 @@ class Core:
 
     def m2m(self, client_id: str, scope: str | None = None, *resources: str) -> str:
         """Issue a client-credentials token."""
-        return self.actions.issue_machine_token(self._rows[client_id], client_id, scope, resources).token
+        issue = self.actions.issue_machine_token
+        return issue.sign(issue.decide(self._rows[client_id], client_id, scope, resources)).token
 
     def exchange(
         self,

@@ -45,12 +45,8 @@ class AuthorityEpoch:
         """Ask for the row only when somebody committed since: the version is kept in shared memory."""
         self._store.refuse_changed()
         seen = self._seen
-        if (
-            seen.disposals != self._store.disposals
-        ):  # the version is counted by each connection for itself: this thread stays with its own
-            disposals = self._store.disposals
-            seen.ask = self._new(seen, self._store.driver_connection()).cursor().execute
-            seen.disposals, seen.version = disposals, -1
+        if seen.disposals != self._store.disposals:
+            self._ask_anew(seen)
         version = seen.ask(_VERSION).fetchone()[0]
         if seen.version != version:
             seen.epoch = seen.ask(_EPOCH).fetchone()[0]  # after the version: a commit between is seen again

@@ -43,6 +43,10 @@ class Limit:
         text = "\n".join(part or "" for part in whom).encode("utf-8", "surrogatepass")
         return Counter(self, f"abuse:{self.name}:{sha256(text).hexdigest()}")
 
+    def at(self, address: str | None, *whom: str) -> Counter:
+        """Give the counter of these at an address, which stands for its neighbourhood."""
+        return self.of(*whom, neighbourhood(address))
+
 
 @dataclass(frozen=True, slots=True)
 class Counter:

@@ -11,7 +11,7 @@ from typing import Any
 from cryptography.x509 import Certificate
 from sqlalchemy import bindparam, or_, select
 
-from app.actions.abuse_limits import CLIENT, CLIENTS_OF_ADDRESS, WAIT, AbuseLimits, Counter, neighbourhood
+from app.actions.abuse_limits import CLIENT, CLIENTS_OF_ADDRESS, WAIT, AbuseLimits, Counter
 from app.actions.actor import Actor
 from app.actions.audit import record
 from app.actions.client_certificates import SELF_SIGNED_METHOD, TLS_METHOD
@@ -166,5 +166,4 @@ class AuthenticateClient:
 
 def _failures(address: str | None, client_id: str) -> tuple[Counter, Counter]:
     """Give what a failure counts against; the address first, so that made-up clients do not fill the table."""
-    place = neighbourhood(address)
-    return CLIENTS_OF_ADDRESS.of(place), CLIENT.of(client_id, place)
+    return CLIENTS_OF_ADDRESS.at(address), CLIENT.at(address, client_id)

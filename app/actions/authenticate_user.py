@@ -15,7 +15,6 @@ from app.actions.abuse_limits import (
     WAIT,
     AbuseLimits,
     Counter,
-    neighbourhood,
 )
 from app.actions.actor import Actor, anonymous
 from app.actions.audit import record
@@ -116,5 +115,5 @@ class _Tries:
 
     @classmethod
     def of(cls, username: str, address: str | None) -> _Tries:
-        name, place = username.lower(), neighbourhood(address)
-        return cls(PASSWORD.of(name, place), PASSWORDS_OF_USERNAME.of(name), PASSWORDS_OF_ADDRESS.of(place))
+        name = username.lower()
+        return cls(PASSWORD.at(address, name), PASSWORDS_OF_USERNAME.of(name), PASSWORDS_OF_ADDRESS.at(address))

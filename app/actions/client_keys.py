@@ -23,8 +23,8 @@ LONGEST_CERTIFICATE = 10_000  # characters
 LONGEST_MEMBER = 2000  # characters; an 8192-bit modulus has 1366
 RSA_BITS = range(2048, 8193)
 KID = re.compile(r"[ -~]{1,200}")
-KID = re.compile(r"[ -~]{1,200}")
-URI_CHARACTERS = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]{1,2000}")
+LONGEST_URI = 2000  # characters
+URI_CHARACTERS = re.compile(rf"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]{{1,{LONGEST_URI}}}")
 Jwk = Mapping[str, Any]
 
 

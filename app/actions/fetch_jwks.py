@@ -21,13 +21,14 @@ from urllib.parse import urlsplit
 
 import httpcore  # httpx would load a command line with it
 
+from app.actions.client_keys import LONGEST_URI
+
 LARGEST = 65_536  # bytes of an answer
 PATIENCE = 5.0  # seconds for all of it
 FRESH = 300.0  # seconds an answer is used
 AGAIN = 30.0  # seconds until an unknown kid may cause another fetch
 KEPT = 1_000  # answers
 DISCOVERY = "/.well-known/openid-configuration"
-LONGEST_URI = 2_000  # characters of a jwks_uri that discovery names
 UNREACHABLE = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, httpcore.UnsupportedProtocol)
 log = logging.getLogger(__name__)
 Keys = Mapping[str, Any]

@@ -50,20 +50,6 @@ class IssueMachineToken:
         self._kind = kind
         self._clock = clock
 
-    def __call__(
-        self,
-        client_row_id: str,
-        client_id: str,
-        scope: str | None,
-        resources: Sequence[str],
-        confirmation: Confirmation = UNBOUND,
-    ) -> AccessToken:
-        """Sign a token for an authenticated client; `scope` None means all that its roles give on the resources.
-
-        Raises InvalidScope and InvalidTarget (RFC 6749 §5.2, RFC 8707 §2).
-        """
-        return self.sign(self.decide(client_row_id, client_id, scope, resources, confirmation))
-
     def decide(
         self,
         client_row_id: str,
@@ -72,7 +58,11 @@ class IssueMachineToken:
         resources: Sequence[str],
         confirmation: Confirmation = UNBOUND,
     ) -> Decision:
-        """Choose audience, scopes, lifetime and key; raises InvalidScope and InvalidTarget."""
+        """Choose audience, scopes, lifetime and key for an authenticated client.
+
+        `scope` None means all that its roles give on the resources. Raises InvalidScope and InvalidTarget (RFC 6749
+        §5.2, RFC 8707 §2).
+        """
         with self._store.connection() as connection:
             granted = choose(grants_of_client(connection, client_row_id), scope, resources)
             lifetime = shortest_lifetime(connection, granted.audience)

@@ -8,6 +8,7 @@ from flask import Response
 from marshmallow import Schema, fields
 
 from app.actions.client_certificates import Method
+from app.actions.client_keys import LONGEST_URI
 from app.actions.clients import ClientChanges, NewClient
 from app.actions.resources import LONGEST_IDENTIFIER
 from app.management.authorization import caller
@@ -19,7 +20,6 @@ from app.operations.parts import actions
 blueprint = Operations("clients", "Clients and their secrets")
 METHODS = get_args(Method)
 STATUSES = ("active", "expired", "revoked")
-LONGEST_URI = 2000  # characters
 
 
 class ClientSchema(ShownSubject):

@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from app.actions.abuse_limits import LEAK_REPORTS, neighbourhood
+from app.actions.abuse_limits import LEAK_REPORTS
 from app.management.authorization import caller
 from app.management.blueprint import Operations
 from app.management.fields import Given, Listed, Moment
@@ -56,7 +56,7 @@ class InspectionSchema(Schema):
 def report_leak(body: dict[str, Any]) -> Any:
     """Revoke leaked credentials; anybody may, and possession is the proof"""
     who = caller()
-    actions().abuse_limits.refuse_beyond(LEAK_REPORTS.of(neighbourhood(who.address)))
+    actions().abuse_limits.refuse_beyond(LEAK_REPORTS.at(who.address))
     actions().report_leak(who, body["credentials"])
     return {}
 

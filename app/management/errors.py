@@ -16,12 +16,12 @@ from app.errors import (
     Unauthenticated,
     Unproven,
 )
-from app.operations.possession import challenges
+from app.operations.possession import REALM, challenges
 
 PROBLEM = "application/problem+json"
 ROOT = "/api/"
-BEARER = 'Bearer realm="latchkey"'
-BASIC = 'Basic realm="latchkey", charset="UTF-8"'  # RFC 7617 §2.1
+BEARER = f'Bearer realm="{REALM}"'
+BASIC = f'Basic realm="{REALM}", charset="UTF-8"'  # RFC 7617 §2.1
 
 
 def register(app: Flask) -> None:

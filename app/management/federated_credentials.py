@@ -7,11 +7,11 @@ from typing import Any
 from flask import Response
 from marshmallow import Schema, fields
 
+from app.actions.client_keys import LONGEST_URI
 from app.actions.federated_credentials import LONGEST_AUDIENCE, LONGEST_ISSUER, NewFederatedCredential
 from app.actions.subject_pattern import LONGEST
 from app.management.authorization import caller
 from app.management.blueprint import Operations, PageQuery, gone, made, page_of, paged
-from app.management.clients import LONGEST_URI
 from app.management.fields import Given, Members, Moment, Name, Text
 from app.operations.parts import actions
 

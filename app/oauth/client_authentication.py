@@ -20,6 +20,7 @@ from app.actions.authenticate_client import CERTIFICATE_METHODS, SECRET_METHODS,
 from app.operations.client_certificate import handed_certificate
 from app.operations.parts import actions
 from app.operations.peer import caller_address
+from app.operations.possession import REALM
 
 BASIC, POST, ASSERTION = "client_secret_basic", "client_secret_post", "private_key_jwt"
 METHODS = [BASIC, POST, ASSERTION]
@@ -32,7 +33,6 @@ LEEWAY = timedelta(seconds=30)
 REMEMBERED = timedelta(days=1)  # past its end: a clock that ran ahead and is set back would let it in again
 LONGEST_ASSERTION = 16_384  # characters
 UNREADABLE = (JoseError, ValueError, TypeError, RecursionError)  # what strange JSON makes of the libraries
-REALM = "latchkey"
 
 
 class AuthenticatedClient(ClientMixin):

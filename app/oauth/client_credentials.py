@@ -31,7 +31,8 @@ class ClientCredentials(ClientCredentialsGrant):
         client, form = self.client.known, form_of(self.request)
         bond = bond_of(client)
         who, asked = (client.row_id, client.client_id), (form.get("scope"), resources_of(form))
-        issued = actions().issue_machine_token(*who, *asked, bond.confirmation)
+        issue = actions().issue_machine_token
+        issued = issue.sign(issue.decide(*who, *asked, bond.confirmation))
         more = bond.seal()
         metrics.issued(CLIENT_CREDENTIALS)
         used_credential(issued.credential_id)

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from flask import Blueprint, Request, Response, request
 
 from app.access.scopes import MalformedScope, Scopes
-from app.actions.abuse_limits import CREDENTIALS_OF_ADDRESS, WAIT, neighbourhood
+from app.actions.abuse_limits import CREDENTIALS_OF_ADDRESS, WAIT
 from app.actions.catalogue import Actions
 from app.credentials.dpop import ALGORITHMS as DPOP_ALGORITHMS
 from app.credentials.kind import API_KEY, Address, Claims
@@ -22,9 +22,8 @@ from app.operations import metrics
 from app.operations.envelope import used_credential, used_kind
 from app.operations.parts import actions
 from app.operations.peer import caller_address, peer_address
-from app.operations.possession import Sent, challenges, prove
+from app.operations.possession import REALM, Sent, challenges, prove
 
-REALM = "latchkey"
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "") + " "
 blueprint = Blueprint("forward_auth", __name__)
 
@@ -65,7 +64,7 @@ def _counted(refusal: Refusal) -> Refusal:
     """Count what is not good at its caller's address; beyond the limit the refusal is another."""
     if refusal.error != "invalid_token":
         return refusal
-    wait = actions().abuse_limits.count(CREDENTIALS_OF_ADDRESS.of(neighbourhood(caller_address()))).wait
+    wait = actions().abuse_limits.count(CREDENTIALS_OF_ADDRESS.at(caller_address())).wait
     return Refusal(429, "rate_limited", WAIT, retry_after=str(wait)) if wait else refusal
 
 

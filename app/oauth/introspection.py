@@ -17,12 +17,12 @@ from app.actions.authenticate_client import KnownClient
 from app.actions.catalogue import Actions
 from app.actions.key_limits import Window
 from app.credentials.kind import API_KEY, CLIENT_CREDENTIALS, PERSONAL_ACCESS_TOKEN, Address, Claims
-from app.oauth.client_authentication import METHODS, REALM, authenticated, presented_methods
+from app.oauth.client_authentication import METHODS, authenticated, presented_methods
 from app.oauth.errors import NO_STORE
 from app.operations import metrics
 from app.operations.envelope import used_credential
 from app.operations.parts import actions
-from app.operations.possession import prove, sent_to_us
+from app.operations.possession import REALM, prove, sent_to_us
 
 SCOPE, MANAGE = "introspect", "manage"
 SIGNED = "application/token-introspection+jwt"  # RFC 9701 §4

@@ -6,7 +6,7 @@ from typing import Any
 
 from authlib.oauth2.rfc6749 import BaseGrant, InvalidRequestError, TokenEndpointMixin
 
-from app.actions.abuse_limits import CREDENTIALS_OF_ADDRESS, neighbourhood
+from app.actions.abuse_limits import CREDENTIALS_OF_ADDRESS
 from app.actions.exchange import ACCESS_TOKEN
 from app.actions.issue_machine_token import AccessToken
 from app.credentials.confirmation import Confirmation
@@ -65,5 +65,5 @@ class TokenExchange(BaseGrant, TokenEndpointMixin):
             return actions().exchange_token(*asked, client_id, peer_address(), bound)
         except InvalidSubject:
             if client_id is None:
-                actions().abuse_limits.refuse_beyond(CREDENTIALS_OF_ADDRESS.of(neighbourhood(caller_address())))
+                actions().abuse_limits.refuse_beyond(CREDENTIALS_OF_ADDRESS.at(caller_address()))
             raise

@@ -16,6 +16,7 @@ from app.errors import InvalidProof, NonceNeeded, Unproven
 from app.operations.client_certificate import handed_certificate
 from app.operations.parts import actions
 
+REALM = "latchkey"  # of every challenge
 INVALID = "invalid_token"
 BEARER, DPOP = "Bearer", "DPoP"
 
@@ -57,8 +58,8 @@ def prove(claims: Claims, sent: Sent) -> None:
 def challenges(refused: Unproven) -> list[str]:
     """Give the challenges: of the scheme that was used, and of the one that it takes (RFC 9449 §7.1, §7.2)."""
     said = f', error="{refused.error}"'
-    dpop = f'DPoP realm="latchkey"{said if refused.schemes == (DPOP,) else ""}, algs="{" ".join(ALGORITHMS)}"'
-    known = {BEARER: f'Bearer realm="latchkey"{said}', DPOP: dpop}
+    dpop = f'DPoP realm="{REALM}"{said if refused.schemes == (DPOP,) else ""}, algs="{" ".join(ALGORITHMS)}"'
+    known = {BEARER: f'Bearer realm="{REALM}"{said}', DPOP: dpop}
     return [known[scheme] for scheme in refused.schemes]
 
 

@@ -112,7 +112,8 @@ def test_never_more_than_given_and_all_that_was_asked(
 
 
 def issue(core: Core, scope: str | None = None, *resources: str) -> AccessToken:
-    return core.actions.issue_machine_token(core.row_id("robot"), "robot", scope, resources)
+    issue = core.actions.issue_machine_token
+    return issue.sign(issue.decide(core.row_id("robot"), "robot", scope, resources))
 
 
 @pytest.mark.spec("RFC 9068 §2.2")

@@ -70,7 +70,8 @@ def test_networks_admit_their_addresses_and_no_others(
 def test_no_value_that_carries_a_secret_shows_it(core: Core) -> None:
     pat_view, pat = core.pat("alice", "orders:read")
     key_view, key = core.key()
-    token = core.actions.issue_machine_token(core.row_id("robot"), "robot", "stock:read", [])
+    issue = core.actions.issue_machine_token
+    token = issue.sign(issue.decide(core.row_id("robot"), "robot", "stock:read", []))
     shown = [pat_view, key_view, Issued("id", pat), token, core.verified(pat), core.verified(key)]
     shown += [core.actions.inspect(pat), core.actions.inspect(key), core.actions.inspect(token.token)]
     printed = "".join(f"{value!r} {value}" for value in shown)

@@ -25,7 +25,7 @@ def _old_secret(core: Core) -> str:
 
 def _bound(core: Core, confirmation: Confirmation) -> str:
     issue, who = core.actions.issue_machine_token, (core.row_id("robot"), "robot")
-    return issue(*who, "orders:read", (), confirmation).token
+    return issue.sign(issue.decide(*who, "orders:read", (), confirmation)).token
 
 
 def _never_seen(core: Core) -> str:

@@ -90,7 +90,7 @@ def test_a_certificate_opens_the_same_by_both_lanes(own_lanes: OwnLanes) -> None
     assert lanes.both(by_certificate.with_headers(CLIENT_CERT=holder.field)).status == "200 OK"
     assert lanes.both(by_certificate.with_headers(CLIENT_CERT=Holder().field)).status == "401 UNAUTHORIZED"
     issue, bound = core.actions.issue_machine_token, Confirmation(x5t_s256=holder.thumbprint)
-    token = issue(core.row_id("robot"), "robot", None, [ORDERS], bound).token
+    token = issue.sign(issue.decide(core.row_id("robot"), "robot", None, [ORDERS], bound)).token
     asked = forward_auth(AUTHORIZATION=f"Bearer {token}")
     for handed, status in ((holder.field, "200 OK"), (Holder().field, "401 UNAUTHORIZED"), ("", "401 UNAUTHORIZED")):
         reply = lanes.both(asked.with_headers(CLIENT_CERT=handed))

@@ -83,7 +83,8 @@ class Shop:
         store = Store(create_engine(server.database.url))
         clock = lambda: system_clock() - LONG_AGO  # noqa: E731 - a clock is this short
         actions = join(settings, store, clock, key_limiter(settings, store, clock))
-        token = actions.issue_machine_token(self.client.id, self.client.client_id, READ, [ORDERS]).token
+        issue = actions.issue_machine_token
+        token = issue.sign(issue.decide(self.client.id, self.client.client_id, READ, [ORDERS])).token
         store.dispose()
         return token
 

@@ -1,4 +1,4 @@
-"""Nodes that are attacked, on the database alone and with a real Redis; each test finds them as if nobody ever was."""
+"""An application to share; nodes to attack, on the database alone and with a real Redis, each time as if nobody had."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -8,11 +8,20 @@ import pytest
 from argon2 import PasswordHasher
 
 from app.actions import passwords
+from tests.management.face import Face, start_face, stop_face
 from tests.redis_server import running_redis
 from tests.security.siege import Siege, under_siege
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 OwnSiege = Callable[..., Siege]
+
+
+@pytest.fixture(scope="module")
+def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
+    """The application that the tests of a module share."""
+    made = start_face(tmp_path_factory.mktemp("face"), rate_limits="off")
+    yield made
+    stop_face(made)
 
 
 @pytest.fixture(scope="module")

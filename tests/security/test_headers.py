@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 
 import pytest
 from flask.testing import FlaskClient
@@ -10,7 +9,7 @@ from werkzeug.test import TestResponse
 
 from app.web.pages import ASSETS
 from tests.architecture.checkout import ROOT
-from tests.management.face import Face, start_face, stop_face
+from tests.management.face import Face
 from tests.operations.application import application, settings_in
 
 HTTPS = "https://login.example"
@@ -20,13 +19,6 @@ HIDDEN = (
     "/pyproject.toml /app/__init__.py /server-status /console.html /assets//etc/passwd /debug /.well-known/"
 )
 VERSIONS = re.compile(r"(werkzeug|flask|granian|python|sqlalchemy|sqlite|postgresql)[/ ]?\d", re.I)
-
-
-@pytest.fixture(scope="module")
-def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
-    made = start_face(tmp_path_factory.mktemp("headers"), rate_limits="off")
-    yield made
-    stop_face(made)
 
 
 @pytest.fixture(scope="module")

@@ -2,14 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterator
 
 import pytest
 from itsdangerous.encoding import base64_decode
 
 from app.web import pages
-from tests.management.face import PASSWORD, Face, start_face, stop_face
-from tests.web.visitor import Visitor
+from tests.management.face import PASSWORD, Face
+from tests.web.visitor import Visitor, browser_of
 
 INPUT = re.compile(r"<input[^>]*>")
 SCRIPT = (pages.STATIC / "latchkey.js").read_text(encoding="utf-8")
@@ -17,17 +16,8 @@ TEMPLATES = sorted((pages.STATIC.parent / "templates").rglob("*.html"))
 
 
 @pytest.fixture(scope="module")
-def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
-    made = start_face(tmp_path_factory.mktemp("pages"), rate_limits="off")
-    yield made
-    stop_face(made)
-
-
-@pytest.fixture(scope="module")
 def operator(face: Face) -> Visitor:
-    who = Visitor(face.app.test_client())
-    assert who.sign_in(face.person("manage"), PASSWORD).status_code == 303
-    return who
+    return browser_of(face, face.person("manage"))
 
 
 def rooms(face: Face) -> list[str]:

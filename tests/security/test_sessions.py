@@ -1,27 +1,10 @@
 """Sessions of browsers beyond signing in and out: secrets, re-authentication, ending others (ASVS 5.0.0 chapter V7)."""
 
-from collections.abc import Iterator
-
-import pytest
-
-from tests.management.face import PASSWORD, Face, start_face, stop_face
-from tests.web.visitor import Visitor
+from tests.management.face import PASSWORD, Face
+from tests.web.visitor import Visitor, browser_of
 
 COOKIE = "__Host-latchkey"
 BETTER = "a lamp beneath the seventh stair"
-
-
-@pytest.fixture(scope="module")
-def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
-    made = start_face(tmp_path_factory.mktemp("sessions"), rate_limits="off")
-    yield made
-    stop_face(made)
-
-
-def browser_of(face: Face, name: str) -> Visitor:
-    who = Visitor(face.app.test_client())
-    assert who.sign_in(name, PASSWORD).status_code == 303
-    return who
 
 
 def cookie_of(who: Visitor) -> str:

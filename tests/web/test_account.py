@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.management.face import PASSWORD, Face, start_face, stop_face
-from tests.web.visitor import Visitor
+from tests.web.visitor import Visitor, browser_of
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 BETTER = "a lamp beneath the seventh stair"
@@ -16,14 +16,6 @@ def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
     made = start_face(tmp_path_factory.mktemp("account"), rate_limits="off")
     yield made
     stop_face(made)
-
-
-def browser_of(face: Face, name: str, password: str = PASSWORD, agent: str = "Firefox") -> Visitor:
-    """Sign a person in with one more browser."""
-    who = Visitor(face.app.test_client())
-    who.http.environ_base["HTTP_USER_AGENT"] = agent
-    assert who.sign_in(name, password).status_code == 303
-    return who
 
 
 def sessions_of(face: Face, name: str) -> list[str]:

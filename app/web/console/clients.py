@@ -10,6 +10,7 @@ from flask import request, url_for
 from werkzeug.wrappers import Response
 
 from app.actions.client_certificates import SECRETLESS, Method
+from app.actions.client_keys import LONGEST_URI
 from app.actions.clients import ClientChanges, ClientView, NewClient
 from app.errors import Invalid, LatchkeyError
 from app.operations.parts import actions
@@ -30,7 +31,6 @@ WAYS = {
     "tls_client_auth": "it proves itself by its certificate",
     "self_signed_tls_client_auth": "it proves itself by its certificate",
 }
-LONGEST_URI = 2000  # characters
 LONGEST_JWKS = 60_000  # characters
 METHOD, JWKS, JWKS_URI = "token_endpoint_auth_method", "jwks", "jwks_uri"
 DPOP_BOUND = "dpop_bound_access_tokens"
