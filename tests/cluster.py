@@ -26,6 +26,8 @@ def program(name: str) -> str | None:
 class Cluster:
     """A running PostgreSQL; `url` names one of its databases."""
 
+    settings: tuple[str, ...] = FORGETFUL
+
     def __init__(self, within: Path | None = None) -> None:
         """Make the cluster in a folder of its own, `within` another if that is told, and wait until it answers."""
         self._folder = Path(tempfile.mkdtemp(prefix="latchkey-pg-", dir=within))
@@ -73,7 +75,7 @@ class Cluster:
         subprocess.run(command, capture_output=True, check=True, cwd="/")
 
     def _start(self) -> subprocess.Popen[bytes]:
-        chosen = [*FORGETFUL, "listen_addresses=", f"unix_socket_directories={self._folder}"]
+        chosen = [*self.settings, "listen_addresses=", f"unix_socket_directories={self._folder}"]
         command = [*_unprivileged("--pdeathsig=INT"), str(program("postgres")), "-D", str(self._folder / "data")]
         command += [part for setting in chosen for part in ("-c", setting)]
         with (self._folder / "log").open("wb") as log:

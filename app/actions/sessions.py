@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy.exc import InternalError, OperationalError
 from sqlalchemy.orm import Session
 
 from app.access.rbac import grants_of_user
@@ -126,8 +128,8 @@ class SessionActions:
                 record(session, actor, f"{TARGET}.end", TARGET, ended, self._clock(), user=user_id)
 
     def _note(self, session_id: str, now: datetime, ends_at: datetime) -> None:
-        with self._store.transaction() as session:
-            query = update(UserSession).where(UserSession.id == session_id)
+        query = update(UserSession).where(UserSession.id == session_id)
+        with suppress(OperationalError, InternalError), self._store.transaction() as session:  # reading goes on without
             session.execute(query.values(last_used_at=now, ends_at=ends_at))
 
 

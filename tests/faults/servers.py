@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.cluster import PATIENCE, Cluster
+from tests.cluster import FORGETFUL, PATIENCE, Cluster
 from tests.machine import lacking
 
 
 class Fragile(Cluster):
     """A cluster whose end is told by its own processes' ids; the thread that starts it must outlive it."""
+
+    settings = (*FORGETFUL, "synchronous_commit=on")  # what it said it keeps is there after it was killed
 
     def kill(self) -> None:
         """End it as a power cut does."""

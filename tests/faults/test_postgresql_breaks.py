@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Event
 
 import httpx
+import psycopg
 import pytest
 
 from tests.api import Admin
@@ -144,6 +145,8 @@ def test_restarted_under_load_it_costs_503s_and_nobody_helps_the_server_on(scene
 
 
 def test_one_that_only_reads_lets_reading_go_on(scene: Scene) -> None:
+    with psycopg.connect(scene.cluster.url(DATABASE)) as connection:  # so that a use of the session would be noted
+        connection.execute("UPDATE user_session SET last_used_at = last_used_at - 3600000000")
     scene.cluster.execute(f"ALTER DATABASE {DATABASE} SET default_transaction_read_only = on")
     scene.cluster.end_connections(DATABASE)
     try:
