@@ -17,7 +17,7 @@ import httpx
 
 from tests.databases import Database, database_in
 
-PATIENCE = 20.0  # seconds for a start or a stop
+PATIENCE = 60.0  # seconds for a start or a stop, on a machine that does much else
 COMMAND = Path(sys.executable).with_name("latchkey")
 SETTING = "LATCHKEY_"
 
