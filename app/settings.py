@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     fast_lane: bool = True
     allow_insecure_issuer: bool = False
     allow_private_jwks_uri: bool = False
-    client_certificate_header: str = Field(default="", pattern=r"^[A-Za-z0-9-]{0,64}$")
+    client_certificate_header: str = Field(default="", max_length=64)
     client_certificate_chain: Literal["checked", "unchecked"] = "checked"
     dpop_nonce: Literal["off", "required"] = "off"
     forward_auth_query_key: str = Field(default="", pattern=r"^[A-Za-z0-9_-]{0,64}$")
@@ -127,6 +127,13 @@ class Settings(BaseSettings):
             scheme = "none"
         if value and scheme not in ("redis", "rediss", "unix"):
             raise ValueError("must be redis://…, rediss://… or unix://…")
+        return value
+
+    @field_validator("client_certificate_header")
+    @classmethod
+    def _unmistakable(cls, value: str) -> str:
+        if value and not (value.isascii() and value.isalnum()):  # Client_Cert is Client-Cert to WSGI (PEP 3333)
+            raise ValueError("is letters and digits alone, as in ClientCert, so that no other spelling passes for it")
         return value
 
     @field_validator("breached_passwords")

@@ -98,9 +98,9 @@ def test_networks_are_read_with_or_without_spaces(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_header_of_certificates_needs_somebody_to_be_believed(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "TRUSTED_PROXIES" in refusal(monkeypatch, CLIENT_CERTIFICATE_HEADER="Client-Cert")
-    read = load(monkeypatch, CLIENT_CERTIFICATE_HEADER="Client-Cert", TRUSTED_PROXIES="10.0.0.0/8")
-    assert read.client_certificate_header == "Client-Cert"
+    assert "TRUSTED_PROXIES" in refusal(monkeypatch, CLIENT_CERTIFICATE_HEADER="ClientCert")
+    read = load(monkeypatch, CLIENT_CERTIFICATE_HEADER="ClientCert", TRUSTED_PROXIES="10.0.0.0/8")
+    assert read.client_certificate_header == "ClientCert"
 
 
 BAD: list[tuple[str, str]] = [
@@ -162,6 +162,8 @@ BAD: list[tuple[str, str]] = [
     ("DPOP_NONCE", "perhaps"),
     ("CLIENT_CERTIFICATE_CHAIN", "perhaps"),
     ("CLIENT_CERTIFICATE_HEADER", "two words"),
+    ("CLIENT_CERTIFICATE_HEADER", "Client-Certificate"),
+    ("CLIENT_CERTIFICATE_HEADER", "Client_Certificate"),
     ("LOG_LEVEL", "loud"),
     ("BOOTSTRAP_ADMIN_USERNAME", ""),
     ("BOOTSTRAP_ADMIN_USERNAME", "a b"),

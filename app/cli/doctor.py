@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.error import URLError
-from urllib.request import ProxyHandler, build_opener
+from urllib.request import ProxyHandler, Request, build_opener
 
 import click
 from sqlalchemy import create_engine
@@ -17,7 +17,7 @@ from app.cli.output import json_option, show
 from app.credentials.signing import SigningKeys
 from app.database import Store
 from app.errors import BadSettings
-from app.operations.health import redis_answers
+from app.operations.health import PROBE, redis_answers
 from app.settings import Settings, load_settings
 
 PATIENCE = 3  # seconds for the server to answer
@@ -69,11 +69,22 @@ def _server(settings: Settings) -> list[Finding]:
     url = f"{settings.issuer}/readyz"
     try:
         with build_opener(ProxyHandler({})).open(url, timeout=PATIENCE) as answer:
-            return [Finding("server", "ok", f"answers at {settings.issuer}"), _clock(answer.headers.get("Date"))]
+            found = [Finding("server", "ok", f"answers at {settings.issuer}"), _clock(answer.headers.get("Date"))]
+        return found + (_underscores(settings) if settings.trusted_proxies else [])
     except (URLError, OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or type(error).__name__
         mend = "start it with `latchkey serve`; if it runs, see that ISSUER leads to it"
         return [Finding("server", "warning", f"no good answer at {url}: {reason}", mend)]
+
+
+def _underscores(settings: Settings) -> list[Finding]:
+    """Ask through the proxy, if one is before the server: to WSGI, X_Forwarded_For is X-Forwarded-For (PEP 3333)."""
+    probe = Request(f"{settings.issuer}/healthz", headers={PROBE.replace("-", "_"): "1"})  # noqa: S310 - http or https
+    with build_opener(ProxyHandler({})).open(probe, timeout=PATIENCE) as answer:
+        if PROBE not in answer.headers:
+            return []
+    said = "hands on header names with an underscore: X_Forwarded_For passes for its X-Forwarded-For"
+    return [Finding("proxy", "problem", said, "let it drop them, as the recipes in scripts/gateways do")]
 
 
 def _clock(date: str | None) -> Finding:

@@ -5,13 +5,15 @@ import re
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.api import Admin, Client
-from tests.cli.test_serve import run
+from tests.cli.test_serve import run, until
 from tests.conftest import StartServer
 from tests.databases import database_in
-from tests.live import environment
+from tests.live import environment, free_port
+from tests.machine import require_program
 
 
 @pytest.fixture
@@ -28,6 +30,13 @@ def verdicts(instance: Path, code: int, **settings: str) -> dict[str, str]:
     assert said["well"] is (code == 0)
     assert all(finding["mend"] for finding in said["findings"] if finding["verdict"] != "ok")
     return {finding["check"]: finding["verdict"] for finding in said["findings"]}
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def test_a_running_server_is_well(fresh_server: StartServer) -> None:
@@ -96,6 +105,26 @@ def test_a_redis_that_does_not_answer(instance: Path) -> None:
 def test_an_issuer_that_is_not_the_servers(instance: Path) -> None:
     found = verdicts(instance, 0, issuer="https://elsewhere.example")
     assert (found["issuer"], found["management API"], found["trusted proxies"]) == ("warning",) * 3
+
+
+@pytest.mark.parametrize(("dropping", "code"), [("", 1), ("request_header -*_*", 0)])
+def test_a_proxy_that_hands_on_names_with_underscores(
+    fresh_server: StartServer, tmp_path: Path, dropping: str, code: int
+) -> None:
+    port = free_port()
+    settings = {"issuer": f"http://127.0.0.1:{port}", "trusted_proxies": "127.0.0.0/8"}
+    live = fresh_server(**settings)
+    recipe = f"{{\nadmin off\n}}\nhttp://127.0.0.1:{port} {{\n{dropping}\nreverse_proxy 127.0.0.1:{live.port}\n}}\n"
+    (tmp_path / "Caddyfile").write_text(recipe, encoding="utf-8")
+    command = [require_program("caddy"), "run", "--config", str(tmp_path / "Caddyfile"), "--adapter", "caddyfile"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as caddy:
+        try:
+            assert until(lambda: answers(settings["issuer"]))
+            found = verdicts(live.instance, code, port=str(live.port), **settings)
+        finally:
+            caddy.terminate()
+    assert found["server"] == "ok"
+    assert found.get("proxy") == ("problem" if code else None)
 
 
 def test_the_demo_is_made_once_and_says_so(tmp_path: Path) -> None:

@@ -82,17 +82,17 @@ def test_what_is_not_bound_is_refused_as_dpop_and_still_kept_as_bearer(lanes: La
 
 
 def test_a_certificate_opens_the_same_by_both_lanes(own_lanes: OwnLanes) -> None:
-    lanes = own_lanes(trusted_proxies="127.0.0.0/8", client_certificate_header="Client-Cert")
+    lanes = own_lanes(trusted_proxies="127.0.0.0/8", client_certificate_header="ClientCert")
     holder, core = Holder(), lanes.core
     new = NewClient("x", "self_signed_tls_client_auth", {"keys": [holder.jwk()]}, roles=("worker",))
     view, _ = core.actions.clients.create(OPERATOR, new)
     by_certificate = Asked("/oauth/token", body=BODY + f"&client_id={view.client_id}".encode())
-    assert lanes.both(by_certificate.with_headers(CLIENT_CERT=holder.field)).status == "200 OK"
-    assert lanes.both(by_certificate.with_headers(CLIENT_CERT=Holder().field)).status == "401 UNAUTHORIZED"
+    assert lanes.both(by_certificate.with_headers(CLIENTCERT=holder.field)).status == "200 OK"
+    assert lanes.both(by_certificate.with_headers(CLIENTCERT=Holder().field)).status == "401 UNAUTHORIZED"
     issue, bound = core.actions.issue_machine_token, Confirmation(x5t_s256=holder.thumbprint)
     token = issue.sign(issue.decide(core.row_id("robot"), "robot", None, [ORDERS], bound)).token
     asked = forward_auth(AUTHORIZATION=f"Bearer {token}")
     for handed, status in ((holder.field, "200 OK"), (Holder().field, "401 UNAUTHORIZED"), ("", "401 UNAUTHORIZED")):
-        reply = lanes.both(asked.with_headers(CLIENT_CERT=handed))
+        reply = lanes.both(asked.with_headers(CLIENTCERT=handed))
         assert reply.status == status and not reply.taken
     assert lanes.both(asked).status == "401 UNAUTHORIZED"

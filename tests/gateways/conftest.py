@@ -101,7 +101,7 @@ def _soon() -> str:
 @pytest.fixture(scope="session")
 def gated_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """A server that believes the gateways of this machine about who calls."""
-    settings = {"trusted_proxies": "127.0.0.0/8"}
+    settings = {"trusted_proxies": "127.0.0.0/8", "client_certificate_header": "ClientCert"}
     live = LiveServer(tmp_path_factory.mktemp("gated") / "instance", settings).start()
     yield live
     live.stop()
@@ -122,6 +122,11 @@ def shop(gated_server: LiveServer) -> Shop:
 def upstream() -> Iterator[Upstream]:
     with Upstream.running() as started:
         yield started
+
+
+@pytest.fixture(autouse=True)
+def nothing_yet(upstream: Upstream) -> None:
+    upstream.seen = []
 
 
 @pytest.fixture(scope="session", params=["nginx", "caddy", "apache"])

@@ -27,11 +27,6 @@ def reached(upstream: Upstream) -> list[dict[str, str]]:
     return seen
 
 
-@pytest.fixture(autouse=True)
-def nothing_yet(upstream: Upstream) -> None:
-    upstream.seen = []
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_only_a_good_credential_may_write(
@@ -78,7 +73,8 @@ def test_the_api_never_sees_the_secret_nor_what_the_caller_says_of_itself(
     names = (
         ("sub", "jti", "client_id", "scope") if gateway.name == "apache" else IDENTITY
     )  # as the recipe hands them on
-    forged = {f"X-Auth-{name}": "forged" for name in names}
+    prefix = "XAuth" if gateway.name == "apache" else "X-Auth-"
+    forged = {f"{prefix}{name}": "forged" for name in names}
     assert gateway.http.get("/orders", headers=bearer(token) | forged).status_code == 200
     (seen,) = reached(upstream)
     assert token not in str(seen) and "forged" not in str(seen)

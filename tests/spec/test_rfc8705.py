@@ -26,7 +26,7 @@ from tests.dpop import Prover
 from tests.oauth.wire import ANY_TYPE, EXCHANGE, GRANT, Wire, basic, refused, start_wire, stop_wire
 
 PROXY, STRANGER = "10.1.2.3", "192.0.2.7"
-HEADER = "Client-Cert"
+HEADER = "ClientCert"
 NAMES = {
     "tls_client_auth_subject_dn": "CN=robot,O=Example",
     "tls_client_auth_san_dns": "robot.example",
@@ -243,10 +243,10 @@ def test_a_bound_token_is_of_use_with_its_certificate_alone(wire: Wire, register
     assert contents(token)["cnf"] == cnf and wire.introspect(token)["cnf"] == cnf
     assert wire.introspect(token)["token_type"] == "Bearer"
     opened = {"Authorization": f"Bearer {token}"}
-    assert wire.ask(**opened, Client_Cert=robot.field, peer=PROXY).status_code == 200
-    assert wire.ask(**opened, Client_Cert=robot.escaped, peer=PROXY).status_code == 200
+    assert wire.ask(**opened, ClientCert=robot.field, peer=PROXY).status_code == 200
+    assert wire.ask(**opened, ClientCert=robot.escaped, peer=PROXY).status_code == 200
     for handed, peer in ((Holder().field, PROXY), ("", PROXY), ("garbage", PROXY), (robot.field, STRANGER)):
-        refusal = wire.ask(**opened, Client_Cert=handed, peer=peer)
+        refusal = wire.ask(**opened, ClientCert=handed, peer=peer)
         assert refusal.status_code == 401
         assert refusal.headers["WWW-Authenticate"] == 'Bearer realm="latchkey", error="invalid_token"'
 
@@ -276,7 +276,7 @@ def test_whoever_is_bound_gets_nothing_without_and_may_be_bound_to_both(wire: Wi
 
     def opened(certificate: str) -> int:
         proof = prover.proof("GET", "https://orders.example/", token)
-        sent = {"Authorization": f"DPoP {token}", "DPoP": proof, "Client_Cert": certificate}
+        sent = {"Authorization": f"DPoP {token}", "DPoP": proof, "ClientCert": certificate}
         return int(wire.ask(**sent, **told, peer=PROXY).status_code)
 
     assert (opened(robot.field), opened(Holder().field)) == (200, 401)

@@ -1,0 +1,85 @@
+"""A name spelt with an underscore passes for the one with a hyphen behind WSGI (PEP 3333): no gateway hands it on."""
+
+import base64
+import itertools
+import time
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from tests.dpop import Prover
+from tests.gateways.conftest import ORDERS, READ, WRITE, Shop
+from tests.gateways.programs import Gateway, Upstream
+from tests.gateways.test_recipes import IDENTITY, bearer, bound_token, by_forward_auth, by_mod_oauth2, reached
+from tests.spec.test_rfc8705 import Holder
+
+
+def spellings(name: str) -> list[str]:
+    """Give a name with each choice of underscores for its hyphens, but its own."""
+    parts = name.split("-")
+    joints = list(itertools.product("-_", repeat=len(parts) - 1))[1:]
+    return ["".join(itertools.chain(*zip(parts, (*joint, ""), strict=True))) for joint in joints]
+
+
+@by_forward_auth
+@pytest.mark.parametrize("spelt", spellings("X-Forwarded-For"))
+def test_the_callers_address_is_what_the_gateway_says(
+    gateway: Gateway, shop: Shop, upstream: Upstream, spelt: str
+) -> None:
+    key = shop.admin.api_key(ORDERS, allowed_ips=["192.0.2.0/24"])["key"]
+    assert gateway.http.get("/orders", headers={"X-API-Key": key, spelt: "192.0.2.1"}).status_code == 403
+    assert reached(upstream) == []
+
+
+@by_forward_auth
+@pytest.mark.spec("RFC 9449 §4.3")
+def test_the_request_that_a_proof_is_for_is_what_the_gateway_says(
+    gateway: Gateway, shop: Shop, upstream: Upstream
+) -> None:
+    prover = Prover(time.time)
+    token, url = bound_token(shop, prover), gateway.http.base_url
+    told = {"Method": "PUT", "Uri": "/harmless", "Host": f"{url.host}:{url.port}", "Proto": "http"}
+    headers = {spelt: value for name, value in told.items() for spelt in spellings(f"X-Forwarded-{name}")}
+    headers |= dict.fromkeys(spellings("X-Original-Method"), "PUT")
+    headers |= {spelt: str(url.join("/harmless")) for spelt in spellings("X-Original-URL")}
+    headers |= {"Authorization": f"DPoP {token}", "DPoP": prover.proof("PUT", str(url.join("/harmless")), token)}
+    assert gateway.http.post("/orders", headers=headers).status_code == 401
+    headers["DPoP"] = prover.proof("POST", str(url.join("/orders")), token)
+    assert gateway.http.post("/orders", headers=headers).status_code == 200
+    assert len(reached(upstream)) == 1
+
+
+@by_forward_auth
+@pytest.mark.spec("RFC 9440 §4")
+def test_a_caller_does_not_say_which_certificate_it_has(gateway: Gateway, shop: Shop, upstream: Upstream) -> None:
+    now = datetime.now(UTC)
+    holder = Holder(during=(now - timedelta(days=1), now + timedelta(days=1)))
+    certificate = {"ClientCert": f":{base64.b64encode(holder.der).decode()}:"}
+    client = shop.admin.client(
+        [shop.admin.role("machine", [READ, WRITE])], tls_client_certificate_bound_access_tokens=True
+    )
+    form = {"grant_type": "client_credentials", "resource": ORDERS}
+    token = shop.admin.token_request(form, client, headers=certificate).json()["access_token"]
+    asked = f"{shop.admin.issuer}/oauth/forward-auth?resource={ORDERS}"
+    assert httpx.get(asked, headers=bearer(token) | certificate, trust_env=False).status_code == 200
+    assert gateway.http.get("/orders", headers=bearer(token) | certificate).status_code == 401
+    assert reached(upstream) == []
+
+
+@by_forward_auth
+def test_whose_credential_it_is_says_the_gateway(gateway: Gateway, shop: Shop, upstream: Upstream) -> None:
+    forged = {spelt: "forged" for name in IDENTITY for spelt in spellings(f"X-Auth-{name}")}
+    assert gateway.http.get("/orders", headers=bearer(shop.issue("pat", "good")) | forged).status_code == 200
+    (seen,) = reached(upstream)
+    assert "forged" not in str(seen)
+
+
+@by_mod_oauth2
+@pytest.mark.parametrize("path", ["/orders", "/local/orders"])
+def test_whose_credential_it_is_says_apache(gateway: Gateway, shop: Shop, upstream: Upstream, path: str) -> None:
+    forged = dict.fromkeys(["XAuthclient-id", "xauthCLIENT-ID", "XAuthsub", "XAUTHSCOPE", "XAuthnew-claim"], "forged")
+    assert gateway.http.get(path, headers=bearer(shop.issue("m2m", "good")) | forged).status_code == 200
+    (seen,) = reached(upstream)
+    assert seen["xauthclient_id"] == shop.client.client_id
+    assert "forged" not in str(seen)
