@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
@@ -15,8 +15,13 @@ from app.credentials.sightings import Sighting, sightings
 
 GIT = ".git"
 OBJECTS = "objects"  # below .git: packed, and read through git
-OFFLINE = {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"}
-OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")  # name the repository that runs us, not the one to read
+OFFLINE = {
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_ALLOW_PROTOCOL": "none",  # an older git knows no NO_LAZY_FETCH
+    "GIT_TERMINAL_PROMPT": "0",
+}
+HANDED_ON = ("GIT_CONFIG", "GIT_EXEC_PATH")  # others may be a hook's, and name the repository that runs us
 NO_FILE = "(a message, a tag, or in no commit)"
 
 
@@ -60,10 +65,10 @@ class Scan:
         for folder, below, files in os.walk(top, onerror=self._closed):
             below.sort()
             kept_by_git = _is_kept_by_git(Path(folder))
-            if self._history and (kept_by_git or GIT in below or GIT in files):
-                yield from self._past(folder)
-            if kept_by_git:
-                below[:] = [name for name in below if name != OBJECTS]
+            if kept_by_git or GIT in below or GIT in files:
+                read = yield from self._past(folder)
+                if kept_by_git and read == os.path.realpath(folder):  # not what merely looks like it
+                    below[:] = [name for name in below if name != OBJECTS]
             for name in sorted(files):
                 path = os.path.join(folder, name)
                 if not os.path.islink(path):
@@ -81,27 +86,39 @@ class Scan:
     def _closed(self, error: OSError) -> None:
         self._unread(str(error.filename), _why(error))
 
-    def _past(self, repository: str) -> Iterator[Found]:
-        """Read every object that the repository has, reachable or not, each once."""
+    def _past(self, repository: str) -> Generator[Found, None, str | None]:
+        """Read every object that the repository has, reachable or not, each once; gives where git keeps them."""
         if which("git") is None:
-            self._unread(repository, "its history was not read: git is not installed")
-            return
+            self._untold(repository, "its history was not read: git is not installed")
+            return None
         history = _History(repository)
         try:
-            if (kept_in := history.kept_in()) not in self._repositories:
+            kept_in = os.path.realpath(history.kept_in())
+            if self._history and kept_in not in self._repositories:
                 self._repositories.add(kept_in)
                 yield from history.found()
+            return kept_in
         except (subprocess.CalledProcessError, OSError, ValueError, EOFError):
-            self._unread(repository, "its history cannot be read by git")
+            self._untold(repository, "its history cannot be read by git")
+            return None
+
+    def _untold(self, repository: str, why: str) -> None:
+        if self._history:
+            self._unread(repository, why)
 
 
 class _History:
-    """The objects of one repository, read through git itself."""
+    """The objects of one repository, read through git's plumbing: other commands run programs that its config names."""
 
     def __init__(self, repository: str) -> None:
         self._git = ["git", "-C", repository, "-c", "core.fsmonitor=false"]
-        ours = {name: value for name, value in os.environ.items() if name not in OF_A_HOOK}
-        self._environment = ours | OFFLINE
+        ours = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("GIT_") or name.startswith(HANDED_ON)
+        }
+        above = os.path.dirname(os.path.realpath(repository))  # where no damaged one passes for the one around it
+        self._environment = ours | OFFLINE | {"GIT_CEILING_DIRECTORIES": above}
 
     def kept_in(self) -> str:
         """Name the folder that holds the objects; work trees of one repository share it."""
@@ -131,19 +148,20 @@ class _History:
 
     def _place(self, name: str) -> tuple[str, str]:
         """Give the commit that brought an object, and its path there; the object itself when no commit holds it."""
-        log = ["log", "--all", "--reflog", "--reverse", "--format=%H", "-m", f"--find-object={name}"]
-        for commit in self._ask(*log).split()[:1]:
+        commits = self._ask("rev-list", "--all", "--reflog", "--reverse")
+        brought = ["diff-tree", "--stdin", "--root", "-m", "-r", "--format=%H", "--name-only", f"--find-object={name}"]
+        for commit in self._ask(*brought, told=commits).split()[:1]:
             for entry in self._ask("ls-tree", "-r", "-z", "--full-tree", commit).split("\0"):
                 about, _, path = entry.partition("\t")
                 if about.endswith(name):
                     return commit, path
         return name, NO_FILE
 
-    def _ask(self, *arguments: str) -> str:
+    def _ask(self, *arguments: str, told: str = "") -> str:
         done = subprocess.run(  # noqa: S603 - fixed words and the names of objects, no shell
             [*self._git, *arguments],
             check=True,
-            stdin=subprocess.DEVNULL,
+            input=told.encode("ascii"),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=self._environment,

@@ -106,6 +106,47 @@ def test_inside_a_hook_it_reads_what_it_was_pointed_at(repository: Path, tmp_pat
     git(tmp_path, "init", "-q", "elsewhere")
     hooked = OFFLINE | {"GIT_DIR": str(tmp_path / "elsewhere" / ".git"), "GIT_INDEX_FILE": "/nowhere"}
     assert scan(repository, env=hooked).exit_code == 1
+    for name in ("GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"):
+        assert scan(repository, env=OFFLINE | {name: str(tmp_path / "elsewhere" / ".git")}).exit_code == 1, name
+
+
+def test_no_program_is_run_that_a_repository_names(repository: Path, tmp_path: Path) -> None:
+    head = committed(repository, "a", mint(Prefix.PAT))
+    commit = git(repository, "cat-file", "commit", head).partition("\n\n")
+    signed = f"{commit[0]}\ngpgsig -----BEGIN PGP SIGNATURE-----\n \n x\n -----END PGP SIGNATURE-----\n\nx\n"
+    (tmp_path / "signed").write_text(signed, encoding="ascii")
+    git(
+        repository, "update-ref", "HEAD", git(repository, "hash-object", "-t", "commit", "-w", str(tmp_path / "signed"))
+    )
+    program, ran = tmp_path / "program", tmp_path / "ran"
+    program.write_text(f"#!/bin/sh\ntouch {ran}\n", encoding="ascii")
+    program.chmod(0o755)
+    git(repository, "config", "log.showSignature", "true")
+    for name in ("gpg.program", "core.fsmonitor", "core.pager", "diff.external", "diff.evil.textconv", "core.editor"):
+        git(repository, "config", name, str(program))
+    (repository / ".gitattributes").write_text("* diff=evil\n", encoding="ascii")
+    assert scan(repository).exit_code == 1
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize("history", [(), ("--no-history",)])
+def test_a_folder_that_merely_looks_like_gits_own_is_read(repository: Path, history: tuple[str, ...]) -> None:
+    committed(repository, ".gitignore", "game/")
+    for name in ("game/refs", "game/objects"):
+        (repository / name).mkdir(parents=True)
+    (repository / "game" / "HEAD").write_text("3", encoding="ascii")
+    (repository / "game" / "objects" / "config").write_text(mint(Prefix.PAT), encoding="ascii")
+    assert "game/objects/config" in scan(repository, *history).stdout
+
+
+def test_a_damaged_repository_does_not_pass_for_the_one_around_it(repository: Path) -> None:
+    committed(repository, ".gitignore", "sub/")
+    git(repository, "init", "-q", "sub")
+    committed(repository / "sub", "a", mint(Prefix.PAT))
+    committed(repository / "sub", "a", "gone")
+    assert scan(repository).exit_code == 1
+    (repository / "sub" / ".git" / "HEAD").unlink()
+    assert scan(repository).exit_code == 2
 
 
 def test_stdin_and_utf_16_and_binary(tmp_path: Path) -> None:
