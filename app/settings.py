@@ -121,12 +121,13 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _redis(cls, value: str) -> str:
-        try:
-            scheme = urlsplit(value).scheme
-        except ValueError:  # its text may hold a piece of the password
-            scheme = "none"
-        if value and scheme not in ("redis", "rediss", "unix"):
-            raise ValueError("must be redis://…, rediss://… or unix://…")
+        if value:
+            import redis  # most servers have none
+
+            try:
+                redis.ConnectionPool.from_url(value)
+            except (ValueError, TypeError):  # its text may hold a piece of the password
+                raise ValueError("must be redis://…, rediss://… or unix://…, as the client of Redis reads it") from None
         return value
 
     @field_validator("client_certificate_header")

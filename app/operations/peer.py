@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from flask import request
 
 from app.operations.parts import actions
 
+WITH_PORT = re.compile(r"^(?:([0-9.]+)|\[([^\[\]]+)\]):[0-9]{1,5}$", re.ASCII)  # as some balancers tell it
+
 
 def peer_address() -> IPv4Address | IPv6Address | None:
     """Walk X-Forwarded-For from its end past the trusted proxies; None when there is no address (a Unix socket)."""
     peer = _address(request.remote_addr or "")
-    hops = [hop for header in request.headers.getlist("X-Forwarded-For") for hop in header.split(",")]
+    told = ",".join(request.headers.getlist("X-Forwarded-For"))
+    hops = [hop.strip() for hop in told.split(",") if hop.strip()]  # an empty one says nothing (RFC 9110 §5.6.1)
     while hops and peer is not None and _is_trusted(peer):
-        forwarded = _address(hops.pop().strip())
+        forwarded = _address(WITH_PORT.sub(r"\1\2", hops.pop()))
         if forwarded is None:
             break  # nobody can tell who stands behind a hop that is no address
         peer = forwarded
@@ -39,7 +43,7 @@ def _is_trusted(peer: IPv4Address | IPv6Address) -> bool:
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
     try:
-        address = ip_address(text.strip("[]"))
+        address = ip_address(text.strip("[]").partition("%")[0])  # a zone is a matter of the machine that names it
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address

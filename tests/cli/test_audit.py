@@ -38,6 +38,9 @@ def test_an_unbroken_chain_is_exit_0_and_names_its_head(cli: Cli) -> None:
     assert cli.good("audit", "verify") == f"{told['events']} events, from 1 on, head {head}\n"
     cli.good("role", "create", "--name", "new", "--type", "user")
     assert cli.json("audit", "verify", "--expect", head)["events"] == told["events"] + 1
+    other = f"{told['last']['id']}:{'0' * 64}"
+    for both in ((head, other), (other, head)):
+        assert cli("audit", "verify", *(part for one in both for part in ("--expect", one))).exit_code == 1
 
 
 def test_a_broken_chain_is_exit_1_and_names_the_event(cli: Cli, database: Database) -> None:

@@ -95,6 +95,12 @@ def test_x_forwarded_for_is_believed_from_trusted_proxies_only(world: World, beh
         ("192.0.2.7, 10.0.0.1", 200),  # a trusted proxy behind the client
         ("192.0.2.7, 198.51.100.1", 403),  # the last untrusted one is the client, whatever it says of others
         ("198.51.100.1, 192.0.2.7", 200),
+        ("198.51.100.1, 192.0.2.7,", 200),
+        ("192.0.2.7:51234", 200),
+        ("[2001:db8::7]:443", 200),
+        ("198.51.100.1:443", 403),
+        ("2001:db8::7%eth0", 200),
+        (f"192.0.2.7, fe80::1%{'z' * 200}", 403),
         ("198.51.100.1", 403),
         ("nonsense", 403),
         ("192.0.2.7, nonsense", 403),
