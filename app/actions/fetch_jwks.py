@@ -15,13 +15,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpcore  # httpx would load a command line with it
 
 from app.actions.client_keys import LONGEST_URI
+from app.actions.public_address import is_public
 
 LARGEST = 65_536  # bytes of an answer
 PATIENCE = 5.0  # seconds for all of it
@@ -101,7 +101,7 @@ class FetchJwks:
         """Resolve once and pin the connection to what was checked: a second answer of the DNS changes nothing."""
         found = socket.getaddrinfo(url.host.decode("ascii"), url.port or 443, type=socket.SOCK_STREAM)
         addresses = [str(entry[4][0]) for entry in found]
-        private = any(not ip_address(address.partition("%")[0]).is_global for address in addresses)
+        private = not all(is_public(address) for address in addresses)
         if private and not self._allow_private:
             raise ValueError("a private address")
         if url.scheme != b"https" and not private:

@@ -148,16 +148,25 @@ def test_a_host_that_drips_has_one_deadline_for_all(host: Host, answer: str) -> 
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "10.0.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.1", "100.64.0.1", "::1", "fe80::1%eth0",
-     "fd00::1", "::ffff:127.0.0.1", "::"],
+     "fd00::1", "::ffff:127.0.0.1", "::", "224.0.0.1", "240.0.0.1", "ff02::1", "fec0::1", "::127.0.0.1",
+     "::8.8.8.8", "64:ff9b::7f00:1", "64:ff9b:1::808:808", "2002:7f00:1::", "2001:0:7f00:1::", "4000::1"],
 )  # fmt: skip
 def test_no_private_address_is_asked_however_it_is_named(
     host: Host, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", resolving_to(address))
     fetch = FetchJwks(allow_private=False)
+    with pytest.raises(ValueError, match="private"):
+        fetch._checked_address(httpcore.URL("https://keys.example/"))
     assert fetch("https://keys.example/jwks", "k1") is None
     assert fetch(host.url, "k1") is None
     assert host.asked == 0
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"])
+def test_a_public_address_is_asked_also_by_what_stands_for_it(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", resolving_to(address))
+    assert FetchJwks(allow_private=False)._checked_address(httpcore.URL("https://keys.example/")) == address
 
 
 def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
