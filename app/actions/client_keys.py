@@ -1,11 +1,13 @@
-"""A client's own public keys for private_key_jwt: which are taken, and where they may be fetched from (RFC 7517)."""
+"""Public keys of clients and of issuers they trust: which are taken, and where they may be fetched from (RFC 7517)."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +20,8 @@ from app.errors import Invalid
 PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 KEPT = ("kty", "crv", "x", "y", "n", "e", "kid", "use", "alg", "key_ops", "x5c")
 MOST_KEYS = 20
+MOST_READ = 50  # keys of a set that was fetched
+MOST_TRIED = 5  # keys for one signature
 MOST_CERTIFICATES = 5
 LONGEST_CERTIFICATE = 10_000  # characters
 LONGEST_MEMBER = 2000  # characters; an 8192-bit modulus has 1366
@@ -38,6 +42,28 @@ def checked_jwks(jwks: Jwk) -> dict[str, Any]:
     if len(set(kids)) < len(kids):
         raise Invalid.field("jwks", "two keys have the same kid")
     return {"keys": checked}
+
+
+def usable_keys(jwks: Jwk | None, kid: object = None) -> Iterator[dict[str, Any]]:
+    """Give the keys of any set that we would register, if a `kid` is given those of it or of none.
+
+    What else is in the set is passed over (RFC 7517 §5).
+    """
+    keys = None if jwks is None else jwks.get("keys")
+    objects = (key for key in keys if isinstance(key, dict)) if isinstance(keys, list) else iter(())
+    for key in islice((key for key in objects if kid is None or key.get("kid", kid) == kid), MOST_READ):
+        with suppress(Invalid):
+            yield _checked(key)
+
+
+def signing_keys(jwks: Jwk | None, kid: object, algorithm: object) -> Iterator[dict[str, Any]]:
+    """Give the few keys that may have made a signature: for this algorithm, and of this `kid` or of none."""
+    fitting = (
+        key
+        for key in usable_keys(jwks, kid)
+        if algorithm in _ALGORITHMS[key["kty"]] and key.get("alg", algorithm) == algorithm
+    )
+    return islice(fitting, MOST_TRIED)
 
 
 def checked_jwks_uri(uri: str, *, private: bool, field: str = "jwks_uri") -> str:

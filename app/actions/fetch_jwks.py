@@ -14,34 +14,48 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from ipaddress import ip_address
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpcore  # httpx would load a command line with it
 
 from app.actions.client_keys import LONGEST_URI
+from app.actions.public_address import is_public
 
 LARGEST = 65_536  # bytes of an answer
 PATIENCE = 5.0  # seconds for all of it
 FRESH = 300.0  # seconds an answer is used
-AGAIN = 30.0  # seconds until an unknown kid may cause another fetch
+AGAIN = 30.0  # seconds until an unknown kid, or a failure, may cause another fetch
+AT_ONCE = 2  # fetches in a process: a host that hangs must leave threads to those who ask for something else
 KEPT = 1_000  # answers
 DISCOVERY = "/.well-known/openid-configuration"
 UNREACHABLE = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, httpcore.UnsupportedProtocol)
 log = logging.getLogger(__name__)
 Keys = Mapping[str, Any]
+Judge = Callable[[Keys | None], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    at: float
+    asked_at: float
+    had_at: float  # earlier, if it was asked in vain since
     document: Keys | None  # None: it could not be had
+
+    def until(self, age: float, now: float) -> Keys | None:
+        """Give the document unless it has reached this age."""
+        return self.document if now - self.had_at < age else None
+
+
+NEVER = _Answer(float("-inf"), float("-inf"), None)
 
 
 class FetchJwks:
-    """Gives the JWK set behind a URI, from memory while it is fresh."""
+    """Gives the JWK set behind a URI, from memory while it is fresh.
+
+    Nobody waits for what somebody else is fetching: they get what is kept, or nothing.
+    """
 
     def __init__(
         self, *, allow_private: bool, patience: float = PATIENCE, monotonic: Callable[[], float] = time.monotonic
@@ -54,38 +68,64 @@ class FetchJwks:
         self._patience = patience
         self._monotonic = monotonic
         self._answers: OrderedDict[str, _Answer] = OrderedDict()
+        self._asking: set[str] = set()
         self._lock = threading.Lock()
 
     def __call__(self, uri: str, kid: str | None, may_fetch: Callable[[], bool] = lambda: True) -> Keys | None:
         """Give the set, fetched anew when it is old or does not hold `kid`; None when it cannot be had.
 
-        `may_fetch` is asked before a fetch; without one, what is kept must do while it is fresh.
+        `may_fetch` is asked before a fetch; without one, what is kept must do.
         """
-        found = self._document(uri, lambda keys: _holds(keys, kid), may_fetch)
+        found = self._document(uri, _is_set, partial(_holds, kid), may_fetch)
         return found if _is_set(found) else None
 
     def discovered(self, issuer: str, may_fetch: Callable[[], bool] = lambda: True) -> str | None:
         """Give the jwks_uri of an issuer (OpenID Connect Discovery §4); None when it names another issuer (§4.3)."""
         uri = f"{issuer.removesuffix('/')}{DISCOVERY}"
-        found = self._document(uri, lambda told: _is_of(told, issuer), may_fetch)
-        keys = found.get("jwks_uri") if found is not None and _is_of(found, issuer) else None
+        is_good = partial(_is_of, issuer)
+        found = self._document(uri, is_good, is_good, may_fetch)
+        keys = found.get("jwks_uri") if found is not None and is_good(found) else None
         return keys if isinstance(keys, str) and len(keys) <= LONGEST_URI else None
 
-    def _document(
-        self, uri: str, suffices: Callable[[Keys | None], bool], may_fetch: Callable[[], bool]
-    ) -> Keys | None:
+    def _document(self, uri: str, is_good: Judge, suffices: Judge, may_fetch: Callable[[], bool]) -> Keys | None:
         with self._lock:
-            kept = self._answers.get(uri)
-        if kept is not None and self._monotonic() - kept.at < (FRESH if suffices(kept.document) else AGAIN):
-            return kept.document
-        if not may_fetch():
-            return kept.document if kept is not None and self._monotonic() - kept.at < FRESH else None
-        answer = _Answer(self._monotonic(), self._fetch(uri))
+            kept = self._answers.get(uri, NEVER)
+        now = self._monotonic()
+        fresh = kept.until(FRESH, now)
+        if suffices(fresh) or now - kept.asked_at < AGAIN:
+            return fresh
+        if self._is_busy(uri) or not may_fetch() or not self._begun(uri, kept):
+            with self._lock:  # as old as what a fetch that began in time replaces when it ends
+                return self._answers.get(uri, NEVER).until(FRESH + PATIENCE, now)
+        try:
+            return self._asked(uri, is_good, now)
+        finally:
+            with self._lock:
+                self._asking.discard(uri)
+
+    def _asked(self, uri: str, is_good: Judge, now: float) -> Keys | None:
+        """Fetch anew; a failure leaves what was kept as it was: a stranger's unknown kid must not end good keys."""
+        answer = _Answer(now, now, self._fetch(uri))
         with self._lock:
+            kept = self._answers.get(uri, NEVER)
+            if is_good(kept.until(FRESH, now)) and not is_good(answer.document):
+                answer = replace(kept, asked_at=now)
             self._answers[uri] = answer
             while len(self._answers) > KEPT:
                 self._answers.popitem(last=False)
         return answer.document
+
+    def _is_busy(self, uri: str) -> bool:
+        """Tell whether somebody is fetching this already, or too many fetch something."""
+        return uri in self._asking or len(self._asking) >= AT_ONCE
+
+    def _begun(self, uri: str, kept: _Answer) -> bool:
+        """Take a place among those who fetch; false when there is none, or an answer has come meanwhile."""
+        with self._lock:
+            free = not self._is_busy(uri) and self._answers.get(uri, NEVER) is kept
+            if free:
+                self._asking.add(uri)
+        return free
 
     def _fetch(self, uri: str) -> Keys | None:
         try:
@@ -101,7 +141,7 @@ class FetchJwks:
         """Resolve once and pin the connection to what was checked: a second answer of the DNS changes nothing."""
         found = socket.getaddrinfo(url.host.decode("ascii"), url.port or 443, type=socket.SOCK_STREAM)
         addresses = [str(entry[4][0]) for entry in found]
-        private = any(not ip_address(address.partition("%")[0]).is_global for address in addresses)
+        private = not all(is_public(address) for address in addresses)
         if private and not self._allow_private:
             raise ValueError("a private address")
         if url.scheme != b"https" and not private:
@@ -185,7 +225,7 @@ def _left(deadline: float) -> float:
     return left
 
 
-def _is_of(document: Keys | None, issuer: str) -> bool:
+def _is_of(issuer: str, document: Keys | None) -> bool:
     return document is not None and document.get("issuer") == issuer
 
 
@@ -193,7 +233,7 @@ def _is_set(document: Keys | None) -> bool:
     return document is not None and isinstance(document.get("keys"), list)
 
 
-def _holds(keys: Keys | None, kid: str | None) -> bool:
+def _holds(kid: str | None, keys: Keys | None) -> bool:
     if keys is None or not _is_set(keys):
         return False
     return kid is None or any(isinstance(key, dict) and key.get("kid") == kid for key in keys["keys"])

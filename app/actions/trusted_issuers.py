@@ -10,15 +10,12 @@ from typing import Any
 from sqlalchemy import select
 
 from app.actions.authenticate_client import LONGEST_ID
-from app.actions.client_keys import Jwk, checked_jwks
+from app.actions.client_keys import signing_keys
 from app.actions.federated_credentials import LONGEST_ISSUER, FederatedCredentialView, view_of
 from app.actions.fetch_jwks import FetchJwks, Keys
 from app.actions.subject_pattern import fits
 from app.database import Store
-from app.errors import Invalid
 from app.models import Client, FederatedCredential
-
-MOST_KEYS = 50  # of a set, that are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +66,11 @@ class TrustedIssuers:
         with self._store.reading() as session:
             return [Trust(known, view_of(by)) for known, by in session.execute(query)]
 
-    def keys(self, trust: Trust, kid: str | None, may_fetch: Callable[[], bool]) -> Iterator[Jwk]:
-        """Give the keys that may have signed, of this `kid` or of none; what we would not register is left out."""
-        for key in (self._set_of(trust, kid, may_fetch) or {"keys": []})["keys"][:MOST_KEYS]:
-            if isinstance(key, dict) and (kid is None or key.get("kid", kid) == kid):
-                try:
-                    yield checked_jwks({"keys": [key]})["keys"][0]
-                except Invalid:  # RFC 7517 §5: a key that is not understood is none
-                    continue
+    def keys(
+        self, trust: Trust, kid: str | None, algorithm: object, may_fetch: Callable[[], bool]
+    ) -> Iterator[dict[str, Any]]:
+        """Give the keys that may have signed; what we would not register is left out."""
+        return signing_keys(self._set_of(trust, kid, may_fetch), kid, algorithm)
 
     def _set_of(self, trust: Trust, kid: str | None, may_fetch: Callable[[], bool]) -> Keys | None:
         by = trust.by

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote_plus
@@ -14,9 +15,11 @@ from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
 from flask import request as flask_request
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc.jwk import KeySet, import_key
+from joserfc.jws import JWSRegistry
 
 from app.actions.authenticate_client import CERTIFICATE_METHODS, SECRET_METHODS, KnownClient
+from app.actions.client_keys import Jwk, signing_keys, usable_keys
 from app.operations.client_certificate import handed_certificate
 from app.operations.parts import actions
 from app.operations.peer import caller_address
@@ -27,6 +30,10 @@ METHODS = [BASIC, POST, ASSERTION]
 CERTIFICATE = "tls_client_auth"  # or self_signed_tls_client_auth: which of the two is the client's to have registered
 ASSERTION_ALGORITHMS = ["ES256", "RS256", "PS256", "EdDSA"]
 RENAMED = ["Ed25519"]  # what RFC 9864 §2.2 calls our EdDSA; newer clients sign under this name
+ALGORITHMS = [*ASSERTION_ALGORITHMS, *RENAMED]
+REGISTRY = JWSRegistry(algorithms=ALGORITHMS)
+TYPES = frozenset({"jwt", "jose"})  # what `typ` may say, if anything: an access token proves no identity
+OWN_TYPE = "client-authentication+jwt"  # what clients are going to say of an assertion (rfc7523bis)
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 FURTHEST = timedelta(hours=1)  # how far ahead the `exp` of an assertion may lie
 LEEWAY = timedelta(seconds=30)
@@ -165,7 +172,8 @@ def by_certificate(query: Any, request: Any) -> AuthenticatedClient | None:
     if keys is None and client.known.jwks_uri is not None and client.known.method in CERTIFICATE_METHODS:
         keys = actions().fetch_jwks(client.known.jwks_uri, None)
     judge = actions().authenticate_client.certificate_matches
-    return client if certificate is not None and judge(client.known, certificate, keys or {}) else None
+    usable = {"keys": list(usable_keys(keys))}
+    return client if certificate is not None and judge(client.known, certificate, usable) else None
 
 
 def _by_secret(client_id: str, secret: str) -> AuthenticatedClient | None:
@@ -193,28 +201,23 @@ class PrivateKeyJwt(JWTBearerClientAssertion):
             raise ClientRefused from None
 
     def resolve_client_public_key(self, client: AuthenticatedClient) -> KeySet:
-        """Give the registered keys, or those fetched from the jwks_uri."""
-        known = client.known
+        """Give the keys that may have signed, of those registered or fetched from the jwks_uri."""
+        header, _ = self.extract_assertion(flask_request.form["client_assertion"])
+        if not is_identity(header, OWN_TYPE):
+            raise ClientRefused
+        known, kid = client.known, header.get("kid")
         keys = known.jwks
         if keys is None and known.jwks_uri is not None:
-            headers, _ = self.extract_assertion(flask_request.form["client_assertion"])
-            kid = headers.get("kid")
-            keys = actions().fetch_jwks(
-                known.jwks_uri, kid if isinstance(kid, str) else None, may_fetch_for(known.client_id)
-            )
-        try:
-            return KeySet.import_key_set({"keys": [_without_use(key) for key in (keys or {})["keys"]]})
-        except (JoseError, AttributeError, KeyError, TypeError, ValueError):  # whatever a stranger's file holds
-            raise ClientRefused from None
+            keys = actions().fetch_jwks(known.jwks_uri, kid, may_fetch_for(known.client_id))
+        return key_set(signing_keys(keys, kid, header.get("alg")))
 
     def process_assertion_claims(self, assertion: str, resolve_key: KeySet) -> dict[str, Any]:
         """Verify with our algorithms only."""
-        try:
-            token = jwt.decode(assertion, resolve_key, algorithms=[*ASSERTION_ALGORITHMS, *RENAMED])
-        except UNREADABLE:
-            raise ClientRefused from None
-        self.verify_claims(token.claims)
-        return token.claims
+        claims = signed_claims(assertion, resolve_key, REGISTRY)
+        if claims is None:
+            raise ClientRefused
+        self.verify_claims(claims)
+        return claims
 
     def verify_claims(self, claims: Mapping[str, Any]) -> None:
         """Check RFC 7523 §3 by our clock: iss = sub, aud, exp at most an hour ahead, nbf, iat, and jti once."""
@@ -246,9 +249,28 @@ def expiry_if_timely(claims: Mapping[str, Any], now: datetime, furthest: timedel
     return expires_at
 
 
-def _without_use(key: Any) -> Any:
-    """Let a key verify whatever its `use` and `key_ops` say of another purpose; the algorithm is checked by itself."""
-    return {name: value for name, value in key.items() if name not in ("use", "key_ops")}
+def is_identity(header: Mapping[str, Any], *more: str) -> bool:
+    """Tell whether `typ` names no other kind of token (RFC 8725 §3.11), and `kid`, if any, is a text."""
+    type_, kid = header.get("typ", "JWT"), header.get("kid")
+    named = isinstance(type_, str) and type_.lower().removeprefix("application/") in TYPES.union(more)
+    return named and (kid is None or isinstance(kid, str))
+
+
+def key_set(keys: Iterable[Jwk]) -> KeySet:
+    """Give the keys as the library takes them, without what it cannot read."""
+    read = []
+    for key in keys:
+        with suppress(*UNREADABLE):
+            read.append(import_key(dict(key)))
+    return KeySet(read)
+
+
+def signed_claims(token: str, keys: KeySet, registry: JWSRegistry) -> dict[str, Any] | None:
+    """Give the claims if one of the keys has signed them."""
+    for key in keys:
+        with suppress(*UNREADABLE):
+            return jwt.decode(token, key, registry=registry).claims
+    return None
 
 
 def may_fetch_for(client_id: str) -> Callable[[], bool]:

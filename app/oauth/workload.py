@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from authlib.oauth2.rfc6749 import InvalidClientError
-from joserfc import jwt
-from joserfc.jwk import import_key
 from joserfc.jws import JWSRegistry
 
 from app.actions.authenticate_client import KnownClient
 from app.actions.client_keys import Jwk
 from app.oauth.client_authentication import (
+    ALGORITHMS,
     ASSERTION,
-    ASSERTION_ALGORITHMS,
     ASSERTION_TYPE,
-    RENAMED,
-    UNREADABLE,
     AuthenticatedClient,
     PrivateKeyJwt,
     expiry_if_timely,
+    is_identity,
+    key_set,
     may_fetch_for,
+    signed_claims,
 )
 from app.operations.parts import actions
 
 FURTHEST = timedelta(hours=24)  # how far ahead the `exp` of a foreign token may lie
-TYPES = {"jwt", "jose"}  # what `typ` may say, if anything: an access token proves no identity (RFC 8725 §3.11)
-ALGORITHMS = [*ASSERTION_ALGORITHMS, *RENAMED]
 REGISTRY = JWSRegistry(algorithms=ALGORITHMS, strict_check_header=False)  # `crit` is obeyed all the same
 
 
@@ -63,39 +61,44 @@ def client_of(token: str, client_id: str | None) -> KnownClient | None:
         header, claims = _READER.extract_assertion(token)
     except InvalidClientError:
         return None
-    if not _is_identity(header):
+    if not is_identity(header):
         return None
-    named = set(_spoken_for(token, header.get("kid"), claims.get("iss"), client_id))
+    named = set(_spoken_for(token, header, claims.get("iss"), client_id))
     known = actions().authenticate_client.find(named.pop()) if len(named) == 1 else None  # with all that binds it
     return known if known is not None and known.exists else None
 
 
-def _is_identity(header: Mapping[str, Any]) -> bool:
-    type_, kid = header.get("typ", "JWT"), header.get("kid")
-    return isinstance(type_, str) and type_.lower() in TYPES and (kid is None or isinstance(kid, str))
-
-
-def _spoken_for(token: str, kid: str | None, issuer: object, client_id: str | None) -> Iterator[str]:
+def _spoken_for(token: str, header: Mapping[str, Any], issuer: object, client_id: str | None) -> Iterator[str]:
     """Give every client_id that trusts this token: its signature is judged once for each source of keys."""
-    may_fetch = may_fetch_for(client_id or "")
+    may_fetch = _from_one_source(may_fetch_for(client_id or ""))
+    trusted, kid, algorithm = actions().trusted_issuers, header.get("kid"), header.get("alg")
     read: dict[str, Mapping[str, Any] | None] = {}
-    for trust in actions().trusted_issuers.trusts(issuer, client_id):
+    for trust in trusted.trusts(issuer, client_id):
         if trust.source not in read:
-            read[trust.source] = _verified(token, actions().trusted_issuers.keys(trust, kid, may_fetch))
+            keys = trusted.keys(trust, kid, algorithm, partial(may_fetch, trust.source))
+            read[trust.source] = _verified(token, keys)
         claims = read[trust.source]
         if claims is not None and trust.covers(claims):
             yield trust.client_id
 
 
+def _from_one_source(may_fetch: Callable[[], bool]) -> Callable[[str], bool]:
+    """Let a request fetch from one source alone, an address or discovery: several that hang would hang it in turn."""
+    chosen: list[str] = []
+
+    def may(source: str) -> bool:
+        if not chosen and may_fetch():
+            chosen.append(source)
+        return chosen == [source]
+
+    return may
+
+
 def _verified(token: str, keys: Iterable[Jwk]) -> Mapping[str, Any] | None:
     """Give the claims if one of the keys has signed them, with an algorithm of ours, and their time is now."""
-    for key in keys:
-        try:
-            claims = jwt.decode(token, import_key(dict(key)), registry=REGISTRY).claims
-        except UNREADABLE:
-            continue
-        return claims if expiry_if_timely(claims, actions().clock(), FURTHEST) is not None else None
-    return None
+    claims = signed_claims(token, key_set(keys), REGISTRY)
+    timely = claims is not None and expiry_if_timely(claims, actions().clock(), FURTHEST) is not None
+    return claims if timely else None
 
 
 def _issuer_of(token: str) -> object:

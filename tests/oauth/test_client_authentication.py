@@ -2,12 +2,15 @@
 
 import base64
 import json
+import uuid
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote_plus
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sqlalchemy import func, select, update
 
 from app.models import ClientSecret, UsedAssertion
@@ -223,6 +226,103 @@ def test_a_key_registered_for_another_use_is_still_the_clients(wire: Wire) -> No
     keyed(wire.core, "annotated", {"keys": [public_jwk(wire.key, "k1") | {"use": "sig", "key_ops": ["verify"]}]})
     answer = wire.token(**wire.assertion(iss="annotated", sub="annotated"))
     assert answer.status_code == 400  # authenticated: it is only without a role
+
+
+@pytest.mark.spec("RFC 8725 §3.11")
+@pytest.mark.parametrize(
+    ("type_", "status"),
+    [
+        ("at+jwt", 401),
+        ("dpop+jwt", 401),
+        ("application/AT+JWT", 401),
+        ("token-introspection+jwt", 401),
+        ("JWT", 200),
+        ("application/jwt", 200),
+        ("client-authentication+jwt", 200),
+    ],
+)
+def test_what_says_it_is_another_kind_of_token_is_no_assertion(wire: Wire, type_: str, status: int) -> None:
+    assert wire.token(**wire.assertion({"typ": type_})).status_code == status
+
+
+# --- keys behind a jwks_uri
+
+AUTHENTICATED = 400  # it is only without a role
+Publish = Callable[..., str]
+ODD: list[Any] = [
+    5,
+    None,
+    [],
+    {"kid": "k1"},
+    {"kty": "EC", "crv": "P-256", "kid": "k1", "x": "AA", "y": "AA"},
+    {"kty": "EC", "crv": "P-256", "kid": "k1", "x": 7},
+    {"kty": "RSA", "kid": "k1", "n": "+/+/", "e": "=="},
+    {"kty": ["RSA"], "kid": ["k1"]},
+    {"kty": "AKP", "alg": "ML-DSA-44", "pub": "AAAA", "kid": "k1"},
+]
+
+
+@pytest.fixture
+def publish(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> Publish:
+    """Register a client whose jwks_uri answers with these keys; gives its client_id."""
+    sets: dict[str, Any] = {}
+    monkeypatch.setattr(type(wire.core.actions.fetch_jwks), "_fetch", lambda self, uri: sets[uri])
+
+    def make(*keys: Any) -> str:
+        client_id = uuid.uuid4().hex
+        sets[f"https://keys.example/{client_id}"] = {"keys": list(keys)}
+        keyed(wire.core, client_id, jwks_uri=f"https://keys.example/{client_id}")
+        return client_id
+
+    return make
+
+
+def other_keys(number: int) -> list[Any]:
+    """Make public keys of nobody."""
+    return [public_jwk(ec.generate_private_key(ec.SECP256R1()), f"other-{n}") for n in range(number)]
+
+
+@pytest.mark.spec("RFC 7518 §3.3")
+@pytest.mark.filterwarnings("ignore:The RSA key")
+@pytest.mark.parametrize(("bits", "status"), [(1024, 401), (2048, AUTHENTICATED)])
+def test_a_key_that_is_too_weak_to_be_registered_is_as_weak_behind_a_uri(
+    wire: Wire, publish: Publish, bits: int, status: int
+) -> None:
+    key = rsa.generate_private_key(65537, bits)
+    public = jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    client_id = publish({name: public[name] for name in ("kty", "n", "e")} | {"kid": "k1"})
+    signed = jwt.encode(wire.claims(iss=client_id, sub=client_id), key, "RS256", {"kid": "k1"})
+    assert wire.token(**asserted(signed)).status_code == status
+
+
+@pytest.mark.spec("RFC 7517 §4.2")
+def test_a_key_for_encryption_or_that_is_no_secret_any_more_signs_nothing(wire: Wire, publish: Publish) -> None:
+    public = public_jwk(wire.key, "k1")
+    for wrong in ({"use": "enc"}, {"key_ops": ["encrypt"]}, {"alg": "RS256"}, {"d": "AAAA"}):
+        client_id = publish(public | wrong)
+        refused(wire.token(**wire.assertion(iss=client_id, sub=client_id)), 401, "invalid_client")
+
+
+@pytest.mark.spec("RFC 7517 §5")
+@pytest.mark.parametrize("odd", ODD, ids=str)
+def test_an_odd_key_beside_a_good_one_is_passed_over(wire: Wire, publish: Publish, odd: Any) -> None:
+    client_id = publish(odd, public_jwk(wire.key, "k1"))
+    assert wire.token(**wire.assertion(iss=client_id, sub=client_id)).status_code == AUTHENTICATED
+    client_id = publish(odd)
+    refused(wire.token(**wire.assertion(iss=client_id, sub=client_id)), 401, "invalid_client")
+
+
+@pytest.mark.spec("RFC 7515 §4.1.4")
+@pytest.mark.parametrize(("before", "status"), [(0, AUTHENTICATED), (4, AUTHENTICATED), (5, 401)])
+def test_without_a_kid_a_handful_of_fitting_keys_is_tried(
+    wire: Wire, publish: Publish, before: int, status: int
+) -> None:
+    rsa_key = rsa.generate_private_key(65537, 2048).public_key()
+    unfit = [jwt.algorithms.RSAAlgorithm.to_jwk(rsa_key, as_dict=True) for _ in range(6)]
+    client_id = publish(*unfit, *other_keys(before), public_jwk(wire.key, "k1"), *other_keys(2))
+    signed = jwt.encode(wire.claims(iss=client_id, sub=client_id), wire.key, "ES256")
+    assert wire.token(**asserted(signed)).status_code == status
+    assert wire.token(**wire.assertion(iss=client_id, sub=client_id)).status_code == AUTHENTICATED
 
 
 def test_bearer_and_other_schemes_are_no_client_authentication(wire: Wire) -> None:

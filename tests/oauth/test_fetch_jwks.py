@@ -11,7 +11,7 @@ from typing import Any
 import httpcore
 import pytest
 
-from app.actions.fetch_jwks import AGAIN, FRESH, LARGEST, FetchJwks
+from app.actions.fetch_jwks import AGAIN, AT_ONCE, FRESH, LARGEST, PATIENCE, FetchJwks
 
 SET = {"keys": [{"kid": "k1"}]}
 Answer = Callable[[socket.socket], None]
@@ -59,6 +59,32 @@ def drips(first: bytes, then: bytes) -> Answer:
             threading.Event().wait(0.05)
 
     return answer
+
+
+class Held:
+    """Answer with SET, but not before `let_go`; `arrived` counts those who wait."""
+
+    def __init__(self) -> None:
+        self.arrived = threading.Semaphore(0)
+        self.let_go = threading.Event()
+
+    def __call__(self, connection: socket.socket) -> None:
+        self.arrived.release()
+        self.let_go.wait(30)
+        says(json.dumps(SET).encode())(connection)
+
+
+class Fetching(threading.Thread):
+    """Fetches in another thread; `got` is what came of it."""
+
+    def __init__(self, fetch: FetchJwks, uri: str) -> None:
+        super().__init__(daemon=True)
+        self._fetch, self._uri = fetch, uri
+        self.got: Any = "nothing yet"
+        self.start()
+
+    def run(self) -> None:
+        self.got = self._fetch(self._uri, "k1")
 
 
 class Ticks:
@@ -110,6 +136,66 @@ def test_a_failure_is_remembered_for_half_a_minute(host: Host) -> None:
     assert fetch(host.url, "k1") == SET
 
 
+FAILURES: dict[str, Answer] = {"an error": says(b"", "503 Away"), "no set": says(b'{"error": "later"}')}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_failure_ends_no_good_keys_before_their_time(host: Host, failure: str) -> None:
+    ticks = Ticks()
+    fetch = FetchJwks(allow_private=True, monotonic=ticks)
+    assert fetch(host.url, "k1") == SET
+    host.answer = FAILURES[failure]
+    ticks.now += AGAIN + 1
+    for _ in range(3):  # a stranger's kid, while the host is away for a moment
+        assert fetch(host.url, "stranger") == fetch(host.url, "k1") == SET and host.asked == 2
+    ticks.now += FRESH - AGAIN - 2
+    assert fetch(host.url, "k1") == SET and host.asked == 2
+    ticks.now += 1
+    assert fetch(host.url, "k1") is None and host.asked == 3  # they are no younger for it
+
+
+def test_one_uri_is_fetched_once_at_a_time_and_nobody_else_waits(host: Host) -> None:
+    held, fetch = Held(), FetchJwks(allow_private=True)
+    host.answer = held
+    first = Fetching(fetch, host.url)
+    assert held.arrived.acquire(timeout=30)
+    assert [fetch(host.url, "k1") for _ in range(3)] == [None] * 3 and host.asked == 1
+    held.let_go.set()
+    first.join()
+    assert first.got == fetch(host.url, "k1") == SET and host.asked == 1
+
+
+def test_while_one_fetches_anew_the_others_use_what_is_kept(host: Host) -> None:
+    ticks, held = Ticks(), Held()
+    fetch = FetchJwks(allow_private=True, monotonic=ticks)
+    assert fetch(host.url, "k1") == SET
+    host.answer = held
+    ticks.now += FRESH
+    first = Fetching(fetch, host.url)
+    assert held.arrived.acquire(timeout=30)
+    ticks.now += PATIENCE - 1
+    assert fetch(host.url, "k1") == SET and host.asked == 2
+    ticks.now += 1
+    assert fetch(host.url, "k1") is None and host.asked == 2
+    held.let_go.set()
+    first.join()
+
+
+def test_hosts_that_hang_hold_few_threads(host: Host) -> None:
+    held, fetch = Held(), FetchJwks(allow_private=True)
+    assert fetch(host.url, "k1") == SET
+    host.answer = held
+    hanging = [Fetching(fetch, f"{host.url}/{number}") for number in range(AT_ONCE)]
+    for _ in hanging:
+        assert held.arrived.acquire(timeout=30)
+    assert fetch(f"{host.url}/further", "k1") is None and host.asked == AT_ONCE + 1
+    assert fetch(host.url, "k1") == SET
+    held.let_go.set()
+    for one in hanging:
+        one.join()
+    assert fetch(f"{host.url}/further", "k1") == SET
+
+
 BROKEN: dict[str, Answer] = {
     "a redirect": says(b"{}", "302 Found", "Location: /other"),
     "a redirect with keys": says(json.dumps(SET).encode(), "301 Moved", "Location: http://127.0.0.1:1/"),
@@ -148,16 +234,25 @@ def test_a_host_that_drips_has_one_deadline_for_all(host: Host, answer: str) -> 
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "10.0.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.1", "100.64.0.1", "::1", "fe80::1%eth0",
-     "fd00::1", "::ffff:127.0.0.1", "::"],
+     "fd00::1", "::ffff:127.0.0.1", "::", "224.0.0.1", "240.0.0.1", "ff02::1", "fec0::1", "::127.0.0.1",
+     "::8.8.8.8", "64:ff9b::7f00:1", "64:ff9b:1::808:808", "2002:7f00:1::", "2001:0:7f00:1::", "4000::1"],
 )  # fmt: skip
 def test_no_private_address_is_asked_however_it_is_named(
     host: Host, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", resolving_to(address))
     fetch = FetchJwks(allow_private=False)
+    with pytest.raises(ValueError, match="private"):
+        fetch._checked_address(httpcore.URL("https://keys.example/"))
     assert fetch("https://keys.example/jwks", "k1") is None
     assert fetch(host.url, "k1") is None
     assert host.asked == 0
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"])
+def test_a_public_address_is_asked_also_by_what_stands_for_it(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", resolving_to(address))
+    assert FetchJwks(allow_private=False)._checked_address(httpcore.URL("https://keys.example/")) == address
 
 
 def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,6 +100,20 @@ def test_an_issuer_that_is_down_lets_nobody_in(own: Trusting) -> None:
     own.refuses(own.token())
 
 
+def test_a_token_has_the_keys_of_one_source_fetched_at_a_time(own: Trusting) -> None:
+    """Addresses that hang would otherwise hang the request one after another."""
+    client_id, row_id = own.client()
+    for number in range(3):
+        own.issuer.answers[f"/{number}"] = b"{}" if number else own.issuer.body("/keys") or b""
+        own.trusting(row_id, jwks_uri=f"{own.issuer.url}/{number}")
+    token, answers = own.token(), []
+    for asked in range(1, 4):
+        answers.append(own.authenticate(token, client_id).status_code)
+        assert sum(own.issuer.asked.values()) == asked
+    own.takes(token, client_id)  # from what is kept, whichever came first
+    assert answers[-1] == 200 and sum(own.issuer.asked.values()) == 3
+
+
 def test_an_issuer_on_a_private_address_is_not_asked_unless_that_is_allowed(own: Trusting) -> None:
     fetch: Any = own.wire.core.actions.fetch_jwks
     fetch._allow_private = False

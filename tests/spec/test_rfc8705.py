@@ -205,6 +205,19 @@ def test_a_registered_certificate_or_its_key_alone_authenticates(wire: Wire, reg
             refused(ask(wire, client_id, Holder().field), 401, "invalid_client")
 
 
+@pytest.mark.spec("RFC 8705 §2.2.2")
+@pytest.mark.parametrize(("bits", "status"), [(1024, 401), (2048, 200)])
+def test_a_key_behind_a_uri_must_be_as_strong_as_a_registered_one(
+    wire: Wire, register: Register, monkeypatch: pytest.MonkeyPatch, bits: int, status: int
+) -> None:
+    holder = Holder(key=rsa.generate_private_key(65537, bits))
+    published = {"keys": [7, holder.jwk()]}
+    monkeypatch.setattr(type(wire.core.actions.fetch_jwks), "_fetch", lambda self, uri: published)
+    uri = f"https://keys.example/{bits}"
+    client_id = register(token_endpoint_auth_method="self_signed_tls_client_auth", jwks_uri=uri)
+    assert ask(wire, client_id, holder.field).status_code == status
+
+
 @pytest.mark.spec("RFC 6749 §2.3", "RFC 8705 §2")
 def test_no_method_stands_in_for_another(wire: Wire, register: Register, robot: Holder) -> None:
     named, keyed = by_name(register, "tls_client_auth_san_dns"), by_key(register, robot.jwk())
