@@ -29,6 +29,7 @@ PATIENCE = 5.0  # seconds for all of it
 FRESH = 300.0  # seconds an answer is used
 AGAIN = 30.0  # seconds until an unknown kid, or a failure, may cause another fetch
 AT_ONCE = 2  # fetches in a process: a host that hangs must leave threads to those who ask for something else
+WAITERS, WAITING = 4, 1.0  # threads that may wait for a fetch that another one does, and for how many seconds
 KEPT = 1_000  # answers
 DISCOVERY = "/.well-known/openid-configuration"
 UNREACHABLE = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, httpcore.UnsupportedProtocol)
@@ -54,7 +55,7 @@ NEVER = _Answer(float("-inf"), float("-inf"), None)
 class FetchJwks:
     """Gives the JWK set behind a URI, from memory while it is fresh.
 
-    Nobody waits for what somebody else is fetching: they get what is kept, or nothing.
+    One fetches an address at a time. A few wait a moment for that one, all others get what is kept, or nothing.
     """
 
     def __init__(
@@ -69,7 +70,8 @@ class FetchJwks:
         self._monotonic = monotonic
         self._answers: OrderedDict[str, _Answer] = OrderedDict()
         self._asking: set[str] = set()
-        self._lock = threading.Lock()
+        self._waiting = 0
+        self._lock = threading.Condition()
 
     def __call__(self, uri: str, kid: str | None, may_fetch: Callable[[], bool] = lambda: True) -> Keys | None:
         """Give the set, fetched anew when it is old or does not hold `kid`; None when it cannot be had.
@@ -96,12 +98,21 @@ class FetchJwks:
             return fresh
         if self._is_busy(uri) or not may_fetch() or not self._begun(uri, kept):
             with self._lock:  # as old as what a fetch that began in time replaces when it ends
+                self._await(uri)
                 return self._answers.get(uri, NEVER).until(FRESH + PATIENCE, now)
         try:
             return self._asked(uri, is_good, now)
         finally:
             with self._lock:
                 self._asking.discard(uri)
+                self._lock.notify_all()
+
+    def _await(self, uri: str) -> None:
+        """Wait for who is fetching this, if few wait already."""
+        if uri in self._asking and self._waiting < WAITERS:
+            self._waiting += 1
+            self._lock.wait_for(lambda: uri not in self._asking, WAITING)
+            self._waiting -= 1
 
     def _asked(self, uri: str, is_good: Judge, now: float) -> Keys | None:
         """Fetch anew; a failure leaves what was kept as it was: a stranger's unknown kid must not end good keys."""

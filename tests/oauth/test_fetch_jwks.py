@@ -11,7 +11,9 @@ from typing import Any
 import httpcore
 import pytest
 
-from app.actions.fetch_jwks import AGAIN, AT_ONCE, FRESH, LARGEST, PATIENCE, FetchJwks
+from app.actions import fetch_jwks
+from app.actions.fetch_jwks import AGAIN, AT_ONCE, FRESH, LARGEST, PATIENCE, WAITERS, FetchJwks
+from tests.cli.test_serve import until
 
 SET = {"keys": [{"kid": "k1"}]}
 Answer = Callable[[socket.socket], None]
@@ -154,7 +156,23 @@ def test_a_failure_ends_no_good_keys_before_their_time(host: Host, failure: str)
     assert fetch(host.url, "k1") is None and host.asked == 3  # they are no younger for it
 
 
-def test_one_uri_is_fetched_once_at_a_time_and_nobody_else_waits(host: Host) -> None:
+def test_one_uri_is_fetched_once_at_a_time_and_a_few_wait_for_it(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch_jwks, "WAITING", 30.0)
+    held, fetch = Held(), FetchJwks(allow_private=True)
+    host.answer = held
+    asking = [Fetching(fetch, host.url)]
+    assert held.arrived.acquire(timeout=30)
+    asking += [Fetching(fetch, host.url) for _ in range(WAITERS)]
+    assert until(lambda: fetch._waiting == WAITERS)
+    assert fetch(host.url, "k1") is None and host.asked == 1
+    held.let_go.set()
+    for one in asking:
+        one.join()
+    assert [one.got for one in asking] == [SET] * len(asking) and host.asked == 1
+
+
+def test_nobody_waits_for_long(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch_jwks, "WAITING", 0.01)
     held, fetch = Held(), FetchJwks(allow_private=True)
     host.answer = held
     first = Fetching(fetch, host.url)
@@ -165,7 +183,8 @@ def test_one_uri_is_fetched_once_at_a_time_and_nobody_else_waits(host: Host) -> 
     assert first.got == fetch(host.url, "k1") == SET and host.asked == 1
 
 
-def test_while_one_fetches_anew_the_others_use_what_is_kept(host: Host) -> None:
+def test_while_one_fetches_anew_the_others_use_what_is_kept(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch_jwks, "WAITING", 0.01)
     ticks, held = Ticks(), Held()
     fetch = FetchJwks(allow_private=True, monotonic=ticks)
     assert fetch(host.url, "k1") == SET
