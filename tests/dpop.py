@@ -62,6 +62,15 @@ class Prover:
         return signed
 
 
+def rsa_key(exponent: int) -> rsa.RSAPrivateKey:
+    """Make a key with this public exponent, a prime, where the library makes 3 and 65537 alone."""
+    made = rsa.generate_private_key(65537, 2048).private_numbers()
+    p, q = made.p, made.q
+    d = pow(exponent, -1, (p - 1) * (q - 1))
+    public = rsa.RSAPublicNumbers(exponent, p * q)
+    return rsa.RSAPrivateNumbers(p, q, d, d % (p - 1), d % (q - 1), made.iqmp, public).private_key()
+
+
 def ath(token: str) -> str:
     """Hash an access token (RFC 9449 §4.2)."""
     return b64(hashlib.sha256(token.encode()).digest())

@@ -75,6 +75,12 @@ class ClientChanges:
         proofs = (self.token_endpoint_auth_method, self.jwks, self.jwks_uri, self.certificate_subject)
         return any(c is not UNSET for c in proofs)
 
+    def loosens(self, row: Client) -> bool:
+        """Tell whether it takes a binding off: what was of no use without a key or certificate becomes a credential."""
+        of_key = row.dpop_bound_access_tokens and self.dpop_bound_access_tokens is False
+        of_certificate = row.tls_client_certificate_bound_access_tokens
+        return of_key or (of_certificate and self.tls_client_certificate_bound_access_tokens is False)
+
 
 @dataclass(frozen=True, slots=True)
 class ClientView(CertificateSubject):
@@ -133,13 +139,14 @@ class ClientActions:
     def change(self, actor: Actor, client_row_id: str, changes: ClientChanges) -> ClientView:
         """Change what is named; roles and `enabled` are felt at once by every token of the client.
 
-        Raises NotFound, Invalid, Forbidden (the client carries more than the caller, or would; a key by delegation).
+        Raises NotFound, Invalid, Forbidden (the client carries more than the caller, or would; a key, or a binding
+        taken off, by delegation).
         """
         named = [name for name in ClientChanges.__slots__ if getattr(changes, name) is not UNSET]
-        if changes.rekeys:
-            refuse_delegates(actor)
         with refusing_duplicates("another client has this client_id"), self._store.transaction() as session:
             row = found_client(session, client_row_id, changing=True)
+            if changes.rekeys or changes.loosens(row):
+                refuse_delegates(actor)
             refuse_exceeding(actor, grants_of_client(session, row.id), self._management)
             self._apply(session, actor, row, changes)
             roles = [role.name for role in row.roles]

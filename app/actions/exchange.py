@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from app.access.scopes import Grants, Scopes
@@ -53,10 +53,11 @@ class ExchangeToken:
         resources: Sequence[str],
         client_id: str | None,
         address: Address | None,
-        confirmation: Confirmation = UNBOUND,
+        bind: Callable[[], Confirmation] = lambda: UNBOUND,
     ) -> AccessToken:
         """Sign a JWT for the token's subject; `client_id` is the authenticated client, if any.
 
+        `bind` verifies what the JWT shall be bound to: asked of who holds a good token alone, for it takes work.
         Raises InvalidRequest and InvalidSubject (RFC 8693 §2.2.2), InvalidScope, InvalidTarget, TooManyRequests.
         """
         subject = self._recognize(subject_token, subject_token_type)
@@ -65,6 +66,7 @@ class ExchangeToken:
             source = subject.verify(connection, subject_token, now)
             if source is None or not source.allows_address(address):
                 raise InvalidSubject(INVALID_SUBJECT)
+            confirmation = bind()
             granted = _choose(source, scope, resources)
             expires_at = _ends(source, now, shortest_lifetime(connection, granted.audience))
             if (window := self._spend(source)) is not None and not window.admitted:

@@ -8,9 +8,9 @@ from app.errors import Forbidden
 
 
 def refuse_delegates(actor: Actor) -> None:
-    """Raise Forbidden when a PAT, or a JWT exchanged from one, is about to make or reveal a credential."""
+    """Raise Forbidden when a PAT, or a JWT exchanged from one, is about to make, unbind or reveal a credential."""
     if actor.delegated:
-        raise Forbidden("a personal access token cannot create, regenerate or reveal a credential")
+        raise Forbidden("a personal access token cannot create, regenerate, unbind or reveal a credential")
 
 
 def refuse_granting(actor: Actor, built_in: Scopes) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from ipaddress import ip_address
@@ -26,16 +27,21 @@ SUBJECT_FIELDS = tuple(
     f"tls_client_auth_{name}" for name in ("subject_dn", "san_dns", "san_uri", "san_ip", "san_email")
 )
 _KEY = ("kty", "crv", "x", "y", "n", "e")
+_PEM = re.compile(r"\s*-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*", re.ASCII)
 
 
 def read_certificate(text: str) -> x509.Certificate | None:
-    """Read `:Base64 of the DER:` (RFC 9440 §2.1) or a PEM with URL escapes (nginx); None when it is neither."""
+    """Read `:Base64 of the DER:` (RFC 9440 §2.1) or a PEM with URL escapes (nginx); None when it is neither.
+
+    It is one certificate and nothing besides: of a header that came twice, neither counts (RFC 9440 §2.2).
+    """
     if len(text) > LONGEST:
         return None
     try:
         if text.startswith(":") and text.endswith(":") and len(text) > 2:
             return x509.load_der_x509_certificate(base64.b64decode(text[1:-1], validate=True))
-        return x509.load_pem_x509_certificate(unquote(text).encode("ascii"))
+        pem = unquote(text)
+        return x509.load_pem_x509_certificate(pem.encode()) if _PEM.fullmatch(pem) else None
     except UNREADABLE:
         return None
 
@@ -47,8 +53,11 @@ def thumbprint_of(certificate: x509.Certificate) -> str:
 
 
 def stands(certificate: x509.Certificate, at: datetime) -> bool:
-    """Tell whether a certificate is valid at this instant."""
-    return certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc
+    """Tell whether a certificate is valid at this instant; never, when its dates are none (a year 0)."""
+    try:
+        return certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc
+    except UNREADABLE:
+        return False
 
 
 def has_subject(certificate: x509.Certificate, subject: Mapping[str, str]) -> bool:

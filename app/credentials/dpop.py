@@ -20,6 +20,7 @@ TYPE = "dpop+jwt"
 LONGEST = 8_192  # characters; one with an 8192-bit RSA key has some 3 000
 LONGEST_CLAIM = 2_000  # characters of a URL, fewer of anything else
 RSA_BITS = range(2048, 8193)
+RSA_LARGEST_EXPONENT = 2**32  # the larger, the longer a signature takes to verify; 65537 is what all use
 SECRETS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 KINDS: Mapping[str, tuple[str, str | None, type[Any]]] = {  # alg: kty, crv, and who reads such a key
     "ES256": ("EC", "P-256", ECAlgorithm),
@@ -90,8 +91,8 @@ def _shown(header: Mapping[str, Any]) -> tuple[Any, str]:
     if SECRETS & jwk.keys():
         raise BadProof("the proof shows a private key: take it out of use")
     key = reader.from_jwk({name: jwk.get(name) for name in _PUBLIC[kty]})
-    if kty == "RSA" and key.key_size not in RSA_BITS:
-        raise BadProof("the proof's key is too short or too long")
+    if kty == "RSA" and (key.key_size not in RSA_BITS or key.public_numbers().e > RSA_LARGEST_EXPONENT):
+        raise BadProof("the proof's key is too short or too long, or its exponent too large")
     return key, thumbprint(reader.to_jwk(key, as_dict=True))
 
 

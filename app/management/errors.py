@@ -16,11 +16,10 @@ from app.errors import (
     Unauthenticated,
     Unproven,
 )
-from app.operations.possession import REALM, challenges
+from app.operations.possession import REALM, challenge, challenges, scheme_used
 
 PROBLEM = "application/problem+json"
 ROOT = "/api/"
-BEARER = f'Bearer realm="{REALM}"'
 BASIC = f'Basic realm="{REALM}", charset="UTF-8"'  # RFC 7617 §2.1
 
 
@@ -68,17 +67,15 @@ def problem(status: int, detail: str, members: dict[str, Any] | None = None) -> 
 
 
 def _challenges(error: Unauthenticated | Forbidden) -> list[str]:
-    """Say how to come in (RFC 6750 §3); where a password opens too, say so."""
-    bearer = BEARER
+    """Say how to come in, by the scheme that was used (RFC 6750 §3, RFC 9449 §7.1); where a password opens, say so."""
     if isinstance(error, Forbidden):
-        bearer += _parameters("insufficient_scope", str(error))
-        bearer += f', scope="{error.scope}"' if error.scope else ""
-        return [bearer]
+        scope = f', scope="{error.scope}"' if error.scope else ""
+        return [challenge(scheme_used(), _parameters("insufficient_scope", str(error)) + scope)]
     if isinstance(error, Unproven):
         return challenges(error)
-    if error.error is not None:
-        bearer += _parameters(error.error, str(error))
-    return [BASIC, bearer] if g.get("takes_passwords") else [bearer]
+    scheme, said = (scheme_used(), _parameters(error.error, str(error))) if error.error else ("bearer", "")
+    token = challenge(scheme, said)
+    return [BASIC, token] if g.get("takes_passwords") else [token]
 
 
 def _parameters(code: str, description: str) -> str:

@@ -112,11 +112,16 @@ def presented_methods(form: Mapping[str, str]) -> list[str]:
     methods = [method for method, present in tried.items() if present]
     if len(methods) > 1:
         raise InvalidRequestError("more than one client authentication method")
-    if not methods and "client_id" in form and handed_certificate() is not None:
+    if not methods and handed_certificate() is not None and _names_client_of_certificates(form):
         return [CERTIFICATE]  # RFC 8705 §2: the connection proves it, the form says who it is
     if methods == [BASIC] and form.get("client_id", "") not in ("", basic_pair()[0]):
         raise InvalidRequestError("client_id differs from the one that authenticates")
     return methods
+
+
+def _names_client_of_certificates(form: Mapping[str, str]) -> bool:
+    """Any other client's bare client_id proves nothing, whatever certificate comes with it: that binds, no more."""
+    return "client_id" in form and query_client(form["client_id"]).known.method in CERTIFICATE_METHODS
 
 
 def basic_header() -> str | None:

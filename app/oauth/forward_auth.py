@@ -14,7 +14,6 @@ from flask import Blueprint, Request, Response, request
 from app.access.scopes import MalformedScope, Scopes
 from app.actions.abuse_limits import CREDENTIALS_OF_ADDRESS, WAIT
 from app.actions.catalogue import Actions
-from app.credentials.dpop import ALGORITHMS as DPOP_ALGORITHMS
 from app.credentials.kind import API_KEY, Address, Claims
 from app.errors import Unproven
 from app.oauth.original import original_request
@@ -22,7 +21,7 @@ from app.operations import metrics
 from app.operations.envelope import used_credential, used_kind
 from app.operations.parts import actions
 from app.operations.peer import caller_address, peer_address
-from app.operations.possession import REALM, Sent, challenges, prove
+from app.operations.possession import REALM, Sent, challenge, challenges, prove, scheme_used
 
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "") + " "
 blueprint = Blueprint("forward_auth", __name__)
@@ -153,15 +152,11 @@ def admit(
 def _prove(claims: Claims, token: str) -> None:
     """Let pass who proves to hold the key that the token is bound to, for the request that the gateway tells of."""
     try:
-        prove(claims, Sent(_scheme(), token, *original_request(request.headers)))
+        prove(claims, Sent(scheme_used(), token, *original_request(request.headers)))
     except Unproven as error:
         refusal = Refusal(401, error.error, str(error), **({"nonce": error.nonce} if error.nonce else {}))
         refusal.challenges = challenges(error)
         raise refusal from None
-
-
-def _scheme() -> str:
-    return request.headers.get("Authorization", "").partition(" ")[0].lower()
 
 
 def headers_of(claims: Claims) -> Mapping[str, str]:
@@ -194,17 +189,8 @@ def _challenges(refusal: Refusal, basic: bool) -> list[str]:
     """Give the RFC 6750 §3 challenge, that of DPoP to who used it, or the Basic one that git and npm wait for."""
     if refusal.challenges:
         return refusal.challenges
-    if _scheme() == "dpop":
-        return [f'{_challenge("DPoP", refusal)}, algs="{" ".join(DPOP_ALGORITHMS)}"']  # RFC 9449 §7.1
-    if basic and refusal.status == 401:
+    if basic and refusal.status == 401 and scheme_used() != "dpop":
         return [f'Basic realm="{REALM}", charset="UTF-8"']
-    return [_challenge("Bearer", refusal)]
-
-
-def _challenge(scheme: str, refusal: Refusal) -> str:
-    parts = [f'realm="{REALM}"']
-    if refusal.error:
-        parts.append(f'error="{refusal.error}"')
-    if "scope" in refusal.more:
-        parts.append(f'scope="{refusal.more["scope"]}"')
-    return f"{scheme} " + ", ".join(parts)
+    said = f', error="{refusal.error}"' if refusal.error else ""
+    said += f', scope="{refusal.more["scope"]}"' if "scope" in refusal.more else ""
+    return [challenge(scheme_used(), said)]

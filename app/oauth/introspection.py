@@ -22,7 +22,7 @@ from app.oauth.errors import NO_STORE
 from app.operations import metrics
 from app.operations.envelope import used_credential
 from app.operations.parts import actions
-from app.operations.possession import REALM, prove, sent_to_us
+from app.operations.possession import challenge, prove, scheme_used, sent_to_us
 
 SCOPE, MANAGE = "introspect", "manage"
 SIGNED = "application/token-introspection+jwt"  # RFC 9701 §4
@@ -37,16 +37,17 @@ class Caller:
     serves: frozenset[str] | None
 
 
-class BearerRefused(OAuth2Error):
-    """The caller's own Bearer token is not good enough (RFC 7662 §2.3, RFC 6750 §3)."""
+class TokenRefused(OAuth2Error):
+    """The caller's own token is not good enough (RFC 7662 §2.3, RFC 6750 §3, RFC 9449 §7.1)."""
 
     def __init__(self, error: str, status: int, description: str) -> None:
         super().__init__(description, status_code=status, error=error)
 
     def get_headers(self) -> list[tuple[str, str]]:
-        """Add the challenge."""
+        """Add the challenge, of the scheme that the token came by."""
         scope = f', scope="{SCOPE}"' if self.status_code == 403 else ""
-        return [*super().get_headers(), ("WWW-Authenticate", f'Bearer realm="{REALM}", error="{self.error}"{scope}')]
+        said = challenge(scheme_used(), f', error="{self.error}"{scope}')
+        return [*super().get_headers(), ("WWW-Authenticate", said)]
 
 
 class Introspection(IntrospectionEndpoint):
@@ -138,13 +139,13 @@ OWNER: dict[str, Callable[[Claims], dict[str, Any]]] = {
 def _bearer(scheme: str, token: str) -> Caller:
     claims = actions().verify(token)
     if claims is None or claims.kind == API_KEY:
-        raise BearerRefused("invalid_token", 401, "the token is not active, or is an API key")
+        raise TokenRefused("invalid_token", 401, "the token is not active, or is an API key")
     prove(claims, sent_to_us(scheme, token))
     own = claims.cut_to(frozenset({actions().settings.management_identifier}))
     if own is None:
-        raise BearerRefused("invalid_token", 401, "the token is for another audience")
+        raise TokenRefused("invalid_token", 401, "the token is for another audience")
     if SCOPE not in own.scopes and MANAGE not in own.scopes:
-        raise BearerRefused("insufficient_scope", 403, f"the scope {SCOPE} is needed")
+        raise TokenRefused("insufficient_scope", 403, f"the scope {SCOPE} is needed")
     actions().usage.note(claims)
     return Caller(claims.client_id or str(claims.subject), None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from authlib.oauth2.rfc6749 import BaseGrant, InvalidRequestError, TokenEndpointMixin
@@ -9,9 +10,8 @@ from authlib.oauth2.rfc6749 import BaseGrant, InvalidRequestError, TokenEndpoint
 from app.actions.abuse_limits import CREDENTIALS_OF_ADDRESS
 from app.actions.exchange import ACCESS_TOKEN
 from app.actions.issue_machine_token import AccessToken
-from app.credentials.confirmation import Confirmation
 from app.errors import InvalidSubject
-from app.oauth.bond import bond_of
+from app.oauth.bond import Bond, bond_of
 from app.oauth.client_authentication import METHODS, presented_methods
 from app.oauth.door import form_of, resources_of
 from app.operations import metrics
@@ -43,26 +43,29 @@ class TokenExchange(BaseGrant, TokenEndpointMixin):
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:  # type: ignore[override]
         """Answer as RFC 8693 §2.2.1 says."""
-        bond = bond_of(self.client.known if self.client else None)
-        issued = self._issue(bond.confirmation)
-        more = bond.seal()
+        issued = self._issue()
+        more = self._bond.seal()
         metrics.issued("exchanged")
         used_credential(issued.credential_id)
         body: dict[str, Any] = {
             "access_token": issued.token,
             "issued_token_type": ACCESS_TOKEN,
-            "token_type": bond.confirmation.token_type,
+            "token_type": self._bond.confirmation.token_type,
             "expires_in": issued.expires_in,
             "scope": str(issued.scopes),
         }
         return 200, body, [*self.TOKEN_RESPONSE_HEADER, *more]
 
-    def _issue(self, bound: Confirmation) -> AccessToken:
+    @cached_property
+    def _bond(self) -> Bond:
+        return bond_of(self.client.known if self.client else None)
+
+    def _issue(self) -> AccessToken:
         """Exchange; whoever shows no client and no good token either is counted, as at forward-auth."""
         form, client_id = form_of(self.request), self.client.get_client_id() if self.client else None
         asked = form["subject_token"], form["subject_token_type"], form.get("scope"), resources_of(form)
         try:
-            return actions().exchange_token(*asked, client_id, peer_address(), bound)
+            return actions().exchange_token(*asked, client_id, peer_address(), lambda: self._bond.confirmation)
         except InvalidSubject:
             if client_id is None:
                 actions().abuse_limits.refuse_beyond(CREDENTIALS_OF_ADDRESS.at(caller_address()))

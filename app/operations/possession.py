@@ -58,9 +58,20 @@ def prove(claims: Claims, sent: Sent) -> None:
 def challenges(refused: Unproven) -> list[str]:
     """Give the challenges: of the scheme that was used, and of the one that it takes (RFC 9449 §7.1, §7.2)."""
     said = f', error="{refused.error}"'
-    dpop = f'DPoP realm="{REALM}"{said if refused.schemes == (DPOP,) else ""}, algs="{" ".join(ALGORITHMS)}"'
-    known = {BEARER: f'Bearer realm="{REALM}"{said}', DPOP: dpop}
+    known = {BEARER: challenge("bearer", said), DPOP: challenge("dpop", said if refused.schemes == (DPOP,) else "")}
     return [known[scheme] for scheme in refused.schemes]
+
+
+def challenge(scheme: str, said: str) -> str:
+    """Give the challenge to who used this scheme, `said` its parameters; whoever used DPoP hears of its algorithms."""
+    if scheme == "dpop":
+        return f'{DPOP} realm="{REALM}"{said}, algs="{" ".join(ALGORITHMS)}"'  # RFC 9449 §7.1
+    return f'{BEARER} realm="{REALM}"{said}'
+
+
+def scheme_used() -> str:
+    """Give the scheme of the request's Authorization header in small letters; empty without one."""
+    return request.headers.get("Authorization", "").partition(" ")[0].lower()
 
 
 def _prove_certificate(bound: Confirmation, sent: Sent) -> None:

@@ -167,6 +167,19 @@ def test_a_client_may_be_bound_and_unbound(face: Face, admin: str) -> None:
         assert face.made("/clients", {"name": "c", name: True}, admin)[name] is True
 
 
+def test_no_delegate_takes_a_binding_off_but_may_put_one_on(face: Face, admin: str) -> None:
+    pat = face.pat("clients:write")
+    for token in (pat, face.core.exchange(pat)):
+        for name in BOUND:
+            path = f"/clients/{face.made('/clients', {'name': 'c', 'enabled': True}, admin)['id']}"
+            assert face.call("PATCH", path, token, json={name: False}).status_code == 200  # as it is
+            assert face.call("PATCH", path, token, json={name: True}).status_code == 200
+            assert face.call("PATCH", path, token, json={"name": "d", name: False}).status_code == 403
+            left = face.call("GET", path, admin).json
+            assert left[name] is True and left["name"] == "c"
+            assert face.call("PATCH", path, face.machine("clients:write"), json={name: False}).json[name] is False
+
+
 @pytest.mark.spec("RFC 8705 §2.1.2")
 def test_a_client_may_prove_itself_by_what_its_certificate_names(face: Face, admin: str) -> None:
     by_certificate = {"name": "c", "token_endpoint_auth_method": "tls_client_auth"}

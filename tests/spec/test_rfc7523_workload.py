@@ -9,10 +9,11 @@ import pytest
 
 from app.actions.actor import OPERATOR
 from app.actions.clients import ClientChanges
-from tests.core import ISSUER, ORDERS
+from tests.core import ISSUER, ORDERS, contents
 from tests.oauth.wire import asserted, refused
 from tests.spec.client_keys import new_key
-from tests.spec.workload import BEARER, PATTERN, SUBJECT, Trusting, signed
+from tests.spec.test_rfc8705 import HEADER, Holder
+from tests.spec.workload import BEARER, PATTERN, SUBJECT, Trusting, signed, start, stop
 
 ACCESS = ("access_token", "expires_in", "scope", "token_type")
 
@@ -246,3 +247,19 @@ def test_a_client_that_is_bound_gets_no_other_token_by_a_job_either(
     shared.wire.core.actions.clients.change(OPERATOR, row_id, bound)
     for answer in (shared.grant(token, client_id=client_id), shared.authenticate(token, client_id)):
         refused(answer, 400, error)
+
+
+@pytest.mark.spec("RFC 8705 §3.4", "RFC 7523 §2.1")
+def test_a_job_over_its_certificate_gets_a_token_that_is_bound_to_it(tmp_path_factory: pytest.TempPathFactory) -> None:
+    proxied = {"client_certificate_header": HEADER, "trusted_proxies": "127.0.0.1"}
+    trusting, holder = start(tmp_path_factory.mktemp("proxied"), **proxied), Holder()
+    try:
+        bound = ClientChanges(tls_client_certificate_bound_access_tokens=True)
+        trusting.wire.core.actions.clients.change(OPERATOR, trusting.row_id, bound)
+        asked = {"grant_type": BEARER, "assertion": trusting.token(), "resource": ORDERS}
+        for named in ({}, {"client_id": trusting.client_id}):
+            answer = trusting.wire.post("token", asked | named, headers={HEADER: holder.field})
+            assert answer.status_code == 200, answer.text
+            assert contents(answer.json["access_token"])["cnf"] == {"x5t#S256": holder.thumbprint}
+    finally:
+        stop(trusting)

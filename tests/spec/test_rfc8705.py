@@ -246,6 +246,24 @@ def test_it_authenticates_at_every_endpoint(wire: Wire, register: Register, robo
     assert wire.post("introspect", asked, **handed).json == {"active": False}
 
 
+@pytest.mark.spec("RFC 8705 §2", "RFC 7009 §2.1", "RFC 8693 §2.1")
+def test_a_certificate_authenticates_nobody_who_has_another_method(
+    wire: Wire, register: Register, robot: Holder
+) -> None:
+    handed: Any = {"headers": {HEADER: robot.field}, "environ_base": {"REMOTE_ADDR": PROXY}}
+    for client_id in ("robot", "keyed", "nobody"):  # possession proves it, as without a certificate
+        key = wire.core.key()[1]
+        subject = {"grant_type": EXCHANGE, "subject_token": key, "subject_token_type": ANY_TYPE}
+        exchanged = wire.post("token", subject | {"client_id": client_id}, **handed)
+        assert exchanged.status_code == 200 and "act" not in contents(exchanged.json["access_token"])
+        assert wire.post("revoke", {"token": key, "client_id": client_id}, **handed).status_code == 200
+        assert wire.introspect(key) == {"active": False}
+    token = wire.core.m2m("robot", "orders:read")
+    refused(wire.post("revoke", {"token": token, "client_id": "robot"}, **handed), 401, "invalid_client")
+    another = by_key(register, Holder().jwk())
+    refused(wire.post("revoke", {"token": wire.core.key()[1], "client_id": another}, **handed), 401, "invalid_client")
+
+
 @pytest.mark.spec("RFC 8705 §3", "RFC 8705 §3.1", "RFC 8705 §3.2", "RFC 8705 §3.4")
 def test_a_bound_token_is_of_use_with_its_certificate_alone(wire: Wire, register: Register, robot: Holder) -> None:
     client_id = by_name(register, "tls_client_auth_san_dns", tls_client_certificate_bound_access_tokens=True)

@@ -12,7 +12,7 @@ from sqlalchemy import update
 
 from app.models import Client, UsedProof
 from tests.core import ISSUER, ORDERS, contents
-from tests.dpop import MAKERS, Prover, ath
+from tests.dpop import MAKERS, Prover, ath, rsa_key
 from tests.oauth.wire import ANY_TYPE, EXCHANGE, OWN, Wire, refused, start_wire, stop_wire
 
 TOKEN = f"{ISSUER}/oauth/token"
@@ -178,8 +178,16 @@ def test_a_weak_key_and_a_curve_that_is_not_taken_prove_nothing(wire: Wire) -> N
     now = lambda: wire.core.clock().timestamp()  # noqa: E731 - a clock is this short
     weak = Prover(now, "RS256", rsa.generate_private_key(65537, 1024))  # noqa: S505 - the point of it
     other = Prover(now, "ES256", ec.generate_private_key(ec.SECP384R1()))
-    for proof in (weak.proof("POST", TOKEN), other.proof("POST", TOKEN, header={"alg": "ES384"})):
+    slow = Prover(now, "RS256", rsa_key(2**32 + 15))  # the larger the exponent, the longer it takes us to verify
+    for proof in (*(p.proof("POST", TOKEN) for p in (weak, slow)), other.proof("POST", TOKEN, header={"alg": "ES384"})):
         refused(grant(wire, proof), 400, "invalid_dpop_proof")
+    assert grant(wire, Prover(now, "RS256", rsa_key(257)).proof("POST", TOKEN)).status_code == 200
+
+
+@pytest.mark.spec("RFC 8693 §2.2.2")
+def test_no_proof_is_verified_for_who_holds_no_subject_token(wire: Wire) -> None:
+    refused(exchanged(wire, wire.core.key()[1], "no proof"), 400, "invalid_dpop_proof")
+    refused(exchanged(wire, "lk_key_" + "0" * 38, "no proof"), 400, "invalid_request")
 
 
 @pytest.mark.spec("RFC 9449 §4.3", "RFC 3986 §6.2")
