@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
@@ -163,15 +163,27 @@ def _owners(path: Path) -> Path:
     return path
 
 
+def _copied(source: Path, target: Path) -> Path:
+    with open(source, "rb") as held:
+        return _written(held, target)
+
+
+def _written(held: IO[bytes], target: Path) -> Path:
+    """Write a new file for its owner alone, and on the disk when this returns."""
+    with open(_owners(target), "wb") as file:
+        shutil.copyfileobj(held, file)
+        file.flush()
+        os.fsync(file.fileno())
+    return target
+
+
 def _unpacked(source: Path, place: Path) -> Manifest:
     """Take the members that a backup has, by their names, each as its digest says."""
     with zipfile.ZipFile(source) as archive:
         manifest = _read_manifest(archive)
         for name, wanted in manifest.members.items():
-            with archive.open(name) as packed, open(_owners(place / name), "wb") as file:
-                shutil.copyfileobj(packed, file)
-                file.flush()
-                os.fsync(file.fileno())
+            with archive.open(name) as packed:
+                _written(packed, place / name)
             if _digest(place / name) != wanted:
                 raise BackupRefused(f"{source} was changed: {name} is not what it was")
     with contextlib.closing(sqlite3.connect(place / DATABASE)) as database:
@@ -207,7 +219,8 @@ def _put(place: Path, target: Path, settings: Settings) -> None:
     if kept.exists() and own and kept.read_text(encoding="ascii").strip() != own:
         raise BackupRefused("this instance has another SECRET_KEY than the backup: take it away first")
     if kept.exists() and not own:
-        _appear(kept, key)
+        with _workplace(key.parent) as beside:  # another disk, maybe, than the database's
+            _appear(_copied(kept, beside / SECRET_KEY), key)
     _appear(place / DATABASE, target)
 
 

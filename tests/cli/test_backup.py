@@ -253,15 +253,39 @@ def test_a_cut_or_foreign_file_is_refused(kept: tuple[Path, Held], tmp_path: Pat
     assert list((tmp_path / "new").iterdir()) == []
 
 
+@contextlib.contextmanager
+def disk(folder: Path, size: str) -> Iterator[Path]:
+    """Give a file system of its own."""
+    require_program("mount")
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk with room for 200 kB."""
-    require_program("mount")
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)], check=True)
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with disk(tmp_path / "small", "200k") as folder:
+        yield folder
+
+
+def test_the_database_may_be_on_another_disk_than_the_key(
+    kept: tuple[Path, Held], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with disk(tmp_path / "other", "20m") as other:
+        monkeypatch.setenv("LATCHKEY_INSTANCE_DIR", str(tmp_path / "new"))
+        monkeypatch.setenv("LATCHKEY_DATABASE_URL", f"sqlite:///{other / 'latchkey.db'}")
+        monkeypatch.delenv("LATCHKEY_SECRET_KEY", raising=False)
+        done = CliRunner().invoke(main, ["restore", str(kept[0])])
+        assert done.exit_code == 0, done.output
+        key = tmp_path / "new" / "secret_key"
+        assert stat.S_IMODE(key.stat().st_mode) == 0o600
+        assert [path.name for path in (tmp_path / "new").iterdir()] == ["secret_key"]
+        assert [path.name for path in other.iterdir()] == ["latchkey.db"]
+        assert CliRunner().invoke(main, ["backup", str(tmp_path / "again")]).exit_code == 0, "the key opens it"
 
 
 def test_a_full_disk_leaves_no_half_file(kept: tuple[Path, Held], server: LiveServer, small_disk: Path) -> None:
