@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 
 from app.errors import BadSettings
@@ -37,19 +38,34 @@ class KeptKey:
         """Give the keys of before that count at this time (seconds since 1970), oldest first; raises BadSettings."""
         return tuple(key for until, key in self._previous() if until > at)
 
-    def replace(self, at: float, until: float) -> None:
+    def replace(self, until: float) -> None:
         """Make a new key; the present one counts `until` then. Whoever dies in the midst loses none of them.
 
         Only one may do so at a time. Raises BadSettings when the files cannot be written.
         """
         present = self.read_or_make()
-        kept = [(end, key) for end, key in self._previous() if end > at and key != present]
-        lines = [f"{end:.0f} {key}\n" for end, key in [*kept, (until, present)]]
+        kept = [(end, key) for end, key in self._previous() if key != present]
+        self._keep([*kept, (until, present)])  # before it is needed
+        self._put(self.path, secrets.token_urlsafe(48))
+
+    def forget(self, at: float) -> None:
+        """Drop the keys whose time is over; only for who saw that nothing is sealed by one of before, and alone.
+
+        Raises BadSettings when the file cannot be written.
+        """
+        previous = self._previous()
+        kept = [(end, key) for end, key in previous if end > at]
+        if kept != previous:
+            self._keep(kept)
+
+    def _keep(self, previous: Sequence[tuple[float, str]]) -> None:
+        self._put(self.previous_path, "".join(f"{end:.0f} {key}\n" for end, key in previous))
+
+    def _put(self, path: Path, text: str) -> None:
         try:
-            os.replace(_written(self.previous_path, "".join(lines)), self.previous_path)  # before it is needed
-            os.replace(_written(self.path, secrets.token_urlsafe(48)), self.path)
+            os.replace(_written(path, text), path)
         except OSError as error:
-            raise BadSettings(f"{self.path} cannot be written: {_why(error)}") from None
+            raise BadSettings(f"{path} cannot be written: {_why(error)}") from None
 
     def _previous(self) -> list[tuple[float, str]]:
         try:

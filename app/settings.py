@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 import re
 import time
@@ -230,10 +231,17 @@ class Settings(BaseSettings):
 
     def secret_keys(self) -> tuple[str, ...]:
         """Give the accepted keys, first the one to seal with; what is kept in files is read anew at each call."""
+        return self._secret_keys(time.time())
+
+    def sealing_keys(self) -> tuple[str, ...]:
+        """Give what may have sealed a signing key, first the one to seal with: kept ones too whose time is over."""
+        return self._secret_keys(-math.inf)
+
+    def _secret_keys(self, at: float) -> tuple[str, ...]:
         keys = [key.get_secret_value() for key in (self.secret_key, *self.previous_secret_keys)]
         if self._keeps_its_key:
             kept = KeptKey(self.instance_dir)
-            keys = [kept.read_or_make(), *keys, *kept.previous(time.time())]
+            keys = [kept.read_or_make(), *keys, *kept.previous(at)]
         return tuple(dict.fromkeys(keys))
 
     @property

@@ -16,13 +16,16 @@ def test_the_key_before_counts_until_its_time_is_over(tmp_path: Path) -> None:
     kept = KeptKey(tmp_path)
     keys = [kept.read_or_make()]
     for hours in (0, 1):
-        kept.replace(NOW + 3600 * hours, NOW + 7200 + 3600 * hours)
+        kept.replace(NOW + 7200 + 3600 * hours)
         keys.append(kept.read_or_make())
     assert len(set(keys)) == 3
     assert kept.previous(NOW + 3600) == tuple(keys[:2])
     assert kept.previous(NOW + 7200) == (keys[1],)
     assert kept.previous(NOW + 10_800) == ()
-    kept.replace(NOW + 20_000, NOW + 30_000)
+    kept.replace(NOW + 30_000)
+    assert keys[0] in kept.previous_path.read_text(), "it may still be the only one that opens a signing key"
+    kept.forget(NOW + 20_000)
+    assert kept.previous(NOW) == kept.previous(NOW + 20_000) == (keys[2],)
     assert keys[0] not in kept.previous_path.read_text(), "what has ended is forgotten"
     assert {stat.S_IMODE(path.stat().st_mode) for path in (kept.path, kept.previous_path)} == {0o600}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["secret_key", "secret_key.previous"]
@@ -40,9 +43,9 @@ def test_killed_in_the_midst_it_has_lost_no_key(tmp_path: Path, monkeypatch: pyt
     with monkeypatch.context() as patched:
         patched.setattr(os, "replace", killed)
         with pytest.raises(KeyboardInterrupt):
-            kept.replace(NOW, NOW + 60)
+            kept.replace(NOW + 60)
     assert kept.read_or_make() == first == KeptKey(tmp_path).previous(NOW)[0]
-    kept.replace(NOW, NOW + 60)
+    kept.replace(NOW + 60)
     assert kept.previous(NOW) == (first,)
 
 

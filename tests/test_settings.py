@@ -333,7 +333,7 @@ def test_a_kept_key_that_was_replaced_is_seen_by_who_runs(clean: Path) -> None:
     running = load_settings()
     first = running.secret_key.get_secret_value()
     assert running.secret_keys() == (first,)
-    KeptKey(clean).replace(time.time(), time.time() + 60)
+    KeptKey(clean).replace(time.time() + 60)
     second = load_settings().secret_key.get_secret_value()
     assert running.secret_keys() == (second, first) == load_settings().secret_keys()
 

@@ -67,7 +67,7 @@ def back_up(settings: Settings, target: Path, at: datetime, *, with_secret_key: 
     try:
         with _workplace(target.absolute().parent) as place:
             _copy_database(source, place / DATABASE)
-            accepted = settings.secret_keys()  # after the copy: it may have been replaced meanwhile
+            accepted = settings.sealing_keys()  # after the copy: it may have been replaced meanwhile
             _seal_under_one(place / DATABASE, accepted)
             if with_secret_key:
                 (place / SECRET_KEY).write_text(accepted[0], encoding="ascii")

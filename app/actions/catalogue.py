@@ -147,7 +147,7 @@ def _passwords(settings: Settings) -> Passwords:
 def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Actions:
     """Join kinds and actions; a fourth kind is a line here."""
     epoch = AuthorityEpoch(store)
-    keys = SigningKeys(settings.secret_keys, epoch)
+    keys = SigningKeys(settings.sealing_keys, epoch)
     pat, api_key, m2m = PersonalAccessTokens(), ApiKeys(), MachineTokens(keys, settings.issuer)
     exchanged = ExchangedTokens(keys, settings.issuer, {pat.name: pat, api_key.name: api_key})
     opaque, signed = (pat, api_key), (m2m, exchanged)

@@ -19,15 +19,24 @@ class Reseal:
         self._keys = keys
         self._clock = clock
 
-    def __call__(self, actor: Actor, change: Callable[[], None] | None = None) -> int:
+    def __call__(
+        self, actor: Actor, change: Callable[[], None] | None = None, settled: Callable[[], None] | None = None
+    ) -> int:
         """Tell how many were sealed anew. Raises BadSettings when there is one that no accepted key opens.
 
-        `change` replaces SECRET_KEY before, while nobody else seals.
+        `change` replaces SECRET_KEY before, `settled` is told once it is stored that no key of before is needed; both
+        while nobody else seals.
         """
         with self._store.transaction() as session:
             alone(session, LOCK)
             if change:
+                self._keys.reseal(session)  # what no key opens is found while nothing has changed
                 change()
             sealed = self._keys.reseal(session)
             record(session, actor, "signing_key.reseal", "signing_key", "all", self._clock(), keys=sealed)
+        if settled:
+            with self._store.transaction() as session:  # after the commit: whoever dies in it still needs them
+                alone(session, LOCK)
+                if not self._keys.sealed_before(session):
+                    settled()
         return sealed

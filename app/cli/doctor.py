@@ -49,7 +49,7 @@ def _examine() -> list[Finding]:
     findings = [Finding("settings", "ok", f"read; the instance is {settings.instance_dir}")]
     store = Store(create_engine(settings.database_url))
     try:
-        findings += look_over(settings, store, SigningKeys(settings.secret_keys))
+        findings += look_over(settings, store, SigningKeys(settings.sealing_keys))
     finally:
         store.dispose()
     return findings + _redis(settings) + _server(settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import click
 
@@ -13,7 +14,7 @@ from app.cli.output import done, json_option
 from app.cli.session import open_actions
 from app.errors import BadSettings
 from app.kept_key import KeptKey
-from app.settings import load_settings
+from app.settings import Settings, load_settings
 
 MONTH = int(LONGEST.total_seconds())  # when the last session that the old one signed has ended
 
@@ -27,7 +28,8 @@ def secret_key() -> None:
 @json_option
 def reseal(as_json: bool) -> None:
     """Seal the signing keys under SECRET_KEY, so that none needs the keys before it any more."""
-    _say(as_json, open_actions().reseal(OPERATOR))
+    settings = load_settings()
+    _say(as_json, open_actions(settings).reseal(OPERATOR, settled=_forget(settings)))
 
 
 @secret_key.command()
@@ -40,10 +42,15 @@ def rotate(keep: int, as_json: bool) -> None:
         raise BadSettings("SECRET_KEY is set, not kept in the instance folder: change it where it is set")
 
     def change() -> None:
-        now = time.time()
-        KeptKey(settings.instance_dir).replace(now, now + keep)
+        KeptKey(settings.instance_dir).replace(int(time.time()) + keep)  # kept in whole seconds
 
-    _say(as_json, open_actions(settings).reseal(OPERATOR, change), " Restart the server, for it to sign cookies anew.")
+    sealed = open_actions(settings).reseal(OPERATOR, change, _forget(settings))
+    _say(as_json, sealed, " Restart the server, for it to sign cookies anew.")
+
+
+def _forget(settings: Settings) -> Callable[[], None] | None:
+    """Give what drops the kept keys whose time is over."""
+    return (lambda: KeptKey(settings.instance_dir).forget(time.time())) if settings.keeps_its_key else None
 
 
 def _say(as_json: bool, sealed: int, more: str = "") -> None:

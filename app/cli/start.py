@@ -32,7 +32,7 @@ def make_ready(settings: Settings, *, moving: bool = True) -> bool:
     try:
         if not _is_migrated(store):
             _migrate_elsewhere(settings.database_url)
-        keys = SigningKeys(settings.secret_keys)
+        keys = SigningKeys(settings.sealing_keys)
         return Bootstrap(settings, store, keys, Passwords().hash, system_clock)(moving=moving)
     finally:
         store.dispose()

@@ -345,7 +345,7 @@ def test_a_dump_of_postgresql_gives_the_same(fresh_server: Callable[..., LiveSer
 def test_made_while_the_secret_key_changes_it_opens_with_the_one_key_it_holds(tmp_path: Path) -> None:
     old, new, file = tmp_path / "old", tmp_path / "new", tmp_path / "backup"
     assert latchkey(old, "init").exit_code == 0
-    KeptKey(old).replace(time.time(), time.time() + 60)  # and nothing is sealed under it yet
+    KeptKey(old).replace(time.time() + 60)  # and nothing is sealed under it yet
     assert latchkey(old, "backup", file).exit_code == 0
     assert latchkey(new, "restore", file).exit_code == 0
     assert not KeptKey(new).previous_path.exists()

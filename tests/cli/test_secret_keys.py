@@ -1,0 +1,114 @@
+"""`latchkey secret-key rotate` that dies anywhere loses no signing key, however short the old key was to count."""
+
+import contextlib
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from app.cli import main
+from app.credentials.signing import SigningKeys
+from app.kept_key import KeptKey
+
+
+class Dies(BaseException):
+    """Ends the command as a kill would, as far as files and transactions go."""
+
+
+@pytest.fixture
+def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("DATABASE_URL", "SECRET_KEY", "PREVIOUS_SECRET_KEYS"):
+        monkeypatch.delenv(f"LATCHKEY_{name}", raising=False)
+    monkeypatch.setenv("LATCHKEY_INSTANCE_DIR", str(tmp_path / "instance"))
+    assert run("init") == 0
+    return tmp_path / "instance"
+
+
+def run(*arguments: str) -> int:
+    done = CliRunner().invoke(main, arguments)
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code
+
+
+def dies_at(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, *, after: bool) -> None:
+    """Let `secret-key rotate` die before or after this."""
+    real = getattr(owner, name)
+
+    def dying(*arguments: Any, **named: Any) -> Any:
+        if after:
+            real(*arguments, **named)
+        raise Dies
+
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, name, dying)
+        with pytest.raises(Dies):
+            CliRunner().invoke(main, ["secret-key", "rotate", "--keep", "0"])
+
+
+def kids(instance: Path) -> list[str]:
+    with contextlib.closing(sqlite3.connect(instance / "latchkey.db")) as database:
+        return [kid for (kid,) in database.execute("SELECT kid FROM signing_key ORDER BY kid")]
+
+
+def sealed(instance: Path) -> list[bytes]:
+    with contextlib.closing(sqlite3.connect(instance / "latchkey.db")) as database:
+        return [sealed for (sealed,) in database.execute("SELECT sealed_private_key FROM signing_key")]
+
+
+def test_the_old_key_need_not_count_for_a_moment(instance: Path) -> None:
+    for _ in range(3):
+        before = (instance / "secret_key").read_text()
+        assert run("secret-key", "rotate", "--keep", "0") == 0
+        assert (instance / "secret_key").read_text() != before
+        assert KeptKey(instance).previous_path.read_text() == "", "nothing is sealed by it, and its time is over"
+    assert run("doctor") == 0
+
+
+@pytest.mark.parametrize("command", [["secret-key", "reseal"], ["secret-key", "rotate"], ["init"]])
+@pytest.mark.parametrize("times", [1, 2])
+def test_who_died_before_the_keys_were_sealed_anew_goes_on(
+    instance: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], times: int
+) -> None:
+    first, known = (instance / "secret_key").read_text(), kids(instance)
+    for _ in range(times):
+        dies_at(monkeypatch, KeptKey, "replace", after=True)
+    assert first in KeptKey(instance).previous_path.read_text() and (instance / "secret_key").read_text() != first
+    assert run("backup", str(tmp_path / "backup")) == 0
+    assert run(*command) == 0
+    assert run("secret-key", "rotate", "--keep", "0") == run("secret-key", "reseal") == 0
+    assert KeptKey(instance).previous_path.read_text().count("\n") == (command[-1] == "rotate")
+    assert kids(instance) == known
+    assert run("doctor") == 0
+
+
+def test_a_key_is_dropped_only_after_what_needs_none_is_stored(instance: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = (instance / "secret_key").read_text()
+    dies_at(monkeypatch, SigningKeys, "sealed_before", after=False)
+    assert first in KeptKey(instance).previous_path.read_text()
+    assert run("secret-key", "reseal") == 0
+    assert KeptKey(instance).previous_path.read_text() == ""
+
+
+def test_a_key_that_another_rotation_left_in_use_is_not_dropped(
+    instance: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = SigningKeys.sealed_before
+
+    def overtaken(self: SigningKeys, session: Any) -> int:
+        KeptKey(instance).replace(0)  # as another `rotate` that came between and died
+        return real(self, session)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SigningKeys, "sealed_before", overtaken)
+        assert run("secret-key", "rotate", "--keep", "0") == 0
+    assert run("secret-key", "reseal") == 0 and run("doctor") == 0
+
+
+def test_what_no_key_opens_is_told_before_the_key_is_replaced(instance: Path) -> None:
+    (instance / "secret_key").write_text("k" * 64)
+    before = sealed(instance)
+    assert run("secret-key", "rotate") == 2
+    assert (instance / "secret_key").read_text() == "k" * 64 and not KeptKey(instance).previous_path.exists()
+    assert sealed(instance) == before
