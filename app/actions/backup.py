@@ -33,7 +33,8 @@ FORMAT = 1
 MANIFEST, DATABASE, SECRET_KEY = "manifest.json", "latchkey.db", "secret_key"
 LARGEST_NOTE = 65_536  # bytes of a manifest or a key that are read
 PATIENCE = 30.0  # seconds to wait for a lock
-UNREADABLE = (OSError, sqlite3.Error, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeDecodeError)
+UNREADABLE = (OSError, sqlite3.Error, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what a backup of ours is packed with
 ELSEWHERE = (
     "PostgreSQL keeps its own backups: `pg_dump --format=custom` and `pg_restore`; keep the SECRET_KEY beside them"
 )
@@ -193,14 +194,18 @@ def _unpacked(source: Path, place: Path) -> Manifest:
 
 def _read_manifest(archive: zipfile.ZipFile) -> Manifest:
     no_backup = BackupRefused(f"{archive.filename} is no backup of Latchkey")
+    if any(member.compress_type not in PACKINGS for member in archive.infolist()):
+        raise no_backup
     try:
         with archive.open(MANIFEST) as file:
             told: Any = json.loads(file.read(LARGEST_NOTE))
         manifest = Manifest(**told)
         names = set(manifest.members)
-        archive.getinfo(DATABASE)
+        datetime.fromisoformat(manifest.made_at)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         raise no_backup from None
+    if not isinstance(manifest.members, dict) or not _printable(manifest.issuer) or not _printable(manifest.made_at):
+        raise no_backup
     if manifest.format != FORMAT:
         raise BackupRefused(f"{archive.filename} was written by another version of Latchkey")
     if DATABASE not in names or names - {DATABASE, SECRET_KEY}:
@@ -208,6 +213,11 @@ def _read_manifest(archive: zipfile.ZipFile) -> Manifest:
     if sorted(archive.namelist()) != sorted({*names, MANIFEST}):
         raise no_backup
     return manifest
+
+
+def _printable(told: object) -> bool:
+    """Tell whether this is a text that does not speak to the terminal."""
+    return isinstance(told, str) and told.isascii() and told.isprintable()
 
 
 def _put(place: Path, target: Path, settings: Settings) -> None:

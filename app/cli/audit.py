@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import stat
 import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any, TextIO
+from pathlib import Path
+from typing import IO, Any, TextIO
 
 import click
 
@@ -19,7 +25,7 @@ from app.cli.session import PAGE, open_actions
 from app.models import AuditEvent
 
 READ = click.File(encoding="utf-8", errors="surrogateescape")
-WRITE = click.File("w", encoding="utf-8", atomic=True)
+WRITE = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 COLUMNS = ("at", "actor", "actor_name", "action", "target", "address", "details")
 
 
@@ -85,10 +91,33 @@ def verify(expected: tuple[Place, ...], exported: TextIO | None, as_json: bool) 
 @click.option("--until", type=Instant(), help="To the last event that is before this time.")
 @click.option("--file", "written", type=WRITE, default="-", help="Write it here, not to stdout.")
 @click.option("--json", is_flag=True, expose_value=False, help="As it always does.")
-def export_(after: int | None, since: datetime | None, until: datetime | None, written: TextIO) -> None:
+def export_(after: int | None, since: datetime | None, until: datetime | None, written: Path) -> None:
     """Write the events as JSON lines, oldest first; `audit verify --file` verifies them anywhere."""
-    for line in export(open_actions().store, Span(after, since, until)):
-        written.write(f"{line}\n")
+    with _appearing(written) as file:
+        for line in export(open_actions().store, Span(after, since, until)):
+            file.write(f"{line}\n")
+
+
+@contextlib.contextmanager
+def _appearing(path: Path) -> Iterator[IO[str]]:
+    """Give what to write to: stdout, or a file that takes the place of another once it is whole, or never."""
+    if str(path) == "-":
+        with click.open_file("-", "w", encoding="utf-8") as file:
+            yield file
+        return
+    target = path.resolve()
+    if target.exists() and not target.is_file():  # a device must not become a file
+        raise click.UsageError(f"--file {path} is no file")
+    pending, name = tempfile.mkstemp(prefix=".latchkey-", dir=target.parent)
+    try:
+        with open(pending, "w", encoding="utf-8") as file:
+            if target.exists():
+                os.fchmod(pending, stat.S_IMODE(target.stat().st_mode))
+            yield file
+        os.replace(name, target)
+    except BaseException:
+        os.unlink(name)
+        raise
 
 
 def _tell(verdict: Verdict) -> None:

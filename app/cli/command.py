@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sys
 from importlib import import_module
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NoReturn, TextIO
 
 import click
 from sqlalchemy.exc import DBAPIError
@@ -55,18 +57,51 @@ class Lazy(click.Group):
             formatter.write_dl([(name, says) for name, (_, says) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Turn every refusal into one line on stderr: exit 2 for a setting, 1 for the rest."""
+        """Turn every refusal into one line on stderr: exit 2 for a setting or a file, 1 for the rest."""
         try:
             return super().invoke(ctx)
-        except LatchkeyError as error:
-            click.echo(f"latchkey: {' '.join(str(error).split())}", err=True)
-            sys.exit(2 if isinstance(error, BadSettings) else 1)
-        except UnicodeEncodeError:
-            click.echo("latchkey: an argument is not in the terminal's encoding", err=True)
-            sys.exit(1)
-        except DBAPIError as error:
-            click.echo(f"latchkey: the database cannot be used: {' '.join(str(error.orig).split())}", err=True)
-            sys.exit(1)
+        except (LatchkeyError, UnicodeEncodeError, DBAPIError, OSError) as error:
+            if getattr(error, "errno", None) == errno.EPIPE:  # nobody reads on: click ends in silence
+                raise
+            _refuse(error)
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Write out what is left, so that a full disk is told here and not by a traceback, or never."""
+        try:
+            try:
+                return super().main(*args, **kwargs)
+            finally:
+                if sys.stdout:
+                    sys.stdout.flush()
+        except OSError as error:
+            _refuse(error)
+
+
+def _refuse(error: Exception) -> NoReturn:
+    """Say why on stderr, and end."""
+    with contextlib.suppress(OSError):
+        click.echo(f"latchkey: {' '.join(_why(error).split())}", err=True)
+    if isinstance(error, OSError):
+        _give_up(sys.stdout)
+    sys.exit(2 if isinstance(error, BadSettings | OSError) else 1)  # to some 1 is an answer: found, broken
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, UnicodeEncodeError):
+        return "an argument is not in the terminal's encoding"
+    if isinstance(error, DBAPIError):
+        return f"the database cannot be used: {error.orig}"
+    return str(error)
+
+
+def _give_up(stream: TextIO | None) -> None:
+    """Let what cannot be written go nowhere: Python would try again at the very end, and tell it in its own words."""
+    if stream is None:
+        return
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -85,6 +85,11 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def printable(text: str) -> str:
+    """Write a text of others so that it does not speak to the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
 def _fields(view: Any) -> dict[str, Any]:
     return asdict(view) if is_dataclass(view) and not isinstance(view, type) else dict(view)
 

@@ -11,12 +11,13 @@ from typing import Any
 import click
 
 from app.actions.scan import Found, Scan
-from app.cli.output import json_option, say, show
+from app.cli.output import json_option, printable, say, show
 from app.credentials.opaque import SHAPE, hint
 from app.errors import LatchkeyError
 
 FOUND, UNREAD = 1, 2  # exit codes
 STDIN = "-"
+READ = click.File(encoding="utf-8", errors="surrogateescape")  # what is no text is refused as no token
 PATIENCE = 30.0  # seconds for an answer of a server
 AT_ONCE = 1000  # secrets in a report
 Judge = Callable[[str], tuple[str | None, str | None]]
@@ -40,7 +41,7 @@ class Line:
 @click.option("--history/--no-history", default=True, help="Read the whole past of git repositories (on).")
 @click.option("--check", is_flag=True, help="Tell live from dead, asking the database that these settings name.")
 @click.option("--server", metavar="URL", help="Tell live from dead, asking this server.")
-@click.option("--token-file", type=click.File(), help="Holds a token with the scope tokens:read, for --server.")
+@click.option("--token-file", type=READ, help="Holds a token with the scope tokens:read, for --server.")
 @click.option("--live", is_flag=True, help="With --check or --server: only what is live counts.")
 @click.option("--revoke", is_flag=True, help="With --check or --server: revoke what is live, as leaked.")
 @json_option
@@ -80,8 +81,14 @@ def _office(check: bool, server: str | None, token_file: Any) -> _Office | None:
     if server and token_file is None:
         raise click.UsageError("--server needs --token-file, with a token of the scope tokens:read")
     if server:
-        return _server(server.rstrip("/"), token_file.read().strip())
+        return _server(server.rstrip("/"), _token(token_file.read().strip()))
     return _database() if check else None
+
+
+def _token(held: str) -> str:
+    if not (held.isascii() and held.isprintable()) or not held or " " in held:
+        raise click.UsageError("--token-file holds no token")
+    return held
 
 
 def _database() -> _Office:
@@ -103,7 +110,10 @@ def _database() -> _Office:
 def _server(url: str, token: str) -> _Office:
     import httpx
 
-    http = httpx.Client(base_url=f"{url}/api/v1", timeout=PATIENCE)
+    try:
+        http = httpx.Client(base_url=f"{url}/api/v1", timeout=PATIENCE)
+    except (httpx.InvalidURL, ValueError):
+        raise click.UsageError("--server is no URL") from None
 
     def post(path: str, body: object, **headers: str) -> httpx.Response:
         try:
@@ -112,8 +122,13 @@ def _server(url: str, token: str) -> _Office:
             raise Unreachable(f"no good answer from the server: {type(error).__name__}") from None
 
     def judge(secret: str) -> tuple[str, str | None]:
-        known = post("/credentials/inspect", {"credential": secret}, Authorization=f"Bearer {token}").json()
-        return str(known["status"]), known["reason"]
+        answer = post("/credentials/inspect", {"credential": secret}, Authorization=f"Bearer {token}")
+        try:
+            known = answer.json()
+            status, reason = known["status"], known["reason"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise Unreachable("no good answer from the server: it is not Latchkey's") from None
+        return printable(str(status)), None if reason is None else printable(str(reason))
 
     def revoke(secrets: Sequence[str]) -> None:
         for start in range(0, len(secrets), AT_ONCE):
@@ -133,7 +148,9 @@ def _look(paths: Sequence[str], history: bool, unread: list[str]) -> Iterator[Fo
 
     looking = Scan(closed, history=history)
     for path in paths:
-        if path == STDIN:
+        if path == STDIN and sys.stdin is None:
+            closed("(stdin)", "it is closed")
+        elif path == STDIN:
             yield from looking.stream(sys.stdin.buffer, "(stdin)")
         else:
             yield from looking(path)
@@ -165,8 +182,7 @@ def _fields(line: Line) -> dict[str, object]:
 
 def _printable(path: str) -> str:
     """Write a path so that it neither speaks to the terminal nor tells a secret."""
-    kept = SHAPE.sub(lambda secret: hint(secret[0]), path)
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in kept)
+    return printable(SHAPE.sub(lambda secret: hint(secret[0]), path))
 
 
 def _sum(lines: Sequence[Line], unread: Sequence[str]) -> str:

@@ -1,7 +1,10 @@
 """`latchkey audit verify` and `export`: exit 0 and the chain's end, or exit 1 and what is wrong with which event."""
 
 import json
+import os
 import shutil
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -93,3 +96,32 @@ def test_no_line_of_an_export_holds_a_secret(cli: Cli, database: Database) -> No
     assert "api_key.create" in exported
     for hidden in (secret, kept["client_secret"], kept["admin_password"]):
         assert hidden not in exported
+
+
+def test_an_export_goes_to_a_file_or_leaves_everything_as_it_was(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, pipe = tmp_path / "place", tmp_path / "pipe"
+    (place / "folder").mkdir(parents=True)
+    os.mkfifo(pipe)
+    for file in (place / "folder", pipe, place / "none" / "file"):
+        refused = cli("audit", "export", "--file", str(file))
+        assert refused.exit_code == 2 and refused.stderr
+    assert pipe.is_fifo() and [path.name for path in place.iterdir()] == ["folder"]
+    (place / "before").write_text("as it was")
+    (place / "before").chmod(0o640)
+
+    def breaks(*_: object) -> Iterator[str]:
+        yield "half"
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("app.cli.audit.export", breaks)
+        for name in ("before", "new"):
+            assert cli("audit", "export", "--file", str(place / name)).exit_code == 2
+    assert sorted(path.name for path in place.iterdir()) == ["before", "folder"]
+    assert (place / "before").read_text() == "as it was"
+    (place / "link").symlink_to("before")
+    cli.good("audit", "export", "--file", str(place / "link"))
+    assert (place / "link").is_symlink() and (place / "before").read_text() == cli.good("audit", "export")
+    assert stat.S_IMODE((place / "before").stat().st_mode) == 0o640

@@ -230,6 +230,46 @@ def _strange(members: dict[str, bytes]) -> None:
     members["manifest.json"] = b"[" * 100_000
 
 
+def _told(**more: object) -> Callable[[dict[str, bytes]], None]:
+    def change(members: dict[str, bytes]) -> None:
+        members["manifest.json"] = json.dumps(json.loads(members["manifest.json"]) | more).encode()
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"members": ["latchkey.db", "secret_key"]},
+        {"members": "latchkey.db"},
+        {"issuer": "\x1b]0;owned\x07"},
+        {"issuer": "\x9b31m"},
+        {"issuer": None},
+        {"made_at": "\x1b[31m"},
+        {"made_at": {"a": 1}},
+    ],
+    ids=str,
+)
+def test_a_note_of_another_form_is_refused_and_not_shown(
+    kept: tuple[Path, Held], tmp_path: Path, more: dict[str, object]
+) -> None:
+    said = refused(tmp_path / "new", "restore", spoilt(kept[0], tmp_path / "spoilt", _told(**more)))
+    assert said.strip().isprintable() and list((tmp_path / "new").iterdir()) == []
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_a_member_that_cannot_be_unpacked_is_refused(kept: tuple[Path, Held], tmp_path: Path, packing: int) -> None:
+    with zipfile.ZipFile(kept[0]) as archive, zipfile.ZipFile(tmp_path / "other", "w", packing) as other:
+        for name in archive.namelist():
+            other.writestr(name, archive.read(name))
+        begins = other.getinfo("latchkey.db").header_offset + 30 + len("latchkey.db")
+    whole = bytearray((tmp_path / "other").read_bytes())
+    whole[begins : begins + 64] = bytes(64)
+    (tmp_path / "other").write_bytes(whole)
+    refused(tmp_path / "new", "restore", tmp_path / "other")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     "change",
     [_another_key, _a_page_of_garbage, _outside, _no_database, _of_tomorrow, _strange],

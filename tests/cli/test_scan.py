@@ -1,8 +1,13 @@
 """`latchkey scan` finds our secrets in files and in git's history, offline; it tells live from dead when it may ask."""
 
+import http.server
 import json
 import os
 import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -221,3 +226,67 @@ def test_asking_needs_somebody_to_ask(tmp_path: Path) -> None:
     (tmp_path / unique("t")).write_text("x", encoding="utf-8")
     assert scan(tmp_path, "--revoke").exit_code == 2
     assert scan(tmp_path, "--server", "http://127.0.0.1:1").exit_code == 2
+
+
+@contextmanager
+def answering(body: bytes) -> Iterator[str]:
+    """Give the address of a server that says 200 and this to everything."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Say nothing."""
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def leaked(folder: Path) -> Path:
+    (folder / "leaked").write_text(mint(Prefix.PAT), encoding="utf-8")
+    (folder / "token").write_text("a-token", encoding="utf-8")
+    return folder / "leaked"
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b"\xff", b"[" * 100_000, b'"status"'], ids=lambda b: b[:9])
+def test_an_answer_that_is_not_ours_is_one_line(tmp_path: Path, body: bytes) -> None:
+    with answering(body) as url:
+        done = scan(leaked(tmp_path), "--server", url, "--token-file", tmp_path / "token")
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1) and "not Latchkey" in done.stderr
+
+
+def test_an_answer_does_not_speak_to_the_terminal(tmp_path: Path) -> None:
+    with answering(json.dumps({"status": "active\x1b[31m", "reason": "\x9b"}).encode()) as url:
+        done = scan(leaked(tmp_path), "--server", url, "--token-file", tmp_path / "token")
+    assert done.exit_code == 1 and "active\\x1b[31m" in done.stdout and done.stdout.strip().isprintable()
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://127.0.0.1:99999", "ftp://x", "x", "http://\x00"])
+def test_an_address_that_is_none_is_told(tmp_path: Path, url: str) -> None:
+    done = scan(leaked(tmp_path), "--server", url, "--token-file", tmp_path / "token")
+    assert done.exit_code in (1, 2) and done.stdout == "" and "server" in done.stderr, done.output
+
+
+@pytest.mark.parametrize("held", [b"a\xe9b", "aéb".encode(), b"ab\ncd", b"a b", b""])
+def test_a_file_that_holds_no_token_is_told(tmp_path: Path, held: bytes) -> None:
+    secrets = leaked(tmp_path)
+    (tmp_path / "token").write_bytes(held)
+    done = scan(secrets, "--server", "http://127.0.0.1:1", "--token-file", tmp_path / "token")
+    assert done.exit_code == 2 and "--token-file holds no token" in done.stderr
+
+
+def test_a_closed_stdin_is_not_read_and_no_find() -> None:
+    command = [sys.executable, "-c", "from app.cli import main; main()", "scan", "-"]
+    done = subprocess.run(["sh", "-c", 'exec "$@" <&-', "sh", *command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "") and "Traceback" not in done.stderr, done.stderr
