@@ -27,7 +27,7 @@ class KeptKey:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if not self.path.exists():
                 _write_once(self.path, secrets.token_urlsafe(48))
-            kept = self.path.read_text(encoding="ascii").strip()
+            kept = self.path.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise BadSettings(f"{self.path} cannot be read or written: {_why(error)}") from None
         if len(kept) < SHORTEST:
@@ -69,7 +69,7 @@ class KeptKey:
 
     def _previous(self) -> list[tuple[float, str]]:
         try:
-            lines = self.previous_path.read_text(encoding="ascii").splitlines()
+            lines = self.previous_path.read_text(encoding="utf-8").splitlines()
             pairs = [line.split(" ", 1) for line in lines]
             return [(float(until), key) for until, key in pairs]
         except FileNotFoundError:
@@ -93,7 +93,7 @@ def _write_once(path: Path, text: str) -> None:
 def _written(path: Path, text: str) -> Path:
     """Write a file beside its place, for its owner alone, and on the disk when this returns."""
     pending = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    with open(os.open(pending, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+    with open(os.open(pending, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

@@ -202,6 +202,8 @@ class Settings(BaseSettings):
         return issuer
 
     def _absolute_database_url(self) -> str:
+        if "?" in str(self.instance_dir):
+            raise ValueError("INSTANCE_DIR has a ? in it, with which the rest of a database URL begins")
         if not self.database_url:
             return f"sqlite:///{self.instance_dir.absolute() / 'latchkey.db'}"
         url = make_url(self.database_url)

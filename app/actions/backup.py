@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from sqlalchemy import create_engine
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.orm import Session
 
 from app.credentials.signing import SigningKeys
@@ -71,7 +71,7 @@ def back_up(settings: Settings, target: Path, at: datetime, *, with_secret_key: 
             accepted = settings.sealing_keys()  # after the copy: it may have been replaced meanwhile
             _seal_under_one(place / DATABASE, accepted)
             if with_secret_key:
-                (place / SECRET_KEY).write_text(accepted[0], encoding="ascii")
+                (place / SECRET_KEY).write_text(accepted[0], encoding="utf-8")
             manifest = _packed(place, settings.issuer, at)
             _appear(place / "packed", target)
     except FileExistsError:
@@ -133,7 +133,7 @@ def _copy_database(source: Path, target: Path) -> None:
 
 def _seal_under_one(database: Path, accepted: Sequence[str]) -> None:
     """Let the present SECRET_KEY alone open the copy, though SECRET_KEY is being changed: a backup holds no other."""
-    engine = create_engine(f"sqlite:///{database}")
+    engine = create_engine(URL.create("sqlite", database=str(database)))
     try:
         with Session(engine) as session, session.begin():
             SigningKeys(lambda: accepted).reseal(session)
@@ -223,10 +223,10 @@ def _printable(told: object) -> bool:
 def _put(place: Path, target: Path, settings: Settings) -> None:
     """Move into place what was checked: first the key, without which the start would make another."""
     kept, key = place / SECRET_KEY, settings.instance_dir / SECRET_KEY
-    own = settings.secret_key.get_secret_value() or (key.read_text(encoding="ascii").strip() if key.exists() else "")
+    own = settings.secret_key.get_secret_value() or (key.read_text(encoding="utf-8").strip() if key.exists() else "")
     if not kept.exists() and not own:
         raise BackupRefused("the backup is without its SECRET_KEY: set it, or put the file secret_key in place, first")
-    if kept.exists() and own and kept.read_text(encoding="ascii").strip() != own:
+    if kept.exists() and own and kept.read_text(encoding="utf-8").strip() != own:
         raise BackupRefused("this instance has another SECRET_KEY than the backup: take it away first")
     if kept.exists() and not own:
         with _workplace(key.parent) as beside:  # another disk, maybe, than the database's
