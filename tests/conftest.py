@@ -11,6 +11,11 @@ from tests.live import LiveServer
 
 pytest_plugins = ["tests.compliance", "tests.asvs", "tests.contract.servers"]
 
+LONG = tuple(
+    f"tests/{one}"
+    for one in ("scripts", "clients", "test_readme", "durability", "faults", "comparison", "web", "security")
+)
+
 StartServer = Callable[..., LiveServer]
 
 
@@ -57,6 +62,11 @@ def pytest_configure() -> None:
     """Refuse a run that could not be on the databases that it was asked for."""
     if reason := why_not():
         raise pytest.UsageError(reason)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest: begun last, it would go on alone when all else is done."""
+    items.sort(key=lambda item: next((n for n, one in enumerate(LONG) if item.nodeid.startswith(one)), len(LONG)))
 
 
 def pytest_report_header() -> str:
