@@ -373,3 +373,7 @@ def test_settings_are_frozen() -> None:
     read = load_settings()
     with pytest.raises(ValueError, match="frozen"):
         read.port = 1  # type: ignore[misc]
+
+
+def test_an_instance_is_in_no_folder_that_a_url_cannot_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "INSTANCE_DIR" in refusal(monkeypatch, INSTANCE_DIR="/tmp/what?")  # noqa: S108 - nothing is made there

@@ -390,22 +390,3 @@ def test_made_while_the_secret_key_changes_it_opens_with_the_one_key_it_holds(tm
     assert latchkey(new, "restore", file).exit_code == 0
     assert not KeptKey(new).previous_path.exists()
     assert latchkey(new, "init").exit_code == 0 and KeptKey(new).read_or_make() == KeptKey(old).read_or_make()
-
-
-def test_a_key_of_any_letters_and_a_folder_of_any_name_are_kept(tmp_path: Path) -> None:
-    old, new, folder = tmp_path / "old", tmp_path / "new", tmp_path / "what? #1 ключ"
-    for place in (old, folder):
-        place.mkdir()
-    (old / "secret_key").write_text("ключ " * 10, encoding="utf-8")
-    (old / "secret_key").chmod(0o600)
-    assert latchkey(old, "init").exit_code == 0
-    assert latchkey(old, "backup", folder / "backup").exit_code == 0
-    assert [path.name for path in folder.iterdir()] == ["backup"]
-    assert latchkey(new, "restore", folder / "backup").exit_code == 0
-    assert latchkey(new, "secret-key", "rotate").exit_code == 0
-    assert KeptKey(new).previous(time.time()) == (("ключ " * 10).strip(),)
-
-
-def test_an_instance_is_in_no_folder_that_a_url_cannot_name(tmp_path: Path) -> None:
-    done = latchkey(tmp_path / "what?", "init")
-    assert done.exit_code == 2 and "INSTANCE_DIR" in done.stderr

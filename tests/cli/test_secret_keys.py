@@ -2,6 +2,7 @@
 
 import contextlib
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 from app.cli import main
 from app.credentials.signing import SigningKeys
 from app.kept_key import KeptKey
+from tests.cli.test_backup import latchkey
 
 
 class Dies(BaseException):
@@ -112,3 +114,17 @@ def test_what_no_key_opens_is_told_before_the_key_is_replaced(instance: Path) ->
     assert run("secret-key", "rotate") == 2
     assert (instance / "secret_key").read_text() == "k" * 64 and not KeptKey(instance).previous_path.exists()
     assert sealed(instance) == before
+
+
+def test_a_key_of_any_letters_and_a_folder_of_any_name_are_kept(tmp_path: Path) -> None:
+    old, new, folder = tmp_path / "old", tmp_path / "new", tmp_path / "what? #1 ключ"
+    for place in (old, folder):
+        place.mkdir()
+    (old / "secret_key").write_text("ключ " * 10, encoding="utf-8")
+    (old / "secret_key").chmod(0o600)
+    assert latchkey(old, "init").exit_code == 0
+    assert latchkey(old, "backup", folder / "backup").exit_code == 0
+    assert [path.name for path in folder.iterdir()] == ["backup"]
+    assert latchkey(new, "restore", folder / "backup").exit_code == 0
+    assert latchkey(new, "secret-key", "rotate").exit_code == 0
+    assert KeptKey(new).previous(time.time()) == (("ключ " * 10).strip(),)

@@ -19,7 +19,7 @@ from tests.scripts.test_demo import still_running
 FUZZ = [sys.executable, str(ROOT / "scripts" / "fuzz"), "--seed", "11"]
 PATIENCE = 300  # seconds
 RUNS = {  # side by side: most of it is waiting for servers to start
-    "whole": ("--minutes", "0.05", "--targets", "opaque"),
+    "whole": ("--minutes", "0.3", "--targets", "opaque"),
     "planted model": ("--minutes", "0.4", "--only", "model", "--planted"),
     "planted parser": ("--minutes", "0.05", "--only", "parsers", "--planted"),
 }
