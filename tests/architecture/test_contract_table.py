@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 TESTS = Path(__file__).parent.parent
@@ -25,11 +26,12 @@ def named() -> list[tuple[str, str]]:
     return found
 
 
-def names_in(file: str) -> set[str]:
+@cache
+def names_in(file: str) -> frozenset[str]:
     """Give the names of a file's tests, without their prefix."""
     tree = ast.parse((TESTS / file).read_text(encoding="utf-8"))
     functions = [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-    return {name.removeprefix("test_") for name in functions if name.startswith("test_")}
+    return frozenset(name.removeprefix("test_") for name in functions if name.startswith("test_"))
 
 
 def test_every_test_that_the_table_names_exists() -> None:
