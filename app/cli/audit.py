@@ -19,12 +19,11 @@ import click
 from app.actions.audit import AuditFilter
 from app.actions.audit_rows import Span, export
 from app.actions.verify_audit import Place, Verdict, VerifyAudit, verify_export
-from app.cli.options import Instant
+from app.cli.options import ANY_TEXT, Instant
 from app.cli.output import json_option, show, show_all
 from app.cli.session import PAGE, open_actions
 from app.models import AuditEvent
 
-READ = click.File(encoding="utf-8", errors="surrogateescape")
 WRITE = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 COLUMNS = ("at", "actor", "actor_name", "action", "target", "address", "details")
 
@@ -73,7 +72,7 @@ class Noted(click.ParamType[Place]):
 @click.option(
     "--expect", "expected", type=Noted(), multiple=True, help="Noted before: must still be there. Repeatable."
 )
-@click.option("--file", "exported", type=READ, help="Verify this export instead, without the database; - is stdin.")
+@click.option("--file", "exported", type=ANY_TEXT, help="Verify this export instead, without the database; - is stdin.")
 @json_option
 def verify(expected: tuple[Place, ...], exported: TextIO | None, as_json: bool) -> None:
     """Follow the chain of the events; exit 1 when one was changed, removed or inserted."""

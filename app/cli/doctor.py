@@ -6,6 +6,7 @@ import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 from urllib.error import URLError
 from urllib.request import ProxyHandler, Request, build_opener
 
@@ -68,7 +69,7 @@ def _server(settings: Settings) -> list[Finding]:
     """Ask the server, where clients would find it; that none runs is worth a word, not an alarm."""
     url = f"{settings.issuer}/readyz"
     try:
-        with build_opener(ProxyHandler({})).open(url, timeout=PATIENCE) as answer:
+        with _asked(Request(url)) as answer:  # noqa: S310 - http or https
             found = [Finding("server", "ok", f"answers at {settings.issuer}"), _clock(answer.headers.get("Date"))]
         return found + (_underscores(settings) if settings.trusted_proxies else [])
     except (URLError, OSError, ValueError) as error:
@@ -77,10 +78,14 @@ def _server(settings: Settings) -> list[Finding]:
         return [Finding("server", "warning", f"no good answer at {url}: {reason}", mend)]
 
 
+def _asked(request: Request) -> Any:
+    return build_opener(ProxyHandler({})).open(request, timeout=PATIENCE)
+
+
 def _underscores(settings: Settings) -> list[Finding]:
     """Ask through the proxy, if one is before the server: to WSGI, X_Forwarded_For is X-Forwarded-For (PEP 3333)."""
     probe = Request(f"{settings.issuer}/healthz", headers={PROBE.replace("-", "_"): "1"})  # noqa: S310 - http or https
-    with build_opener(ProxyHandler({})).open(probe, timeout=PATIENCE) as answer:
+    with _asked(probe) as answer:
         if PROBE not in answer.headers:
             return []
     said = "hands on header names with an underscore: X_Forwarded_For passes for its X-Forwarded-For"

@@ -11,13 +11,13 @@ from typing import Any
 import click
 
 from app.actions.scan import Found, Scan
+from app.cli.options import ANY_TEXT
 from app.cli.output import json_option, printable, say, show
 from app.credentials.opaque import SHAPE, hint
 from app.errors import LatchkeyError
 
 FOUND, UNREAD = 1, 2  # exit codes
 STDIN = "-"
-READ = click.File(encoding="utf-8", errors="surrogateescape")  # what is no text is refused as no token
 PATIENCE = 30.0  # seconds for an answer of a server
 AT_ONCE = 1000  # secrets in a report
 Judge = Callable[[str], tuple[str | None, str | None]]
@@ -41,7 +41,7 @@ class Line:
 @click.option("--history/--no-history", default=True, help="Read the whole past of git repositories (on).")
 @click.option("--check", is_flag=True, help="Tell live from dead, asking the database that these settings name.")
 @click.option("--server", metavar="URL", help="Tell live from dead, asking this server.")
-@click.option("--token-file", type=READ, help="Holds a token with the scope tokens:read, for --server.")
+@click.option("--token-file", type=ANY_TEXT, help="Holds a token with the scope tokens:read, for --server.")
 @click.option("--live", is_flag=True, help="With --check or --server: only what is live counts.")
 @click.option("--revoke", is_flag=True, help="With --check or --server: revoke what is live, as leaked.")
 @json_option

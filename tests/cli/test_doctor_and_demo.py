@@ -5,11 +5,10 @@ import re
 import subprocess
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.api import Admin, Client
-from tests.cli.test_serve import run, until
+from tests.cli.test_serve import answers, run, until
 from tests.conftest import StartServer
 from tests.databases import database_in
 from tests.live import environment, free_port
@@ -30,13 +29,6 @@ def verdicts(instance: Path, code: int, **settings: str) -> dict[str, str]:
     assert said["well"] is (code == 0)
     assert all(finding["mend"] for finding in said["findings"] if finding["verdict"] != "ok")
     return {finding["check"]: finding["verdict"] for finding in said["findings"]}
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def test_a_running_server_is_well(fresh_server: StartServer) -> None:

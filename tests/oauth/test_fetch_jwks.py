@@ -13,7 +13,7 @@ import pytest
 
 from app.actions import fetch_jwks
 from app.actions.fetch_jwks import AGAIN, AT_ONCE, FRESH, LARGEST, PATIENCE, WAITERS, FetchJwks
-from tests.cli.test_serve import until
+from tests.contract.waiting import until
 
 SET = {"keys": [{"kid": "k1"}]}
 Answer = Callable[[socket.socket], None]
@@ -163,7 +163,7 @@ def test_one_uri_is_fetched_once_at_a_time_and_a_few_wait_for_it(host: Host, mon
     asking = [Fetching(fetch, host.url)]
     assert held.arrived.acquire(timeout=30)
     asking += [Fetching(fetch, host.url) for _ in range(WAITERS)]
-    assert until(lambda: fetch._waiting == WAITERS)
+    until(lambda: fetch._waiting == WAITERS)
     assert fetch(host.url, "k1") is None and host.asked == 1
     held.let_go.set()
     for one in asking:

@@ -6,7 +6,18 @@ import pytest
 
 from tests.api import Admin
 from tests.contract.world import World, found
+from tests.dpop import Prover
+from tests.oauth.conftest import wire
+from tests.oauth.wire import Wire
 from tests.spec.workload import Trusting, start, stop
+
+__all__ = ["wire"]
+
+
+@pytest.fixture
+def prover(wire: Wire) -> Prover:
+    """Proves a key of its own, by the application's clock."""
+    return Prover(lambda: wire.core.clock().timestamp())
 
 
 @pytest.fixture(scope="module")

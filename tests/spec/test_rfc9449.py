@@ -22,23 +22,11 @@ ALGS = "ES256 RS256 PS256 EdDSA Ed25519"
 
 
 @pytest.fixture(scope="module")
-def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
-    made = start_wire(tmp_path_factory.mktemp("dpop"))
-    yield made
-    stop_wire(made)
-
-
-@pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
     """A server that demands its nonce, and has an issuer with a path."""
     made = start_wire(tmp_path_factory.mktemp("strict"), dpop_nonce="required", issuer="https://id.example/auth")
     yield made
     stop_wire(made)
-
-
-@pytest.fixture
-def prover(wire: Wire) -> Prover:
-    return Prover(lambda: wire.core.clock().timestamp())
 
 
 def sent(proof: str) -> dict[str, Any]:

@@ -1,27 +1,14 @@
 """RFC 9449 §7.1: who sends a token under the DPoP scheme is answered under it, whatever is wrong with the token."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.dpop import Prover
-from tests.oauth.wire import ISSUER, OWN, Wire, start_wire, stop_wire
+from tests.oauth.wire import ISSUER, OWN, Wire
 from tests.spec.test_rfc9449 import ALGS, bound, managed
 
 DEAD = "lk_pat_" + "0" * 38
-
-
-@pytest.fixture(scope="module")
-def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
-    made = start_wire(tmp_path_factory.mktemp("challenges"))
-    yield made
-    stop_wire(made)
-
-
-@pytest.fixture
-def prover(wire: Wire) -> Prover:
-    return Prover(lambda: wire.core.clock().timestamp())
 
 
 def introspecting(wire: Wire, token: str, proof: str | None) -> Any:
