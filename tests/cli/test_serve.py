@@ -44,7 +44,7 @@ def until(true: Callable[[], bool], seconds: float = 15) -> bool:
 
 def answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/healthz", trust_env=False, timeout=5).status_code == 200
+        return httpx.get(f"{url}/healthz", trust_env=False, verify=False, timeout=5).status_code == 200
     except httpx.TransportError:
         return False
 
