@@ -144,7 +144,7 @@ class LiveServer:
     def _wait_until_healthy(self) -> None:
         assert self._process is not None
         deadline = time.monotonic() + PATIENCE
-        with httpx.Client(timeout=2, trust_env=False, verify=False) as kept:  # noqa: S501  # a TLS context costs 50 ms of CPU
+        with httpx.Client(timeout=2, trust_env=False, verify=False) as kept:  # a TLS context costs 50 ms of CPU
             while self._process.poll() is None and time.monotonic() < deadline:
                 with contextlib.suppress(httpx.TransportError):
                     if kept.get(f"{self.url}/healthz").status_code == 200:
