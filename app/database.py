@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import threading
 import time
 from collections import namedtuple
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,6 +38,7 @@ from sqlalchemy.types import TypeDecorator
 
 from app.engines import prepare_engine, reading_engine, turns, watch_over
 from app.errors import Conflict, Invalid
+from app.seats import PerSeat
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -267,7 +267,7 @@ class _Plan:
 
 
 class Store:
-    """The database as the actions see it: short write transactions, and a kept connection a thread for reads."""
+    """The database as the actions see it: short write transactions, and a kept connection for each seat to read by."""
 
     def __init__(self, engine: Engine) -> None:
         """Take the engine that writes; reads get an autocommitting engine of their own, so they never wait."""
@@ -275,7 +275,7 @@ class Store:
         self.disposals = 0  # whoever keeps a connection of before lets go of it
         self.dialect = engine.dialect.name
         self._readers = reading_engine(engine)
-        self._kept = threading.local()
+        self._kept: PerSeat[Connection] = PerSeat()
         self._turn = turns(engine)
         self._watch = watch_over(engine, self._readers)
         prepare_engine(engine)
@@ -300,7 +300,7 @@ class Store:
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """This thread's kept connection, for the verify path: every statement sees the last commit."""
+        """The kept connection of this seat, for the verify path: every statement sees the last commit."""
         kept = self._kept_connection()
         try:
             yield kept
@@ -308,12 +308,12 @@ class Store:
             kept.rollback()  # forgets a broken connection too, so that the next use makes a new one
 
     def driver_connection(self) -> Any:
-        """This thread's kept connection as its driver knows it: for reads that cannot pay for more than the driver."""
+        """The kept connection of this seat as its driver knows it: for reads that must cost no more."""
         return self._kept_connection().connection.driver_connection
 
     def forget_connection(self) -> None:
-        """Let this thread's connection begin anew at its next use: the driver's raised."""
-        kept: Connection | None = getattr(self._kept, "connection", None)
+        """Replace the connection of this seat at its next use: its driver raised an error."""
+        kept = self._kept.get()
         if kept is not None:
             kept.invalidate()  # and not closed: who reads the epoch may be in the midst of using it
             kept.rollback()
@@ -326,15 +326,16 @@ class Store:
 
     def _kept_connection(self) -> Connection:
         self.refuse_changed()
-        kept: Connection | None = getattr(self._kept, "connection", None)
+        kept = self._kept.get()
         if kept is None or kept.closed:
-            kept = self._kept.connection = self._readers.connect()
+            kept = self._readers.connect()
+            self._kept.set(kept)
         return kept
 
     def dispose(self) -> None:
         """Close every pooled connection; the store can be used again afterwards."""
         self.disposals += 1
-        self._kept = threading.local()
+        self._kept = PerSeat()
         self._readers.dispose()
         self.engine.dispose()
 

@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=1, le=65535)
     workers: int = Field(default=1, ge=1, le=128)
+    keep_alive: int = Field(default=90, ge=1, le=3600)  # seconds; longer than the 60 of nginx and of AWS's balancers
     issuer: str = ""
     database_url: str = Field(default="", repr=False)  # may hold a password
     redis_url: str = Field(default="", repr=False)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import threading
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 from sqlalchemy.exc import OperationalError
 
 from app.database import Store
+from app.seats import PerSeat
 
 _EPOCH = "SELECT epoch FROM authority"
 _VERSION = "PRAGMA data_version"  # of SQLite: moves with every commit of any other connection
@@ -20,7 +21,7 @@ class AuthorityEpoch:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._seen = _Seen()
+        self._seen: PerSeat[_Seen] = PerSeat()
         self._lives = count(1)
         self._life = 0  # moves with each new connection: a restored database may have the very number that another had
         self._read = self._from_server if store.dialect == "postgresql" else self._from_file
@@ -38,13 +39,13 @@ class AuthorityEpoch:
             raise OperationalError(_EPOCH, None, error) from error  # as if SQLAlchemy itself had asked
 
     def _forget(self) -> None:
-        self._seen = _Seen()
+        self._seen = PerSeat()
         self._store.forget_connection()
 
     def _from_file(self) -> int:
         """Ask for the row only when somebody committed since: the version is kept in shared memory."""
         self._store.refuse_changed()
-        seen = self._seen
+        seen = self._seen.get() or self._first_look()
         if seen.disposals != self._store.disposals:
             self._ask_anew(seen)
         version = seen.ask(_VERSION).fetchone()[0]
@@ -60,10 +61,15 @@ class AuthorityEpoch:
         seen.disposals, seen.version = disposals, -1
 
     def _from_server(self) -> int:
-        driver, seen = self._store.driver_connection(), self._seen
+        driver, seen = self._store.driver_connection(), self._seen.get() or self._first_look()
         if driver is not seen.driver:
             self._new(seen, driver)
         return int(driver.execute(_EPOCH, prepare=True).fetchone()[0]) + self._life
+
+    def _first_look(self) -> _Seen:
+        seen = _Seen()
+        self._seen.set(seen)
+        return seen
 
     def _new(self, seen: _Seen, driver: Any) -> Any:
         seen.driver = driver
@@ -71,11 +77,12 @@ class AuthorityEpoch:
         return driver
 
 
-class _Seen(threading.local):
-    """What a thread saw last; its connection counts the versions by itself."""
+@dataclass(slots=True)
+class _Seen:
+    """What a seat saw last; its connection counts the versions by itself."""
 
     disposals: int = -1  # of the store, when the cursor was made
     driver: Any = None
-    ask: Any = None  # of a cursor on the thread's kept connection
+    ask: Any = None  # of a cursor on the seat's kept connection
     version: int = -1
     epoch: int = -1

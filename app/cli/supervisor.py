@@ -11,11 +11,15 @@ from typing import Any
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from app.engines import THREADS
+from app.operations.admission import MOST_WAITING
+from app.operations.connections import most_connections
 from app.settings import Settings
 
+MOST_HEAD = 64 * 1024  # bytes of a request's head that are kept for each connection
 PATIENCE = 5  # seconds that a worker may take to end
 PRELOADED = ("app.oauth", "app.management")  # the workers share what is loaded before they are forked
 LOGGING = {
@@ -36,8 +40,11 @@ def supervise(settings: Settings) -> int:
         interface=Interfaces.WSGI,
         factory=True,
         workers=settings.workers,
-        blocking_threads=THREADS,
+        blocking_threads=MOST_WAITING + THREADS * 8,  # made on demand; `Admission` lets few of them work
+        blocking_threads_idle_timeout=5,
+        backpressure=most_connections(),
         http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=settings.keep_alive * 1000, max_buffer_size=MOST_HEAD),
         websockets=False,
         respawn_failed_workers=True,
         respawn_interval=0.1,

@@ -13,10 +13,16 @@ from typing import Any
 from flask import Flask
 from granian import _signals
 
-from app import create_app
+from app import MAX_BODY, create_app
 from app.actions.rotation_schedule import RotationSchedule
+from app.engines import THREADS
 from app.operations import logs, metrics, parts
+from app.operations.admission import Admission
+from app.operations.connections import most_connections
 from app.operations.ledger import ledger
+from app.operations.reaper import Reaper
+from app.seats import Seats
+from app.settings import Settings
 
 PR_SET_PDEATHSIG = 1
 Handler = Callable[[int, FrameType | None], object]
@@ -34,12 +40,24 @@ def application() -> Flask:
     _give_memory_back()
     app = create_app()
     logs.configure_libraries(parts.actions_of(app).settings.log_level)
+    settings = parts.actions_of(app).settings
+    reaper = _admit(app, settings)
     ledger.gather()
     Finalize(None, _keep_schedule(app), exitpriority=25)
     Finalize(None, parts.actions_of(app).usage.stop, exitpriority=20)  # granian's workers run no atexit handlers
     Finalize(None, ledger.settle, exitpriority=15)
     Finalize(None, metrics.forget_process, exitpriority=10)
+    Finalize(None, reaper.stop, exitpriority=5)
     return app
+
+
+def _admit(app: Flask, settings: Settings) -> Reaper:
+    """Put the admission in front of everything, and start what ends the connections that hold it up."""
+    admission = Admission(app.wsgi_app, Seats(THREADS), MAX_BODY, settings.issuer_path)
+    app.wsgi_app = admission  # type: ignore[method-assign]
+    reaper = Reaper(admission.awaited, settings.port, most_connections())
+    reaper.start()
+    return reaper
 
 
 def _keep_schedule(app: Flask) -> Callable[[], None]:

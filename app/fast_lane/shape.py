@@ -48,8 +48,12 @@ def posted(environ: WSGIEnvironment) -> bytes | None:
         or length is None
     ):
         return None
-    body: bytes = environ["wsgi.input"].read(length)
-    environ["wsgi.input"] = BytesIO(body)
+    sent = environ["wsgi.input"]
+    if type(sent) is BytesIO:  # it was read already; its position stays at the beginning
+        body = sent.getvalue()
+    else:
+        body = sent.read(length)
+        environ["wsgi.input"] = BytesIO(body)
     return body if len(body) == length else None
 
 

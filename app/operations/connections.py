@@ -1,0 +1,112 @@
+"""The connections of this process as the kernel sees them (Linux): what ends one whose peer does nothing.
+
+The HTTP server waits without a limit for a body, and for a peer to take its answer, and names no port of the peer. The
+kernel knows when data last came and went on each connection; closing its reading end ends the wait for the body.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+ESTABLISHED, CLOSE_WAIT = 1, 8  # tcp_info.tcpi_state
+LAST_SENT = struct.Struct("=44xI4xI")  # of tcp_info: tcpi_last_data_sent, tcpi_last_data_recv, in milliseconds
+AMOUNTS = struct.Struct("=120xQQ8xI")  # tcpi_bytes_acked, tcpi_bytes_received, tcpi_notsent_bytes
+TCP_INFO_SIZE = 192  # bytes that hold all of these (Linux 4.6)
+FILES = "/proc/self/fd"
+MOST_CONNECTIONS = 8_192  # of one process
+OTHER_FILES = 256  # that a process has open besides
+SUPPORTED = sys.platform == "linux"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One connection of a client: times in seconds since data last moved, amounts in bytes."""
+
+    socket: socket.socket
+    address: str
+    peer: tuple[str, int]
+    since_sent: float
+    since_received: float
+    acknowledged: int
+    received: int
+    unsent: int
+
+    @property
+    def is_mid_request(self) -> bool:
+        """Whether the peer has sent something that was not answered yet."""
+        return self.received > 0 and self.since_received <= self.since_sent
+
+    @property
+    def idle(self) -> float:
+        """Seconds since anything moved."""
+        return min(self.since_sent, self.since_received)
+
+    def end_reading(self) -> None:
+        """Make the server see the end of the stream, while it can still answer."""
+        _shut(self.socket, socket.SHUT_RD)
+
+    def end(self) -> None:
+        """End the connection both ways."""
+        _shut(self.socket, socket.SHUT_RDWR)
+
+
+def most_connections() -> int:
+    """Raise the limit of open files as far as needed and allowed; return how many connections it leaves room for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_CONNECTIONS + OTHER_FILES
+    if soft < wanted and soft != resource.RLIM_INFINITY:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else max(64, min(MOST_CONNECTIONS, soft - OTHER_FILES))
+
+
+def count_open_files() -> int:
+    """Return how many files and sockets this process has open; 0 where that cannot be seen."""
+    try:
+        return len(os.listdir(FILES))
+    except OSError:
+        return 0
+
+
+def connections_at(port: int) -> Iterator[Connection]:
+    """Yield the clients' connections to our port; each is valid until the next one is asked for."""
+    for name in os.listdir(FILES):
+        with suppress(OSError), _duplicate(int(name)) as duplicate:
+            found = _described(duplicate, port)
+            if found is not None:
+                yield found
+
+
+def _duplicate(number: int) -> socket.socket:
+    """Duplicate a socket, whose number may name another file a moment later. Raises OSError for other files."""
+    own = os.dup(number)
+    try:
+        return socket.socket(fileno=own)
+    except OSError:
+        os.close(own)
+        raise
+
+
+def _described(of: socket.socket, port: int) -> Connection | None:
+    if of.family not in (socket.AF_INET, socket.AF_INET6) or of.type != socket.SOCK_STREAM:
+        return None
+    if of.getsockname()[1] != port:
+        return None
+    peer = of.getpeername()  # raises OSError for a listening socket
+    info = of.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_SIZE)
+    if len(info) < TCP_INFO_SIZE or info[0] not in (ESTABLISHED, CLOSE_WAIT):
+        return None
+    sent, received = LAST_SENT.unpack_from(info)
+    return Connection(of, peer[0], peer[:2], sent / 1000, received / 1000, *AMOUNTS.unpack_from(info))
+
+
+def _shut(of: socket.socket, how: int) -> None:
+    with suppress(OSError):  # it has ended meanwhile
+        of.shutdown(how)
