@@ -31,9 +31,9 @@ def index() -> Response:
     status = request.args.get("status", "")
     wanted = cast(Status, status) if status in STATUSES else None
     found, last = actions().personal_access_tokens.page(actor().id, PAGE, after(), wanted)
-    onward = url_for("tokens.index", after=last, status=status or None) if last else None
+    onward = url_for("tokens.index", after=last, status=wanted) if last else None
     soon = actions().clock() + WARNED
-    return show("tokens.html", tokens=found, only=status, statuses=STATUSES, onward=onward, soon=soon)
+    return show("tokens.html", tokens=found, only=wanted, statuses=STATUSES, onward=onward, soon=soon)
 
 
 @blueprint.get("/new")

@@ -25,6 +25,7 @@ FIELDS = ("actor", "action", "target", "since", "until")
 MOST_EXPORTED = 10_000  # events of a file
 HIGHEST_ID = 2**63 - 1
 LONGEST = 200  # characters of what is looked for
+LONGEST_MOMENT = 40  # characters of a time
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
 COLUMNS = ("id", "at", "actor_type", "actor", "actor_name", "action", "target_type", "target", "address")
 ALL_COLUMNS = (*COLUMNS, "request_id", "details")
@@ -99,6 +100,8 @@ def _moment(name: str) -> datetime | None:
     if not given:
         return None
     try:
+        if len(given) > LONGEST_MOMENT:
+            raise ValueError(name)
         found = datetime.fromisoformat(given)
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
@@ -117,7 +120,7 @@ def _before() -> int | None:
 def _shown(
     events: list[AuditEvent], before: int | None, status: int = 200, errors: dict[str, str] | None = None
 ) -> Response:
-    given: dict[str, Any] = {name: request.args[name] for name in FIELDS if request.args.get(name)}
+    given: dict[str, Any] = {name: request.args[name][:LONGEST] for name in FIELDS if request.args.get(name)}
     older = url_for("console_audit.index", before=before, **given) if before else None
     shown: dict[str, Any] = {
         "events": events,
