@@ -11,11 +11,9 @@ from typing import Any
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from app.engines import THREADS
-from app.operations.request_bounds import MOST_HEAD
 from app.settings import Settings
 
 PATIENCE = 5  # seconds that a worker may take to end
@@ -40,7 +38,6 @@ def supervise(settings: Settings) -> int:
         workers=settings.workers,
         blocking_threads=THREADS,
         http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(max_buffer_size=MOST_HEAD),  # a longer head is 431
         websockets=False,
         respawn_failed_workers=True,
         respawn_interval=0.1,

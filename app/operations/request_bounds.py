@@ -1,7 +1,7 @@
 """How large a request may be, before anything of it is read: its headers, its form, and which form it may be.
 
-The whole head (request line and headers) is bounded by the server (app/cli/supervisor.py), a body by MAX_BODY
-(app/__init__.py). No route takes a file: `multipart/form-data` is never parsed, and its boundary never compiled.
+granian takes heads of some 400 kB, and what it refuses itself it answers by closing the connection; a body is bounded
+by MAX_BODY (app/__init__.py). No route takes a file: `multipart/form-data` is never parsed, its boundary never compiled.
 """
 
 from __future__ import annotations
@@ -20,13 +20,12 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 FORM = "application/x-www-form-urlencoded"
-MOST_HEAD = 65_536  # bytes of a request line and its headers; a gateway adds some to the 32 kB that most admit
 LONGEST_HEADER = 16_384  # characters of one header; a client certificate is the longest that we read
 LONGEST_TYPE = 256  # characters of a Content-Type
 MOST_FORM = 262_144  # bytes of a form; the longest field, a pasted JWK set, has 60,000 characters
 MOST_FIELDS = 1_000  # of a form
 UNKNOWN_TYPE = "application/octet-stream"
-HANDED_ON = "/oauth/"  # a gateway copies there what its caller sent, cookies too, and nothing of it is parsed
+HANDED_ON = "/oauth/"  # a gateway copies there what its caller sent, cookies too: nothing is parsed but Accept
 REFUSED = "431 Request Header Fields Too Large"  # RFC 6585 §5
 DETAIL = f"a header is longer than {LONGEST_HEADER} characters"
 
@@ -67,11 +66,15 @@ class HeaderBounds:
         self._inner = inner
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Hand the request on, a Content-Type of absurd length as one that nothing here takes; or answer 431."""
+        """Hand the request on, a Content-Type that is too long as one that no route takes; or answer 431."""
         if len(environ.get("CONTENT_TYPE", "")) > LONGEST_TYPE:
             environ["CONTENT_TYPE"] = UNKNOWN_TYPE
         path: str = environ.get("PATH_INFO", "")
-        if path.startswith(HANDED_ON) or not _has_long_header(environ):
+        if path.startswith(HANDED_ON):
+            if len(environ.get("HTTP_ACCEPT", "")) > LONGEST_HEADER:
+                del environ["HTTP_ACCEPT"]
+            return self._inner(environ, start_response)
+        if not _has_long_header(environ):
             return self._inner(environ, start_response)
         body, content_type = _refusal(path)
         start_response(REFUSED, [("Content-Type", content_type), ("Content-Length", str(len(body)))])

@@ -16,7 +16,6 @@ from app.operations import browser
 from app.operations.parts import actions
 from app.web.pages import scripted_page
 
-
 LONGEST_PLACE = 2_000  # characters of a path and query that one is sent on to
 
 
