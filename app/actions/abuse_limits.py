@@ -64,7 +64,7 @@ CLIENT = Limit("client", 30, 60)  # one client_id at one address
 CLIENTS_OF_ADDRESS = Limit("clients-of-address", 120, 60)
 CREDENTIALS_OF_ADDRESS = Limit("credentials-of-address", 120, 60)
 LEAK_REPORTS = Limit("leak-reports", 60, 60)  # of one address
-PASSWORD_CHANGES = Limit("password-changes", 10, 60)  # of one user, whether they succeed or not
+PASSWORD_CHANGES = Limit("password-changes", 10, 60)  # of one user who has shown the present one
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """How large a request may be, before anything of it is read: its headers, its form, and which form it may be.
 
-granian takes heads of some 400 kB, and what it refuses itself it answers by closing the connection; a body is bounded
-by MAX_BODY (app/__init__.py). No route takes a file: `multipart/form-data` is never parsed, its boundary never compiled.
+granian takes heads of some 400 kB, and closes the connection on longer ones; a body is bounded by MAX_BODY
+(app/__init__.py). No route takes a file: `multipart/form-data` is never parsed, and its boundary never compiled.
 """
 
 from __future__ import annotations

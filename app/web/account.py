@@ -25,8 +25,8 @@ def change_password() -> Response:
     """Set another password; every other sign-in ends."""
     me, given = actor(), request.form
     try:
-        actions().abuse_limits.refuse_beyond(PASSWORD_CHANGES.of(me.id))
         _prove(given.get("present", ""))
+        actions().abuse_limits.refuse_beyond(PASSWORD_CHANGES.of(me.id))
         if given.get("password", "") != given.get("again", ""):
             raise Invalid.field("again", "is not the same")
         changes = UserChanges(password=given.get("password", ""))
