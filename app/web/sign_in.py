@@ -7,12 +7,12 @@ import re
 from flask import Blueprint, redirect, request, url_for
 from werkzeug.wrappers import Response
 
-from app.errors import TooManyRequests, Unauthenticated
+from app.errors import Busy, TooManyRequests, Unauthenticated
 from app.operations import browser
 from app.operations.envelope import request_id
 from app.operations.parts import actions
 from app.operations.peer import caller_address
-from app.web.room import LONGEST_PLACE, begin_session, in_time, refuse_forms, show
+from app.web.room import LONGEST_PLACE, begin_session, in_time, refuse_forms, show, status_of
 
 OURS = re.compile(r"/(account|console)([/?][A-Za-z0-9_./?=&%+~:@-]*+)?")  # nobody is sent elsewhere after signing in
 WRONG = "The username or the password is wrong."
@@ -44,8 +44,8 @@ def sign_in() -> Response:
         actor = actions().authenticate_user(username, password, caller_address(), request_id())
     except Unauthenticated:
         return _form(401, username, WRONG)
-    except TooManyRequests as error:
-        return in_time(_form(429, username, f"{str(error).capitalize()}."), error)
+    except (TooManyRequests, Busy) as error:
+        return in_time(_form(status_of(error), username, f"{str(error).capitalize()}."), error)
     begin_session(actor)
     return redirect(_onward(request.form.get("next", "")), 303)
 
