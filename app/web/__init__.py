@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from app.web import account, comparison, console, pages, sign_in, tokens
+from app.web.form import days_ahead
 
 LONGEST_ECHO = 2_000  # characters; the longest line that a form takes, an address of keys, has as many
 
@@ -13,6 +14,7 @@ def register(app: Flask) -> None:
     """Add the pages and their assets."""
     app.add_template_filter(sentence)
     app.add_template_filter(echoed)
+    app.add_template_global(days_ahead)
     for room in (pages, comparison, sign_in, account, tokens):
         app.register_blueprint(room.blueprint)
     console.register(app)
