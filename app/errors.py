@@ -40,7 +40,7 @@ class LatchkeyError(Exception):
 
     def __str__(self) -> str:
         """Return the text, cut where it names too much of what was sent."""
-        return shortened(super().__str__(), LONGEST_TEXT)
+        return shorten(super().__str__(), LONGEST_TEXT)
 
 
 class BadSettings(LatchkeyError):
@@ -119,8 +119,8 @@ class Invalid(LatchkeyError):
     status = 422
 
     def __init__(self, *errors: FieldError) -> None:
-        self.errors = tuple(_shortened(error) for error in errors[:MOST_ERRORS])
-        super().__init__("; ".join(f"{e.field}: {e.message}" for e in self.errors))
+        self.errors = tuple(_shorten_error(error) for error in errors[:MOST_ERRORS])
+        super().__init__("; ".join(f"{e.field}: {e.message}" if e.field else e.message for e in self.errors))
 
     @classmethod
     def field(cls, field: str, message: str) -> Invalid:
@@ -196,10 +196,10 @@ class NonceNeeded(InvalidProof):
         self.nonce = nonce
 
 
-def shortened(text: str, longest: int) -> str:
+def shorten(text: str, longest: int) -> str:
     """Return a text of at most `longest` characters; what was cut off shows as an ellipsis."""
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
-def _shortened(error: FieldError) -> FieldError:
-    return FieldError(shortened(error.field, LONGEST_NAME), shortened(error.message, LONGEST_MESSAGE))
+def _shorten_error(error: FieldError) -> FieldError:
+    return FieldError(shorten(error.field, LONGEST_NAME), shorten(error.message, LONGEST_MESSAGE))

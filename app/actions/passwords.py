@@ -77,7 +77,7 @@ class Passwords:
 def words_in(*names: str | None) -> frozenset[str]:
     """Give the words of some names, in lower case, the names themselves with them; short ones are left out."""
     whole = [name.casefold() for name in names if name]
-    parts = [part for name in whole for part in _apart(name).split()]
+    parts = [part for name in whole for part in _separate_words(name).split()]
     return frozenset(word for word in (*whole, *parts) if len(word) >= SHORTEST_WORD)
 
 
@@ -85,7 +85,7 @@ def _below_the_top(host: str) -> str:
     return host.rpartition(".")[0] or host
 
 
-def _apart(name: str) -> str:
+def _separate_words(name: str) -> str:
     return "".join(c if c.isalnum() else " " for c in name)
 
 
@@ -113,12 +113,12 @@ def _estimate(password: str, words: Iterable[str]) -> _Estimate:
     if not password:
         return _Estimate(0, 0)
     with _ESTIMATING():
-        found = zxcvbn(_spelled(password[:JUDGED]), [*words])
+        found = zxcvbn(_without_leet(password[:JUDGED]), [*words])
     others = [int(part["guesses"]) for part in found["sequence"] if part.get("dictionary_name") != "user_inputs"]
     return _Estimate(int(found["guesses"]), prod(others) if others else 0)
 
 
-def _spelled(password: str) -> str:
+def _without_leet(password: str) -> str:
     """Return the password, without letters for signs where it has more different ones than a word would."""
     if len(LEET & set(password)) <= MOST_LEET:
         return password

@@ -17,7 +17,7 @@ blueprint = Operations("credentials", "Credentials of any kind, by their secret"
 MOST_CREDENTIALS = 1000
 
 
-def counted(view: ViewT) -> ViewT:
+def count_report(view: ViewT) -> ViewT:
     """Count a report against its address before its body is read; raise TooManyRequests beyond the limit."""
 
     @wraps(view)
@@ -63,7 +63,7 @@ class InspectionSchema(Schema):
 
 
 @blueprint.post("/credentials/revoke")
-@counted
+@count_report
 @blueprint.arguments(LeakSchema)
 @blueprint.response(202, AcceptedSchema)
 def report_leak(body: dict[str, Any]) -> Any:

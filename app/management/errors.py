@@ -45,7 +45,7 @@ def refused(error: LatchkeyError) -> Response:
         raise error
     members: dict[str, Any] = {}
     if isinstance(error, Invalid):
-        members["errors"] = _listed(error.errors)
+        members["errors"] = _list_errors(error.errors)
     response = problem(error.status, str(error), members)
     if isinstance(error, Unauthenticated | Forbidden):
         response.headers.extend([("WWW-Authenticate", value) for value in _challenges(error)])
@@ -70,7 +70,7 @@ def problem(status: int, detail: str, members: dict[str, Any] | None = None) -> 
     return Response(json.dumps(body | (members or {})), status, content_type=PROBLEM)
 
 
-def _listed(errors: Iterable[FieldError]) -> list[dict[str, str]]:
+def _list_errors(errors: Iterable[FieldError]) -> list[dict[str, str]]:
     """Return the fields and what is wrong with them, the first one and as many more as fit."""
     listed: list[dict[str, str]] = []
     size = 0

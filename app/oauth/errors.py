@@ -17,7 +17,7 @@ from app.errors import (
     TooManyRequests,
     Unauthenticated,
     Unproven,
-    shortened,
+    shorten,
 )
 from app.operations.possession import challenges
 
@@ -27,7 +27,7 @@ NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 def refusal(status: int, error: str, description: str, headers: dict[str, str] | None = None) -> Response:
     """Make the error answer."""
-    text = OUTSIDE.sub("?", shortened(description, LONGEST_TEXT))
+    text = OUTSIDE.sub("?", shorten(description, LONGEST_TEXT))
     body = json.dumps({"error": error, "error_description": text})
     return Response(body, status, NO_STORE | (headers or {}), content_type="application/json")
 

@@ -13,7 +13,7 @@ LONGEST_ECHO = 2_000  # characters; the longest line that a form takes, an addre
 def register(app: Flask) -> None:
     """Add the pages and their assets."""
     app.add_template_filter(sentence)
-    app.add_template_filter(echoed)
+    app.add_template_filter(shorten_echo)
     app.add_template_global(days_ahead)
     for room in (pages, comparison, sign_in, account, tokens):
         app.register_blueprint(room.blueprint)
@@ -25,6 +25,6 @@ def sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:].removesuffix('.')}."
 
 
-def echoed(value: object, longest: int = LONGEST_ECHO) -> str:
+def shorten_echo(value: object, longest: int = LONGEST_ECHO) -> str:
     """Return what a form shows of what was sent, cut to a length that no field may exceed."""
     return str(value)[:longest]

@@ -14,6 +14,7 @@ from app.actions.sessions import SignedIn
 from app.errors import Busy, Forbidden, Invalid, LatchkeyError, TooManyRequests
 from app.operations import browser
 from app.operations.parts import actions
+from app.operations.request_bounds import MOST_FIELDS, MOST_FORM
 from app.web.pages import scripted_page
 
 LONGEST_PLACE = 2_000  # characters of a path and query that one is sent on to
@@ -110,7 +111,8 @@ def out_of_date(error: HTTPException) -> Response:
 def unreadable_form(error: HTTPException) -> Response:
     """Show that a form could not be read, and why."""
     status = error.code or 400
-    said = f"{status}: {error.description}" if status == UnsupportedMediaType.code else "The form is too large."
+    bounds = f"a form has at most {MOST_FIELDS} fields and {MOST_FORM // 1024} KiB"
+    said = bounds if status == RequestEntityTooLarge.code else error.description
     return show("refused.html", status, title=HTTPStatus(status).phrase, said=said)
 
 
