@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
-from math import prod
 from urllib.parse import urlsplit
 
 from argon2 import PasswordHasher
@@ -18,7 +16,7 @@ from app.errors import Invalid
 SHORTEST = 12  # characters
 LONGEST = 200
 COMMON = 10_000_000  # guesses: a list of common passwords, with the usual digits and signs hung on, is shorter
-WITHOUT_NAMES = 10_000  # guesses that it must take without the user's own names as well
+FEWEST_DIFFERENT = 4  # characters that it must have without the user's own names as well
 JUDGED = 32  # characters that are estimated; more only make it stronger
 MOST_LEET = 6  # different signs and digits that may stand for letters: nobody spells a word with more
 LEET_SIGNS = frozenset("!$%(+<@[{|")  # what zxcvbn takes for letters, at twice the work for some of them
@@ -56,8 +54,8 @@ class Passwords:
 
     def _is_common(self, password: str, own: frozenset[str]) -> bool:
         """Estimate once what is left without the words of this place: it must be a password by itself."""
-        estimated = _estimate(_without(self._words, password), self._words | own)
-        return estimated.guesses < COMMON or estimated.without_names < WITHOUT_NAMES
+        words = self._words | own
+        return _is_trivial(_without(words, password)) or _estimate(_without(self._words, password), words) < COMMON
 
     def hash(self, password: str) -> str:
         """Give the hash of a password that somebody else has judged."""
@@ -93,29 +91,31 @@ def _without(words: Iterable[str], password: str) -> str:
     """Take these words out, the longest first, in whatever case they stand."""
     left = password
     for word in sorted(words, key=len, reverse=True):
-        while (at := left.lower().find(word)) >= 0:
+        while (at := _lower(left).find(word)) >= 0:
             left = left[:at] + left[at + len(word) :]
     return left
 
 
-@dataclass(frozen=True, slots=True)
-class _Estimate:
-    """How many guesses a password takes; and how many the parts of it that are no names of the user's."""
-
-    guesses: int
-    without_names: int
+def _lower(text: str) -> str:
+    """Return as many characters in lower case: where that would be two, the capital is kept."""
+    return "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
 
 
-def _estimate(password: str, words: Iterable[str]) -> _Estimate:
-    """Estimate the beginning of a password; raises Busy. Once a request: it holds the interpreter."""
+def _is_trivial(rest: str) -> bool:
+    """Tell whether what is left of a password without all known words is next to nothing, at the cost of a look-up."""
+    from zxcvbn.matching import RANKED_DICTIONARIES
+
+    return len(set(rest)) < FEWEST_DIFFERENT or rest.lower() in RANKED_DICTIONARIES["passwords"]
+
+
+def _estimate(password: str, words: Iterable[str]) -> int:
+    """Return the guesses that the beginning of a password takes; raise Busy. Called once a request: it is slow."""
     from zxcvbn import zxcvbn  # its word lists are loaded with the first password that is set, not at every start
 
     if not password:
-        return _Estimate(0, 0)
+        return 0
     with _ESTIMATING():
-        found = zxcvbn(_without_leet(password[:JUDGED]), [*words])
-    others = [int(part["guesses"]) for part in found["sequence"] if part.get("dictionary_name") != "user_inputs"]
-    return _Estimate(int(found["guesses"]), prod(others) if others else 0)
+        return int(zxcvbn(_without_leet(password[:JUDGED]), [*words])["guesses"])
 
 
 def _without_leet(password: str) -> str:

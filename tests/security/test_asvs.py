@@ -121,7 +121,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         f"| {passwords.SHORTEST} to {passwords.LONGEST} characters, at least {passwords.COMMON:,} guesses",
         f"must take {passwords.COMMON:,} guesses",
         f"the first {passwords.JUDGED} characters",
-        f"{passwords.WITHOUT_NAMES:,} guesses. Words",
+        f"{passwords.FEWEST_DIFFERENT} different characters and be no common password. Words",
         f"fewer than {passwords.SHORTEST_WORD} characters",
         f"argon2id, {hasher.memory_cost} KiB, {hasher.time_cost} passes; {passwords.AT_ONCE} at once",
         f"| a form | {request_bounds.MOST_FORM} bytes",
