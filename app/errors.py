@@ -12,6 +12,7 @@ LatchkeyError
 │   └── BuiltIn                the server itself needs it
 ├── Invalid               422  readable, but wrong: field by field
 ├── TooManyRequests       429
+├── Busy                  503  too much costly work is under way already
 └── GrantRefused          400  an OAuth error with its code
     ├── InvalidRequest         invalid_request
     │   └── InvalidSubject         the subject_token is not good (RFC 8693 §2.2.2)
@@ -27,11 +28,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+LONGEST_TEXT = 800  # characters of a refusal: it may name what was sent, and is never much longer than a page of text
+LONGEST_NAME, LONGEST_MESSAGE = 200, 300  # characters of a field's name and of what is wrong with it
+MOST_ERRORS = 20  # fields that one refusal names
+
 
 class LatchkeyError(Exception):
     """A refusal. Its text is public: it never holds a secret or an internal detail."""
 
     status: ClassVar[int | None] = None
+
+    def __str__(self) -> str:
+        """Return the text, cut where it names too much of what was sent."""
+        return shorten(super().__str__(), LONGEST_TEXT)
 
 
 class BadSettings(LatchkeyError):
@@ -105,13 +114,13 @@ class FieldError:
 
 
 class Invalid(LatchkeyError):
-    """The request is readable, but some fields cannot be accepted."""
+    """The request is readable, but some fields cannot be accepted; the first MOST_ERRORS of them are named."""
 
     status = 422
 
     def __init__(self, *errors: FieldError) -> None:
-        super().__init__("; ".join(f"{e.field}: {e.message}" for e in errors))
-        self.errors = errors
+        self.errors = tuple(_shorten_error(error) for error in errors[:MOST_ERRORS])
+        super().__init__("; ".join(f"{e.field}: {e.message}" if e.field else e.message for e in self.errors))
 
     @classmethod
     def field(cls, field: str, message: str) -> Invalid:
@@ -123,6 +132,16 @@ class TooManyRequests(LatchkeyError):
     """A limit is spent; try again in `retry_after` seconds."""
 
     status = 429
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Busy(LatchkeyError):
+    """As much costly work is under way as this process admits; try again in `retry_after` seconds."""
+
+    status = 503
 
     def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(message)
@@ -175,3 +194,12 @@ class NonceNeeded(InvalidProof):
     def __init__(self, message: str, nonce: str) -> None:
         super().__init__(message)
         self.nonce = nonce
+
+
+def shorten(text: str, longest: int) -> str:
+    """Return a text of at most `longest` characters; what was cut off shows as an ellipsis."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _shorten_error(error: FieldError) -> FieldError:
+    return FieldError(shorten(error.field, LONGEST_NAME), shorten(error.message, LONGEST_MESSAGE))

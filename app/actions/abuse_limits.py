@@ -7,6 +7,7 @@
 | a client | the address; the client at the address | a failure is 429 and leaves no trace; a right secret passes |
 | a credential | the address | a failure is 429; a good credential passes |
 | (a leak report) | the address | 429, failed or not |
+| (a change of one's own password) | the user | 429, failed or not |
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ CLIENT = Limit("client", 30, 60)  # one client_id at one address
 CLIENTS_OF_ADDRESS = Limit("clients-of-address", 120, 60)
 CREDENTIALS_OF_ADDRESS = Limit("credentials-of-address", 120, 60)
 LEAK_REPORTS = Limit("leak-reports", 60, 60)  # of one address
+PASSWORD_CHANGES = Limit("password-changes", 10, 60)  # of one user who has shown the present one
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from app.credentials.certificate import holds_key
+from app.credentials.dpop import RSA_LARGEST_EXPONENT
 from app.errors import Invalid
 
 PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
@@ -138,7 +139,10 @@ def _check_ec(key: Jwk) -> None:
 
 
 def _check_rsa(key: Jwk) -> None:
-    if rsa.RSAPublicNumbers(_number(key, "e"), _number(key, "n")).public_key().key_size not in RSA_BITS:
+    exponent = _number(key, "e")
+    if exponent > RSA_LARGEST_EXPONENT:
+        raise ValueError("exponent")
+    if rsa.RSAPublicNumbers(exponent, _number(key, "n")).public_key().key_size not in RSA_BITS:
         raise ValueError("modulus")
 
 

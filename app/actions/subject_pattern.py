@@ -11,7 +11,7 @@ from app.errors import Invalid
 
 LONGEST = 500  # characters of a pattern
 MOST_STARS = 5
-WHOLE_PART = re.compile(r"[^:/]+[:/]")
+WHOLE_PART = re.compile(r"(?<![^:/])[^:/]++[:/]")  # begun at the beginning of a part alone
 STAR_WITHIN_A_NAME = re.compile(r"[^\W_]\*|\*\*")
 
 

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from itertools import islice
 from typing import Any, NoReturn, Protocol, TypeVar, cast
 
 import marshmallow as ma
@@ -20,7 +21,7 @@ from webargs.multidictproxy import MultiDictProxy
 from werkzeug.exceptions import UnsupportedMediaType
 from werkzeug.routing import BaseConverter
 
-from app.errors import FieldError, Invalid, LatchkeyError, Malformed
+from app.errors import MOST_ERRORS, FieldError, Invalid, LatchkeyError, Malformed
 from app.management.errors import refused
 from app.management.fields import Given, QueryWhole, Text
 from app.operations.parts import actions
@@ -71,15 +72,15 @@ class StrictParser(FlaskParser):
 
     def load_querystring(self, req: Request, schema: ma.Schema) -> Any:
         """Read the query; raises Invalid for a parameter that is repeated."""
-        repeated = [FieldError(_shown(name), "is repeated") for name, all in req.args.lists() if len(all) > 1]
-        if repeated:
-            raise Invalid(*repeated)
+        repeated = (FieldError(_shown(name), "is repeated") for name, all in req.args.lists() if len(all) > 1)
+        if first := list(islice(repeated, MOST_ERRORS)):
+            raise Invalid(*first)
         return MultiDictProxy(req.args, schema)
 
     def handle_error(self, error: ma.ValidationError, *_: Any, **__: Any) -> NoReturn:
         """Raise Invalid, field by field."""
         (messages,) = error.messages.values() if isinstance(error.messages, dict) else (error.messages,)
-        raise Invalid(*_flat(messages)) from None
+        raise Invalid(*islice(_flat(messages), MOST_ERRORS)) from None
 
 
 class Operations(Blueprint):  # type: ignore[misc]

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import wraps
+from typing import Any, cast
 
 from marshmallow import Schema, fields
 
 from app.actions.abuse_limits import LEAK_REPORTS
 from app.management.authorization import caller
-from app.management.blueprint import Operations
+from app.management.blueprint import Operations, ViewT
 from app.management.fields import Given, Listed, Moment
 from app.operations.parts import actions
 
 blueprint = Operations("credentials", "Credentials of any kind, by their secret")
 MOST_CREDENTIALS = 1000
+
+
+def count_report(view: ViewT) -> ViewT:
+    """Count a report against its address before its body is read; raise TooManyRequests beyond the limit."""
+
+    @wraps(view)
+    def counting(*args: Any, **kwargs: Any) -> Any:
+        actions().abuse_limits.refuse_beyond(LEAK_REPORTS.at(caller().address))
+        return view(*args, **kwargs)
+
+    return cast(ViewT, counting)
 
 
 class LeakSchema(Given):
@@ -51,13 +63,12 @@ class InspectionSchema(Schema):
 
 
 @blueprint.post("/credentials/revoke")
+@count_report
 @blueprint.arguments(LeakSchema)
 @blueprint.response(202, AcceptedSchema)
 def report_leak(body: dict[str, Any]) -> Any:
     """Revoke leaked credentials; anybody may, and possession is the proof"""
-    who = caller()
-    actions().abuse_limits.refuse_beyond(LEAK_REPORTS.at(who.address))
-    actions().report_leak(who, body["credentials"])
+    actions().report_leak(caller(), body["credentials"])
     return {}
 
 

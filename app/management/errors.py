@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -9,6 +10,8 @@ from flask import Flask, Response, g, json, request
 from werkzeug.exceptions import HTTPException
 
 from app.errors import (
+    Busy,
+    FieldError,
     Forbidden,
     Invalid,
     LatchkeyError,
@@ -20,6 +23,7 @@ from app.operations.possession import REALM, challenge, challenges, scheme_used
 
 PROBLEM = "application/problem+json"
 ROOT = "/api/"
+LONGEST_LIST = 3_500  # bytes of the `errors` of a problem; the whole answer stays below 16 kB, however it is escaped
 BASIC = f'Basic realm="{REALM}", charset="UTF-8"'  # RFC 7617 §2.1
 
 
@@ -41,13 +45,13 @@ def refused(error: LatchkeyError) -> Response:
         raise error
     members: dict[str, Any] = {}
     if isinstance(error, Invalid):
-        members["errors"] = [{"field": e.field, "message": e.message} for e in error.errors]
+        members["errors"] = _list_errors(error.errors)
     response = problem(error.status, str(error), members)
     if isinstance(error, Unauthenticated | Forbidden):
         response.headers.extend([("WWW-Authenticate", value) for value in _challenges(error)])
     if isinstance(error, Unproven) and error.nonce is not None:
         response.headers["DPoP-Nonce"] = error.nonce  # RFC 9449 §9
-    if isinstance(error, TooManyRequests):
+    if isinstance(error, TooManyRequests | Busy):
         response.headers["Retry-After"] = str(error.retry_after)
     return response
 
@@ -64,6 +68,19 @@ def problem(status: int, detail: str, members: dict[str, Any] | None = None) -> 
     """Make the answer (RFC 9457 §3.1): its type is about:blank, so its title is the status' own."""
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     return Response(json.dumps(body | (members or {})), status, content_type=PROBLEM)
+
+
+def _list_errors(errors: Iterable[FieldError]) -> list[dict[str, str]]:
+    """Return the fields and what is wrong with them, the first one and as many more as fit."""
+    listed: list[dict[str, str]] = []
+    size = 0
+    for error in errors:
+        one = {"field": error.field, "message": error.message}
+        size += len(json.dumps(one))
+        if listed and size > LONGEST_LIST:
+            break
+        listed.append(one)
+    return listed
 
 
 def _challenges(error: Unauthenticated | Forbidden) -> list[str]:

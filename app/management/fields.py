@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
+from marshmallow import RAISE, Schema, ValidationError, fields, post_load, pre_load, validate
 
 RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d{1,6})?\d*([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 NO_TIME = "Must be a time like 2030-01-31T12:00:00Z."
@@ -17,18 +17,20 @@ CONTROL = {"Cc", "Cs"}  # control characters, and half of a surrogate pair
 LONGEST_NAME = 200
 LONGEST_DESCRIPTION = 1000
 LONGEST_LIST = 500
+MOST_MEMBERS = 100  # of an object, or parameters of a query
 
 
 class Text(fields.String):
     """A string of at most `longest` characters, without control characters; with `lines`, of several lines."""
 
     def __init__(self, longest: int = LONGEST_NAME, *, shortest: int = 1, lines: bool = False, **options: Any) -> None:
-        lengths = [validate.Length(min=shortest, max=longest), *options.pop("also", [])]
-        super().__init__(validate=lengths, **options)
+        self._length = validate.Length(min=shortest, max=longest)
+        super().__init__(validate=[self._length, *options.pop("also", [])], **options)
         self._allowed = "\n\t" if lines else ""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         text = str(super()._deserialize(value, attr, data, **kwargs))
+        self._length(text)  # before each of its characters is looked at
         if any(unicodedata.category(c) in CONTROL and c not in self._allowed for c in text):
             raise ValidationError("Holds characters that are not allowed.")
         return text
@@ -106,14 +108,16 @@ class Moment(fields.DateTime):
 
 
 class Listed(fields.List[Any]):
-    """A JSON array, as a tuple; an object is none."""
+    """A JSON array, as a tuple; an object is none. Its length is checked before any of its elements."""
 
     def __init__(self, inner: Any, *, shortest: int = 0, longest: int = LONGEST_LIST, **options: Any) -> None:
-        super().__init__(inner, validate=validate.Length(min=shortest, max=longest), **options)
+        self._length = validate.Length(min=shortest, max=longest)
+        super().__init__(inner, validate=self._length, **options)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
         if not isinstance(value, list):
             raise self.make_error("invalid")
+        self._length(value)
         return tuple(super()._deserialize(value, attr, data, **kwargs))
 
 
@@ -135,6 +139,13 @@ class Given(Schema):
         """Refuse unknown fields."""
 
         unknown = RAISE
+
+    @pre_load
+    def _bound(self, data: Any, **_: Any) -> Any:
+        """Refuse what holds more members than any request has, before each unknown one gets an error."""
+        if isinstance(data, Mapping) and len(data) > MOST_MEMBERS:
+            raise ValidationError(f"Must have at most {MOST_MEMBERS} members.")
+        return data
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Any:

@@ -9,9 +9,9 @@ from authlib.oauth2.rfc6749 import InvalidRequestError
 from flask import Request
 from werkzeug.datastructures import MultiDict
 
+from app.operations.request_bounds import FORM, MOST_FIELDS
+
 REPEATABLE = frozenset({"resource", "audience"})  # RFC 8707 §2, RFC 8693 §2.1
-FORM = "application/x-www-form-urlencoded"
-MOST_FIELDS = 1_000
 KNOWN = frozenset(
     {"grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type", "scope", "resource"}
     | {"audience", "token", "token_type_hint", "client_ip", "subject_token", "subject_token_type", "actor_token"}

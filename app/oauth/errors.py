@@ -8,7 +8,17 @@ import re
 from authlib.oauth2 import OAuth2Error
 from flask import Flask, Response, request
 
-from app.errors import GrantRefused, LatchkeyError, NonceNeeded, TooManyRequests, Unauthenticated, Unproven
+from app.errors import (
+    LONGEST_TEXT,
+    Busy,
+    GrantRefused,
+    LatchkeyError,
+    NonceNeeded,
+    TooManyRequests,
+    Unauthenticated,
+    Unproven,
+    shorten,
+)
 from app.operations.possession import challenges
 
 OUTSIDE = re.compile(r"[^\x20-\x21\x23-\x5B\x5D-\x7E]")  # RFC 6749 §5.2: what error_description may not hold
@@ -17,7 +27,8 @@ NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 def refusal(status: int, error: str, description: str, headers: dict[str, str] | None = None) -> Response:
     """Make the error answer."""
-    body = json.dumps({"error": error, "error_description": OUTSIDE.sub("?", description)})
+    text = OUTSIDE.sub("?", shorten(description, LONGEST_TEXT))
+    body = json.dumps({"error": error, "error_description": text})
     return Response(body, status, NO_STORE | (headers or {}), content_type="application/json")
 
 
@@ -44,8 +55,9 @@ def from_latchkey(error: LatchkeyError) -> Response:
         return refusal(400, error.code, str(error), {"DPoP-Nonce": error.nonce})  # RFC 9449 §8
     if isinstance(error, GrantRefused):
         return refusal(400, error.code, str(error))
-    if isinstance(error, TooManyRequests):
-        return refusal(429, "temporarily_unavailable", str(error), {"Retry-After": str(error.retry_after)})
+    if isinstance(error, TooManyRequests | Busy):
+        status = error.status or 503
+        return refusal(status, "temporarily_unavailable", str(error), {"Retry-After": str(error.retry_after)})
     if isinstance(error, Unproven):
         answer = refusal(401, error.error or "", str(error), {"DPoP-Nonce": error.nonce} if error.nonce else None)
         answer.headers.extend([("WWW-Authenticate", value) for value in challenges(error)])

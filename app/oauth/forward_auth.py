@@ -24,6 +24,7 @@ from app.operations.peer import caller_address, peer_address
 from app.operations.possession import REALM, Sent, challenge, challenges, prove, scheme_used
 
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "") + " "
+LONGEST_NAMED = 1_000  # characters of the scopes that a challenge names
 blueprint = Blueprint("forward_auth", __name__)
 
 
@@ -192,5 +193,6 @@ def _challenges(refusal: Refusal, basic: bool) -> list[str]:
     if basic and refusal.status == 401 and scheme_used() != "dpop":
         return [f'Basic realm="{REALM}", charset="UTF-8"']
     said = f', error="{refusal.error}"' if refusal.error else ""
-    said += f', scope="{refusal.more["scope"]}"' if "scope" in refusal.more else ""
+    scope = refusal.more.get("scope", "")
+    said += f', scope="{scope}"' if 0 < len(scope) <= LONGEST_NAMED else ""  # optional (RFC 6750 §3)
     return [challenge(scheme_used(), said)]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 def register(app: Flask) -> None:
     """Add the operational routes and hooks."""
     # Loaded here: the metrics must not be before the server has named the folder that its processes share.
-    from app.operations import browser, envelope, health, issuer_path, last_resort, logs, metrics, parts
+    from app.operations import browser, envelope, health, issuer_path, last_resort, logs, metrics, parts, request_bounds
     from app.operations.ledger import ledger
 
     settings = parts.actions_of(app).settings
@@ -20,5 +20,6 @@ def register(app: Flask) -> None:
     metrics.register(app, ledger.settle)
     last_resort.register(app)
     browser.register(app)
+    request_bounds.register(app)
     issuer_path.register(app, settings.issuer_path)
     envelope.register(app, settings.issuer)

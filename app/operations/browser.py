@@ -12,16 +12,19 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from flask import Flask, Request, g, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFError, CSRFProtect, validate_csrf
+from werkzeug.exceptions import UnsupportedMediaType
 from wtforms import ValidationError
 
 from app.actions.sessions import LONGEST, Begun, SignedIn
 from app.operations.envelope import request_id
 from app.operations.parts import actions, actions_of
 from app.operations.peer import caller_address
+from app.operations.request_bounds import FORM
 
 COOKIE = "latchkey"
 ROOMS = ("/login", "/logout", "/account", "/console", "/api/v1/me")
 SECRET = "secret"  # noqa: S105 - the name of a member
+SAFE = ("GET", "HEAD")
 TOKEN_HEADERS = ("X-CSRF-Token", "X-CSRFToken")
 __all__ = ["CSRFError", "protect", "register", "shows_token", "sign_in", "sign_out", "signed_in"]
 
@@ -86,7 +89,9 @@ def sign_out() -> None:
 
 
 def protect() -> None:
-    """Refuse a form that none of our pages gave to this browser; raises CSRFError."""
+    """Refuse a form that none of our pages gave to this browser; raises CSRFError, UnsupportedMediaType."""
+    if request.method not in SAFE and request.mimetype not in ("", FORM):
+        raise UnsupportedMediaType(f"send {FORM}")
     forms.protect()
 
 

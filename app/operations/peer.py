@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from flask import request
@@ -10,18 +11,26 @@ from flask import request
 from app.operations.parts import actions
 
 WITH_PORT = re.compile(r"^(?:([0-9.]+)|\[([^\[\]]+)\]):[0-9]{1,5}$", re.ASCII)  # as some balancers tell it
+MOST_HOPS = 100  # proxies that stand one behind the other, and empty elements between them
+LONGEST_HOP = 100  # characters of an address with its zone and port
+Peer = IPv4Address | IPv6Address
 
 
 def peer_address() -> IPv4Address | IPv6Address | None:
     """Walk X-Forwarded-For from its end past the trusted proxies; None when there is no address (a Unix socket)."""
-    peer = _address(request.remote_addr or "")
-    told = ",".join(request.headers.getlist("X-Forwarded-For"))
-    hops = [hop.strip() for hop in told.split(",") if hop.strip()]  # an empty one says nothing (RFC 9110 §5.6.1)
-    while hops and peer is not None and _is_trusted(peer):
-        forwarded = _address(WITH_PORT.sub(r"\1\2", hops.pop()))
-        if forwarded is None:
+    return walk_back(request.remote_addr or "", ",".join(request.headers.getlist("X-Forwarded-For")), _is_trusted)
+
+
+def walk_back(sender: str, forwarded: str, is_trusted: Callable[[Peer], bool]) -> Peer | None:
+    """Return the last address of a chain of proxies that is not trusted, looking at MOST_HOPS at the most."""
+    peer = _address(sender)
+    hops = [hop.strip() for hop in forwarded.rsplit(",", MOST_HOPS)[-MOST_HOPS:]]
+    hops = [hop for hop in hops if hop]  # an empty one says nothing (RFC 9110 §5.6.1)
+    while hops and peer is not None and is_trusted(peer):
+        before = _address(_without_port(hops.pop()))
+        if before is None:
             break  # nobody can tell who stands behind a hop that is no address
-        peer = forwarded
+        peer = before
     return peer
 
 
@@ -35,6 +44,10 @@ def caller_address() -> str | None:
     """Give the same as text, as traces and limits keep it."""
     address = peer_address()
     return None if address is None else str(address)
+
+
+def _without_port(hop: str) -> str:
+    return WITH_PORT.sub(r"\1\2", hop) if len(hop) <= LONGEST_HOP else ""
 
 
 def _is_trusted(peer: IPv4Address | IPv6Address) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import request
 from werkzeug.wrappers import Response
 
+from app.actions.abuse_limits import PASSWORD_CHANGES
 from app.actions.users import UserChanges
 from app.errors import Forbidden, Invalid, LatchkeyError, NotFound, Unauthenticated
 from app.operations.parts import actions
@@ -25,6 +26,7 @@ def change_password() -> Response:
     me, given = actor(), request.form
     try:
         _prove(given.get("present", ""))
+        actions().abuse_limits.refuse_beyond(PASSWORD_CHANGES.of(me.id))
         if given.get("password", "") != given.get("again", ""):
             raise Invalid.field("again", "is not the same")
         changes = UserChanges(password=given.get("password", ""))

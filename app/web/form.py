@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 
 from flask import request
 
+from app.actions.lifetime import LONGEST
 from app.errors import Invalid
+from app.operations.parts import actions
 
 LONGEST_LINE, LONGEST_TEXT = 200, 1000  # characters
+LONGEST_DAY = 40  # characters
 PAGE = 50  # rows
 ROW_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -52,15 +56,37 @@ def whole(name: str, least: int, most: int) -> int | None:
     return int(given)
 
 
-def day(name: str) -> datetime | None:
-    """Give the end of a day in UTC, None for an empty field; raises Invalid."""
-    given = request.form.get(name, "").strip()
+@dataclass(frozen=True, slots=True)
+class Days:
+    """The days at whose end something may expire; `last` is before `first` where a lifetime is shorter than a day."""
+
+    first: date
+    last: date
+
+    def __str__(self) -> str:
+        """Return what a person may choose."""
+        return f"a day from {self.first} to {self.last}" if self.first <= self.last else "nothing: no day ends in time"
+
+
+def days_ahead(longest: int | None = None) -> Days:
+    """Return the days that a form offers, at whose end no more than `longest` seconds have passed."""
+    now = actions().clock()
+    last = now + timedelta(seconds=LONGEST if longest is None else min(longest, LONGEST))
+    return Days(now.date(), last.date() - timedelta(days=1))
+
+
+def day(name: str, longest: int | None = None) -> datetime | None:
+    """Return the end of a day in UTC, None for an empty field; raise Invalid for a day that `days_ahead` has not."""
+    given, allowed = request.form.get(name, "").strip(), days_ahead(longest)
     if not given:
         return None
     try:
-        return datetime.strptime(given, "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(days=1)
-    except (ValueError, OverflowError):
-        raise Invalid.field(name, "is a day such as 2027-01-31") from None
+        chosen_day = datetime.strptime(given[:LONGEST_DAY], "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        raise Invalid.field(name, f"must be {allowed}") from None
+    if not allowed.first <= chosen_day.date() <= allowed.last:
+        raise Invalid.field(name, f"must be {allowed}")
+    return chosen_day + timedelta(days=1)
 
 
 def after() -> str | None:

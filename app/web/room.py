@@ -6,15 +6,18 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint, flash, redirect, request, url_for
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.wrappers import Response
 
 from app.actions.actor import Actor
 from app.actions.sessions import SignedIn
-from app.errors import Forbidden, Invalid, LatchkeyError, TooManyRequests
+from app.errors import Busy, Forbidden, Invalid, LatchkeyError, TooManyRequests
 from app.operations import browser
 from app.operations.parts import actions
+from app.operations.request_bounds import MOST_FIELDS, MOST_FORM
 from app.web.pages import scripted_page
+
+LONGEST_PLACE = 2_000  # characters of a path and query that one is sent on to
 
 
 class Room(Blueprint):
@@ -25,7 +28,7 @@ class Room(Blueprint):
         self._operators = operators
         self.before_request(self._admit)
         self.register_error_handler(LatchkeyError, refused)
-        self.register_error_handler(browser.CSRFError, out_of_date)
+        refuse_forms(self)
 
     def _admit(self) -> Response | None:
         who = browser.signed_in()
@@ -35,6 +38,13 @@ class Room(Blueprint):
             raise Forbidden("this is for operators, whose roles give the scope manage", "manage")
         browser.protect()
         return None
+
+
+def refuse_forms(blueprint: Blueprint) -> None:
+    """Answer with a page for a form that is out of date, too large, or of another content type."""
+    blueprint.register_error_handler(browser.CSRFError, out_of_date)
+    for unreadable in (RequestEntityTooLarge, UnsupportedMediaType):
+        blueprint.register_error_handler(unreadable, unreadable_form)
 
 
 def visitor() -> SignedIn:
@@ -88,7 +98,7 @@ def refused(error: LatchkeyError) -> Response:
 
 def in_time(response: Response, error: LatchkeyError) -> Response:
     """Say to a program too when a refusal will be over, if it will (RFC 9110 §10.2.3)."""
-    if isinstance(error, TooManyRequests):
+    if isinstance(error, TooManyRequests | Busy):
         response.headers["Retry-After"] = str(error.retry_after)
     return response
 
@@ -98,5 +108,15 @@ def out_of_date(error: HTTPException) -> Response:
     return show("refused.html", 400, title="This form is out of date", said="Go back, load its page again, and repeat.")
 
 
+def unreadable_form(error: HTTPException) -> Response:
+    """Show that a form could not be read, and why."""
+    status = error.code or 400
+    bounds = f"a form has at most {MOST_FIELDS} fields and {MOST_FORM // 1024} KiB"
+    said = bounds if status == RequestEntityTooLarge.code else error.description
+    return show("refused.html", status, title=HTTPStatus(status).phrase, said=said)
+
+
 def _wanted() -> str | None:
-    return request.full_path.rstrip("?") if request.method == "GET" else None
+    """Return where the visitor wanted to go, to go on there after signing in; None where that is too long to keep."""
+    wanted = request.full_path.rstrip("?")
+    return wanted if request.method == "GET" and len(wanted) <= LONGEST_PLACE else None

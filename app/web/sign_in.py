@@ -7,18 +7,18 @@ import re
 from flask import Blueprint, redirect, request, url_for
 from werkzeug.wrappers import Response
 
-from app.errors import TooManyRequests, Unauthenticated
+from app.errors import Busy, TooManyRequests, Unauthenticated
 from app.operations import browser
 from app.operations.envelope import request_id
 from app.operations.parts import actions
 from app.operations.peer import caller_address
-from app.web.room import begin_session, in_time, out_of_date, show
+from app.web.room import LONGEST_PLACE, begin_session, in_time, refuse_forms, show, status_of
 
-OURS = re.compile(r"/(account|console)([/?][A-Za-z0-9_./?=&%+~:@-]*)?")  # nobody is sent elsewhere after signing in
+OURS = re.compile(r"/(account|console)([/?][A-Za-z0-9_./?=&%+~:@-]*+)?")  # nobody is sent elsewhere after signing in
 WRONG = "The username or the password is wrong."
 
 blueprint = Blueprint("sign_in", __name__)
-blueprint.register_error_handler(browser.CSRFError, out_of_date)
+refuse_forms(blueprint)
 
 
 @blueprint.get("/")
@@ -44,8 +44,8 @@ def sign_in() -> Response:
         actor = actions().authenticate_user(username, password, caller_address(), request_id())
     except Unauthenticated:
         return _form(401, username, WRONG)
-    except TooManyRequests as error:
-        return in_time(_form(429, username, f"{str(error).capitalize()}."), error)
+    except (TooManyRequests, Busy) as error:
+        return in_time(_form(status_of(error), username, f"{str(error).capitalize()}."), error)
     begin_session(actor)
     return redirect(_onward(request.form.get("next", "")), 303)
 
@@ -63,8 +63,12 @@ def sign_out() -> Response:
 
 def _form(status: int, username: str = "", said: str = "") -> Response:
     wanted = request.values.get("next", "")
-    return show("sign_in.html", status, username=username, said=said, next=wanted if OURS.fullmatch(wanted) else "")
+    return show("sign_in.html", status, username=username, said=said, next=wanted if _is_ours(wanted) else "")
 
 
 def _onward(wanted: str) -> str:
-    return request.script_root + (wanted if OURS.fullmatch(wanted) else "/account/tokens")
+    return request.script_root + (wanted if _is_ours(wanted) else "/account/tokens")
+
+
+def _is_ours(place: str) -> bool:
+    return len(place) <= LONGEST_PLACE and OURS.fullmatch(place) is not None

@@ -14,7 +14,7 @@ from app.actions.personal_access_tokens import NewToken, Status, TokenView
 from app.credentials.kind import Issued
 from app.errors import Invalid, LatchkeyError
 from app.operations.parts import actions
-from app.web.form import PAGE, after, chosen, day, line, text
+from app.web.form import PAGE, after, chosen, day, days_ahead, line, text
 from app.web.room import Room, actor, done, said_by_field, show, status_of
 
 STATUSES = ("active", "expired", "revoked")
@@ -31,9 +31,9 @@ def index() -> Response:
     status = request.args.get("status", "")
     wanted = cast(Status, status) if status in STATUSES else None
     found, last = actions().personal_access_tokens.page(actor().id, PAGE, after(), wanted)
-    onward = url_for("tokens.index", after=last, status=status or None) if last else None
+    onward = url_for("tokens.index", after=last, status=wanted) if last else None
     soon = actions().clock() + WARNED
-    return show("tokens.html", tokens=found, only=status, statuses=STATUSES, onward=onward, soon=soon)
+    return show("tokens.html", tokens=found, only=wanted, statuses=STATUSES, onward=onward, soon=soon)
 
 
 @blueprint.get("/new")
@@ -114,6 +114,7 @@ def _form(status: int = 200, errors: dict[str, str] | None = None) -> Response:
         status,
         reach=actions().reach.of_user(actor().id),
         presets=[days for days in PRESETS if longest is None or days * 86_400 <= longest],
+        days=days_ahead(longest),
         default=settings.pat_default_lifetime // 86_400,
         longest=longest,
         given=request.form,
@@ -126,9 +127,10 @@ def _lifetime() -> AskedLifetime:
     """Read a preset, a day, never, or nothing: the policy's own default."""
     asked = request.form.get("lifetime", "")
     if asked == "day":
-        ends = day("expires_on")
+        longest = actions().settings.pat_max_lifetime
+        ends = day("expires_on", longest)
         if ends is None:
-            raise Invalid.field("expires_on", "is needed")
+            raise Invalid.field("expires_on", f"is needed: {days_ahead(longest)}")
         return AskedLifetime(expires_at=ends)
     if asked == "never":
         return AskedLifetime(never=True)

@@ -14,6 +14,7 @@ from sqlalchemy import Constraint, PrimaryKeyConstraint
 from app.actions import passwords
 from app.actions.passwords import Passwords
 from app.database import Base
+from app.errors import Busy
 from app.oauth.server import create_server
 from tests.conftest import StartServer
 from tests.live import LiveServer
@@ -31,19 +32,27 @@ def test_no_more_passwords_are_hashed_at_once_than_memory_allows(monkeypatch: py
             with lock:
                 running += 1
                 most = max(most, running)
-            pause.wait(0.01)
+            pause.wait(0.05)
             with lock:
                 running -= 1
             return "hashed"
 
     monkeypatch.setattr(passwords, "PasswordHasher", Slow)
-    slow = Passwords(at_once=2)
-    threads = [threading.Thread(target=slow.hash, args=("x",)) for _ in range(10)]
+    slow, refused = Passwords(at_once=2), []
+
+    def hash_one() -> None:
+        try:
+            slow.hash("x")
+        except Busy as error:
+            refused.append(error.retry_after)
+
+    threads = [threading.Thread(target=hash_one) for _ in range(2 + passwords.WAITING + 6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(10)
     assert most == 2
+    assert refused and all(refused)  # with Retry-After, and no thread of theirs waits
 
 
 def test_no_token_or_client_secret_costs_a_password_hash(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,8 +30,8 @@ from app.database import Base
 from app.errors import BadSettings
 from app.management import blueprint, credentials
 from app.models import SigningKey
-from app.oauth import client_authentication, door, workload
-from app.operations import rate_limits
+from app.oauth import client_authentication, workload
+from app.operations import rate_limits, request_bounds
 from app.settings import Settings
 from tests import asvs
 from tests.architecture.checkout import ROOT, files_in, short
@@ -119,10 +119,13 @@ def test_the_limits_are_those_of_the_code() -> None:
         *(f"(`{one.name}`) | {one.most} in {one.window_seconds} seconds" for one in guessing),
         f"| {known_addresses.KEPT.days} days after their last sign-in",
         f"| {passwords.SHORTEST} to {passwords.LONGEST} characters, at least {passwords.COMMON:,} guesses",
-        f"must take {passwords.WITHOUT_PLACE:,} guesses",
-        f"{passwords.WITHOUT_NAMES:,} guesses. Words",
+        f"must take {passwords.COMMON:,} guesses",
+        f"the first {passwords.JUDGED} characters",
+        f"{passwords.FEWEST_DIFFERENT} different characters and be no common password. Words",
         f"fewer than {passwords.SHORTEST_WORD} characters",
         f"argon2id, {hasher.memory_cost} KiB, {hasher.time_cost} passes; {passwords.AT_ONCE} at once",
+        f"| a form | {request_bounds.MOST_FORM} bytes",
+        f"| a header | {request_bounds.LONGEST_HEADER} characters",
         f"| a session without use | {sessions.IDLE.total_seconds() / 3600:.0f} hours",
         f"| a session in all | {sessions.LONGEST.days} days",
         f"not used for {sessions.IDLE.total_seconds() / 3600:.0f} hours, and {sessions.LONGEST.days} days after",
@@ -136,7 +139,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         f"| ends {workload.FURTHEST.total_seconds():.0f} seconds ahead at most",
         f"a client trusts {federated_credentials.MOST} issuers",
         f"| a body | {MAX_BODY} bytes",
-        f"| a form | {door.MOST_FIELDS} fields",
+        f"bytes, {request_bounds.MOST_FIELDS} fields",
         f"| a list | {blueprint.DEFAULT_LIMIT} items, {blueprint.HIGHEST_LIMIT} if asked",
         f"| a leak report | {credentials.MOST_CREDENTIALS} strings",
         f"| {client_keys.MOST_KEYS}, of at least {client_keys.RSA_BITS.start} bits",

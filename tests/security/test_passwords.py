@@ -76,6 +76,13 @@ def test_words_of_this_place_do_not_make_a_password(core: Core, password: str) -
         user(core, "rosalind.franklin", password, email="franklin@dna.example", display_name="Photograph 51")
 
 
+@pytest.mark.parametrize("letter", ["\u0130", "\u00df", "\u1e9e", "\ufb01", "\u01c5"])
+def test_letters_that_change_their_length_in_another_case_hide_no_word(core: Core, letter: str) -> None:
+    for password in (letter * 12 + "latchkey", "Latchkey" + letter * 12, letter * 4 + "rosalind.franklin" + letter):
+        with pytest.raises(Invalid):
+            user(core, f"rosalind.franklin.{letter}", password, display_name="Rosalind Franklin")
+
+
 def test_beside_other_words_they_may_stand(core: Core) -> None:
     assert user(core, "beside", "a latchkey beneath the seventh stair")
     assert user(core, "user-7f3a21", "password-user-7f3a21-x")

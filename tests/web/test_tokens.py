@@ -93,7 +93,7 @@ def test_sent_again_the_form_makes_no_second_token(face: Face) -> None:
         ({"lifetime": "5000"}, "lifetime"),
         ({"lifetime": "day"}, "expires_on"),
         ({"lifetime": "day", "expires_on": "tomorrow"}, "expires_on"),
-        ({"lifetime": "day", "expires_on": "2001-01-01"}, "expires_at"),
+        ({"lifetime": "day", "expires_on": "2001-01-01"}, "expires_on"),
         ({"lifetime": "day", "expires_on": "9999-12-31"}, "expires_on"),
         ({"description": "x" * 1001}, "description"),
     ],

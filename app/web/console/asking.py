@@ -8,6 +8,7 @@ from flask import request
 from werkzeug.wrappers import Response
 
 from app.actions.consequences import Consequence
+from app.web.form import LONGEST_LINE, LONGEST_TEXT
 from app.web.room import show
 
 SURE = "sure"  # the field that says one was asked
@@ -23,7 +24,8 @@ def ask(question: str, said: str, word: str, to: str, back: str, losses: Sequenc
 
 def ask_again(question: str, said: str, word: str, back: str) -> Response:
     """Ask before a form that was sent is obeyed: the same form goes again, and says that one was asked."""
-    kept = [(name, value) for name, value in request.form.items(multi=True) if name not in (CSRF_FIELD, SURE)]
+    sent = ((name, value) for name, value in request.form.items(multi=True) if name not in (CSRF_FIELD, SURE))
+    kept = [(name, value) for name, value in sent if len(name) <= LONGEST_LINE and len(value) <= LONGEST_TEXT]
     return show(
         "console/confirm.html",
         question=question,

@@ -15,6 +15,7 @@ from flask import request, url_for
 from werkzeug.wrappers import Response
 
 from app.actions.audit import AuditFilter
+from app.actions.costly import Turns
 from app.errors import Invalid
 from app.models import AuditEvent
 from app.operations.parts import actions
@@ -25,6 +26,8 @@ FIELDS = ("actor", "action", "target", "since", "until")
 MOST_EXPORTED = 10_000  # events of a file
 HIGHEST_ID = 2**63 - 1
 LONGEST = 200  # characters of what is looked for
+LONGEST_MOMENT = 40  # characters of a time
+exporting = Turns(1, 1, 2.0)  # a file of MOST_EXPORTED events takes the better part of a second
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
 COLUMNS = ("id", "at", "actor_type", "actor", "actor_name", "action", "target_type", "target", "address")
 ALL_COLUMNS = (*COLUMNS, "request_id", "details")
@@ -52,11 +55,12 @@ def index() -> Response:
 @blueprint.get("/export.csv")
 def as_csv() -> Response:
     """Give the events as a table for spreadsheets, in which no cell is a formula (RFC 4180)."""
-    found = _excerpt()
     out = io.StringIO()
     table = csv.writer(out)
-    table.writerow(ALL_COLUMNS)
-    table.writerows([_inert(cell) for cell in _row(event)] for event in found.events)
+    with exporting():
+        found = _excerpt()
+        table.writerow(ALL_COLUMNS)
+        table.writerows([_inert(cell) for cell in _row(event)] for event in found.events)
     if found.cut:
         table.writerow(["", "", "", "", "", _said(found)])
     return _file(out.getvalue(), "csv", "text/csv; charset=utf-8; header=present")
@@ -65,9 +69,10 @@ def as_csv() -> Response:
 @blueprint.get("/export.json")
 def as_json() -> Response:
     """Give the events as JSON; `cut` tells whether older ones were left out."""
-    found = _excerpt()
-    events = [dict(zip(ALL_COLUMNS, _values(event), strict=True)) for event in found.events]
-    text = json.dumps({"cut": _said(found) if found.cut else None, "events": events}, ensure_ascii=False, indent=1)
+    with exporting():
+        found = _excerpt()
+        events = [dict(zip(ALL_COLUMNS, _values(event), strict=True)) for event in found.events]
+        text = json.dumps({"cut": _said(found) if found.cut else None, "events": events}, ensure_ascii=False, indent=1)
     return _file(text, "json", "application/json")
 
 
@@ -99,6 +104,8 @@ def _moment(name: str) -> datetime | None:
     if not given:
         return None
     try:
+        if len(given) > LONGEST_MOMENT:
+            raise ValueError(name)
         found = datetime.fromisoformat(given)
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
@@ -117,7 +124,7 @@ def _before() -> int | None:
 def _shown(
     events: list[AuditEvent], before: int | None, status: int = 200, errors: dict[str, str] | None = None
 ) -> Response:
-    given: dict[str, Any] = {name: request.args[name] for name in FIELDS if request.args.get(name)}
+    given: dict[str, Any] = {name: request.args[name][:LONGEST] for name in FIELDS if request.args.get(name)}
     older = url_for("console_audit.index", before=before, **given) if before else None
     shown: dict[str, Any] = {
         "events": events,

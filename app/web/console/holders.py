@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import request, url_for
 from werkzeug.wrappers import Response
 
-from app.access.scopes import is_scope_name
+from app.access.scopes import MAX_SCOPE_LENGTH, is_scope_name
 from app.actions.holders import KINDS, Holder, Kind
 from app.errors import Malformed, NotFound
 from app.operations.parts import actions
@@ -28,7 +28,7 @@ blueprint = Room("console_holders", "/console/holders", operators=True)
 @blueprint.get("")
 def index() -> Response:
     """Ask for a scope, and show what carries it."""
-    name = request.args.get("scope", "").strip()
+    name = request.args.get("scope", "").strip()[: MAX_SCOPE_LENGTH + 1]
     try:
         return _shown(name) if is_scope_name(name) else _choice(name)
     except NotFound:

@@ -13,7 +13,7 @@ from app.actions.changes import UNSET
 from app.actions.resources import LONGEST_IDENTIFIER
 from app.credentials.kind import RateLimit
 from app.errors import Invalid, Malformed
-from app.web.form import chosen, day, line, ticked, whole
+from app.web.form import chosen, day, days_ahead, line, ticked, whole
 
 LONGEST_NETWORK = 43  # characters
 
@@ -54,7 +54,7 @@ def expires_at() -> datetime | None:
         raise Invalid.field("expires_at", "is none of the choices")
     ends = day("expires_on")
     if ends is None:
-        raise Invalid.field("expires_at", "name the day")
+        raise Invalid.field("expires_at", f"name the day: {days_ahead()}")
     return ends
 
 

@@ -11,7 +11,7 @@ from app.errors import LatchkeyError
 from app.operations.parts import actions
 from app.web.console.asking import ask
 from app.web.console.given import by_field, picked, sent
-from app.web.form import day, line, text
+from app.web.form import day, days_ahead, line, text
 from app.web.room import Room, actor, done, show, status_of
 
 OWNER = "console_users.one"
@@ -29,7 +29,7 @@ def new(user_id: str) -> Response:
 def create(user_id: str) -> Response:
     """Make a token for somebody, and show its secret this once."""
     try:
-        lifetime = AskedLifetime(expires_at=day("expires_on"))
+        lifetime = AskedLifetime(expires_at=day("expires_on", actions().settings.pat_max_lifetime))
         wanted = NewToken(line("name"), picked("scopes"), lifetime, text("description"))
         token, issued = actions().personal_access_tokens.create(actor(), user_id, wanted)
     except LatchkeyError as error:
@@ -66,7 +66,8 @@ def _form(user_id: str, status: int = 200, errors: dict[str, str] | None = None)
         status,
         user=actions().users.get(user_id),
         reach=actions().reach.of_user(user_id),
-        days=actions().settings.pat_default_lifetime // 86_400,
+        usual=actions().settings.pat_default_lifetime // 86_400,
+        days=days_ahead(actions().settings.pat_max_lifetime),
         given=request.form,
         picked=sent("scopes"),
         errors=errors or {},

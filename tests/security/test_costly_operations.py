@@ -1,0 +1,233 @@
+"""What one request may cost: the table of asvs.md names every costly call of app/, and says how it is bounded."""
+
+import ast
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import app as latchkey
+from app import MAX_BODY
+from app.actions import abuse_limits, client_keys, fetch_jwks, passwords
+from app.actions.actor import OPERATOR
+from app.actions.costly import RETRY_AFTER, Turns
+from app.actions.users import NewUser
+from app.credentials import access_token, certificate, dpop
+from app.errors import MOST_ERRORS, Busy
+from app.management import blueprint, comparison, credentials, fields
+from app.oauth import client_authentication
+from app.operations import request_bounds
+from app.web.console import audit, clients
+from tests.management.face import PASSWORD, Face, start_face, stop_face
+from tests.security.test_asvs import section
+from tests.web.visitor import Visitor, browser_of
+
+ROOT = Path(latchkey.__file__).parent
+COSTLY = frozenset(  # calls whose time or memory grows with what they are given, or is large whatever that is
+    {"loads", "parse_qsl", "zxcvbn", "PasswordHasher", "load_der_x509_certificate", "load_pem_x509_certificate"}
+    | {"b64decode", "urlsafe_b64decode", "RSAPublicNumbers", "PyJWK", "import_key", "from_jwk", "writer"}
+    | {"PyJWS", "scrypt", "decompress", "FormDataParser", "MultiPartParser", "literal_eval", "fromstring"}
+)
+OF_NOBODY_OUTSIDE = (  # commands, the start, files and rows of our own, and what stands before other people's APIs
+    *("cli/", "migrations/", "comparison/", "resource_server.py", "settings.py", "kept_key.py", "database.py"),
+    *("actions/backup.py", "actions/bootstrap.py", "actions/doctor.py", "actions/audit_chain.py"),
+    *("actions/audit_rows.py", "engines.py", "operations/number_files.py", "actions/abuse_limits.py"),
+    *("operations/ledger.py", "operations/logs.py", "actions/usage.py", "actions/known_addresses.py"),
+)
+ROWS = {
+    cells[0]: line
+    for line in section("Costly operations").splitlines()
+    if line.startswith("| ") and (cells := [cell.strip() for cell in line.strip("|").split("|")])
+}
+LIMITS = (one for one in vars(abuse_limits).values() if isinstance(one, abuse_limits.Limit))
+LIMIT = {one.name: f"{one.most} in {one.window_seconds} seconds" for one in LIMITS}
+BOUNDS: dict[str, list[str]] = {
+    "a form": [f"{request_bounds.MOST_FORM} bytes", f"{request_bounds.MOST_FIELDS} fields"],
+    "a JSON body": [
+        f"{MAX_BODY} bytes",
+        f"{fields.MOST_MEMBERS} members",
+        f"{MOST_ERRORS} errors",
+        LIMIT["leak-reports"],
+    ],
+    "a leak report": [f"{credentials.MOST_CREDENTIALS} strings", LIMIT["leak-reports"]],
+    "argon2id": [
+        f"{passwords.LONGEST} characters",
+        f"| {passwords.AT_ONCE}, and {passwords.WAITING} wait for {passwords.PATIENCE:.0f} seconds",
+        LIMIT["password"],
+    ],
+    "the estimate of a password": [
+        f"{passwords.JUDGED} characters",
+        f"| 1, and {passwords.WAITING} wait for {passwords.PATIENCE:.0f} seconds",
+        LIMIT["password-changes"],
+    ],
+    "a JWT of ours": [f"{access_token.MAX_LENGTH} characters", LIMIT["credentials-of-address"]],
+    "a DPoP proof": [f"{dpop.LONGEST} characters", f"RSA of {dpop.RSA_BITS.stop - 1} bits", "exponent of 2^32"],
+    "a client's assertion": [
+        f"{client_authentication.LONGEST_ASSERTION} characters",
+        f"{client_keys.MOST_TRIED} keys tried",
+        LIMIT["client"],
+    ],
+    "a key set that is registered": [
+        f"{client_keys.MOST_KEYS} keys of {client_keys.LONGEST_MEMBER} characters",
+        f"{client_keys.MOST_CERTIFICATES} certificates of {client_keys.LONGEST_CERTIFICATE}",
+        f"{clients.LONGEST_JWKS} characters on a page",
+    ],
+    "a client certificate": [f"{certificate.LONGEST} characters"],
+    "fetching keys from a `jwks_uri`": [
+        f"{fetch_jwks.LARGEST} bytes in {fetch_jwks.PATIENCE:.0f} seconds",
+        f"| {fetch_jwks.AT_ONCE} |",
+        f"{fetch_jwks.AGAIN:.0f} seconds",
+    ],
+    "Basic credentials": [f"{request_bounds.LONGEST_HEADER} characters"],
+    "an export of the audit trail": [f"{audit.MOST_EXPORTED} events", "| 1, and 1 waits for 2 seconds |"],
+    "a list": [f"{blueprint.HIGHEST_LIMIT} items"],
+}
+
+
+@pytest.mark.parametrize("operation", sorted(BOUNDS))
+def test_a_bound_is_that_of_the_code(operation: str) -> None:
+    assert [bound for bound in BOUNDS[operation] if bound not in ROWS[operation]] == []
+
+
+def test_every_module_with_a_costly_call_is_in_the_table() -> None:
+    named = section("Costly operations")
+    calling = {str(file.relative_to(ROOT)): _calls(file) for file in sorted(ROOT.rglob("*.py"))}
+    unbounded = {
+        place: calls
+        for place, calls in calling.items()
+        if calls and place not in named and not place.startswith(OF_NOBODY_OUTSIDE)
+    }
+    assert unbounded == {}
+    assert len(calling["credentials/certificate.py"]) > 2  # the search itself finds what it is to find
+
+
+def test_every_place_in_the_table_exists() -> None:
+    places = [one.strip() for line in list(ROWS.values())[2:] for one in line.strip("| ").split("|")[-1].split(",")]
+    assert len(places) > 15 and [one for one in places if not (ROOT / one).is_file()] == []
+
+
+def test_work_beyond_those_who_run_and_wait_is_refused_at_once() -> None:
+    turns, entered, leave = Turns(1, 1, 10.0), threading.Semaphore(0), threading.Event()
+
+    def work() -> None:
+        with turns():
+            entered.release()
+            leave.wait(10)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    assert entered.acquire(timeout=10)
+    while turns._waiting._value:
+        pass
+    with pytest.raises(Busy) as refused, turns():
+        pass
+    leave.set()
+    for thread in threads:
+        thread.join(10)
+    assert refused.value.retry_after == RETRY_AFTER
+    with turns():
+        assert entered.acquire(timeout=10)
+
+
+def test_who_waits_in_vain_is_refused_and_leaves_the_place_free() -> None:
+    turns = Turns(1, 1, 0.01)
+    with turns():
+        for _ in range(3):
+            with pytest.raises(Busy), turns():
+                pass
+    with turns():
+        pass
+
+
+class _Full:
+    """Turns that are all taken."""
+
+    def __call__(self) -> Any:
+        raise Busy("too many such requests at once: try again", RETRY_AFTER)
+
+
+@pytest.fixture
+def visitor(face: Face) -> Visitor:
+    return browser_of(face, face.person("manage"))
+
+
+def test_a_busy_process_answers_503_with_retry_after_on_every_interface(
+    face: Face, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person, token = face.person(), face.machine("manage")
+    monkeypatch.setattr(face.core.actions.users._passwords, "_turn", _Full())
+    monkeypatch.setattr(audit, "exporting", _Full())
+    visitor.get("/account")
+    answers = [
+        face.me(person),
+        face.call("POST", "/users", token, json={"username": "busy", "password": "a long enough phrase"}),
+        visitor.http.get("/console/audit/export.csv"),
+        visitor.http.get("/console/audit/export.json"),
+        visitor.post("/account/password", present=PASSWORD, password="x" * 12, again="x" * 12),
+        Visitor(face.app.test_client()).sign_in(person, PASSWORD),
+    ]
+    assert [answer.status_code for answer in answers] == [503] * len(answers)
+    assert {answer.headers["Retry-After"] for answer in answers} == {str(RETRY_AFTER)}
+
+
+def test_a_password_is_estimated_once_and_never_beyond_its_beginning(
+    face: Face, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[str] = []
+
+    def estimate(password: str, words: list[str]) -> dict[str, Any]:
+        judged.append(password)
+        return {"guesses": 10**12}
+
+    monkeypatch.setattr("zxcvbn.zxcvbn", estimate)
+    face.core.actions.users.create(OPERATOR, NewUser("estimated", password="(4@8{[<369&#!1|$507+%2/" * 8))
+    assert [len(one) for one in judged] == [passwords.JUDGED]
+
+
+@pytest.mark.parametrize("text", ["(4@8{[<369&#!1|$507+%2/\\_-=^~`" * 3, "1!|i7+l" * 20, "0123456789!$%(+<@[{|" * 5])
+def test_the_worst_password_is_estimated_in_little_time(text: str) -> None:
+    passwords._estimate("a", [])  # its word lists are read once
+    began = time.thread_time()
+    passwords._estimate(text, [f"word{number}" for number in range(40)])
+    assert time.thread_time() - began < 0.5
+
+
+def test_changing_ones_password_is_limited_though_the_present_one_is_right(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    face = start_face(tmp_path_factory.mktemp("limited"), rate_limits="on")
+    visitor = browser_of(face, face.person())
+    visitor.get("/account")
+    most = abuse_limits.PASSWORD_CHANGES.most
+    answers = [
+        visitor.post("/account/password", present=PASSWORD, password="1234567890", again="1234567890")
+        for _ in range(most + 1)
+    ]
+    stop_face(face)
+    assert [answer.status_code for answer in answers] == [422] * most + [429]
+    assert int(answers[-1].headers["Retry-After"]) > 0
+
+
+def test_a_leak_report_is_counted_before_its_body_is_read(tmp_path_factory: pytest.TempPathFactory) -> None:
+    face = start_face(tmp_path_factory.mktemp("leaks"), rate_limits="on")
+    most = abuse_limits.LEAK_REPORTS.most
+    statuses = [face.call("POST", "/credentials/revoke", data=b"{", content_type="application/json").status_code]
+    statuses += [face.call("POST", "/credentials/revoke", data=b"x").status_code for _ in range(most)]
+    stop_face(face)
+    assert statuses == [400] + [415] * (most - 1) + [429]
+
+
+def test_a_second_comparison_is_refused(face: Face) -> None:
+    with comparison.running:
+        answer = face.call("GET", "/comparison?run=true", face.machine("manage"))
+    assert answer.status_code == 409
+
+
+def _calls(file: Path) -> list[str]:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    names = [f.attr if isinstance(f, ast.Attribute) else f.id if isinstance(f, ast.Name) else "" for f in called]
+    return [name for name in names if name in COSTLY]
