@@ -1,4 +1,4 @@
-"""Rotate and list the signing keys."""
+"""Rotate, revoke and list the signing keys."""
 
 from __future__ import annotations
 
@@ -67,6 +67,19 @@ class RotateSigningKey:
                 return False  # another node was faster
             self._rotate(session, SERVER, now)
         return True
+
+    def revoke(self, actor: Actor, kid: str) -> None:
+        """End a key at once, with every token it signed, on every node: what to do when a key is stolen.
+
+        Where it is the active one, the next key signs from now on. Raises NotFound, and Conflict when it cannot.
+        """
+        with self._store.transaction() as session:
+            now = self._clock()
+            try:
+                state = self._keys.revoke(session, kid, now)
+            except BadSettings as error:
+                raise Conflict(f"the next key cannot sign: {error}") from None
+            record(session, actor, "signing_key.revoke", "signing_key", kid, now, status=state)
 
     def _rotate(self, session: Session, actor: Actor, now: datetime) -> SigningKeyView:
         try:
