@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from app.actions.actor import SERVER, Actor
 from app.actions.audit import record
 from app.actions.clock import Clock
-from app.credentials.signing import LOCK, SigningKeys
+from app.credentials.signing import LOCK, NOT_PUBLISHED, SigningKeys
 from app.database import Store, alone
-from app.errors import BadSettings, Conflict
+from app.errors import BadSettings, Conflict, NotFound
 from app.models import SigningKey
 
 
@@ -102,6 +102,13 @@ class RotateSigningKey:
     def _is_due(self) -> bool:
         with self._store.reading() as session:
             return self._clock() >= self._due_at(session)
+
+    def get(self, kid: str) -> SigningKeyView:
+        """Return a published key; raises NotFound."""
+        found = [key for key in self.list() if key.kid == kid]
+        if not found:
+            raise NotFound(NOT_PUBLISHED)
+        return found[0]
 
     def list(self) -> list[SigningKeyView]:
         """Show the keys that are published now: active, next, retiring."""

@@ -32,6 +32,7 @@ SKEW = timedelta(minutes=1)  # by which the clocks of two nodes may differ
 RETIRING = LONGEST_LIFETIME + SKEW
 MOST_VERIFIED = 1_000  # tokens whose signature need not be checked again
 LOCK = 0x1A7C4E3  # of a rotation
+NOT_PUBLISHED = "no signing key with this kid is published"
 KID = re.compile(r"sig_[0-9a-f]{1,60}")
 _ES256 = ec.ECDSA(hashes.SHA256())
 _ACTIVE = select(SigningKey.kid, SigningKey.sealed_private_key).where(SigningKey.state == "active")
@@ -183,7 +184,7 @@ class SigningKeys:
         alone(session, LOCK)
         key = session.get(SigningKey, kid) if KID.fullmatch(kid) else None
         if key is None or (key.retires_at is not None and key.retires_at <= at):
-            raise NotFound("no signing key with this kid is published")
+            raise NotFound(NOT_PUBLISHED)
         state = key.state
         if state == "active":
             self.rotate(session, at)

@@ -39,8 +39,8 @@ def rotate() -> Response:
 @blueprint.get("/<row:kid>/revoke")
 def ask_to_revoke(kid: str) -> Response:
     """Say what ends with a key."""
-    said, index = ENDS, url_for(".index")
-    return ask(f"Revoke the key {kid}?", said, "Revoke", url_for(".revoke", kid=kid), index)
+    key = actions().rotate_signing_key.get(kid)
+    return ask(f"Revoke the key {key.kid}?", ENDS, "Revoke", url_for(".revoke", kid=kid), url_for(".index"))
 
 
 @blueprint.post("/<row:kid>/revoke")
