@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from app.database import EPOCH, MICROSECOND, Change, Prepared, WritingSession, refuse_unfit_values
 from app.models import AuditEvent
 from app.models.audit_event import UNCHAINED, AuditHead
+from app.secret_text import redact_value
 
 VERSION = "latchkey-audit-1"  # of the form that is hashed
 PENDING = "audit events of this transaction"
@@ -66,7 +67,11 @@ def event_hash(previous_hash: str, happened: Mapping[str, Any]) -> str:
 
 
 def trace_last(session: Session, **happened: Any) -> None:
-    """Let the transaction end with this event, and with those that it was given before; raises Invalid."""
+    """Let the transaction end with this event, and with those that it was given before; raises Invalid.
+
+    A name of before that rule may hold a secret: it is redacted here, for the event must not fail.
+    """
+    happened = redact_value(happened)
     refuse_unfit_values(AuditEvent, happened)
     session.info.setdefault(PENDING, []).append(happened)
 

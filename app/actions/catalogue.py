@@ -47,6 +47,7 @@ from app.credentials.m2m import MachineTokens
 from app.credentials.nonce import Nonces
 from app.credentials.pat import PersonalAccessTokens
 from app.credentials.signing import SigningKeys
+from app.credentials.unknown_name import UnknownNames
 from app.database import Store
 from app.settings import Settings
 
@@ -171,7 +172,7 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
         authenticate_user=AuthenticateUser(store, passwords, abuse, settings, clock),
         sessions=SessionActions(store, management, clock),
         verify=verify,
-        authenticate_client=AuthenticateClient(store, abuse, clock),
+        authenticate_client=AuthenticateClient(store, abuse, UnknownNames(settings.secret_keys), clock),
         fetch_jwks=FetchJwks(allow_private=settings.allow_private_jwks_uri),
         issue_machine_token=IssueMachineToken(store, m2m, clock),
         exchange_token=ExchangeToken(store, opaque, exchanged, spend, usage, clock),

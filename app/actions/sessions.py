@@ -20,6 +20,7 @@ from app.credentials.opaque import digest
 from app.database import Store, forget, new_id
 from app.errors import NotFound
 from app.models import User, UserSession
+from app.secret_text import redact
 
 TARGET = "user_session"
 LONGEST = timedelta(days=30)
@@ -144,7 +145,7 @@ def _ended(session: Session, *which: ColumnElement[bool]) -> bool:
 
 
 def _plain(agent: str) -> str:
-    return "".join(c for c in agent if c.isprintable())[:LONGEST_AGENT]
+    return redact("".join(c for c in agent if c.isprintable()))[:LONGEST_AGENT]
 
 
 def _view(row: UserSession) -> SessionView:
