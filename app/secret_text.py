@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 REDACTED = "[redacted]"
@@ -15,7 +13,6 @@ _JWT = r"(?<![\w-])eyJ[\w-]{8,}+\.eyJ[\w-]{8,}+\.[\w-]{16,}+"
 _CUT_JWT = r"(?<![\w-])eyJ[\w-]{8,}+(?:\.[\w-]*+){1,2}"
 _WHOLE = re.compile(rf"lk_[a-z]{{3,4}}_[0-9A-Za-z]{{{WHOLE}}}|{_JWT}", re.ASCII)
 _REMAINS = re.compile(rf"(lk_[a-z]{{3,4}}_)([0-9A-Za-z]{{16,}}+)|{_CUT_JWT}", re.ASCII)  # of one that was cut off, too
-SHORTEST_HIDDEN = 60  # characters of an opaque secret in base64
 
 
 def holds_secret(value: object) -> bool:
@@ -25,18 +22,6 @@ def holds_secret(value: object) -> bool:
     if isinstance(value, Mapping):
         return any(holds_secret(name) or holds_secret(inner) for name, inner in value.items())
     return isinstance(value, list | tuple) and any(holds_secret(inner) for inner in value)
-
-
-def hides_secret(text: str) -> bool:
-    """Return whether a text holds a secret as it is or in base64, as a Basic header does."""
-    if len(text) < SHORTEST_HIDDEN:
-        return holds_secret(text)
-    plain = text.replace("-", "+").replace("_", "/").rstrip("=")
-    try:
-        decoded = base64.b64decode(plain + "=" * (-len(plain) % 4)).decode("latin-1")
-    except (binascii.Error, ValueError):
-        decoded = ""
-    return holds_secret(text) or holds_secret(decoded)
 
 
 def redact(text: str) -> str:
@@ -51,6 +36,18 @@ def redact_value(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {redact(str(name)): redact_value(inner) for name, inner in value.items()}
     return [redact_value(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def hints_in(value: Any) -> Iterator[str]:
+    """Give the mark of each secret in a JSON value: what a person recognises it by."""
+    if isinstance(value, str):
+        yield from (_mark(found) for found in _REMAINS.finditer(value))
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from hints_in([str(name), inner])
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from hints_in(inner)
 
 
 def _mark(found: re.Match[str]) -> str:

@@ -101,6 +101,12 @@ def append(connection: Connection, events: Sequence[Mapping[str, Any]]) -> None:
         connection.exec_driver_sql(_MOVE_HERE, (rows[-1]["id"], rows[-1]["hash"]))
 
 
+def lock_head(connection: Connection) -> str:
+    """Return where the chain ends, as `id:hash`, and hold it until the transaction ends, which had better be soon."""
+    [(last_id, last_hash, _)] = _HEAD.rows(connection)
+    return f"{last_id}:{last_hash}"
+
+
 def chain_the_unchained(connection: Connection) -> None:
     """Put to the end of the chain what nodes of the version before wrote beside ours in a rolling upgrade."""
     added = AuditEvent.id >= UNCHAINED, AuditEvent.hash.is_(None)

@@ -30,6 +30,7 @@ from app.actions.overview import Overview
 from app.actions.passwords import Passwords
 from app.actions.personal_access_tokens import PersonalAccessTokenActions
 from app.actions.reach import Reach
+from app.actions.redact_audit import RedactAudit
 from app.actions.report_leak import ReportLeak
 from app.actions.reseal import Reseal
 from app.actions.resources import ResourceActions
@@ -45,6 +46,7 @@ from app.credentials.api_key import ApiKeys
 from app.credentials.exchanged import ExchangedTokens
 from app.credentials.m2m import MachineTokens
 from app.credentials.nonce import Nonces
+from app.credentials.note_keys import NoteKeys
 from app.credentials.pat import PersonalAccessTokens
 from app.credentials.signing import SigningKeys
 from app.credentials.unknown_name import UnknownNames
@@ -118,6 +120,16 @@ class Actions:
     def reseal(self) -> Reseal:
         """What follows a change of SECRET_KEY."""
         return Reseal(self.store, self.signing_keys, self.clock)
+
+    @property
+    def note_keys(self) -> NoteKeys:
+        """What signs the notes in the audit trail; keys that are kept though their time is over count, too."""
+        return NoteKeys(self.settings.sealing_keys)
+
+    @property
+    def redact_audit(self) -> RedactAudit:
+        """What takes secrets out of the audit trail."""
+        return RedactAudit(self.store, self.note_keys, self.clock)
 
     @property
     def consequences(self) -> Consequences:
