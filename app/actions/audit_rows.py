@@ -62,7 +62,7 @@ def stored(connection: Connection, span: Span = Span(), *such: ColumnElement[boo
     own: dict[str, Any] = {"at": type_coerce(AuditEvent.at, BigInteger), "details": as_type(AuditEvent.details, Text)}
     query = select(*(own.get(name, getattr(AuditEvent, name)).label(name) for name in COLUMNS)).order_by(AuditEvent.id)
     query = query.where(*_within(span), *such)
-    for row in connection.execution_options(yield_per=BATCH).execute(query):
+    for row in connection.execute(query, execution_options={"yield_per": BATCH}):
         yield {**row._mapping, "details": _details(row.details)}
 
 

@@ -23,6 +23,7 @@ from app.actions.clock import Clock
 from app.actions.known_addresses import KnownAddresses
 from app.actions.passwords import Passwords
 from app.actions.users import LONGEST_USERNAME, USERNAME, has_username
+from app.credentials.probe_mark import ProbeMarks
 from app.credentials.unknown_name import UnknownNames
 from app.database import Store
 from app.errors import TooManyRequests, Unauthenticated
@@ -45,6 +46,7 @@ class AuthenticateUser:
         self, store: Store, passwords: Passwords, limits: AbuseLimits, settings: Settings, clock: Clock
     ) -> None:
         self._unknown = UnknownNames(settings.secret_keys)
+        self._probes = ProbeMarks(settings.secret_keys)
         self._store = store
         self._passwords = passwords
         self._limits = limits
@@ -53,19 +55,28 @@ class AuthenticateUser:
         self._clock = clock
 
     def __call__(
-        self, username: str, password: str, address: str | None, request_id: str | None, *, signed_in: bool = False
+        self,
+        username: str,
+        password: str,
+        address: str | None,
+        request_id: str | None,
+        *,
+        signed_in: bool = False,
+        probe: str = "",
     ) -> Actor:
         """Give the user as an actor, with the scopes of our API that the roles give now.
 
-        `signed_in`: a session of theirs shows already that this is no stranger.
+        `signed_in`: a session of theirs shows already that this is no stranger. `probe`: the mark of the comparison,
+        whose failures neither count nor leave a trace.
         Raises Unauthenticated, and TooManyRequests once too many tries have failed (app/actions/abuse_limits.py).
         """
         tries = _Tries.of(username, address)
         wait = self._refuse_spent(tries, username, address, signed_in)
         user = self._find(username)
         if not self._passwords.verify(user.password_digest if user else None, password) or not (user and user.enabled):
-            target = user.id if user else self._unknown.mark(username, neighbourhood(address))
-            self._failed(tries, target, anonymous(address, request_id))
+            if not (user and self._probes.knows(probe, username, self._clock())):
+                target = user.id if user else self._unknown.mark(username, neighbourhood(address))
+                self._failed(tries, target, anonymous(address, request_id))
             if wait:
                 raise TooManyRequests(WAIT, wait)  # as a stranger is told, who does not get as far as here
             raise Unauthenticated("the username or the password is wrong")
