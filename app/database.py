@@ -45,7 +45,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 UNIQUE_VIOLATION = "23505"  # an SQLSTATE
 SWEPT = 500  # rows that one sweep takes away at the most
-SECRET_GIVEN = "holds a secret of this server, which others could read here: choose another text, and revoke the secret"
+REFUSED_TEXT = "holds a secret of this server, which others could read: choose another text, and revoke that secret"
 OVERTAKEN = "something that this changes or refers to was deleted at the same moment"
 
 NAMING_CONVENTION = {  # SQLite's batch migrations can only drop what has a name
@@ -162,7 +162,7 @@ def _refuse_secrets(values: Mapping[str, object]) -> None:
     """Raise Invalid for a text that holds a secret of ours: somebody took the wrong field, and others read it."""
     for name, value in values.items():
         if holds_secret(value):
-            raise Invalid.field(name, SECRET_GIVEN)
+            raise Invalid.field(name, REFUSED_TEXT)
 
 
 def refuse_unfit_values(table: type[Base], values: Mapping[str, object]) -> None:

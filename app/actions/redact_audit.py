@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-
 from typing import Any
 
 from sqlalchemy import Connection, Text, create_engine, or_, update
@@ -59,7 +58,9 @@ class RedactAudit:
         with self._store.transaction() as session:
             connection, now = session.connection(), self._clock()
             if connection.dialect.name == "sqlite":
-                connection.exec_driver_sql("PRAGMA secure_delete = ON")  # what is overwritten is overwritten on the disk
+                connection.exec_driver_sql(
+                    "PRAGMA secure_delete = ON"
+                )  # what is overwritten is overwritten on the disk
             vouched = self._noted_before(connection)
             found = list(_with_secrets(connection))
             changed = [_redact(connection, row, redacted) for row, redacted in found]

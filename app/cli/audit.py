@@ -163,7 +163,9 @@ def _tell(verdict: Verdict) -> None:
         click.echo(f"{where}: {found.what}: {found.said}")
     for note in verdict.redactions:
         ids = ", ".join(str(id) for id, _, _ in note.changed)
-        click.echo(f"event {note.event}: {note.actor} redacted {len(note.changed)} events ({ids}), signed with {note.key}")
+        click.echo(
+            f"event {note.event}: {note.actor} redacted {len(note.changed)} events ({ids}), signed with {note.key}"
+        )
     whole = f"{verdict.events} events, " + (f"from {verdict.first} on, " if verdict.events else "")
     click.echo(f"{whole}head {verdict.last}")
 

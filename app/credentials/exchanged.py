@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+
 from sqlalchemy import Connection, bindparam, exists, select
 from sqlalchemy.orm import Session
 

@@ -1,4 +1,4 @@
-"""Signatures of the notes in the audit trail: Ed25519 keys (RFC 8032) that are derived from SECRET_KEY, kept nowhere."""
+"""Sign the notes in the audit trail by Ed25519 (RFC 8032), with keys that are derived from SECRET_KEY."""
 
 from __future__ import annotations
 

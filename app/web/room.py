@@ -14,6 +14,7 @@ from app.actions.sessions import SignedIn
 from app.errors import Forbidden, Invalid, LatchkeyError, TooManyRequests
 from app.operations import browser
 from app.operations.parts import actions
+from app.secret_text import redact
 from app.web.pages import scripted_page
 
 
@@ -99,4 +100,5 @@ def out_of_date(error: HTTPException) -> Response:
 
 
 def _wanted() -> str | None:
-    return request.full_path.rstrip("?") if request.method == "GET" else None
+    path = request.full_path.rstrip("?")
+    return path if request.method == "GET" and redact(path) == path else None  # no address repeats a secret

@@ -12,6 +12,7 @@ from app.operations import browser
 from app.operations.envelope import request_id
 from app.operations.parts import actions
 from app.operations.peer import caller_address
+from app.secret_text import redact
 from app.web.room import begin_session, in_time, out_of_date, show
 
 OURS = re.compile(r"/(account|console)([/?][A-Za-z0-9_./?=&%+~:@-]*)?")  # nobody is sent elsewhere after signing in
@@ -63,8 +64,12 @@ def sign_out() -> Response:
 
 def _form(status: int, username: str = "", said: str = "") -> Response:
     wanted = request.values.get("next", "")
-    return show("sign_in.html", status, username=username, said=said, next=wanted if OURS.fullmatch(wanted) else "")
+    return show("sign_in.html", status, username=username, said=said, next=wanted if _is_ours(wanted) else "")
 
 
 def _onward(wanted: str) -> str:
-    return request.script_root + (wanted if OURS.fullmatch(wanted) else "/account/tokens")
+    return request.script_root + (wanted if _is_ours(wanted) else "/account/tokens")
+
+
+def _is_ours(wanted: str) -> bool:
+    return OURS.fullmatch(wanted) is not None and redact(wanted) == wanted  # no page repeats a secret

@@ -112,11 +112,13 @@ def jwt(data: bytes) -> None:
         holds(signing._read(token, "https://issuer.example", _key_of) is None, token)
 
 
-_JWK = PyJWK(json.loads(ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()).public_key())))
+_KEY = signing._PublicKey(
+    PyJWK(json.loads(ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()).public_key()))), None
+)
 
 
-def _key_of(kid: object) -> PyJWK:
-    return _JWK
+def _key_of(kid: object) -> signing._PublicKey:
+    return _KEY
 
 
 def assertion(data: bytes) -> None:

@@ -113,9 +113,7 @@ def test_any_other_change_is_still_found(empty_core: Core, secrets: tuple[str, .
     assert not found.intact and (id, "changed") in [(broken.event, broken.what) for broken in found.breaks]
 
 
-def test_a_note_that_the_server_did_not_sign_accounts_for_nothing(
-    empty_core: Core, secrets: tuple[str, ...]
-) -> None:
+def test_a_note_that_the_server_did_not_sign_accounts_for_nothing(empty_core: Core, secrets: tuple[str, ...]) -> None:
     thief = RedactAudit(empty_core.store, NoteKeys(lambda: ["a thief's key of enough characters!!"]), empty_core.clock)
     done = thief(OPERATOR)
     found = verdict(empty_core)
@@ -155,9 +153,7 @@ def test_an_event_can_be_redacted_again(
     assert found.intact and [note.event for note in found.redactions] == [7, 8]
 
 
-def test_an_export_tells_of_redactions_and_is_verified_with_the_key(
-    empty_core: Core, secrets: tuple[str, ...]
-) -> None:
+def test_an_export_tells_of_redactions_and_is_verified_with_the_key(empty_core: Core, secrets: tuple[str, ...]) -> None:
     key = str(empty_core.actions.redact_audit(OPERATOR).key)
     lines = list(export(empty_core.store, Span()))
     assert not any(secret in line for line in lines for secret in secrets)

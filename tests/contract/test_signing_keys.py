@@ -100,7 +100,9 @@ def test_a_revoked_key_ends_its_tokens_in_every_process(mine: World) -> None:
     assert not any(admin.active(token) for _ in range(6))
     assert kid(token) not in published(admin) and admin.active(mine.issue("m2m").token)
     problem(admin.request("DELETE", place), 404)
-    assert admin.get("/audit-events", params={"action": "signing_key.revoke"}).json()["items"][0]["target"] == kid(token)
+    assert admin.get("/audit-events", params={"action": "signing_key.revoke"}).json()["items"][0]["target"] == kid(
+        token
+    )
 
 
 def test_a_token_of_another_server_is_not_ours(mine: World, admin: Admin) -> None:

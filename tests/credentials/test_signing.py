@@ -197,7 +197,17 @@ def test_what_was_signed_is_read_long_before_and_after_its_time(signer: Core) ->
 @pytest.mark.spec("RFC 7519 §4.1.4")
 @pytest.mark.parametrize(
     "times",
-    [(1, 1 + 86_401), (2, 1), (0, 2**63), (10**18, 10**18 + 60), (-(10**18), 60), (1.5, 2), (True, 2), ("1", 2), (1, None)],
+    [
+        (1, 1 + 86_401),
+        (2, 1),
+        (0, 2**63),
+        (10**18, 10**18 + 60),
+        (-(10**18), 60),
+        (1.5, 2),
+        (True, 2),
+        ("1", 2),
+        (1, None),
+    ],
 )
 def test_a_lifetime_that_this_server_never_gives_is_refused(signer: Core, times: tuple[Any, Any]) -> None:
     key, (iat, exp) = active_private_key(signer), times
