@@ -112,9 +112,8 @@ def jwt(data: bytes) -> None:
         holds(signing._read(token, "https://issuer.example", _key_of) is None, token)
 
 
-_KEY = signing._PublicKey(
-    PyJWK(json.loads(ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()).public_key()))), None
-)
+_JWK = PyJWK(json.loads(ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()).public_key())))
+_KEY = signing._PublicKey(_JWK, None)
 
 
 def _key_of(kid: object) -> signing._PublicKey:
