@@ -17,12 +17,13 @@ from app.actions.audit_redaction import ACTION, Changed, read_note, write_note
 from app.actions.audit_rows import Row, Span, snapshot, stored
 from app.actions.clock import Clock
 from app.credentials.note_keys import NoteKeys
-from app.database import Store
+from app.database import Store, alone
 from app.models import AuditEvent
 from app.secret_text import hints_in, redact_value
 
 TEXTS = ("actor_type", "actor", "actor_name", "action", "target_type", "target", "address", "request_id")
 KEPT = (*TEXTS, "details")
+LOCK = 0x1A7C4E4  # of a redaction
 MOST_NOTED = 1_000  # events of one note
 _ANY = or_(*(as_type(getattr(AuditEvent, name), Text).like(f"%{start}%") for name in KEPT for start in ("lk_", "eyJ")))
 _CHAINED = AuditEvent.hash.is_not(None)  # what has no hash yet gets it at the next start, and is found then
@@ -56,13 +57,14 @@ class RedactAudit:
         if not self.find():
             return Redacted()
         with self._store.transaction() as session:
+            alone(session, LOCK)
             connection, now = session.connection(), self._clock()
             if connection.dialect.name == "sqlite":
-                connection.exec_driver_sql(
-                    "PRAGMA secure_delete = ON"
-                )  # what is overwritten is overwritten on the disk
+                connection.exec_driver_sql("PRAGMA secure_delete = ON")  # the old text goes from the disk, too
             vouched = self._noted_before(connection)
             found = list(_with_secrets(connection))
+            if not found:
+                return Redacted()  # another was faster
             changed = [_redact(connection, row, redacted) for row, redacted in found]
             noted = [one for one, (row, _) in zip(changed, found, strict=True) if _is_whole(row, vouched)]
             head = lock_head(connection)

@@ -98,6 +98,16 @@ def test_once_more_changes_nothing(empty_core: Core, secrets: tuple[str, ...]) -
     assert empty_core.database.dump() == before
 
 
+def test_of_two_at_the_same_moment_one_leaves_a_note(
+    empty_core: Core, secrets: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = empty_core.actions.redact_audit.find()
+    empty_core.actions.redact_audit(OPERATOR)
+    monkeypatch.setattr(RedactAudit, "find", lambda _: seen)  # looked before the other had committed
+    assert empty_core.actions.redact_audit(OPERATOR).events == ()
+    assert len(empty_core.trace(ACTION)) == 1
+
+
 def test_without_a_secret_there_is_no_note(empty_core: Core) -> None:
     write(empty_core, "lk_pat_rotation", name=f"{hint(mint(Prefix.PAT))} eyJ lk_pat_short")
     assert empty_core.actions.redact_audit.find() == []
