@@ -9,8 +9,9 @@ from typing import Any
 REDACTED = "[redacted]"
 WHOLE = 38  # characters that follow the prefix of an opaque secret: 32 random ones and 6 to check them
 # each pattern is linear: a run of characters is entered at one place only, and never given back
-_JWT = r"(?<![\w-])eyJ[\w-]{8,}+\.eyJ[\w-]{8,}+\.[\w-]{16,}+"
-_CUT_JWT = r"(?<![\w-])eyJ[\w-]{8,}+(?:\.[\w-]*+){1,2}"
+_HEADER = r"(?<![\w-])(?=[\w-]*?eyJ[\w-]{8})[\w-]++"  # the run that a JWT begins in, with what is glued to it
+_JWT = rf"{_HEADER}\.eyJ[\w-]{{8,}}+\.[\w-]{{16,}}+"
+_CUT_JWT = rf"{_HEADER}(?:\.[\w-]*+){{1,2}}"
 _WHOLE = re.compile(rf"lk_[a-z]{{3,4}}_[0-9A-Za-z]{{{WHOLE}}}|{_JWT}", re.ASCII)
 _REMAINS = re.compile(rf"(lk_[a-z]{{3,4}}_)([0-9A-Za-z]{{16,}}+)|{_CUT_JWT}", re.ASCII)  # of one that was cut off, too
 
