@@ -39,11 +39,13 @@ from sqlalchemy.types import TypeDecorator
 from app.engines import prepare_engine, reading_engine, turns, watch_over
 from app.errors import Conflict, Invalid
 from app.seats import PerSeat
+from app.secret_text import holds_secret
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 UNIQUE_VIOLATION = "23505"  # an SQLSTATE
 SWEPT = 500  # rows that one sweep takes away at the most
+REFUSED_TEXT = "holds a secret of this server, which others could read: choose another text, and revoke that secret"
 OVERTAKEN = "something that this changes or refers to was deleted at the same moment"
 
 NAMING_CONVENTION = {  # SQLite's batch migrations can only drop what has a name
@@ -131,6 +133,7 @@ def add_row(session: Session, table: type[Base], **values: object) -> None:
     Raises Invalid for what does not fit its column, and what SQLAlchemy raises for what may not be.
     """
     refuse_unfit_values(table, values)
+    _refuse_secrets(values)
     _adding(table, tuple(values)).run(session.connection(), values)
 
 
@@ -149,7 +152,17 @@ class WritingSession(Session):
 @event.listens_for(WritingSession, "before_flush")
 def _refuse_unfit(session: Session, _context: object, _instances: object) -> None:
     for row in (*session.new, *session.dirty):
-        refuse_unfit_values(inspect(row).mapper.class_, vars(row))  # what is not loaded has not changed
+        state = inspect(row)
+        refuse_unfit_values(state.mapper.class_, vars(row))  # what is not loaded has not changed
+        changed = state.mapper.column_attrs.keys() if row in session.new else state.committed_state
+        _refuse_secrets({name: vars(row)[name] for name in changed if name in vars(row)})
+
+
+def _refuse_secrets(values: Mapping[str, object]) -> None:
+    """Raise Invalid for a text that holds a secret of ours: somebody took the wrong field, and others read it."""
+    for name, value in values.items():
+        if holds_secret(value):
+            raise Invalid.field(name, REFUSED_TEXT)
 
 
 def refuse_unfit_values(table: type[Base], values: Mapping[str, object]) -> None:

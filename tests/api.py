@@ -70,6 +70,10 @@ class Admin:
             self._token, self._token_ends = answer["access_token"], time.monotonic() + answer["expires_in"]
         return self._token
 
+    def forget_token(self) -> None:
+        """Ask for another token at the next use: the signing key of this one was revoked."""
+        self._token_ends = 0.0
+
     # --- the management API, as it answers
 
     def request(self, method: str, path: str, *, auth: object = None, **options: Any) -> httpx.Response:

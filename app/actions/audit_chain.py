@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from app.database import EPOCH, MICROSECOND, Change, Prepared, WritingSession, refuse_unfit_values
 from app.models import AuditEvent
 from app.models.audit_event import UNCHAINED, AuditHead
+from app.secret_text import redact_value
 
 VERSION = "latchkey-audit-1"  # of the form that is hashed
 PENDING = "audit events of this transaction"
@@ -66,7 +67,11 @@ def event_hash(previous_hash: str, happened: Mapping[str, Any]) -> str:
 
 
 def trace_last(session: Session, **happened: Any) -> None:
-    """Let the transaction end with this event, and with those that it was given before; raises Invalid."""
+    """Let the transaction end with this event, and with those that it was given before; raises Invalid.
+
+    A name of before that rule may hold a secret: it is redacted here, for the event must not fail.
+    """
+    happened = redact_value(happened)
     refuse_unfit_values(AuditEvent, happened)
     session.info.setdefault(PENDING, []).append(happened)
 
@@ -94,6 +99,12 @@ def append(connection: Connection, events: Sequence[Mapping[str, Any]]) -> None:
     else:
         _ADD.run(connection, *rows)
         connection.exec_driver_sql(_MOVE_HERE, (rows[-1]["id"], rows[-1]["hash"]))
+
+
+def lock_head(connection: Connection) -> str:
+    """Return where the chain ends, as `id:hash`, and hold it until the transaction ends, which had better be soon."""
+    [(last_id, last_hash, _)] = _HEAD.rows(connection)
+    return f"{last_id}:{last_hash}"
 
 
 def chain_the_unchained(connection: Connection) -> None:

@@ -57,12 +57,12 @@ def export(store: Store, span: Span) -> Iterator[str]:
             yield line_of(row)
 
 
-def stored(connection: Connection, span: Span = Span()) -> Iterator[Row]:
-    """Give the events in the order of the chain, batch by batch."""
+def stored(connection: Connection, span: Span = Span(), *such: ColumnElement[bool]) -> Iterator[Row]:
+    """Give the events in the order of the chain, batch by batch; `such` are further conditions."""
     own: dict[str, Any] = {"at": type_coerce(AuditEvent.at, BigInteger), "details": as_type(AuditEvent.details, Text)}
     query = select(*(own.get(name, getattr(AuditEvent, name)).label(name) for name in COLUMNS)).order_by(AuditEvent.id)
-    query = query.where(*_within(span))
-    for row in connection.execution_options(yield_per=BATCH).execute(query):
+    query = query.where(*_within(span), *such)
+    for row in connection.execute(query, execution_options={"yield_per": BATCH}):
         yield {**row._mapping, "details": _details(row.details)}
 
 

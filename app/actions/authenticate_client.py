@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from cryptography.x509 import Certificate
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import bindparam, exists, or_, select
 
-from app.actions.abuse_limits import CLIENT, CLIENTS_OF_ADDRESS, WAIT, AbuseLimits, Counter
+from app.actions.abuse_limits import CLIENT, CLIENTS_OF_ADDRESS, WAIT, AbuseLimits, Counter, neighbourhood
 from app.actions.actor import Actor
 from app.actions.audit import record
 from app.actions.client_certificates import SELF_SIGNED_METHOD, TLS_METHOD
@@ -19,13 +19,14 @@ from app.actions.clock import Clock
 from app.credentials.certificate import has_subject, is_among
 from app.credentials.kind import soonest
 from app.credentials.opaque import digest
+from app.credentials.unknown_name import UnknownNames
 from app.database import Prepared, Store, forget, insert_once
 from app.errors import TooManyRequests
 from app.models import Client, ClientSecret, ClientServes, Resource, UsedAssertion
 
 SECRET_METHODS = frozenset({"client_secret_basic", "client_secret_post"})
 CERTIFICATE_METHODS = frozenset({TLS_METHOD, SELF_SIGNED_METHOD})
-LONGEST_ID = 200  # characters of a client_id that are looked up or kept in a trace
+LONGEST_ID = 200  # characters of a client_id that is looked up
 NOBODY = "0" * 64  # a digest that no secret has
 
 _FOUND = Prepared(
@@ -89,14 +90,15 @@ NULL_CLIENT = KnownClient("", "", "client_secret_basic")
 class AuthenticateClient:
     """Looks clients up and judges what they present; which parameter held it is the face's to know."""
 
-    def __init__(self, store: Store, limits: AbuseLimits, clock: Clock) -> None:
+    def __init__(self, store: Store, limits: AbuseLimits, unknown: UnknownNames, clock: Clock) -> None:
         self._store = store
         self._limits = limits
+        self._unknown = unknown
         self._clock = clock
 
     def find(self, client_id: str) -> KnownClient:
         """Give the enabled client of this public id with its live secrets, else the null client. One query."""
-        if len(client_id) > LONGEST_ID or not client_id.isprintable():  # PostgreSQL would refuse a NUL
+        if not _can_be_id(client_id):
             return NULL_CLIENT
         with self._store.connection() as connection:
             rows = _FOUND.rows(connection, client_id=client_id, now=self._clock())
@@ -153,15 +155,26 @@ class AuthenticateClient:
         counted = self._limits.count(*_failures(actor.address, client_id))
         if counted.wait:
             raise TooManyRequests(WAIT, counted.wait)
-        named = "".join(c for c in client_id[:LONGEST_ID] if c.isprintable() and c.isascii())
-        now = self._clock()
+        named, now = self._name(client_id, actor.address), self._clock()
         with self._store.transaction() as session:
             for action in counted.traces:
                 record(session, actor, action, "client", named, now)
 
+    def _name(self, client_id: str, address: str | None) -> str:
+        """Return what the trail keeps of a client_id: itself where a client has it, for it may be a secret."""
+        if _can_be_id(client_id):
+            with self._store.connection() as connection:
+                if connection.execute(select(exists().where(Client.client_id == client_id))).scalar():
+                    return client_id
+        return self._unknown.mark(client_id, neighbourhood(address))
+
     def is_limited(self, address: str | None, client_id: str) -> bool:
         """Tell whether a failure of this client at this address would be beyond a limit."""
         return self._limits.wait(*_failures(address, client_id)) > 0
+
+
+def _can_be_id(client_id: str) -> bool:
+    return len(client_id) <= LONGEST_ID and client_id.isprintable()  # PostgreSQL would refuse a NUL
 
 
 def _failures(address: str | None, client_id: str) -> tuple[Counter, Counter]:

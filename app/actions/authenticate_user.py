@@ -15,6 +15,7 @@ from app.actions.abuse_limits import (
     WAIT,
     AbuseLimits,
     Counter,
+    neighbourhood,
 )
 from app.actions.actor import Actor, anonymous
 from app.actions.audit import record
@@ -22,6 +23,8 @@ from app.actions.clock import Clock
 from app.actions.known_addresses import KnownAddresses
 from app.actions.passwords import Passwords
 from app.actions.users import LONGEST_USERNAME, USERNAME, has_username
+from app.credentials.probe_mark import ProbeMarks
+from app.credentials.unknown_name import UnknownNames
 from app.database import Store
 from app.errors import TooManyRequests, Unauthenticated
 from app.models import User
@@ -42,6 +45,8 @@ class AuthenticateUser:
     def __init__(
         self, store: Store, passwords: Passwords, limits: AbuseLimits, settings: Settings, clock: Clock
     ) -> None:
+        self._unknown = UnknownNames(settings.secret_keys)
+        self._probes = ProbeMarks(settings.secret_keys)
         self._store = store
         self._passwords = passwords
         self._limits = limits
@@ -50,18 +55,28 @@ class AuthenticateUser:
         self._clock = clock
 
     def __call__(
-        self, username: str, password: str, address: str | None, request_id: str | None, *, signed_in: bool = False
+        self,
+        username: str,
+        password: str,
+        address: str | None,
+        request_id: str | None,
+        *,
+        signed_in: bool = False,
+        probe: str = "",
     ) -> Actor:
         """Give the user as an actor, with the scopes of our API that the roles give now.
 
-        `signed_in`: a session of theirs shows already that this is no stranger.
+        `signed_in`: a session of theirs shows already that this is no stranger. `probe`: the mark of the comparison,
+        whose failures neither count nor leave a trace.
         Raises Unauthenticated, and TooManyRequests once too many tries have failed (app/actions/abuse_limits.py).
         """
         tries = _Tries.of(username, address)
         wait = self._refuse_spent(tries, username, address, signed_in)
         user = self._find(username)
         if not self._passwords.verify(user.password_digest if user else None, password) or not (user and user.enabled):
-            self._failed(tries, user, address, request_id)
+            if not (user and self._probes.knows(probe, username, self._clock())):
+                target = user.id if user else self._unknown.mark(username, neighbourhood(address))
+                self._failed(tries, target, anonymous(address, request_id))
             if wait:
                 raise TooManyRequests(WAIT, wait)  # as a stranger is told, who does not get as far as here
             raise Unauthenticated("the username or the password is wrong")
@@ -87,9 +102,9 @@ class AuthenticateUser:
         with self._store.connection() as connection:
             return grants_of_user(connection, user_id).on([self._management]).scopes
 
-    def _failed(self, tries: _Tries, user: _Known | None, address: str | None, request_id: str | None) -> None:
+    def _failed(self, tries: _Tries, target: str, actor: Actor) -> None:
         """Count and leave a trace; the text that was sent may be a password, so it is not kept."""
-        now, actor, target = self._clock(), anonymous(address, request_id), user.id if user else "unknown"
+        now = self._clock()
         counted = self._limits.count(tries.here, tries.of_username, tries.of_address)
         with self._store.transaction() as session:
             for action in counted.traces:

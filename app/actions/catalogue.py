@@ -30,6 +30,7 @@ from app.actions.overview import Overview
 from app.actions.passwords import Passwords
 from app.actions.personal_access_tokens import PersonalAccessTokenActions
 from app.actions.reach import Reach
+from app.actions.redact_audit import RedactAudit
 from app.actions.report_leak import ReportLeak
 from app.actions.reseal import Reseal
 from app.actions.resources import ResourceActions
@@ -45,8 +46,10 @@ from app.credentials.api_key import ApiKeys
 from app.credentials.exchanged import ExchangedTokens
 from app.credentials.m2m import MachineTokens
 from app.credentials.nonce import Nonces
+from app.credentials.note_keys import NoteKeys
 from app.credentials.pat import PersonalAccessTokens
 from app.credentials.signing import SigningKeys
+from app.credentials.unknown_name import UnknownNames
 from app.database import Store
 from app.settings import Settings
 
@@ -119,6 +122,16 @@ class Actions:
         return Reseal(self.store, self.signing_keys, self.clock)
 
     @property
+    def note_keys(self) -> NoteKeys:
+        """What signs the notes in the audit trail; keys that are kept though their time is over count, too."""
+        return NoteKeys(self.settings.sealing_keys)
+
+    @property
+    def redact_audit(self) -> RedactAudit:
+        """What takes secrets out of the audit trail."""
+        return RedactAudit(self.store, self.note_keys, self.clock)
+
+    @property
     def consequences(self) -> Consequences:
         """What would stop working."""
         return Consequences(self.store, self.clock)
@@ -171,7 +184,7 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
         authenticate_user=AuthenticateUser(store, passwords, abuse, settings, clock),
         sessions=SessionActions(store, management, clock),
         verify=verify,
-        authenticate_client=AuthenticateClient(store, abuse, clock),
+        authenticate_client=AuthenticateClient(store, abuse, UnknownNames(settings.secret_keys), clock),
         fetch_jwks=FetchJwks(allow_private=settings.allow_private_jwks_uri),
         issue_machine_token=IssueMachineToken(store, m2m, clock),
         exchange_token=ExchangeToken(store, opaque, exchanged, spend, usage, clock),

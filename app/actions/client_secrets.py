@@ -20,7 +20,7 @@ from app.actions.paging import page
 from app.credentials.kind import Issued
 from app.credentials.opaque import Prefix, digest, hint, mint
 from app.database import Store, held, new_id
-from app.errors import Conflict, NotFound
+from app.errors import Conflict, Invalid, NotFound
 from app.models import Client, ClientSecret
 
 Status = Literal["active", "expired", "revoked"]
@@ -57,10 +57,12 @@ class ClientSecretActions:
         self._clock = clock
 
     def create(
-        self, actor: Actor, client_row_id: str, name: str, expires_at: datetime | None
+        self, actor: Actor, client_row_id: str, name: str | None, expires_at: datetime | None
     ) -> tuple[SecretView, Issued]:
-        """Give a client a further secret. Raises Forbidden, NotFound, Invalid, Conflict."""
+        """Give a client a further secret, perhaps without a name. Raises Forbidden, NotFound, Invalid, Conflict."""
         refuse_delegates(actor)
+        if name is not None and not name.strip():
+            raise Invalid.field("name", "must not be blank: leave it out for a secret without a name")
         now = self._clock()
         with self._store.transaction() as session:
             client = self._changeable(session, actor, client_row_id)
@@ -69,7 +71,7 @@ class ClientSecretActions:
                 raise Conflict(f"the client proves itself by {proof}: it takes no secret")
             if sum(_status(secret, now) == "active" for secret in client.secrets) >= MOST_LIVE:
                 raise Conflict(f"a client has at most {MOST_LIVE} live secrets: delete one first")
-            issued = mint_secret(client, name, now, future_or_never(expires_at, now))
+            issued = mint_secret(client, name or "", now, future_or_never(expires_at, now))
             record(session, actor, f"{TARGET}.create", TARGET, issued.credential_id, now, client=client.client_id)
             session.flush()
             return _view(_found(session, client_row_id, issued.credential_id), now), issued

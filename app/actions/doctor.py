@@ -16,6 +16,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from app import migrations
 from app.access.rbac import grants_of_client, grants_of_user
 from app.actions.actor import MANAGE
+from app.actions.clock import system_clock
+from app.actions.redact_audit import RedactAudit
+from app.credentials.note_keys import NoteKeys
 from app.credentials.signing import SigningKeys
 from app.database import Store
 from app.errors import BadSettings
@@ -43,7 +46,7 @@ def look_over(settings: Settings, store: Store, keys: SigningKeys) -> list[Findi
     findings = [*_files(settings), _proxies(settings), _database(store)]
     if findings[-1].verdict == "problem":
         return findings
-    for check in (_seal, _rotation, _own_resource, _somebody_manages):
+    for check in (_seal, _rotation, _own_resource, _somebody_manages, _trail):
         findings.append(check(settings, store, keys))
     return findings
 
@@ -156,3 +159,12 @@ def _somebody_manages(settings: Settings, store: Store, _keys: SigningKeys) -> F
                     return Finding("administrator", "ok", f"{name} holds {MANAGE}")
     mend = "`latchkey role create --name rescue --type user --permission manage`, then give it to a user"
     return Finding("administrator", "problem", f"nobody holds {MANAGE}", mend)
+
+
+def _trail(settings: Settings, store: Store, _keys: SigningKeys) -> Finding:
+    found = RedactAudit(store, NoteKeys(settings.sealing_keys), system_clock).find()
+    if found:
+        first = ", ".join(map(str, found[:5])) + (", …" if len(found) > 5 else "")
+        mend = "run `latchkey audit redact`, and revoke what it names: every holder of audit:read can read it"
+        return Finding("audit trail", "problem", f"secrets stand in {len(found)} events ({first})", mend)
+    return Finding("audit trail", "ok", "no event holds a secret")

@@ -1,4 +1,4 @@
-"""Rotate and list the signing keys."""
+"""Rotate, revoke and list the signing keys."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from app.actions.actor import SERVER, Actor
 from app.actions.audit import record
 from app.actions.clock import Clock
-from app.credentials.signing import LOCK, SigningKeys
+from app.credentials.signing import LOCK, NOT_PUBLISHED, SigningKeys
 from app.database import Store, alone
-from app.errors import BadSettings, Conflict
+from app.errors import BadSettings, Conflict, NotFound
 from app.models import SigningKey
 
 
@@ -68,6 +68,19 @@ class RotateSigningKey:
             self._rotate(session, SERVER, now)
         return True
 
+    def revoke(self, actor: Actor, kid: str) -> None:
+        """End a key at once, with every token it signed, on every node: what to do when a key is stolen.
+
+        Where it is the active one, the next key signs from now on. Raises NotFound, and Conflict when it cannot.
+        """
+        with self._store.transaction() as session:
+            now = self._clock()
+            try:
+                state = self._keys.revoke(session, kid, now)
+            except BadSettings as error:
+                raise Conflict(f"the next key cannot sign: {error}") from None
+            record(session, actor, "signing_key.revoke", "signing_key", kid, now, status=state)
+
     def _rotate(self, session: Session, actor: Actor, now: datetime) -> SigningKeyView:
         try:
             kid = self._keys.rotate(session, now)
@@ -89,6 +102,13 @@ class RotateSigningKey:
     def _is_due(self) -> bool:
         with self._store.reading() as session:
             return self._clock() >= self._due_at(session)
+
+    def get(self, kid: str) -> SigningKeyView:
+        """Return a published key; raises NotFound."""
+        found = [key for key in self.list() if key.kid == kid]
+        if not found:
+            raise NotFound(NOT_PUBLISHED)
+        return found[0]
 
     def list(self) -> list[SigningKeyView]:
         """Show the keys that are published now: active, next, retiring."""

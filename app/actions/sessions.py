@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,6 +21,7 @@ from app.credentials.opaque import digest
 from app.database import Store, forget, new_id
 from app.errors import NotFound
 from app.models import User, UserSession
+from app.secret_text import redact
 
 TARGET = "user_session"
 LONGEST = timedelta(days=30)
@@ -27,6 +29,8 @@ IDLE = timedelta(hours=24)  # without a request it is over
 FRESH = timedelta(minutes=15)  # since somebody proved who they are: long enough to end other sign-ins
 NOTED = timedelta(minutes=1)  # how often its use is written down
 LONGEST_AGENT = 200  # characters
+AGENT_WORD = re.compile(r"[^\s;,()]{25,}+")
+PRODUCT = re.compile(r"[A-Za-z-]{1,40}+/[0-9][0-9._]{0,30}")  # RFC 9110 §10.1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +148,9 @@ def _ended(session: Session, *which: ColumnElement[bool]) -> bool:
 
 
 def _plain(agent: str) -> str:
-    return "".join(c for c in agent if c.isprintable())[:LONGEST_AGENT]
+    """Return what a browser calls itself, without long words that may be secrets; a product and its version stay."""
+    printable = redact("".join(c for c in agent if c.isprintable()))
+    return AGENT_WORD.sub(lambda found: found[0] if PRODUCT.fullmatch(found[0]) else "…", printable)[:LONGEST_AGENT]
 
 
 def _view(row: UserSession) -> SessionView:

@@ -16,11 +16,12 @@ from typing import IO, Any, TextIO
 
 import click
 
+from app.actions.actor import OPERATOR
 from app.actions.audit import AuditFilter
 from app.actions.audit_rows import Span, export
 from app.actions.verify_audit import Place, Verdict, VerifyAudit, verify_export
 from app.cli.options import ANY_TEXT, Instant
-from app.cli.output import json_option, show, show_all
+from app.cli.output import json_option, say, show, show_all
 from app.cli.session import PAGE, open_actions
 from app.models import AuditEvent
 
@@ -30,7 +31,7 @@ COLUMNS = ("at", "actor", "actor_name", "action", "target", "address", "details"
 
 @click.group()
 def audit() -> None:
-    """Audit events: list, verify, export."""
+    """Audit events: list, verify, export, redact."""
 
 
 @audit.command("list")
@@ -68,15 +69,28 @@ class Noted(click.ParamType[Place]):
         return Place(int(shape[1]), shape[2])
 
 
+class NoteKey(click.ParamType[str]):
+    """The public key of a server's notes, as `audit redact` and `audit verify` print it."""
+
+    name = "KEY"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read it."""
+        if re.fullmatch(r"[0-9a-f]{64}", str(value)) is None:
+            self.fail(f"{value!r} is not a key: give 64 hexadecimal digits, as `audit redact` prints them", param, ctx)
+        return str(value)
+
+
 @audit.command()
 @click.option(
     "--expect", "expected", type=Noted(), multiple=True, help="Noted before: must still be there. Repeatable."
 )
 @click.option("--file", "exported", type=ANY_TEXT, help="Verify this export instead, without the database; - is stdin.")
+@click.option("--redaction-key", "keys", type=NoteKey(), multiple=True, help="Whose notes of a redaction count, too.")
 @json_option
-def verify(expected: tuple[Place, ...], exported: TextIO | None, as_json: bool) -> None:
+def verify(expected: tuple[Place, ...], exported: TextIO | None, keys: tuple[str, ...], as_json: bool) -> None:
     """Follow the chain of the events; exit 1 when one was changed, removed or inserted."""
-    verdict = verify_export(exported, *expected) if exported else VerifyAudit(open_actions().store)(*expected)
+    verdict = _verified(exported, expected, frozenset(keys))
     if as_json:
         show({"intact": verdict.intact, **asdict(verdict)})
     else:
@@ -95,6 +109,30 @@ def export_(after: int | None, since: datetime | None, until: datetime | None, w
     with _appearing(written) as file:
         for line in export(open_actions().store, Span(after, since, until)):
             file.write(f"{line}\n")
+
+
+@audit.command()
+@json_option
+def redact(as_json: bool) -> None:
+    """Take secrets and JWTs out of the events that hold them, and leave a signed note that says which."""
+    done = open_actions().redact_audit(OPERATOR)
+    if as_json:
+        show(asdict(done))
+        return
+    click.echo(f"{len(done.events)} events redacted" + (f": {', '.join(map(str, done.events))}" if done.events else ""))
+    for hint in done.hints:
+        say(f"revoke it if it still lives, whoever read the events has it: {hint}")
+    for event in done.tampered:
+        say(f"event {event} was redacted, but its fields did not give its hash before: `latchkey audit verify`")
+    if done.key:
+        say(f"signed with {done.key}: note it for `latchkey audit verify --redaction-key`")
+
+
+def _verified(exported: TextIO | None, expected: tuple[Place, ...], keys: frozenset[str]) -> Verdict:
+    if exported:
+        return verify_export(exported, *expected, trusted=keys)
+    actions = open_actions()
+    return VerifyAudit(actions.store, keys | actions.note_keys.trusted())(*expected)
 
 
 @contextlib.contextmanager
@@ -123,6 +161,11 @@ def _tell(verdict: Verdict) -> None:
     for found in verdict.breaks:
         where = "the head" if found.event is None else f"event {found.event}"
         click.echo(f"{where}: {found.what}: {found.said}")
+    for note in verdict.redactions:
+        ids = ", ".join(str(id) for id, _, _ in note.changed)
+        click.echo(
+            f"event {note.event}: {note.actor} redacted {len(note.changed)} events ({ids}), signed with {note.key}"
+        )
     whole = f"{verdict.events} events, " + (f"from {verdict.first} on, " if verdict.events else "")
     click.echo(f"{whole}head {verdict.last}")
 

@@ -21,10 +21,10 @@ def secret() -> None:
 
 @secret.command()
 @click.argument("client_name", metavar="CLIENT")
-@click.option("--name", default="", help="To tell it from the others.")
+@click.option("--name", help="To tell it from the others.")
 @click.option("--expires-at", type=Instant(), help="When it ends; never, when left out.")
 @json_option
-def create(client_name: str, name: str, expires_at: datetime | None, as_json: bool) -> None:
+def create(client_name: str, name: str | None, expires_at: datetime | None, as_json: bool) -> None:
     """Give a client a further secret, printed alone on stdout."""
     actions = open_actions()
     found = client_named(actions, client_name)

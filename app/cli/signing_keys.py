@@ -13,7 +13,7 @@ COLUMNS = ("kid", "alg", "status", "created_at", "retires_at")
 
 @click.group("signing-key")
 def signing_key() -> None:
-    """Signing keys: list, rotate."""
+    """Signing keys: list, rotate, revoke."""
 
 
 @signing_key.command("list")
@@ -29,3 +29,13 @@ def list_(as_json: bool) -> None:
 def rotate(only_when_known: bool, as_json: bool) -> None:
     """Let the published next key sign; the one before verifies until its last token has ended."""
     show_one(as_json, open_actions().rotate_signing_key(OPERATOR, only_when_known=only_when_known))
+
+
+@signing_key.command()
+@click.argument("kid")
+@json_option
+def revoke(kid: str, as_json: bool) -> None:
+    """End a stolen key at once, with every token it signed; the next key signs where it was the active one."""
+    actions = open_actions()
+    actions.rotate_signing_key.revoke(OPERATOR, kid)
+    show_all(as_json, actions.rotate_signing_key.list(), COLUMNS)

@@ -13,6 +13,7 @@ from app.actions.clients import ClientView, NewClient
 from app.actions.resources import NewPermission, NewResource
 from app.actions.roles import NewRole, RoleType
 from app.actions.users import NewUser
+from app.credentials.probe_mark import HEADER, NAMES, ProbeMarks
 from app.models import ApiKey
 
 
@@ -21,7 +22,7 @@ class Namespace:
 
     def __init__(self, actions: Actions) -> None:
         self.actions = actions
-        self.name = f"compare-{secrets.token_hex(6)}"
+        self.name = f"{NAMES}{secrets.token_hex(6)}"
         self.identifier = f"https://{self.name}.example"
         self.read, self.list, self.write = (f"{self.name}:{verb}" for verb in ("read", "list", "write"))
         self.scopes = (self.read, self.list, self.write)
@@ -62,6 +63,10 @@ class Namespace:
     def role(self, kind: str) -> str:
         """Name the role of users or of machines."""
         return f"{self.name}-{kind}"
+
+    def probe_header(self) -> dict[str, str]:
+        """Return the header by which the server knows that a wrong password is a probe's, and counts no failure."""
+        return {HEADER: ProbeMarks(self.actions.settings.secret_keys).mark(self.name, self.actions.clock())}
 
     def _client(self, new: NewClient) -> tuple[ClientView, str]:
         view, issued = self.actions.clients.create(OPERATOR, new)

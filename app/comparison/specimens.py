@@ -166,7 +166,8 @@ class Password:
         }
 
     def _me(self, got: Got) -> httpx.Response:
-        return self._http.client.get("/api/v1/me", auth=(self._http.space.name, got.secret))
+        space = self._http.space
+        return self._http.client.get("/api/v1/me", auth=(space.name, got.secret), headers=space.probe_header())
 
 
 class PersonalAccessToken:

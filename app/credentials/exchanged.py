@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, bindparam, exists, select
 from sqlalchemy.orm import Session
@@ -15,7 +14,7 @@ from app.credentials.access_token import audience_of, instant_of, kind_of, write
 from app.credentials.confirmation import confirmation_in
 from app.credentials.denial import deny
 from app.credentials.kind import Claims, ExchangeableKind, Holder, Issued, Secret, Subject, Terms, soonest
-from app.credentials.signing import SigningKeys
+from app.credentials.signing import Signed, SigningKeys
 from app.database import Prepared, new_id
 from app.models import Client, RevokedToken
 
@@ -48,29 +47,30 @@ class ExchangedTokens:
         jti = new_id("exc")
         subject = Subject(source.subject or source.credential_id)
         claims = write_claims(self._issuer, source.kind, jti, subject, actor or source.credential_id, terms)
-        claims["origin"] = {"id": source.secret.credential_id, "secret": source.secret.version}
+        claims["origin"] = {"id": source.secret.credential_id, "version": source.secret.version}
         if actor:
             claims["act"] = {"sub": actor}
         return Issued(jti, self._keys.sign(connection, claims))
 
     def verify(self, connection: Connection, token: str, at: datetime) -> Claims | None:
         """Check signature and times, that it is not denied, and what its source may do now."""
-        claims = self._keys.read(connection, token, self._issuer)
-        if claims is None or "origin" not in claims or claims["exp"] <= at.timestamp():
+        signed = self._keys.read(connection, token, self._issuer)
+        if signed is None or "origin" not in signed.claims or not signed.holds(at):
             return None
+        claims = signed.claims
         actor = claims["act"]["sub"] if "act" in claims else None
         [standing] = _STANDING.rows(connection, jti=claims["jti"], actor=actor)
         if standing.denied or (actor and not standing.actor_stands):
             return None
-        secret = Secret(claims["origin"]["id"], claims["origin"]["secret"])
-        source = self._kinds[claims["credential_type"]].verify_secret(connection, secret, at)
-        return _narrowed(source, claims, actor) if source else None
+        source = self._kinds[claims["credential_type"]].verify_secret(connection, _origin(claims["origin"]), at)
+        return _narrowed(source, signed, actor) if source else None
 
     def holder(self, connection: Connection | Session, token: str, at: datetime) -> Holder | None:
         """Name the token and the client that exchanged it, if one did; None when it is not ours or has expired."""
-        claims = self._keys.read(connection, token, self._issuer)
-        if claims is None or claims["exp"] <= at.timestamp():
+        signed = self._keys.read(connection, token, self._issuer)
+        if signed is None or signed.ends_at <= at:
             return None
+        claims = signed.claims
         return Holder(claims["jti"], claims["act"]["sub"] if "act" in claims else None)
 
     def revoke(self, session: Session, credential_id: str, at: datetime, reason: str) -> bool:
@@ -78,18 +78,23 @@ class ExchangedTokens:
         return deny(session, credential_id, at)
 
 
-def _narrowed(source: Claims, claims: dict[str, Any], actor: str | None) -> Claims:
+def _origin(said: Mapping[str, str]) -> Secret:
+    """Read which secret a token was made from. Tokens issued before `version` had its name call it `secret`."""
+    return Secret(said["id"], said["version"] if "version" in said else said["secret"])  # they live a day at most
+
+
+def _narrowed(source: Claims, signed: Signed, actor: str | None) -> Claims:
+    claims = signed.claims
     audience = tuple(identifier for identifier in audience_of(claims) if identifier in source.audience)
-    expires_at = instant_of(claims, "exp")
     return replace(
         source,
         credential_id=claims["jti"],
         audience=audience,
         grants=source.grants.on(audience).only(Scopes(frozenset(claims["scope"].split()))),
-        issued_at=instant_of(claims, "iat"),
-        expires_at=expires_at,
+        issued_at=signed.issued_at,
+        expires_at=instant_of(claims, "exp"),
         exchanged=True,
         actor=actor,
-        stands_until=soonest(source.stands_until, expires_at),
+        stands_until=soonest(source.stands_until, signed.ends_at),
         confirmation=confirmation_in(claims),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from sqlalchemy import Connection, bindparam, exists, select
 from sqlalchemy.orm import Session
@@ -14,7 +14,7 @@ from app.credentials.access_token import audience_of, instant_of, kind_of, lasti
 from app.credentials.confirmation import confirmation_in
 from app.credentials.denial import deny
 from app.credentials.kind import CLIENT_CREDENTIALS, Claims, Holder, Issued, Subject, Terms
-from app.credentials.signing import Signer, SigningKeys, compact
+from app.credentials.signing import Signed, Signer, SigningKeys, compact
 from app.database import Prepared, new_id
 from app.models import Client, ClientRole, Permission, Resource, RevokedToken, RolePermission
 
@@ -72,38 +72,39 @@ class MachineTokens:
 
     def verify(self, connection: Connection, token: str, at: datetime) -> Claims | None:
         """Check signature and times, then give the signed scopes that the client's roles still give."""
-        claims = self._keys.read(connection, token, self._issuer)
-        if claims is None or claims.get("credential_type") != self.name or claims["exp"] <= at.timestamp():
+        signed = self._keys.read(connection, token, self._issuer)
+        if signed is None or signed.claims.get("credential_type") != self.name or not signed.holds(at):
             return None
+        claims = signed.claims
         rows = _FOUND.rows(connection, client_id=claims["client_id"], jti=claims["jti"])
         if not rows or not rows[0].enabled or rows[0].denied:
             return None
         given = Grants.of((r.identifier, r.name) for r in rows if r.name is not None)
-        return _claims(claims, given)
+        return _claims(signed, given)
 
     def holder(self, connection: Connection | Session, token: str, at: datetime) -> Holder | None:
         """Name the token and the client it was issued to; None when it is not ours or has expired."""
-        claims = self._keys.read(connection, token, self._issuer)
-        if claims is None or claims["exp"] <= at.timestamp():
+        signed = self._keys.read(connection, token, self._issuer)
+        if signed is None or signed.ends_at <= at:
             return None
-        return Holder(claims["jti"], claims["client_id"])
+        return Holder(signed.claims["jti"], signed.claims["client_id"])
 
     def revoke(self, session: Session, credential_id: str, at: datetime, reason: str) -> bool:
         """Deny the token by its jti, until long after it would have expired by itself."""
         return deny(session, credential_id, at)
 
 
-def _claims(claims: dict[str, Any], given: Grants) -> Claims:
-    audience, expires_at = audience_of(claims), instant_of(claims, "exp")
+def _claims(signed: Signed, given: Grants) -> Claims:
+    claims, audience = signed.claims, audience_of(signed.claims)
     return Claims(
         kind=CLIENT_CREDENTIALS,
         credential_id=claims["jti"],
         audience=audience,
         grants=given.on(audience).only(Scopes(frozenset(claims["scope"].split()))),
-        issued_at=instant_of(claims, "iat"),
-        expires_at=expires_at,
+        issued_at=signed.issued_at,
+        expires_at=instant_of(claims, "exp"),
         subject=claims["client_id"],
         client_id=claims["client_id"],
-        stands_until=expires_at,
+        stands_until=signed.ends_at,
         confirmation=confirmation_in(claims),
     )

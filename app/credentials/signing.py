@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any
@@ -19,22 +19,27 @@ from jwt.utils import base64url_encode
 from sqlalchemy import Connection, delete, or_, select
 from sqlalchemy.orm import Session
 
+from app.credentials.kind import soonest
 from app.credentials.seal import Seal
 from app.database import alone, new_id
-from app.errors import BadSettings
+from app.errors import BadSettings, NotFound
 from app.models import SigningKey
 
 ALGORITHM = "ES256"
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 §2.1
-RETIRING = timedelta(seconds=86_400 + 60)  # the longest lifetime a resource can give its tokens, and a minute
+LONGEST_LIFETIME = timedelta(days=1)  # of a token: the largest access_token_ttl of a resource
+SKEW = timedelta(minutes=1)  # by which the clocks of two nodes may differ
+RETIRING = LONGEST_LIFETIME + SKEW
 MOST_VERIFIED = 1_000  # tokens whose signature need not be checked again
 LOCK = 0x1A7C4E3  # of a rotation
+NOT_PUBLISHED = "no signing key with this kid is published"
 KID = re.compile(r"sig_[0-9a-f]{1,60}")
 _ES256 = ec.ECDSA(hashes.SHA256())
 _ACTIVE = select(SigningKey.kid, SigningKey.sealed_private_key).where(SigningKey.state == "active")
 _SIGNING = select(SigningKey).where(SigningKey.state != "retiring")
 _SEALED = select(SigningKey.sealed_private_key).where(SigningKey.state != "retiring")
 _BEGAN = select(SigningKey.state, SigningKey.created_at).where(SigningKey.state != "retiring")
+_PUBLIC = select(SigningKey.public_jwk, SigningKey.retires_at)
 _ACTIVE_KID = select(SigningKey.kid).where(SigningKey.state == "active")
 
 
@@ -74,16 +79,40 @@ def compact(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """The claims of a token that a key of ours signed, and when they hold: from `issued_at`, before `ends_at`.
+
+    `ends_at` is the token's `exp`, or the end of its key where that comes first.
+    """
+
+    claims: Mapping[str, Any]
+    issued_at: datetime
+    ends_at: datetime
+
+    def holds(self, at: datetime) -> bool:
+        """Return whether the token is good at this instant; an `iat` in the future is refused (RFC 7519 §4.1.6)."""
+        return self.issued_at <= at + SKEW and at < self.ends_at
+
+
+@dataclass(frozen=True, slots=True)
+class _PublicKey:
+    """A key as verification needs it, until it retires."""
+
+    jwk: jwt.PyJWK
+    retires_at: datetime | None
+
+
 @dataclass(slots=True)
 class _Known:
     """What was found since the authority epoch moved: public keys by kid, and by digest what they verified."""
 
     epoch: int | None
-    public: dict[str, jwt.PyJWK] = field(default_factory=dict)
-    verified: dict[bytes, dict[str, Any]] = field(default_factory=dict)
+    public: dict[str, _PublicKey] = field(default_factory=dict)
+    verified: dict[bytes, Signed] = field(default_factory=dict)
 
 
-def _read(token: str, issuer: str, key_of: Callable[[object], jwt.PyJWK | None]) -> dict[str, Any] | None:
+def _read(token: str, issuer: str, key_of: Callable[[object], _PublicKey | None]) -> Signed | None:
     try:
         header = jwt.get_unverified_header(token)
         if header.get("typ") != ACCESS_TOKEN_TYPE:  # RFC 9068 §4: nothing else is an access token
@@ -93,9 +122,19 @@ def _read(token: str, issuer: str, key_of: Callable[[object], jwt.PyJWK | None])
             return None
         options: Any = {"verify_aud": False, "verify_exp": False, "verify_iat": False, "verify_nbf": False,
                         "require": ["exp", "iat", "sub", "jti", "aud", "client_id"]}  # fmt: skip
-        return jwt.decode(token, key, algorithms=[ALGORITHM], issuer=issuer, options=options)
-    except (jwt.PyJWTError, ValueError):
+        claims = jwt.decode(token, key.jwk, algorithms=[ALGORITHM], issuer=issuer, options=options)
+        return _signed(claims, key.retires_at)
+    except (jwt.PyJWTError, ValueError, OverflowError, OSError):
         return None
+
+
+def _signed(claims: Mapping[str, Any], retires_at: datetime | None) -> Signed | None:
+    """Refuse a lifetime that this server never gives: whoever stole a key must not extend what it signs."""
+    iat, exp = claims["iat"], claims["exp"]
+    if type(iat) is not int or type(exp) is not int or not 0 <= exp - iat <= LONGEST_LIFETIME.total_seconds():
+        return None
+    expires_at = datetime.fromtimestamp(exp, UTC)
+    return Signed(claims, datetime.fromtimestamp(iat, UTC), soonest(expires_at, retires_at) or expires_at)
 
 
 class SigningKeys:
@@ -136,6 +175,24 @@ class SigningKeys:
         session.flush()
         return coming.kid
 
+    def revoke(self, session: Session, kid: str, at: datetime) -> str:
+        """End a key now, and with it every token that it signed; return the state that it had.
+
+        The active key is rotated first, so that there is always one to sign with. Raises NotFound for a key that is
+        not published, and BadSettings where SECRET_KEY does not open the next key.
+        """
+        alone(session, LOCK)
+        key = session.get(SigningKey, kid) if KID.fullmatch(kid) else None
+        if key is None or (key.retires_at is not None and key.retires_at <= at):
+            raise NotFound(NOT_PUBLISHED)
+        state = key.state
+        if state == "active":
+            self.rotate(session, at)
+        session.delete(key)  # moves the authority epoch: no process keeps what the key verified
+        session.flush()
+        self.ensure(session, at)
+        return state
+
     def sweep(self, session: Session, at: datetime) -> None:
         """Drop the keys whose last token has expired."""
         session.execute(delete(SigningKey).where(SigningKey.state == "retiring", SigningKey.retires_at <= at))
@@ -154,17 +211,17 @@ class SigningKeys:
         """Give the active key, to sign with for as long as it is known to be so."""
         return Signer(*self._active(connection))
 
-    def read(self, connection: Connection | Session, token: str, issuer: str) -> dict[str, Any] | None:
-        """Give the claims of a token that one of our keys signed; None for anything else. Times are not judged here."""
+    def read(self, connection: Connection | Session, token: str, issuer: str) -> Signed | None:
+        """Return what one of our keys signed, with the times between which it holds; None for anything else."""
         known, digest = self._what_stands(), sha256(token.encode("utf-8", "surrogatepass")).digest()
         if digest in known.verified:
-            return dict(known.verified[digest])
-        claims = _read(token, issuer, lambda kid: self._public_key(connection, known, kid))
-        if claims is not None and self._epoch:
+            return known.verified[digest]
+        signed = _read(token, issuer, lambda kid: self._public_key(connection, known, kid))
+        if signed is not None and self._epoch:
             if len(known.verified) >= MOST_VERIFIED:
                 known.verified.clear()
-            known.verified[digest] = dict(claims)
-        return claims
+            known.verified[digest] = signed
+        return signed
 
     def turn(self, connection: Connection | Session) -> Turn:
         """Tell since when the active key signs; who rotates asks while nobody else may (`alone`)."""
@@ -194,7 +251,9 @@ class SigningKeys:
         kid = connection.execute(_ACTIVE_KID).scalar_one()
         if kid not in self._private:
             row = connection.execute(_ACTIVE).one()
-            kid, self._private[row.kid] = row.kid, self._unseal(row.sealed_private_key)
+            kid, key = row.kid, self._unseal(row.sealed_private_key)
+            self._private = {kid: key}  # a key that was rotated or revoked is not kept in memory
+            return kid, key
         return kid, self._private[kid]
 
     def _what_stands(self) -> _Known:
@@ -203,15 +262,15 @@ class SigningKeys:
             known = self._known = _Known(epoch)
         return known
 
-    def _public_key(self, connection: Connection | Session, known: _Known, kid: object) -> jwt.PyJWK | None:
+    def _public_key(self, connection: Connection | Session, known: _Known, kid: object) -> _PublicKey | None:
         if not isinstance(kid, str) or KID.fullmatch(kid) is None:  # a stranger's text never reaches the database
             return None
         public = known.public
         if kid not in public:
-            jwk = connection.execute(select(SigningKey.public_jwk).where(SigningKey.kid == kid)).scalar_one_or_none()
-            if jwk is None:
+            row = connection.execute(_PUBLIC.where(SigningKey.kid == kid)).one_or_none()
+            if row is None:
                 return None
-            public[kid] = jwt.PyJWK(jwk)
+            public[kid] = _PublicKey(jwt.PyJWK(row.public_jwk), row.retires_at)
         return public[kid]
 
     def _unseal(self, sealed: bytes) -> ec.EllipticCurvePrivateKey:

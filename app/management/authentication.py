@@ -12,6 +12,7 @@ from flask import request
 from app.access.scopes import Scopes
 from app.actions.actor import Actor, anonymous
 from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN, Claims
+from app.credentials.probe_mark import HEADER as PROBE
 from app.errors import Forbidden, Unauthenticated
 from app.operations import browser
 from app.operations.envelope import request_id, used_credential
@@ -61,7 +62,8 @@ def by_owner(*, reading: bool) -> Actor:
     if scheme == "basic":
         username, password = _read_basic(value)
         _refuse_foreign_page()
-        return actions().authenticate_user(username, password, caller_address(), request_id())
+        probe = request.headers.get(PROBE, "")
+        return actions().authenticate_user(username, password, caller_address(), request_id(), probe=probe)
     if scheme != "bearer":
         raise Unauthenticated("send a username and a password")
     claims = _proven()

@@ -75,6 +75,7 @@ TABLE: Mapping[str, str | Door] = {
     "POST /api-keys/{key_id}/rotate": "api-keys:write",
     "GET /signing-keys": "keys:read",
     "POST /signing-keys/rotate": "keys:write",
+    "DELETE /signing-keys/{kid}": "keys:write",
     "GET /audit-events": "audit:read",
     "POST /credentials/revoke": Door.ANYONE,
     "POST /credentials/inspect": "tokens:read",

@@ -53,3 +53,10 @@ def list_signing_keys(query: dict[str, Any]) -> Any:
 def rotate_signing_key(given: dict[str, Any]) -> Any:
     """Let the next key sign; the one before verifies until its last token has ended"""
     return actions().rotate_signing_key(caller(), only_when_known=given["only_when_known"])
+
+
+@blueprint.delete("/signing-keys/<row:kid>")
+@blueprint.response(204)
+def revoke_signing_key(kid: str) -> None:
+    """End a signing key at once, with every token it signed; the next key signs where it was the active one"""
+    actions().rotate_signing_key.revoke(caller(), kid)

@@ -6,7 +6,7 @@ import json
 import random
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from wsgiref.headers import Headers
 
@@ -22,7 +22,8 @@ ROUTE = "latchkey.route"
 CREDENTIAL = "latchkey.credential_id"
 KIND = "latchkey.credential_kind"
 CLIENT = "latchkey.client_id"
-REQUEST_ID_SHAPE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+REQUEST_ID_SHAPE = re.compile(r"[A-Za-z0-9._-]{1,19}|[a-z0-9._-]{1,64}|[A-Z0-9._-]{1,64}")
+OWN_ID = re.compile(r"[a-z]{2,8}_[0-9a-f]{20,40}")  # of a row, a token or a signing key
 CHUNK = 65_536  # bytes
 MOST_LEFT = 1_048_576 + CHUNK  # bytes of a body that are read though nobody asked: as many as a form may have
 LONGEST_PATH = 300  # characters of it that are logged
@@ -43,7 +44,10 @@ def request_id() -> str:
 
 
 def id_for(environ: WSGIEnvironment) -> str:
-    """Give a request its id: the one that it offers, if it looks like one, else a fresh one."""
+    """Give a request its id: the one that it offers, if it looks like one, else a fresh one.
+
+    Long ones of both cases are passed over: secrets, cookies and passwords look like that, UUIDs, ULIDs and hex do not.
+    """
     offered = environ.get("HTTP_X_REQUEST_ID")
     taken = offered and REQUEST_ID_SHAPE.fullmatch(offered) and logs.redacted(offered) == offered
     return str(offered) if taken else f"{random.getrandbits(96):024x}"  # it tells requests apart, and keeps no secret
@@ -79,15 +83,31 @@ def register(app: Flask, issuer: str) -> None:
         if request.url_rule is not None:
             request.environ[ROUTE] = request.url_rule.rule
 
-    app.wsgi_app = Envelope(app.wsgi_app, safe_headers(issuer))  # type: ignore[method-assign]
+    app.wsgi_app = Envelope(app.wsgi_app, safe_headers(issuer), _Paths(app))  # type: ignore[method-assign]
+
+
+class _Paths:
+    """What the log tells of a path: the words of our routes and our ids; of any other part, its length."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._words: frozenset[str] | None = None
+
+    def __call__(self, path: str) -> str:
+        """Return the path without what a stranger put into it, which may be a secret: `/api/v1/users/<45>`."""
+        if self._words is None:  # the routes are all there by the first request
+            self._words = frozenset(word for rule in self._app.url_map.iter_rules() for word in rule.rule.split("/"))
+        parts = path[:LONGEST_PATH].split("/")
+        return "/".join(p if p in self._words or OWN_ID.fullmatch(p) else f"<{len(p)}>" for p in parts)
 
 
 class Envelope:
     """A WSGI application around another one."""
 
-    def __init__(self, inner: WSGIApplication, headers: Mapping[str, str]) -> None:
+    def __init__(self, inner: WSGIApplication, headers: Mapping[str, str], shorten: Callable[[str], str]) -> None:
         self._inner = inner
         self._headers = headers
+        self._shorten = shorten
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
@@ -107,7 +127,8 @@ class Envelope:
         for name, value in self._headers.items():
             answer.headers.setdefault(name, value)
         start_response(answer.status, answer.headers.items())
-        _tell(environ, int(answer.status[:3]), time.perf_counter() - started)
+        path = environ.get("SCRIPT_NAME", "") + self._shorten(environ.get("PATH_INFO", ""))
+        _tell(environ, path, int(answer.status[:3]), time.perf_counter() - started)
         return [body]
 
 
@@ -159,13 +180,13 @@ def _whole(chunks: Iterable[bytes]) -> bytes:
             chunks.close()
 
 
-def _tell(environ: WSGIEnvironment, status: int, seconds: float) -> None:
+def _tell(environ: WSGIEnvironment, path: str, status: int, seconds: float) -> None:
     method, route = environ.get("REQUEST_METHOD", ""), environ.get(ROUTE, "")
     metrics.answered(method, route or "none", status, seconds, environ.get(KIND))
     line = {
         "request_id": environ[REQUEST_ID],
-        "method": method[:20],
-        "path": (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""))[:LONGEST_PATH],  # never the query
+        "method": method if method in metrics.METHODS else "OTHER",
+        "path": path,  # never the query
         "route": route,
         "status": status,
         "duration_ms": round(seconds * 1000, 3),

@@ -15,6 +15,7 @@ from app.errors import Busy, Forbidden, Invalid, LatchkeyError, TooManyRequests
 from app.operations import browser
 from app.operations.parts import actions
 from app.operations.request_bounds import MOST_FIELDS, MOST_FORM
+from app.secret_text import redact
 from app.web.pages import scripted_page
 
 LONGEST_PLACE = 2_000  # characters of a path and query that one is sent on to
@@ -117,6 +118,7 @@ def unreadable_form(error: HTTPException) -> Response:
 
 
 def _wanted() -> str | None:
-    """Return where the visitor wanted to go, to go on there after signing in; None where that is too long to keep."""
+    """Return where the visitor wanted to go, to go on there after signing in; None for what is too long or a secret."""
     wanted = request.full_path.rstrip("?")
-    return wanted if request.method == "GET" and len(wanted) <= LONGEST_PLACE else None
+    kept = len(wanted) <= LONGEST_PLACE and redact(wanted) == wanted  # no address repeats a secret
+    return wanted if request.method == "GET" and kept else None

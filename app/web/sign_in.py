@@ -12,6 +12,7 @@ from app.operations import browser
 from app.operations.envelope import request_id
 from app.operations.parts import actions
 from app.operations.peer import caller_address
+from app.secret_text import redact
 from app.web.room import LONGEST_PLACE, begin_session, in_time, refuse_forms, show, status_of
 
 OURS = re.compile(r"/(account|console)([/?][A-Za-z0-9_./?=&%+~:@-]*+)?")  # nobody is sent elsewhere after signing in
@@ -71,4 +72,5 @@ def _onward(wanted: str) -> str:
 
 
 def _is_ours(place: str) -> bool:
-    return len(place) <= LONGEST_PLACE and OURS.fullmatch(place) is not None
+    ours = len(place) <= LONGEST_PLACE and OURS.fullmatch(place) is not None
+    return ours and redact(place) == place  # no page repeats a secret

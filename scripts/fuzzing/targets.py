@@ -113,10 +113,11 @@ def jwt(data: bytes) -> None:
 
 
 _JWK = PyJWK(json.loads(ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()).public_key())))
+_KEY = signing._PublicKey(_JWK, None)
 
 
-def _key_of(kid: object) -> PyJWK:
-    return _JWK
+def _key_of(kid: object) -> signing._PublicKey:
+    return _KEY
 
 
 def assertion(data: bytes) -> None:

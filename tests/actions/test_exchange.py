@@ -39,8 +39,18 @@ def test_a_pats_jwt_speaks_for_the_user(core: Core) -> None:
         "iat": iat,
         "exp": iat + 600,
         "credential_type": "personal_access_token",
-        "origin": {"id": view.id, "secret": "1"},
+        "origin": {"id": view.id, "version": "1"},
     }
+
+
+def test_a_token_that_calls_the_version_of_its_secret_a_secret_is_still_good(core: Core, pat: str) -> None:
+    claims = contents(core.exchange(pat))
+    claims["origin"] = {"id": claims["origin"]["id"], "secret": claims["origin"]["version"]}
+    with core.store.connection() as connection:
+        issued_before = core.actions.signing_keys.sign(connection, claims)
+    assert core.active(issued_before)
+    core.actions.personal_access_tokens.regenerate(OPERATOR, core.row_id("alice"), claims["origin"]["id"])
+    assert not core.active(issued_before)
 
 
 @pytest.mark.spec("RFC 8693 §2.2.1")

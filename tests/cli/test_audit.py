@@ -2,13 +2,17 @@
 
 import json
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from app.actions.audit_chain import append
+from app.credentials.opaque import Prefix, hint, mint
 from tests.cli.test_objects import Cli
 from tests.cli.test_serve import run
 from tests.databases import Database, database_in
@@ -125,3 +129,27 @@ def test_an_export_goes_to_a_file_or_leaves_everything_as_it_was(
     cli.good("audit", "export", "--file", str(place / "link"))
     assert (place / "link").is_symlink() and (place / "before").read_text() == cli.good("audit", "export")
     assert stat.S_IMODE((place / "before").stat().st_mode) == 0o640
+
+
+def test_secrets_in_old_events_are_found_by_doctor_and_taken_out_by_redact(cli: Cli, database: Database) -> None:
+    secret = mint(Prefix.CLIENT_SECRET)
+    happened = {"at": datetime.now(UTC), "actor_type": "anonymous", "actor": "anonymous", "actor_name": ""}
+    happened |= {"action": "authentication.fail", "target_type": "client", "target": secret, "details": {}}
+    with database.engine().begin() as connection:  # as a version that kept whatever was sent as a client_id
+        append(connection, [happened | {"address": None, "request_id": None}])
+    head = cli.good("audit", "verify").split()[-1]
+    doctor = cli("doctor")
+    assert doctor.exit_code == 1 and "latchkey audit redact" in doctor.stdout and secret not in doctor.stdout
+    done = cli("audit", "redact")
+    assert done.exit_code == 0 and done.stdout.startswith("1 events redacted") and hint(secret) in done.stderr
+    key = re.search(r"signed with ([0-9a-f]{64})", done.stderr)
+    assert key and secret not in cli.good("audit", "export")
+    told = cli.json("audit", "verify", "--expect", head)
+    assert told["intact"] and told["redactions"][0]["key"] == key[1] and len(told["redactions"][0]["changed"]) == 1
+    assert f"cli redacted 1 events ({head.split(':')[0]}), signed with {key[1]}" in cli.good("audit", "verify")
+    assert cli.json("audit", "redact") == {"events": [], "hints": [], "key": None, "tampered": []}
+    export = database.folder / "export.jsonl"
+    cli.good("audit", "export", "--file", str(export))
+    assert cli("audit", "verify", "--file", str(export)).exit_code == 1
+    assert cli("audit", "verify", "--file", str(export), "--redaction-key", key[1]).exit_code == 0
+    assert cli("audit", "verify", "--redaction-key", "x").exit_code == 2

@@ -259,6 +259,9 @@ def test_the_signing_keys(cli: Cli) -> None:
     assert cli.json("signing-key", "rotate")["kid"] == before["next"]
     after = {key["kid"]: key["status"] for key in cli.json("signing-key", "list")}
     assert (after[before["active"]], after[before["next"]]) == ("retiring", "active")
+    left = {key["kid"]: key["status"] for key in cli.json("signing-key", "revoke", before["next"])}
+    assert before["next"] not in left and sorted(left.values()) == ["active", "next", "retiring"]
+    assert cli("signing-key", "revoke", before["next"]).exit_code == 1
 
 
 def test_the_audit_tells_what_the_command_line_did(cli: Cli, orders: str) -> None:

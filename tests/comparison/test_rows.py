@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.actions.audit import AuditFilter
 from app.comparison.report import MEASURED, NOT_ISSUED, NOT_YET, Report, Row, unmeasured
 from app.comparison.stated import API_KEY, COLUMNS, M2M, OAUTH, PASSWORD, PAT
 from tests.comparison.conftest import Compared
@@ -117,3 +118,9 @@ def test_before_the_first_run_the_table_says_so_in_each_measured_cell() -> None:
     assert empty.at is None
     assert {it.cells[PAT].text for it in empty.rows if it.measured} == {NOT_YET}
     assert [it.name for it in empty.rows if not it.measured] == STATED
+
+
+def test_the_probes_leave_no_failed_sign_in_behind(compared: Compared, report: Report) -> None:
+    hours = compared.actions.overview.failures()
+    assert sum(hour.failed for hour in hours) == 0
+    assert compared.actions.audit.page(AuditFilter(action="authentication.fail"), 1, None)[0] == []

@@ -89,5 +89,21 @@ def test_a_rotation_asks_for_its_scope_and_leaves_a_trace(mine: World) -> None:
     assert admin.get("/audit-events", params={"action": "signing_key.rotate"}).json()["items"]
 
 
+def test_a_revoked_key_ends_its_tokens_in_every_process(mine: World) -> None:
+    admin, token = mine.admin, mine.issue("m2m").token
+    assert all(admin.active(token) for _ in range(6))
+    reader = admin.m2m(admin.client([admin.role("machine", ["keys:read"])]))
+    place = f"/signing-keys/{kid(token)}"
+    problem(admin.request("DELETE", place, auth=reader), 403)
+    assert admin.request("DELETE", place).status_code == 204
+    admin.forget_token()
+    assert not any(admin.active(token) for _ in range(6))
+    assert kid(token) not in published(admin) and admin.active(mine.issue("m2m").token)
+    problem(admin.request("DELETE", place), 404)
+    assert admin.get("/audit-events", params={"action": "signing_key.revoke"}).json()["items"][0]["target"] == kid(
+        token
+    )
+
+
 def test_a_token_of_another_server_is_not_ours(mine: World, admin: Admin) -> None:
     assert not mine.admin.active(admin.token()) and not admin.active(mine.admin.token())

@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -43,9 +43,10 @@ def signer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
     made.store.dispose()
 
 
-def read(core: Core, token: str) -> dict[str, Any] | None:
+def read(core: Core, token: str) -> Mapping[str, Any] | None:
     with core.store.connection() as connection:
-        return core.actions.signing_keys.read(connection, token, ISSUER)
+        found = core.actions.signing_keys.read(connection, token, ISSUER)
+    return found.claims if found else None
 
 
 def signed(core: Core, claims: dict[str, Any] = CLAIMS, typ: str = ACCESS_TOKEN_TYPE) -> str:
@@ -188,9 +189,35 @@ def test_a_token_of_a_strangers_key_is_refused(signer: Core) -> None:
     assert read(signer, jwt.encode(CLAIMS, stranger, "ES256", {"typ": "at+jwt", "jwk": own})) is None
 
 
-def test_times_are_not_judged_here(signer: Core) -> None:
+def test_what_was_signed_is_read_long_before_and_after_its_time(signer: Core) -> None:
     for at in (0, int(time.time()) + 10**9):
         assert read(signer, signed(signer, CLAIMS | {"iat": at, "exp": at})) is not None
+
+
+@pytest.mark.spec("RFC 7519 §4.1.4")
+@pytest.mark.parametrize(
+    "times",
+    [
+        (1, 1 + 86_401),
+        (2, 1),
+        (0, 2**63),
+        (10**18, 10**18 + 60),
+        (-(10**18), 60),
+        (1.5, 2),
+        (True, 2),
+        ("1", 2),
+        (1, None),
+    ],
+)
+def test_a_lifetime_that_this_server_never_gives_is_refused(signer: Core, times: tuple[Any, Any]) -> None:
+    key, (iat, exp) = active_private_key(signer), times
+    payload = json.dumps(CLAIMS | {"iat": iat, "exp": exp}).encode()
+    token = jwt.api_jws.encode(payload, key, "ES256", {"typ": "at+jwt", "kid": active_kid(signer)})
+    assert read(signer, token) is None
+
+
+def test_the_longest_lifetime_of_a_resource_is_accepted(signer: Core) -> None:
+    assert read(signer, signed(signer, CLAIMS | {"iat": 1, "exp": 1 + 86_400})) is not None
 
 
 @pytest.mark.spec("RFC 7517 §4")
@@ -244,7 +271,8 @@ def test_another_process_follows_a_rotation_at_once(empty_core: Core) -> None:
         other.sign(connection, CLAIMS)
         kid = rotate(empty_core)
         assert jwt.get_unverified_header(other.sign(connection, CLAIMS))["kid"] == kid
-        assert other.read(connection, signed(empty_core), ISSUER) == CLAIMS
+        found = other.read(connection, signed(empty_core), ISSUER)
+        assert found is not None and found.claims == CLAIMS
 
 
 def test_private_keys_are_sealed_under_the_secret_key(empty_core: Core) -> None:

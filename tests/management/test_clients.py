@@ -135,6 +135,13 @@ def test_a_clients_secrets_are_listed_by_hint_and_status(face: Face, admin: str)
     )
 
 
+@pytest.mark.parametrize("name", ["", " ", "\u3000", None, 1])
+def test_a_secrets_name_is_refused_like_any_other_empty_name(face: Face, admin: str, name: object) -> None:
+    path = f"/clients/{face.made('/clients', {'name': 'named'}, admin)['id']}/secrets"
+    assert fields(face.call("POST", path, admin, json={"name": name})) == {"name"}
+    assert face.made(path, {}, admin)["name"] == ""  # it may be left out
+
+
 def test_expired_and_revoked_secrets_make_room(face: Face, admin: str) -> None:
     made = face.made("/clients", {"name": "full"}, admin)
     path = f"/clients/{made['id']}/secrets"

@@ -1,6 +1,8 @@
 """/me by password: alike for all who fail, slower for who guesses, and never at a token's cost."""
 
+import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from app import create_app
 from app.actions.abuse_limits import PASSWORD as LIMIT
 from app.actions.passwords import NOBODY, Passwords
+from app.credentials.probe_mark import HEADER, WINDOW, ProbeMarks
 from tests.management.face import PASSWORD, Face, start_face, stop_face
 
 
@@ -90,9 +93,30 @@ def test_a_failure_is_traced_without_what_was_typed(face: Face, admin: str) -> N
     face.me(username, "my other password")
     face.me("i typed my password here", "x")
     trace = face.call("GET", "/audit-events?action=authentication.fail", admin)
-    assert [event["target"] for event in trace.json["items"][:2]] == ["unknown", face.core.row_id(username)]
+    unknown, known = (event["target"] for event in trace.json["items"][:2])
+    assert known == face.core.row_id(username) and re.fullmatch(r"unknown-24-[0-9a-f]{16}", unknown)
     assert {event["actor_type"] for event in trace.json["items"]} == {"anonymous"}
     assert "password here" not in trace.text and "my other" not in trace.text
+
+
+def test_only_the_servers_own_mark_hides_a_failure_and_only_of_its_throwaway_user(face: Face, admin: str) -> None:
+    def traces_of(username: str, mark: str) -> int:
+        before = len(face.core.trace("authentication.fail"))
+        answer = face.http.get("/api/v1/me", headers={HEADER: mark}, auth=(username, "a wrong password"))
+        assert answer.status_code == 401
+        return len(face.core.trace("authentication.fail")) - before
+
+    for username in ("compare-0123456789ab", "compare-other", "carol"):
+        face.made("/users", {"username": username, "password": PASSWORD}, admin)
+    ours, theirs = ProbeMarks(face.core.actions.settings.secret_keys), ProbeMarks(lambda: ["x" * 40])
+    now = face.core.clock()
+    mark = ours.mark("compare-0123456789ab", now)
+    assert traces_of("compare-0123456789ab", mark) == 0
+    assert traces_of("compare-other", mark) == traces_of("carol", mark) == 1
+    assert traces_of("carol", ours.mark("carol", now)) == traces_of("nobody", ours.mark("nobody", now)) == 1
+    late = ours.mark("compare-other", now - timedelta(seconds=2 * WINDOW))
+    for other in (theirs.mark("compare-other", now), late, "", mark[:-1], "\xff", "0" * 9_999):
+        assert traces_of("compare-other", other) == 1, other
 
 
 @pytest.mark.parametrize(

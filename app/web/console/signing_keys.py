@@ -1,11 +1,15 @@
-"""/console/signing-keys: the keys that sign our tokens, and the turn from one to the next."""
+"""/console/signing-keys: the keys that sign our tokens, how they are rotated, and the end of a stolen one."""
 
 from __future__ import annotations
 
+from flask import url_for
 from werkzeug.wrappers import Response
 
 from app.operations.parts import actions
+from app.web.console.asking import ask
 from app.web.room import Room, actor, done, show
+
+ENDS = "It verifies nothing from now on: every token that it signed ends at once, and whoever has one asks for another."
 
 blueprint = Room("console_signing_keys", "/console/signing-keys", operators=True)
 
@@ -30,3 +34,17 @@ def rotate() -> Response:
     """Let the next key sign."""
     key = actions().rotate_signing_key(actor())
     return done(f"The key {key.kid} signs from now on.", "console_signing_keys.index")
+
+
+@blueprint.get("/<row:kid>/revoke")
+def ask_to_revoke(kid: str) -> Response:
+    """Say what ends with a key."""
+    key = actions().rotate_signing_key.get(kid)
+    return ask(f"Revoke the key {key.kid}?", ENDS, "Revoke", url_for(".revoke", kid=kid), url_for(".index"))
+
+
+@blueprint.post("/<row:kid>/revoke")
+def revoke(kid: str) -> Response:
+    """End a key and all that it signed."""
+    actions().rotate_signing_key.revoke(actor(), kid)
+    return done(f"The key {kid} is revoked.", ".index")

@@ -26,3 +26,16 @@ def test_the_turn_to_the_next_key(face: Face, operator: Visitor) -> None:
     assert jwt.get_unverified_header(face.machine("manage"))["kid"] == before["next"]
     [event] = face.core.trace("signing_key.rotate")
     assert event.actor_type == "user" and event.target == after["active"]
+
+
+def test_a_stolen_key_is_revoked_once_the_operator_confirms(face: Face, operator: Visitor) -> None:
+    before, token = states(face), face.machine("manage")
+    assert f"/console/signing-keys/{before['active']}/revoke" in operator.get("/console/signing-keys").text
+    asked = operator.get(f"/console/signing-keys/{before['active']}/revoke").text
+    assert before["active"] in asked and states(face) == before
+    assert operator.post(f"/console/signing-keys/{before['active']}/revoke").status_code == 303
+    after = states(face)
+    assert after["active"] == before["next"] and before["active"] not in after.values()
+    assert not face.core.active(token)
+    assert operator.post(f"/console/signing-keys/{before['active']}/revoke").status_code == 404
+    assert face.core.trace("signing_key.revoke")[-1].actor_type == "user"

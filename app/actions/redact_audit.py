@@ -1,0 +1,113 @@
+"""Take secrets out of the audit events that hold them, and leave a signed note that says which events changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Text, create_engine, or_, update
+from sqlalchemy import cast as as_type
+from sqlalchemy.pool import NullPool
+
+from app.actions.actor import Actor
+from app.actions.audit import record
+from app.actions.audit_chain import event_hash, lock_head
+from app.actions.audit_redaction import ACTION, Changed, read_note, write_note
+from app.actions.audit_rows import Row, Span, snapshot, stored
+from app.actions.clock import Clock
+from app.credentials.note_keys import NoteKeys
+from app.database import Store, alone
+from app.models import AuditEvent
+from app.secret_text import hints_in, redact_value
+
+TEXTS = ("actor_type", "actor", "actor_name", "action", "target_type", "target", "address", "request_id")
+KEPT = (*TEXTS, "details")
+LOCK = 0x1A7C4E4  # of a redaction
+MOST_NOTED = 1_000  # events of one note
+_ANY = or_(*(as_type(getattr(AuditEvent, name), Text).like(f"%{start}%") for name in KEPT for start in ("lk_", "eyJ")))
+_CHAINED = AuditEvent.hash.is_not(None)  # what has no hash yet gets it at the next start, and is found then
+
+
+@dataclass(frozen=True, slots=True)
+class Redacted:
+    """The ids of the events that were redacted, the hints of the secrets, and the key that signed the notes."""
+
+    events: tuple[int, ...] = ()
+    hints: tuple[str, ...] = ()
+    key: str | None = None
+    tampered: tuple[int, ...] = ()  # redacted too, but not noted: their fields did not give their hash before
+
+
+class RedactAudit:
+    """Finds and removes well-formed secrets and JWTs; whoever removes once more changes nothing."""
+
+    def __init__(self, store: Store, keys: NoteKeys, clock: Clock) -> None:
+        self._store = store
+        self._keys = keys
+        self._clock = clock
+
+    def find(self) -> list[int]:
+        """Return the ids of the events that hold a secret in one of their texts."""
+        with snapshot(self._store) as connection:
+            return [row["id"] for row, _ in _with_secrets(connection)]
+
+    def __call__(self, actor: Actor) -> Redacted:
+        """Redact every such event and note it, all in one transaction; the server may go on writing meanwhile."""
+        if not self.find():
+            return Redacted()
+        with self._store.transaction() as session:
+            alone(session, LOCK)
+            connection, now = session.connection(), self._clock()
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("PRAGMA secure_delete = ON")  # the old text goes from the disk, too
+            vouched = self._noted_before(connection)
+            found = list(_with_secrets(connection))
+            if not found:
+                return Redacted()  # another was faster
+            changed = [_redact(connection, row, redacted) for row, redacted in found]
+            noted = [one for one, (row, _) in zip(changed, found, strict=True) if _is_whole(row, vouched)]
+            head = lock_head(connection)
+            for start in range(0, len(noted) or 1, MOST_NOTED):
+                note = write_note(self._keys, head, noted[start : start + MOST_NOTED])
+                record(session, actor, ACTION, "audit_event", str(found[start][0]["id"]), now, **note)
+        self._forget_journal()
+        ids, hints = {one[0] for one in noted}, [hint for row, _ in found for hint in hints_in(_texts(row))]
+        told = tuple(sorted(ids)), tuple(dict.fromkeys(hints)), self._keys.sign(b"")[0]
+        return Redacted(*told, tampered=tuple(row["id"] for row, _ in found if row["id"] not in ids))
+
+    def _noted_before(self, connection: Connection) -> set[Changed]:
+        trusted = self._keys.trusted()
+        notes = [read_note(row) for row in list(stored(connection, Span(), AuditEvent.action == ACTION))]
+        return {changed for note in notes if note and note.key in trusted for changed in note.changed}
+
+    def _forget_journal(self) -> None:
+        """Let SQLite drop its write-ahead log, which holds the pages of before."""
+        if self._store.dialect == "sqlite":
+            engine = create_engine(self._store.engine.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+            with engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _with_secrets(connection: Connection) -> Iterator[tuple[Row, Row]]:
+    """Give each event that holds a secret, and what it is without; the database only narrows the search."""
+    for row in list(stored(connection, Span(), _ANY, _CHAINED)):
+        redacted = row | {name: redact_value(row[name]) for name in KEPT}
+        if redacted != row:
+            yield row, redacted
+
+
+def _redact(connection: Connection, row: Row, redacted: Row) -> Changed:
+    values = {name: redacted[name] for name in KEPT if redacted[name] != row[name]}
+    connection.execute(update(AuditEvent).where(AuditEvent.id == row["id"]).values(values))
+    return row["id"], row["hash"], event_hash(row["previous_hash"], redacted)
+
+
+def _is_whole(row: Row, vouched: set[Changed]) -> bool:
+    """Return whether an event was as it was written, or as an earlier note says: no note covers up another change."""
+    own = event_hash(row["previous_hash"], row)
+    return own == row["hash"] or (row["id"], row["hash"], own) in vouched
+
+
+def _texts(row: Mapping[str, Any]) -> Sequence[Any]:
+    return [row[name] for name in KEPT]

@@ -1,0 +1,58 @@
+"""What a secret of this server looks like in a text: so that none is kept where anybody put one by mistake."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+REDACTED = "[redacted]"
+WHOLE = 38  # characters that follow the prefix of an opaque secret: 32 random ones and 6 to check them
+# each pattern is linear: a run of characters is entered at one place only, and never given back
+_HEADER = r"(?<![\w-])(?=[\w-]*?eyJ[\w-]{8})[\w-]++"  # the run that a JWT begins in, with what is glued to it
+_JWT = rf"{_HEADER}\.eyJ[\w-]{{8,}}+\.[\w-]{{16,}}+"
+_CUT_JWT = rf"{_HEADER}(?:\.[\w-]*+){{1,2}}"
+_WHOLE = re.compile(rf"lk_[a-z]{{3,4}}_[0-9A-Za-z]{{{WHOLE}}}|{_JWT}", re.ASCII)
+_REMAINS = re.compile(rf"(lk_[a-z]{{3,4}}_)([0-9A-Za-z]{{16,}}+)|{_CUT_JWT}", re.ASCII)  # of one that was cut off, too
+
+
+def holds_secret(value: object) -> bool:
+    """Return whether a text, or a text anywhere in a JSON value, holds a whole secret or JWT."""
+    if isinstance(value, str):
+        return ("lk_" in value or "eyJ" in value) and _WHOLE.search(value) is not None
+    if isinstance(value, Mapping):
+        return any(holds_secret(name) or holds_secret(inner) for name, inner in value.items())
+    return isinstance(value, list | tuple) and any(holds_secret(inner) for inner in value)
+
+
+def redact(text: str) -> str:
+    """Replace each secret, whole or cut off: an opaque one by its hint, a JWT by a mark."""
+    return _REMAINS.sub(_mark, text) if "lk_" in text or "eyJ" in text else text
+
+
+def redact_value(value: Any) -> Any:
+    """Replace the secrets in every text of a JSON value, names of members included."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {redact(str(name)): redact_value(inner) for name, inner in value.items()}
+    return [redact_value(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def hints_in(value: Any) -> Iterator[str]:
+    """Give the mark of each secret in a JSON value: what a person recognises it by."""
+    if isinstance(value, str):
+        yield from (_mark(found) for found in _REMAINS.finditer(value))
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from hints_in([str(name), inner])
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from hints_in(inner)
+
+
+def _mark(found: re.Match[str]) -> str:
+    prefix, rest = found[1], found[2]
+    if prefix is None:
+        return REDACTED
+    return f"{prefix}…{rest[-4:]}" if len(rest) == WHOLE else f"{prefix}…"
