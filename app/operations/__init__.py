@@ -20,5 +20,5 @@ def register(app: Flask) -> None:
     metrics.register(app, ledger.settle)
     last_resort.register(app)
     browser.register(app)
-    issuer_path.register(app, settings.issuer_path)
+    issuer_path.register(app, settings)
     envelope.register(app, settings.issuer)

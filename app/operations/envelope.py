@@ -93,6 +93,7 @@ class Envelope:
         """Answer a request."""
         started = time.perf_counter()
         environ[REQUEST_ID] = id_for(environ)
+        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")  # as it came, whatever is made of it
         answer = _Answer()
         try:
             body = _whole(self._inner(environ, answer.start))
@@ -107,7 +108,7 @@ class Envelope:
         for name, value in self._headers.items():
             answer.headers.setdefault(name, value)
         start_response(answer.status, answer.headers.items())
-        _tell(environ, int(answer.status[:3]), time.perf_counter() - started)
+        _tell(environ, path, int(answer.status[:3]), time.perf_counter() - started)
         return [body]
 
 
@@ -159,13 +160,13 @@ def _whole(chunks: Iterable[bytes]) -> bytes:
             chunks.close()
 
 
-def _tell(environ: WSGIEnvironment, status: int, seconds: float) -> None:
+def _tell(environ: WSGIEnvironment, path: str, status: int, seconds: float) -> None:
     method, route = environ.get("REQUEST_METHOD", ""), environ.get(ROUTE, "")
     metrics.answered(method, route or "none", status, seconds, environ.get(KIND))
     line = {
         "request_id": environ[REQUEST_ID],
         "method": method[:20],
-        "path": (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""))[:LONGEST_PATH],  # never the query
+        "path": path[:LONGEST_PATH],  # never the query
         "route": route,
         "status": status,
         "duration_ms": round(seconds * 1000, 3),
