@@ -140,10 +140,13 @@ def test_the_api_its_description_and_its_proofs_know_the_url_of_the_issuer(
     prover, pair = Prover(time.time), (site.bootstrap["client_id"], site.bootstrap["client_secret"])
     form = {"grant_type": "client_credentials", "resource": f"{ISSUER}/api/v1"}
     proof = {"DPoP": prover.proof("POST", f"{ISSUER}/oauth/token")}
-    token = http.post(f"{begin}/oauth/token", data=form, auth=pair, headers=proof).json["access_token"]
+    issued: Any = http.post(f"{begin}/oauth/token", data=form, auth=pair, headers=proof).json
     name = f"role {begin} {len(headers)}"
     for url, status in ((f"{ISSUER}/api/v1/roles", 201), ("https://login.example/api/v1/roles", 401)):
-        sent = {"Authorization": f"DPoP {token}", "DPoP": prover.proof("POST", url, token)}
+        sent = {
+            "Authorization": f"DPoP {issued['access_token']}",
+            "DPoP": prover.proof("POST", url, issued["access_token"]),
+        }
         made = http.post(f"{begin}/api/v1/roles", json={"name": name, "type": "user"}, headers=sent)
         assert made.status_code == status, made.text
         assert status == 401 or made.headers["Location"].startswith(f"{ISSUER}/api/v1/roles/")
