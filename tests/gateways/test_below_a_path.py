@@ -12,14 +12,19 @@ import httpx
 import pytest
 from playwright.sync_api import Page
 
+from app.credentials.certificate_header import FORMS
+from app.operations.health import CERTIFICATE_PROBE, FORGED
 from tests.browser import PROGRAMS, Browser
 from tests.dpop import Prover
 from tests.gateways.programs import RECIPES, running
+from tests.gateways.test_spellings import spellings as spellings_of
 from tests.live import LiveServer, free_port
 from tests.machine import require_program
 from tests.web.visitor import TOKEN
 
 NAMES = ("staff", "partners")
+CERTIFICATES = {"staff": "envoy", "partners": "rfc9440"}
+ORIGIN = {"X-Forwarded-For": "192.0.2.1"}  # as a gateway adds it
 LINK = re.compile(r"""(?:href|action|src|hx-get)=["'](/[^"']*)["']""")
 FOLLOWED = re.compile(r"""(?:href|src)=["'](/[^"']*)["']""")  # the others may be forms, which are posted
 each = pytest.mark.parametrize("name", NAMES)
@@ -31,6 +36,7 @@ class Host:
 
     url: str
     servers: dict[str, LiveServer]
+    drops_underscores: bool
 
     def client(self) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=15, trust_env=False, cookies=CookieJar())
@@ -40,8 +46,11 @@ class Host:
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, dict[str, LiveServer]]]:
     folder, port = tmp_path_factory.mktemp("paths"), free_port()
     issuers = {name: f"http://127.0.0.1:{port}/{name}" for name in NAMES}
+    settings = {"trusted_proxies": "127.0.0.0/8"}
     started = {
-        name: LiveServer(folder / name, {"issuer": issuer, "trusted_proxies": "127.0.0.0/8"}).start()
+        name: LiveServer(
+            folder / name, settings | {"issuer": issuer, "client_certificate_proxy": CERTIFICATES[name]}
+        ).start()
         for name, issuer in issuers.items()
     }
     yield port, started
@@ -60,7 +69,7 @@ def host(
     values = {name.upper(): server.url.removeprefix("http://") for name, server in started.items()}
     folder = tmp_path_factory.mktemp("gateway") / request.param
     with running(request.param, folder, values, RECIPES / "below-a-path", port):
-        yield Host(f"http://127.0.0.1:{port}", started)
+        yield Host(f"http://127.0.0.1:{port}", started, request.param != "apache")
 
 
 def sign_in(http: httpx.Client, host: Host, name: str) -> httpx.Response:
@@ -154,6 +163,29 @@ def test_a_caller_says_nothing_of_the_prefix(host: Host, name: str) -> None:
                 links = LINK.findall(page.text)
                 assert page.status_code == 200 and "evil" not in page.text, (spelt, prefix)
                 assert links and all(link.startswith(f"/{name}/") for link in links)
+
+
+@each
+@pytest.mark.spec("RFC 9440 §4")
+def test_a_callers_own_certificate_does_not_arrive(host: Host, name: str) -> None:
+    header = FORMS[CERTIFICATES[name]].header
+    direct = host.servers[name].http.get("/healthz", headers={header: FORGED} | ORIGIN)
+    assert direct.headers[CERTIFICATE_PROBE] == "arrived"
+    with host.client() as http:
+        spellings = [header, header.lower(), header.upper(), *(spellings_of(header) if host.drops_underscores else ())]
+        for spelt in spellings:
+            answer = http.get(f"/{name}/healthz", headers={spelt: FORGED})
+            assert answer.status_code == 200 and CERTIFICATE_PROBE not in answer.headers, spelt
+
+
+def test_every_recipe_drops_the_header_of_every_form() -> None:
+    for recipe in (*RECIPES.glob("*"), *RECIPES.glob("below-a-path/*")):
+        text = recipe.read_text(encoding="utf-8").lower() if recipe.is_file() else ""
+        if "clientcert " in text or "-clientcert\n" in text:  # Apache's other recipe hands nothing on to Latchkey
+            missing = [
+                form.header for form in FORMS.values() if not re.search(rf"[ (|-]{form.header.lower()}[ |)\n]", text)
+            ]
+            assert not missing, recipe
 
 
 @pytest.mark.parametrize("host", ["caddy"], indirect=True)
