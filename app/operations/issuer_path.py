@@ -51,12 +51,8 @@ class UnderPath:
 
     def _is_removed(self, environ: WSGIEnvironment) -> bool:
         """Tell whether a trusted proxy says that it removed the issuer's path; any other prefix says nothing."""
-        prefix: str = environ.get(FORWARDED_PREFIX, "")
-        return (
-            0 < len(prefix) <= LONGEST_PREFIX
-            and self._path in _prefixes(prefix)
-            and is_trusted_proxy(environ.get("REMOTE_ADDR", ""), self._proxies)
-        )
+        prefix: str = environ.get(FORWARDED_PREFIX, "")[-LONGEST_PREFIX:]  # a caller's own stands before the proxy's
+        return self._path in _prefixes(prefix) and is_trusted_proxy(environ.get("REMOTE_ADDR", ""), self._proxies)
 
     def _known(self) -> frozenset[str]:
         if self._rooms is None:  # the routes are all there by the first request
