@@ -67,6 +67,7 @@ class Settings(BaseSettings):
     allow_insecure_issuer: bool = False
     allow_private_jwks_uri: bool = False
     client_certificate_header: str = Field(default="", max_length=64)
+    client_certificate_proxy: Literal["", "nginx", "traefik", "envoy", "alb", "alb-passthrough", "rfc9440"] = ""
     client_certificate_chain: Literal["checked", "unchecked"] = "checked"
     dpop_nonce: Literal["off", "required"] = "off"
     forward_auth_query_key: str = Field(default="", pattern=r"^[A-Za-z0-9_-]{0,64}$")
@@ -100,7 +101,14 @@ class Settings(BaseSettings):
         except ValueError:
             raise ValueError(PROXIES) from None
 
-    @field_validator("rate_limits", "log_level", "dpop_nonce", "client_certificate_chain", mode="before")
+    @field_validator(
+        "rate_limits",
+        "log_level",
+        "dpop_nonce",
+        "client_certificate_chain",
+        "client_certificate_proxy",
+        mode="before",
+    )
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
@@ -180,11 +188,20 @@ class Settings(BaseSettings):
             object.__setattr__(self, "pat_default_lifetime", self.pat_max_lifetime)
         if 0 < self.signing_key_rotation < self.publish_ahead:
             raise ValueError("SIGNING_KEY_ROTATION is shorter than twice JWKS_MAX_AGE (0: by hand only)")
-        if self.client_certificate_header and not self.trusted_proxies:
-            raise ValueError("CLIENT_CERTIFICATE_HEADER needs TRUSTED_PROXIES: nobody else is believed about it")
+        self._check_client_certificates()
         object.__setattr__(self, "issuer", self._checked_issuer())
         object.__setattr__(self, "database_url", self._absolute_database_url())
         return self
+
+    def _check_client_certificates(self) -> None:
+        if self.client_certificate_header and self.client_certificate_proxy:
+            raise ValueError("CLIENT_CERTIFICATE_PROXY fixes the header: leave CLIENT_CERTIFICATE_HEADER out")
+        if self.client_certificate_header and not self.trusted_proxies:
+            raise ValueError("CLIENT_CERTIFICATE_HEADER needs TRUSTED_PROXIES: nobody else is believed about it")
+        if self.client_certificate_proxy and not self.trusted_proxies:
+            raise ValueError("CLIENT_CERTIFICATE_PROXY needs TRUSTED_PROXIES: nobody else is believed about it")
+        if self.client_certificate_proxy == "alb-passthrough" and self.client_certificate_chain == "checked":
+            raise ValueError("CLIENT_CERTIFICATE_PROXY alb-passthrough needs CLIENT_CERTIFICATE_CHAIN unchecked")
 
     def _checked_issuer(self) -> str:
         issuer = (self.issuer or f"http://{_url_host(self.host)}:{self.port}").rstrip("/")

@@ -5,12 +5,13 @@ import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.credentials.certificate_header import FORMS
 from app.errors import BadSettings
 from app.kept_key import KeptKey
 from app.settings import Settings, load_settings
@@ -103,6 +104,22 @@ def test_a_header_of_certificates_needs_somebody_to_be_believed(monkeypatch: pyt
     assert read.client_certificate_header == "ClientCert"
 
 
+def test_a_proxy_that_hands_certificates_over_is_named_by_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = get_args(Settings.model_fields["client_certificate_proxy"].annotation)
+    assert set(kinds) == {"", *FORMS}
+    for proxy in FORMS:
+        assert "TRUSTED_PROXIES" in refusal(monkeypatch, CLIENT_CERTIFICATE_PROXY=proxy)
+    believed = {"TRUSTED_PROXIES": "10.0.0.0/8", "CLIENT_CERTIFICATE_CHAIN": "unchecked"}
+    for proxy in FORMS:
+        assert load(monkeypatch, CLIENT_CERTIFICATE_PROXY=proxy.upper(), **believed).client_certificate_proxy == proxy
+    assert "leave CLIENT_CERTIFICATE_HEADER out" in refusal(monkeypatch, CLIENT_CERTIFICATE_HEADER="ClientCert")
+
+
+def test_a_proxy_that_checks_no_chain_is_not_believed_about_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = refusal(monkeypatch, CLIENT_CERTIFICATE_PROXY="alb-passthrough", TRUSTED_PROXIES="10.0.0.0/8")
+    assert "CLIENT_CERTIFICATE_CHAIN unchecked" in message
+
+
 BAD: list[tuple[str, str]] = [
     ("PORT", "0"),
     ("PORT", "65536"),
@@ -164,6 +181,7 @@ BAD: list[tuple[str, str]] = [
     ("FORWARD_AUTH_QUERY_KEY", "k" * 65),
     ("DPOP_NONCE", "perhaps"),
     ("CLIENT_CERTIFICATE_CHAIN", "perhaps"),
+    ("CLIENT_CERTIFICATE_PROXY", "squid"),
     ("CLIENT_CERTIFICATE_HEADER", "two words"),
     ("CLIENT_CERTIFICATE_HEADER", "Client-Certificate"),
     ("CLIENT_CERTIFICATE_HEADER", "Client_Certificate"),
@@ -188,7 +206,7 @@ def test_a_bad_value_is_refused_by_name_and_not_shown(monkeypatch: pytest.Monkey
 def test_every_setting_has_a_good_and_a_bad_value_here() -> None:
     tried = {name.lower() for name, *_ in GOOD} | {"trusted_proxies", "secret_key", "instance_dir"}
     tried |= {"previous_secret_keys", "bootstrap_admin_password", "bootstrap_client_secret", "breached_passwords"}
-    tried |= {"client_certificate_header"}
+    tried |= {"client_certificate_header", "client_certificate_proxy"}
     assert tried == set(Settings.model_fields)
     free = {"host", "instance_dir"}
     assert {name.lower() for name, _ in BAD} == set(Settings.model_fields) - free

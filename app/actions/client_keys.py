@@ -18,7 +18,8 @@ from app.credentials.certificate import holds_key
 from app.credentials.dpop import RSA_LARGEST_EXPONENT
 from app.errors import Invalid
 
-PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
+PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"}  # `priv`: of the key type AKP
+SYMMETRIC = "oct"
 KEPT = ("kty", "crv", "x", "y", "n", "e", "kid", "use", "alg", "key_ops", "x5c")
 MOST_KEYS = 20
 MOST_READ = 50  # keys of a set that was fetched
@@ -34,15 +35,20 @@ Jwk = Mapping[str, Any]
 
 
 def checked_jwks(jwks: Jwk) -> dict[str, Any]:
-    """Give the set with what is needed of each key; raises Invalid for anything but public keys that can verify."""
+    """Return the set's usable keys, each with the members that are needed; skip keys of other uses (RFC 7517 §5).
+
+    Raises Invalid for a set without a usable key, and for private or symmetric keys anywhere in the set.
+    """
     keys = jwks.get("keys")
     if not isinstance(keys, list) or not 1 <= len(keys) <= MOST_KEYS:
         raise Invalid.field("jwks", f'must be {{"keys": […]}} with 1 to {MOST_KEYS} keys')
-    checked = [_checked(key) for key in keys]
-    kids = [key["kid"] for key in checked if "kid" in key]
+    for key in keys:
+        _check_public(key)
+    usable = list(usable_keys({"keys": keys})) or [_checked(keys[0])]  # which says what is wrong with the first
+    kids = [key["kid"] for key in usable if "kid" in key]
     if len(set(kids)) < len(kids):
         raise Invalid.field("jwks", "two keys have the same kid")
-    return {"keys": checked}
+    return {"keys": usable}
 
 
 def usable_keys(jwks: Jwk | None, kid: object = None) -> Iterator[dict[str, Any]]:
@@ -81,16 +87,20 @@ def checked_jwks_uri(uri: str, *, private: bool, field: str = "jwks_uri") -> str
     return uri
 
 
-def _checked(key: object) -> dict[str, Any]:
+def _check_public(key: object) -> None:
     if not isinstance(key, dict):
         raise Invalid.field("jwks", "each key must be an object")
-    if PRIVATE & key.keys():
+    if PRIVATE & key.keys() or key.get("kty") == SYMMETRIC:
         raise Invalid.field("jwks", "holds a private or symmetric key: send public keys only")
+
+
+def _checked(key: Any) -> dict[str, Any]:
+    _check_public(key)
     kind = (key.get("kty"), key.get("crv"))
     check = next((check for known, check in _KINDS.items() if known == kind), None)
     kept = {name: key[name] for name in KEPT if name in key}
     if check is None or not _fits_use(kept):
-        raise Invalid.field("jwks", "each key must be EC P-256, RSA or Ed25519, and for signatures")
+        raise Invalid.field("jwks", "needs a key for signatures: EC P-256, RSA or Ed25519")
     try:
         check(kept)
     except (ValueError, KeyError, UnsupportedAlgorithm):

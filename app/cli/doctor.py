@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Container
 from dataclasses import asdict
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, Request, build_opener
 
 import click
@@ -15,10 +16,12 @@ from sqlalchemy import create_engine
 
 from app.actions.doctor import Finding, look_over
 from app.cli.output import json_option, show
+from app.credentials.certificate_header import FORMS
 from app.credentials.signing import SigningKeys
 from app.database import Store
 from app.errors import BadSettings
-from app.operations.health import PROBE, redis_answers
+from app.operations.client_certificate import header_name
+from app.operations.health import CERTIFICATE_PROBE, FORGED, PROBE, redis_answers
 from app.settings import Settings, load_settings
 
 PATIENCE = 3  # seconds for the server to answer
@@ -71,7 +74,7 @@ def _server(settings: Settings) -> list[Finding]:
     try:
         with _asked(Request(url)) as answer:  # noqa: S310 - http or https
             found = [Finding("server", "ok", f"answers at {settings.issuer}"), _clock(answer.headers.get("Date"))]
-        return found + (_underscores(settings) if settings.trusted_proxies else [])
+        return found + (_underscores(settings) + _certificates(settings) if settings.trusted_proxies else [])
     except (URLError, OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or type(error).__name__
         mend = "start it with `latchkey serve`; if it runs, see that ISSUER leads to it"
@@ -84,12 +87,33 @@ def _asked(request: Request) -> Any:
 
 def _underscores(settings: Settings) -> list[Finding]:
     """Ask through the proxy, if one is before the server: to WSGI, X_Forwarded_For is X-Forwarded-For (PEP 3333)."""
-    probe = Request(f"{settings.issuer}/healthz", headers={PROBE.replace("-", "_"): "1"})  # noqa: S310 - http or https
-    with _asked(probe) as answer:
-        if PROBE not in answer.headers:
-            return []
+    if PROBE not in _answered(settings, {PROBE.replace("-", "_"): "1"}):
+        return []
     said = "hands on header names with an underscore: X_Forwarded_For passes for its X-Forwarded-For"
     return [Finding("proxy", "problem", said, "let it drop them, as the recipes in scripts/gateways do")]
+
+
+def _certificates(settings: Settings) -> list[Finding]:
+    """Send the header of client certificates through the proxy, in both spellings: no caller's own may arrive."""
+    name = header_name(settings)
+    spellings = {name, name.replace("-", "_")} if name else set()
+    arrived = [spelt for spelt in sorted(spellings) if CERTIFICATE_PROBE in _answered(settings, {spelt: FORGED})]
+    if not arrived:
+        return []
+    proxy = settings.client_certificate_proxy
+    mend = FORMS[proxy].safe_when if proxy else f"let it set or remove {name} on every request"
+    said = f"hands on a caller's own {' and '.join(arrived)}: anybody can name the certificate of any client"
+    return [Finding("client certificates", "problem", f"the proxy {said}", mend)]
+
+
+def _answered(settings: Settings, headers: dict[str, str]) -> Container[str]:
+    """Return the headers of the answer to a probe; none when the proxy refuses the probe, which is well too."""
+    try:
+        with _asked(Request(f"{settings.issuer}/healthz", headers=headers)) as answer:  # noqa: S310 - http or https
+            found: Container[str] = answer.headers
+            return found
+    except HTTPError:
+        return ()
 
 
 def _clock(date: str | None) -> Finding:

@@ -11,6 +11,7 @@ from app.fast_lane.memory import Answer
 from app.fast_lane.shape import is_common
 from app.operations import logs
 from app.operations.envelope import id_for, safe_headers
+from app.operations.issuer_path import FORWARDED_PREFIX
 from app.operations.ledger import Entry, Place, ledger
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Lane:
         self._tail = [item for item in safe_headers(issuer).items() if item[0] != "Cache-Control"]
         issuer_path = urlsplit(issuer).path
         self._roads = {
-            path: (road, Place(road.method, path, route))
+            path: (road, Place(road.method, path, route), path != route)
             for route, road in roads.items()
             for path in {route, issuer_path + route}
         }
@@ -44,6 +45,8 @@ class Lane:
         started = time.perf_counter()
         found = self._roads.get(environ["PATH_INFO"])
         if found is None or found[1].method != environ["REQUEST_METHOD"]:
+            return self._inner(environ, start_response)
+        if found[2] and FORWARDED_PREFIX in environ:  # the path may not be the issuer's
             return self._inner(environ, start_response)
         answer = _taken(found[0], environ)
         if answer is None:

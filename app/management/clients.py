@@ -55,7 +55,9 @@ class NewClientSchema(GivenSubject):
     makes = NewClient
     name = Name(required=True)
     token_endpoint_auth_method = one_of(*METHODS, metadata={"default": METHODS[0]})
-    jwks = Members(allow_none=True, metadata={"description": "public keys (RFC 7517 §5)"})
+    jwks = Members(
+        allow_none=True, metadata={"description": "public keys (RFC 7517 §5); keys of other uses are skipped"}
+    )
     jwks_uri = Text(LONGEST_URI, allow_none=True)
     roles = Listed(Name(), metadata={"description": "names of machine roles"})
     serves = Listed(Text(LONGEST_IDENTIFIER), metadata={"description": "identifiers of resources"})

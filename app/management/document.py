@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from typing import Any
+from urllib.parse import urlsplit
 
 import marshmallow as ma
 from flask import Blueprint, Flask, Response, json
@@ -12,7 +13,7 @@ from flask_smorest import Api
 from app.management.authorization import TABLE, Door
 from app.management.blueprint import PREFIX
 from app.management.errors import PROBLEM
-from app.operations.browser import COOKIE, TOKEN_HEADERS
+from app.operations.browser import TOKEN_HEADERS, cookie_name
 from app.operations.parts import actions_of
 
 SECURITY: dict[Door, list[dict[str, list[str]]]] = {
@@ -27,7 +28,7 @@ SCHEMES = {
     "browser": {
         "type": "apiKey",
         "in": "cookie",
-        "name": COOKIE,
+        "name": "",  # the issuer's own
         "description": f"a user's sign-in at /login; changes also need the page's token in `{TOKEN_HEADERS[0]}`",
     },
 }
@@ -74,7 +75,7 @@ def register(app: Flask, blueprints: list[Any]) -> None:
     for blueprint in blueprints:
         document.register_blueprint(blueprint)
     description = Blueprint("description", __name__, url_prefix=PREFIX)
-    serve = _Served(document, actions_of(app).settings.issuer_path)
+    serve = _Served(document, actions_of(app).settings.issuer)
     description.add_url_rule("/openapi.json", "openapi", serve, provide_automatic_options=False)
     app.register_blueprint(description)
 
@@ -82,22 +83,23 @@ def register(app: Flask, blueprints: list[Any]) -> None:
 class _Served:
     """Makes the document when it is first asked for."""
 
-    def __init__(self, document: Document, issuer_path: str) -> None:
+    def __init__(self, document: Document, issuer: str) -> None:
         self._document = document
-        self._issuer_path = issuer_path
+        self._issuer = issuer
         self._lock = threading.Lock()
         self._text = ""
 
     def __call__(self) -> Response:
         with self._lock:
-            self._text = self._text or json.dumps(complete(self._document.spec.to_dict(), self._issuer_path))
+            self._text = self._text or json.dumps(complete(self._document.spec.to_dict(), self._issuer))
         return Response(self._text, content_type="application/json")
 
 
-def complete(document: dict[str, Any], issuer_path: str) -> dict[str, Any]:
+def complete(document: dict[str, Any], issuer: str) -> dict[str, Any]:
     """Add what the table and the error handler know: security and refusals."""
-    document["servers"] = [{"url": issuer_path or "/"}]
-    document["components"]["securitySchemes"] = SCHEMES
+    document["servers"] = [{"url": urlsplit(issuer).path or "/"}]
+    browser = SCHEMES["browser"] | {"name": cookie_name(issuer)}
+    document["components"]["securitySchemes"] = SCHEMES | {"browser": browser}
     document["components"]["responses"] = {}
     document["components"]["schemas"].pop("PaginationMetadata", None)  # the library's, of no use here
     for path, operations in document["paths"].items():

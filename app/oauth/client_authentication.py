@@ -20,7 +20,7 @@ from joserfc.jws import JWSRegistry
 
 from app.actions.authenticate_client import CERTIFICATE_METHODS, SECRET_METHODS, KnownClient
 from app.actions.client_keys import Jwk, signing_keys, usable_keys
-from app.operations.client_certificate import handed_certificate
+from app.operations.client_certificate import handed_certificate, header_name
 from app.operations.parts import actions
 from app.operations.peer import caller_address
 from app.operations.possession import REALM
@@ -97,7 +97,7 @@ def authenticated(endpoint: TokenEndpoint, request: Any) -> AuthenticatedClient:
 def certificate_methods() -> frozenset[str]:
     """Name the methods by certificate that count here: what one names counts only where its chain is checked."""
     settings = actions().settings
-    if not settings.client_certificate_header:
+    if not header_name(settings):
         return frozenset()
     return CERTIFICATE_METHODS - (frozenset() if settings.client_certificate_chain == "checked" else {CERTIFICATE})
 

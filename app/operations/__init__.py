@@ -21,5 +21,5 @@ def register(app: Flask) -> None:
     last_resort.register(app)
     browser.register(app)
     request_bounds.register(app)
-    issuer_path.register(app, settings.issuer_path)
+    issuer_path.register(app, settings)
     envelope.register(app, settings.issuer)

@@ -6,6 +6,7 @@ Only pages, and the user's own part of the API, have a session: nothing else rea
 from __future__ import annotations
 
 import hashlib
+from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -26,7 +27,7 @@ ROOMS = ("/login", "/logout", "/account", "/console", "/api/v1/me")
 SECRET = "secret"  # noqa: S105 - the name of a member
 SAFE = ("GET", "HEAD")
 TOKEN_HEADERS = ("X-CSRF-Token", "X-CSRFToken")
-__all__ = ["CSRFError", "protect", "register", "shows_token", "sign_in", "sign_out", "signed_in"]
+__all__ = ["CSRFError", "cookie_name", "protect", "register", "shows_token", "sign_in", "sign_out", "signed_in"]
 
 forms = CSRFProtect()
 
@@ -41,6 +42,17 @@ class Sessions(SecureCookieSessionInterface):
         return super().open_session(app, request) if request.path.startswith(ROOMS) else None
 
 
+def cookie_name(issuer: str) -> str:
+    """Return a cookie name of this issuer's own, with its port and a digest of its path.
+
+    A browser sends the cookies of a host to each of its ports (RFC 6265 §8.5), and `__Host-` allows no narrower path.
+    """
+    parts = urlsplit(issuer)
+    name = f"__Host-{COOKIE}" if parts.scheme == "https" else COOKIE
+    port = f"-{parts.port}" if parts.port else ""
+    return name + port + (f"-{hashlib.sha256(parts.path.encode()).hexdigest()[:8]}" if parts.path else "")
+
+
 def register(app: Flask) -> None:
     """Sign cookies with a key of their own, the same on every node (RFC 6265bis §4.1.3.2: `__Host-`)."""
     settings = actions_of(app).settings
@@ -50,7 +62,7 @@ def register(app: Flask) -> None:
     before = [_cookie_key(key) for key in settings.secret_keys()[::-1] if key != present]
     app.session_interface = Sessions()
     app.config.update(
-        SESSION_COOKIE_NAME=f"__Host-{COOKIE}" if secure else COOKIE,
+        SESSION_COOKIE_NAME=cookie_name(settings.issuer),
         SESSION_COOKIE_SECURE=secure,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",

@@ -6,15 +6,25 @@ from cryptography import x509
 from flask import request
 
 from app.credentials.certificate import read_certificate, stands
+from app.credentials.certificate_header import FORMS
 from app.operations.parts import actions
 from app.operations.peer import comes_from_trusted_proxy
+from app.settings import Settings
+
+
+def header_name(settings: Settings) -> str:
+    """Return the name of the header that holds the certificate; empty when no proxy hands one over."""
+    proxy = settings.client_certificate_proxy
+    return FORMS[proxy].header if proxy else settings.client_certificate_header
 
 
 def handed_certificate() -> x509.Certificate | None:
     """Give the certificate; None without one, from a stranger, or when it is unreadable, not yet valid or expired."""
-    name = actions().settings.client_certificate_header
+    settings = actions().settings
+    name = header_name(settings)
     text = request.headers.get(name, "") if name else ""
     if not text or not comes_from_trusted_proxy():
         return None
-    certificate = read_certificate(text)
+    proxy = settings.client_certificate_proxy
+    certificate = FORMS[proxy].read(text) if proxy else read_certificate(text)
     return certificate if certificate is not None and stands(certificate, actions().clock()) else None

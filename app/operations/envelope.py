@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from wsgiref.headers import Headers
 
 from flask import Flask, request
@@ -83,20 +84,22 @@ def register(app: Flask, issuer: str) -> None:
         if request.url_rule is not None:
             request.environ[ROUTE] = request.url_rule.rule
 
-    app.wsgi_app = Envelope(app.wsgi_app, safe_headers(issuer), _Paths(app))  # type: ignore[method-assign]
+    app.wsgi_app = Envelope(app.wsgi_app, safe_headers(issuer), _Paths(app, issuer))  # type: ignore[method-assign]
 
 
 class _Paths:
     """What the log tells of a path: the words of our routes and our ids; of any other part, its length."""
 
-    def __init__(self, app: Flask) -> None:
+    def __init__(self, app: Flask, issuer: str) -> None:
         self._app = app
+        self._prefix = urlsplit(issuer).path.split("/")
         self._words: frozenset[str] | None = None
 
     def __call__(self, path: str) -> str:
         """Return the path without what a stranger put into it, which may be a secret: `/api/v1/users/<45>`."""
         if self._words is None:  # the routes are all there by the first request
-            self._words = frozenset(word for rule in self._app.url_map.iter_rules() for word in rule.rule.split("/"))
+            rules = (word for rule in self._app.url_map.iter_rules() for word in rule.rule.split("/"))
+            self._words = frozenset((*rules, *self._prefix))
         parts = path[:LONGEST_PATH].split("/")
         return "/".join(p if p in self._words or OWN_ID.fullmatch(p) else f"<{len(p)}>" for p in parts)
 
@@ -113,6 +116,7 @@ class Envelope:
         """Answer a request."""
         started = time.perf_counter()
         environ[REQUEST_ID] = id_for(environ)
+        came = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")  # whatever is made of it further in
         answer = _Answer()
         try:
             body = _whole(self._inner(environ, answer.start))
@@ -127,8 +131,7 @@ class Envelope:
         for name, value in self._headers.items():
             answer.headers.setdefault(name, value)
         start_response(answer.status, answer.headers.items())
-        path = environ.get("SCRIPT_NAME", "") + self._shorten(environ.get("PATH_INFO", ""))
-        _tell(environ, path, int(answer.status[:3]), time.perf_counter() - started)
+        _tell(environ, self._shorten(came), int(answer.status[:3]), time.perf_counter() - started)
         return [body]
 
 

@@ -11,11 +11,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from app import migrations
 from app.database import Store
 from app.operations import parts
+from app.operations.client_certificate import header_name
 from app.operations.peer import comes_from_trusted_proxy
 
 OK, FAILED = "ok", "failed"
 REDIS_PATIENCE = 1.0  # seconds
 PROBE = "Latchkey-Probe"  # what `latchkey doctor` sends as Latchkey_Probe
+CERTIFICATE_PROBE = "Latchkey-Certificate-Probe"  # says that a caller's own certificate header came through
+FORGED = "latchkey-doctor"  # what `latchkey doctor` sends in the place of a certificate
 
 
 def register(app: Flask) -> None:
@@ -26,8 +29,14 @@ def register(app: Flask) -> None:
 
 def healthz() -> ResponseReturnValue:
     """Say that this process answers; to a probe also that a proxy handed it on, though its name passes for another."""
-    handed_on = PROBE in request.headers and "X-Forwarded-For" in request.headers and comes_from_trusted_proxy()
-    return {"status": OK}, {PROBE: "arrived"} if handed_on else {}
+    handed_on = "X-Forwarded-For" in request.headers and comes_from_trusted_proxy()
+    certificate = header_name(parts.actions().settings)
+    arrived = {PROBE: PROBE in request.headers, CERTIFICATE_PROBE: _is_forged(certificate)}
+    return {"status": OK}, {name: "arrived" for name, did in arrived.items() if did and handed_on}
+
+
+def _is_forged(name: str) -> bool:
+    return bool(name) and FORGED in request.headers.get(name, "")
 
 
 def readyz() -> ResponseReturnValue:

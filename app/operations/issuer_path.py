@@ -1,4 +1,9 @@
-"""Answer at the issuer's path as well as at the root: behind a proxy that cuts the path off, and one that does not."""
+"""Answer at the issuer's path as well as at the root: behind a proxy that removes the path, and one that does not.
+
+Whichever it is, every link on a page begins with the issuer's path. A proxy that removes the path says so by
+`X-Forwarded-Prefix`; a path that begins with the prefix once more is then not found, so that no rule of the proxy is
+passed by naming the prefix twice.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +13,29 @@ from urllib.parse import unquote
 
 from flask import Flask
 
+from app.operations.peer import is_trusted_proxy
+from app.settings import Settings
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+FORWARDED_PREFIX = "HTTP_X_FORWARDED_PREFIX"
+LONGEST_PREFIX = 1000  # characters
 
-def register(app: Flask, path: str) -> None:
-    """Mount the application under `path` too, as in `/auth`; an empty path changes nothing."""
-    if path:
-        app.wsgi_app = UnderPath(app.wsgi_app, path, app)  # type: ignore[method-assign]
+
+def register(app: Flask, settings: Settings) -> None:
+    """Mount the application under the issuer's path too, as in `/auth`; an empty path changes nothing."""
+    if settings.issuer_path:
+        app.wsgi_app = UnderPath(app.wsgi_app, settings, app)  # type: ignore[method-assign]
 
 
 class UnderPath:
-    """Moves the issuer's path from PATH_INFO to SCRIPT_NAME where one of our routes follows it."""
+    """Make the issuer's path the SCRIPT_NAME, and remove it from PATH_INFO where one of our routes follows it."""
 
-    def __init__(self, inner: WSGIApplication, path: str, app: Flask) -> None:
+    def __init__(self, inner: WSGIApplication, settings: Settings, app: Flask) -> None:
         self._inner = inner
-        self._path = unquote(path, "latin-1")  # as WSGI hands it over
+        self._path = unquote(settings.issuer_path, "latin-1")  # as WSGI hands it over
+        self._proxies = settings.trusted_proxies
         self._app = app
         self._rooms: frozenset[str] | None = None
 
@@ -31,15 +43,29 @@ class UnderPath:
         """Hand the request on."""
         path: str = environ.get("PATH_INFO", "")
         rest = path.removeprefix(self._path)
-        if rest != path and _first(rest) in self._known():
-            # in place: what is noted of the request further in is read further out
-            environ.update(PATH_INFO=rest, SCRIPT_NAME=environ.get("SCRIPT_NAME", "") + self._path)
+        if rest == path or _first(rest) not in self._known() or self._is_removed(environ):
+            rest = path
+        # in place: what is noted of the request further in is read further out
+        environ.update(PATH_INFO=rest, SCRIPT_NAME=environ.get("SCRIPT_NAME", "") + self._path)
         return self._inner(environ, start_response)
+
+    def _is_removed(self, environ: WSGIEnvironment) -> bool:
+        """Tell whether a trusted proxy says that it removed the issuer's path; any other prefix says nothing."""
+        prefix: str = environ.get(FORWARDED_PREFIX, "")[-LONGEST_PREFIX:]  # a caller's own stands before the proxy's
+        return self._path in _prefixes(prefix) and is_trusted_proxy(environ.get("REMOTE_ADDR", ""), self._proxies)
 
     def _known(self) -> frozenset[str]:
         if self._rooms is None:  # the routes are all there by the first request
             self._rooms = frozenset(_first(rule.rule) for rule in self._app.url_map.iter_rules())
         return self._rooms
+
+
+def _prefixes(header: str) -> Iterable[str]:
+    """Return what the last proxy may have removed, what the last two have, and so on: each of a row adds its own."""
+    removed = ""
+    for one in reversed(header.split(",")):
+        removed = unquote(one.strip().rstrip("/"), "latin-1") + removed
+        yield removed
 
 
 def _first(path: str) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from collections.abc import Callable, Collection
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from flask import request
 
@@ -36,8 +36,13 @@ def walk_back(sender: str, forwarded: str, is_trusted: Callable[[Peer], bool]) -
 
 def comes_from_trusted_proxy() -> bool:
     """Tell whether a trusted proxy itself sent this request."""
-    peer = _address(request.remote_addr or "")
-    return peer is not None and _is_trusted(peer)
+    return is_trusted_proxy(request.remote_addr or "", actions().settings.trusted_proxies)
+
+
+def is_trusted_proxy(address: str, networks: Collection[IPv4Network | IPv6Network]) -> bool:
+    """Tell whether the address of a connection is in one of these networks; needs no application context."""
+    peer = _address(address)
+    return peer is not None and any(peer.version == n.version and peer in n for n in networks)
 
 
 def caller_address() -> str | None:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from app.credentials import certificate as certificates
 from app.credentials import dpop as proofs
 from app.credentials.certificate import SUBJECT_FIELDS
+from app.credentials.certificate_header import FORMS
 from scripts.fuzzing.inputs import header_of, holds, text_of, tokens_of
 
 NOW = datetime(2030, 1, 1, 12, 0, 0, 750_000, UTC)
@@ -53,6 +54,8 @@ _DER = _made()
 def certificate(data: bytes) -> None:
     """What a proxy hands on is a certificate or none, and is compared without a fault."""
     certificates.read_certificate(header_of(data))
+    for form in FORMS.values():
+        form.read(header_of(data))
     der = bytearray(_DER)
     for place in range(0, min(len(data) - 2, 3 * MOST_CHANGES), 3):
         der[int.from_bytes(data[place : place + 2], "big") % len(der)] = data[place + 2]

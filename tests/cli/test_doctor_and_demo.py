@@ -3,6 +3,8 @@
 import json
 import re
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from tests.api import Admin, Client
 from tests.cli.test_serve import answers, run, until
 from tests.conftest import StartServer
 from tests.databases import database_in
-from tests.live import environment, free_port
+from tests.live import LiveServer, environment, free_port
 from tests.machine import require_program
 
 
@@ -99,24 +101,57 @@ def test_an_issuer_that_is_not_the_servers(instance: Path) -> None:
     assert (found["issuer"], found["management API"], found["trusted proxies"]) == ("warning",) * 3
 
 
+@contextmanager
+def caddy_before(live: LiveServer, folder: Path, dropping: str) -> Iterator[None]:
+    """Run Caddy at the server's issuer, with these lines for headers."""
+    recipe = f"{{\nadmin off\n}}\n{live.settings['issuer']} {{\n{dropping}\nreverse_proxy 127.0.0.1:{live.port}\n}}\n"
+    (folder / "Caddyfile").write_text(recipe, encoding="utf-8")
+    command = [require_program("caddy"), "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as caddy:
+        try:
+            assert until(lambda: answers(live.settings["issuer"]))
+            yield
+        finally:
+            caddy.terminate()
+
+
 @pytest.mark.parametrize(("dropping", "code"), [("", 1), ("request_header -*_*", 0)])
 def test_a_proxy_that_hands_on_names_with_underscores(
     fresh_server: StartServer, tmp_path: Path, dropping: str, code: int
 ) -> None:
-    port = free_port()
-    settings = {"issuer": f"http://127.0.0.1:{port}", "trusted_proxies": "127.0.0.0/8"}
+    settings = {"issuer": f"http://127.0.0.1:{free_port()}", "trusted_proxies": "127.0.0.0/8"}
     live = fresh_server(**settings)
-    recipe = f"{{\nadmin off\n}}\nhttp://127.0.0.1:{port} {{\n{dropping}\nreverse_proxy 127.0.0.1:{live.port}\n}}\n"
-    (tmp_path / "Caddyfile").write_text(recipe, encoding="utf-8")
-    command = [require_program("caddy"), "run", "--config", str(tmp_path / "Caddyfile"), "--adapter", "caddyfile"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as caddy:
-        try:
-            assert until(lambda: answers(settings["issuer"]))
-            found = verdicts(live.instance, code, port=str(live.port), **settings)
-        finally:
-            caddy.terminate()
+    with caddy_before(live, tmp_path, dropping):
+        found = verdicts(live.instance, code, port=str(live.port), **settings)
     assert found["server"] == "ok"
     assert found.get("proxy") == ("problem" if code else None)
+
+
+REFUSING = "@forged header Client-Cert *\nerror @forged 400\n@spelt header Client_Cert *\nerror @spelt 400"
+ARRIVING = {
+    "": "Client-Cert and Client_Cert",
+    "request_header -Client-Cert": "Client_Cert",
+    "request_header -*_*": "Client-Cert",
+    "request_header -Client-Cert\nrequest_header -*_*": "",
+    f"request_header -Latchkey_Probe\n{REFUSING}": "",
+}
+
+
+@pytest.mark.spec("RFC 9440 §4")
+def test_a_proxy_that_hands_on_a_callers_own_certificate(fresh_server: StartServer, tmp_path: Path) -> None:
+    settings = {"issuer": f"http://127.0.0.1:{free_port()}", "trusted_proxies": "127.0.0.0/8"}
+    settings["client_certificate_proxy"] = "rfc9440"
+    live = fresh_server(**settings)
+    for dropping, arriving in ARRIVING.items():
+        with caddy_before(live, tmp_path, dropping):
+            done = run(live.instance, "doctor", "--json", port=str(live.port), **settings)
+        assert done.returncode == (1 if arriving else 0), done.stdout
+        found = {finding["check"]: finding for finding in json.loads(done.stdout)["findings"]}
+        assert found["server"]["verdict"] == "ok"
+        assert ("client certificates" in found) is bool(arriving), dropping
+        if arriving:
+            assert f"own {arriving}:" in found["client certificates"]["found"]
+            assert "Client-Cert" in found["client certificates"]["mend"]
 
 
 def test_the_demo_is_made_once_and_says_so(tmp_path: Path) -> None:

@@ -185,6 +185,9 @@ def test_a_client_with_a_key_of_its_own_has_no_secret(cli: Cli, orders: str, tmp
     made = cli.json("client", "create", "--name", "keyed", "--auth-method", "private_key_jwt", "--jwks", str(file))
     assert "client_secret" not in made
     cli.good("client", "delete", made["client_id"])
+    file.write_text(json.dumps({"keys": [public | {"kid": "2", "use": "enc"}, public]}))
+    made = cli.json("client", "create", "--name", "mixed", "--auth-method", "private_key_jwt", "--jwks", str(file))
+    assert made["jwks"] == {"keys": [public]}
     file.write_text("nonsense")
     assert "no JSON object" in cli.bad("client", "update", orders, "--jwks", str(file))
 

@@ -2,9 +2,11 @@
 
 import gc
 import hashlib
+import itertools
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -132,6 +134,17 @@ def test_an_issuer_with_a_path_has_its_lane_there_too(own_lanes: OwnLanes) -> No
         reply = lanes.both(Asked(path, body=asked.body, headers=asked.headers))
         assert reply.taken and reply.lines[0]["path"] == path
     assert not lanes.both(Asked("/auth/auth/oauth/introspect", body=asked.body, headers=asked.headers)).taken
+
+
+def test_a_prefix_that_a_proxy_removed_means_the_same_to_both_lanes(own_lanes: OwnLanes) -> None:
+    lanes = own_lanes(issuer="https://login.example/auth", trusted_proxies="10.0.0.0/8")
+    plain = introspect(lanes, lanes.core.pat("alice", "orders:read")[1])
+    for prefix, peer in itertools.product(("/auth", "/evil", "", "/auth, /evil"), ("10.0.0.1", "192.0.2.1")):
+        asked = plain.with_headers(X_FORWARDED_PREFIX=prefix).with_environ(REMOTE_ADDR=peer)
+        removed = (prefix, peer) == ("/auth", "10.0.0.1")
+        status = lanes.both(replace(asked, path="/auth/oauth/introspect")).status
+        assert status[:3] == ("404" if removed else "200"), (prefix, peer)
+        assert lanes.both(replace(asked, path="/oauth/introspect")).taken
 
 
 def entry(number: int, adds: Callable[[float], None] | None = None) -> Entry:

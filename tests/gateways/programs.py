@@ -24,6 +24,7 @@ RECIPES = ROOT / "scripts" / "gateways"
 MODULES = Path("/usr/lib/apache2/modules")
 LOADED = (
     "mpm_event",
+    "alias",
     "authn_core",
     "authz_core",
     "authz_user",
@@ -76,13 +77,13 @@ class Gateway:
     http: httpx.Client
 
 
-Command = Callable[[Path, Mapping[str, str]], list[str]]
+Command = Callable[[Path, Path, Mapping[str, str]], list[str]]
 
 
-def nginx(folder: Path, values: Mapping[str, str]) -> list[str]:
+def nginx(recipes: Path, folder: Path, values: Mapping[str, str]) -> list[str]:
     """Fill the recipe in as envsubst does; what else nginx writes goes to the folder."""
     config = folder / "nginx.conf"
-    recipe = (RECIPES / "nginx.conf").read_text(encoding="utf-8")
+    recipe = (recipes / "nginx.conf").read_text(encoding="utf-8")
     places = "".join(f"{it}_temp_path {folder}/{it};\n" for it in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     filled = Template(recipe).safe_substitute(values).replace("http {\n", f"http {{\naccess_log off;\n{places}", 1)
     me = pwd.getpwuid(os.getuid()).pw_name
@@ -91,35 +92,44 @@ def nginx(folder: Path, values: Mapping[str, str]) -> list[str]:
     return [require_program("nginx"), "-p", str(folder), "-c", str(config), "-g", settings]
 
 
-def apache(folder: Path, values: Mapping[str, str]) -> list[str]:
+def apache(recipes: Path, folder: Path, values: Mapping[str, str]) -> list[str]:
     """Load the modules that a2enmod would, and include the recipe."""
     program = require_program("apache2", "httpd")
-    if not (MODULES / "mod_oauth2.so").exists():
+    recipe = recipes / "apache.conf"
+    asks = "OAuth2" in recipe.read_text(encoding="utf-8")
+    if asks and not (MODULES / "mod_oauth2.so").exists():
         lacking("mod_oauth2")
     config = folder / "apache.conf"
     lines = [f"ServerRoot {folder}", "ServerName localhost", f"PidFile {folder}/apache.pid", "Mutex sem"]
     lines += [f"DefaultRuntimeDir {folder}", f"ErrorLog {folder}/error.log", "ServerLimit 1", "ThreadsPerChild 16"]
-    lines += [f"LoadModule {it}_module {MODULES}/mod_{it}.so" for it in LOADED]
+    lines += [f"LoadModule {it}_module {MODULES}/mod_{it}.so" for it in LOADED if asks or it != "oauth2"]
     lines += ["User www-data", "Group www-data"] if os.getuid() == 0 else []
-    config.write_text("\n".join([*lines, f"Include {RECIPES / 'apache.conf'}", ""]), encoding="utf-8")
+    config.write_text("\n".join([*lines, f"Include {recipe}", ""]), encoding="utf-8")
     return [program, "-f", str(config), "-DFOREGROUND"]
 
 
-def caddy(folder: Path, values: Mapping[str, str]) -> list[str]:
+def caddy(recipes: Path, folder: Path, values: Mapping[str, str]) -> list[str]:
     """Run the recipe as it is."""
-    return [require_program("caddy"), "run", "--adapter", "caddyfile", "--config", str(RECIPES / "Caddyfile")]
+    return [require_program("caddy"), "run", "--adapter", "caddyfile", "--config", str(recipes / "Caddyfile")]
 
 
-PROGRAMS: Mapping[str, Command] = {"nginx": nginx, "caddy": caddy, "apache": apache}
+def haproxy(recipes: Path, folder: Path, values: Mapping[str, str]) -> list[str]:
+    """Run the recipe as it is."""
+    return [require_program("haproxy"), "-f", str(recipes / "haproxy.cfg")]
+
+
+PROGRAMS: Mapping[str, Command] = {"nginx": nginx, "caddy": caddy, "apache": apache, "haproxy": haproxy}
 
 
 @contextmanager
-def running(name: str, folder: Path, values: Mapping[str, str]) -> Iterator[Gateway]:
-    """Start the gateway and wait until it answers; it ends with the block."""
-    port = free_port()
+def running(
+    name: str, folder: Path, values: Mapping[str, str], recipes: Path = RECIPES, port: int = 0
+) -> Iterator[Gateway]:
+    """Start the gateway, at a free port if none is given, and wait until it answers; it ends with the block."""
+    port = port or free_port()
     filled = dict(values) | {"PORT": str(port)}
     folder.mkdir()
-    command = PROGRAMS[name](folder, filled)
+    command = PROGRAMS[name](recipes, folder, filled)
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "XDG_DATA_HOME": str(folder)} | filled
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, cwd=folder)

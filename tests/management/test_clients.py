@@ -61,6 +61,48 @@ def test_other_keys_are_not(face: Face, admin: str, keys: list[Any]) -> None:
     assert fields(face.call("POST", "/clients", admin, json=with_keys(*keys))) == {"jwks"}
 
 
+OF_OTHER_USES: list[dict[str, Any]] = [
+    PUBLIC[2] | {"kid": "1", "use": "enc"},
+    PUBLIC[2] | {"kid": "2", "alg": "RSA-OAEP-256"},
+    PUBLIC[0] | {"kid": "3", "key_ops": ["deriveKey"]},
+    OKPKey.generate_key("X25519").as_dict(private=False),
+    ECKey.generate_key("P-384").as_dict(private=False),
+    {"kty": "AKP", "alg": "ML-DSA-44", "pub": "AAAA"},
+    {"kty": "unheard of", "kid": "4"},
+    {"kty": "RSA"},
+    {"kty": ["RSA"], "crv": {}},
+    {},
+    PUBLIC[0] | {"x": "AA"},
+    PUBLIC[0] | {"use": 7},
+]
+
+
+@pytest.mark.spec("RFC 7517 §5")
+def test_keys_of_other_uses_in_a_set_are_skipped(face: Face, admin: str) -> None:
+    made = face.made("/clients", with_keys(*OF_OTHER_USES, PUBLIC[0]), admin)
+    assert made["jwks"] == {"keys": [PUBLIC[0]]}
+    for other in OF_OTHER_USES:
+        changed = face.call("PATCH", f"/clients/{made['id']}", admin, json={"jwks": {"keys": [PUBLIC[1], other]}})
+        assert changed.status_code == 200 and changed.json["jwks"] == {"keys": [PUBLIC[1]]}, other
+        assert fields(face.call("POST", "/clients", admin, json=with_keys(other))) == {"jwks"}, other
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        OKPKey.generate_key("X25519").as_dict(private=True),
+        RSAKey.generate_key(2048).as_dict(private=True) | {"use": "enc"},
+        {"kty": "AKP", "alg": "ML-DSA-44", "pub": "AAAA", "priv": "AAAA"},
+        {"kty": "unheard of", "d": "AAAA"},
+        {"kty": "oct", "k": "AAAA"},
+        {"kty": "oct"},
+    ],
+)
+def test_private_key_material_beside_a_good_key_is_refused(face: Face, admin: str, secret: dict[str, Any]) -> None:
+    answer = face.call("POST", "/clients", admin, json=with_keys(PUBLIC[0], secret))
+    assert fields(answer) == {"jwks"} and "private or symmetric key" in answer.text
+
+
 @pytest.mark.parametrize("jwks", [{}, {"keys": {}}, {"keys": None}, [], "x", 7])
 def test_a_key_set_is_an_object_with_keys(face: Face, admin: str, jwks: object) -> None:
     assert fields(face.call("POST", "/clients", admin, json=with_keys(jwks=jwks))) == {"jwks"}

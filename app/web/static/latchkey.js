@@ -20,6 +20,7 @@ window.addEventListener("pageshow", (event) => {
 });
 
 // Who is out in one tab is out in all of them: what the others still show goes away.
-const tabs = new BroadcastChannel("latchkey");
+// A channel is the origin's; the path of this script tells servers of one host apart.
+const tabs = new BroadcastChannel(`latchkey ${new URL(document.currentScript.src).pathname}`);
 if (document.querySelector("[data-signed-out]")) tabs.postMessage("out");
 else tabs.addEventListener("message", () => window.location.replace(window.location.href));

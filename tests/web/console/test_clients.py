@@ -85,9 +85,10 @@ def test_one_with_keys_has_no_secret(face: Face, operator: Visitor, keys: dict[s
         ("[]", "Is an object such as"),
         ('{"keys": []}', "1 to 20 keys"),
         (json.dumps({"keys": [JWK | {"d": "private-part"}]}), "private or symmetric key"),
+        (json.dumps({"keys": [JWK, {"kty": "unheard of", "d": "private-part"}]}), "private or symmetric key"),
         ("9" * 70_000, "characters long"),
     ],
-    ids=["broken", "deep", "a list", "empty", "private", "long"],
+    ids=["broken", "deep", "a list", "empty", "private", "beside a good one", "long"],
 )
 def test_keys_that_cannot_be_taken_are_refused_and_not_sent_back(
     face: Face, operator: Visitor, pasted: str, said: str
@@ -97,6 +98,13 @@ def test_keys_that_cannot_be_taken_are_refused_and_not_sent_back(
     assert answer.status_code == 422 and said.lower() in unescape(answer.text).lower()
     assert 'id="jwks-help"' in answer.text and "private-part" not in answer.text and 'value="no keys"' in answer.text
     assert all(client.name != "no keys" for client in face.core.actions.clients.page(200)[0])
+
+
+def test_pasted_keys_of_other_uses_are_skipped(face: Face, operator: Visitor) -> None:
+    operator.get("/console/clients/new")
+    pasted = json.dumps({"keys": [JWK | {"kid": "second", "use": "enc"}, {"kty": "unheard of"}, JWK]})
+    answer = operator.post("/console/clients", name="mixed", token_endpoint_auth_method=KEY, jwks=pasted)
+    assert answer.status_code == 303 and client_of(face, "mixed").jwks == {"keys": [JWK]}
 
 
 def test_what_is_wrong_stands_by_its_field(operator: Visitor) -> None:
