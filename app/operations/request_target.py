@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from flask import Flask, abort, request
@@ -26,7 +26,7 @@ FREE = re.compile(  # what follows is checked by the route: a permission's name,
     r"/api/v1/resources/[A-Za-z0-9_-]{1,64}/permissions/"
     r"|/\.well-known/(?:oauth-authorization-server|openid-configuration)/"
 )
-COPIED = ("CONTENT_TYPE", "HTTP_TRANSFER_ENCODING", "HTTP_EXPECT")  # by a gateway, of a body that it keeps to itself
+COPIED = ("CONTENT_LENGTH", "CONTENT_TYPE", "HTTP_TRANSFER_ENCODING", "HTTP_EXPECT")  # from the caller's headers
 
 
 def register(app: Flask, issuer_path: str) -> None:
@@ -80,27 +80,17 @@ class Prepared:
         path = environ["PATH_INFO"]
         if path != FORWARD_AUTH and not path.startswith(BELOW):
             return self._inner(environ, start_response)
-        return self._inner(environ, _closing(start_response) if _set_body_aside(environ) else start_response)
+        _set_body_aside(environ)
+        return self._inner(environ, start_response)
 
 
-def _set_body_aside(environ: WSGIEnvironment) -> bool:
-    """Let nothing read the body of a request to forward-auth; return whether one was announced.
+def _set_body_aside(environ: WSGIEnvironment) -> None:
+    """Let nothing read the body of a request to forward-auth: its gateway often keeps it, and would wait for the answer.
 
-    A gateway copies the caller's headers and often keeps the body: to wait for it is to wait for ever.
+    The server closes the connection after the answer where the body has not arrived by then.
     """
-    announced = environ.pop("CONTENT_LENGTH", "0") not in ("", "0") or "HTTP_TRANSFER_ENCODING" in environ
     for name in COPIED:
         environ.pop(name, None)
     environ["wsgi.input"] = BytesIO()
     environ["HTTP_HOST"] = "localhost"  # the caller's may be malformed, and nothing here depends on it
     environ["PATH_INFO"] = FORWARD_AUTH  # Envoy appends the caller's path
-    return announced
-
-
-def _closing(start_response: StartResponse) -> StartResponse:
-    """Say that the connection ends: what follows on it would be taken for the body."""
-
-    def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
-        return start_response(status, [*headers, ("Connection", "close")], exc_info)
-
-    return start

@@ -179,11 +179,12 @@ def test_the_body_and_what_is_accepted_are_ignored(world: World, held: dict[Kind
             told(world.admin.http.post(URL, params=params, content=body, headers=headers))
 
 
-def test_a_connection_whose_body_was_ignored_can_be_used_again(world: World, held: dict[Kind, Credential]) -> None:
+def test_a_long_body_is_never_read_and_the_next_request_is_answered(
+    world: World, held: dict[Kind, Credential]
+) -> None:
     params, bearer = {"resource": world.identifier}, {"Authorization": f"Bearer {held['pat'].token}"}
     for _ in range(20):
-        response = expect(200, world.admin.http.post(URL, params=params, content=b"x" * 200_000, headers=bearer))
-        assert "Connection" not in response.headers
+        expect(200, world.admin.http.post(URL, params=params, content=b"x" * 200_000, headers=bearer))
     refused = world.admin.http.post("/api/v1/roles", content=b"x" * 200_000)
     assert refused.status_code == 401 and "Connection" not in refused.headers
 
