@@ -12,6 +12,7 @@ from app.fast_lane.shape import is_common
 from app.operations import logs
 from app.operations.envelope import id_for, safe_headers
 from app.operations.ledger import Entry, Place, ledger
+from app.operations.request_target import FORWARD_AUTH
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -38,11 +39,13 @@ class Lane:
             for route, road in roads.items()
             for path in {route, issuer_path + route}
         }
+        self._below = tuple((f"{path}/", found) for path, found in self._roads.items() if path.endswith(FORWARD_AUTH))
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, or hand it on."""
         started = time.perf_counter()
-        found = self._roads.get(environ["PATH_INFO"])
+        path = environ["PATH_INFO"]
+        found = self._roads.get(path) or self._found_below(path)
         if found is None or found[1].method != environ["REQUEST_METHOD"]:
             return self._inner(environ, start_response)
         answer = _taken(found[0], environ)
@@ -54,6 +57,10 @@ class Lane:
         whose = answer.credential_id, answer.adds, answer.client_id
         ledger.enter(Entry(time.time(), request_id, found[1], seconds, peer, *whose))
         return [answer.body]
+
+    def _found_below(self, path: str) -> tuple[Road, Place] | None:
+        """Return forward-auth's road for a path below it, to which Envoy appends the caller's."""
+        return next((found for start, found in self._below if path.startswith(start)), None)
 
 
 def _taken(road: Road, environ: WSGIEnvironment) -> Answer | None:

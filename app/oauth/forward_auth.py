@@ -132,7 +132,7 @@ def _from_authorization(headers: list[str]) -> str:
 
 
 def _from_basic(value: str) -> str:
-    """Return the password, or the user name where the password says so; the other half may be any bytes (RFC 7617 §2)."""
+    """Return the password, or where that says so the user name; the other half may be any bytes (RFC 7617 §2)."""
     try:
         username, colon, password = base64.b64decode(value, validate=True).partition(b":")
         if not colon:

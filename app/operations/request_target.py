@@ -85,7 +85,7 @@ class Prepared:
 
 
 def _set_body_aside(environ: WSGIEnvironment) -> None:
-    """Let nothing read the body of a request to forward-auth: its gateway often keeps it, and would wait for the answer.
+    """Let nothing read the body of a request to forward-auth: a gateway often announces one that it keeps.
 
     The server closes the connection after the answer where the body has not arrived by then.
     """
