@@ -179,9 +179,7 @@ def test_the_body_and_what_is_accepted_are_ignored(world: World, held: dict[Kind
             told(world.admin.http.post(URL, params=params, content=body, headers=headers))
 
 
-def test_a_long_body_is_never_read_and_the_next_request_is_answered(
-    world: World, held: dict[Kind, Credential]
-) -> None:
+def test_a_long_body_is_never_read_and_the_next_request_is_answered(world: World, held: dict[Kind, Credential]) -> None:
     params, bearer = {"resource": world.identifier}, {"Authorization": f"Bearer {held['pat'].token}"}
     for _ in range(20):
         expect(200, world.admin.http.post(URL, params=params, content=b"x" * 200_000, headers=bearer))

@@ -110,7 +110,15 @@ def caddy(folder: Path, values: Mapping[str, str]) -> list[str]:
     return [require_program("caddy"), "run", "--adapter", "caddyfile", "--config", str(RECIPES / "Caddyfile")]
 
 
-PROGRAMS: Mapping[str, Command] = {"nginx": nginx, "caddy": caddy, "apache": apache}
+def haproxy(folder: Path, values: Mapping[str, str]) -> list[str]:
+    """Run the recipe as it is, each of its nodes being the same server."""
+    nodes = {f"NODE_{number}": values["LATCHKEY"] for number in (1, 2, 3)}
+    own = nodes | {"BIND": f"127.0.0.1:{values['PORT']}", "CONTROL": str(folder / "control")}
+    set_ = [f"{name}={value}" for name, value in own.items()]
+    return ["env", *set_, require_program("haproxy"), "-db", "-f", str(RECIPES / "haproxy.cfg")]
+
+
+PROGRAMS: Mapping[str, Command] = {"nginx": nginx, "caddy": caddy, "apache": apache, "haproxy": haproxy}
 
 
 @contextmanager
