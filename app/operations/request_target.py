@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from flask import Flask, abort, request
@@ -26,6 +26,7 @@ FREE = re.compile(  # what follows is checked by the route: a permission's name,
     r"/api/v1/resources/[A-Za-z0-9_-]{1,64}/permissions/"
     r"|/\.well-known/(?:oauth-authorization-server|openid-configuration)/"
 )
+SHORT_BODY = 4_096  # bytes, which arrive together with the headers
 COPIED = ("CONTENT_LENGTH", "CONTENT_TYPE", "HTTP_TRANSFER_ENCODING", "HTTP_EXPECT")  # from the caller's headers
 
 
@@ -80,17 +81,28 @@ class Prepared:
         path = environ["PATH_INFO"]
         if path != FORWARD_AUTH and not path.startswith(BELOW):
             return self._inner(environ, start_response)
-        _set_body_aside(environ)
-        return self._inner(environ, start_response)
+        return self._inner(environ, start_response if _set_body_aside(environ) else _closing(start_response))
 
 
-def _set_body_aside(environ: WSGIEnvironment) -> None:
+def _set_body_aside(environ: WSGIEnvironment) -> bool:
     """Let nothing read the body of a request to forward-auth: a gateway often announces one that it keeps.
 
-    The server closes the connection after the answer where the body has not arrived by then.
+    Return whether it is so short that the server sees by itself whether it has come, and keeps the connection.
     """
+    length = environ.get("CONTENT_LENGTH") or "0"
+    short = length.isdecimal() and int(length[:10]) <= SHORT_BODY and "HTTP_TRANSFER_ENCODING" not in environ
     for name in COPIED:
         environ.pop(name, None)
     environ["wsgi.input"] = BytesIO()
     environ["HTTP_HOST"] = "localhost"  # the caller's may be malformed, and nothing here depends on it
     environ["PATH_INFO"] = FORWARD_AUTH  # Envoy appends the caller's path
+    return short
+
+
+def _closing(start_response: StartResponse) -> StartResponse:
+    """Announce that the connection ends: the server drops it, and what follows would be taken for the body."""
+
+    def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
+        return start_response(status, [*headers, ("Connection", "close")], exc_info)
+
+    return start
