@@ -47,7 +47,9 @@ ODD = ("//orders", "/%6frders", "/x/../orders", "/orders%2f", "/orders#x", "/loc
 def answer_to(port: int, method: str, target: str) -> bytes:
     """Return all that comes back for a target which no HTTP library would send."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-        connection.sendall(f"{method} {target} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode())
+        connection.sendall(
+            f"{method} {target} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode()
+        )
         pieces = iter(lambda: connection.recv(65_536), b"")
         return b"".join(pieces)
 

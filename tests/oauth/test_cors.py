@@ -46,7 +46,9 @@ def test_a_page_of_an_allowed_origin_reads_the_answer_and_the_refusal(own_wire: 
         assert "Access-Control-Allow-Credentials" not in answer.headers
 
 
-@pytest.mark.parametrize("origin", [OTHER, "null", f"{APP}:8443", f"{APP}.evil.example", "http://app.example", APP.upper(), ""])
+@pytest.mark.parametrize(
+    "origin", [OTHER, "null", f"{APP}:8443", f"{APP}.evil.example", "http://app.example", APP.upper(), ""]
+)
 def test_no_other_origin_is_answered(own_wire: MakeWire, origin: str) -> None:
     wire = own_wire(allowed_origins=APP)
     for endpoint in ("token", "revoke"):
@@ -66,7 +68,9 @@ def test_no_other_endpoint_answers_an_allowed_origin(own_wire: MakeWire) -> None
     wire = own_wire(allowed_origins=APP)
     app: Any = wire.http.application
     for rule in app.url_map.iter_rules():
-        if not rule.rule.startswith(("/.well-known/", "/oauth/token", "/oauth/revoke", "/compare", "/api/v1/comparison")):
+        if not rule.rule.startswith(
+            ("/.well-known/", "/oauth/token", "/oauth/revoke", "/compare", "/api/v1/comparison")
+        ):
             path = rule.rule.replace("<", "").replace(">", "").partition(":")[0]
             for method in ("OPTIONS", "GET", "POST"):
                 answer = wire.http.open(path, method=method, headers={"Origin": APP, CORS[2]: "POST"})

@@ -138,7 +138,9 @@ def test_the_credential_may_be_the_user_name_of_basic(wire: Wire, password: str)
 
 
 @pytest.mark.spec("RFC 7617 §2")
-@pytest.mark.parametrize("username", [b"", b"zo\xeb", b"\xff\xfe", b"\0", b"a b,c", b"lk_key_x", "日本".encode(), b"%3A"])
+@pytest.mark.parametrize(
+    "username", [b"", b"zo\xeb", b"\xff\xfe", b"\0", b"a b,c", b"lk_key_x", "日本".encode(), b"%3A"]
+)
 def test_the_other_half_is_never_judged(wire: Wire, username: bytes) -> None:
     key = wire.core.key()[1]
     told(wire.ask(Authorization=basic(username, key)))
