@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -54,7 +54,7 @@ def _refuse_other_issuer(path: str) -> None:
         abort(404)
 
 
-def _printed(more: Mapping[str, Any]) -> Response:
+def _printed(more: dict[str, Any]) -> Response:
     answer = jsonify(document(actions().settings.issuer, sorted(certificate_methods())) | more)
     answer.headers["Cache-Control"] = FRESH
     return answer

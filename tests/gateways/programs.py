@@ -55,7 +55,7 @@ class Upstream:
                 self.end_headers()
                 self.wfile.write(body)
 
-            do_POST = do_GET
+            do_POST = do_PUT = do_DELETE = do_OPTIONS = do_GET
 
             def log_message(self, format: str, *args: Any) -> None:
                 """Say nothing."""

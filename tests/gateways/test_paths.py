@@ -81,7 +81,7 @@ def test_the_balancer_hands_on_what_it_should(balancer: Gateway) -> None:
         assert heard.startswith(b"HTTP/1.1 401"), heard[:80]
 
 
-@pytest.mark.parametrize("target", (*INTERNAL, *ODD))
+@pytest.mark.parametrize("target", [*INTERNAL, *ODD])
 def test_no_spelling_reaches_the_api_without_a_credential(gateway: Gateway, upstream: Upstream, target: str) -> None:
     for method in ("GET", "POST", "OPTIONS", "HEAD", "FOO", "get"):
         heard = answer_to(port_of(gateway), method, target)

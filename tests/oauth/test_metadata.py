@@ -68,6 +68,7 @@ def test_the_keys_are_public_and_named(wire: Wire) -> None:
 
 @pytest.mark.spec("RFC 8414 §5")
 def test_who_knows_the_openid_name_alone_finds_the_same_document(wire: Wire) -> None:
-    told, openid = wire.http.get(WELL_KNOWN).json, wire.http.get(OPENID).json
+    told: Any = wire.http.get(WELL_KNOWN).json
+    openid: Any = wire.http.get(OPENID).json
     more = {"subject_types_supported": ["public"], "id_token_signing_alg_values_supported": ["ES256"]}
     assert openid == told | more
