@@ -30,8 +30,9 @@ DAY = 86_400
 TOO_SHORT = "must have 32 characters or more"
 BREACHED = re.compile(rb"[0-9A-Fa-f]{40}(:\d+)?\r?(\n|$)")
 PROXIES = "must be networks such as 10.0.0.0/8 or 2001:db8::1/128, separated by commas"
-ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")  # as a browser sends it
-ORIGINS = "must be origins such as https://app.example, without a path, separated by commas"
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+DEFAULT_PORT = re.compile(r"https:.*:443|http:.*:80")  # which no browser sends in Origin
+ORIGINS = "must be origins such as https://app.example, no path and no default port, separated by commas"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -109,7 +110,7 @@ class Settings(BaseSettings):
         if not isinstance(items, list | tuple):
             raise ValueError(ORIGINS)
         origins = tuple(str(item).strip().lower() for item in items if str(item).strip())
-        if not all(ORIGIN.fullmatch(origin) for origin in origins):
+        if any(ORIGIN.fullmatch(one) is None or DEFAULT_PORT.fullmatch(one) for one in origins):
             raise ValueError(ORIGINS)
         return origins
 
