@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from flask import Flask, abort, request
 from werkzeug.exceptions import MethodNotAllowed
@@ -61,7 +60,9 @@ def _is_sent_as(path: str, issuer_path: str) -> bool:
     sent = environ.get("REQUEST_URI") or environ.get("RAW_URI")
     if not sent:
         return True
-    sent = sent.partition("?")[0] if sent.startswith("/") else urlsplit(sent).path or "/"  # RFC 9112 §3.2.2
+    sent = sent.partition("?")[0]
+    if not sent.startswith("/"):
+        sent = "/" + sent.partition("://")[2].partition("/")[2]  # RFC 9112 §3.2.2: absolute-form
     fixed = FREE.match(path)
     if fixed or path == FORWARD_AUTH:
         begin = fixed[0] if fixed else FORWARD_AUTH
