@@ -57,7 +57,7 @@ def is_normal(path: str) -> bool:
 def _is_sent_as(path: str, issuer_path: str) -> bool:
     """Return whether the target as sent, where it is known, spells the checked part of the path without an escape."""
     environ = request.environ
-    sent = environ.get("REQUEST_URI") or environ.get("RAW_URI")
+    sent: str = environ.get("REQUEST_URI") or environ.get("RAW_URI") or ""
     if not sent:
         return True
     sent = sent.partition("?")[0]
