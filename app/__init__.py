@@ -47,6 +47,7 @@ def _bare_flask(settings: Settings) -> Flask:
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY,
         MAX_FORM_MEMORY_SIZE=MAX_BODY,
+        PROVIDE_AUTOMATIC_OPTIONS=False,  # a 2xx for anybody means yes to a gateway that hands the method on
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS={"pool_size": THREADS, "pool_pre_ping": True},
     )

@@ -30,6 +30,9 @@ DAY = 86_400
 TOO_SHORT = "must have 32 characters or more"
 BREACHED = re.compile(rb"[0-9A-Fa-f]{40}(:\d+)?\r?(\n|$)")
 PROXIES = "must be networks such as 10.0.0.0/8 or 2001:db8::1/128, separated by commas"
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+DEFAULT_PORT = re.compile(r"https:.*:443|http:.*:80")  # which no browser sends in Origin
+ORIGINS = "must be origins such as https://app.example, no path and no default port, separated by commas"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -71,6 +74,7 @@ class Settings(BaseSettings):
     client_certificate_chain: Literal["checked", "unchecked"] = "checked"
     dpop_nonce: Literal["off", "required"] = "off"
     forward_auth_query_key: str = Field(default="", pattern=r"^[A-Za-z0-9_-]{0,64}$")
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     bootstrap_admin_username: str = Field(default="admin", pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}$")
     bootstrap_admin_password: SecretStr = SecretStr("")
@@ -100,6 +104,17 @@ class Settings(BaseSettings):
             return tuple(ipaddress.ip_network(str(item).strip()) for item in items if str(item).strip())
         except ValueError:
             raise ValueError(PROXIES) from None
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _origins(cls, value: object) -> tuple[str, ...]:
+        items = value.split(",") if isinstance(value, str) else value
+        if not isinstance(items, list | tuple):
+            raise ValueError(ORIGINS)
+        origins = tuple(str(item).strip().lower() for item in items if str(item).strip())
+        if any(ORIGIN.fullmatch(one) is None or DEFAULT_PORT.fullmatch(one) for one in origins):
+            raise ValueError(ORIGINS)
+        return origins
 
     @field_validator(
         "rate_limits",

@@ -80,6 +80,9 @@ GOOD: list[tuple[str, str, Any]] = [
     ("ALLOW_PRIVATE_JWKS_URI", "1", True),
     ("FAST_LANE", "false", False),
     ("FORWARD_AUTH_QUERY_KEY", "api_key", "api_key"),
+    ("ALLOWED_ORIGINS", "", ()),
+    ("ALLOWED_ORIGINS", "https://App.example, http://[::1]:5173,", ("https://app.example", "http://[::1]:5173")),
+    ("ALLOWED_ORIGINS", "capacitor://localhost", ("capacitor://localhost",)),
     ("DPOP_NONCE", "Required", "required"),
     ("CLIENT_CERTIFICATE_CHAIN", "unchecked", "unchecked"),
     ("LOG_LEVEL", "DEBUG", "debug"),
@@ -121,6 +124,12 @@ def test_a_proxy_that_checks_no_chain_is_not_believed_about_names(monkeypatch: p
 
 
 BAD: list[tuple[str, str]] = [
+    ("ALLOWED_ORIGINS", "*"),
+    ("ALLOWED_ORIGINS", "null"),
+    ("ALLOWED_ORIGINS", "shop.example"),
+    ("ALLOWED_ORIGINS", "https://shop.example/"),
+    ("ALLOWED_ORIGINS", "https://shop.example:443"),
+    ("ALLOWED_ORIGINS", "https://*.example"),
     ("PORT", "0"),
     ("PORT", "65536"),
     ("PORT", "eighty"),

@@ -7,7 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 from app.access.scopes import Grants, Scopes
 from app.actions.clock import Clock
-from app.actions.issue_machine_token import AccessToken, parse_scope, shortest_lifetime
+from app.actions.issue_machine_token import (
+    AccessToken,
+    parse_scope,
+    refuse_too_long,
+    shortest_lifetime,
+    suggest_identifier,
+)
 from app.actions.key_limits import SpendKeyLimit
 from app.actions.usage import Usage
 from app.credentials.confirmation import UNBOUND, Confirmation
@@ -69,8 +75,6 @@ class ExchangeToken:
             confirmation = bind()
             granted = _choose(source, scope, resources)
             expires_at = _ends(source, now, shortest_lifetime(connection, granted.audience))
-            if (window := self._spend(source)) is not None and not window.admitted:
-                raise TooManyRequests("the key's rate limit is spent", window.reset_seconds)
             terms = Terms(
                 at=now,
                 expires_at=expires_at,
@@ -79,6 +83,9 @@ class ExchangeToken:
                 confirmation=confirmation,
             )
             issued = self._kind.issue(connection, source, terms, client_id)
+            refuse_too_long(issued.token)
+            if (window := self._spend(source)) is not None and not window.admitted:
+                raise TooManyRequests("the key's rate limit is spent", window.reset_seconds)
         expires_in = int(expires_at.timestamp()) - int(now.timestamp())
         self._usage.note(source)
         return AccessToken(issued.token, expires_in, granted.scopes, issued.credential_id)
@@ -94,8 +101,10 @@ class ExchangeToken:
 
 
 def _choose(source: Claims, scope: str | None, resources: Sequence[str]) -> Grants:
-    if any(identifier not in source.audience for identifier in resources):
-        raise InvalidTarget("the subject_token does not reach the resource")
+    for identifier in resources:
+        if identifier not in source.audience:
+            near = suggest_identifier(identifier, source.audience)
+            raise InvalidTarget(f"the subject_token does not reach the resource{near}")
     asked = parse_scope(scope)
     within = source.grants.on(resources) if resources else source.grants
     if asked is not None and (missing := asked - within.scopes):

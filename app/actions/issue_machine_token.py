@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 from app.access.rbac import grants_of_client
 from app.access.scopes import Grants, MalformedScope, Scopes
 from app.actions.clock import Clock
+from app.credentials.access_token import MAX_LENGTH
 from app.credentials.confirmation import UNBOUND, Confirmation
 from app.credentials.kind import Subject, Terms
 from app.credentials.m2m import Draft, MachineTokens
@@ -76,9 +77,10 @@ class IssueMachineToken:
             return Decision(granted.scopes, lifetime, self._kind.draft(connection, Subject(client_id), terms))
 
     def sign(self, decision: Decision) -> AccessToken:
-        """Sign a token for what was decided; asks nobody."""
+        """Sign a token for what was decided; asks nobody. Raises InvalidScope for one that would not be accepted."""
         now = self._clock()
         issued = self._kind.sign(decision.draft, now, now + timedelta(seconds=decision.lifetime))
+        refuse_too_long(issued.token)
         return decision.answer(issued.token, issued.credential_id)
 
 
@@ -89,11 +91,32 @@ def choose(given: Grants, scope: str | None, resources: Sequence[str]) -> Grants
     audience = tuple(dict.fromkeys(resources))
     for identifier in audience:
         if identifier not in given.by_resource:
-            raise InvalidTarget("the resource is unknown, or the roles give nothing on it")
+            near = suggest_identifier(identifier, given.by_resource)
+            raise InvalidTarget(f"the resource is unknown, or the roles give nothing on it{near}")
     asked = parse_scope(scope)
     if asked is None:
         return given.on(audience or _the_only(given))
     return _asked(given.on(audience) if audience else given, asked, audience)
+
+
+def refuse_too_long(token: str) -> None:
+    """Raise InvalidScope for a token that introspection and verification would not accept for its length."""
+    if len(token) > MAX_LENGTH:
+        raise InvalidScope(
+            f"the token would have {len(token)} characters, of which at most {MAX_LENGTH} are accepted "
+            "(many gateways take 8000): ask for fewer scopes with the parameter scope, or for one resource"
+        )
+
+
+def suggest_identifier(asked: str, reached: Iterable[str]) -> str:
+    """Return the end of a message that names the identifiers reached which differ in a slash or in case; else empty."""
+    similar = [one for one in sorted(reached) if _folded(one) == _folded(asked)]
+    return f"; did you mean {' or '.join(similar)}" if similar else ""
+
+
+def _folded(identifier: str) -> str:
+    """Return what two identifiers share that are often taken for each other (RFC 3986 §6.2.2.1, §6.2.3)."""
+    return identifier.strip().rstrip("/").casefold()
 
 
 def parse_scope(scope: str | None) -> Scopes | None:

@@ -9,10 +9,11 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from app.actions.clock import Clock
+from app.credentials.access_token import MAX_LENGTH
 from app.credentials.kind import Claims
 from app.database import Store
 
-MAX_TOKEN_LENGTH = 16_384  # characters
+MAX_TOKEN_LENGTH = MAX_LENGTH  # characters
 
 
 class Verifiable(Protocol):

@@ -12,7 +12,7 @@ from typing import Any
 from app.credentials.kind import Subject, Terms
 
 COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-MAX_LENGTH = 16_384  # characters; ours are a few hundred
+MAX_LENGTH = 16_384  # characters; ours are a few hundred, and a longer one is neither issued nor accepted
 
 
 def kind_of(token: str) -> str | None:

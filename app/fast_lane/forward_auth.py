@@ -57,7 +57,7 @@ class ForwardAuth:
             claims = admit(self._known, wanted, token, False, _unbound, _peer, _nothing)
         except (MalformedScope, Refusal, NotCommon):
             return None
-        answer = _answer(claims)
+        answer = _answer(claims, wanted)
         if claims.rate_limit is None:  # a use of those that have one is counted each time
             standing.answers.put(key, answer)
         return answer
@@ -68,8 +68,8 @@ def forward_auth(known: Actions, memory: Memory) -> ForwardAuth | None:
     return None if known.settings.forward_auth_query_key in KNOWN else ForwardAuth(known, memory)
 
 
-def _answer(claims: Claims) -> Answer:
-    head = (*headers_of(claims).items(), *ENDING)
+def _answer(claims: Claims, asked: Asked) -> Answer:
+    head = (*headers_of(claims, asked).items(), *ENDING)
     return Answer(head, b"", claims.credential_id, None, use_of(claims), claims.stands_until)
 
 

@@ -13,6 +13,7 @@ from app.operations import logs
 from app.operations.envelope import id_for, safe_headers
 from app.operations.issuer_path import FORWARDED_PREFIX
 from app.operations.ledger import Entry, Place, ledger
+from app.operations.request_target import FORWARD_AUTH
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -39,11 +40,13 @@ class Lane:
             for route, road in roads.items()
             for path in {route, issuer_path + route}
         }
+        self._below = tuple((f"{path}/", found) for path, found in self._roads.items() if path.endswith(FORWARD_AUTH))
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, or hand it on."""
         started = time.perf_counter()
-        found = self._roads.get(environ["PATH_INFO"])
+        path = environ["PATH_INFO"]
+        found = self._roads.get(path) or self._found_below(path)
         if found is None or found[1].method != environ["REQUEST_METHOD"]:
             return self._inner(environ, start_response)
         if found[2] and FORWARDED_PREFIX in environ:  # the path may not be the issuer's
@@ -57,6 +60,10 @@ class Lane:
         whose = answer.credential_id, answer.adds, answer.client_id
         ledger.enter(Entry(time.time(), request_id, found[1], seconds, peer, *whose))
         return [answer.body]
+
+    def _found_below(self, path: str) -> tuple[Road, Place, bool] | None:
+        """Return forward-auth's road for a path below it, to which Envoy appends the caller's."""
+        return next((found for start, found in self._below if path.startswith(start)), None)
 
 
 def _taken(road: Road, environ: WSGIEnvironment) -> Answer | None:

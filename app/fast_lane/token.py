@@ -33,9 +33,12 @@ class Token:
         self._known = known
         self._memory = memory
         self._adds = metrics.issuing(CLIENT_CREDENTIALS)
+        self._answers_browsers = bool(known.settings.allowed_origins)
 
     def __call__(self, environ: WSGIEnvironment) -> Answer | None:
         """Answer."""
+        if self._answers_browsers and "HTTP_ORIGIN" in environ:
+            return None
         authorization, body = environ.get("HTTP_AUTHORIZATION"), posted(environ)
         if authorization is None or body is None:
             return None
@@ -44,7 +47,10 @@ class Token:
         kept = standing.decisions.get(key)
         if kept is None or not kept.stands(now):
             kept = self._decide(standing, key, authorization, body)
-        return None if kept is None else self._sign(kept)
+        try:
+            return None if kept is None else self._sign(kept)
+        except GrantRefused:  # the token would be too long
+            return None
 
     def _decide(self, standing: Standing, key: bytes, authorization: str, body: bytes) -> Decided | None:
         asked = fields(body.decode("latin-1"), KNOWN)

@@ -192,9 +192,9 @@ class PrivateKeyJwt(JWTBearerClientAssertion):
     CLIENT_AUTH_METHOD = ASSERTION  # type: ignore[misc]  # what Authlib itself documents to be overridden
 
     def get_audiences(self) -> list[str]:
-        """The issuer, or for older clients the URL of the endpoint called."""
+        """Return the issuer, and for older clients the URLs of the endpoint called and of the token endpoint."""
         issuer = actions().settings.issuer
-        return [issuer, f"{issuer}{flask_request.path}"]
+        return [issuer, f"{issuer}{flask_request.path}", f"{issuer}/oauth/token"]
 
     def extract_assertion(self, assertion: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """Refuse what cannot be read, where Authlib raises on JSON that is nested too deep or of strange types."""

@@ -22,6 +22,7 @@ from app.errors import (
 from app.operations.possession import challenges
 
 OUTSIDE = re.compile(r"[^\x20-\x21\x23-\x5B\x5D-\x7E]")  # RFC 6749 §5.2: what error_description may not hold
+KEPT_OF_OTHERS = ("Allow", "Retry-After", "Vary", "Access-Control-Allow-Origin", "Access-Control-Expose-Headers")
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
@@ -73,7 +74,7 @@ def in_our_words(response: Response) -> Response:
     if response.status_code < 400 or response.mimetype != "text/html" or outside:
         return response
     spoken = refusal(response.status_code, "invalid_request", response.status.partition(" ")[2].lower())
-    for name in ("Allow", "Retry-After"):
+    for name in KEPT_OF_OTHERS:
         if name in response.headers:
             spoken.headers[name] = response.headers[name]
     return spoken

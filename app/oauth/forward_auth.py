@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from flask import Blueprint, Request, Response, request
+from flask.sansio.blueprints import BlueprintSetupState
+from werkzeug.routing import Rule
 
 from app.access.scopes import MalformedScope, Scopes
 from app.actions.abuse_limits import CREDENTIALS_OF_ADDRESS, WAIT
@@ -22,9 +24,15 @@ from app.operations.envelope import used_credential, used_kind
 from app.operations.parts import actions
 from app.operations.peer import caller_address, peer_address
 from app.operations.possession import REALM, Sent, challenge, challenges, prove, scheme_used
+from app.operations.request_target import FORWARD_AUTH
 
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "") + " "
 LONGEST_NAMED = 1_000  # characters of the scopes that a challenge names
+ENDPOINT = "forward_auth.forward_auth"
+BESIDE_A_USERNAME = frozenset({b"", b"x-oauth-basic", b"x-token-auth"})  # passwords beside which the token is the user
+LONGEST_IDENTITY = 3_500  # bytes of the six headers: with 560 for all others a gateway's buffer of 4,096 holds them
+LONGEST_ASKED = 2_000  # bytes of the scopes asked for, which each answer must be able to hold
+LONGEST_USERNAME = 1_200  # bytes
 blueprint = Blueprint("forward_auth", __name__)
 
 
@@ -34,6 +42,11 @@ class Asked:
 
     resource: str
     scopes: Scopes
+
+    def __post_init__(self) -> None:
+        """Refuse scopes that would not fit into the headers of an answer."""
+        if self.scopes and len(str(self.scopes)) > LONGEST_ASKED:
+            raise Refusal(400, "invalid_request", f"scope is longer than {LONGEST_ASKED} characters: ask for fewer")
 
 
 class Refusal(Exception):
@@ -47,17 +60,24 @@ class Refusal(Exception):
         self.challenges: list[str] = []
 
 
-@blueprint.route("/oauth/forward-auth", methods=["GET", "POST", "HEAD"])
+@blueprint.record
+def add_route(state: BlueprintSetupState) -> None:
+    """Route every method here, made-up ones too: a gateway hands on the caller's. Flask's own way wants a list."""
+    state.app.url_map.add(Rule(FORWARD_AUTH, endpoint=ENDPOINT, methods=None))
+    state.app.view_functions[ENDPOINT] = forward_auth
+
+
 def forward_auth() -> Response:
-    """Answer 200 with whose credential it is, or refuse. The body and Accept are never read."""
+    """Answer 200 with whose credential it is, or refuse. The method, the body and Accept change nothing."""
     basic = request.args.get("challenge") == "basic"
     try:
         asked = _asked(request)
         token, from_url = _credential(request)
         claims = admit(actions(), asked, token, from_url, lambda c: _prove(c, token), peer_address, used_credential)
+        headers = headers_of(claims, asked)
     except Refusal as refusal:
         return _refuse(_counted(refusal), basic)
-    return Response("", 200, headers_of(claims))
+    return Response("", 200, headers)
 
 
 def _counted(refusal: Refusal) -> Refusal:
@@ -109,14 +129,25 @@ def _from_authorization(headers: list[str]) -> str:
     scheme, _, value = (given or [""])[0].partition(" ")
     if scheme.lower() in ("bearer", "dpop"):
         return value.strip()
-    return _basic_password(value.strip()) if scheme.lower() == "basic" else ""
+    return _from_basic(value.strip()) if scheme.lower() == "basic" else ""
 
 
-def _basic_password(value: str) -> str:
+def _from_basic(value: str) -> str:
+    """Return the password, or where that says so the user name; the other half may be any bytes (RFC 7617 §2)."""
     try:
-        return base64.b64decode(value, validate=True).decode().partition(":")[2]
+        username, colon, password = base64.b64decode(value, validate=True).partition(b":")
+        if not colon:
+            raise ValueError
+        if password not in BESIDE_A_USERNAME:
+            return password.decode("ascii")
+        return username.decode("ascii") if password or _is_token(username) else ""
     except (binascii.Error, ValueError):
         raise Refusal(401, "invalid_token", "the Authorization header cannot be read") from None
+
+
+def _is_token(username: bytes) -> bool:
+    """Return whether a user name without a password is meant as a token, and not as a person's name."""
+    return username.startswith(b"lk_") or username.count(b".") == 2
 
 
 def admit(
@@ -160,17 +191,24 @@ def _prove(claims: Claims, token: str) -> None:
         raise refusal from None
 
 
-def headers_of(claims: Claims) -> Mapping[str, str]:
-    """Give all six, empty where one does not apply: a gateway copies what is missing from the caller."""
-    return {
+def headers_of(claims: Claims, asked: Asked) -> Mapping[str, str]:
+    """Return all six, empty where one does not apply: a gateway copies what is missing from the caller.
+
+    A list of scopes that is too long for gateways gives way to those asked for; a name that is too long is left out,
+    for its beginning may be another user's.
+    """
+    username = quote(claims.username or "", safe=PRINTABLE)
+    headers = {
         "X-Auth-Credential-Type": claims.kind,
         "X-Auth-Subject": claims.subject or "",
-        "X-Auth-Username": quote(claims.username or "", safe=PRINTABLE),
+        "X-Auth-Username": username if len(username) <= LONGEST_USERNAME else "",
         "X-Auth-Client-Id": claims.client_id or "",
         "X-Auth-Scope": str(claims.scopes),
         "X-Auth-Credential-Id": claims.credential_id,
-        "Cache-Control": "no-store",
     }
+    if sum(len(name) + len(value) + len(": \r\n") for name, value in headers.items()) > LONGEST_IDENTITY:
+        headers["X-Auth-Scope"] = str(asked.scopes)
+    return headers | {"Cache-Control": "no-store"}
 
 
 def _refuse(refusal: Refusal, basic: bool) -> Response:

@@ -11,29 +11,53 @@ from flask import Blueprint, Response, abort, jsonify
 from app.credentials.dpop import ALGORITHMS as DPOP_ALGORITHMS
 from app.credentials.signing import ALGORITHM
 from app.oauth.client_authentication import ASSERTION_ALGORITHMS, METHODS, certificate_methods
+from app.oauth.cors import open_to_all
 from app.oauth.jwt_bearer import JwtBearer
 from app.oauth.token_exchange import TokenExchange
 from app.operations.parts import actions
 
 WELL_KNOWN = "/.well-known/oauth-authorization-server"
+OPENID = "/.well-known/openid-configuration"
 FRESH = "public, max-age=300"  # seconds
 blueprint = Blueprint("metadata", __name__)
+blueprint.after_request(open_to_all)
 
 
 @blueprint.get(WELL_KNOWN)
 def metadata() -> Response:
     """Print the metadata (RFC 8414 §3.2)."""
-    answer = jsonify(document(actions().settings.issuer, sorted(certificate_methods())))
-    answer.headers["Cache-Control"] = FRESH
-    return answer
+    return _printed({})
+
+
+@blueprint.get(OPENID)
+def openid_configuration() -> Response:
+    """Print it for clients that know this name alone (RFC 8414 §5), with what OpenID Connect Discovery §3 requires."""
+    return _printed({"subject_types_supported": ["public"], "id_token_signing_alg_values_supported": [ALGORITHM]})
 
 
 @blueprint.get(f"{WELL_KNOWN}/<path:path>")
 def metadata_of_path(path: str) -> Response:
-    """Print it for an issuer with a path (RFC 8414 §3.1); another path is no issuer of ours."""
+    """Print it for an issuer with a path (RFC 8414 §3.1)."""
+    _refuse_other_issuer(path)
+    return metadata()
+
+
+@blueprint.get(f"{OPENID}/<path:path>")
+def openid_configuration_of_path(path: str) -> Response:
+    """Print it with the path at the end (RFC 8414 §5); `UnderPath` answers with the path in front."""
+    _refuse_other_issuer(path)
+    return openid_configuration()
+
+
+def _refuse_other_issuer(path: str) -> None:
     if f"/{path}" != unquote(actions().settings.issuer_path):
         abort(404)
-    return metadata()
+
+
+def _printed(more: dict[str, Any]) -> Response:
+    answer = jsonify(document(actions().settings.issuer, sorted(certificate_methods())) | more)
+    answer.headers["Cache-Control"] = FRESH
+    return answer
 
 
 @blueprint.get("/.well-known/jwks.json")

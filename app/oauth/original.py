@@ -6,6 +6,7 @@ from werkzeug.datastructures import Headers
 
 Told = tuple[str | None, str | None]
 NOTHING: Told = (None, None)
+OF_WEBSOCKETS = {"ws": "http", "wss": "https"}  # RFC 6455 §4.1: the handshake is an HTTP request
 
 
 def original_request(headers: Headers) -> Told:
@@ -18,10 +19,17 @@ def original_request(headers: Headers) -> Told:
 
 
 def _by_original(headers: Headers) -> Told:
-    return headers.get("X-Original-Method"), headers.get("X-Original-URL")
+    url = headers.get("X-Original-URL")
+    scheme, colon, rest = (url or "").partition(":")
+    return headers.get("X-Original-Method"), _http(scheme) + colon + rest if url else None
 
 
 def _by_forwarded(headers: Headers) -> Told:
     scheme, host, uri = (headers.get(f"X-Forwarded-{name}", "") for name in ("Proto", "Host", "Uri"))
     known = scheme and host and uri.startswith("/")
-    return headers.get("X-Forwarded-Method"), f"{scheme}://{host}{uri}" if known else None
+    return headers.get("X-Forwarded-Method"), f"{_http(scheme)}://{host}{uri}" if known else None
+
+
+def _http(scheme: str) -> str:
+    """Return the scheme of the HTTP request: for a WebSocket Traefik names `wss`."""
+    return OF_WEBSOCKETS.get(scheme.lower(), scheme)

@@ -8,8 +8,10 @@ from authlib.oauth2 import OAuth2Error
 from flask import Blueprint, Flask, Response
 
 from app.errors import LatchkeyError
+from app.oauth import cors
 from app.oauth.errors import from_authlib, from_latchkey
 from app.oauth.server import create_server
+from app.operations.parts import actions_of
 
 
 def create_blueprint(app: Flask) -> Blueprint:
@@ -29,6 +31,7 @@ def create_blueprint(app: Flask) -> Blueprint:
     def revoke() -> Response:
         return cast(Response, server.create_endpoint_response("revocation"))  # type: ignore[no-untyped-call]
 
+    cors.open_to(blueprint, actions_of(app).settings.allowed_origins)
     blueprint.register_error_handler(OAuth2Error, from_authlib)
     blueprint.register_error_handler(LatchkeyError, from_latchkey)
     return blueprint

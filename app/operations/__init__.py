@@ -11,11 +11,23 @@ if TYPE_CHECKING:
 def register(app: Flask) -> None:
     """Add the operational routes and hooks."""
     # Loaded here: the metrics must not be before the server has named the folder that its processes share.
-    from app.operations import browser, envelope, health, issuer_path, last_resort, logs, metrics, parts, request_bounds
+    from app.operations import (
+        browser,
+        envelope,
+        health,
+        issuer_path,
+        last_resort,
+        logs,
+        metrics,
+        parts,
+        request_bounds,
+        request_target,
+    )
     from app.operations.ledger import ledger
 
     settings = parts.actions_of(app).settings
     logs.configure(settings.log_level)
+    request_target.register(app, settings.issuer_path)
     health.register(app)
     metrics.register(app, ledger.settle)
     last_resort.register(app)

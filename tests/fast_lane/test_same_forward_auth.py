@@ -1,5 +1,6 @@
 """Both lanes tell a gateway the same: status, all headers, log line and what is counted."""
 
+import base64
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -11,6 +12,7 @@ from tests.fast_lane.conftest import OwnLanes
 from tests.fast_lane.lanes import Asked, Lanes, basic
 from tests.fast_lane.scene import MADE
 from tests.fast_lane.test_same_introspection import HEADERS, Tokens
+from tests.oauth.test_forward_auth import MANY, NAME, holder_of_many
 
 PATH = "/oauth/forward-auth"
 QUERY = f"resource={quote_plus(ORDERS)}"
@@ -92,13 +94,31 @@ SENT: dict[str, dict[str, str]] = {
     "not Base64": {"AUTHORIZATION": "Basic !"},
     "dpop": {"AUTHORIZATION": "DPoP TOKEN"},
     "dpop proof": {"AUTHORIZATION": "Bearer TOKEN", "DPOP": "x"},
+    "as the user, no password": {"AUTHORIZATION": "Basic <TOKEN:>"},
+    "as the user, x-oauth-basic": {"AUTHORIZATION": "Basic <TOKEN:x-oauth-basic>"},
+    "as the user, x-token-auth": {"AUTHORIZATION": "Basic <TOKEN:x-token-auth>"},
+    "as the user, another password": {"AUTHORIZATION": "Basic <TOKEN:x>"},
+    "as user and password": {"AUTHORIZATION": "Basic <TOKEN:TOKEN>"},
+    "a user in Latin-1": {"AUTHORIZATION": "Basic <zo\xeb:TOKEN>"},
+    "a user with a null": {"AUTHORIZATION": "Basic <\0:TOKEN>"},
+    "two colons": {"AUTHORIZATION": "Basic <x:TOKEN:>"},
+    "no colon": {"AUTHORIZATION": "Basic <TOKEN>"},
+    "a name without a password": {"AUTHORIZATION": "Basic <alice:>"},
 }
+
+
+def sent(value: str, token: str) -> str:
+    """Fill the token in, and encode what stands in angle brackets."""
+    filled = value.replace("TOKEN", token)
+    scheme, bracket, pair = filled.partition("<")
+    return scheme + base64.b64encode(pair[:-1].encode("latin-1")).decode() if bracket else filled
 
 
 @pytest.mark.parametrize("name", SENT)
 def test_every_way_to_send(lanes: Lanes, tokens: Tokens, name: str) -> None:
-    headers = {header: value.replace("TOKEN", tokens["pat"]) for header, value in SENT[name].items()}
+    headers = {header: sent(value, tokens["pat"]) for header, value in SENT[name].items()}
     lanes.both(ask(QUERY, **headers))
+    lanes.both(ask(f"{QUERY}&challenge=basic", **headers))
 
 
 @pytest.mark.parametrize("name", HEADERS)
@@ -117,6 +137,17 @@ def test_every_header(lanes: Lanes, tokens: Tokens, name: str) -> None:
         {"CONTENT_LENGTH": ""},
         {"HTTP_TRANSFER_ENCODING": "chunked"},
         {"CONTENT_TYPE": "application/json"},
+        {"HTTP_UPGRADE": "websocket", "HTTP_CONNECTION": "Upgrade"},
+        {"HTTP_UPGRADE": "websocket", "HTTP_CONNECTION": "Upgrade", "HTTP_DPOP": "x"},
+        {"HTTP_EXPECT": "100-continue", "CONTENT_LENGTH": "1000"},
+        {"HTTP_COOKIE": "latchkey=x; y"},
+        {"HTTP_HOST": "a b<>"},
+        {"HTTP_HOST": ""},
+        {"PATH_INFO": f"{PATH}/orders/1"},
+        {"PATH_INFO": f"{PATH}//"},
+        {"PATH_INFO": f"{PATH}x"},
+        {"PATH_INFO": f"/{PATH}"},
+        {"REQUEST_METHOD": "OPTIONS", "PATH_INFO": f"{PATH}/orders"},
         {"SCRIPT_NAME": "/auth"},
         {"REMOTE_ADDR": None},
         {"REMOTE_ADDR": "198.51.100.1"},
@@ -146,6 +177,14 @@ def test_networks_behind_a_trusted_proxy(own_lanes: OwnLanes) -> None:
         for hops in ("192.0.2.9", "198.51.100.1", "192.0.2.9, 198.51.100.1", "")
     ]
     assert statuses == ["200 OK", "403 FORBIDDEN", "403 FORBIDDEN", "403 FORBIDDEN"]
+
+
+@pytest.mark.parametrize("count", [60, 250])
+def test_a_holder_of_many_scopes(own_lanes: OwnLanes, count: int) -> None:
+    own = own_lanes()
+    token = holder_of_many(own.wire, count)
+    for scope in ("", f"&scope={NAME.format(3)}", "&scope=" + "+".join(NAME.format(n) for n in range(count))):
+        own.both(ask(f"resource={MANY}{scope}", X_API_KEY=token))
 
 
 PIECES = st.sampled_from(["resource=", "scope=", "&", "orders:read", "+", "%20", ORDERS, "%3A", "x", "=", "challenge="])

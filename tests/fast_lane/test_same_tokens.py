@@ -7,8 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.core import ORDERS, STOCK
+from tests.fast_lane.conftest import OwnLanes
 from tests.fast_lane.lanes import Asked, Lanes, basic
 from tests.fast_lane.test_same_introspection import ENVIRONS, HEADERS
+from tests.oauth.test_token_length import many_scopes
 from tests.oauth.wire import OWN
 
 PATH = "/oauth/token"
@@ -113,3 +115,22 @@ PIECES = st.sampled_from(
 def test_whatever_is_asked(lanes: Lanes, form: str) -> None:
     lanes.both(ask(lanes, form))
     lanes.both(ask(lanes, f"{GRANT}&{form}"))
+
+
+@pytest.mark.parametrize("origins", ["", "https://app.example"])
+def test_a_browser(own_lanes: OwnLanes, origins: str) -> None:
+    lanes = own_lanes(allowed_origins=origins)
+    body = f"grant_type=client_credentials&resource={ORDERS}".encode()
+    headers = {"AUTHORIZATION": basic(lanes.wire.robot)}
+    asked = Asked("/oauth/token", body=body, headers=headers)
+    assert lanes.both(asked).taken
+    for origin in ("https://app.example", "https://evil.example", ""):
+        assert lanes.both(asked.with_headers(ORIGIN=origin)).taken is (not origins)
+
+
+@pytest.mark.parametrize("count", [40, 60, 250])
+def test_a_client_of_many_scopes(own_lanes: OwnLanes, count: int) -> None:
+    own = own_lanes()
+    many_scopes(own.wire, count)
+    reply = own.both(ask(own, GRANT, ("many", own.core.client_secret("many"))))
+    assert reply.taken is reply.status.startswith("200") is (count == 40)

@@ -56,7 +56,7 @@ class Upstream:
                 self.end_headers()
                 self.wfile.write(body)
 
-            do_POST = do_GET
+            do_POST = do_PUT = do_DELETE = do_OPTIONS = do_GET
 
             def log_message(self, format: str, *args: Any) -> None:
                 """Say nothing."""
@@ -114,8 +114,11 @@ def caddy(recipes: Path, folder: Path, values: Mapping[str, str]) -> list[str]:
 
 
 def haproxy(recipes: Path, folder: Path, values: Mapping[str, str]) -> list[str]:
-    """Run the recipe as it is."""
-    return [require_program("haproxy"), "-f", str(recipes / "haproxy.cfg")]
+    """Run the recipe as it is, each of its nodes being the same server."""
+    nodes = {f"NODE_{number}": values.get("LATCHKEY", "") for number in (1, 2, 3)}
+    own = nodes | {"BIND": "127.0.0.1:" + values["PORT"], "CONTROL": str(folder / "control")}
+    set_ = [f"{name}={value}" for name, value in own.items()]
+    return ["env", *set_, require_program("haproxy"), "-db", "-f", str(recipes / "haproxy.cfg")]
 
 
 PROGRAMS: Mapping[str, Command] = {"nginx": nginx, "caddy": caddy, "apache": apache, "haproxy": haproxy}

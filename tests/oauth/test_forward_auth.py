@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -123,7 +124,81 @@ def test_the_query_takes_api_keys_only_where_a_parameter_is_named(own_wire: Make
     assert wire.ask({"other": key}).status_code == 401
 
 
-@pytest.mark.parametrize("method", ["GET", "POST", "HEAD"])
+# --- where the credential is
+
+
+@pytest.mark.spec("RFC 7617 §2")
+@pytest.mark.parametrize("password", ["", "x-oauth-basic", "x-token-auth"])
+def test_the_credential_may_be_the_user_name_of_basic(wire: Wire, password: str) -> None:
+    pat = wire.core.pat("alice", "orders:read", name=f"beside {password}")[1]
+    for token in (wire.core.key()[1], pat, wire.core.m2m("robot", "orders:read")):
+        told(wire.ask(Authorization=basic(token, password)))
+        assert wire.ask(Authorization=basic(token[:-1], password)).status_code == 401
+        assert wire.ask(Authorization=basic(token, "anything else")).status_code == 401
+
+
+@pytest.mark.spec("RFC 7617 §2")
+@pytest.mark.parametrize(
+    "username", [b"", b"zo\xeb", b"\xff\xfe", b"\0", b"a b,c", b"lk_key_x", "日本".encode(), b"%3A"]
+)
+def test_the_other_half_is_never_judged(wire: Wire, username: bytes) -> None:
+    key = wire.core.key()[1]
+    told(wire.ask(Authorization=basic(username, key)))
+    assert wire.ask(Authorization=basic(username, key[:-1])).status_code == 401
+    refused = wire.ask(Authorization=basic(username, "zoë".encode("latin-1")))
+    assert refused.status_code == 401 and "invalid_token" in refused.headers["WWW-Authenticate"]
+
+
+# --- how long the answer is
+
+
+MANY, NAME = "https://many.example", "department-{:03}:long-noun:read"
+
+
+def holder_of_many(wire: Wire, count: int) -> str:
+    """Make a resource of many permissions, and a key that has them all."""
+    wire.core.resource(MANY, public=[NAME.format(number) for number in range(count)])
+    return wire.core.key(MANY)[1]
+
+
+def size(response: Any) -> int:
+    """Count the bytes of the answer's head, with what the server in front adds."""
+    added = len("HTTP/1.1 401 Unauthorized\r\nserver: granian\r\ndate: Sat, 28 Nov 2026 06:20:09 GMT\r\n\r\n")
+    return added + sum(len(f"{name}: {value}\r\n") for name, value in response.headers)
+
+
+@pytest.mark.parametrize("count", [1, 50, 70, 100, 250])
+def test_the_headers_are_never_longer_than_a_gateways_buffer(own_wire: MakeWire, count: int) -> None:
+    wire = own_wire()
+    token, few = holder_of_many(wire, count), NAME.format(0)
+    request_id = "r" * 64
+    for asked in ("", few):
+        response = wire.ask({"resource": MANY, "scope": asked}, X_API_Key=token, X_Request_Id=request_id)
+        whole = told(response)["Scope"].split() if count <= 100 else []
+        assert len(whole) == count or told(response)["Scope"] == asked
+        assert size(response) <= 4_096
+    assert count != 70 or len(whole) == 70
+    everything = " ".join(NAME.format(number) for number in range(count))
+    for scope in (everything, everything + " none"):
+        response = wire.ask({"resource": MANY, "scope": scope}, X_API_Key=token, X_Request_Id=request_id)
+        assert size(response) <= 4_096
+        assert response.status_code == (400 if len(scope) > 2_000 else 403 if "none" in scope else 200)
+
+
+@pytest.mark.parametrize("username", ["𐍈" * 200, "日" * 200, "a" * 200, "日" * 60])
+def test_a_name_that_is_too_long_for_a_header_is_left_out_whole(own_wire: MakeWire, username: str) -> None:
+    wire = own_wire()
+    wire.core.user(username, "clerk")
+    response = wire.ask(**bearer(wire.core.pat(username, "orders:read")[1]))
+    assert told(response)["Username"] in ("", quote(username))
+    assert (told(response)["Username"] == "") is (len(quote(username)) > 1_200)
+    assert size(response) <= 4_096
+
+
+# --- what a gateway copies
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "OPTIONS", "PUT"])
 def test_body_content_type_and_accept_do_not_matter(wire: Wire, method: str) -> None:
     headers = {"Authorization": f"Bearer {wire.core.key()[1]}", "Accept": "image/png"}
     for body, content_type in ((b"x" * (MAX_BODY + 1), "text/plain"), (b"{", "application/json"), (b"\xff", "x/y; z")):

@@ -160,3 +160,33 @@ def test_a_failed_authentication_revokes_nothing_even_with_possession(wire: Wire
 def test_no_token_is_an_invalid_request(wire: Wire) -> None:
     refused(wire.post("revoke", {}), 400, "invalid_request")
     refused(wire.revoke(""), 400, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    "copied", ["Bearer {}", "bearer  {}", "{}\n", "{}\r\n", " {} ", "Bearer {}\r\n", "\t{}", "BEARER\x20{}\n\n"]
+)
+def test_what_is_copied_along_with_a_token_does_not_keep_it_alive(wire: Wire, copied: str) -> None:
+    for token in (wire.core.key()[1], wire.core.m2m("robot", "orders:read")):
+        assert wire.revoke(copied.format(token), wire.robot).status_code == 200
+        assert wire.introspect(token) == {"active": False}
+
+
+def test_introspection_takes_a_token_as_it_is_alone(wire: Wire) -> None:
+    key = wire.core.key()[1]
+    for copied in (f"Bearer {key}", f"{key}\n", f" {key}"):
+        assert wire.introspect(copied) == {"active": False}
+
+
+@pytest.mark.spec("RFC 8707 §2")
+@pytest.mark.parametrize(
+    "near", [ORDERS + "/", ORDERS + "//", ORDERS.replace("https://api", "HTTPS://API"), ORDERS.upper()]
+)
+def test_a_resource_that_differs_in_a_slash_or_in_case_is_named(wire: Wire, near: str) -> None:
+    for answer in (wire.token(wire.robot, resource=near), wire.exchange(wire.core.key()[1], resource=near)):
+        assert refused(answer, 400, "invalid_target").endswith(f"; did you mean {ORDERS}")
+
+
+def test_a_resource_out_of_reach_is_never_named(wire: Wire) -> None:
+    for far in (STOCK + "/", "https://api.example", ORDERS + "/1", "https://nowhere.example/"):
+        for answer in (wire.token(wire.shop, resource=far), wire.exchange(wire.core.key()[1], resource=far)):
+            assert "did you mean" not in answer.json["error_description"]

@@ -8,6 +8,7 @@ import pytest
 from tests.oauth.wire import GRANT, ISSUER, ORDERS, Wire, refused
 
 WELL_KNOWN = "/.well-known/oauth-authorization-server"
+OPENID = "/.well-known/openid-configuration"
 METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
 
 
@@ -28,11 +29,13 @@ def test_it_names_endpoints_methods_and_algorithms(wire: Wire) -> None:
 )
 def test_an_issuer_with_a_path_is_found_in_both_places(own_wire: Callable[..., Wire], issuer: str, path: str) -> None:
     wire = own_wire(issuer=issuer)
-    for url in (f"{WELL_KNOWN}{path}", f"{path}{WELL_KNOWN}", WELL_KNOWN):
+    places = [f"{known}{path}" for known in (WELL_KNOWN, OPENID)] + [f"{path}{known}" for known in (WELL_KNOWN, OPENID)]
+    for url in (*places, WELL_KNOWN, OPENID):
         told: Any = wire.http.get(url).json
         assert told["issuer"] == issuer
         assert all(value.startswith(issuer) for name, value in told.items() if name.endswith(("_endpoint", "_uri")))
-    for url in (f"{WELL_KNOWN}/other", f"{WELL_KNOWN}{path}/more", f"{WELL_KNOWN}/"):
+    wrong = [f"{known}{rest}" for known in (WELL_KNOWN, OPENID) for rest in ("/other", f"{path}/more", "/")]
+    for url in wrong:
         assert wire.http.get(url).status_code == 404
     assert wire.http.get(f"{path}/.well-known/jwks.json").json == wire.http.get("/.well-known/jwks.json").json
 
@@ -48,7 +51,7 @@ def test_an_assertion_for_the_endpoint_under_the_path_is_taken(own_wire: Callabl
 
 
 @pytest.mark.spec("RFC 8414 §3")
-@pytest.mark.parametrize("path", [WELL_KNOWN, "/.well-known/jwks.json"])
+@pytest.mark.parametrize("path", [WELL_KNOWN, OPENID, "/.well-known/jwks.json"])
 def test_it_is_read_and_nothing_else(wire: Wire, path: str) -> None:
     assert wire.http.get(path).headers["Cache-Control"] == "public, max-age=300"
     assert wire.http.head(path).status_code == 200 and wire.http.head(path).data == b""
@@ -61,3 +64,11 @@ def test_the_keys_are_public_and_named(wire: Wire) -> None:
     for key in told["keys"]:
         assert set(key) == {"kty", "crv", "x", "y", "kid", "use", "alg"}
         assert (key["use"], key["alg"]) == ("sig", "ES256")
+
+
+@pytest.mark.spec("RFC 8414 §5")
+def test_who_knows_the_openid_name_alone_finds_the_same_document(wire: Wire) -> None:
+    told: Any = wire.http.get(WELL_KNOWN).json
+    openid: Any = wire.http.get(OPENID).json
+    more = {"subject_types_supported": ["public"], "id_token_signing_alg_values_supported": ["ES256"]}
+    assert openid == told | more

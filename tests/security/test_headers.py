@@ -133,4 +133,4 @@ def test_nobody_turns_debugging_on(tmp_path_factory: pytest.TempPathFactory, mon
 
 def test_the_balancer_keeps_the_metrics_to_itself() -> None:
     recipe = (ROOT / "scripts/gateways/haproxy.cfg").read_text(encoding="utf-8")
-    assert "deny deny_status 404 if { path_end /metrics }" in recipe
+    assert "deny deny_status 404 if { path,url_dec -m end /metrics }" in recipe

@@ -61,15 +61,18 @@ def test_the_audience_is_the_issuer_or_the_url_of_the_endpoint_called(admin: Adm
 
 
 @pytest.mark.spec("RFC 7523 §3")
-def test_introspection_and_revocation_take_their_own_url_as_audience(admin: Admin, key: Key) -> None:
+def test_introspection_and_revocation_take_their_own_url_or_the_token_endpoints_as_audience(
+    admin: Admin, key: Key
+) -> None:
     scope = unique("thing") + ":read"
     resource = admin.resource(permissions=[scope])
     client = register(admin, key, serves=[resource], roles=[admin.role("machine", [scope])])
     token = expect(200, ask(admin, key.sign(claims(client, admin.issuer)))).json()["access_token"]
-    for endpoint, audience in (("introspect", "introspect"), ("revoke", "token"), ("revoke", "revoke")):
-        signed = key.sign(claims(client, f"{admin.issuer}/oauth/{audience}"))
-        response = admin.http.post(f"/oauth/{endpoint}", data={"token": token} | assertion(signed))
-        assert response.status_code == (200 if endpoint == audience else 401), (endpoint, audience)
+    for endpoint in ("introspect", "revoke"):
+        for audience in ("token", "introspect", "revoke", "authorize", "forward-auth"):
+            signed = key.sign(claims(client, f"{admin.issuer}/oauth/{audience}"))
+            response = admin.http.post(f"/oauth/{endpoint}", data={"token": token} | assertion(signed))
+            assert response.status_code == (200 if audience in (endpoint, "token") else 401), (endpoint, audience)
     assert not admin.active(token)
 
 

@@ -1,0 +1,77 @@
+"""What a gateway hands on of its caller's request opens nothing and breaks nothing."""
+
+import base64
+from collections.abc import Iterator
+
+import pytest
+
+from tests.api import permission
+from tests.gateways.conftest import ORDERS, READ, Shop
+from tests.gateways.programs import Gateway, Upstream
+from tests.gateways.test_paths import answer_to, port_of
+from tests.gateways.test_recipes import bearer, by_forward_auth, by_mod_oauth2, reached
+
+METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS")
+FORGED = {"X-Auth-Subject": "admin", "X-Auth-Scope": "everything"}
+WEBSOCKET = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+
+
+@pytest.mark.parametrize("method", [*METHODS, "FOO", "TRACE"])
+def test_by_no_method_does_a_stranger_reach_the_api(gateway: Gateway, upstream: Upstream, method: str) -> None:
+    for headers in (FORGED, FORGED | bearer("garbage"), FORGED | WEBSOCKET):
+        assert gateway.http.request(method, "/orders", headers=headers).status_code >= 400
+    answer_to(port_of(gateway), method, "*")
+    assert reached(upstream) == []
+
+
+@by_forward_auth
+@pytest.mark.parametrize("method", METHODS)
+def test_by_every_method_a_good_credential_does(gateway: Gateway, shop: Shop, upstream: Upstream, method: str) -> None:
+    headers = bearer(shop.issue("api_key", "good")) | FORGED
+    assert gateway.http.request(method, "/orders", headers=headers).status_code == 200
+    (seen,) = reached(upstream)
+    assert "admin" not in str(seen) and "everything" not in str(seen)
+
+
+@by_forward_auth
+def test_a_websocket_opens_with_a_good_credential_alone(gateway: Gateway, shop: Shop, upstream: Upstream) -> None:
+    assert gateway.http.get("/orders", headers=WEBSOCKET).status_code == 401
+    assert gateway.http.get("/orders", headers=WEBSOCKET | bearer(shop.issue("pat", "good"))).status_code == 200
+    assert len(reached(upstream)) == 1
+
+
+@pytest.fixture(scope="module")
+def key_of_many_scopes(shop: Shop) -> Iterator[str]:
+    """An API key with more scopes than a header of 4,096 bytes holds."""
+    names = [f"department-{number:03}:a-rather-long-noun:read" for number in range(90)]
+    admin, listed = shop.admin, shop.admin.get("/resources", params={"limit": 200}).json()["items"]
+    place = next(f"/resources/{one['id']}/permissions" for one in listed if one["identifier"] == ORDERS)
+    for name in names:
+        admin.create(place, permission(name, public=True))
+    yield str(admin.api_key(ORDERS, [READ, *names])["key"])
+    for name in names:
+        admin.remove(f"{place}/{name}")
+
+
+@by_forward_auth
+def test_a_holder_of_many_scopes_passes_a_gateway_of_small_buffers(
+    gateway: Gateway, upstream: Upstream, key_of_many_scopes: str
+) -> None:
+    assert gateway.http.get("/orders", headers={"X-API-Key": key_of_many_scopes}).status_code == 200
+    (seen,) = reached(upstream)
+    assert seen["x-auth-scope"] == READ
+
+
+@by_forward_auth
+def test_the_credential_may_be_the_user_name(gateway: Gateway, shop: Shop, upstream: Upstream) -> None:
+    for password in ("", "x-oauth-basic", "x-token-auth"):
+        pair = base64.b64encode(f"{shop.issue('pat', 'good')}:{password}".encode()).decode()
+        assert gateway.http.get("/orders", headers={"Authorization": f"Basic {pair}"}).status_code == 200
+    assert len(reached(upstream)) == 3
+
+
+@by_mod_oauth2
+def test_introspection_alone_knows_nothing_of_basic(gateway: Gateway, shop: Shop, upstream: Upstream) -> None:
+    pair = base64.b64encode(f"{shop.issue('pat', 'good')}:".encode()).decode()
+    assert gateway.http.get("/orders", headers={"Authorization": f"Basic {pair}"}).status_code == 401
+    assert reached(upstream) == []
