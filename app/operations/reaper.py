@@ -83,12 +83,12 @@ class Reaper:
     def look(self, *, takers: bool) -> None:
         """End the bodies that are overdue, and idle connections in a crowd; `takers` looks at untaken answers too."""
         now = time.monotonic()
-        late = self._overdue(now)
+        late = self.overdue(now)
         crowded = connections.count_open_files() > self._most * CROWDED
         if late or crowded or takers:
             self._end_connections(late, now, crowded=crowded, takers=takers)
 
-    def _overdue(self, now: float) -> dict[str, list[Awaited]]:
+    def overdue(self, now: float) -> dict[str, list[Awaited]]:
         """Return what has waited too long, by address."""
         seen = self._awaited
         self._awaited = {

@@ -1,0 +1,208 @@
+"""Peers that do nothing hold nothing: unfinished bodies, idle connections, answers that are not taken."""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from queue import SimpleQueue
+
+import pytest
+
+from app.operations.admission import ALIVE, MOST_WAITING, Admission
+from app.operations.reaper import BODY_DEADLINE, HURRIED, Reaper
+from app.seats import PerSeat, Seats
+from tests.api import Admin
+from tests.conftest import StartServer
+from tests.live import LiveServer
+
+HEAD = (
+    "{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    "Content-Length: {length}\r\n\r\n{begin}"
+)
+ADDRESSES = [f"127.0.2.{n}" for n in range(1, 65)]
+
+
+def connect(server: LiveServer, source: str = "127.0.0.1") -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=20, source_address=(source, 0))
+
+
+def begin(
+    server: LiveServer, source: str = "127.0.0.1", path: str = "/oauth/token", method: str = "POST"
+) -> socket.socket:
+    """Announce a body, and send its beginning only."""
+    peer = connect(server, source)
+    peer.sendall(HEAD.format(method=method, path=path, length=1_000, begin="grant").encode())
+    return peer
+
+
+@contextmanager
+def closing(peers: list[socket.socket]) -> Iterator[list[socket.socket]]:
+    with ExitStack() as stack:
+        for peer in peers:
+            stack.enter_context(peer)
+        yield peers
+
+
+def statuses(server: LiveServer, admin: Admin, rounds: int) -> set[int]:
+    """Ask for tokens and for health, as normal load does."""
+    pair = server.bootstrap["client_id"], server.bootstrap["client_secret"]
+    form = {"grant_type": "client_credentials", "scope": "manage"}
+    asked = [server.http.post("/oauth/token", data=form, auth=pair).status_code for _ in range(rounds)]
+    return {*asked, *(server.http.get("/healthz").status_code for _ in range(rounds))}
+
+
+@pytest.mark.parametrize("addresses", [["127.0.0.1"], ADDRESSES], ids=["one address", "64 addresses"])
+def test_a_thousand_unfinished_bodies_and_idle_connections_stop_nobody(
+    fresh_server: StartServer, addresses: list[str]
+) -> None:
+    server = fresh_server()
+    admin = Admin(server)
+    sources = [addresses[n % len(addresses)] for n in range(1_000)]
+    idle = [connect(server, source) for source in sources]
+    slow = [begin(server, source) for source in sources]
+    with closing(idle), closing(slow):
+        started = time.monotonic()
+        while time.monotonic() < started + BODY_DEADLINE + 2:
+            assert statuses(server, admin, 20) == {200}
+        answers = [peer.recv(12) for peer in slow]
+    assert set(answers) == {b"HTTP/1.1 408"}
+
+
+def test_an_unfinished_body_is_ended_at_its_deadline_on_any_route(fresh_server: StartServer) -> None:
+    server = fresh_server()
+    started = time.monotonic()
+    routes = ("/oauth/token", "/oauth/introspect", "/login", "/api/v1/users", "/no/such/route", "/healthz")
+    with closing([begin(server, path=path) for path in routes for _ in range(2)]) as peers:
+        answers = {peer.recv(12) for peer in peers}
+    assert answers == {b"HTTP/1.1 408"} and time.monotonic() - started < BODY_DEADLINE + 5
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_request_whose_body_means_nothing_is_answered_without_it(server: LiveServer, method: str) -> None:
+    with begin(server, path="/healthz", method=method) as peer:
+        assert peer.recv(12) == b"HTTP/1.1 200"
+
+
+def test_a_body_that_comes_slowly_but_comes_is_taken(server: LiveServer) -> None:
+    with connect(server) as peer:
+        body = "token=x"
+        peer.sendall(HEAD.format(method="POST", path="/oauth/revoke", length=len(body), begin=body[:3]).encode())
+        threading.Event().wait(0.7)  # two looks of the reaper
+        peer.sendall(body[3:].encode())
+        assert peer.recv(12) == b"HTTP/1.1 200"
+
+
+def test_an_incomplete_message_is_not_worked_on(server: LiveServer) -> None:
+    with connect(server) as peer:
+        peer.sendall(HEAD.format(method="POST", path="/oauth/revoke", length=20, begin="token=x").encode())
+        peer.shutdown(socket.SHUT_WR)
+        assert not peer.recv(100).startswith(b"HTTP/1.1 2")
+    ids = {line["status"] for line in server.log_records() if line.get("path") == "/oauth/revoke"}
+    assert 408 not in ids  # refused before the application
+
+
+class Input:
+    """A body that never comes, until it is let go."""
+
+    def __init__(self) -> None:
+        self.begun, self.gone = threading.Event(), threading.Event()
+
+    def read(self, _size: int) -> bytes:
+        self.begun.set()
+        assert self.gone.wait(20)
+        return b""
+
+
+def asked(**more: object) -> dict[str, object]:
+    environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/oauth/token", "CONTENT_LENGTH": "5", "REMOTE_ADDR": "192.0.2.1"}
+    return {**environ, "wsgi.input": Input(), **more}
+
+
+def answer_of(admission: Admission, environ: dict[str, object]) -> tuple[str, bytes]:
+    told: list[str] = []
+    chunks = admission(environ, lambda status, _headers, _info=None: told.append(status))  # type: ignore[arg-type,misc,return-value]
+    return told[0], b"".join(chunks)
+
+
+def test_beyond_the_bound_a_body_is_refused_and_never_awaited() -> None:
+    admission = Admission(lambda _environ, _start: [b""], Seats(1), 100)
+    admission.awaited.update({-n: asked() for n in range(1, MOST_WAITING + 1)})
+    assert answer_of(admission, asked())[0].startswith("503")
+
+
+def test_when_all_seats_are_taken_health_still_answers() -> None:
+    inside, leave = SimpleQueue[str](), threading.Event()
+
+    def work(environ: dict[str, object], start: object) -> list[bytes]:
+        inside.put(str(environ["PATH_INFO"]))
+        assert environ["PATH_INFO"] == ALIVE or leave.wait(20)
+        start("200 OK", [])  # type: ignore[operator]
+        return [b"done"]
+
+    admission = Admission(work, Seats(1), 100)  # type: ignore[arg-type]
+    working = threading.Thread(target=answer_of, args=(admission, {"REQUEST_METHOD": "GET", "PATH_INFO": "/x"}))
+    working.start()
+    assert inside.get(timeout=20) == "/x"
+    assert answer_of(admission, {"REQUEST_METHOD": "GET", "PATH_INFO": ALIVE}) == ("200 OK", b"done")
+    leave.set()
+    working.join(20)
+
+
+def test_a_crowd_from_one_address_is_hurried_and_others_keep_their_time() -> None:
+    crowd = {n: asked(REMOTE_ADDR="198.51.100.7") for n in range(200)} | {999: asked()}
+    reaper = Reaper(crowd, 0, 100)
+    assert reaper.overdue(1_000.0) == {}
+    late = reaper.overdue(1_000.0 + HURRIED)
+    assert {address: len(ones) for address, ones in late.items()} == {"198.51.100.7": 200}
+    late = reaper.overdue(1_000.0 + BODY_DEADLINE)
+    assert {address: len(ones) for address, ones in late.items()} == {"198.51.100.7": 200, "192.0.2.1": 1}
+
+
+def test_another_request_of_the_same_thread_has_its_own_deadline() -> None:
+    awaited = {1: asked()}
+    reaper = Reaper(awaited, 0, 100)
+    reaper.overdue(1_000.0)
+    awaited[1] = asked()
+    assert reaper.overdue(1_000.0 + BODY_DEADLINE) == {}
+
+
+def test_what_a_seat_keeps_is_found_by_the_next_thread_in_it() -> None:
+    seats, kept, found = Seats(1), PerSeat[str](), SimpleQueue[str | None]()
+
+    def visit(value: str) -> None:
+        seat = seats.take(1.0)
+        assert seat is not None
+        found.put(kept.get())
+        kept.set(value)
+        seats.give_back(seat)
+
+    for value in ("first", "second"):
+        thread = threading.Thread(target=visit, args=(value,))
+        thread.start()
+        thread.join(5)
+    assert (found.get_nowait(), found.get_nowait()) == (None, "first")
+    assert kept.get() is None  # this thread has no seat
+
+
+def test_an_answer_that_nobody_takes_is_ended(fresh_server: StartServer) -> None:
+    server = fresh_server()
+    with connect(server) as peer:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        page = json.dumps({"credentials": ["x"]}).encode()
+        request = b"GET /api/docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n"
+        for _ in range(6):  # more than the kernel's buffers hold
+            peer.sendall(request)
+        deadline = time.monotonic() + 45
+        while server_connections(server) and time.monotonic() < deadline:
+            threading.Event().wait(0.5)
+        assert not server_connections(server), page
+
+
+def server_connections(server: LiveServer) -> int:
+    """Count the established connections of the server's port, as the kernel lists them."""
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        rows = [line.split() for line in table][1:]
+    local = f"0100007F:{server.port:04X}"
+    return sum(row[1] == local and row[3] == "01" for row in rows)
