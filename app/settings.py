@@ -22,6 +22,7 @@ from pydantic_settings import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from app.addresses import Network, read_network
 from app.errors import BadSettings
 from app.kept_key import SHORTEST, KeptKey
 
@@ -30,7 +31,6 @@ DAY = 86_400
 TOO_SHORT = "must have 32 characters or more"
 BREACHED = re.compile(rb"[0-9A-Fa-f]{40}(:\d+)?\r?(\n|$)")
 PROXIES = "must be networks such as 10.0.0.0/8 or 2001:db8::1/128, separated by commas"
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def default_instance_dir() -> Path:
@@ -95,7 +95,7 @@ class Settings(BaseSettings):
         if not isinstance(items, list | tuple):
             raise ValueError(PROXIES)
         try:
-            return tuple(ipaddress.ip_network(str(item).strip()) for item in items if str(item).strip())
+            return tuple(read_network(str(item).strip()) for item in items if str(item).strip())
         except ValueError:
             raise ValueError(PROXIES) from None
 

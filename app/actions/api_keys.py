@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ipaddress import ip_network
 from typing import Literal
 
 from sqlalchemy import ColumnElement, Select, and_, or_, select
@@ -18,6 +17,7 @@ from app.actions.clock import Clock
 from app.actions.guard import refuse_delegates
 from app.actions.lifetime import future_or_never
 from app.actions.paging import page
+from app.addresses import read_network
 from app.credentials.api_key import ApiKeys
 from app.credentials.kind import Issued, RateLimit, Subject, Terms
 from app.database import Store, held
@@ -180,7 +180,7 @@ def _subset(resource: Resource, names: tuple[str, ...] | None) -> Grants:
 
 def _networks(cidrs: tuple[str, ...]) -> tuple[str, ...]:
     try:
-        return tuple(str(ip_network(cidr)) for cidr in cidrs)
+        return tuple(str(read_network(cidr)) for cidr in cidrs)
     except ValueError:
         raise Invalid.field("allowed_ips", "each must be a network such as 192.0.2.0/24 or 2001:db8::/32") from None
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from flask import request
 
+from app.addresses import Address, read_address
 from app.operations.parts import actions
 
 WITH_PORT = re.compile(r"^(?:([0-9.]+)|\[([^\[\]]+)\]):[0-9]{1,5}$", re.ASCII)  # as some balancers tell it
 
 
-def peer_address() -> IPv4Address | IPv6Address | None:
+def peer_address() -> Address | None:
     """Walk X-Forwarded-For from its end past the trusted proxies; None when there is no address (a Unix socket)."""
     peer = _address(request.remote_addr or "")
     told = ",".join(request.headers.getlist("X-Forwarded-For"))
@@ -37,13 +37,12 @@ def caller_address() -> str | None:
     return None if address is None else str(address)
 
 
-def _is_trusted(peer: IPv4Address | IPv6Address) -> bool:
+def _is_trusted(peer: Address) -> bool:
     return any(peer.version == n.version and peer in n for n in actions().settings.trusted_proxies)
 
 
-def _address(text: str) -> IPv4Address | IPv6Address | None:
+def _address(text: str) -> Address | None:
     try:
-        address = ip_address(text.strip("[]").partition("%")[0])  # a zone is a matter of the machine that names it
+        return read_address(text.strip("[]"))
     except ValueError:
         return None
-    return getattr(address, "ipv4_mapped", None) or address

@@ -118,9 +118,11 @@ class Claims:
         scopes = frozenset(pair for pair in self.scopes if pair[0] in seen)
         return Claims(**{**vars(self), "audience": audience, "scopes": scopes}) if audience else None
 
-    def allows(self, address: str) -> bool:
-        """Tell whether it may be used from there."""
-        return not self.networks or any(ip_address(address) in ip_network(one) for one in self.networks)
+    def allows(self, address: str | None) -> bool:
+        """Tell whether it may be used from there; a key with networks is not used from an unknown address."""
+        if not self.networks or address is None:
+            return not self.networks
+        return any(ip_address(address) in ip_network(one) for one in self.networks)
 
     @property
     def scope(self) -> str:

@@ -64,7 +64,7 @@ class World:
         claims = self.believes(token, token.claims(self.now))
         if claims is not None and served is not None:
             claims = claims.cut_to(served)
-        if claims is None or (client_ip is not None and not claims.allows(client_ip)):
+        if claims is None or not claims.allows(client_ip):
             return INACTIVE
         window = token.spend(self.now)
         if window is not None and not window.admitted:
