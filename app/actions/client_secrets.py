@@ -9,12 +9,12 @@ from typing import Literal
 from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
-from app.access.rbac import grants_of_client
 from app.actions.actor import Actor
+from app.actions.administrators import keeping_administrators
 from app.actions.audit import record
 from app.actions.authenticate_client import SECRET_METHODS
 from app.actions.clock import Clock
-from app.actions.guard import refuse_delegates, refuse_exceeding
+from app.actions.guard import refuse_changing_client, refuse_delegates
 from app.actions.lifetime import future_or_never
 from app.actions.paging import page
 from app.credentials.kind import Issued
@@ -75,9 +75,12 @@ class ClientSecretActions:
             return _view(_found(session, client_row_id, issued.credential_id), now), issued
 
     def revoke(self, actor: Actor, client_row_id: str, secret_id: str) -> None:
-        """End a secret for good; once more changes nothing. Raises NotFound, Forbidden."""
+        """End a secret for good; once more changes nothing.
+
+        Raises NotFound, Forbidden, Conflict (the last secret of the last administrator).
+        """
         now = self._clock()
-        with self._store.transaction() as session:
+        with self._store.transaction() as session, keeping_administrators(session, actor, now):
             client = self._changeable(session, actor, client_row_id)
             row = _found(session, client_row_id, secret_id)
             if row.revoked_at is None:
@@ -107,7 +110,7 @@ class ClientSecretActions:
         client = session.scalar(held(select(Client).where(Client.id == client_row_id), Client))
         if client is None:
             raise NotFound("there is no such client")
-        refuse_exceeding(actor, grants_of_client(session, client.id), self._management)
+        refuse_changing_client(actor, session, client.id, self._management)
         return client
 
 

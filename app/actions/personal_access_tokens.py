@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 from app.access.rbac import grants_of_user
 from app.access.scopes import Grants, Scopes
 from app.actions.actor import Actor
+from app.actions.administrators import LOCK
 from app.actions.audit import record
 from app.actions.clock import Clock
 from app.actions.guard import refuse_delegates, refuse_exceeding
@@ -21,7 +22,7 @@ from app.actions.paging import page
 from app.credentials.kind import Issued, Subject, Terms
 from app.credentials.opaque import hint
 from app.credentials.pat import PersonalAccessTokens
-from app.database import Store, held
+from app.database import Store, alone, held
 from app.errors import Conflict, Duplicate, Invalid, NotFound
 from app.models import PersonalAccessToken, PersonalAccessTokenScope, User
 
@@ -89,6 +90,9 @@ class PersonalAccessTokenActions:
 
     def _issue(self, actor: Actor, user_id: str, terms: Terms, *, freeing: bool) -> Issued:
         with self._store.transaction() as session:
+            if self._management in terms.grants.by_resource:  # a demotion meanwhile would leave its scopes asleep
+                alone(session, LOCK)
+                _chosen(session, user_id, tuple(terms.grants.scopes))
             if freeing:
                 _free_name(session, user_id, terms.name, terms.at)
             issued = self._kind.issue(session, Subject(user_id), terms)
@@ -144,10 +148,12 @@ class PersonalAccessTokenActions:
             raise Duplicate("the user has a live token of this name") from None
 
     def revoke(self, actor: Actor, user_id: str, token_id: str) -> None:
-        """End a token for good; once more changes nothing. Raises NotFound."""
-        now = self._clock()
+        """End a token for good; once more changes nothing. Raises NotFound, Forbidden (more than the caller carries)."""
+        now, own = self._clock(), actor.id == user_id and not actor.delegated
         with self._store.transaction() as session:
-            _found(session, user_id, token_id)
+            row = _found(session, user_id, token_id)
+            if not own:  # an owner ends what is asleep, too
+                refuse_exceeding(actor, _grants(row), self._management)
             reason = "revoked by its owner" if actor.id == user_id else "revoked by an operator"
             if self._kind.revoke(session, token_id, now, reason):
                 record(session, actor, f"{TARGET}.revoke", TARGET, token_id, now, user=user_id)
@@ -182,7 +188,7 @@ def _existing_user(connection: Connection | Session, user_id: str) -> None:
         raise NotFound("there is no such user")
 
 
-def _chosen(connection: Connection, user_id: str, names: tuple[str, ...]) -> Grants:
+def _chosen(connection: Connection | Session, user_id: str, names: tuple[str, ...]) -> Grants:
     asked = Scopes.of(*names)
     given = grants_of_user(connection, user_id)
     if not given.scopes:

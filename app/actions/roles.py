@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from app.access.scopes import Grants, Scopes
 from app.actions.actor import Actor
+from app.actions.administrators import keeping_administrators
 from app.actions.audit import record
 from app.actions.changes import UNSET, Unset
 from app.actions.clock import Clock
@@ -87,9 +88,15 @@ class RoleActions:
     def change(self, actor: Actor, role_id: str, changes: RoleChanges) -> RoleView:
         """Change what is named; all who have the role feel it at once.
 
-        Raises NotFound, Invalid, Duplicate, Forbidden (the role carries more than the caller, or would).
+        Raises NotFound, Invalid, Duplicate, Forbidden (the role carries more than the caller, or would), Conflict (it
+        makes the last administrator).
         """
-        with refusing_duplicates(TAKEN), self._store.transaction() as session:
+        now = self._clock()
+        with (
+            refusing_duplicates(TAKEN),
+            self._store.transaction() as session,
+            keeping_administrators(session, actor, now),
+        ):
             row = _found(session, role_id, changing=True)
             self._refuse_exceeding(actor, row)
             if not isinstance(changes.permissions, Unset):
@@ -100,17 +107,18 @@ class RoleActions:
                 row.name = changes.name
             if not isinstance(changes.description, Unset):
                 row.description = changes.description
-            record(session, actor, f"{TARGET}.update", TARGET, row.id, self._clock(), permissions=_names(row))
+            record(session, actor, f"{TARGET}.update", TARGET, row.id, now, permissions=_names(row))
             session.flush()
             return _view(row)
 
     def delete(self, actor: Actor, role_id: str) -> None:
-        """Take a role away from all who have it. Raises NotFound, Forbidden."""
-        with self._store.transaction() as session:
-            row = _found(session, role_id)
+        """Take a role away from all who have it. Raises NotFound, Forbidden, Conflict (of the last administrator)."""
+        now = self._clock()
+        with self._store.transaction() as session, keeping_administrators(session, actor, now):
+            row = _found(session, role_id, changing=True)
             self._refuse_exceeding(actor, row)
             session.execute(delete(Role).where(Role.id == role_id))
-            record(session, actor, f"{TARGET}.delete", TARGET, role_id, self._clock(), name=row.name)
+            record(session, actor, f"{TARGET}.delete", TARGET, role_id, now, name=row.name)
 
     def get(self, role_id: str) -> RoleView:
         """Show one role; raises NotFound."""

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, selectinload
 from app.access.rbac import grants_of_roles, grants_of_user
 from app.access.scopes import Scopes
 from app.actions.actor import Actor
+from app.actions.administrators import keeping_administrators
 from app.actions.audit import record
 from app.actions.changes import UNSET, Unset
 from app.actions.clock import Clock
@@ -112,11 +113,17 @@ class UserActions:
         """Change what is named; roles and `enabled` are felt at once by every credential of the user.
 
         A new password, or being disabled, ends the user's sign-ins, `but_session` if one is named.
-        Raises NotFound, Invalid, Duplicate, Forbidden (the user carries more than the caller, or would).
+        Raises NotFound, Invalid, Duplicate, Forbidden (the user carries more than the caller, or would), Conflict (the
+        last administrator).
         """
+        now = self._clock()
         named = [name for name in UserChanges.__slots__ if getattr(changes, name) is not UNSET]
         password_digest = None if isinstance(changes.password, Unset) else self._hashed(actor, user_id, changes)
-        with refusing_duplicates(TAKEN["username"], **TAKEN), self._store.transaction() as session:
+        with (
+            refusing_duplicates(TAKEN["username"], **TAKEN),
+            self._store.transaction() as session,
+            keeping_administrators(session, actor, now),
+        ):
             row = _found(session, user_id, changing=True)
             refuse_exceeding(actor, grants_of_user(session, user_id), self._management)
             if password_digest is not None:
@@ -127,17 +134,18 @@ class UserActions:
             if password_digest is not None or not row.enabled:
                 end_sessions(session, user_id, but_session)
             roles = [role.name for role in row.roles]
-            record(session, actor, f"{TARGET}.update", TARGET, user_id, self._clock(), changed=named, roles=roles)
+            record(session, actor, f"{TARGET}.update", TARGET, user_id, now, changed=named, roles=roles)
             session.flush()
             return _view(row)
 
     def delete(self, actor: Actor, user_id: str) -> None:
-        """Take a user away, and every token with them. Raises NotFound, Forbidden."""
-        with self._store.transaction() as session:
-            row = _found(session, user_id)
+        """Take a user away, and every token with them. Raises NotFound, Forbidden, Conflict (last administrator)."""
+        now = self._clock()
+        with self._store.transaction() as session, keeping_administrators(session, actor, now):
+            row = _found(session, user_id, changing=True)
             refuse_exceeding(actor, grants_of_user(session, user_id), self._management)
             session.execute(delete(User).where(User.id == user_id))
-            record(session, actor, f"{TARGET}.delete", TARGET, user_id, self._clock(), username=row.username)
+            record(session, actor, f"{TARGET}.delete", TARGET, user_id, now, username=row.username)
 
     def get(self, user_id: str) -> UserView:
         """Show one user; raises NotFound."""
