@@ -62,8 +62,9 @@ def callers(face: Face) -> Callers:
 
 @pytest.fixture(scope="module")
 def scene(face: Face, admin: str) -> Scene:
-    face.person("manage")  # an administrator who stays
-    return Scene(face, admin)
+    made = Scene(face, admin)
+    made.user("manage"), made.client("manage")  # administrators who stay
+    return made
 
 
 def test_every_operation_with_a_scope_is_in_the_matrix() -> None:
@@ -112,3 +113,11 @@ def test_manage_reaches_everything_but_a_delegate_makes_no_credential(
             assert 'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]
         else:
             assert answer.status_code in ((409,) if case.built_in else DONE), answer.text
+
+
+def test_the_last_administrator_is_kept_with_a_reason(own_face: Face) -> None:
+    admin, boss = own_face.machine("manage"), own_face.core.row_id(own_face.person("manage"))
+    for method, body in (("PATCH", {"enabled": False}), ("PATCH", {"roles": []}), ("DELETE", None)):
+        answer = own_face.call(method, f"/users/{boss}", admin, json=body)
+        assert answer.status_code == 409 and "no enabled user whose roles give manage" in answer.json["detail"]
+    assert own_face.call("GET", f"/users/{boss}", admin).json["enabled"]
