@@ -111,7 +111,7 @@ class InvalidProof(OAuth2Error):
 class Verifier(Protocol):
     """One way to tell what a token may do."""
 
-    def __call__(self, token: str, client_ip: str | None) -> Credential | None:
+    def __call__(self, token: str, client_ip: str | None = None) -> Credential | None:
         """Return the credential, None when it is not active here for this caller; raises ServiceUnavailable."""
 
 
@@ -130,7 +130,7 @@ class Introspection:
         self._answers: OrderedDict[bytes, tuple[float, Mapping[str, Any]]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def __call__(self, token: str, client_ip: str | None) -> Credential | None:
+    def __call__(self, token: str, client_ip: str | None = None) -> Credential | None:
         """Return what the server says of the token now, or said at most `max_age` seconds ago for this address."""
         form = {"token": token} | ({"client_ip": client_ip} if client_ip else {})
         asked = _digest(f"{client_ip} {token}")
@@ -188,7 +188,7 @@ class LocalVerification:
         self._keys = keys
         self._now = now
 
-    def __call__(self, token: str, client_ip: str | None) -> Credential | None:
+    def __call__(self, token: str, client_ip: str | None = None) -> Credential | None:
         """Return what the signed claims say; a key's networks are not among them."""
         try:
             if jwt.get_unverified_header(token).get("typ") != "at+jwt":

@@ -16,6 +16,7 @@ from app.actions.changes import UNSET, Unset
 from app.actions.clock import Clock
 from app.actions.guard import refuse_delegates
 from app.actions.lifetime import future_or_never
+from app.actions.names import checked_name
 from app.actions.paging import page
 from app.addresses import read_network
 from app.credentials.api_key import ApiKeys
@@ -96,7 +97,7 @@ class ApiKeyActions:
                 at=now,
                 expires_at=future_or_never(new.expires_at, now),
                 grants=_subset(resource, new.scopes),
-                name=new.name,
+                name=checked_name(new.name),
                 narrowed=new.scopes is not None,
                 enabled=new.enabled,
                 rate_limit=new.rate_limit,
@@ -187,7 +188,7 @@ def _networks(cidrs: tuple[str, ...]) -> tuple[str, ...]:
 
 def _apply(session: Session, row: ApiKey, changes: KeyChanges, now: datetime) -> None:
     if not isinstance(changes.name, Unset):
-        row.name = changes.name
+        row.name = checked_name(changes.name)
     if not isinstance(changes.enabled, Unset):
         row.enabled = changes.enabled
     if not isinstance(changes.expires_at, Unset):

@@ -16,6 +16,7 @@ from app.actions.authenticate_client import SECRET_METHODS
 from app.actions.clock import Clock
 from app.actions.guard import refuse_changing_client, refuse_delegates
 from app.actions.lifetime import future_or_never
+from app.actions.names import optional_name
 from app.actions.paging import page
 from app.credentials.kind import Issued
 from app.credentials.opaque import Prefix, digest, hint, mint
@@ -61,7 +62,7 @@ class ClientSecretActions:
     ) -> tuple[SecretView, Issued]:
         """Give a client a further secret. Raises Forbidden, NotFound, Invalid, Conflict."""
         refuse_delegates(actor)
-        now = self._clock()
+        now, name = self._clock(), optional_name(name)
         with self._store.transaction() as session:
             client = self._changeable(session, actor, client_row_id)
             if client.token_endpoint_auth_method not in SECRET_METHODS:

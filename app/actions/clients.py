@@ -27,6 +27,7 @@ from app.actions.client_keys import checked_jwks, checked_jwks_uri
 from app.actions.client_secrets import mint_secret
 from app.actions.clock import Clock
 from app.actions.guard import refuse_changing_client, refuse_delegates, refuse_exceeding, refuse_serving
+from app.actions.names import checked_name
 from app.actions.paging import page
 from app.actions.roles import assignable
 from app.actions.uniqueness import refusing_duplicates
@@ -116,12 +117,12 @@ class ClientActions:
         Raises Forbidden, Invalid (keys, roles, resources).
         """
         refuse_delegates(actor)
-        now, new_client_id = self._clock(), new_id("client")
+        now, new_client_id, name = self._clock(), new_id("client"), checked_name(new.name)
         with refusing_duplicates("another client has this client_id"), self._store.transaction() as session:
             row = Client(
                 id=new_client_id,  # one name is enough where nobody chose another
                 client_id=new_client_id,
-                name=new.name,
+                name=name,
                 token_endpoint_auth_method=new.token_endpoint_auth_method,
                 enabled=new.enabled,
                 dpop_bound_access_tokens=new.dpop_bound_access_tokens,
@@ -132,7 +133,7 @@ class ClientActions:
             self._rekey(row, new.jwks, new.jwks_uri, new.certificate_subject)
             self._assign(session, actor, row, new.roles)
             session.add(row)
-            record(session, actor, f"{TARGET}.create", TARGET, row.client_id, now, name=new.name, roles=list(new.roles))
+            record(session, actor, f"{TARGET}.create", TARGET, row.client_id, now, name=name, roles=list(new.roles))
             issued = None if new.token_endpoint_auth_method in SECRETLESS else mint_secret(row, "", now)
             session.flush()
             return _view(row), issued
@@ -188,7 +189,7 @@ class ClientActions:
 
     def _apply(self, session: Session, actor: Actor, row: Client, changes: ClientChanges) -> None:
         if not isinstance(changes.name, Unset):
-            row.name = changes.name
+            row.name = checked_name(changes.name)
         if not isinstance(changes.enabled, Unset):
             row.enabled = changes.enabled
         if not isinstance(changes.dpop_bound_access_tokens, Unset):

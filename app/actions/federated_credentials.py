@@ -17,6 +17,7 @@ from app.actions.client_keys import checked_jwks, checked_jwks_uri
 from app.actions.clients import found_client
 from app.actions.clock import Clock
 from app.actions.guard import refuse_changing_client, refuse_delegates
+from app.actions.names import checked_name
 from app.actions.paging import page
 from app.actions.subject_pattern import checked_pattern
 from app.database import Store, new_id
@@ -125,7 +126,7 @@ class FederatedCredentialActions:
         uri = new.jwks_uri
         return FederatedCredential(
             id=new_id("fed"),
-            name=new.name,
+            name=checked_name(new.name),
             issuer=self._checked_issuer(new.issuer),
             audience=_checked_audience(self._issuer if new.audience is None else new.audience),
             subject=checked_pattern(new.subject),

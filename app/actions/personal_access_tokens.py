@@ -18,6 +18,7 @@ from app.actions.audit import record
 from app.actions.clock import Clock
 from app.actions.guard import refuse_delegates, refuse_exceeding
 from app.actions.lifetime import AskedLifetime, Policy
+from app.actions.names import checked_name
 from app.actions.paging import page
 from app.credentials.kind import Issued, Subject, Terms
 from app.credentials.opaque import hint
@@ -25,6 +26,7 @@ from app.credentials.pat import PersonalAccessTokens
 from app.database import Store, alone, held
 from app.errors import Conflict, Duplicate, Invalid, NotFound
 from app.models import PersonalAccessToken, PersonalAccessTokenScope, User
+from app.names import name_key
 
 Status = Literal["active", "expired", "revoked"]
 TARGET = "personal_access_token"
@@ -76,12 +78,12 @@ class PersonalAccessTokenActions:
         Raises Forbidden, NotFound, Invalid (a scope the roles do not give, a lifetime out of the policy), Duplicate.
         """
         refuse_delegates(actor)
-        now = self._clock()
+        now, name = self._clock(), checked_name(new.name)
         expires_at = new.lifetime.resolve(now, self._policy)
         with self._store.connection() as connection:
             grants = _chosen(connection, user_id, new.scopes)
         refuse_exceeding(actor, grants, self._management)
-        terms = Terms(now, expires_at, grants.audience, grants, new.name, new.description)
+        terms = Terms(now, expires_at, grants.audience, grants, name, new.description)
         try:
             issued = self._issue(actor, user_id, terms, freeing=False)
         except IntegrityError:  # of its name, most likely: an expired token may still hold it
@@ -133,6 +135,7 @@ class PersonalAccessTokenActions:
     ) -> TokenView:
         """Rename or describe a token anew; None leaves alone. Raises NotFound, Duplicate."""
         now = self._clock()
+        name = None if name is None else checked_name(name)
         try:
             with self._store.transaction() as session:
                 row = _found(session, user_id, token_id, changing=True)
@@ -148,7 +151,7 @@ class PersonalAccessTokenActions:
             raise Duplicate("the user has a live token of this name") from None
 
     def revoke(self, actor: Actor, user_id: str, token_id: str) -> None:
-        """End a token for good; once more changes nothing. Raises NotFound, Forbidden (more than the caller carries)."""
+        """End a token for good; once more changes nothing. Raises NotFound, Forbidden (it carries too much)."""
         now, own = self._clock(), actor.id == user_id and not actor.delegated
         with self._store.transaction() as session:
             row = _found(session, user_id, token_id)
@@ -218,7 +221,8 @@ def _found(session: Session, user_id: str, token_id: str, *, changing: bool = Fa
 
 def _free_name(session: Session, user_id: str, name: str, now: datetime, but: str = "") -> None:
     """Let expired tokens give up the name: it is unique among live ones only."""
-    mine = PersonalAccessToken.user_id == user_id, PersonalAccessToken.name == name, PersonalAccessToken.id != but
+    same = or_(PersonalAccessToken.held_as == name_key(name), PersonalAccessToken.name == name)
+    mine = PersonalAccessToken.user_id == user_id, same, PersonalAccessToken.id != but
     over = PersonalAccessToken.name_held, PersonalAccessToken.expires_at <= now
     session.execute(update(PersonalAccessToken).where(*mine, *over).values(name_held=False))
 

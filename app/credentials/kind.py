@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from app.access.scopes import Grants, Scopes
-from app.addresses import Address, Network
+from app.addresses import Address as Address
+from app.addresses import Network as Network
 from app.credentials.confirmation import UNBOUND, Confirmation
 
 PERSONAL_ACCESS_TOKEN = "personal_access_token"  # noqa: S105 - names of kinds

@@ -111,7 +111,7 @@ class MadeClientSecretSchema(ClientSecretSchema):
 class NewClientSecretSchema(Given):
     """A further secret to be made."""
 
-    name = Text(shortest=0, load_default="")
+    name = Name(load_default="")
     expires_at = Moment(load_default=None, allow_none=True)
 
 

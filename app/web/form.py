@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from flask import request
 
 from app.errors import Invalid
+from app.names import BadName, normalize_name
 
 LONGEST_LINE, LONGEST_TEXT = 200, 1000  # characters
 PAGE = 50  # rows
@@ -22,6 +23,17 @@ def line(name: str, longest: int = LONGEST_LINE, *, needed: bool = True) -> str:
     if len(text) > longest or not text.isprintable():
         raise Invalid.field(name, f"is one line of at most {longest} characters")
     return text
+
+
+def read_name(name: str, *, needed: bool = True) -> str:
+    """Return the name of a thing as it is kept, "" for none that is not `needed`; raises Invalid."""
+    given = request.form.get(name, "")
+    if not needed and not given.strip():
+        return ""
+    try:
+        return normalize_name(given)
+    except BadName as error:
+        raise Invalid.field(name, str(error)) from None
 
 
 def text(name: str) -> str:

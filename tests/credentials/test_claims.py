@@ -1,6 +1,5 @@
 """The one answer of every kind: cut to an audience, held to networks, and never showing a secret."""
 
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -142,6 +142,11 @@ def giving(**body: Any) -> Callable[[Scene], Any]:
     return lambda scene: body
 
 
+def new_role(type: str, permission: str) -> Callable[[Scene], Any]:
+    """Return what sends a new role."""
+    return lambda scene: {"name": unique("r"), "type": type, "permissions": [permission]}
+
+
 CASES: dict[str, list[Case]] = {
     "POST /resources": [
         Case("a resource", body=lambda s: {"identifier": f"https://{unique('new')}.example", "name": "new"})
@@ -171,7 +176,7 @@ CASES: dict[str, list[Case]] = {
         *(
             Case(
                 f"a {t} role that gives {p}",
-                body=lambda s, t=t, p=p: {"name": unique("r"), "type": t, "permissions": [p]},
+                body=new_role(t, p),
                 carries=True,
             )
             for t in ("user", "machine")

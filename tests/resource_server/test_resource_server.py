@@ -167,7 +167,9 @@ def test_an_answer_is_kept_as_long_as_was_said_and_no_longer(world: World, clock
 
 
 @pytest.mark.parametrize("max_age", [0, 3600])
-def test_a_key_with_networks_is_judged_by_the_address_of_each_caller(world: World, clock: Clock, max_age: float) -> None:
+def test_a_key_with_networks_is_judged_by_the_address_of_each_caller(
+    world: World, clock: Clock, max_age: float
+) -> None:
     api = api_of(world, clock, max_age=max_age)
     token = world.issue("api_key", allowed_ips=["192.0.2.0/24", "2001:db8::/32"]).token
     headers = {"Authorization": f"Bearer {token}"}

@@ -13,7 +13,7 @@ from app.actions.resources import LONGEST_IDENTIFIER
 from app.addresses import read_network
 from app.credentials.kind import RateLimit
 from app.errors import Invalid, Malformed
-from app.web.form import chosen, day, line, ticked, whole
+from app.web.form import chosen, day, read_name, ticked, whole
 
 LONGEST_NETWORK = 43  # characters
 
@@ -21,7 +21,7 @@ LONGEST_NETWORK = 43  # characters
 def changes() -> KeyChanges:
     """Read what a key shall be from now on; raises Invalid."""
     return KeyChanges(
-        name=line("name"),
+        name=read_name("name"),
         scopes=UNSET if request.form.get("which") == "keep" else scopes(),
         expires_at=UNSET if request.form.get("expires") == "keep" else expires_at(),
         rate_limit=rate_limit(),
