@@ -28,8 +28,8 @@ def line(name: str, longest: int = LONGEST_LINE, *, needed: bool = True) -> str:
 def read_name(name: str, *, needed: bool = True) -> str:
     """Return the name of a thing as it is kept, "" for none that is not `needed`; raises Invalid."""
     given = request.form.get(name, "")
-    if not needed and not given.strip():
-        return ""
+    if not given.strip():
+        return "" if not needed else line(name)
     try:
         return normalize_name(given)
     except BadName as error:
