@@ -44,9 +44,9 @@ def normalize_name(text: str, longest: int = LONGEST_NAME) -> str:
     if not name:
         raise BadName("must not be blank")
     if len(name) > longest:
-        raise BadName(f"must have at most {longest} characters")
+        raise BadName(f"is at most {longest} characters long")
     if unseen := next((c for c in name if _is_unseen(c)), None):
-        raise BadName(f"must be one line of visible characters, without U+{ord(unseen):04X}")
+        raise BadName(_why_unseen(unseen))
     if unicodedata.category(name[0]).startswith("M"):
         raise BadName("must not begin with a mark that belongs to the character before it")
     return name
@@ -76,7 +76,9 @@ def normalize_username(text: str) -> str:
     if len(name) > LONGEST_USERNAME or USERNAME.fullmatch(name) is None:
         raise BadName(PLAIN_USERNAME)
     if len(mixed := _scripts(name)) > 1 and not any(mixed <= allowed for allowed in TOGETHER):
-        raise BadName(f"must not mix the letters of {' and '.join(sorted(mixed)).title()}, which look alike")
+        raise BadName(
+            f"must not mix the letters of {' and '.join(word.title() for word in sorted(mixed))}, which look alike"
+        )
     return name
 
 
@@ -115,6 +117,12 @@ def _profile(name: str) -> Profile:
 
 def _is_unseen(character: str) -> bool:
     return unicodedata.category(character) in UNSEEN or character in BLANK or SELECTORS.match(character) is not None
+
+
+def _why_unseen(character: str) -> str:
+    if unicodedata.category(character) == "Cs":  # as Python reads an argument that is not in the terminal's encoding
+        return "holds bytes that are no text in the encoding that was used"
+    return f"must be one line of visible characters, without U+{ord(character):04X}"
 
 
 def _scripts(name: str) -> frozenset[str]:

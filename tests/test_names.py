@@ -64,7 +64,7 @@ def test_a_key_is_the_same_in_each_case(rule: str, text: str) -> None:
     except BadName:
         return
     key = key_of(name)
-    assert key == key_of(key) == key_of(name.casefold()) == key_of(text)
+    assert key == key_of(key) == key_of(name.casefold())
 
 
 @pytest.mark.parametrize("character", INVISIBLE)
