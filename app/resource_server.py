@@ -9,9 +9,8 @@
 
 Copy this module or import it: it knows nothing of the rest of Latchkey, and needs Authlib, PyJWT and httpx.
 A token that is bound to a key comes as `Authorization: DPoP`, with a proof (RFC 9449); one that is bound to a
-certificate is refused. Behind a proxy let Flask know the URL and the caller's address (ProxyFix): the proof is for that
-URL, and API keys that are bound to networks are judged by that address. A JWT that such a key was exchanged for carries
-no networks: only introspection holds them, not `verify="local"`.
+certificate is refused. Behind a proxy let Flask know the URL and the caller's address (ProxyFix): the proof is for the
+one, a key that is bound to networks is judged by the other, at introspection alone (a JWT carries no networks).
 """
 
 from __future__ import annotations
