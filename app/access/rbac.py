@@ -41,6 +41,6 @@ def grants_of_roles(connection: Connection | Session, role_ids: list[str]) -> Gr
 
 
 def serves_built_in(session: Session, client_row_id: str) -> bool:
-    """Tell whether this client is a resource server of the management API."""
+    """Return whether this client is a resource server of the management API."""
     mine = ClientServes.client_id == client_row_id, ClientServes.resource_id == Resource.id
     return bool(session.scalar(select(exists().where(*mine, Resource.built_in))))

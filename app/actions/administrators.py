@@ -1,4 +1,4 @@
-"""The administrators: the last one stays, and who is one no longer keeps no scope of the management API asleep."""
+"""Administrators: keep the last one, and drop the dormant scopes of those who are demoted."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from app.models import (
 )
 from app.models import PersonalAccessTokenScope as Chosen
 
-LOCK = 0x1A7C4E3  # of whatever may take a right of the management API away
+LOCK = 0x1A7C4E3  # held by each change that may take a right of the management API away
 NO_USER = (
     "this would leave no enabled user whose roles give manage: "
     "make another user an administrator first, then repeat this"
@@ -63,11 +63,11 @@ class _Present:
 
 @contextmanager
 def keeping_administrators(session: Session, actor: Actor, at: datetime) -> Iterator[None]:
-    """Refuse the change made inside when it takes the last administrator away; drop the scopes that it put to sleep.
+    """Refuse the change made inside when it removes the last administrator; drop the scopes that it makes dormant.
 
-    Such changes follow one another, so that two cannot each rely on the administrator that the other takes away.
-    A server without an administrator, which the command line can be left with, blocks nothing.
-    Raises Conflict.
+    Such changes run one at a time, so that two cannot each rely on the administrator that the other removes. A user
+    counts when enabled and given manage by a role, a client when it can also authenticate. A server that has no
+    administrator already refuses nothing. Raises Conflict.
     """
     alone(session, LOCK)
     before = _present(session, at)
@@ -82,10 +82,10 @@ def keeping_administrators(session: Session, actor: Actor, at: datetime) -> Iter
 
 
 def drop_dormant_scopes(session: Session, actor: Actor, at: datetime) -> None:
-    """Take the scopes of the management API that a user's roles no longer give out of the user's tokens, for good.
+    """Remove from personal access tokens the scopes of the management API that the user's roles no longer give.
 
-    Otherwise a token of a demoted administrator would have them again after a later promotion. Scopes of other APIs
-    stay chosen. A machine token keeps none: its rights are its roles, until it expires.
+    Otherwise a token of a demoted administrator would regain them with a later promotion. Scopes of other APIs stay.
+    Clients have nothing dormant; a machine token regains a scope only until it expires, an hour by default.
     """
     query = (
         select(Chosen.id, Chosen.token_id, Permission.name, PersonalAccessToken.user_id)

@@ -92,7 +92,7 @@ class PersonalAccessTokenActions:
 
     def _issue(self, actor: Actor, user_id: str, terms: Terms, *, freeing: bool) -> Issued:
         with self._store.transaction() as session:
-            if self._management in terms.grants.by_resource:  # a demotion meanwhile would leave its scopes asleep
+            if self._management in terms.grants.by_resource:  # a demotion meanwhile would leave its scopes dormant
                 alone(session, LOCK)
                 _chosen(session, user_id, tuple(terms.grants.scopes))
             if freeing:
@@ -155,7 +155,7 @@ class PersonalAccessTokenActions:
         now, own = self._clock(), actor.id == user_id and not actor.delegated
         with self._store.transaction() as session:
             row = _found(session, user_id, token_id)
-            if not own:  # an owner ends what is asleep, too
+            if not own:  # an owner may revoke dormant scopes, too
                 refuse_exceeding(actor, _grants(row), self._management)
             reason = "revoked by its owner" if actor.id == user_id else "revoked by an operator"
             if self._kind.revoke(session, token_id, now, reason):

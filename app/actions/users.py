@@ -199,9 +199,9 @@ class UserActions:
 
 
 def has_username(username: str) -> ColumnElement[bool]:
-    """Compare as sign-in does: case makes no difference.
+    """Compare as sign-in does, without case.
 
-    A node of the version before keeps no key, and renames without it.
+    The username itself is compared too: in a rolling upgrade, nodes of the version before write no key.
     """
     plain = plain_name(username)
     return or_(User.username_key == username_key(plain), func.lower(User.username) == plain.lower())

@@ -91,7 +91,7 @@ def introspect(
     claims = known.verify(token)
     if claims is not None and caller.serves is not None:
         claims = claims.cut_to(caller.serves)
-    if claims is None or not claims.allows_address(client_ip):  # a key with networks is judged by client_ip alone
+    if claims is None or not claims.allows_address(client_ip):
         return INACTIVE, None  # RFC 7662 §2.2: never say why
     window = known.spend_key_limit(claims)
     if window is not None and not window.admitted:

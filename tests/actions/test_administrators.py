@@ -1,4 +1,4 @@
-"""The last administrator stays, and who is one no longer keeps no scope of the management API asleep."""
+"""The last administrator is kept, and a demoted one keeps no dormant scope of the management API."""
 
 from collections.abc import Callable
 
