@@ -9,7 +9,8 @@
 
 Copy this module or import it: it knows nothing of the rest of Latchkey, and needs Authlib, PyJWT and httpx.
 A token that is bound to a key comes as `Authorization: DPoP`, with a proof (RFC 9449); one that is bound to a
-certificate is refused. Behind a proxy let Flask know the URL that was asked for (ProxyFix): the proof is for that one.
+certificate is refused. Behind a proxy let Flask know the URL and the caller's address (ProxyFix): the proof is for the
+one, a key that is bound to networks is judged by the other, at introspection alone (a JWT carries no networks).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any, Literal, ParamSpec, Protocol, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
@@ -108,8 +110,8 @@ class InvalidProof(OAuth2Error):
 class Verifier(Protocol):
     """One way to tell what a token may do."""
 
-    def __call__(self, token: str) -> Credential | None:
-        """Give the credential, None when it is not active here; raises ServiceUnavailable."""
+    def __call__(self, token: str, client_ip: str | None = None) -> Credential | None:
+        """Return the credential, None when it is not active here for this caller; raises ServiceUnavailable."""
 
 
 class Introspection:
@@ -127,32 +129,34 @@ class Introspection:
         self._answers: OrderedDict[bytes, tuple[float, Mapping[str, Any]]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def __call__(self, token: str) -> Credential | None:
-        """Give what the server says of the token now, or said at most `max_age` seconds ago."""
-        answer = self._kept(token) or self._ask(token)
+    def __call__(self, token: str, client_ip: str | None = None) -> Credential | None:
+        """Return what the server says of the token now, or said at most `max_age` seconds ago for this address."""
+        form = {"token": token} | ({"client_ip": client_ip} if client_ip else {})
+        asked = _digest(f"{client_ip} {token}")
+        answer = self._kept(asked) or self._ask(form, asked)
         return _credential(answer, self._resource, self._now()) if answer.get("active") is True else None
 
-    def _ask(self, token: str) -> Mapping[str, Any]:
+    def _ask(self, form: dict[str, str], asked: bytes) -> Mapping[str, Any]:
         try:
-            response = self._http.post(self._url, data={"token": token})
+            response = self._http.post(self._url, data=form)
             response.raise_for_status()
             answer = response.json()
         except (httpx.HTTPError, ValueError):
             raise ServiceUnavailable from None
         if not isinstance(answer, dict):
             raise ServiceUnavailable
-        self._keep(token, answer)
+        self._keep(asked, answer)
         return answer
 
-    def _kept(self, token: str) -> Mapping[str, Any] | None:
+    def _kept(self, asked: bytes) -> Mapping[str, Any] | None:
         with self._lock:
-            asked_at, answer = self._answers.get(_digest(token), (float("-inf"), {}))
+            asked_at, answer = self._answers.get(asked, (float("-inf"), {}))
         return answer if self._now() - asked_at < self._max_age else None
 
-    def _keep(self, token: str, answer: Mapping[str, Any]) -> None:
+    def _keep(self, asked: bytes, answer: Mapping[str, Any]) -> None:
         if self._max_age > 0 and answer.get("active") is True:  # what was refused is asked for again
             with self._lock:
-                self._answers[_digest(token)] = (self._now(), answer)
+                self._answers[asked] = (self._now(), answer)
                 while len(self._answers) > CACHED_ANSWERS:
                     self._answers.popitem(last=False)
 
@@ -183,8 +187,8 @@ class LocalVerification:
         self._keys = keys
         self._now = now
 
-    def __call__(self, token: str) -> Credential | None:
-        """Give what the signed claims say."""
+    def __call__(self, token: str, client_ip: str | None = None) -> Credential | None:
+        """Return what the signed claims say; a key's networks are not among them."""
         try:
             if jwt.get_unverified_header(token).get("typ") != "at+jwt":
                 return None
@@ -194,10 +198,7 @@ class LocalVerification:
                 algorithms=["ES256"],
                 audience=self._resource,
                 issuer=self._issuer,
-                options={
-                    "verify_exp": False,
-                    "require": ["exp", "iat", "sub", "aud", "client_id", "jti", "credential_type"],
-                },
+                options={"verify_exp": False, "require": CLAIMS},
             )
         except jwt.PyJWKClientConnectionError:
             raise ServiceUnavailable from None
@@ -303,7 +304,7 @@ class _Validator(BearerTokenValidator):
     ) -> None:
         """Verify the way the route wants; an opaque token can only be introspected."""
         local = verify == ["local"] and token.count(".") == 2
-        credential = (self._local if local else self._introspection)(token)
+        credential = (self._local if local else self._introspection)(token, _client_ip())
         if credential is None:
             raise InvalidTokenError
         self._prove(credential, token)
@@ -374,6 +375,14 @@ class ResourceServer(ResourceProtector):
         if scheme.lower() not in ("bearer", "dpop"):
             raise NothingSent
         return self._validator, token.strip()
+
+
+def _client_ip() -> str | None:
+    """Return the caller's address as Flask knows it, None for a Unix socket; behind proxies ProxyFix sets it."""
+    try:
+        return str(ip_address((flask_request.remote_addr or "").partition("%")[0]))
+    except ValueError:
+        return None
 
 
 def _scheme() -> str:

@@ -22,6 +22,7 @@ from pydantic_settings import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from app.addresses import Network, read_network
 from app.errors import BadSettings
 from app.kept_key import SHORTEST, KeptKey
 
@@ -33,7 +34,6 @@ PROXIES = "must be networks such as 10.0.0.0/8 or 2001:db8::1/128, separated by 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 DEFAULT_PORT = re.compile(r"https:.*:443|http:.*:80")  # which no browser sends in Origin
 ORIGINS = "must be origins such as https://app.example, no path and no default port, separated by commas"
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def default_instance_dir() -> Path:
@@ -101,7 +101,7 @@ class Settings(BaseSettings):
         if not isinstance(items, list | tuple):
             raise ValueError(PROXIES)
         try:
-            return tuple(ipaddress.ip_network(str(item).strip()) for item in items if str(item).strip())
+            return tuple(read_network(str(item).strip()) for item in items if str(item).strip())
         except ValueError:
             raise ValueError(PROXIES) from None
 

@@ -4,17 +4,22 @@ import multiprocessing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy import Engine, create_engine, inspect, select, text
 
 from app import migrations
 from app.actions.actor import OPERATOR
 from app.actions.audit import record
 from app.actions.audit_chain import chain_the_unchained
+from app.actions.clock import system_clock
+from app.actions.roles import NewRole, RoleActions, RoleChanges
 from app.actions.verify_audit import VerifyAudit
 from app.database import EPOCH, Store
-from app.errors import BadSettings
+from app.errors import BadSettings, Duplicate
 from app.migrations import run
+from app.models import Role, User
 from tests.databases import database_in
+
+KEYLESS = "0007"  # the revision before names had keys
 
 
 @pytest.fixture
@@ -102,4 +107,32 @@ def test_the_events_that_there_are_become_a_chain_and_what_an_older_node_adds_st
     store.dispose()
     run.downgrade(database.url, "0004")
     database.execute(f"INSERT INTO audit_event ({columns}) VALUES ({values})")  # noqa: S608
+    run.upgrade(database.url)
+
+
+def test_names_that_differ_in_case_alone_are_kept_and_new_ones_refused(tmp_path: Path) -> None:
+    database = database_in(tmp_path)
+    run.upgrade(database.url, KEYLESS)
+    people = [("usr_1", "Ann", "Ann@x.example"), ("usr_2", "bo", "ann@X.example"), ("usr_3", "É", None)]
+    for row_id, username, email in people:
+        columns = "id, username, email, display_name, enabled, created_at"
+        add = f'INSERT INTO "user" ({columns}) VALUES (:id, :u, :e, :d, :t, 0)'  # noqa: S608
+        database.execute(add, id=row_id, u=username, e=email, d="", t=True)
+    for row_id, name in (("role_1", "Clerk"), ("role_2", "clerk"), ("role_3", "Other")):
+        add = "INSERT INTO role (id, name, type, description, created_at) VALUES (:id, :name, 'user', '', 0)"
+        database.execute(add, id=row_id, name=name)
+    run.upgrade(database.url)
+    store = Store(create_engine(database.url))
+    with store.reading() as session:
+        keys = {row.id: row.name_key for row in session.execute(select(Role.id, Role.name_key))}
+        users = [tuple(row) for row in session.execute(select(User.username_key, User.email_key).order_by(User.id))]
+    assert keys == {"role_1": "clerk", "role_2": "clerk\nrole_2", "role_3": "other"}
+    assert users == [("ann", "ann@x.example"), ("bo", "ann@x.example\nusr_2"), ("é", None)]
+    roles = RoleActions(store, "", system_clock)
+    assert roles.change(OPERATOR, "role_2", RoleChanges(description="kept")).name == "clerk"
+    with pytest.raises(Duplicate):
+        roles.create(OPERATOR, NewRole("CLERK", "user"))
+    assert roles.change(OPERATOR, "role_2", RoleChanges(name="Clerk of the night")).name == "Clerk of the night"
+    store.dispose()
+    run.downgrade(database.url, KEYLESS)
     run.upgrade(database.url)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Select, bindparam, select
+from sqlalchemy import Connection, Select, bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from app.access.scopes import Grants
 from app.database import Prepared
-from app.models import ClientRole, Permission, Resource, RolePermission, UserRole
+from app.models import ClientRole, ClientServes, Permission, Resource, RolePermission, UserRole
 
 _given = (
     select(Resource.identifier, Permission.name)
@@ -38,3 +38,9 @@ def grants_of_client(connection: Connection | Session, client_row_id: str) -> Gr
 def grants_of_roles(connection: Connection | Session, role_ids: list[str]) -> Grants:
     """What these roles would give together."""
     return Grants.of((i, n) for i, n in connection.execute(_ROLE, {"roles": role_ids}))
+
+
+def serves_built_in(session: Session, client_row_id: str) -> bool:
+    """Return whether this client is a resource server of the management API."""
+    mine = ClientServes.client_id == client_row_id, ClientServes.resource_id == Resource.id
+    return bool(session.scalar(select(exists().where(*mine, Resource.built_in))))

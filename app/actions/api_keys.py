@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ipaddress import ip_network
 from typing import Literal
 
 from sqlalchemy import ColumnElement, Select, and_, or_, select
@@ -17,7 +16,9 @@ from app.actions.changes import UNSET, Unset
 from app.actions.clock import Clock
 from app.actions.guard import refuse_delegates
 from app.actions.lifetime import future_or_never
+from app.actions.names import checked_name
 from app.actions.paging import page
+from app.addresses import read_network
 from app.credentials.api_key import ApiKeys
 from app.credentials.kind import Issued, RateLimit, Subject, Terms
 from app.database import Store, held
@@ -96,7 +97,7 @@ class ApiKeyActions:
                 at=now,
                 expires_at=future_or_never(new.expires_at, now),
                 grants=_subset(resource, new.scopes),
-                name=new.name,
+                name=checked_name(new.name),
                 narrowed=new.scopes is not None,
                 enabled=new.enabled,
                 rate_limit=new.rate_limit,
@@ -180,14 +181,14 @@ def _subset(resource: Resource, names: tuple[str, ...] | None) -> Grants:
 
 def _networks(cidrs: tuple[str, ...]) -> tuple[str, ...]:
     try:
-        return tuple(str(ip_network(cidr)) for cidr in cidrs)
+        return tuple(str(read_network(cidr)) for cidr in cidrs)
     except ValueError:
         raise Invalid.field("allowed_ips", "each must be a network such as 192.0.2.0/24 or 2001:db8::/32") from None
 
 
 def _apply(session: Session, row: ApiKey, changes: KeyChanges, now: datetime) -> None:
     if not isinstance(changes.name, Unset):
-        row.name = changes.name
+        row.name = checked_name(changes.name)
     if not isinstance(changes.enabled, Unset):
         row.enabled = changes.enabled
     if not isinstance(changes.expires_at, Unset):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from app.access.rbac import grants_of_user
 from app.access.scopes import Scopes
@@ -22,12 +22,13 @@ from app.actions.audit import record
 from app.actions.clock import Clock
 from app.actions.known_addresses import KnownAddresses
 from app.actions.passwords import Passwords
-from app.actions.users import LONGEST_USERNAME, USERNAME, has_username
+from app.actions.users import has_username
 from app.credentials.probe_mark import ProbeMarks
 from app.credentials.unknown_name import UnknownNames
 from app.database import Store
 from app.errors import TooManyRequests, Unauthenticated
 from app.models import User
+from app.names import LONGEST_USERNAME, username_key
 from app.settings import Settings
 
 
@@ -91,11 +92,12 @@ class AuthenticateUser:
         )
 
     def _find(self, username: str) -> _Known | None:
-        if len(username) > LONGEST_USERNAME or USERNAME.fullmatch(username) is None:
+        if len(username) > LONGEST_USERNAME or not username.isprintable():  # PostgreSQL would refuse a NUL
             return None
         columns = select(User.id, User.username, User.password_digest, User.enabled)
         with self._store.connection() as connection:
-            row = connection.execute(columns.where(has_username(username))).one_or_none()
+            found = columns.where(has_username(username)).order_by(func.lower(User.username) != username.lower())
+            row = connection.execute(found.limit(1)).one_or_none()
         return _Known(*row) if row else None
 
     def _management_scopes(self, user_id: str) -> Scopes:
@@ -130,5 +132,5 @@ class _Tries:
 
     @classmethod
     def of(cls, username: str, address: str | None) -> _Tries:
-        name = username.lower()
+        name = username_key(username[:LONGEST_USERNAME])  # as one user is found under: no spelling counts apart
         return cls(PASSWORD.at(address, name), PASSWORDS_OF_USERNAME.of(name), PASSWORDS_OF_ADDRESS.at(address))

@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.actions.actor import MANAGE, SERVER
+from app.actions.administrators import drop_dormant_scopes
 from app.actions.audit import record
 from app.actions.audit_chain import chain_the_unchained
 from app.actions.clock import Clock
@@ -108,6 +109,7 @@ class Bootstrap:
                 if moving:
                     self._move(session, own, now)
                 _add_missing(session, own)
+                drop_dormant_scopes(session, SERVER, now)  # of demotions before this was done at once
             self._keys.ensure(session, now)
             if self._settings.keeps_its_key:  # nobody else seals here, and what was before it may end
                 self._keys.reseal(session)

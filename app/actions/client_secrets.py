@@ -9,18 +9,19 @@ from typing import Literal
 from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
-from app.access.rbac import grants_of_client
 from app.actions.actor import Actor
+from app.actions.administrators import keeping_administrators
 from app.actions.audit import record
 from app.actions.authenticate_client import SECRET_METHODS
 from app.actions.clock import Clock
-from app.actions.guard import refuse_delegates, refuse_exceeding
+from app.actions.guard import refuse_changing_client, refuse_delegates
 from app.actions.lifetime import future_or_never
+from app.actions.names import checked_name
 from app.actions.paging import page
 from app.credentials.kind import Issued
 from app.credentials.opaque import Prefix, digest, hint, mint
 from app.database import Store, held, new_id
-from app.errors import Conflict, Invalid, NotFound
+from app.errors import Conflict, NotFound
 from app.models import Client, ClientSecret
 
 Status = Literal["active", "expired", "revoked"]
@@ -61,9 +62,8 @@ class ClientSecretActions:
     ) -> tuple[SecretView, Issued]:
         """Give a client a further secret, perhaps without a name. Raises Forbidden, NotFound, Invalid, Conflict."""
         refuse_delegates(actor)
-        if name is not None and not name.strip():
-            raise Invalid.field("name", "must not be blank: leave it out for a secret without a name")
         now = self._clock()
+        name = "" if name is None else checked_name(name)  # blank is refused, left out is none
         with self._store.transaction() as session:
             client = self._changeable(session, actor, client_row_id)
             if client.token_endpoint_auth_method not in SECRET_METHODS:
@@ -77,9 +77,12 @@ class ClientSecretActions:
             return _view(_found(session, client_row_id, issued.credential_id), now), issued
 
     def revoke(self, actor: Actor, client_row_id: str, secret_id: str) -> None:
-        """End a secret for good; once more changes nothing. Raises NotFound, Forbidden."""
+        """End a secret for good; once more changes nothing.
+
+        Raises NotFound, Forbidden, Conflict (the last secret of the last administrator).
+        """
         now = self._clock()
-        with self._store.transaction() as session:
+        with self._store.transaction() as session, keeping_administrators(session, actor, now):
             client = self._changeable(session, actor, client_row_id)
             row = _found(session, client_row_id, secret_id)
             if row.revoked_at is None:
@@ -109,7 +112,7 @@ class ClientSecretActions:
         client = session.scalar(held(select(Client).where(Client.id == client_row_id), Client))
         if client is None:
             raise NotFound("there is no such client")
-        refuse_exceeding(actor, grants_of_client(session, client.id), self._management)
+        refuse_changing_client(actor, session, client.id, self._management)
         return client
 
 

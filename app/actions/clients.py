@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import Select, delete, select
 from sqlalchemy.orm import Session, selectinload
 
-from app.access.rbac import grants_of_client, grants_of_roles
+from app.access.rbac import grants_of_roles
 from app.actions.actor import Actor
+from app.actions.administrators import keeping_administrators
 from app.actions.audit import record
 from app.actions.changes import UNSET, Unset
 from app.actions.client_certificates import (
@@ -25,7 +26,8 @@ from app.actions.client_certificates import (
 from app.actions.client_keys import checked_jwks, checked_jwks_uri
 from app.actions.client_secrets import mint_secret
 from app.actions.clock import Clock
-from app.actions.guard import refuse_delegates, refuse_exceeding
+from app.actions.guard import refuse_changing_client, refuse_delegates, refuse_exceeding, refuse_serving
+from app.actions.names import checked_name
 from app.actions.paging import page
 from app.actions.roles import assignable
 from app.actions.uniqueness import refusing_duplicates
@@ -115,23 +117,23 @@ class ClientActions:
         Raises Forbidden, Invalid (keys, roles, resources).
         """
         refuse_delegates(actor)
-        now, new_client_id = self._clock(), new_id("client")
+        now, new_client_id, name = self._clock(), new_id("client"), checked_name(new.name)
         with refusing_duplicates("another client has this client_id"), self._store.transaction() as session:
             row = Client(
                 id=new_client_id,  # one name is enough where nobody chose another
                 client_id=new_client_id,
-                name=new.name,
+                name=name,
                 token_endpoint_auth_method=new.token_endpoint_auth_method,
                 enabled=new.enabled,
                 dpop_bound_access_tokens=new.dpop_bound_access_tokens,
                 tls_client_certificate_bound_access_tokens=new.tls_client_certificate_bound_access_tokens,
                 created_at=now,
-                serves=_resources(session, new.serves),
+                serves=_servable(session, actor, new.serves),
             )
             self._rekey(row, new.jwks, new.jwks_uri, new.certificate_subject)
             self._assign(session, actor, row, new.roles)
             session.add(row)
-            record(session, actor, f"{TARGET}.create", TARGET, row.client_id, now, name=new.name, roles=list(new.roles))
+            record(session, actor, f"{TARGET}.create", TARGET, row.client_id, now, name=name, roles=list(new.roles))
             issued = None if new.token_endpoint_auth_method in SECRETLESS else mint_secret(row, "", now)
             session.flush()
             return _view(row), issued
@@ -140,27 +142,36 @@ class ClientActions:
         """Change what is named; roles and `enabled` are felt at once by every token of the client.
 
         Raises NotFound, Invalid, Forbidden (the client carries more than the caller, or would; a key, or a binding
-        taken off, by delegation).
+        taken off, by delegation), Conflict (the last administrator).
         """
+        now = self._clock()
         named = [name for name in ClientChanges.__slots__ if getattr(changes, name) is not UNSET]
-        with refusing_duplicates("another client has this client_id"), self._store.transaction() as session:
+        with (
+            refusing_duplicates("another client has this client_id"),
+            self._store.transaction() as session,
+            keeping_administrators(session, actor, now),
+        ):
             row = found_client(session, client_row_id, changing=True)
             if changes.rekeys or changes.loosens(row):
                 refuse_delegates(actor)
-            refuse_exceeding(actor, grants_of_client(session, row.id), self._management)
+            refuse_changing_client(actor, session, row.id, self._management)
             self._apply(session, actor, row, changes)
             roles = [role.name for role in row.roles]
-            record(session, actor, f"{TARGET}.update", TARGET, row.client_id, self._clock(), changed=named, roles=roles)
+            record(session, actor, f"{TARGET}.update", TARGET, row.client_id, now, changed=named, roles=roles)
             session.flush()
             return _view(row)
 
     def delete(self, actor: Actor, client_row_id: str) -> None:
-        """Take a client away: its secrets and tokens are dead at once. Raises NotFound, Forbidden."""
-        with self._store.transaction() as session:
-            row = found_client(session, client_row_id)
-            refuse_exceeding(actor, grants_of_client(session, row.id), self._management)
+        """Take a client away: its secrets and tokens are dead at once.
+
+        Raises NotFound, Forbidden, Conflict (the last administrator).
+        """
+        now = self._clock()
+        with self._store.transaction() as session, keeping_administrators(session, actor, now):
+            row = found_client(session, client_row_id, changing=True)
+            refuse_changing_client(actor, session, row.id, self._management)
             session.execute(delete(Client).where(Client.id == client_row_id))
-            record(session, actor, f"{TARGET}.delete", TARGET, row.client_id, self._clock(), name=row.name)
+            record(session, actor, f"{TARGET}.delete", TARGET, row.client_id, now, name=row.name)
 
     def get(self, client_row_id: str) -> ClientView:
         """Show one client; raises NotFound."""
@@ -178,7 +189,7 @@ class ClientActions:
 
     def _apply(self, session: Session, actor: Actor, row: Client, changes: ClientChanges) -> None:
         if not isinstance(changes.name, Unset):
-            row.name = changes.name
+            row.name = checked_name(changes.name)
         if not isinstance(changes.enabled, Unset):
             row.enabled = changes.enabled
         if not isinstance(changes.dpop_bound_access_tokens, Unset):
@@ -186,7 +197,7 @@ class ClientActions:
         if not isinstance(changes.tls_client_certificate_bound_access_tokens, Unset):
             row.tls_client_certificate_bound_access_tokens = changes.tls_client_certificate_bound_access_tokens
         if not isinstance(changes.serves, Unset):
-            row.serves = _resources(session, changes.serves)
+            row.serves = _servable(session, actor, changes.serves)
         if not isinstance(changes.roles, Unset):
             self._assign(session, actor, row, changes.roles)
         if not isinstance(changes.token_endpoint_auth_method, Unset):
@@ -228,11 +239,13 @@ def found_client(session: Session, client_row_id: str, *, changing: bool = False
     return row
 
 
-def _resources(session: Session, identifiers: tuple[str, ...]) -> list[Resource]:
+def _servable(session: Session, actor: Actor, identifiers: tuple[str, ...]) -> list[Resource]:
+    """Return the resources of these identifiers; raises Invalid and Forbidden."""
     wanted = tuple(dict.fromkeys(identifiers))
     found = {row.identifier: row for row in session.scalars(select(Resource).where(Resource.identifier.in_(wanted)))}
     if unknown := [identifier for identifier in wanted if identifier not in found]:
         raise Invalid.field("serves", f"there is no resource {', '.join(unknown)}")
+    refuse_serving(actor, found.values())
     return [found[identifier] for identifier in wanted]
 
 

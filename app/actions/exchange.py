@@ -16,9 +16,10 @@ from app.actions.issue_machine_token import (
 )
 from app.actions.key_limits import SpendKeyLimit
 from app.actions.usage import Usage
+from app.addresses import Address
 from app.credentials.confirmation import UNBOUND, Confirmation
 from app.credentials.exchanged import ExchangedTokens
-from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN, Address, Claims, CredentialKind, Terms
+from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN, Claims, CredentialKind, Terms
 from app.database import Store
 from app.errors import InvalidRequest, InvalidScope, InvalidSubject, InvalidTarget, TooManyRequests
 

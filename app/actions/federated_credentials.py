@@ -10,13 +10,14 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.access.rbac import grants_of_client
 from app.actions.actor import Actor
+from app.actions.administrators import keeping_administrators
 from app.actions.audit import record
 from app.actions.client_keys import checked_jwks, checked_jwks_uri
 from app.actions.clients import found_client
 from app.actions.clock import Clock
-from app.actions.guard import refuse_delegates, refuse_exceeding
+from app.actions.guard import refuse_changing_client, refuse_delegates
+from app.actions.names import checked_name
 from app.actions.paging import page
 from app.actions.subject_pattern import checked_pattern
 from app.database import Store, new_id
@@ -86,13 +87,17 @@ class FederatedCredentialActions:
             return view_of(row)
 
     def delete(self, actor: Actor, client_row_id: str, credential_id: str) -> None:
-        """Trust it no more: the next request is refused on every node. Raises NotFound, Forbidden."""
-        with self._store.transaction() as session:
+        """Trust it no more: the next request is refused on every node.
+
+        Raises NotFound, Forbidden, Conflict (the last administrator has no other way to authenticate).
+        """
+        now = self._clock()
+        with self._store.transaction() as session, keeping_administrators(session, actor, now):
             client = self._changeable(session, actor, client_row_id)
             row = _found(session, client_row_id, credential_id)
             session.delete(row)
             told = {"client": client.client_id, "issuer": row.issuer, "subject": row.subject}
-            record(session, actor, f"{TARGET}.delete", TARGET, credential_id, self._clock(), **told)
+            record(session, actor, f"{TARGET}.delete", TARGET, credential_id, now, **told)
 
     def get(self, client_row_id: str, credential_id: str) -> FederatedCredentialView:
         """Show one; raises NotFound."""
@@ -112,7 +117,7 @@ class FederatedCredentialActions:
     def _changeable(self, session: Session, actor: Actor, client_row_id: str) -> Client:
         """Lock the client, so that two requests together cannot make one too many."""
         client = found_client(session, client_row_id, changing=True)
-        refuse_exceeding(actor, grants_of_client(session, client.id), self._management)
+        refuse_changing_client(actor, session, client.id, self._management)
         return client
 
     def _row(self, new: NewFederatedCredential) -> FederatedCredential:
@@ -121,7 +126,7 @@ class FederatedCredentialActions:
         uri = new.jwks_uri
         return FederatedCredential(
             id=new_id("fed"),
-            name=new.name,
+            name=checked_name(new.name),
             issuer=self._checked_issuer(new.issuer),
             audience=_checked_audience(self._issuer if new.audience is None else new.audience),
             subject=checked_pattern(new.subject),

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from sqlalchemy.orm import Session
+
+from app.access.rbac import grants_of_client, serves_built_in
 from app.access.scopes import Grants, Scopes
-from app.actions.actor import Actor
+from app.actions.actor import MANAGE, Actor
 from app.errors import Forbidden
+from app.models import Resource
+
+SERVING = "only a holder of manage lets a client serve the management API, or changes one that does"
 
 
 def refuse_delegates(actor: Actor) -> None:
@@ -24,3 +32,19 @@ def refuse_exceeding(actor: Actor, carried: Grants, management_identifier: str) 
     scopes = carried.by_resource.get(management_identifier, Scopes())
     if not actor.manages and not scopes <= actor.management:
         raise Forbidden(f"this carries more than the caller holds: {scopes - actor.management}", scope="manage")
+
+
+def refuse_changing_client(actor: Actor, session: Session, client_row_id: str, management_identifier: str) -> None:
+    """Raise Forbidden when a client carries more than the caller: by its roles, or as a server of this API.
+
+    Whoever serves this API introspects the tokens of its administrators.
+    """
+    refuse_exceeding(actor, grants_of_client(session, client_row_id), management_identifier)
+    if not actor.manages and serves_built_in(session, client_row_id):
+        raise Forbidden(SERVING, scope=MANAGE)
+
+
+def refuse_serving(actor: Actor, resources: Iterable[Resource]) -> None:
+    """Raise Forbidden when a caller without `manage` is about to let a client serve this API."""
+    if not actor.manages and any(resource.built_in for resource in resources):
+        raise Forbidden(SERVING, scope=MANAGE)

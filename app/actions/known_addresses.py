@@ -9,11 +9,12 @@ from sqlalchemy import select, update
 
 from app.actions.abuse_limits import neighbourhood
 from app.actions.clock import Clock
-from app.actions.users import LONGEST_USERNAME, has_username
+from app.actions.users import has_username
 from app.credentials.opaque import digest
 from app.database import Store, forget, insert_once
 from app.errors import Conflict
 from app.models import KnownAddress, User
+from app.names import LONGEST_USERNAME
 
 KEPT = timedelta(days=90)
 NOTED = timedelta(days=1)  # how often a further sign-in from there is written down

@@ -13,17 +13,20 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 from app.access.rbac import grants_of_user
 from app.access.scopes import Grants, Scopes
 from app.actions.actor import Actor
+from app.actions.administrators import LOCK
 from app.actions.audit import record
 from app.actions.clock import Clock
 from app.actions.guard import refuse_delegates, refuse_exceeding
 from app.actions.lifetime import AskedLifetime, Policy
+from app.actions.names import checked_name
 from app.actions.paging import page
 from app.credentials.kind import Issued, Subject, Terms
 from app.credentials.opaque import hint
 from app.credentials.pat import PersonalAccessTokens
-from app.database import Store, held
+from app.database import Store, alone, held
 from app.errors import Conflict, Duplicate, Invalid, NotFound
 from app.models import PersonalAccessToken, PersonalAccessTokenScope, User
+from app.names import name_key
 
 Status = Literal["active", "expired", "revoked"]
 TARGET = "personal_access_token"
@@ -75,12 +78,12 @@ class PersonalAccessTokenActions:
         Raises Forbidden, NotFound, Invalid (a scope the roles do not give, a lifetime out of the policy), Duplicate.
         """
         refuse_delegates(actor)
-        now = self._clock()
+        now, name = self._clock(), checked_name(new.name)
         expires_at = new.lifetime.resolve(now, self._policy)
         with self._store.connection() as connection:
             grants = _chosen(connection, user_id, new.scopes)
         refuse_exceeding(actor, grants, self._management)
-        terms = Terms(now, expires_at, grants.audience, grants, new.name, new.description)
+        terms = Terms(now, expires_at, grants.audience, grants, name, new.description)
         try:
             issued = self._issue(actor, user_id, terms, freeing=False)
         except IntegrityError:  # of its name, most likely: an expired token may still hold it
@@ -89,6 +92,9 @@ class PersonalAccessTokenActions:
 
     def _issue(self, actor: Actor, user_id: str, terms: Terms, *, freeing: bool) -> Issued:
         with self._store.transaction() as session:
+            if self._management in terms.grants.by_resource:  # a demotion meanwhile would leave its scopes dormant
+                alone(session, LOCK)
+                _chosen(session, user_id, tuple(terms.grants.scopes))
             if freeing:
                 _free_name(session, user_id, terms.name, terms.at)
             issued = self._kind.issue(session, Subject(user_id), terms)
@@ -129,6 +135,7 @@ class PersonalAccessTokenActions:
     ) -> TokenView:
         """Rename or describe a token anew; None leaves alone. Raises NotFound, Duplicate."""
         now = self._clock()
+        name = None if name is None else checked_name(name)
         try:
             with self._store.transaction() as session:
                 row = _found(session, user_id, token_id, changing=True)
@@ -144,10 +151,12 @@ class PersonalAccessTokenActions:
             raise Duplicate("the user has a live token of this name") from None
 
     def revoke(self, actor: Actor, user_id: str, token_id: str) -> None:
-        """End a token for good; once more changes nothing. Raises NotFound."""
-        now = self._clock()
+        """End a token for good; once more changes nothing. Raises NotFound, Forbidden (it carries too much)."""
+        now, own = self._clock(), actor.id == user_id and not actor.delegated
         with self._store.transaction() as session:
-            _found(session, user_id, token_id)
+            row = _found(session, user_id, token_id)
+            if not own:  # an owner may revoke dormant scopes, too
+                refuse_exceeding(actor, _grants(row), self._management)
             reason = "revoked by its owner" if actor.id == user_id else "revoked by an operator"
             if self._kind.revoke(session, token_id, now, reason):
                 record(session, actor, f"{TARGET}.revoke", TARGET, token_id, now, user=user_id)
@@ -182,7 +191,7 @@ def _existing_user(connection: Connection | Session, user_id: str) -> None:
         raise NotFound("there is no such user")
 
 
-def _chosen(connection: Connection, user_id: str, names: tuple[str, ...]) -> Grants:
+def _chosen(connection: Connection | Session, user_id: str, names: tuple[str, ...]) -> Grants:
     asked = Scopes.of(*names)
     given = grants_of_user(connection, user_id)
     if not given.scopes:
@@ -212,7 +221,8 @@ def _found(session: Session, user_id: str, token_id: str, *, changing: bool = Fa
 
 def _free_name(session: Session, user_id: str, name: str, now: datetime, but: str = "") -> None:
     """Let expired tokens give up the name: it is unique among live ones only."""
-    mine = PersonalAccessToken.user_id == user_id, PersonalAccessToken.name == name, PersonalAccessToken.id != but
+    same = or_(PersonalAccessToken.held_as == name_key(name), PersonalAccessToken.name == name)
+    mine = PersonalAccessToken.user_id == user_id, same, PersonalAccessToken.id != but
     over = PersonalAccessToken.name_held, PersonalAccessToken.expires_at <= now
     session.execute(update(PersonalAccessToken).where(*mine, *over).values(name_held=False))
 

@@ -16,6 +16,7 @@ from app.actions.actor import MANAGE, Actor
 from app.actions.audit import record
 from app.actions.changes import UNSET, Unset
 from app.actions.clock import Clock
+from app.actions.names import checked_name
 from app.actions.paging import page
 from app.actions.uniqueness import refusing_duplicates
 from app.database import Store, held, new_id
@@ -25,6 +26,7 @@ from app.models import ApiKey, Permission, Resource
 TARGET = "resource"
 ABSOLUTE_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?:[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+")
 LONGEST_IDENTIFIER = 500  # characters
+DOTS = frozenset({".", ".."})
 SHORTEST_TTL, LONGEST_TTL = 60, 86_400  # seconds
 DEFAULT_TTL = 3600
 TAKEN_IDENTIFIER = "another resource has this identifier"
@@ -102,7 +104,7 @@ class ResourceActions:
         row = Resource(
             id=new_id("res"),
             identifier=_checked_identifier(new.identifier),
-            name=new.name,
+            name=checked_name(new.name),
             access_token_ttl=_checked_ttl(new.access_token_ttl),
             created_at=self._clock(),
             permissions=[_permission(permission) for permission in new.permissions],
@@ -227,6 +229,8 @@ def _checked_ttl(seconds: int) -> int:
 def _checked_scope(name: str, field: str = "name") -> str:
     if not is_scope_name(name):
         raise Invalid.field(field, "must be 1 to 200 visible ASCII characters, without quote and backslash")
+    if not DOTS.isdisjoint(name.split("/")):  # a path that ends in it would lead elsewhere (RFC 3986 §5.2.4)
+        raise Invalid.field(field, "must not be . or .., nor have them between slashes")
     return name
 
 
@@ -240,7 +244,7 @@ def _apply(row: Resource, changes: ResourceChanges) -> None:
         _refuse_built_in(row)
         row.identifier = _checked_identifier(changes.identifier)
     if not isinstance(changes.name, Unset):
-        row.name = changes.name
+        row.name = checked_name(changes.name)
     if not isinstance(changes.access_token_ttl, Unset):
         row.access_token_ttl = _checked_ttl(changes.access_token_ttl)
 

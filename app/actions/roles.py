@@ -11,15 +11,18 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from app.access.scopes import Grants, Scopes
 from app.actions.actor import Actor
+from app.actions.administrators import keeping_administrators
 from app.actions.audit import record
 from app.actions.changes import UNSET, Unset
 from app.actions.clock import Clock
 from app.actions.guard import refuse_exceeding, refuse_granting
+from app.actions.names import checked_name
 from app.actions.paging import page
 from app.actions.uniqueness import refusing_duplicates
 from app.database import Store, held, new_id
 from app.errors import Invalid, NotFound
 from app.models import Permission, Role
+from app.names import plain_name
 
 RoleType = Literal["user", "machine"]
 TARGET = "role"
@@ -66,30 +69,36 @@ class RoleActions:
         self._clock = clock
 
     def create(self, actor: Actor, new: NewRole) -> RoleView:
-        """Make a role. Raises Invalid (an unknown permission), Duplicate, Forbidden."""
-        now = self._clock()
+        """Make a role. Raises Invalid (its name, an unknown permission), Duplicate, Forbidden."""
+        now, name = self._clock(), checked_name(new.name)
         with refusing_duplicates(TAKEN), self._store.transaction() as session:
             permissions = _permissions(session, new.permissions)
             refuse_granting(actor, _built_in(permissions))
             row = Role(
                 id=new_id("role"),
-                name=new.name,
+                name=name,
                 type=new.type,
                 description=new.description,
                 created_at=now,
                 permissions=permissions,
             )
             session.add(row)
-            record(session, actor, f"{TARGET}.create", TARGET, row.id, now, name=new.name, permissions=_names(row))
+            record(session, actor, f"{TARGET}.create", TARGET, row.id, now, name=name, permissions=_names(row))
             session.flush()
             return _view(row)
 
     def change(self, actor: Actor, role_id: str, changes: RoleChanges) -> RoleView:
         """Change what is named; all who have the role feel it at once.
 
-        Raises NotFound, Invalid, Duplicate, Forbidden (the role carries more than the caller, or would).
+        Raises NotFound, Invalid, Duplicate, Forbidden (the role carries more than the caller, or would), Conflict (it
+        makes the last administrator).
         """
-        with refusing_duplicates(TAKEN), self._store.transaction() as session:
+        now = self._clock()
+        with (
+            refusing_duplicates(TAKEN),
+            self._store.transaction() as session,
+            keeping_administrators(session, actor, now),
+        ):
             row = _found(session, role_id, changing=True)
             self._refuse_exceeding(actor, row)
             if not isinstance(changes.permissions, Unset):
@@ -97,20 +106,21 @@ class RoleActions:
                 refuse_granting(actor, _built_in(permissions) - _built_in(row.permissions))
                 row.permissions = permissions
             if not isinstance(changes.name, Unset):
-                row.name = changes.name
+                row.name = checked_name(changes.name)
             if not isinstance(changes.description, Unset):
                 row.description = changes.description
-            record(session, actor, f"{TARGET}.update", TARGET, row.id, self._clock(), permissions=_names(row))
+            record(session, actor, f"{TARGET}.update", TARGET, row.id, now, permissions=_names(row))
             session.flush()
             return _view(row)
 
     def delete(self, actor: Actor, role_id: str) -> None:
-        """Take a role away from all who have it. Raises NotFound, Forbidden."""
-        with self._store.transaction() as session:
-            row = _found(session, role_id)
+        """Take a role away from all who have it. Raises NotFound, Forbidden, Conflict (of the last administrator)."""
+        now = self._clock()
+        with self._store.transaction() as session, keeping_administrators(session, actor, now):
+            row = _found(session, role_id, changing=True)
             self._refuse_exceeding(actor, row)
             session.execute(delete(Role).where(Role.id == role_id))
-            record(session, actor, f"{TARGET}.delete", TARGET, role_id, self._clock(), name=row.name)
+            record(session, actor, f"{TARGET}.delete", TARGET, role_id, now, name=row.name)
 
     def get(self, role_id: str) -> RoleView:
         """Show one role; raises NotFound."""
@@ -121,7 +131,7 @@ class RoleActions:
         self, limit: int, after: str | None = None, name: str | None = None, type: RoleType | None = None
     ) -> tuple[list[RoleView], str | None]:
         """List roles, oldest first, of one name or type if asked."""
-        query = _whole() if name is None else _whole().where(Role.name == name)
+        query = _whole() if name is None else _whole().where(Role.name == plain_name(name))
         query = query if type is None else query.where(Role.type == type)
         with self._store.reading() as session:
             rows, cursor = page(session, query, Role.id, limit, after)
@@ -133,7 +143,7 @@ class RoleActions:
 
 def assignable(session: Session, names: tuple[str, ...], type: RoleType) -> list[Role]:
     """Give the roles of these names for a user or a machine; raises Invalid for an unknown or another type's."""
-    wanted = tuple(dict.fromkeys(names))
+    wanted = tuple(dict.fromkeys(plain_name(name) for name in names))
     found = {role.name: role for role in session.scalars(select(Role).where(Role.name.in_(wanted)))}
     if unknown := [name for name in wanted if name not in found]:
         raise Invalid.field("roles", f"there is no role {', '.join(unknown)}")

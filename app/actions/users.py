@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, delete, func, select
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from app.access.rbac import grants_of_roles, grants_of_user
 from app.access.scopes import Scopes
 from app.actions.actor import Actor
+from app.actions.administrators import keeping_administrators
 from app.actions.audit import record
 from app.actions.changes import UNSET, Unset
 from app.actions.clock import Clock
 from app.actions.guard import refuse_delegates, refuse_exceeding
+from app.actions.names import checked_email, checked_username, optional_name
 from app.actions.paging import page
 from app.actions.passwords import Passwords
 from app.actions.roles import assignable
 from app.actions.sessions import end_sessions
 from app.actions.uniqueness import refusing_duplicates
 from app.database import Store, held, new_id
-from app.errors import Invalid, NotFound
+from app.errors import NotFound
 from app.models import User
+from app.names import email_key, plain_name, username_key
 
 TARGET = "user"
-LONGEST_USERNAME = 100  # characters
-USERNAME = re.compile(r"\w[\w.@-]*")  # no colon: HTTP Basic ends the name there (RFC 7617 §2)
-EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 TAKEN = {"username": "another user has this username", "email": "another user has this email address"}
 
 
@@ -90,15 +88,16 @@ class UserActions:
     def create(self, actor: Actor, new: NewUser) -> UserView:
         """Make a user. Raises Invalid, Duplicate, Forbidden (roles that carry more than the caller)."""
         now = self._clock()
-        username, email = _checked_username(new.username), _checked_email(new.email)
-        password_digest = self._new_digest(actor, new.password, username, email, new.display_name)
+        username, email = checked_username(new.username), checked_email(new.email)
+        display_name = optional_name(new.display_name, "display_name")
+        password_digest = self._new_digest(actor, new.password, username, email, display_name)
         with refusing_duplicates(TAKEN["username"], **TAKEN), self._store.transaction() as session:
             row = User(
                 id=new_id("usr"),
                 username=username,
                 email=email,
                 password_digest=password_digest,
-                display_name=new.display_name,
+                display_name=display_name,
                 enabled=new.enabled,
                 created_at=now,
             )
@@ -112,11 +111,17 @@ class UserActions:
         """Change what is named; roles and `enabled` are felt at once by every credential of the user.
 
         A new password, or being disabled, ends the user's sign-ins, `but_session` if one is named.
-        Raises NotFound, Invalid, Duplicate, Forbidden (the user carries more than the caller, or would).
+        Raises NotFound, Invalid, Duplicate, Forbidden (the user carries more than the caller, or would), Conflict (the
+        last administrator).
         """
+        now = self._clock()
         named = [name for name in UserChanges.__slots__ if getattr(changes, name) is not UNSET]
         password_digest = None if isinstance(changes.password, Unset) else self._hashed(actor, user_id, changes)
-        with refusing_duplicates(TAKEN["username"], **TAKEN), self._store.transaction() as session:
+        with (
+            refusing_duplicates(TAKEN["username"], **TAKEN),
+            self._store.transaction() as session,
+            keeping_administrators(session, actor, now),
+        ):
             row = _found(session, user_id, changing=True)
             refuse_exceeding(actor, grants_of_user(session, user_id), self._management)
             if password_digest is not None:
@@ -127,17 +132,18 @@ class UserActions:
             if password_digest is not None or not row.enabled:
                 end_sessions(session, user_id, but_session)
             roles = [role.name for role in row.roles]
-            record(session, actor, f"{TARGET}.update", TARGET, user_id, self._clock(), changed=named, roles=roles)
+            record(session, actor, f"{TARGET}.update", TARGET, user_id, now, changed=named, roles=roles)
             session.flush()
             return _view(row)
 
     def delete(self, actor: Actor, user_id: str) -> None:
-        """Take a user away, and every token with them. Raises NotFound, Forbidden."""
-        with self._store.transaction() as session:
-            row = _found(session, user_id)
+        """Take a user away, and every token with them. Raises NotFound, Forbidden, Conflict (last administrator)."""
+        now = self._clock()
+        with self._store.transaction() as session, keeping_administrators(session, actor, now):
+            row = _found(session, user_id, changing=True)
             refuse_exceeding(actor, grants_of_user(session, user_id), self._management)
             session.execute(delete(User).where(User.id == user_id))
-            record(session, actor, f"{TARGET}.delete", TARGET, user_id, self._clock(), username=row.username)
+            record(session, actor, f"{TARGET}.delete", TARGET, user_id, now, username=row.username)
 
     def get(self, user_id: str) -> UserView:
         """Show one user; raises NotFound."""
@@ -159,9 +165,14 @@ class UserActions:
     ) -> tuple[list[UserView], str | None]:
         """List users, oldest first, of one username or email address if asked, or whose username `begins` so."""
         query = _whole() if username is None else _whole().where(has_username(username))
-        query = query if email is None else query.where(User.email == email)
+        query = (
+            query
+            if email is None
+            else query.where(or_(User.email_key == email_key(plain_name(email)), User.email == email))
+        )
         if begins is not None:
-            query = query.where(func.lower(User.username).startswith(begins.lower(), autoescape=True))
+            key = func.coalesce(User.username_key, func.lower(User.username))
+            query = query.where(key.startswith(plain_name(begins).lower(), autoescape=True))
         with self._store.reading() as session:
             rows, cursor = page(session, query, User.id, limit, after)
             return [_view(row) for row in rows], cursor
@@ -188,33 +199,23 @@ class UserActions:
 
 
 def has_username(username: str) -> ColumnElement[bool]:
-    """Compare as sign-in does: case makes no difference."""
-    return func.lower(User.username) == username.lower()
+    """Compare as sign-in does, without case.
+
+    The username itself is compared too: in a rolling upgrade, nodes of the version before write no key.
+    """
+    plain = plain_name(username)
+    return or_(User.username_key == username_key(plain), func.lower(User.username) == plain.lower())
 
 
 def _apply(row: User, changes: UserChanges) -> None:
     if not isinstance(changes.username, Unset):
-        row.username = _checked_username(changes.username)
+        row.username = checked_username(changes.username, row.username)
     if not isinstance(changes.email, Unset):
-        row.email = _checked_email(changes.email)
+        row.email = checked_email(changes.email, row.email)
     if not isinstance(changes.display_name, Unset):
-        row.display_name = changes.display_name
+        row.display_name = optional_name(changes.display_name, "display_name")
     if not isinstance(changes.enabled, Unset):
         row.enabled = changes.enabled
-
-
-def _checked_username(username: str) -> str:
-    if len(username) > LONGEST_USERNAME or USERNAME.fullmatch(username) is None:
-        raise Invalid.field("username", f"must be letters, digits, and . _ @ - inside, {LONGEST_USERNAME} at most")
-    if unicodedata.normalize("NFKC", username) != username or any(not c.isascii() and c != c.lower() for c in username):
-        raise Invalid.field("username", "must be in its plainest spelling, and in lower case outside ASCII")
-    return username
-
-
-def _checked_email(email: str | None) -> str | None:
-    if email is not None and (len(email) > 254 or EMAIL.fullmatch(email) is None):
-        raise Invalid.field("email", "is not an email address")
-    return email
 
 
 def _whole() -> Select[User]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from ipaddress import ip_network
 from typing import Any, ClassVar
 
 from sqlalchemy import Connection, Select, and_, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.access.scopes import Grants
+from app.addresses import read_network
 from app.credentials.kind import API_KEY, Claims, Issued, RateLimit, Secret, Subject, Terms, soonest
 from app.credentials.opaque import Prefix, digest, hint, mint, prefix_of
 from app.database import Prepared, new_id
@@ -138,7 +138,7 @@ def _claims(rows: Any, at: datetime) -> Claims | None:
         secret=Secret(row.id, row.secret_id),
         secret_ends_at=row.ends_at,
         rate_limit=_rate_limit(row.rate_limit_requests, row.rate_limit_window_seconds),
-        allowed_networks=tuple(ip_network(cidr) for cidr in row.allowed_ips),
+        allowed_networks=tuple(read_network(cidr) for cidr in row.allowed_ips),
         stands_until=soonest(row.expires_at, row.ends_at),
     )
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import ClassVar, Protocol
 
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from app.access.scopes import Grants, Scopes
+from app.addresses import Address as Address
+from app.addresses import Network as Network
 from app.credentials.confirmation import UNBOUND, Confirmation
-
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
 
 PERSONAL_ACCESS_TOKEN = "personal_access_token"  # noqa: S105 - names of kinds
 API_KEY = "api_key"

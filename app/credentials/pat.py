@@ -16,6 +16,7 @@ from app.errors import Conflict
 from app.models import Permission, Resource, RolePermission, User, UserRole
 from app.models import PersonalAccessToken as Row_
 from app.models import PersonalAccessTokenScope as Chosen
+from app.names import name_key
 
 _held_now = exists().where(
     UserRole.user_id == Row_.user_id,
@@ -72,6 +73,7 @@ class PersonalAccessTokens:
             id=row_id,
             user_id=subject.id,
             name=terms.name,
+            held_as=name_key(terms.name),
             description=terms.description,
             digest=digest(token),
             hint=hint(token),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from app.actions.catalogue import Actions
 from app.actions.usage import use_of
+from app.addresses import read_address
 from app.credentials.kind import soonest
 from app.fast_lane.memory import Answer, Head, Memory, Standing, key_of
 from app.fast_lane.present import present
@@ -18,7 +19,7 @@ from app.operations import metrics
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-KNOWN = frozenset({"token", "token_type_hint"})
+KNOWN = frozenset({"token", "token_type_hint", "client_ip"})
 
 
 class Introspection:
@@ -50,7 +51,11 @@ class Introspection:
         if client is None or not asked or "token" not in asked:
             return None
         caller = client.caller = client.caller or caller_of(self._known, client.known)
-        members, claims = introspect(self._known, asked["token"], caller, None)
+        try:
+            client_ip = read_address(asked["client_ip"]) if "client_ip" in asked else None
+        except ValueError:  # Flask says what is wrong with it
+            return None
+        members, claims = introspect(self._known, asked["token"], caller, client_ip)
         text = json.dumps(members).encode()
         adds = metrics.introspecting(claims.kind if claims else None)
         answer = Answer(json_head(len(text)), text, adds=adds, client_id=client.known.client_id)

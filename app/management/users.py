@@ -8,14 +8,14 @@ from flask import Response
 from marshmallow import Schema, fields
 
 from app.actions.passwords import LONGEST, SHORTEST
-from app.actions.users import LONGEST_USERNAME, NewUser, UserChanges
+from app.actions.users import NewUser, UserChanges
 from app.management.authorization import caller
 from app.management.blueprint import Operations, PageQuery, gone, made, page_of, paged
 from app.management.fields import Flag, Given, Listed, Moment, Name, Text
+from app.names import LONGEST_EMAIL, LONGEST_USERNAME
 from app.operations.parts import actions
 
 blueprint = Operations("users", "Users")
-LONGEST_EMAIL = 254  # characters (RFC 5321 §4.5.3.1.3)
 
 
 class UserSchema(Schema):

@@ -32,7 +32,7 @@ CARRIERS = {  # what is only ever added with a new credential, client or user ta
     "user": CHANGED,
     "user_role": ADDED,
 }
-WITHOUT_AUTHORITY = frozenset({"last_used_at", "name_held"})  # columns that using and issuing change
+WITHOUT_AUTHORITY = frozenset({"last_used_at", "name_held", "held_as"})  # columns that using and issuing change
 BUMP = "UPDATE authority SET epoch = epoch + 1"
 FUNCTION = f"""CREATE OR REPLACE FUNCTION authority_moved() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN {BUMP}; RETURN NULL; END $$"""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import ForeignKey, Index, String, text
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from app.database import Base
 from app.models.resource import Permission, Resource
 from app.models.user import User
+from app.names import LONGEST_KEPT_KEY, name_key
 
 
 class PersonalAccessTokenScope(Base):
@@ -39,12 +40,21 @@ class PersonalAccessToken(Base):
             sqlite_where=text("name_held"),
             postgresql_where=text("name_held"),
         ),
+        Index(
+            "uq_personal_access_token_live_name_key",
+            "user_id",
+            "held_as",
+            unique=True,
+            sqlite_where=text("name_held"),
+            postgresql_where=text("name_held"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(200))
     name_held: Mapped[bool] = mapped_column(default=True)  # false once revoked, or once its name is taken after expiry
+    held_as: Mapped[str | None] = mapped_column(String(LONGEST_KEPT_KEY))  # the key of its name
     description: Mapped[str] = mapped_column(String(1000), default="")
     digest: Mapped[str] = mapped_column(String(64), unique=True)
     hint: Mapped[str] = mapped_column(String(20))
@@ -58,6 +68,11 @@ class PersonalAccessToken(Base):
 
     user: Mapped[User] = relationship()
     scopes: Mapped[list[PersonalAccessTokenScope]] = relationship(cascade="all, delete-orphan", passive_deletes=True)
+
+    @validates("name")
+    def _follow_name(self, _attribute: str, name: str) -> str:
+        self.held_as = name_key(name)
+        return name
 
     def __repr__(self) -> str:
         """Name the token by its id, never by its digest."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import ForeignKey, String
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from app.database import Base
+from app.names import LONGEST_KEPT_KEY, name_key
 
 
 class Permission(Base):
@@ -18,10 +19,16 @@ class Permission(Base):
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     resource_id: Mapped[str] = mapped_column(ForeignKey("resource.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(200), unique=True)
+    name_key: Mapped[str | None] = mapped_column(String(LONGEST_KEPT_KEY), index=True, unique=True)
     description: Mapped[str] = mapped_column(String(1000), default="")
     public: Mapped[bool] = mapped_column(default=False)
 
     resource: Mapped[Resource] = relationship(back_populates="permissions")
+
+    @validates("name")
+    def _follow_name(self, _attribute: str, name: str) -> str:
+        self.name_key = name_key(name)
+        return name
 
 
 class Resource(Base):

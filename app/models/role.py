@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import ForeignKey, String
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from app.database import Base
 from app.models.resource import Permission
+from app.names import LONGEST_KEPT_KEY, name_key
 
 
 class RolePermission(Base):
@@ -29,6 +30,7 @@ class Role(Base):
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     name: Mapped[str] = mapped_column(String(200), unique=True)
+    name_key: Mapped[str | None] = mapped_column(String(LONGEST_KEPT_KEY), index=True, unique=True)
     type: Mapped[str] = mapped_column(String(10))
     description: Mapped[str] = mapped_column(String(1000), default="")
     created_at: Mapped[datetime]
@@ -36,3 +38,8 @@ class Role(Base):
     permissions: Mapped[list[Permission]] = relationship(
         secondary="role_permission", order_by=Permission.name, passive_deletes=True
     )
+
+    @validates("name")
+    def _follow_name(self, _attribute: str, name: str) -> str:
+        self.name_key = name_key(name)
+        return name

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import ForeignKey, Index, String, func, text
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from app.database import Base
 from app.models.role import Role
+from app.names import LONGEST_KEPT_KEY, email_key, username_key
 
 
 class UserRole(Base):
@@ -29,12 +30,24 @@ class User(Base):
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     username: Mapped[str] = mapped_column(String(200), unique=True)
     email: Mapped[str | None] = mapped_column(String(320), unique=True)
+    username_key: Mapped[str | None] = mapped_column(String(LONGEST_KEPT_KEY), index=True, unique=True)
+    email_key: Mapped[str | None] = mapped_column(String(LONGEST_KEPT_KEY), index=True, unique=True)
     display_name: Mapped[str] = mapped_column(String(200), default="")
     password_digest: Mapped[str | None] = mapped_column(String(200))
     enabled: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime]
 
     roles: Mapped[list[Role]] = relationship(secondary="user_role", order_by=Role.name, passive_deletes=True)
+
+    @validates("username")
+    def _follow_username(self, _attribute: str, username: str) -> str:
+        self.username_key = username_key(username)
+        return username
+
+    @validates("email")
+    def _follow_email(self, _attribute: str, email: str | None) -> str | None:
+        self.email_key = None if email is None else email_key(email)
+        return email
 
     def __repr__(self) -> str:
         """Name the user, never the digest."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import ip_address
 from typing import Any
 
 from authlib.oauth2 import OAuth2Error
@@ -16,7 +15,8 @@ from flask import request as flask_request
 from app.actions.authenticate_client import KnownClient
 from app.actions.catalogue import Actions
 from app.actions.key_limits import Window
-from app.credentials.kind import API_KEY, CLIENT_CREDENTIALS, PERSONAL_ACCESS_TOKEN, Address, Claims
+from app.addresses import Address, read_address
+from app.credentials.kind import API_KEY, CLIENT_CREDENTIALS, PERSONAL_ACCESS_TOKEN, Claims
 from app.oauth.client_authentication import METHODS, authenticated, presented_methods
 from app.oauth.errors import NO_STORE
 from app.operations import metrics
@@ -61,7 +61,7 @@ class Introspection(IntrospectionEndpoint):
         form = request.form
         if "token" not in form:
             raise InvalidRequestError("token is missing")
-        body, claims = introspect(actions(), form["token"], caller, _client_ip(form.get("client_ip")))
+        body, claims = introspect(actions(), form["token"], caller, read_client_ip(form.get("client_ip")))
         metrics.introspected(body.get("credential_type"), claims is not None)
         if claims is not None:
             used_credential(claims.credential_id)
@@ -91,7 +91,7 @@ def introspect(
     claims = known.verify(token)
     if claims is not None and caller.serves is not None:
         claims = claims.cut_to(caller.serves)
-    if claims is None or (client_ip is not None and not claims.allows_address(client_ip)):
+    if claims is None or not claims.allows_address(client_ip):
         return INACTIVE, None  # RFC 7662 §2.2: never say why
     window = known.spend_key_limit(claims)
     if window is not None and not window.admitted:
@@ -150,14 +150,14 @@ def _bearer(scheme: str, token: str) -> Caller:
     return Caller(claims.client_id or str(claims.subject), None)
 
 
-def _client_ip(text: str | None) -> Address | None:
-    if text is None:
+def read_client_ip(text: str | None) -> Address | None:
+    """Return the address that the resource server was called from; raises InvalidRequestError for a malformed one."""
+    if not text:  # RFC 6749 §3.2: a parameter without a value is omitted
         return None
     try:
-        address = ip_address(text)
+        return read_address(text)
     except ValueError:
-        raise InvalidRequestError("client_ip is not an IP address") from None
-    return getattr(address, "ipv4_mapped", None) or address  # as a dual-stack socket names an IPv4 peer
+        raise InvalidRequestError("client_ip is not an IP address: send one such as 192.0.2.7 or 2001:db8::7") from None
 
 
 def _signed(body: dict[str, Any], caller: Caller) -> str:

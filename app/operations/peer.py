@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from flask import request
 
+from app.addresses import Address, Network, read_address
 from app.operations.parts import actions
 
 WITH_PORT = re.compile(r"^(?:([0-9.]+)|\[([^\[\]]+)\]):[0-9]{1,5}$", re.ASCII)  # as some balancers tell it
 MOST_HOPS = 100  # proxies that stand one behind the other, and empty elements between them
 LONGEST_HOP = 100  # characters of an address with its zone and port
-Peer = IPv4Address | IPv6Address
 
 
-def peer_address() -> IPv4Address | IPv6Address | None:
+def peer_address() -> Address | None:
     """Walk X-Forwarded-For from its end past the trusted proxies; None when there is no address (a Unix socket)."""
     return walk_back(request.remote_addr or "", ",".join(request.headers.getlist("X-Forwarded-For")), _is_trusted)
 
 
-def walk_back(sender: str, forwarded: str, is_trusted: Callable[[Peer], bool]) -> Peer | None:
+def walk_back(sender: str, forwarded: str, is_trusted: Callable[[Address], bool]) -> Address | None:
     """Return the last address of a chain of proxies that is not trusted, looking at MOST_HOPS at the most."""
     peer = _address(sender)
     hops = [hop.strip() for hop in forwarded.rsplit(",", MOST_HOPS)[-MOST_HOPS:]]
@@ -39,7 +38,7 @@ def comes_from_trusted_proxy() -> bool:
     return is_trusted_proxy(request.remote_addr or "", actions().settings.trusted_proxies)
 
 
-def is_trusted_proxy(address: str, networks: Collection[IPv4Network | IPv6Network]) -> bool:
+def is_trusted_proxy(address: str, networks: Collection[Network]) -> bool:
     """Tell whether the address of a connection is in one of these networks; needs no application context."""
     peer = _address(address)
     return peer is not None and any(peer.version == n.version and peer in n for n in networks)
@@ -55,13 +54,12 @@ def _without_port(hop: str) -> str:
     return WITH_PORT.sub(r"\1\2", hop) if len(hop) <= LONGEST_HOP else ""
 
 
-def _is_trusted(peer: IPv4Address | IPv6Address) -> bool:
+def _is_trusted(peer: Address) -> bool:
     return any(peer.version == n.version and peer in n for n in actions().settings.trusted_proxies)
 
 
-def _address(text: str) -> IPv4Address | IPv6Address | None:
+def _address(text: str) -> Address | None:
     try:
-        address = ip_address(text.strip("[]").partition("%")[0])  # a zone is a matter of the machine that names it
+        return read_address(text.strip("[]"))
     except ValueError:
         return None
-    return getattr(address, "ipv4_mapped", None) or address

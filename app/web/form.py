@@ -10,6 +10,7 @@ from flask import request
 
 from app.actions.lifetime import LONGEST
 from app.errors import Invalid
+from app.names import BadName, normalize_name
 from app.operations.parts import actions
 
 LONGEST_LINE, LONGEST_TEXT = 200, 1000  # characters
@@ -26,6 +27,17 @@ def line(name: str, longest: int = LONGEST_LINE, *, needed: bool = True) -> str:
     if len(text) > longest or not text.isprintable():
         raise Invalid.field(name, f"is one line of at most {longest} characters")
     return text
+
+
+def read_name(name: str, *, needed: bool = True) -> str:
+    """Return the name of a thing as it is kept, "" for none that is not `needed`; raises Invalid."""
+    given = request.form.get(name, "")
+    if not given.strip():
+        return "" if not needed else line(name)
+    try:
+        return normalize_name(given)
+    except BadName as error:
+        raise Invalid.field(name, str(error)) from None
 
 
 def text(name: str) -> str:

@@ -14,7 +14,7 @@ from app.actions.personal_access_tokens import NewToken, Status, TokenView
 from app.credentials.kind import Issued
 from app.errors import Invalid, LatchkeyError
 from app.operations.parts import actions
-from app.web.form import PAGE, after, chosen, day, days_ahead, line, text
+from app.web.form import PAGE, after, chosen, day, days_ahead, read_name, text
 from app.web.room import Room, actor, done, said_by_field, show, status_of
 
 STATUSES = ("active", "expired", "revoked")
@@ -46,7 +46,7 @@ def new() -> Response:
 def create() -> Response:
     """Make a token, and show its secret this once."""
     try:
-        wanted = NewToken(line("name"), chosen("scopes"), _lifetime(), text("description"))
+        wanted = NewToken(read_name("name"), chosen("scopes"), _lifetime(), text("description"))
         token, issued = actions().personal_access_tokens.create(actor(), actor().id, wanted)
     except LatchkeyError as error:
         return _form(status_of(error), said_by_field(error))
@@ -63,7 +63,7 @@ def one(token_id: str) -> Response:
 def change(token_id: str) -> Response:
     """Rename a token, or describe it anew."""
     try:
-        actions().personal_access_tokens.change(actor(), actor().id, token_id, line("name"), text("description"))
+        actions().personal_access_tokens.change(actor(), actor().id, token_id, read_name("name"), text("description"))
     except Invalid as error:
         return _one(token_id, status_of(error), said_by_field(error))
     except LatchkeyError as error:

@@ -214,6 +214,7 @@ class Rights(Doing):
         role, permissions = one(self.world.roles, which), some(self.world.giveable, chosen)
         self.api(200, "PATCH", f"/roles/{role.row}", {"permissions": [p.name for p in permissions]})
         role.permissions = permissions
+        self.world.drop_dormant()
 
     @rule(which=number)
     @precondition(lambda self: len(self.world.roles) > 2)
@@ -222,6 +223,7 @@ class Rights(Doing):
         role = one(self.world.roles, which)
         self.api(204, "DELETE", f"/roles/{role.row}")
         self.world.drop_role(role)
+        self.world.drop_dormant()
 
     def roles_of(self, type: str, chosen: int) -> list[Role]:
         """Pick roles of a type."""
@@ -246,6 +248,7 @@ class Rights(Doing):
         body = {"roles": [role.name for role in roles], "enabled": enabled, "username": name}
         self.api(200, "PATCH", f"/users/{user.row}", body)
         user.roles, user.enabled, user.username = roles, enabled, name
+        self.world.drop_dormant()
 
     @rule(which=number)
     @precondition(lambda self: len(self.world.users) > 1)

@@ -137,7 +137,7 @@ def networks(data: bytes) -> None:
         claims = Claims("api_key", "", (), Grants(), NOW, None, allowed_networks=tuple(map(ip_network, kept)))
         holds(isinstance(claims.allows_address(ip_address("192.0.2.1")), bool), text)
     with contextlib.suppress(InvalidRequestError):
-        introspection._client_ip(text)
+        introspection.read_client_ip(text)
     with contextlib.suppress(ValueError):
         Settings._networks(text)
 

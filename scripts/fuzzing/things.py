@@ -65,6 +65,11 @@ class User:
     enabled: bool = True
     deleted: bool = False
 
+    @property
+    def held(self) -> set[Permission]:
+        """Return all that the roles give."""
+        return {permission for role in self.roles for permission in role.permissions}
+
 
 @dataclass(eq=False)
 class ClientSecret:
@@ -118,9 +123,11 @@ class Claims:
         scopes = frozenset(pair for pair in self.scopes if pair[0] in seen)
         return Claims(**{**vars(self), "audience": audience, "scopes": scopes}) if audience else None
 
-    def allows(self, address: str) -> bool:
-        """Tell whether it may be used from there."""
-        return not self.networks or any(ip_address(address) in ip_network(one) for one in self.networks)
+    def allows(self, address: str | None) -> bool:
+        """Tell whether it may be used from there; a key with networks is not used from an unknown address."""
+        if not self.networks or address is None:
+            return not self.networks
+        return any(ip_address(address) in ip_network(one) for one in self.networks)
 
     @property
     def scope(self) -> str:
@@ -141,12 +148,17 @@ class Pat:
     secrets: list[str]
     revoked: bool = False
 
+    def drop_dormant(self, own: Resource) -> None:
+        """Lose for good what the user's roles no longer give of the management API."""
+        gone = Permission("", own, False)
+        self.chosen = [(p if r is not own or p in self.user.held else gone, r) for p, r in self.chosen]
+
     def claims(self, secret: int, now: datetime) -> Claims | None:
         """Say what the secret of this number is good for."""
         dead = self.revoked or over(self.expires_at, now) or self.user.deleted or not self.user.enabled
         if dead or secret != len(self.secrets) - 1:
             return None
-        held = {permission for role in self.user.roles for permission in role.permissions}
+        held = self.user.held
         scopes = frozenset((p.resource.identifier, p.name) for p, _ in self.chosen if p in held)
         audience = tuple(sorted({resource.identifier for _, resource in self.chosen}))
         owner = {"sub": self.user.row, "username": self.user.username}

@@ -59,12 +59,18 @@ class World:
         held = [token.of for token in self.tokens]
         return list(dict.fromkeys([*held, *(of.source for of in held if isinstance(of, Jwt) and of.source)]))
 
+    def drop_dormant(self) -> None:
+        """Let each personal access token lose what its user was demoted of."""
+        for credential in self.credentials:
+            if isinstance(credential, Pat):
+                credential.drop_dormant(self.own)
+
     def introspected(self, token: Token, served: Iterable[str] | None, client_ip: str | None = None) -> dict[str, Any]:
         """Say what the answer must be, to a caller who serves these resources (None: to one who sees all)."""
         claims = self.believes(token, token.claims(self.now))
         if claims is not None and served is not None:
             claims = claims.cut_to(served)
-        if claims is None or (client_ip is not None and not claims.allows(client_ip)):
+        if claims is None or not claims.allows(client_ip):
             return INACTIVE
         window = token.spend(self.now)
         if window is not None and not window.admitted:

@@ -280,3 +280,27 @@ def test_without_a_set_up_a_command_says_what_to_do(tmp_path: Path) -> None:
     done = run(tmp_path / "instance", "user", "list")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "latchkey: the database is not set up: run `latchkey init` or start the server\n"
+
+
+def test_the_last_administrators_are_kept(cli: Cli, instance: Path) -> None:
+    client = json.loads((instance / "bootstrap.json").read_text())["client_id"]
+    for of_user in (
+        ["user", "update", "admin", "--disable"],
+        ["user", "update", "admin", "--no-roles"],
+        ["user", "delete", "admin"],
+        ["role", "delete", "administrator"],
+    ):
+        assert "no enabled user whose roles give manage" in cli.bad(*of_user)
+    for of_client in (
+        ["client", "update", client, "--disable"],
+        ["client", "delete", client],
+        ["role", "delete", "machine-administrator"],
+    ):
+        assert "no enabled client" in cli.bad(*of_client)
+
+
+def test_a_name_is_refused_here_as_everywhere(cli: Cli) -> None:
+    assert "U+202E" in cli.bad("role", "create", "--name", "a\u202eb", "--type", "user")
+    assert cli.json("role", "create", "--name", " E\u0301t\u00e9\u00a0", "--type", "user")["name"] == "Été"
+    assert "another role has this name" in cli.bad("role", "create", "--name", "éTÉ", "--type", "user")
+    assert "Cyrillic and Latin" in cli.bad("user", "create", "--username", "\u0430dmin")

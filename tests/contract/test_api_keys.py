@@ -128,6 +128,24 @@ def test_introspection_judges_the_address_that_the_resource_server_sends(
         assert answer["active"] is active and (active or answer == INACTIVE)
 
 
+@pytest.mark.parametrize("kind", ["the key itself", "the token it was exchanged for"])
+def test_without_client_ip_a_key_with_networks_is_inactive(world: World, kind: str) -> None:
+    token = world.issue("api_key", allowed_ips=["127.0.0.0/8", "::1/128"]).token
+    if kind != "the key itself":
+        token = expect(200, world.admin.exchange(token, "api_key")).json()["access_token"]
+    for caller in (world.resource_server, None):
+        assert world.admin.introspect(token, caller) == INACTIVE
+        assert world.admin.introspect(token, caller, client_ip="127.0.0.1")["active"]
+        assert world.admin.introspect(token, caller, client_ip="192.0.2.7") == INACTIVE
+
+
+def test_an_ipv4_mapped_network_is_the_ipv4_network(world: World) -> None:
+    key = world.issue("api_key", allowed_ips=["::ffff:127.0.0.0/104"])
+    assert world.admin.introspect(key.token, client_ip="127.0.0.1")["active"]
+    assert world.admin.introspect(key.token, client_ip="128.0.0.1") == INACTIVE
+    expect(200, world.admin.forward_auth(key.token, world.resource))
+
+
 def test_an_address_that_is_none_is_refused(world: World) -> None:
     key = world.issue("api_key", allowed_ips=["192.0.2.0/24"])
     for text in ("nonsense", "192.0.2", "192.0.2.0/24", "192.0.2.7, 192.0.2.8"):

@@ -1,7 +1,5 @@
 """The one answer of every kind: cut to an audience, held to networks, and never showing a secret."""
 
-from ipaddress import ip_address, ip_network
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,7 +7,8 @@ from sqlalchemy import select
 
 from app.access.scopes import Grants
 from app.actions.actor import anonymous
-from app.credentials.kind import API_KEY, Claims, Issued, Network
+from app.addresses import Network, read_address, read_network
+from app.credentials.kind import API_KEY, Claims, Issued
 from app.credentials.opaque import digest
 from app.models import ApiKey, ApiKeySecret, ClientSecret, PersonalAccessToken, SigningKey, User
 from tests.core import ORDERS, START, STOCK, Core
@@ -18,7 +17,7 @@ SOMEBODY = anonymous(None, None)
 
 
 def claims(*networks: str, audience: tuple[str, ...] = (ORDERS, STOCK)) -> Claims:
-    allowed: tuple[Network, ...] = tuple(ip_network(n) for n in networks)
+    allowed: tuple[Network, ...] = tuple(read_network(n) for n in networks)
     grants = Grants.of([(ORDERS, "orders:read"), (STOCK, "stock:read")])
     return Claims(API_KEY, "key_1", audience, grants, START, None, allowed_networks=allowed)
 
@@ -59,12 +58,22 @@ def test_an_audience_without_scopes_is_still_an_audience() -> None:
         (("2001:db8::1/128", "192.0.2.0/24"), "192.0.2.1", True),
         (("2001:db8::1/128", "192.0.2.0/24"), "2001:db8::1", True),
         (("2001:db8::1/128", "192.0.2.0/24"), "2001:db8::2", False),
+        (("::ffff:127.0.0.0/104",), "127.9.9.9", True),
+        (("::ffff:127.0.0.0/104",), "::ffff:127.9.9.9", True),
+        (("::ffff:127.0.0.0/104",), "128.0.0.1", False),
+        (("::ffff:0:0/96",), "198.51.100.1", True),
+        (("::ffff:0:0/96",), "2001:db8::1", False),
+        (("::ffff:192.0.2.7",), "192.0.2.7", True),
+        (("::fffe:0:0/95",), "192.0.2.7", False),  # wider than the mapped range: IPv6 alone
+        (("::/0",), "::ffff:192.0.2.7", False),
+        (("fe80::/10",), "fe80::1%eth0", True),
+        (("192.0.2.0/24",), "2002:c000:0207::1", False),  # 6to4 is IPv6
     ],
 )
 def test_networks_admit_their_addresses_and_no_others(
     networks: tuple[str, ...], address: str | None, admitted: bool
 ) -> None:
-    assert claims(*networks).allows_address(ip_address(address) if address else None) is admitted
+    assert claims(*networks).allows_address(read_address(address) if address else None) is admitted
 
 
 def test_no_value_that_carries_a_secret_shows_it(core: Core) -> None:

@@ -56,6 +56,9 @@ BODIES: dict[str, str | bytes] = {
     "hint twice": "token=TOKEN&token_type_hint=a&token_type_hint=b",
     "a stranger": "token=TOKEN&x=y",
     "a client_ip": "token=TOKEN&client_ip=192.0.2.1",
+    "an empty client_ip": "token=TOKEN&client_ip=",
+    "a client_ip twice": "token=TOKEN&client_ip=192.0.2.1&client_ip=192.0.2.1",
+    "a client_ip with a zone": "token=TOKEN&client_ip=fe80%3A%3A1%25eth0",
     "a wrong client_ip": "token=TOKEN&client_ip=nowhere",
     "the client_id": "token=TOKEN&client_id=shop",
     "another client_id": "token=TOKEN&client_id=robot",
@@ -91,6 +94,12 @@ BODIES: dict[str, str | bytes] = {
     "longer than any token": "token=" + "x" * 20_000,
     "a mebibyte and one": "token=" + "x" * 1_048_571,
 }
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "192.0.3.1", "::ffff:192.0.2.1", "2001%3Adb8%3A%3A1"])
+@pytest.mark.parametrize("name", MADE)
+def test_every_credential_from_every_address(lanes: Lanes, tokens: Tokens, name: str, address: str) -> None:
+    assert lanes.both(ask(lanes, f"token={tokens[name]}&client_ip={address}")).taken
 
 
 @pytest.mark.parametrize("name", BODIES)

@@ -80,13 +80,13 @@ def test_a_scope_name_is_taken_once_on_the_whole_server(face: Face, admin: str) 
     )
 
 
-@pytest.mark.parametrize("name", ["a b", 'a"b', "a\\b", "ä", "", "a\tb"])
+@pytest.mark.parametrize("name", ["a b", 'a"b', "a\\b", "ä", "", "a\tb", ".", "..", "a/..", "../b", "a/./b"])
 def test_a_permission_is_a_scope_token(face: Face, admin: str, name: str) -> None:
     path = f"/resources/{face.core.row_id(ORDERS)}/permissions"
     assert fields(face.call("POST", path, admin, json={"name": name})) == {"name"}
 
 
-@pytest.mark.parametrize("name", ["a/b", "/a", "a//b/", "a?b", "a#b", "a%2Fb", "a:b", "..", "!", "x" * 200])
+@pytest.mark.parametrize("name", ["a/b", "/a", "a//b/", "a?b", "a#b", "a%2Fb", "a:b", "...", "a..b", "!", "x" * 200])
 def test_whatever_its_name_a_permission_has_a_place(face: Face, admin: str, name: str) -> None:
     made = resource(face, admin, f"https://place.example/{quote(name, safe='')}")
     path = f"/resources/{made['id']}/permissions"
@@ -180,10 +180,42 @@ def test_roles_go_to_their_type_only(face: Face, admin: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "username", ["a:b", "a b", "", "ａ", "É", "a\u0301", "-a", ".a", "a/b", "x" * 101, "\x00", "a\n", None, "a\u200bb"]
+    "username",
+    [
+        "a:b",
+        "a b",
+        "",
+        "-a",
+        ".a",
+        "a/b",
+        "x" * 101,
+        "\x00",
+        "a\n",
+        None,
+        "a\u200bb",
+        "ann\u0430",
+        "\u03c1aul",
+        "\u2160",
+        " ",
+    ],
 )
 def test_a_username_is_spelt_plainly(face: Face, admin: str, username: str) -> None:
     assert fields(face.call("POST", "/users", admin, json={"username": username})) == {"username"}
+
+
+@pytest.mark.spec("RFC 8265 §3.3")
+def test_a_username_is_one_however_it_is_spelt(face: Face, admin: str) -> None:
+    for first, others in {
+        "Émile": ("e\u0301mile", "ÉMILE"),
+        "wide": ("ｗｉｄｅ", " WIDE "),
+        "ΑΣ": ("ασ", "Ας"),
+    }.items():
+        made = face.made("/users", {"username": first, "password": PASSWORD}, admin)
+        assert made["username"] == first
+        for other in others:
+            problem(face.call("POST", "/users", admin, json={"username": other}), 409)
+            assert face.call("GET", "/users", admin, query_string={"username": other}).json["items"] == [made]
+            assert face.me(other).json["id"] == made["id"]
 
 
 def test_usernames_that_differ_by_case_are_one(face: Face, admin: str) -> None:

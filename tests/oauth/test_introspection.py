@@ -141,6 +141,16 @@ def test_a_key_is_inactive_outside_its_networks(wire: Wire, client_ip: str, acti
     assert wire.introspect(wire.core.m2m("robot", "orders:read"), client_ip=client_ip)["active"]
 
 
+def test_without_client_ip_a_key_with_networks_is_inactive(wire: Wire) -> None:
+    key = wire.core.key(allowed_ips=("0.0.0.0/0", "::/0"))[1]
+    exchanged = wire.core.exchange(key, address=ip_address("192.0.2.1"))
+    for token in (key, exchanged):
+        assert wire.introspect(token) == wire.introspect(token, client_ip="") == INACTIVE
+        assert wire.introspect(token, client_ip="192.0.2.7")["active"]
+    signed = wire.post("introspect", {"token": key}, wire.shop, headers={"Accept": SIGNED})
+    assert jwt.decode(signed.get_data(True), options={"verify_signature": False})["token_introspection"] == INACTIVE
+
+
 @pytest.mark.parametrize("client_ip", ["x", "1.2.3", "1.2.3.4/24", "\x00", "1.2.3.4, 5.6.7.8", "999.1.1.1"])
 def test_a_malformed_client_ip_is_refused(wire: Wire, client_ip: str) -> None:
     refused(wire.post("introspect", {"token": "x", "client_ip": client_ip}, wire.shop), 400, "invalid_request")

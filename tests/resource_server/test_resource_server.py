@@ -166,6 +166,19 @@ def test_an_answer_is_kept_as_long_as_was_said_and_no_longer(world: World, clock
     assert call(api, "/asked", token).status_code == 401
 
 
+@pytest.mark.parametrize("max_age", [0, 3600])
+def test_a_key_with_networks_is_judged_by_the_address_of_each_caller(
+    world: World, clock: Clock, max_age: float
+) -> None:
+    api = api_of(world, clock, max_age=max_age)
+    token = world.issue("api_key", allowed_ips=["192.0.2.0/24", "2001:db8::/32"]).token
+    headers = {"Authorization": f"Bearer {token}"}
+    expected = {"192.0.2.7": 200, "198.51.100.7": 401, "2001:db8::7": 200, "fe80::1%eth0": 401, "": 401}
+    for address, status in expected.items():
+        answer = api.get("/asked", headers=headers, environ_overrides={"REMOTE_ADDR": address})
+        assert answer.status_code == status, address
+
+
 def test_a_kept_answer_does_not_outlive_the_credential(world: World, clock: Clock) -> None:
     api = api_of(world, clock, max_age=3600)
     token = world.issue("pat", expires_in=60).token

@@ -16,7 +16,7 @@ from app.errors import Invalid, LatchkeyError, NotFound
 from app.operations.parts import actions
 from app.web.console import key_form
 from app.web.console.key_form import identifier
-from app.web.form import PAGE, after, chosen, line, whole
+from app.web.form import PAGE, after, chosen, read_name, whole
 from app.web.room import Room, actor, done, said_by_field, show, status_of
 
 STATUSES = ("active", "disabled", "expired", "revoked")
@@ -115,7 +115,7 @@ def revoke(key_id: str) -> Response:
 
 def _wanted(resource: str) -> NewKey:
     return NewKey(
-        name=line("name"),
+        name=read_name("name"),
         resource=resource,
         scopes=key_form.scopes(),
         expires_at=key_form.expires_at(),

@@ -9,7 +9,7 @@ from app.errors import LatchkeyError
 from app.operations.parts import actions
 from app.web.console.asking import ask
 from app.web.console.clients import show_client
-from app.web.form import day, line
+from app.web.form import day, read_name
 from app.web.room import Room, actor, done, said_by_field, show, status_of
 
 ONE = "console_clients.one"
@@ -21,7 +21,7 @@ blueprint = Room("console_client_secrets", "/console/clients/<row:client_row_id>
 def create(client_row_id: str) -> Response:
     """Make a further secret, and show it this once."""
     try:
-        wanted = line("secret_name", needed=False) or None, day("expires_on")
+        wanted = read_name("secret_name", needed=False) or None, day("expires_on")
         _, issued = actions().client_secrets.create(actor(), client_row_id, *wanted)
     except LatchkeyError as error:
         return show_client(client_row_id, status_of(error), secret_errors=_by_field(error))

@@ -16,7 +16,7 @@ from app.errors import Invalid, LatchkeyError
 from app.operations.parts import actions
 from app.web.console.asking import ask
 from app.web.console.given import one_of, picked, sent, sought
-from app.web.form import PAGE, after, line, ticked
+from app.web.form import PAGE, after, line, read_name, ticked
 from app.web.room import Room, actor, done, said_by_field, show, status_of
 
 METHODS: dict[Method, str] = {
@@ -76,7 +76,7 @@ def change(client_row_id: str) -> Response:
     """Rename, enable or disable a client, and set its roles and the APIs that it serves."""
     try:
         changes = ClientChanges(
-            line("name"),
+            read_name("name"),
             roles=picked("roles"),
             serves=picked("serves"),
             enabled=ticked("enabled"),
@@ -203,7 +203,7 @@ def _made(client: ClientView, secret: str) -> Response:
 
 def _new_client() -> NewClient:
     return NewClient(
-        name=line("name"),
+        name=read_name("name"),
         token_endpoint_auth_method=_method(),
         jwks=_jwks(),
         jwks_uri=_jwks_uri(),

@@ -11,7 +11,7 @@ from app.errors import LatchkeyError
 from app.operations.parts import actions
 from app.web.console.asking import ask
 from app.web.console.clients import show_client
-from app.web.form import line
+from app.web.form import line, read_name
 from app.web.room import Room, actor, done, said_by_field, status_of
 
 ONE = "console_clients.one"
@@ -54,7 +54,7 @@ def remove(client_row_id: str, credential_id: str) -> Response:
 
 def _wanted() -> NewFederatedCredential:
     return NewFederatedCredential(
-        name=line("credential_name"),
+        name=read_name("credential_name"),
         issuer=line("issuer", LONGEST_ISSUER),
         subject=line("subject", LONGEST),
         audience=line("audience", LONGEST_AUDIENCE, needed=False) or None,

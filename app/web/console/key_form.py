@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from ipaddress import ip_network
 
 from flask import request
 
 from app.actions.api_keys import LONGEST_WINDOW, MOST_NETWORKS, MOST_REQUESTS, KeyChanges, KeyView
 from app.actions.changes import UNSET
 from app.actions.resources import LONGEST_IDENTIFIER
+from app.addresses import read_network
 from app.credentials.kind import RateLimit
 from app.errors import Invalid, Malformed
-from app.web.form import chosen, day, days_ahead, line, ticked, whole
+from app.web.form import chosen, day, days_ahead, read_name, ticked, whole
 
 LONGEST_NETWORK = 43  # characters
 
@@ -21,7 +21,7 @@ LONGEST_NETWORK = 43  # characters
 def changes() -> KeyChanges:
     """Read what a key shall be from now on; raises Invalid."""
     return KeyChanges(
-        name=line("name"),
+        name=read_name("name"),
         scopes=UNSET if request.form.get("which") == "keep" else scopes(),
         expires_at=UNSET if request.form.get("expires") == "keep" else expires_at(),
         rate_limit=rate_limit(),
@@ -100,7 +100,7 @@ def present(key: KeyView, *, again: bool) -> tuple[Mapping[str, str], tuple[str,
 def _check_network(text: str) -> None:
     """Name the one that is wrong: people paste many."""
     try:
-        ip_network(text)
+        read_network(text)
     except ValueError:
         shown = text if len(text) <= LONGEST_NETWORK else f"{text[:LONGEST_NETWORK]}…"
         raise Invalid.field("allowed_ips", f"{shown} is no network such as 192.0.2.0/24 or 2001:db8::/32") from None

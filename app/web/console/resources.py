@@ -19,7 +19,7 @@ from app.errors import Invalid, LatchkeyError
 from app.operations.parts import actions
 from app.web.console.asking import ask
 from app.web.console.given import by_field
-from app.web.form import PAGE, after, line, text, ticked, whole
+from app.web.form import PAGE, after, line, read_name, text, ticked, whole
 from app.web.room import Room, actor, done, show, status_of
 
 blueprint = Room("console_resources", "/console/resources", operators=True)
@@ -43,7 +43,7 @@ def new() -> Response:
 def create() -> Response:
     """Define an API resource."""
     try:
-        wanted = NewResource(line("identifier", LONGEST_IDENTIFIER), line("name"), _ttl())
+        wanted = NewResource(line("identifier", LONGEST_IDENTIFIER), read_name("name"), _ttl())
         resource = actions().resources.create(actor(), wanted)
     except LatchkeyError as error:
         return _form(status_of(error), by_field(error, "identifier"))
@@ -60,7 +60,9 @@ def one(resource_id: str) -> Response:
 def change(resource_id: str) -> Response:
     """Rename an API resource, or change how long its tokens live."""
     try:
-        actions().resources.change(actor(), resource_id, ResourceChanges(name=line("name"), access_token_ttl=_ttl()))
+        actions().resources.change(
+            actor(), resource_id, ResourceChanges(name=read_name("name"), access_token_ttl=_ttl())
+        )
     except Invalid as error:
         return _one(resource_id, status_of(error), by_field(error, "name"))
     return done("The API resource is changed.", ".one", resource_id=resource_id)
@@ -110,7 +112,7 @@ def change_permission(resource_id: str) -> Response:
     """Rename a permission, describe it, let API keys carry it or not."""
     present = request.form.get("permission", "")
     try:
-        changes = PermissionChanges(line("name"), text("description"), ticked("public"))
+        changes = PermissionChanges(read_name("name"), text("description"), ticked("public"))
         actions().resources.change_permission(actor(), resource_id, present, changes)
     except LatchkeyError as error:
         return _permission(resource_id, present, status_of(error), by_field(error, "name"))

@@ -13,7 +13,7 @@ from app.errors import LatchkeyError
 from app.operations.parts import actions
 from app.web.console.asking import ask, ask_again, sure
 from app.web.console.given import by_field, one_of, picked, sent
-from app.web.form import PAGE, after, line, text
+from app.web.form import PAGE, after, read_name, text
 from app.web.room import Room, actor, done, show, status_of
 
 TYPES = ("user", "machine")
@@ -43,7 +43,9 @@ def create() -> Response:
     """Make a role."""
     try:
         type = cast(RoleType, one_of("type", *TYPES))
-        role = actions().roles.create(actor(), NewRole(line("name"), type, text("description"), picked("permissions")))
+        role = actions().roles.create(
+            actor(), NewRole(read_name("name"), type, text("description"), picked("permissions"))
+        )
     except LatchkeyError as error:
         return _form(status_of(error), by_field(error, "name"))
     return done(f"The role {role.name} is there: give it to a {role.type} next.", ".one", role_id=role.id)
@@ -61,7 +63,7 @@ def change(role_id: str) -> Response:
     role = actions().roles.get(role_id)
     try:
         permissions = picked("permissions")
-        changes = RoleChanges(line("name"), text("description"), permissions)
+        changes = RoleChanges(read_name("name"), text("description"), permissions)
         if not sure() and _locks_out(role, permissions):
             return ask_again("Take manage from yourself?", LOSES_MANAGE, "Save all the same", _place(role_id))
         actions().roles.change(actor(), role_id, changes)

@@ -11,7 +11,7 @@ from app.errors import LatchkeyError
 from app.operations.parts import actions
 from app.web.console.asking import ask
 from app.web.console.given import by_field, picked, sent
-from app.web.form import day, days_ahead, line, text
+from app.web.form import day, days_ahead, read_name, text
 from app.web.room import Room, actor, done, show, status_of
 
 OWNER = "console_users.one"
@@ -30,7 +30,7 @@ def create(user_id: str) -> Response:
     """Make a token for somebody, and show its secret this once."""
     try:
         lifetime = AskedLifetime(expires_at=day("expires_on", actions().settings.pat_max_lifetime))
-        wanted = NewToken(line("name"), picked("scopes"), lifetime, text("description"))
+        wanted = NewToken(read_name("name"), picked("scopes"), lifetime, text("description"))
         token, issued = actions().personal_access_tokens.create(actor(), user_id, wanted)
     except LatchkeyError as error:
         return _form(user_id, status_of(error), _by_field(error))

@@ -6,15 +6,15 @@ from flask import request, url_for
 from werkzeug.wrappers import Response
 
 from app.actions.actor import MANAGE
-from app.actions.users import LONGEST_USERNAME, NewUser, UserChanges, UserView
+from app.actions.users import NewUser, UserChanges, UserView
 from app.errors import Duplicate, Forbidden, LatchkeyError
+from app.names import LONGEST_EMAIL, LONGEST_USERNAME
 from app.operations.parts import actions
 from app.web.console.asking import ask, ask_again, sure
 from app.web.console.given import by_field, picked, sent, sought
-from app.web.form import PAGE, after, line, ticked
+from app.web.form import PAGE, after, line, read_name, ticked
 from app.web.room import Room, actor, done, show, status_of, visitor
 
-LONGEST_EMAIL = 254  # characters (RFC 5321 §4.5.3.1.3)
 LOCKED_OUT = "This is you: without it you cannot come into the console again, until another operator helps."
 
 blueprint = Room("console_users", "/console/users", operators=True)
@@ -113,7 +113,7 @@ def _email() -> str | None:
 
 
 def _display_name() -> str:
-    return line("display_name", needed=False)
+    return read_name("display_name", needed=False)
 
 
 def _taken(error: LatchkeyError) -> str:

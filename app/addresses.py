@@ -1,0 +1,31 @@
+"""IP addresses and networks as they are written: an IPv4-mapped one (RFC 4291 §2.5.5.2) means IPv4."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+MAPPED = IPv6Network("::ffff:0:0/96")
+
+
+def read_address(text: str) -> Address:
+    """Return the address; a zone is dropped, since it names an interface of one machine. Raises ValueError.
+
+    6to4 and NAT64 addresses stay IPv6: the IPv4 address in them is not the peer's.
+    """
+    address = ip_address(text.partition("%")[0])
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def read_network(text: str) -> Network:
+    """Return the network; raises ValueError, also for a zone.
+
+    A network within ::ffff:0:0/96 is the IPv4 network. A wider one, such as ::/0, admits IPv6 addresses alone.
+    """
+    if "%" in text:
+        raise ValueError("a network has no zone")
+    network = ip_network(text)
+    if isinstance(network, IPv4Network) or not network.subnet_of(MAPPED):
+        return network
+    return IPv4Network((int(network.network_address) & 0xFFFF_FFFF, network.prefixlen - MAPPED.prefixlen))

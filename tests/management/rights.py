@@ -1,0 +1,295 @@
+"""What the matrix of rights tries each operation on: a plain thing, and those that carry more."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.actions.actor import OPERATOR
+from app.actions.resources import NewPermission
+from tests.core import ORDERS
+from tests.management.face import OWN, PASSWORD, Face
+
+_serial = itertools.count(1)
+JWKS_URI = "https://client.example/jwks"
+KEYED = {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": JWKS_URI}
+FEDERATED = {"name": "ci", "issuer": "https://ci.example", "subject": "repo:shop"}
+
+
+def unique(noun: str) -> str:
+    """Return a name that nothing has yet."""
+    return f"{noun}-of-the-matrix-{next(_serial)}"
+
+
+@dataclass
+class Scene:
+    """Makes what an operation is tried on, as an administrator."""
+
+    face: Face
+    admin: str
+    roles: dict[tuple[str, ...], str] = field(default_factory=dict)
+
+    def made(self, path: str, **body: Any) -> Any:
+        """Make a thing; return it as it is shown."""
+        return self.face.made(path, body, self.admin)
+
+    def role(self, type: str, *scopes: str) -> str:
+        """Return the name of a role that gives these scopes."""
+        if (type, *scopes) not in self.roles:
+            made = self.made("/roles", name=unique("role"), type=type, permissions=scopes)
+            self.roles[(type, *scopes)] = made["name"]
+        return self.roles[(type, *scopes)]
+
+    def a_role(self, *scopes: str) -> Any:
+        """Make a role of its own."""
+        return self.made("/roles", name=unique("role"), type="user", permissions=scopes)["id"]
+
+    def user(self, *scopes: str) -> str:
+        """Make a user whose role gives these scopes; return the id."""
+        roles = [self.role("user", *scopes)] if scopes else []
+        return str(self.made("/users", username=unique("user"), roles=roles)["id"])
+
+    def client(self, *scopes: str, **more: Any) -> str:
+        """Make a client whose role gives these scopes; return the id."""
+        roles = [self.role("machine", *scopes)] if scopes else []
+        return str(self.made("/clients", name=unique("client"), roles=roles, **more)["id"])
+
+    def pat(self, *scopes: str) -> tuple[str, str]:
+        """Make a token of these scopes; return its user's id and its own."""
+        user = self.user(*scopes)
+        return user, self.made(f"/users/{user}/personal-access-tokens", name="pat", scopes=scopes)["id"]
+
+    def secret(self, client: str) -> tuple[str, str]:
+        """Add a secret; return both ids."""
+        return client, self.made(f"/clients/{client}/secrets", name="second")["id"]
+
+    def trust(self, client: str) -> tuple[str, str]:
+        """Add a federated credential; return both ids."""
+        return client, self.made(f"/clients/{client}/federated-credentials", **FEDERATED)["id"]
+
+    def key(self) -> str:
+        """Make an API key; return the id."""
+        return str(self.made("/api-keys", name=unique("key"), resource=ORDERS)["id"])
+
+    def resource(self) -> str:
+        """Make a resource; return the id."""
+        return str(self.made("/resources", identifier=f"https://{unique('api')}.example", name="an API")["id"])
+
+    def permission(self) -> tuple[str, str]:
+        """Make a permission; return its resource's id and its name."""
+        resource, name = self.resource(), unique("permission")
+        self.face.core.actions.resources.add_permission(OPERATOR, resource, NewPermission(name))
+        return resource, name
+
+    @property
+    def own(self) -> str:
+        """The id of the management API as a resource."""
+        [found] = self.face.core.actions.resources.page(1, identifier=OWN)[0]
+        return found.id
+
+
+Made = str | tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing to try an operation on. `carries`: more of this API's scopes than the finer scope's holder has."""
+
+    label: str
+    target: Callable[[Scene], Made] = lambda scene: ()
+    body: Callable[[Scene], Any] = lambda scene: None
+    carries: bool = False
+    credential: bool = False  # a personal access token never makes one, whatever it holds
+    built_in: bool = False  # not even `manage` changes this: 409
+
+    def request(self, scene: Scene, name: str) -> tuple[str, str, Any]:
+        """Return method, path and body."""
+        method, template = name.split(" ")
+        made = self.target(scene)
+        path, rest = template, [made] if isinstance(made, str) else list(made)
+        while "{" in path:
+            path = path[: path.index("{")] + rest.pop(0) + path[path.index("}") + 1 :]
+        return method, path, self.body(scene)
+
+
+def clients(label: str, more: Any = None, **kept: Any) -> list[Case]:
+    """Return the cases of an operation on a client, or on what hangs on one, which `more` makes."""
+
+    def on(*scopes: str, **serves: Any) -> Callable[[Scene], Made]:
+        return lambda s: more(s, s.client(*scopes, **serves)) if more else s.client(*scopes, **serves)
+
+    return [
+        Case(f"{label} of a plain client", on("orders:read"), **kept),
+        Case(f"{label} of an administrator", on("manage"), carries=True, **kept),
+        Case(f"{label} of one that reads users", on("users:read"), carries=True, **kept),
+        Case(f"{label} of a server of this API", on(serves=[OWN]), carries=True, **kept),
+    ]
+
+
+def users(label: str, **kept: Any) -> list[Case]:
+    """Return the cases of an operation on a user."""
+    return [
+        Case(f"{label} of a plain user", lambda s: s.user("orders:read"), **kept),
+        Case(f"{label} of an administrator", lambda s: s.user("manage"), carries=True, **kept),
+        Case(f"{label} of an auditor", lambda s: s.user("audit:read"), carries=True, **kept),
+    ]
+
+
+def giving(**body: Any) -> Callable[[Scene], Any]:
+    """Return what sends this body."""
+    return lambda scene: body
+
+
+def new_role(type: str, permission: str) -> Callable[[Scene], Any]:
+    """Return what sends a new role."""
+    return lambda scene: {"name": unique("r"), "type": type, "permissions": [permission]}
+
+
+CASES: dict[str, list[Case]] = {
+    "POST /resources": [
+        Case("a resource", body=lambda s: {"identifier": f"https://{unique('new')}.example", "name": "new"})
+    ],
+    "PATCH /resources/{resource_id}": [
+        Case("a resource", Scene.resource, giving(name="renamed")),
+        Case("this API", lambda s: s.own, giving(access_token_ttl=600), carries=True),
+    ],
+    "DELETE /resources/{resource_id}": [
+        Case("a resource", Scene.resource),
+        Case("this API", lambda s: s.own, built_in=True),
+    ],
+    "POST /resources/{resource_id}/permissions": [
+        Case("a permission", Scene.resource, lambda s: {"name": unique("permission")}),
+        Case("one of this API", lambda s: s.own, lambda s: {"name": unique("permission")}, built_in=True),
+    ],
+    "PATCH /resources/{resource_id}/permissions/{name}": [
+        Case("a permission", Scene.permission, giving(public=True)),
+        Case("one of this API", lambda s: (s.own, "audit:read"), giving(public=True), built_in=True),
+    ],
+    "DELETE /resources/{resource_id}/permissions/{name}": [
+        Case("a permission", Scene.permission),
+        Case("one of this API", lambda s: (s.own, "audit:read"), built_in=True),
+    ],
+    "POST /roles": [
+        Case("a plain role", body=lambda s: {"name": unique("r"), "type": "user", "permissions": ["orders:read"]}),
+        *(
+            Case(
+                f"a {t} role that gives {p}",
+                body=new_role(t, p),
+                carries=True,
+            )
+            for t in ("user", "machine")
+            for p in ("manage", "roles:write", "introspect")
+        ),
+    ],
+    "PATCH /roles/{role_id}": [
+        Case("a plain role", lambda s: s.a_role("orders:read"), giving(permissions=["orders:write"])),
+        Case("a plain role that shall give more", Scene.a_role, giving(permissions=["users:read"]), carries=True),
+        Case(
+            "an administrators' role renamed",
+            lambda s: s.a_role("manage"),
+            lambda s: {"name": unique("r")},
+            carries=True,
+        ),
+        Case("an administrators' role emptied", lambda s: s.a_role("manage"), giving(permissions=[]), carries=True),
+        Case("an auditors' role described", lambda s: s.a_role("audit:read"), giving(description="x"), carries=True),
+    ],
+    "DELETE /roles/{role_id}": [
+        Case("a plain role", lambda s: s.a_role("orders:read")),
+        Case("an administrators' role", lambda s: s.a_role("manage"), carries=True),
+    ],
+    "POST /users": [
+        Case("a plain user", body=lambda s: {"username": unique("u"), "roles": [s.role("user", "orders:read")]}),
+        Case("a user with a password", body=lambda s: {"username": unique("u"), "password": PASSWORD}, credential=True),
+        Case(
+            "an administrator",
+            body=lambda s: {"username": unique("u"), "roles": [s.role("user", "manage")]},
+            carries=True,
+        ),
+    ],
+    "PATCH /users/{user_id}": [
+        *users("the state", body=giving(enabled=False)),
+        *users("the password", body=giving(password=PASSWORD + " again"), credential=True),
+        *users("the name", body=lambda s: {"username": unique("u")}),
+        *users("the address", body=lambda s: {"email": f"{unique('u')}@shop.example"}),
+        *users("the roles", body=giving(roles=[])),
+        Case("a plain user promoted", Scene.user, lambda s: {"roles": [s.role("user", "manage")]}, carries=True),
+    ],
+    "DELETE /users/{user_id}": users("the deletion"),
+    "POST /users/{user_id}/personal-access-tokens": [
+        Case(
+            "a plain token", lambda s: s.user("orders:read"), giving(name="x", scopes=["orders:read"]), credential=True
+        ),
+        Case(
+            "a token with manage",
+            lambda s: s.user("manage"),
+            giving(name="x", scopes=["manage"]),
+            carries=True,
+            credential=True,
+        ),
+    ],
+    "DELETE /users/{user_id}/personal-access-tokens/{token_id}": [
+        Case("a plain token", lambda s: s.pat("orders:read")),
+        Case("an administrator's token", lambda s: s.pat("manage"), carries=True),
+        Case("an auditor's token", lambda s: s.pat("audit:read"), carries=True),
+    ],
+    "POST /clients": [
+        Case("a plain client", body=lambda s: {"name": unique("c"), "serves": [ORDERS]}, credential=True),
+        Case(
+            "an administrator",
+            body=lambda s: {"name": unique("c"), "roles": [s.role("machine", "manage")]},
+            carries=True,
+            credential=True,
+        ),
+        Case(
+            "a server of this API",
+            body=lambda s: {"name": unique("c"), "serves": [ORDERS, OWN]},
+            carries=True,
+            credential=True,
+        ),
+    ],
+    "PATCH /clients/{row_id}": [
+        *clients("the name", body=giving(name="renamed")),
+        *clients("the state", body=giving(enabled=False)),
+        *clients("the roles", body=giving(roles=[])),
+        *clients("the resources served", body=giving(serves=[])),
+        *clients("the method and key", body=giving(**KEYED), credential=True),
+        *clients("a binding", body=giving(dpop_bound_access_tokens=True)),
+        Case("a plain client promoted", Scene.client, lambda s: {"roles": [s.role("machine", "manage")]}, carries=True),
+        Case("a plain client that shall serve this API", Scene.client, giving(serves=[OWN]), carries=True),
+    ],
+    "DELETE /clients/{row_id}": clients("the deletion"),
+    "POST /clients/{row_id}/secrets": clients("a secret", body=giving(name="another"), credential=True),
+    "DELETE /clients/{row_id}/secrets/{secret_id}": clients("a secret", Scene.secret),
+    "POST /clients/{row_id}/federated-credentials": clients("a trust", body=giving(**FEDERATED), credential=True),
+    "DELETE /clients/{row_id}/federated-credentials/{credential_id}": clients("a trust", Scene.trust),
+    "POST /api-keys": [Case("a key", body=lambda s: {"name": unique("key"), "resource": ORDERS}, credential=True)],
+    "PATCH /api-keys/{key_id}": [Case("a key", Scene.key, giving(enabled=False))],
+    "DELETE /api-keys/{key_id}": [Case("a key", Scene.key)],
+    "POST /api-keys/{key_id}/rotate": [Case("a key", Scene.key, giving(overlap_seconds=0), credential=True)],
+    "POST /signing-keys/rotate": [Case("the signing key")],
+    "POST /credentials/inspect": [Case("a credential", body=giving(credential="lk_pat_x"))],
+    "GET /resources": [Case("all")],
+    "GET /resources/{resource_id}": [Case("this API", lambda s: s.own)],
+    "GET /resources/{resource_id}/permissions": [Case("this API's", lambda s: s.own)],
+    "GET /resources/{resource_id}/permissions/{name}": [Case("one of this API", lambda s: (s.own, "manage"))],
+    "GET /roles": [Case("all")],
+    "GET /roles/{role_id}": [Case("an administrators' role", lambda s: s.a_role("manage"))],
+    "GET /users": [Case("all")],
+    "GET /users/{user_id}": [Case("an administrator", lambda s: s.user("manage"))],
+    "GET /users/{user_id}/personal-access-tokens": [Case("an administrator's", lambda s: s.user("manage"))],
+    "GET /users/{user_id}/personal-access-tokens/{token_id}": [Case("with manage", lambda s: s.pat("manage"))],
+    "GET /clients": [Case("all")],
+    "GET /clients/{row_id}": [Case("an administrator", lambda s: s.client("manage"))],
+    "GET /clients/{row_id}/secrets": [Case("an administrator's", lambda s: s.client("manage"))],
+    "GET /clients/{row_id}/secrets/{secret_id}": [Case("an administrator's", lambda s: s.secret(s.client("manage")))],
+    "GET /clients/{row_id}/federated-credentials": [Case("an administrator's", lambda s: s.client("manage"))],
+    "GET /clients/{row_id}/federated-credentials/{credential_id}": [
+        Case("an administrator's", lambda s: s.trust(s.client("manage")))
+    ],
+    "GET /api-keys": [Case("all")],
+    "GET /api-keys/{key_id}": [Case("a key", Scene.key)],
+    "GET /signing-keys": [Case("all")],
+    "GET /audit-events": [Case("all")],
+}

@@ -1,0 +1,123 @@
+"""Nobody exceeds their own rights: each operation, tried by each caller, on what carries less and more than it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from app.actions.actor import OPERATOR
+from app.actions.users import UserChanges
+from app.management.authorization import TABLE
+from tests.management.face import Face
+from tests.management.rights import CASES, Case, Scene
+
+SCOPED = {name: scope for name, scope in TABLE.items() if isinstance(scope, str)}
+MATRIX = [pytest.param(name, case, id=f"{name}: {case.label}") for name in SCOPED for case in CASES.get(name, [])]
+DONE = (200, 201, 204)
+
+
+@dataclass
+class Callers:
+    """The tokens of everybody who calls, each made once."""
+
+    face: Face
+    kept: dict[str, str]
+
+    def machine(self, *scopes: str) -> str:
+        """Return a machine token of these scopes."""
+        return self._once(f"machine {scopes}", lambda: self.face.machine(*scopes))
+
+    def pat(self) -> str:
+        """Return a personal access token with `manage`."""
+        return self._once("pat", lambda: self.face.pat("manage"))
+
+    def exchanged(self) -> str:
+        """Return the JWT that it was exchanged for."""
+        return self._once("exchanged", lambda: self.face.core.exchange(self.pat()))
+
+    def demoted(self) -> str:
+        """Return the token of an administrator who is one no longer."""
+        return self._once("demoted", lambda: self._changed(UserChanges(roles=())))
+
+    def disabled(self) -> str:
+        """Return the token of an administrator who is disabled."""
+        return self._once("disabled", lambda: self._changed(UserChanges(enabled=False)))
+
+    def _changed(self, changes: UserChanges) -> str:
+        username = self.face.person("manage")
+        token = self.face.core.pat(username, "manage")[1]
+        self.face.core.actions.users.change(OPERATOR, self.face.core.row_id(username), changes)
+        return token
+
+    def _once(self, name: str, make: Callable[[], str]) -> str:
+        if name not in self.kept:
+            self.kept[name] = make()
+        return self.kept[name]
+
+
+@pytest.fixture(scope="module")
+def callers(face: Face) -> Callers:
+    return Callers(face, {})
+
+
+@pytest.fixture(scope="module")
+def scene(face: Face, admin: str) -> Scene:
+    made = Scene(face, admin)
+    made.user("manage"), made.client("manage")  # administrators who stay
+    return made
+
+
+def test_every_operation_with_a_scope_is_in_the_matrix() -> None:
+    assert set(CASES) == set(SCOPED)
+
+
+@pytest.mark.parametrize(("name", "case"), MATRIX)
+def test_without_the_scope_nobody_gets_in(scene: Scene, callers: Callers, name: str, case: Case) -> None:
+    method, path, body = case.request(scene, name)
+    noun, verb = SCOPED[name].split(":")
+    others = {callers.machine("introspect"): 403, callers.demoted(): 403, callers.disabled(): 401, "": 401}
+    if verb == "write" and noun != "keys":
+        others[callers.machine(f"{noun}:read")] = 403
+    for token, status in others.items():
+        answer = scene.face.call(method, path, token or None, json=body)
+        assert answer.status_code == status
+        assert status != 403 or 'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]
+
+
+@pytest.mark.parametrize(("name", "case"), MATRIX)
+def test_the_finer_scope_reaches_what_carries_no_more_than_it(
+    scene: Scene, callers: Callers, name: str, case: Case
+) -> None:
+    method, path, body = case.request(scene, name)
+    answer = scene.face.call(method, path, callers.machine(SCOPED[name]), json=body)
+    if case.built_in:
+        assert answer.status_code == 409
+    elif not case.carries:
+        assert answer.status_code in DONE, answer.text
+    else:
+        assert answer.status_code == 403, answer.text
+        challenge = answer.headers["WWW-Authenticate"]
+        assert 'error="insufficient_scope"' in challenge and 'scope="manage"' in challenge
+        assert scene.face.call(method, path, scene.admin, json=body).status_code in DONE  # nothing was done before
+
+
+@pytest.mark.parametrize(("name", "case"), MATRIX)
+def test_manage_reaches_everything_but_a_delegate_makes_no_credential(
+    scene: Scene, callers: Callers, name: str, case: Case
+) -> None:
+    for token, delegated in {scene.admin: False, callers.pat(): True, callers.exchanged(): True}.items():
+        method, path, body = case.request(scene, name)
+        answer = scene.face.call(method, path, token, json=body)
+        if delegated and case.credential:
+            assert answer.status_code == 403, answer.text
+            assert 'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]
+        else:
+            assert answer.status_code in ((409,) if case.built_in else DONE), answer.text
+
+
+def test_the_last_administrator_is_kept_with_a_reason(own_face: Face) -> None:
+    admin, boss = own_face.machine("manage"), own_face.core.row_id(own_face.person("manage"))
+    for method, body in (("PATCH", {"enabled": False}), ("PATCH", {"roles": []}), ("DELETE", None)):
+        answer = own_face.call(method, f"/users/{boss}", admin, json=body)
+        assert answer.status_code == 409 and "no enabled user whose roles give manage" in answer.json["detail"]
+    assert own_face.call("GET", f"/users/{boss}", admin).json["enabled"]
