@@ -63,6 +63,7 @@ GOOD: list[tuple[str, str, Any]] = [
     ("JWKS_MAX_AGE", "60", 60),
     ("WORKERS", "4", 4),
     ("ISSUER", "https://login.example/", "https://login.example"),
+    ("ISSUER", "https://login.example/\r\n", "https://login.example"),
     ("ISSUER", "https://login.example/tenant", "https://login.example/tenant"),
     ("ISSUER", "http://localhost:1", "http://localhost:1"),
     ("ISSUER", "http://[::1]:8080", "http://[::1]:8080"),
@@ -121,7 +122,7 @@ BAD: list[tuple[str, str]] = [
     ("ISSUER", "https://login.exämple"),
     ("ISSUER", "https://login.example/a b"),
     ("ISSUER", 'https://login.example/"'),
-    ("ISSUER", "https://login.example/\n"),
+    ("ISSUER", "https://login.example/\n/tenant"),
     ("ISSUER", "http://login.example"),
     ("ISSUER", "http://192.0.2.1:8080"),
     ("ISSUER", "http://127.0.0.1.example.org"),
@@ -162,6 +163,9 @@ BAD: list[tuple[str, str]] = [
     ("FAST_LANE", "perhaps"),
     ("FORWARD_AUTH_QUERY_KEY", "api key"),
     ("FORWARD_AUTH_QUERY_KEY", "k" * 65),
+    ("FORWARD_AUTH_QUERY_KEY", "resource"),
+    ("FORWARD_AUTH_QUERY_KEY", "scope"),
+    ("FORWARD_AUTH_QUERY_KEY", "challenge"),
     ("DPOP_NONCE", "perhaps"),
     ("CLIENT_CERTIFICATE_CHAIN", "perhaps"),
     ("CLIENT_CERTIFICATE_HEADER", "two words"),
@@ -172,8 +176,9 @@ BAD: list[tuple[str, str]] = [
     ("BOOTSTRAP_ADMIN_USERNAME", "a b"),
     ("BOOTSTRAP_ADMIN_PASSWORD", "secretword"),
     ("BOOTSTRAP_ADMIN_PASSWORD", "secretword" * 21),
-    ("BOOTSTRAP_CLIENT_ID", "a:b"),
+    *[("BOOTSTRAP_CLIENT_ID", text) for text in ("a:b", "a b", "a%41", "a+b", "á", "a\tb", "i" * 201)],
     ("BOOTSTRAP_CLIENT_SECRET", "secretword"),
+    *[("BOOTSTRAP_CLIENT_SECRET", f"secretword{text}") for text in (" word", "%41", "++", "wörd", "\tab", "x\x7f", "\nab")],
 ]
 
 

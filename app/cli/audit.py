@@ -22,6 +22,7 @@ from app.actions.verify_audit import Place, Verdict, VerifyAudit, verify_export
 from app.cli.options import ANY_TEXT, Instant
 from app.cli.output import json_option, show, show_all
 from app.cli.session import PAGE, open_actions
+from app.cli.streams import tell
 from app.models import AuditEvent
 
 WRITE = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
@@ -122,9 +123,9 @@ def _appearing(path: Path) -> Iterator[IO[str]]:
 def _tell(verdict: Verdict) -> None:
     for found in verdict.breaks:
         where = "the head" if found.event is None else f"event {found.event}"
-        click.echo(f"{where}: {found.what}: {found.said}")
+        tell(f"{where}: {found.what}: {found.said}")
     whole = f"{verdict.events} events, " + (f"from {verdict.first} on, " if verdict.events else "")
-    click.echo(f"{whole}head {verdict.last}")
+    tell(f"{whole}head {verdict.last}")
 
 
 def _newest(wanted: AuditFilter, limit: int) -> list[AuditEvent]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-ANY_TEXT = click.File(encoding="utf-8", errors="surrogateescape")  # what is no text is left to its reader to refuse
+ANY_TEXT = click.File(encoding="utf-8-sig", errors="surrogateescape")  # what is no text is left to its reader to refuse
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 

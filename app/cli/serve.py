@@ -10,13 +10,17 @@ from dataclasses import asdict
 
 import click
 
-from app.cli.demo import as_comments, furnish
+from app.actions.demo import Made
+from app.cli.demo import as_comments, furnish, withdraw
 from app.cli.greeting import greeting, where
 from app.cli.output import json_option, show
 from app.cli.session import open_actions
 from app.cli.start import make_ready
+from app.cli.streams import give_up, refuse_unwritable, tell, undone_unless_printed
 from app.errors import LatchkeyError
-from app.settings import PREFIX, Settings, load_settings
+from app.operations import logs
+from app.setting_sources import PREFIX, service_links
+from app.settings import Settings, load_settings
 
 
 @click.command()
@@ -32,14 +36,41 @@ def serve(host: str | None, port: int | None, workers: int | None, demo: bool, a
     first = make_ready(settings)
     _share_metrics(settings)
     _hand_down(settings)
-    made = furnish(open_actions(settings)) if demo else []
-    if as_json:
-        show(where(settings) | {"first_start": first} | ({"demo": [asdict(thing) for thing in made]} if demo else {}))
+    _report_service_links(settings)
+    if demo:
+        _greet_with_secrets(settings, first, as_json)
     else:
-        click.echo(greeting(settings, first, as_comments(made) if demo else ""))
+        try:
+            _greet(settings, first, as_json)
+        except OSError:  # a full disk behind stdout is no reason not to serve
+            give_up(sys.stdout)
     from app.cli.supervisor import supervise  # the metrics must find their folder when they are loaded
 
     sys.exit(supervise(settings))
+
+
+def _greet(settings: Settings, first: bool, as_json: bool, made: list[Made] | None = None) -> None:
+    if as_json:
+        demo = {} if made is None else {"demo": [asdict(thing) for thing in made]}
+        show(where(settings) | {"first_start": first} | demo)
+    else:
+        tell(greeting(settings, first, "" if made is None else as_comments(made)))
+
+
+def _greet_with_secrets(settings: Settings, first: bool, as_json: bool) -> None:
+    """Raise LatchkeyError when the secrets of the example organisation cannot be printed."""
+    refuse_unwritable()
+    actions = open_actions(settings)
+    made = furnish(actions)
+    with undone_unless_printed(lambda: withdraw(actions, made)):
+        _greet(settings, first, as_json, made)
+
+
+def _report_service_links(settings: Settings) -> None:
+    """Log, once a start, which variables under our prefix set nothing: Kubernetes injects them for a Service."""
+    if passed_over := service_links():
+        logs.configure(settings.log_level)
+        logs.request_log.info("variables of Kubernetes or Docker links set nothing", names=passed_over)
 
 
 def _refuse_taken(settings: Settings) -> None:
