@@ -21,13 +21,13 @@ URL = re.compile(
 
 def is_service_link(name: str, value: str) -> bool:
     """Tell whether name and value are those of a Service: `LATCHKEY_PORT=tcp://10.0.0.9:8080`, never `=8081`."""
-    if HOST.fullmatch(name):
-        return _is_address(value)
-    if FIRST.fullmatch(name):
-        return _is_url(value)
-    if each := EACH.fullmatch(name):
-        return _is_part(each["port"], each["protocol"].lower(), each["part"], value)
-    return NUMBER.fullmatch(name) is not None and _is_port(value)
+    each = EACH.fullmatch(name)
+    return (  # a name may have two shapes: LATCHKEY_SERVICE_PORT is of `latchkey` or of `latchkey-service`
+        (HOST.fullmatch(name) is not None and _is_address(value))
+        or (NUMBER.fullmatch(name) is not None and _is_port(value))
+        or (FIRST.fullmatch(name) is not None and _is_url(value))
+        or (each is not None and _is_part(each["port"], each["protocol"].lower(), each["part"], value))
+    )
 
 
 def _is_part(port: str, protocol: str, part: str | None, value: str) -> bool:

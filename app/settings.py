@@ -38,11 +38,8 @@ DAY = 86_400
 TOO_SHORT = "must have 32 characters or more"
 BREACHED = re.compile(rb"[0-9A-Fa-f]{40}(:\d+)?\r?(\n|$)")
 FORWARD_AUTH_PARAMETERS = ("resource", "scope", "challenge")
-SENT_AS_IT_IS = re.compile(r"[!-$&-*,-~]*")  # VSCHAR (RFC 6749 appendix A.2) less space, % and +
-NOT_SENT_AS_IT_IS = (
-    "must be printable ASCII without space, % and +: these have to be form-encoded in HTTP Basic (RFC 6749 §2.3.1),"
-    " which curl -u does not do"
-)
+SENT_AS_IT_IS = re.compile(r"[ -$&-*,-~]*")  # VSCHAR (RFC 6749 appendix A.2) without what form-decoding changes
+NOT_SENT_AS_IT_IS = "must be printable ASCII without % and +: in HTTP Basic these are form-encoded (RFC 6749 §2.3.1), and curl -u is not"
 PROXIES = "must be networks such as 10.0.0.0/8 or 2001:db8::1/128, separated by commas"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -101,6 +101,8 @@ def export_(after: int | None, since: datetime | None, until: datetime | None, w
 @contextlib.contextmanager
 def _appearing(path: Path) -> Iterator[IO[str]]:
     """Give what to write to: stdout, or a file that takes the place of another once it is whole, or never."""
+    if str(path) == "-" and sys.stdout is None:
+        raise click.UsageError("stdout is closed: name a --file")
     if str(path) == "-":
         with click.open_file("-", "w", encoding="utf-8") as file:
             yield file
