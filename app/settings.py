@@ -39,7 +39,10 @@ TOO_SHORT = "must have 32 characters or more"
 BREACHED = re.compile(rb"[0-9A-Fa-f]{40}(:\d+)?\r?(\n|$)")
 FORWARD_AUTH_PARAMETERS = ("resource", "scope", "challenge")
 SENT_AS_IT_IS = re.compile(r"[ -$&-*,-~]*")  # VSCHAR (RFC 6749 appendix A.2) without what form-decoding changes
-NOT_SENT_AS_IT_IS = "must be printable ASCII without % and +: in HTTP Basic these are form-encoded (RFC 6749 §2.3.1), and curl -u is not"
+NOT_SENT_AS_IT_IS = (
+    "must be printable ASCII without % and +:"
+    " HTTP Basic has these form-encoded (RFC 6749 §2.3.1), and curl -u sends them as they are"
+)
 PROXIES = "must be networks such as 10.0.0.0/8 or 2001:db8::1/128, separated by commas"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -271,6 +274,12 @@ class Settings(BaseSettings):
             kept = KeptKey(self.instance_dir)
             keys = [kept.read_or_make(), *keys, *kept.previous(at)]
         return tuple(dict.fromkeys(keys))
+
+    @property
+    def fixes_first_credentials(self) -> bool:
+        """Whether the first administrator and client are all set, so that no file needs to tell them."""
+        secrets = self.bootstrap_admin_password, self.bootstrap_client_secret
+        return bool(self.bootstrap_client_id) and all(secret.get_secret_value() for secret in secrets)
 
     @property
     def bootstrap_file(self) -> Path:

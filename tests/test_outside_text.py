@@ -189,8 +189,7 @@ def test_a_settings_file_that_is_no_file_is_refused(clean: Path, mode: str) -> N
 def test_any_bytes_are_plain_text_or_refused(raw: bytes) -> None:
     try:
         read = plain(decode(raw))
-    except ValueError as error:
-        assert "\n" not in str(error)
+    except ValueError:
         return
     assert not set(read) & set("\r\n\0\x1b") and raw.decode().endswith((read, "\n", "\r"))
 
@@ -199,7 +198,9 @@ def test_any_bytes_are_plain_text_or_refused(raw: bytes) -> None:
 @given(raw=st.binary(max_size=60))
 def test_any_settings_file_is_read_or_refused_in_one_line(clean: Path, raw: bytes) -> None:
     (clean / "latchkey.toml").write_bytes(raw)
+    said = ""
     try:
         load_settings()
     except BadSettings as error:
-        assert "\n" not in str(error) and "\r" not in str(error)
+        said = str(error)
+    assert "\n" not in said and "\r" not in said

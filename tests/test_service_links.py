@@ -1,4 +1,4 @@
-"""What Kubernetes and Docker links put under our prefix sets nothing; what only looks like it is a setting, or refused."""
+"""What Kubernetes and Docker links put under our prefix sets nothing; what only resembles it is no link."""
 
 import os
 import re
