@@ -84,10 +84,12 @@ def test_an_instance_folder_that_is_read_only_is_enough(settings: dict[str, str]
     (folder / "instance").mkdir(mode=0o555)
     live = Confined(folder / "instance", settings)
     try:
-        live.start().works()
+        live.start()
+        live.works()
         assert live.stop() == 0
         assert list((folder / "instance").iterdir()) == []
-        live.start().works()
+        live.start()
+        live.works()
     finally:
         live.kill()
 
@@ -98,7 +100,8 @@ def test_a_read_only_root_and_no_shared_memory_are_enough(settings: dict[str, st
     (folder / "instance").mkdir()
     live = Confined(folder / "instance", settings, READ_ONLY, NO_MEMORY, workers=workers)
     try:
-        live.start().works()
+        live.start()
+        live.works()
         assert f"{folder / 'instance' / 'metrics'}, /tmp, /var/tmp, /dev/shm" in live.log_text()
     finally:
         live.kill()
