@@ -40,9 +40,9 @@ def serve(host: str | None, port: int | None, workers: int | None, demo: bool, a
     """Set up what is missing and serve until Ctrl-C."""
     settings = load_settings(host=host, port=port, workers=workers)
     _refuse_taken(settings)
+    _report_service_links(settings)
     first = make_ready(settings)
     _hand_down(settings)
-    _report_service_links(settings)
     if demo:
         _greet_with_secrets(settings, first, as_json)
     else:
