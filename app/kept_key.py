@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.errors import BadSettings
+from app.outside_text import decode, plain
 
 SHORTEST = 32  # characters of a secret key
 
@@ -27,9 +28,11 @@ class KeptKey:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if not self.path.exists():
                 _write_once(self.path, secrets.token_urlsafe(48))
-            kept = self.path.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
+            kept = plain(decode(self.path.read_bytes())).strip()
+        except OSError as error:
             raise BadSettings(f"{self.path} cannot be read or written: {_why(error)}") from None
+        except ValueError as error:
+            raise BadSettings(f"{self.path} {error}") from None
         if len(kept) < SHORTEST:
             raise BadSettings(f"{self.path} holds no usable key: restore it from a backup")
         return kept

@@ -7,17 +7,18 @@ import math
 import os
 import re
 import time
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -25,23 +26,28 @@ from sqlalchemy.exc import ArgumentError
 from app.addresses import Network, read_network
 from app.errors import BadSettings
 from app.kept_key import SHORTEST, KeptKey
+from app.outside_text import plain
+from app.setting_sources import (
+    PREFIX,
+    default_instance_dir,
+    from_environment,
+    from_settings_file,
+    place_in_settings_file,
+)
 
-PREFIX = "LATCHKEY_"
 DAY = 86_400
 TOO_SHORT = "must have 32 characters or more"
 BREACHED = re.compile(rb"[0-9A-Fa-f]{40}(:\d+)?\r?(\n|$)")
+FORWARD_AUTH_PARAMETERS = ("resource", "scope", "challenge")
+SENT_AS_IT_IS = re.compile(r"[ -$&-*,-~]*")  # VSCHAR (RFC 6749 appendix A.2) without what form-decoding changes
+NOT_SENT_AS_IT_IS = (
+    "must be printable ASCII without % and +:"
+    " HTTP Basic has these form-encoded (RFC 6749 §2.3.1), and curl -u sends them as they are"
+)
 PROXIES = "must be networks such as 10.0.0.0/8 or 2001:db8::1/128, separated by commas"
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 DEFAULT_PORT = re.compile(r"https:.*:443|http:.*:80")  # which no browser sends in Origin
 ORIGINS = "must be origins such as https://app.example, no path and no default port, separated by commas"
-
-
-def default_instance_dir() -> Path:
-    """Give the folder a server keeps its things in: LATCHKEY_INSTANCE_DIR, else `instance/` of the checkout or here."""
-    if named := os.environ.get(PREFIX + "INSTANCE_DIR"):
-        return Path(named).absolute()
-    checkout = Path(__file__).resolve().parent.parent
-    return (checkout if (checkout / "pyproject.toml").is_file() else Path.cwd()) / "instance"
 
 
 class Settings(BaseSettings):
@@ -92,7 +98,9 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read what is handed in, then the environment, then the file; nothing else."""
-        return init_settings, env_settings, _InstanceFile(settings_cls)
+        secret = secret_settings()
+        read = from_environment(cls.model_fields, secret), from_settings_file(secret)
+        return init_settings, *(InitSettingsSource(settings_cls, values) for values in read)
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
@@ -195,6 +203,27 @@ class Settings(BaseSettings):
             raise ValueError("must have 12 to 200 characters")
         return value
 
+    @field_validator("bootstrap_client_secret")
+    @classmethod
+    def _sent_as_it_is(cls, value: SecretStr) -> SecretStr:
+        if SENT_AS_IT_IS.fullmatch(value.get_secret_value()) is None:
+            raise ValueError(NOT_SENT_AS_IT_IS)
+        return value
+
+    @field_validator("forward_auth_query_key")
+    @classmethod
+    def _not_its_own(cls, value: str) -> str:
+        if value in FORWARD_AUTH_PARAMETERS:
+            raise ValueError(f"must not be {', '.join(FORWARD_AUTH_PARAMETERS)}: forward-auth reads these itself")
+        return value
+
+    @field_validator("*", mode="before")  # defined last, so that it runs before the others
+    @classmethod
+    def _plain_text(cls, value: object) -> object:
+        if isinstance(value, list | tuple):
+            return [plain(item) if isinstance(item, str) else item for item in value]
+        return plain(value) if isinstance(value, str) else value
+
     @model_validator(mode="after")
     def _fits_together(self) -> Settings:
         if self.pat_max_lifetime and self.pat_default_lifetime > self.pat_max_lifetime:
@@ -280,19 +309,21 @@ class Settings(BaseSettings):
         return tuple(dict.fromkeys(keys))
 
     @property
+    def fixes_first_credentials(self) -> bool:
+        """Whether the first administrator and client are all set, so that no file needs to tell them."""
+        secrets = self.bootstrap_admin_password, self.bootstrap_client_secret
+        return bool(self.bootstrap_client_id) and all(secret.get_secret_value() for secret in secrets)
+
+    @property
     def bootstrap_file(self) -> Path:
         """Where the first start writes the first credentials."""
         return self.instance_dir / "bootstrap.json"
 
 
-class _InstanceFile(TomlConfigSettingsSource):
-    """Read instance/latchkey.toml, names in either case."""
-
-    def __init__(self, settings_cls: type[BaseSettings]) -> None:
-        super().__init__(settings_cls, default_instance_dir() / "latchkey.toml")
-
-    def __call__(self) -> dict[str, Any]:
-        return {name.lower(): value for name, value in self.toml_data.items()}
+def secret_settings() -> list[str]:
+    """Return the names of the settings that `…_FILE` may name a file for: the secrets and all first credentials."""
+    fields = Settings.model_fields.items()
+    return [n for n, f in fields if not f.repr or "SecretStr" in str(f.annotation) or n.startswith("bootstrap_")]
 
 
 def load_settings(**overrides: object) -> Settings:
@@ -307,16 +338,11 @@ def load_settings(**overrides: object) -> Settings:
 
 def settings_as_given(**overrides: object) -> Settings:
     """Read the settings as `load_settings` does, and leave SECRET_KEY empty when it is not set."""
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
-    unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
-    if unknown:
-        raise BadSettings(f"unknown setting {unknown[0]}")
+    given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return Settings(**{k: v for k, v in overrides.items() if v is not None})  # type: ignore[arg-type]
+        return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
-        raise BadSettings(_one_line(error)) from None
-    except (OSError, ValueError) as error:
-        raise BadSettings(f"instance/latchkey.toml cannot be read: {type(error).__name__}") from None
+        raise BadSettings(_one_line(error, given)) from None
 
 
 def _with_kept_secret_key(settings: Settings) -> Settings:
@@ -327,13 +353,15 @@ def _with_kept_secret_key(settings: Settings) -> Settings:
     return settings
 
 
-def _one_line(error: ValidationError) -> str:
+def _one_line(error: ValidationError, given: Collection[str]) -> str:
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    name = str(first["loc"][0]).upper() if first["loc"] else ""
+    name = str(first["loc"][0]) if first["loc"] else ""
     message = first["msg"].removeprefix("Value error, ")
+    elsewhere = not name or name in given or f"{PREFIX}{name}".upper() in map(str.upper, os.environ)
+    place = "" if elsewhere else place_in_settings_file(name)
     if first["type"] == "extra_forbidden":
-        return f"unknown setting {name}"
-    return f"setting {name}: {message}" if name else message
+        return f"unknown setting {ascii(name)[1:-1].upper()}{place}"
+    return f"setting {name.upper()}: {message}{place}" if name else message
 
 
 def _beginning(path: Path) -> bytes:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from app.credentials.certificate_header import FORMS
 from app.errors import BadSettings
 from app.kept_key import KeptKey
-from app.settings import Settings, load_settings
+from app.settings import FORWARD_AUTH_PARAMETERS, Settings, load_settings
 
 KEY = "0123456789abcdef0123456789abcdef"
 
@@ -64,6 +64,7 @@ GOOD: list[tuple[str, str, Any]] = [
     ("JWKS_MAX_AGE", "60", 60),
     ("WORKERS", "4", 4),
     ("ISSUER", "https://login.example/", "https://login.example"),
+    ("ISSUER", "https://login.example/\r\n", "https://login.example"),
     ("ISSUER", "https://login.example/tenant", "https://login.example/tenant"),
     ("ISSUER", "http://localhost:1", "http://localhost:1"),
     ("ISSUER", "http://[::1]:8080", "http://[::1]:8080"),
@@ -147,7 +148,7 @@ BAD: list[tuple[str, str]] = [
     ("ISSUER", "https://login.exämple"),
     ("ISSUER", "https://login.example/a b"),
     ("ISSUER", 'https://login.example/"'),
-    ("ISSUER", "https://login.example/\n"),
+    ("ISSUER", "https://login.example/\n/tenant"),
     ("ISSUER", "http://login.example"),
     ("ISSUER", "http://192.0.2.1:8080"),
     ("ISSUER", "http://127.0.0.1.example.org"),
@@ -188,6 +189,9 @@ BAD: list[tuple[str, str]] = [
     ("FAST_LANE", "perhaps"),
     ("FORWARD_AUTH_QUERY_KEY", "api key"),
     ("FORWARD_AUTH_QUERY_KEY", "k" * 65),
+    ("FORWARD_AUTH_QUERY_KEY", "resource"),
+    ("FORWARD_AUTH_QUERY_KEY", "scope"),
+    ("FORWARD_AUTH_QUERY_KEY", "challenge"),
     ("DPOP_NONCE", "perhaps"),
     ("CLIENT_CERTIFICATE_CHAIN", "perhaps"),
     ("CLIENT_CERTIFICATE_PROXY", "squid"),
@@ -199,8 +203,9 @@ BAD: list[tuple[str, str]] = [
     ("BOOTSTRAP_ADMIN_USERNAME", "a b"),
     ("BOOTSTRAP_ADMIN_PASSWORD", "secretword"),
     ("BOOTSTRAP_ADMIN_PASSWORD", "secretword" * 21),
-    ("BOOTSTRAP_CLIENT_ID", "a:b"),
+    *[("BOOTSTRAP_CLIENT_ID", text) for text in ("a:b", "a b", "a%41", "a+b", "á", "a\tb", "i" * 201)],
     ("BOOTSTRAP_CLIENT_SECRET", "secretword"),
+    *[("BOOTSTRAP_CLIENT_SECRET", f"secretword{text}") for text in ("%41", "++", "wörd", "\tab", "x\x7f", "\nab")],
 ]
 
 
@@ -209,7 +214,7 @@ def test_a_bad_value_is_refused_by_name_and_not_shown(monkeypatch: pytest.Monkey
     message = refusal(monkeypatch, **{name: value})
     assert name in message
     assert "secretword" not in message
-    assert len(value) < 6 or value not in message
+    assert len(value) < 6 or value not in message or value in FORWARD_AUTH_PARAMETERS
 
 
 def test_every_setting_has_a_good_and_a_bad_value_here() -> None:

@@ -121,6 +121,13 @@ class ApiKeyActions:
             record(session, actor, f"{TARGET}.rotate", TARGET, key_id, now, overlap_seconds=overlap_seconds)
             return _view(row, now), issued
 
+    def withdraw(self, actor: Actor, key_id: str, secret: str) -> None:
+        """End one secret of a key that a rotation made and nobody was shown. Raises NotFound."""
+        now = self._clock()
+        with self._store.transaction() as session:
+            self._kind.end_secret(_found(session, key_id, changing=True), secret, now)
+            record(session, actor, f"{TARGET}.withdraw", TARGET, key_id, now, reason="the new secret was not printed")
+
     def change(self, actor: Actor, key_id: str, changes: KeyChanges) -> KeyView:
         """Change what is named. Raises NotFound, Conflict for a revoked key, Invalid."""
         now = self._clock()

@@ -103,7 +103,7 @@ class Bootstrap:
             own = session.scalar(select(Resource).where(Resource.built_in))
             if own is None:
                 first = self._first_credentials()
-                file.write_pending(first)  # before the commit: what is kept can always be read
+                self._write(file, first)  # before the commit: what is kept can always be read
                 self._create(session, first, now)
             else:
                 if moving:
@@ -118,6 +118,17 @@ class Bootstrap:
             self._keys.check_seal(session)
             chain_the_unchained(session.connection())
         return own is None
+
+    def _write(self, file: BootstrapFile, first: FirstCredentials) -> None:
+        """Write the file; where it cannot be, go on if the settings fix all that it would hold."""
+        try:
+            file.write_pending(first)
+        except OSError as error:
+            if not self._settings.fixes_first_credentials:
+                raise BadSettings(
+                    f"{self._settings.bootstrap_file} cannot be written ({error.strerror}): make its folder"
+                    " writable, or set BOOTSTRAP_ADMIN_PASSWORD, BOOTSTRAP_CLIENT_ID and BOOTSTRAP_CLIENT_SECRET"
+                ) from None
 
     def _move(self, session: Session, own: Resource, now: datetime) -> None:
         """Let our API's identifier follow the issuer."""
@@ -169,21 +180,22 @@ class BootstrapFile:
         self._pending = path.with_suffix(".pending")
 
     def write_pending(self, first: FirstCredentials) -> None:
-        """Write the file beside its place. Raises BadSettings when that cannot be."""
+        """Write the file beside its place. Raises OSError when that cannot be."""
         _write(self._pending, first)
 
     def settle(self, is_kept: Callable[[FirstCredentials], bool], issuer: str | None) -> None:
         """Move what was kept to its place and drop what was not; then let the file name the present issuer."""
         pending = _read(self._pending)  # a start that was killed may have left it
-        with contextlib.suppress(FileNotFoundError):  # another start was faster
+        with contextlib.suppress(OSError):  # another start was faster, or the folder is read-only
             if pending is not None and is_kept(pending):
                 self._pending.replace(self._path)
             else:
                 self._pending.unlink()
         first = _read(self._path)
         if first is not None and issuer is not None and first.issuer != issuer:
-            _write(self._pending, replace(first, issuer=issuer))
-            self._pending.replace(self._path)
+            with contextlib.suppress(OSError):  # of a read-only folder: `latchkey doctor` says what is out of date
+                _write(self._pending, replace(first, issuer=issuer))
+                self._pending.replace(self._path)
 
 
 def _read(path: Path) -> FirstCredentials | None:
@@ -196,16 +208,13 @@ def _read(path: Path) -> FirstCredentials | None:
 
 def _write(path: Path, first: FirstCredentials) -> None:
     """Write the whole file or none, readable by its owner alone, and on the disk when this returns."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            json.dump(asdict(first), file, indent=2)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise BadSettings(f"{path} cannot be written: {type(error).__name__}") from None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        json.dump(asdict(first), file, indent=2)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _add_missing(session: Session, own: Resource) -> None:

@@ -13,6 +13,7 @@ from app.actions.changes import UNSET
 from app.cli.options import Duration, Instant, Rate, enabled_option, many
 from app.cli.output import done, json_option, show_all, show_one, show_secret
 from app.cli.session import everything, open_actions, resource_named
+from app.cli.streams import refuse_unwritable
 from app.credentials.kind import RateLimit
 
 COLUMNS = ("id", "name", "resource", "hint", "scopes", "status", "expires_at", "last_used_at")
@@ -55,7 +56,12 @@ def create(
         enabled=not disabled,
     )
     view, issued = actions.api_keys.create(OPERATOR, new)
-    show_secret(as_json, view, "key", issued.token, f"Key {view.id} of {view.resource}.")
+
+    def undo() -> str:
+        actions.api_keys.revoke(OPERATOR, view.id)
+        return f"the key {view.id} is revoked"
+
+    show_secret(as_json, view, "key", issued.token, f"Key {view.id} of {view.resource}.", undo)
 
 
 @api_key.command("list")
@@ -102,8 +108,16 @@ def update(key_id: str, as_json: bool, **given: Any) -> None:
 @json_option
 def rotate(key_id: str, overlap: int, as_json: bool) -> None:
     """Give a key a new secret, printed alone on stdout."""
-    view, issued = open_actions().api_keys.rotate(OPERATOR, key_id, overlap)
-    show_secret(as_json, view, "key", issued.token, f"Key {view.id}; its old secret works for {overlap} s more.")
+    refuse_unwritable()
+    keys = open_actions().api_keys
+    view, issued = keys.rotate(OPERATOR, key_id, overlap)
+
+    def undo() -> str:
+        keys.withdraw(OPERATOR, key_id, issued.token)
+        return f"that secret is ended, the old one of {key_id} works for {overlap} s: rotate it once more"
+
+    said = f"Key {view.id}; its old secret works for {overlap} s more."
+    show_secret(as_json, view, "key", issued.token, said, undo)
 
 
 @api_key.command()

@@ -23,6 +23,7 @@ from app.actions.verify_audit import Place, Verdict, VerifyAudit, verify_export
 from app.cli.options import ANY_TEXT, Instant
 from app.cli.output import json_option, say, show, show_all
 from app.cli.session import PAGE, open_actions
+from app.cli.streams import tell
 from app.models import AuditEvent
 
 WRITE = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
@@ -138,6 +139,8 @@ def _verified(exported: TextIO | None, expected: tuple[Place, ...], keys: frozen
 @contextlib.contextmanager
 def _appearing(path: Path) -> Iterator[IO[str]]:
     """Give what to write to: stdout, or a file that takes the place of another once it is whole, or never."""
+    if str(path) == "-" and sys.stdout is None:
+        raise click.UsageError("stdout is closed: name a --file")
     if str(path) == "-":
         with click.open_file("-", "w", encoding="utf-8") as file:
             yield file
@@ -160,14 +163,12 @@ def _appearing(path: Path) -> Iterator[IO[str]]:
 def _tell(verdict: Verdict) -> None:
     for found in verdict.breaks:
         where = "the head" if found.event is None else f"event {found.event}"
-        click.echo(f"{where}: {found.what}: {found.said}")
+        tell(f"{where}: {found.what}: {found.said}")
     for note in verdict.redactions:
         ids = ", ".join(str(id) for id, _, _ in note.changed)
-        click.echo(
-            f"event {note.event}: {note.actor} redacted {len(note.changed)} events ({ids}), signed with {note.key}"
-        )
+        tell(f"event {note.event}: {note.actor} redacted {len(note.changed)} events ({ids}), signed with {note.key}")
     whole = f"{verdict.events} events, " + (f"from {verdict.first} on, " if verdict.events else "")
-    click.echo(f"{whole}head {verdict.last}")
+    tell(f"{whole}head {verdict.last}")
 
 
 def _newest(wanted: AuditFilter, limit: int) -> list[AuditEvent]:

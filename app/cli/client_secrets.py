@@ -29,7 +29,13 @@ def create(client_name: str, name: str | None, expires_at: datetime | None, as_j
     actions = open_actions()
     found = client_named(actions, client_name)
     view, issued = actions.client_secrets.create(OPERATOR, found.id, name, expires_at)
-    show_secret(as_json, view, "client_secret", issued.token, f"Secret {view.id} of the client {found.client_id}.")
+
+    def undo() -> str:
+        actions.client_secrets.revoke(OPERATOR, found.id, view.id)
+        return f"the secret {view.id} is revoked"
+
+    said = f"Secret {view.id} of the client {found.client_id}."
+    show_secret(as_json, view, "client_secret", issued.token, said, undo)
 
 
 @secret.command("list")

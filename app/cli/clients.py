@@ -88,11 +88,17 @@ def create(
         tls_client_certificate_bound_access_tokens=certificate_bound,
         certificate_subject=certificate_names or {},
     )
-    view, issued = open_actions().clients.create(OPERATOR, new)
+    clients = open_actions().clients
+    view, issued = clients.create(OPERATOR, new)
+
+    def undo() -> str:
+        clients.delete(OPERATOR, view.id)
+        return f"the client {view.client_id} is deleted again"
+
     if issued is None:
         show_one(as_json, view)
     else:
-        show_secret(as_json, view, "client_secret", issued.token, f"The secret of the client {view.client_id}.")
+        show_secret(as_json, view, "client_secret", issued.token, f"The secret of the client {view.client_id}.", undo)
 
 
 @client.command("list")

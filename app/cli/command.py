@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import sys
 from importlib import import_module
 from importlib.metadata import version
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn
 
 import click
 from sqlalchemy.exc import DBAPIError
 
+from app.cli.streams import give_up, prepare_streams, say
 from app.errors import BadSettings, LatchkeyError
 
 COMMANDS = {  # where each one is, and what --help says of it without loading it
@@ -67,6 +67,7 @@ class Lazy(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Write out what is left, so that a full disk is told here and not by a traceback, or never."""
+        prepare_streams()
         try:
             try:
                 return super().main(*args, **kwargs)
@@ -79,10 +80,9 @@ class Lazy(click.Group):
 
 def _refuse(error: Exception) -> NoReturn:
     """Say why on stderr, and end."""
-    with contextlib.suppress(OSError):
-        click.echo(f"latchkey: {' '.join(_why(error).split())}", err=True)
+    say(f"latchkey: {' '.join(_why(error).split())}")
     if isinstance(error, OSError):
-        _give_up(sys.stdout)
+        give_up(sys.stdout)
     sys.exit(2 if isinstance(error, BadSettings | OSError) else 1)  # to some 1 is an answer: found, broken
 
 
@@ -92,16 +92,6 @@ def _why(error: Exception) -> str:
     if isinstance(error, DBAPIError):
         return f"the database cannot be used: {error.orig}"
     return str(error)
-
-
-def _give_up(stream: TextIO | None) -> None:
-    """Let what cannot be written go nowhere: Python would try again at the very end, and tell it in its own words."""
-    if stream is None:
-        return
-    try:
-        stream.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -12,6 +12,7 @@ from app import create_app
 from app.cli.greeting import local_url
 from app.cli.output import json_option, say, show
 from app.cli.session import open_actions
+from app.cli.streams import tell
 from app.comparison.latest import keep
 from app.comparison.page import as_html
 from app.comparison.probes import compare as probe
@@ -40,7 +41,7 @@ def compare(as_json: bool, html: Path | None, kinds: tuple[str, ...]) -> None:
     if as_json:
         show(report.as_json())
     else:
-        click.echo(report.as_text())
+        tell(report.as_text())
     for contradiction in report.contradictions:
         say(f"contradicts the contract: {contradiction}")
     sys.exit(1 if report.contradictions else 0)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 import click
 
 from app.actions.actor import OPERATOR
 from app.actions.catalogue import Actions
-from app.actions.demo import Demo, Made
+from app.actions.demo import TOKEN, Demo, Made
 from app.cli.output import json_option, say, show, table
-from app.cli.session import open_actions
+from app.cli.session import client_named, open_actions, user_named
 from app.cli.start import make_ready
+from app.cli.streams import refuse_unwritable, undone_unless_printed
 from app.settings import load_settings
 
 COLUMNS = ("kind", "name", "id", "secret")
@@ -22,13 +23,19 @@ COLUMNS = ("kind", "name", "id", "secret")
 @json_option
 def demo(as_json: bool) -> None:
     """Set up an example organisation and print its secrets; what is there already stays."""
+    refuse_unwritable()
     settings = load_settings()
     make_ready(settings)
-    made = furnish(open_actions(settings))
+    actions = open_actions(settings)
+    made = furnish(actions)
+    with undone_unless_printed(lambda: withdraw(actions, made)):
+        if as_json:
+            show([asdict(thing) for thing in made])
+        elif made:
+            table(COLUMNS, [asdict(thing) for thing in made])
     if as_json:
-        show([asdict(thing) for thing in made])
-    elif made:
-        table(COLUMNS, [asdict(thing) for thing in made])
+        return
+    if made:
         say("These secrets are shown this once.")
     else:
         say("The example organisation was there already; its secrets were shown when it was made.")
@@ -47,6 +54,20 @@ def furnish(actions: Actions) -> list[Made]:
     made = make(OPERATOR)
     actions.store.dispose()
     return made
+
+
+def withdraw(actions: Actions, made: Sequence[Made]) -> str:
+    """End what was made and nobody was shown; gives words for it."""
+    tokens = actions.personal_access_tokens
+    end: dict[str, Callable[[str], object]] = {
+        "personal access token": lambda id: tokens.revoke(OPERATOR, user_named(actions, TOKEN[0]).id, id),
+        "user": lambda user_id: actions.users.delete(OPERATOR, user_id),
+        "client": lambda client_id: actions.clients.delete(OPERATOR, client_named(actions, client_id).id),
+        "API key": lambda key_id: actions.api_keys.revoke(OPERATOR, key_id),
+    }
+    for thing in reversed(made):  # a user's token before the user
+        end[thing.kind](thing.id)
+    return "what was made of the example organisation is ended"
 
 
 def as_comments(made: Sequence[Made]) -> str:

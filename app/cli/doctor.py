@@ -16,6 +16,7 @@ from sqlalchemy import create_engine
 
 from app.actions.doctor import Finding, look_over
 from app.cli.output import json_option, show
+from app.cli.streams import tell
 from app.credentials.certificate_header import FORMS
 from app.credentials.signing import SigningKeys
 from app.database import Store
@@ -39,9 +40,9 @@ def doctor(as_json: bool) -> None:
         show({"well": well, "findings": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
-            click.echo(f"{MARKS[finding.verdict]}  {finding.check}: {finding.found}")
+            tell(f"{MARKS[finding.verdict]}  {finding.check}: {finding.found}")
             if finding.mend:
-                click.echo(f"         → {finding.mend}")
+                tell(f"         → {finding.mend}")
     sys.exit(0 if well else 1)
 
 

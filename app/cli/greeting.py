@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+from pathlib import Path
 
 from app.settings import Settings
 
@@ -63,16 +65,31 @@ introspect $PAT
 
 def greeting(settings: Settings, first: bool, more: str = "") -> str:
     """Give the text; `first` says that this start made the first credentials, `more` are further comments."""
-    there = settings.bootstrap_file.exists()
     return (WHERE + BLOCK).format(
         more=more,
         issuer=settings.issuer,
         here=local_url(settings),
         management=shlex.quote(settings.management_identifier),
-        bootstrap=shlex.quote(str(settings.bootstrap_file)),
+        bootstrap=_word(settings.bootstrap_file),
         bootstrap_file=settings.bootstrap_file,
-        made=" (just made)" if first else "" if there else " (is gone: use the credentials that were kept from it)",
+        made=_state(settings, first),
     )
+
+
+def _state(settings: Settings, first: bool) -> str:
+    if os.path.exists(settings.bootstrap_file):  # Path.exists raises for a folder that may not be entered
+        return " (just made)" if first else ""
+    if settings.fixes_first_credentials:
+        return " (not there: LATCHKEY_BOOTSTRAP_… says what they are)"
+    return " (is gone: use the credentials that were kept from it)"
+
+
+def _word(path: Path) -> str:
+    """Quote a path for bash, so that it is the same bytes whatever the terminal's encoding."""
+    text = str(path)
+    if text.isascii() and text.isprintable():
+        return shlex.quote(text)
+    return "$'" + "".join(f"\\x{byte:02x}" for byte in os.fsencode(path)) + "'"
 
 
 def where(settings: Settings) -> dict[str, str]:

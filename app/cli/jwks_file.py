@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from app.errors import Invalid
+from app.outside_text import decode, read_file
 
 JWKS = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -16,9 +17,11 @@ JWKS = click.Path(exists=True, dir_okay=False, path_type=Path)
 def keys_in(file: Path) -> dict[str, Any]:
     """Read a JWK set; raises Invalid when the file holds no JSON object."""
     try:
-        keys = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        keys = json.loads(decode(read_file(file)))
+    except (json.JSONDecodeError, RecursionError):
         keys = None
+    except (OSError, ValueError) as error:  # an OSError when it went since it was looked for
+        raise Invalid.field("jwks", f"{file} {error}") from None
     if not isinstance(keys, dict):
         raise Invalid.field("jwks", f"{file} holds no JSON object")
     return keys

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -10,8 +11,23 @@ from typing import Any, TypeVar
 import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-ANY_TEXT = click.File(encoding="utf-8", errors="surrogateescape")  # what is no text is left to its reader to refuse
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+class TextFile(click.File):
+    """A file to read text from, - for stdin; a byte order mark is dropped, what is no text is left to its reader."""
+
+    def __init__(self) -> None:
+        super().__init__(encoding="utf-8-sig", errors="surrogateescape")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Open it; fails for a stdin that is closed, where click raises AttributeError."""
+        if value == "-" and sys.stdin is None:
+            self.fail("stdin is closed", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+ANY_TEXT = TextFile()
 
 
 class Instant(click.ParamType[datetime]):

@@ -10,6 +10,9 @@ from typing import Any, TypeVar
 
 import click
 
+from app.cli.streams import encodable, say, takes_unicode, tell, undone_unless_printed
+
+__all__ = ["done", "json_option", "printable", "rfc3339", "say", "show", "show_all", "show_one", "show_secret", "table"]
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -18,14 +21,9 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")(command)
 
 
-def say(text: str) -> None:
-    """Tell a person something."""
-    click.echo(text, err=True)
-
-
 def show(value: object) -> None:
     """Print a value as JSON; instants as RFC 3339 in UTC."""
-    click.echo(json.dumps(value, indent=2, default=_plain, ensure_ascii=False))
+    tell(json.dumps(value, indent=2, default=_plain, ensure_ascii=not takes_unicode()))
 
 
 def show_one(as_json: bool, view: Any, **more: object) -> None:
@@ -36,7 +34,7 @@ def show_one(as_json: bool, view: Any, **more: object) -> None:
         return
     width = max(map(len, fields))
     for name, value in fields.items():
-        click.echo(f"{name.replace('_', ' '):<{width}}  {_cell(value)}".rstrip())
+        tell(f"{name.replace('_', ' '):<{width}}  {_cell(value)}".rstrip())
 
 
 def show_all(as_json: bool, views: Sequence[Any], columns: Sequence[str]) -> None:
@@ -48,13 +46,18 @@ def show_all(as_json: bool, views: Sequence[Any], columns: Sequence[str]) -> Non
         table(columns, rows)
 
 
-def show_secret(as_json: bool, view: Any, field: str, secret: str, said: str) -> None:
-    """Print a secret, once: alone on stdout with words on stderr, or as `field` of the JSON object."""
-    if as_json:
-        show(_fields(view) | {field: secret})
-    else:
+def show_secret(as_json: bool, view: Any, field: str, secret: str, said: str, undo: Callable[[], str]) -> None:
+    """Print a secret, once: alone on stdout with words on stderr, or as `field` of the JSON object.
+
+    When it cannot be printed, `undo` ends what it opens and says so. Raise LatchkeyError then.
+    """
+    with undone_unless_printed(undo):
+        if as_json:
+            show(_fields(view) | {field: secret})
+        else:
+            tell(secret)
+    if not as_json:
         say(f"{said} It is shown this once.")
-        click.echo(secret)
 
 
 def done(as_json: bool, said: str, **fields: object) -> None:
@@ -73,11 +76,13 @@ def table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
 
     drawn = Table(*(column.replace("_", " ") for column in columns), box=box.SIMPLE_HEAD, pad_edge=False)
     for row in rows:
-        drawn.add_row(*(_cell(row.get(column)) for column in columns))
+        drawn.add_row(*(encodable(_cell(row.get(column))) for column in columns))
     console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = max(console.width, 500)  # a pipe has no edge to wrap at
-    console.print(drawn)
+    with console.capture() as captured:
+        console.print(drawn)
+    tell(captured.get().removesuffix("\n"))
 
 
 def rfc3339(moment: datetime) -> str:

@@ -13,6 +13,7 @@ from app.actions.personal_access_tokens import NewToken
 from app.cli.options import Duration, Instant, many
 from app.cli.output import done, json_option, show_all, show_one, show_secret
 from app.cli.session import everything, open_actions, user_named
+from app.cli.streams import refuse_unwritable
 
 COLUMNS = ("id", "name", "hint", "scopes", "status", "expires_at", "last_used_at")
 STATUS = click.Choice(["active", "expired", "revoked"])
@@ -47,10 +48,16 @@ def create(
     if (expires_in is not None) + (expires_at is not None) + never_expires > 1:
         raise click.UsageError("--expires-in, --expires-at and --never-expires exclude each other")
     actions = open_actions()
+    tokens, user_id = actions.personal_access_tokens, user_named(actions, owner).id
     lifetime = AskedLifetime(expires_at=expires_at, expires_in=expires_in, never=never_expires)
     new = NewToken(name=name, scopes=scopes, lifetime=lifetime, description=description)
-    view, issued = actions.personal_access_tokens.create(OPERATOR, user_named(actions, owner).id, new)
-    show_secret(as_json, view, "token", issued.token, f"Token {view.id}, {_end(view.expires_at)}.")
+    view, issued = tokens.create(OPERATOR, user_id, new)
+
+    def undo() -> str:
+        tokens.revoke(OPERATOR, user_id, view.id)
+        return f"the token {view.id} is revoked"
+
+    show_secret(as_json, view, "token", issued.token, f"Token {view.id}, {_end(view.expires_at)}.", undo)
 
 
 @pat.command("list")
@@ -93,9 +100,16 @@ def update(owner: str, token_id: str, name: str | None, description: str | None,
 @json_option
 def regenerate(owner: str, token_id: str, as_json: bool) -> None:
     """Give a token a new secret, printed alone on stdout; the old one is dead at once."""
+    refuse_unwritable()
     actions = open_actions()
-    view, issued = actions.personal_access_tokens.regenerate(OPERATOR, user_named(actions, owner).id, token_id)
-    show_secret(as_json, view, "token", issued.token, f"Token {view.id}, {_end(view.expires_at)}.")
+    tokens, user_id = actions.personal_access_tokens, user_named(actions, owner).id
+    view, issued = tokens.regenerate(OPERATOR, user_id, token_id)
+
+    def undo() -> str:
+        tokens.regenerate(OPERATOR, user_id, token_id)  # the old secret is dead: leave none that anybody saw a part of
+        return f"the token {token_id} has no secret that works: regenerate it once more"
+
+    show_secret(as_json, view, "token", issued.token, f"Token {view.id}, {_end(view.expires_at)}.", undo)
 
 
 @pat.command()

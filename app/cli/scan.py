@@ -13,8 +13,10 @@ import click
 from app.actions.scan import Found, Scan
 from app.cli.options import ANY_TEXT
 from app.cli.output import json_option, printable, say, show
+from app.cli.streams import tell
 from app.credentials.opaque import SHAPE, hint
 from app.errors import LatchkeyError
+from app.outside_text import LONGEST
 
 FOUND, UNREAD = 1, 2  # exit codes
 STDIN = "-"
@@ -81,7 +83,7 @@ def _office(check: bool, server: str | None, token_file: Any) -> _Office | None:
     if server and token_file is None:
         raise click.UsageError("--server needs --token-file, with a token of the scope tokens:read")
     if server:
-        return _server(server.rstrip("/"), _token(token_file.read().strip()))
+        return _server(server.rstrip("/"), _token(token_file.read(LONGEST).strip()))
     return _database() if check else None
 
 
@@ -173,7 +175,7 @@ def _tell(lines: Sequence[Line], as_json: bool) -> None:
         place = f"{line.commit[:12]}:{line.path}" if line.commit else line.path
         status = f" {line.status}" if line.status else ""
         why = f" ({line.reason})" if line.reason else ""
-        click.echo(f"{_printable(place)}:{line.line}: {line.credential_type} {line.hint}{status}{why}")
+        tell(f"{_printable(place)}:{line.line}: {line.credential_type} {line.hint}{status}{why}")
 
 
 def _fields(line: Line) -> dict[str, object]:

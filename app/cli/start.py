@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from importlib import import_module
+from multiprocessing import Pipe, Process
+from multiprocessing.connection import Connection
 
 from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,10 +24,7 @@ def make_ready(settings: Settings, *, moving: bool = True) -> bool:
 
     `moving` lets what is set up already follow the issuer of these settings.
     """
-    try:
-        settings.instance_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadSettings(f"{settings.instance_dir} cannot be made: {type(error).__name__}") from None
+    _make_folder(settings)
     store = Store(create_engine(settings.database_url))
     try:
         if not _is_migrated(store):
@@ -36,6 +33,15 @@ def make_ready(settings: Settings, *, moving: bool = True) -> bool:
         return Bootstrap(settings, store, keys, Passwords().hash, system_clock)(moving=moving)
     finally:
         store.dispose()
+
+
+def _make_folder(settings: Settings) -> None:
+    """Make the instance folder where it is needed: not when the database is elsewhere and all secrets are set."""
+    try:
+        settings.instance_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if settings.database_url.startswith("sqlite"):
+            raise BadSettings(f"{settings.instance_dir} cannot be made: {error.strerror}") from None
 
 
 def _is_migrated(store: Store) -> bool:
@@ -48,12 +54,25 @@ def _is_migrated(store: Store) -> bool:
 
 def _migrate_elsewhere(database_url: str) -> None:
     """Migrate in a process of its own: the server's would carry Alembic along for as long as it lives."""
+    receiving, sending = Pipe(duplex=False)
+    migrating = Process(target=_migrate, args=(database_url, sending))  # an executor would need /dev/shm
+    migrating.start()
+    sending.close()
     try:
-        with ProcessPoolExecutor(max_workers=1) as executor:
-            executor.submit(_migrate, database_url).result()
-    except BrokenProcessPool:
+        refused: BadSettings | None = receiving.recv()
+    except EOFError:
         raise BadSettings("the migration of the database was interrupted: start again") from None
+    finally:
+        migrating.join()
+    if refused is not None:
+        raise refused
 
 
-def _migrate(database_url: str) -> None:
-    import_module("app.migrations.run").upgrade(database_url)
+def _migrate(database_url: str, sending: Connection) -> None:
+    """Send None when it is done, or why it was refused; what is neither shows itself and sends nothing."""
+    try:
+        import_module("app.migrations.run").upgrade(database_url)
+    except BadSettings as error:
+        sending.send(error)
+    else:
+        sending.send(None)

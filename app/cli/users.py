@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import sys
 
 import click
 
@@ -11,9 +10,9 @@ from app.actions.actor import OPERATOR
 from app.actions.changes import UNSET, Unset
 from app.actions.users import NewUser, UserChanges
 from app.cli.options import enabled_option, many
-from app.cli.output import done, json_option, say, show_all, show_one, show_secret
+from app.cli.output import done, json_option, show_all, show_one, show_secret
+from app.cli.password_input import read_password
 from app.cli.session import everything, open_actions, user_named
-from app.errors import Invalid
 
 COLUMNS = ("id", "username", "email", "roles", "enabled", "created_at")
 
@@ -42,11 +41,17 @@ def create(
 ) -> None:
     """Create a user; without a password nobody can sign in as them."""
     made = secrets.token_urlsafe(18) if generate_password else None
-    password = made or (_read_password() if password_stdin else None)
+    password = made or (read_password() if password_stdin else None)
     new = NewUser(username=username, email=email, password=password, display_name=display_name, roles=roles)
-    view = open_actions().users.create(OPERATOR, new)
+    users = open_actions().users
+    view = users.create(OPERATOR, new)
+
+    def undo() -> str:
+        users.delete(OPERATOR, view.id)
+        return f"the user {view.username} is deleted again"
+
     if made:
-        show_secret(as_json, view, "password", made, f"The password of {view.username}.")
+        show_secret(as_json, view, "password", made, f"The password of {view.username}.", undo)
     else:
         show_one(as_json, view)
 
@@ -108,7 +113,7 @@ def set_password(name: str, as_json: bool) -> None:
     """Set a user's password, asked for on a terminal, else read from stdin."""
     actions = open_actions()
     found = user_named(actions, name)
-    actions.users.change(OPERATOR, found.id, UserChanges(password=_read_password()))
+    actions.users.change(OPERATOR, found.id, UserChanges(password=read_password()))
     done(as_json, f"The password of {found.username} is set.", id=found.id, username=found.username)
 
 
@@ -121,14 +126,3 @@ def delete(name: str, as_json: bool) -> None:
     found = user_named(actions, name)
     actions.users.delete(OPERATOR, found.id)
     done(as_json, f"{found.username} is deleted.", id=found.id, deleted=True)
-
-
-def _read_password() -> str:
-    if sys.stdin.isatty():
-        prompted: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-        return prompted
-    password = sys.stdin.readline().rstrip("\r\n")
-    if not password:
-        raise Invalid.field("password", "stdin holds none")
-    say("Read the password from stdin.")
-    return password

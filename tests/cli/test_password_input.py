@@ -1,0 +1,79 @@
+"""A password that is piped in is read as any text from outside: never with its line end, never with a traceback."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from app.credentials.opaque import Prefix, mint
+from tests.cli.test_serve import run
+from tests.live import COMMAND, environment
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("password") / "instance"
+    assert run(folder, "init").returncode == 0
+    return folder
+
+
+def piped(instance: Path, raw: bytes, *command: str) -> subprocess.CompletedProcess[bytes]:
+    line = [str(COMMAND), *(command or ("user", "set-password", "admin"))]
+    env = environment(instance) | {"PYTHONIOENCODING": "ascii"}
+    return subprocess.run(line, env=env, input=raw, capture_output=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("raw", ["a long pass phrase", "a long pass phrase\r\n", "\ufeffa löng pass phrase\n"])
+def test_a_line_end_and_a_byte_order_mark_are_no_part_of_it(instance: Path, raw: str) -> None:
+    done = piped(instance, raw.encode())
+    assert done.returncode == 0, done.stderr
+    from app.cli.session import open_actions
+
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in environment(instance).items():
+            if name.startswith("LATCHKEY_"):
+                patched.setenv(name, value)
+        known = open_actions().authenticate_user
+        assert known("admin", raw.strip("\ufeff\r\n"), None, None) is not None
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b"", "stdin holds none"),
+        (b"\r\n", "stdin holds none"),
+        (b"a long pass phrase\xff", "is not UTF-8 text"),
+        (b"a long pass phrase\nand more", "has a control character (U+000A, its character 19): remove it"),
+        (b"a long\0pass phrase", "has a control character (U+0000, its character 7): remove it"),
+        (b"x" * (1024 * 1024 + 1), "is longer than 1048576 bytes"),
+    ],
+)
+def test_what_is_no_plain_text_is_refused_in_a_line(instance: Path, raw: bytes, said: str) -> None:
+    done = piped(instance, raw)
+    assert (done.returncode, done.stderr.decode()) == (1, f"latchkey: password: {said}\n")
+
+
+def test_a_stdin_that_cannot_be_read_is_refused_in_a_line(instance: Path) -> None:
+    for redirected, said in {"<&-": "stdin is closed", "0>/dev/null": "stdin cannot be read"}.items():
+        script = f'"$0" user set-password admin {redirected}'
+        line = ["bash", "-c", script, str(COMMAND)]
+        done = subprocess.run(line, env=environment(instance), capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 1 and done.stderr.startswith(f"latchkey: password: {said}")
+        assert done.stderr.count("\n") == 1
+
+
+def test_a_file_of_keys_may_begin_with_a_byte_order_mark_and_must_be_a_file(instance: Path, tmp_path: Path) -> None:
+    command = "client", "create", "--name", "keys", "--auth-method", "private_key_jwt", "--jwks", str(tmp_path / "keys")
+    for raw, said in {b"\xff": "is not UTF-8 text", b"[" * 100_000: "holds no JSON object"}.items():
+        (tmp_path / "keys").write_bytes(raw)
+        done = piped(instance, b"", *command)
+        assert done.returncode == 1 and said in done.stderr.decode() and done.stderr.count(b"\n") == 1
+    (tmp_path / "keys").write_bytes(b'\xef\xbb\xbf{"keys": []}')
+    assert "holds no JSON object" not in piped(instance, b"", *command).stderr.decode()
+
+
+def test_a_file_with_a_token_may_begin_with_a_byte_order_mark(instance: Path, tmp_path: Path) -> None:
+    (tmp_path / "token").write_bytes(b"\xef\xbb\xbf" + mint(Prefix.PAT).encode() + b"\r\n")
+    server = ["--server", "http://127.0.0.1:1", "--token-file", str(tmp_path / "token")]
+    done = piped(instance, mint(Prefix.PAT).encode(), "scan", *server, "-")
+    assert "holds no token" not in done.stderr.decode() and "no good answer" in done.stderr.decode()
