@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 
 if TYPE_CHECKING:
-    import psycopg  # only who uses PostgreSQL loads it
+    from app.postgresql import PinnedConnection  # only who uses PostgreSQL loads it
 
 THREADS = 8  # that answer requests in one process
 BUSY_TIMEOUT_MS = 15_000
@@ -31,6 +31,16 @@ def prepare_engine(engine: Engine) -> None:
         event.listen(engine, "connect", prepare)
         if engine.dialect.name == "sqlite":
             event.listen(engine, "begin", _begin_immediate)
+        else:
+            event.listen(engine, "begin", _limit_transaction)
+
+
+def prepare_connections(engine: Engine) -> None:
+    """Let an engine that no store owns connect as those of a store do."""
+    if engine.dialect.name == "postgresql":
+        from app import postgresql
+
+        postgresql.prepare_connections(engine)
 
 
 def reading_engine(engine: Engine) -> Engine:
@@ -139,10 +149,17 @@ def _sqlite_pragmas(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _lock_timeout(connection: psycopg.Connection, _record: object) -> None:
-    connection.autocommit = True  # a setting made in a transaction would go with it
-    connection.execute(f"SET lock_timeout = {BUSY_TIMEOUT_MS}")
-    connection.autocommit = False
+def _lock_timeout(connection: PinnedConnection, _record: object) -> None:
+    from app.postgresql import set_for_session
+
+    if not connection.pooled:
+        set_for_session(connection, "lock_timeout", BUSY_TIMEOUT_MS)
+
+
+def _limit_transaction(connection: Connection) -> None:
+    from app.postgresql import limit_transaction
+
+    limit_transaction(connection, BUSY_TIMEOUT_MS)
 
 
 def _begin_immediate(connection: Connection) -> None:

@@ -20,8 +20,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
+from app.database_url import normalize_url, with_pooler
 from app.errors import BadSettings
 from app.kept_key import SHORTEST, KeptKey
 
@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     workers: int = Field(default=1, ge=1, le=128)
     issuer: str = ""
     database_url: str = Field(default="", repr=False)  # may hold a password
+    database_pooler: Literal["auto", "none", "transaction"] = "auto"
     redis_url: str = Field(default="", repr=False)
     secret_key: SecretStr = SecretStr("")
     previous_secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
@@ -99,7 +100,9 @@ class Settings(BaseSettings):
         except ValueError:
             raise ValueError(PROXIES) from None
 
-    @field_validator("rate_limits", "log_level", "dpop_nonce", "client_certificate_chain", mode="before")
+    @field_validator(
+        "database_pooler", "rate_limits", "log_level", "dpop_nonce", "client_certificate_chain", mode="before"
+    )
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
@@ -107,17 +110,7 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _database(cls, value: str) -> str:
-        try:
-            url = make_url(value) if value else None
-        except (ArgumentError, ValueError):  # its text may hold a piece of the password
-            raise ValueError("is not a database URL") from None
-        if url is None:
-            return value
-        if url.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
-            return url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
-        if url.drivername != "sqlite" or not url.database or url.database == ":memory:":
-            raise ValueError("must be sqlite:///FILE or postgresql://…")
-        return value
+        return normalize_url(value) if value else value
 
     @field_validator("redis_url")
     @classmethod
@@ -209,7 +202,7 @@ class Settings(BaseSettings):
         url = make_url(self.database_url)
         if url.drivername == "sqlite" and url.database and not Path(url.database).is_absolute():
             return f"sqlite:///{self.instance_dir.absolute() / url.database}"
-        return self.database_url
+        return with_pooler(self.database_url, self.database_pooler)
 
     @property
     def management_identifier(self) -> str:
