@@ -20,6 +20,8 @@ THREADS = 8  # that answer requests in one process
 BUSY_TIMEOUT_MS = 15_000
 CROWD = THREADS - 2  # writers that may wait for so long: somebody must be left to answer those who only read
 CROWDED_TIMEOUT = 1.0  # seconds for which the others wait
+LEAST_ROOM = 64 * 1024  # bytes: what a small change takes in the database's log
+READ_ONLY = "read-only"
 LOOK_AGAIN = 1.0  # seconds after which a file is looked at again
 Turn = Callable[[], AbstractContextManager[object]]
 
@@ -65,6 +67,22 @@ def watch_over(*engines: Engine) -> Watch:
 def turns(engine: Engine) -> Turn:
     """Give what a transaction takes before it begins."""
     return _Turn() if engine.dialect.name == "sqlite" else nullcontext
+
+
+def write_obstacle(connection: Connection) -> str | None:
+    """Return why the database takes no writes though it is read, None when nothing is known to hinder them.
+
+    Nothing is written: a probe that commits would wait for locks, and cost a disk a write each time.
+    """
+    if connection.dialect.name == "postgresql":
+        only_reads = connection.exec_driver_sql("SHOW transaction_read_only").scalar() == "on"  # a standby's is, too
+        return READ_ONLY if only_reads else None
+    path = connection.engine.url.database or ""
+    folder = os.path.dirname(path) or "."
+    if not os.access(path, os.W_OK) or not os.access(folder, os.W_OK):
+        return READ_ONLY
+    room = os.statvfs(folder)
+    return None if room.f_bavail * room.f_frsize >= LEAST_ROOM else "no room on its disk"
 
 
 class Watch:

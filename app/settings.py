@@ -64,6 +64,7 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
     rate_limits: Literal["on", "off"] = "on"
     fast_lane: bool = True
+    metrics_token: SecretStr = SecretStr("")
     allow_insecure_issuer: bool = False
     allow_private_jwks_uri: bool = False
     client_certificate_header: str = Field(default="", max_length=64)
@@ -117,11 +118,17 @@ class Settings(BaseSettings):
     def _redis(cls, value: str) -> str:
         if value:
             import redis  # most servers have none
+            from limits.errors import ConfigurationError
+            from limits.storage import storage_from_string
 
+            read = storage_from_string if value.startswith("redis+sentinel:") else redis.ConnectionPool.from_url
             try:
-                redis.ConnectionPool.from_url(value)
-            except (ValueError, TypeError):  # its text may hold a piece of the password
-                raise ValueError("must be redis://…, rediss://… or unix://…, as the client of Redis reads it") from None
+                read(value)
+            except (ValueError, TypeError, ConfigurationError):  # its text may hold a piece of the password
+                raise ValueError(
+                    "must be redis://…, rediss://…, unix://… or redis+sentinel://HOST:PORT,…/NAME, "
+                    "as the client of Redis reads it"
+                ) from None
         return value
 
     @field_validator("client_certificate_header")
@@ -144,6 +151,13 @@ class Settings(BaseSettings):
     def _long_enough(cls, value: SecretStr) -> SecretStr:
         if value.get_secret_value() and len(value.get_secret_value()) < SHORTEST:
             raise ValueError(TOO_SHORT)
+        return value
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _sendable(cls, value: SecretStr) -> SecretStr:
+        if re.fullmatch(r"([A-Za-z0-9._~+/-]{16,200}=*)?", value.get_secret_value()) is None:  # RFC 6750 §2.1
+            raise ValueError("must have 16 to 200 letters, digits and ._~+/-, as a Bearer token has")
         return value
 
     @field_validator("previous_secret_keys", mode="before")

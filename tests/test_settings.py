@@ -164,6 +164,8 @@ BAD: list[tuple[str, str]] = [
     ("BREACHED_PASSWORDS", "/nowhere/breached.txt"),
     ("BREACHED_PASSWORDS", __file__),
     ("RATE_LIMITS", "maybe"),
+    ("METRICS_TOKEN", "secretword"),
+    ("METRICS_TOKEN", "secretword secretword"),
     ("ALLOW_INSECURE_ISSUER", "perhaps"),
     ("ALLOW_PRIVATE_JWKS_URI", "perhaps"),
     ("FAST_LANE", "perhaps"),
@@ -195,7 +197,7 @@ def test_a_bad_value_is_refused_by_name_and_not_shown(monkeypatch: pytest.Monkey
 def test_every_setting_has_a_good_and_a_bad_value_here() -> None:
     tried = {name.lower() for name, *_ in GOOD} | {"trusted_proxies", "secret_key", "instance_dir"}
     tried |= {"previous_secret_keys", "bootstrap_admin_password", "bootstrap_client_secret", "breached_passwords"}
-    tried |= {"client_certificate_header"}
+    tried |= {"client_certificate_header", "metrics_token"}
     assert tried == set(Settings.model_fields)
     free = {"host", "instance_dir"}
     assert {name.lower() for name, _ in BAD} == set(Settings.model_fields) - free

@@ -18,6 +18,7 @@ from app.access.rbac import grants_of_client, grants_of_user
 from app.actions.actor import MANAGE
 from app.credentials.signing import SigningKeys
 from app.database import Store
+from app.engines import write_obstacle
 from app.errors import BadSettings
 from app.kept_key import KeptKey
 from app.models import Client, Resource, SigningKey, User
@@ -43,7 +44,7 @@ def look_over(settings: Settings, store: Store, keys: SigningKeys) -> list[Findi
     findings = [*_files(settings), _proxies(settings), _database(store)]
     if findings[-1].verdict == "problem":
         return findings
-    findings += _pooler(settings, store)
+    findings += [_writes(store), *_pooler(settings, store)]
     for check in (_seal, _rotation, _own_resource, _somebody_manages):
         findings.append(check(settings, store, keys))
     return findings
@@ -108,6 +109,14 @@ def _database(store: Store) -> Finding:
         "newer": Finding("database", "problem", "newer than this code", "install the newer Latchkey"),
     }
     return told[state]
+
+
+def _writes(store: Store) -> Finding:
+    with store.connection() as connection:
+        obstacle = write_obstacle(connection)
+    if obstacle:
+        return Finding("writes", "problem", obstacle, "let the database take writes: until then nothing can be changed")
+    return Finding("writes", "ok", "nothing hinders them")
 
 
 def _pooler(settings: Settings, store: Store) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ def register(app: Flask) -> None:
     settings = parts.actions_of(app).settings
     logs.configure(settings.log_level)
     health.register(app)
-    metrics.register(app, ledger.settle)
+    metrics.register(app, ledger.settle, settings.metrics_token.get_secret_value())
     last_resort.register(app)
     browser.register(app)
     issuer_path.register(app, settings.issuer_path)

@@ -10,7 +10,7 @@ from math import ceil
 from typing import Any, Protocol
 
 from limits import RateLimitItemPerSecond
-from limits.storage import MemoryStorage, Storage, storage_from_string
+from limits.storage import MemoryStorage, Storage
 from sqlalchemy import case, delete, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -20,9 +20,10 @@ from app.actions.clock import Clock
 from app.actions.key_limits import Limiter, Window
 from app.database import Store, forget
 from app.models import SpentLimit
+from app.operations.redis_probe import PATIENCE, describe_failure, open_storage
 from app.settings import Settings
 
-REDIS_PATIENCE = 0.5  # seconds to connect or to wait for an answer
+REDIS_PATIENCE = PATIENCE
 REDIS_PAUSE = 5.0  # seconds for which a Redis that failed is left alone
 SKEW = 60.0  # seconds by which nodes' clocks may differ: a window that ends later began before one was set back
 log = logging.getLogger(__name__)
@@ -148,9 +149,7 @@ class RedisLimiter:
     """Counts on Redis; while it does not answer, in this process' memory: a limit kept loosely beats an outage."""
 
     def __init__(self, url: str) -> None:
-        url = "redis+" + url if url.startswith("unix:") else url
-        patience: Any = {"socket_connect_timeout": REDIS_PATIENCE, "socket_timeout": REDIS_PATIENCE}
-        self._redis: Any = storage_from_string(url, **patience)
+        self._redis = open_storage(url)
         self._memory = MemoryStorage()
         self._left_alone_until = 0.0
 
@@ -169,7 +168,7 @@ class RedisLimiter:
                 return question(self._redis, name, requests, window_seconds)
             except self._redis.base_exceptions as error:
                 self._left_alone_until = time.monotonic() + REDIS_PAUSE
-                log.warning("Redis does not answer: limits are kept in memory (%s)", type(error).__name__)
+                log.warning("Redis cannot be used: limits are kept in memory (%s)", describe_failure(error))
         return question(self._memory, name, requests, window_seconds)
 
 
