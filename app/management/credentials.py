@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from app.actions.abuse_limits import LEAK_REPORTS
+from app.actions.abuse_limits import LEAK_REPORTS, LEAKED_CREDENTIALS
 from app.management.authorization import caller
 from app.management.blueprint import Operations
 from app.management.fields import Given, Listed, Moment
@@ -56,7 +56,8 @@ class InspectionSchema(Schema):
 def report_leak(body: dict[str, Any]) -> Any:
     """Revoke leaked credentials; anybody may, and possession is the proof"""
     who = caller()
-    actions().abuse_limits.refuse_beyond(LEAK_REPORTS.at(who.address))
+    credentials = LEAKED_CREDENTIALS.at(who.address).times(len(body["credentials"]))
+    actions().abuse_limits.refuse_beyond(LEAK_REPORTS.at(who.address), credentials)
     actions().report_leak(who, body["credentials"])
     return {}
 

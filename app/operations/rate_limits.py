@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from math import ceil
 from typing import Any, Protocol
 
@@ -118,9 +119,9 @@ class DatabaseLimiter:
         self._storage = DatabaseStorage(store, clock)
         self._clock = clock
 
-    def hit(self, key: str, requests: int, window_seconds: int) -> Window:
-        """Count one use of `key` and tell how its window stands."""
-        hits, ends_at = self._storage.spend(_name(key, requests, window_seconds), window_seconds)
+    def hit(self, key: str, requests: int, window_seconds: int, amount: int = 1) -> Window:
+        """Count so many uses of `key` and tell how its window stands."""
+        hits, ends_at = self._storage.spend(_name(key, requests, window_seconds), window_seconds, amount)
         return _window(hits, requests, (ends_at - self._clock()).total_seconds())
 
     def look(self, key: str, requests: int, window_seconds: int) -> Window:
@@ -153,9 +154,9 @@ class RedisLimiter:
         self._memory = MemoryStorage()
         self._left_alone_until = 0.0
 
-    def hit(self, key: str, requests: int, window_seconds: int) -> Window:
-        """Count one use of `key` and tell how its window stands."""
-        return self._ask(_counted, key, requests, window_seconds)
+    def hit(self, key: str, requests: int, window_seconds: int, amount: int = 1) -> Window:
+        """Count so many uses of `key` and tell how its window stands."""
+        return self._ask(partial(_counted, amount), key, requests, window_seconds)
 
     def look(self, key: str, requests: int, window_seconds: int) -> Window:
         """Tell how the window of `key` stands, and count nothing."""
@@ -172,11 +173,11 @@ class RedisLimiter:
         return question(self._memory, name, requests, window_seconds)
 
 
-def _counted(storage: _Counter, name: str, requests: int, window_seconds: int) -> Window:
-    hits = storage.incr(name, window_seconds)
+def _counted(amount: int, storage: _Counter, name: str, requests: int, window_seconds: int) -> Window:
+    hits = storage.incr(name, window_seconds, amount)
     if _left(storage, name) > window_seconds + SKEW:  # what is in memory ends by our clock
         storage.clear(name)
-        hits = storage.incr(name, window_seconds)
+        hits = storage.incr(name, window_seconds, amount)
     return _window(hits, requests, min(_left(storage, name), window_seconds))
 
 
