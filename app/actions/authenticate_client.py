@@ -13,9 +13,9 @@ from sqlalchemy import bindparam, or_, select
 
 from app.actions.abuse_limits import CLIENT, CLIENTS_OF_ADDRESS, WAIT, AbuseLimits, Counter
 from app.actions.actor import Actor
-from app.actions.audit import record
 from app.actions.client_certificates import SELF_SIGNED_METHOD, TLS_METHOD
 from app.actions.clock import Clock
+from app.actions.failed_authentications import FailedAuthentications
 from app.credentials.certificate import has_subject, is_among
 from app.credentials.kind import soonest
 from app.credentials.opaque import digest
@@ -89,9 +89,10 @@ NULL_CLIENT = KnownClient("", "", "client_secret_basic")
 class AuthenticateClient:
     """Looks clients up and judges what they present; which parameter held it is the face's to know."""
 
-    def __init__(self, store: Store, limits: AbuseLimits, clock: Clock) -> None:
+    def __init__(self, store: Store, limits: AbuseLimits, failures: FailedAuthentications, clock: Clock) -> None:
         self._store = store
         self._limits = limits
+        self._failures = failures
         self._clock = clock
 
     def find(self, client_id: str) -> KnownClient:
@@ -154,10 +155,7 @@ class AuthenticateClient:
         if counted.wait:
             raise TooManyRequests(WAIT, counted.wait)
         named = "".join(c for c in client_id[:LONGEST_ID] if c.isprintable() and c.isascii())
-        now = self._clock()
-        with self._store.transaction() as session:
-            for action in counted.traces:
-                record(session, actor, action, "client", named, now)
+        self._failures.record(actor, counted.traces, "client", named)
 
     def is_limited(self, address: str | None, client_id: str) -> bool:
         """Tell whether a failure of this client at this address would be beyond a limit."""

@@ -18,6 +18,7 @@ from app.actions.clients import ClientActions
 from app.actions.clock import Clock
 from app.actions.consequences import Consequences
 from app.actions.exchange import ExchangeToken
+from app.actions.failed_authentications import FailedAuthentications
 from app.actions.federated_credentials import FederatedCredentialActions
 from app.actions.fetch_jwks import FetchJwks
 from app.actions.holders import Holders
@@ -66,6 +67,7 @@ class Actions:
     clients: ClientActions
     client_secrets: ClientSecretActions
     abuse_limits: AbuseLimits
+    failed_authentications: FailedAuthentications
     authenticate_user: AuthenticateUser
     sessions: SessionActions
     verify: Verify
@@ -156,6 +158,7 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
     policy = Policy(settings.pat_default_lifetime, settings.pat_max_lifetime)
     abuse = AbuseLimits(limiter, clock, on=settings.rate_limits == "on")
     management, passwords = settings.management_identifier, _passwords(settings)
+    failures = FailedAuthentications(store, clock)
     return Actions(
         settings=settings,
         store=store,
@@ -168,10 +171,11 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
         clients=ClientActions(store, settings, clock),
         client_secrets=ClientSecretActions(store, management, clock),
         abuse_limits=abuse,
-        authenticate_user=AuthenticateUser(store, passwords, abuse, settings, clock),
+        failed_authentications=failures,
+        authenticate_user=AuthenticateUser(store, passwords, abuse, failures, settings, clock),
         sessions=SessionActions(store, management, clock),
         verify=verify,
-        authenticate_client=AuthenticateClient(store, abuse, clock),
+        authenticate_client=AuthenticateClient(store, abuse, failures, clock),
         fetch_jwks=FetchJwks(allow_private=settings.allow_private_jwks_uri),
         issue_machine_token=IssueMachineToken(store, m2m, clock),
         exchange_token=ExchangeToken(store, opaque, exchanged, spend, usage, clock),
