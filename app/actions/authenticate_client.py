@@ -92,7 +92,7 @@ class AuthenticateClient:
     def __init__(self, store: Store, limits: AbuseLimits, failures: FailedAuthentications, clock: Clock) -> None:
         self._store = store
         self._limits = limits
-        self._failures = failures
+        self.failures = failures
         self._clock = clock
 
     def find(self, client_id: str) -> KnownClient:
@@ -155,7 +155,7 @@ class AuthenticateClient:
         if counted.wait:
             raise TooManyRequests(WAIT, counted.wait)
         named = "".join(c for c in client_id[:LONGEST_ID] if c.isprintable() and c.isascii())
-        self._failures.record(actor, counted.traces, "client", named)
+        self.failures.record(actor, counted.traces, "client", named)
 
     def is_limited(self, address: str | None, client_id: str) -> bool:
         """Tell whether a failure of this client at this address would be beyond a limit."""

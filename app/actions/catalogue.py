@@ -67,7 +67,6 @@ class Actions:
     clients: ClientActions
     client_secrets: ClientSecretActions
     abuse_limits: AbuseLimits
-    failed_authentications: FailedAuthentications
     authenticate_user: AuthenticateUser
     sessions: SessionActions
     verify: Verify
@@ -89,6 +88,11 @@ class Actions:
         """Whether a DPoP proof fits its request."""
         nonces = Nonces(self.settings.secret_keys)
         return CheckProof(self.store, nonces, self.clock, nonce_required=self.settings.dpop_nonce == "required")
+
+    @property
+    def failed_authentications(self) -> FailedAuthentications:
+        """What traces them: the users' and the clients' together."""
+        return self.authenticate_client.failures
 
     @property
     def audit(self) -> ReadAudit:
@@ -154,11 +158,10 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
     exchanged = ExchangedTokens(keys, settings.issuer, {pat.name: pat, api_key.name: api_key})
     opaque, signed = (pat, api_key), (m2m, exchanged)
     verify = Verify(store, (*opaque, *signed), clock)
-    spend, usage = SpendKeyLimit(limiter), Usage(store, clock)
+    spend, usage, failures = SpendKeyLimit(limiter), Usage(store, clock), FailedAuthentications(store, clock)
     policy = Policy(settings.pat_default_lifetime, settings.pat_max_lifetime)
     abuse = AbuseLimits(limiter, clock, on=settings.rate_limits == "on")
     management, passwords = settings.management_identifier, _passwords(settings)
-    failures = FailedAuthentications(store, clock)
     return Actions(
         settings=settings,
         store=store,
@@ -171,7 +174,6 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
         clients=ClientActions(store, settings, clock),
         client_secrets=ClientSecretActions(store, management, clock),
         abuse_limits=abuse,
-        failed_authentications=failures,
         authenticate_user=AuthenticateUser(store, passwords, abuse, failures, settings, clock),
         sessions=SessionActions(store, management, clock),
         verify=verify,
