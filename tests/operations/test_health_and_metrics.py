@@ -14,12 +14,12 @@ from sqlalchemy import create_engine
 
 from app.database import Store
 from app.engines import write_obstacle
+from app.migrations.run import upgrade
 from app.operations import metrics
 from app.operations.health import check_health
 from tests.api import Admin
 from tests.conftest import StartServer
 from tests.contract.world import KINDS, found
-from tests.databases import cluster
 from tests.live import LiveServer
 
 
@@ -174,18 +174,13 @@ def test_with_a_token_the_metrics_are_for_who_sends_it(fresh_server: StartServer
 
 
 def test_readyz_names_what_hinders_writes_and_leaves_the_database_in_use(
-    fresh_server: StartServer, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    live = fresh_server()
-    store = Store(create_engine(live.database.url))
-    with store.connection() as connection:
-        assert write_obstacle(connection) is None
-    if store.dialect == "postgresql":
-        name = live.database.url.rpartition("/")[2].partition("?")[0]
-        cluster().execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-        store.dispose()
-    else:
-        monkeypatch.setattr(os, "access", lambda *_: False)
+    url = f"sqlite:///{tmp_path / 'latchkey.db'}"
+    upgrade(url)
+    store = Store(create_engine(url))
+    assert check_health(store, None).checks == {"database": "ok", "migrations": "ok"}
+    monkeypatch.setattr(os, "access", lambda *_: False)  # as on a file system that is mounted read-only
     found = check_health(store, None)
     assert found.checks == {"database": "ok", "migrations": "ok", "writes": "failed"}
     assert not found.ready and found.describe() == "writes: read-only"
