@@ -44,6 +44,7 @@ from app.secret_text import holds_secret
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 UNIQUE_VIOLATION = "23505"  # an SQLSTATE
+BATCH = 500  # values of a list in one statement
 SWEPT = 500  # rows that one sweep takes away at the most
 REFUSED_TEXT = "holds a secret of this server, which others could read: choose another text, and revoke that secret"
 OVERTAKEN = "something that this changes or refers to was deleted at the same moment"
@@ -105,6 +106,12 @@ def forget(session: Session, table: type[Base], *over: ColumnElement[bool]) -> N
     ended = select(*key).where(*over).limit(SWEPT).with_for_update(skip_locked=True)
     swept = delete(table).where(tuple_(*key).in_(ended))
     session.execute(swept, execution_options={"synchronize_session": False})
+
+
+def batches(items: Sequence[RowT]) -> Iterator[Sequence[RowT]]:
+    """Give a list in pieces that one statement takes: SQLite may bind no more than 999 values."""
+    for first in range(0, len(items), BATCH):
+        yield items[first : first + BATCH]
 
 
 def held(query: Select[RowT], table: type[Base]) -> Select[RowT]:

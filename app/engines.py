@@ -14,12 +14,14 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 
 if TYPE_CHECKING:
-    import psycopg  # only who uses PostgreSQL loads it
+    from app.postgresql import PinnedConnection  # only who uses PostgreSQL loads it
 
 THREADS = 8  # that answer requests in one process
 BUSY_TIMEOUT_MS = 15_000
 CROWD = THREADS - 2  # writers that may wait for so long: somebody must be left to answer those who only read
 CROWDED_TIMEOUT = 1.0  # seconds for which the others wait
+LEAST_ROOM = 64 * 1024  # bytes: what a small change takes in the database's log
+READ_ONLY = "read-only"
 LOOK_AGAIN = 1.0  # seconds after which a file is looked at again
 Turn = Callable[[], AbstractContextManager[object]]
 
@@ -31,6 +33,16 @@ def prepare_engine(engine: Engine) -> None:
         event.listen(engine, "connect", prepare)
         if engine.dialect.name == "sqlite":
             event.listen(engine, "begin", _begin_immediate)
+        else:
+            event.listen(engine, "begin", _limit_transaction)
+
+
+def prepare_connections(engine: Engine) -> None:
+    """Let an engine that no store owns connect as those of a store do."""
+    if engine.dialect.name == "postgresql":
+        from app import postgresql
+
+        postgresql.prepare_connections(engine)
 
 
 def reading_engine(engine: Engine) -> Engine:
@@ -55,6 +67,22 @@ def watch_over(*engines: Engine) -> Watch:
 def turns(engine: Engine) -> Turn:
     """Give what a transaction takes before it begins."""
     return _Turn() if engine.dialect.name == "sqlite" else nullcontext
+
+
+def write_obstacle(connection: Connection) -> str | None:
+    """Return why the database takes no writes though it is read, None when nothing is known to hinder them.
+
+    Nothing is written: a probe that commits would wait for locks, and cost a disk a write each time.
+    """
+    if connection.dialect.name == "postgresql":
+        only_reads = connection.exec_driver_sql("SHOW transaction_read_only").scalar() == "on"  # a standby's is, too
+        return READ_ONLY if only_reads else None
+    path = connection.engine.url.database or ""
+    folder = os.path.dirname(path) or "."
+    if not os.access(path, os.W_OK) or not os.access(folder, os.W_OK):
+        return READ_ONLY
+    room = os.statvfs(folder)
+    return None if room.f_bavail * room.f_frsize >= LEAST_ROOM else "no room on its disk"
 
 
 class Watch:
@@ -139,10 +167,17 @@ def _sqlite_pragmas(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _lock_timeout(connection: psycopg.Connection, _record: object) -> None:
-    connection.autocommit = True  # a setting made in a transaction would go with it
-    connection.execute(f"SET lock_timeout = {BUSY_TIMEOUT_MS}")
-    connection.autocommit = False
+def _lock_timeout(connection: PinnedConnection, _record: object) -> None:
+    from app.postgresql import set_for_session
+
+    if not connection.pooled:
+        set_for_session(connection, "lock_timeout", BUSY_TIMEOUT_MS)
+
+
+def _limit_transaction(connection: Connection) -> None:
+    from app.postgresql import limit_transaction
+
+    limit_transaction(connection, BUSY_TIMEOUT_MS)
 
 
 def _begin_immediate(connection: Connection) -> None:

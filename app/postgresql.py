@@ -1,21 +1,76 @@
-"""Connections to PostgreSQL whose waiting ends: a server that hangs, or a network that swallows, costs seconds."""
+"""Connections to PostgreSQL: their encoding is pinned, a pooler in between is noticed, and every wait ends."""
 
 from __future__ import annotations
 
 import time
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import psycopg
 from psycopg.abc import PQGen
 from psycopg.errors import ConnectionTimeout, _WaitTimeout
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event, text
+
+from app.database_url import POOLER, PREPARE_THRESHOLD, read_threshold
 
 CONNECTING = 2  # seconds until a connection stands: as few as libpq takes
 READING = 5.0  # seconds until a statement that stands alone is answered
 WRITING = 20.0  # seconds until one in a transaction is: longer than it may wait for a lock
 PAUSE = 2.0  # seconds between two who ask a server that hung
 WAIT_INTERVAL = 0.1
+ENCODING = "UTF8"
+LOOKS = 5  # at two connections, for whether they share sessions
+_TIMEOUTS = text("SELECT set_config('lock_timeout', :locks, true), set_config('statement_timeout', :statements, true)")
 RV = TypeVar("RV")
+ConnectionT = TypeVar("ConnectionT", bound="PinnedConnection")
+
+
+class PinnedConnection(psycopg.Connection[Any]):
+    """A connection that speaks UTF-8; `pooled` when no state of its session outlives a transaction."""
+
+    pooled = False
+    hang: Hang | None = None  # given once it is connected
+
+
+def open_connection(
+    kind: type[ConnectionT], arguments: list[Any], options: dict[str, Any], hang: Hang | None = None
+) -> ConnectionT:
+    """Connect with the options of a database URL; raise OperationalError when the database does not keep UTF-8."""
+    options = {"connect_timeout": CONNECTING} | options | {"client_encoding": ENCODING}
+    pooler, threshold = options.pop(POOLER, "auto"), options.pop(PREPARE_THRESHOLD, None)
+    made = kind.connect(*arguments, **options)
+    if hang is not None:
+        hang.end()
+        made.hang = hang
+    _refuse_encoding(made)
+    if threshold is not None:
+        made.prepare_threshold = read_threshold(threshold)
+    made.pooled = pooler == "transaction" or (pooler == "auto" and has_pooler(made))
+    if made.pooled:
+        made.prepare_threshold = None  # a statement would be prepared in a session that the next one does not get
+    return made
+
+
+def _refuse_encoding(connection: psycopg.Connection[Any]) -> None:
+    kept = connection.info.parameter_status("server_encoding")
+    if kept != ENCODING:
+        connection.close()
+        raise psycopg.OperationalError(f"its encoding is {kept}: create it with ENCODING 'UTF8' TEMPLATE template0")
+
+
+def has_pooler(connection: psycopg.Connection[Any]) -> bool:
+    """Tell whether another process than the one that the connection was announced as executes its statements.
+
+    A pooler announces a key of its own, because it can cancel a statement only by looking up who executes it.
+    """
+    return backend_pid(connection) != connection.info.backend_pid
+
+
+def backend_pid(connection: psycopg.Connection[Any]) -> int:
+    """Return the process id of the server's process that executes a statement now."""
+    before, connection.autocommit = connection.autocommit, True
+    [pid] = connection.execute("SELECT pg_backend_pid()", prepare=False).fetchone() or (0,)
+    connection.autocommit = before
+    return int(pid)
 
 
 class Hang:
@@ -43,10 +98,8 @@ class Hang:
         self.until = 0.0
 
 
-class Patient(psycopg.Connection[Any]):
+class Patient(PinnedConnection):
     """A connection that is given up when its server does not answer in time."""
-
-    hang: Hang | None = None  # given once it stands
 
     def wait(self, gen: PQGen[RV], interval: float = WAIT_INTERVAL, timeout: float | None = None) -> RV:
         """Wait for an answer, as psycopg does, but never for ever."""
@@ -65,6 +118,11 @@ class Patient(psycopg.Connection[Any]):
         return answer
 
 
+def prepare_connections(engine: Engine) -> None:
+    """Let an engine connect by `open_connection`, and wait for as long as it takes."""
+    event.listen(engine, "do_connect", lambda _dialect, _record, *given: open_connection(PinnedConnection, *given))
+
+
 def be_patient(*engines: Engine) -> None:
     """Let these engines of one server make such connections, and know together when it hangs."""
     hang = Hang()
@@ -73,13 +131,10 @@ def be_patient(*engines: Engine) -> None:
         if hang.until:
             hang.refuse()
         try:
-            made = Patient.connect(*arguments, **{"connect_timeout": CONNECTING} | options)
+            return open_connection(Patient, arguments, options, hang)
         except ConnectionTimeout:
             hang.begin()
             raise
-        hang.end()
-        made.hang = hang
-        return made
 
     for engine in engines:
         event.listen(engine, "do_connect", connect)
@@ -88,6 +143,42 @@ def be_patient(*engines: Engine) -> None:
 
 def _end_statements(connection: Patient, _record: object) -> None:
     """Let the server too give up what nobody waits for any more."""
+    if not connection.pooled:
+        set_for_session(connection, "statement_timeout", int(WRITING * 1000))
+
+
+def set_for_session(connection: psycopg.Connection[Any], name: str, milliseconds: int) -> None:
+    """Set a timeout outside a transaction, with which it would end."""
     before, connection.autocommit = connection.autocommit, True
-    connection.execute(f"SET statement_timeout = {int(WRITING * 1000)}".encode())
+    connection.execute(f"SET {name} = {milliseconds}".encode())
     connection.autocommit = before
+
+
+def limit_transaction(connection: Connection, lock_timeout: int) -> None:
+    """Set, for one transaction, the timeouts that a session behind a pooler cannot keep."""
+    if cast(Any, connection.connection.driver_connection).pooled:
+        timeouts = {"locks": str(lock_timeout), "statements": str(int(WRITING * 1000))}
+        connection.execute(_TIMEOUTS, timeouts)
+
+
+def find_pooler(engine: Engine) -> str:
+    """Return `none`, `transaction` or `session` for a pooler in between, and `unknown` when it cannot be asked.
+
+    Two open connections that one process serves share sessions. Under load this may go unseen.
+    """
+    options = cast(dict[str, Any], engine.dialect.create_connect_args(engine.url)[1]) | {POOLER: "none"}
+    try:
+        with open_connection(Patient, [], options) as one:
+            return _kind_of_pooler(one, options) if has_pooler(one) else "none"
+    except psycopg.Error:
+        return "unknown"
+
+
+def _kind_of_pooler(one: Patient, options: dict[str, Any]) -> str:
+    try:
+        with open_connection(Patient, [], options) as other:
+            seen = [(backend_pid(one), backend_pid(other)) for _ in range(LOOKS)]
+    except psycopg.OperationalError:
+        return "session"  # the first connection holds the only session that the pooler has
+    ones, others = map(set, zip(*seen, strict=True))
+    return "transaction" if len(ones) > 1 or ones & others else "session"

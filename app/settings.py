@@ -21,9 +21,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from app.addresses import Network, read_network
+from app.database_url import normalize_url, with_pooler
 from app.errors import BadSettings
 from app.kept_key import SHORTEST, KeptKey
 from app.outside_text import plain
@@ -62,6 +62,7 @@ class Settings(BaseSettings):
     keep_alive: int = Field(default=90, ge=1, le=3600)  # seconds; longer than the 60 of nginx and of AWS's balancers
     issuer: str = ""
     database_url: str = Field(default="", repr=False)  # may hold a password
+    database_pooler: Literal["auto", "none", "transaction"] = "auto"
     redis_url: str = Field(default="", repr=False)
     secret_key: SecretStr = SecretStr("")
     previous_secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
@@ -73,6 +74,7 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
     rate_limits: Literal["on", "off"] = "on"
     fast_lane: bool = True
+    metrics_token: SecretStr = SecretStr("")
     allow_insecure_issuer: bool = False
     allow_private_jwks_uri: bool = False
     client_certificate_header: str = Field(default="", max_length=64)
@@ -125,6 +127,7 @@ class Settings(BaseSettings):
         return origins
 
     @field_validator(
+        "database_pooler",
         "rate_limits",
         "log_level",
         "dpop_nonce",
@@ -139,28 +142,24 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _database(cls, value: str) -> str:
-        try:
-            url = make_url(value) if value else None
-        except (ArgumentError, ValueError):  # its text may hold a piece of the password
-            raise ValueError("is not a database URL") from None
-        if url is None:
-            return value
-        if url.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
-            return url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
-        if url.drivername != "sqlite" or not url.database or url.database == ":memory:":
-            raise ValueError("must be sqlite:///FILE or postgresql://…")
-        return value
+        return normalize_url(value) if value else value
 
     @field_validator("redis_url")
     @classmethod
     def _redis(cls, value: str) -> str:
         if value:
             import redis  # most servers have none
+            from limits.errors import ConfigurationError
+            from limits.storage import storage_from_string
 
+            read = storage_from_string if value.startswith("redis+sentinel:") else redis.ConnectionPool.from_url
             try:
-                redis.ConnectionPool.from_url(value)
-            except (ValueError, TypeError):  # its text may hold a piece of the password
-                raise ValueError("must be redis://…, rediss://… or unix://…, as the client of Redis reads it") from None
+                read(value)
+            except (ValueError, TypeError, ConfigurationError):  # its text may hold a piece of the password
+                raise ValueError(
+                    "must be redis://…, rediss://…, unix://… or redis+sentinel://HOST:PORT,…/NAME, "
+                    "as the client of Redis reads it"
+                ) from None
         return value
 
     @field_validator("client_certificate_header")
@@ -183,6 +182,13 @@ class Settings(BaseSettings):
     def _long_enough(cls, value: SecretStr) -> SecretStr:
         if value.get_secret_value() and len(value.get_secret_value()) < SHORTEST:
             raise ValueError(TOO_SHORT)
+        return value
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _sendable(cls, value: SecretStr) -> SecretStr:
+        if re.fullmatch(r"([A-Za-z0-9._~+/-]{16,200}=*)?", value.get_secret_value()) is None:  # RFC 6750 §2.1
+            raise ValueError("must have 16 to 200 letters, digits and ._~+/-, as a Bearer token has")
         return value
 
     @field_validator("previous_secret_keys", mode="before")
@@ -271,7 +277,7 @@ class Settings(BaseSettings):
         url = make_url(self.database_url)
         if url.drivername == "sqlite" and url.database and not Path(url.database).is_absolute():
             return f"sqlite:///{self.instance_dir.absolute() / url.database}"
-        return self.database_url
+        return with_pooler(self.database_url, self.database_pooler)
 
     @property
     def management_identifier(self) -> str:

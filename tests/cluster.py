@@ -30,10 +30,10 @@ class Cluster:
 
     def __init__(self, within: Path | None = None) -> None:
         """Make the cluster in a folder of its own, `within` another if that is told, and wait until it answers."""
-        self._folder = Path(tempfile.mkdtemp(prefix="latchkey-pg-", dir=within))
+        self.folder = Path(tempfile.mkdtemp(prefix="latchkey-pg-", dir=within))
         if os.getuid() == 0:  # PostgreSQL refuses to run as root
             user = pwd.getpwnam(ADMIN)
-            os.chown(self._folder, user.pw_uid, user.pw_gid)
+            os.chown(self.folder, user.pw_uid, user.pw_gid)
         self._make()
         self._process = self._start()
         self._admin = self._connected()
@@ -41,7 +41,7 @@ class Cluster:
 
     def url(self, name: str, user: str = OWNER) -> str:
         """Give the URL of a database."""
-        return f"postgresql://{user}@/{name}?host={self._folder}"
+        return f"postgresql://{user}@/{name}?host={self.folder}"
 
     def create(self, name: str, template: str = "template1") -> None:
         """Make an empty database, or a copy of another."""
@@ -63,7 +63,7 @@ class Cluster:
             self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _make(self) -> None:
         initdb = str(program("initdb"))
@@ -71,14 +71,14 @@ class Cluster:
         helped = subprocess.run([initdb, "--help"], capture_output=True, text=True, check=True).stdout
         if "--icu-locale" in helped:  # text sorts as in most set-ups: not by its bytes
             options += ["--locale-provider=icu", "--icu-locale=en-US"]
-        command = [*_unprivileged(), initdb, f"--pgdata={self._folder / 'data'}", *options]
+        command = [*unprivileged(), initdb, f"--pgdata={self.folder / 'data'}", *options]
         subprocess.run(command, capture_output=True, check=True, cwd="/")
 
     def _start(self) -> subprocess.Popen[bytes]:
-        chosen = [*self.settings, "listen_addresses=", f"unix_socket_directories={self._folder}"]
-        command = [*_unprivileged("--pdeathsig=INT"), str(program("postgres")), "-D", str(self._folder / "data")]
+        chosen = [*self.settings, "listen_addresses=", f"unix_socket_directories={self.folder}"]
+        command = [*unprivileged("--pdeathsig=INT"), str(program("postgres")), "-D", str(self.folder / "data")]
         command += [part for setting in chosen for part in ("-c", setting)]
-        with (self._folder / "log").open("wb") as log:
+        with (self.folder / "log").open("wb") as log:
             return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/")
 
     def _connected(self) -> psycopg.Connection:
@@ -88,12 +88,12 @@ class Cluster:
                 return psycopg.connect(self.url("postgres", ADMIN), autocommit=True)
             except psycopg.OperationalError:
                 if self._process.poll() is not None or time.monotonic() > deadline:
-                    said = (self._folder / "log").read_text(errors="replace")
+                    said = (self.folder / "log").read_text(errors="replace")
                     raise RuntimeError(f"PostgreSQL did not start\n{said[-4000:]}") from None
                 time.sleep(0.05)
 
 
-def _unprivileged(*options: str) -> list[str]:
+def unprivileged(*options: str) -> list[str]:
     """Give what a command is started by: with `--pdeathsig` it ends when this process dies."""
     user = ["--reuid", ADMIN, "--regid", ADMIN, "--clear-groups"] if os.getuid() == 0 else []
     return ["setpriv", *user, *options] if user or options else []

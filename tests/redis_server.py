@@ -17,8 +17,9 @@ PATIENCE = 10.0  # seconds for its start or its stop
 class RedisServer:
     """One server: `start` it, `stop` it, and start it again empty on the same port."""
 
-    def __init__(self) -> None:
-        """Choose its port; nothing runs yet."""
+    def __init__(self, *options: str) -> None:
+        """Choose its port; nothing runs yet. `options` are further ones of the command line."""
+        self._options = options
         self._program = require_program("redis-server")
         self._port = free_port()
         self.url = f"redis://127.0.0.1:{self._port}/0"
@@ -27,6 +28,7 @@ class RedisServer:
     def start(self) -> "RedisServer":
         """Start it and wait until it answers."""
         options = ["--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        options += self._options
         self._process = subprocess.Popen([self._program, *options], stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + PATIENCE
         with redis.Redis.from_url(self.url) as client:
@@ -57,9 +59,9 @@ class RedisServer:
 
 
 @contextmanager
-def running_redis() -> Iterator[RedisServer]:
+def running_redis(*options: str) -> Iterator[RedisServer]:
     """Give a running server that is gone afterwards."""
-    server = RedisServer().start()
+    server = RedisServer(*options).start()
     try:
         yield server
     finally:

@@ -63,6 +63,9 @@ def test_a_database_that_only_reads_is_a_503_until_it_writes_again(
     end_connections(database)
     assert set(changes(live, token, 40)) == {503}
     assert live.http.get("/.well-known/jwks.json").status_code == 200
+    found = httpx.get(f"{live.url}/readyz", trust_env=False)
+    assert (found.status_code, found.json()["reasons"]) == (503, {"writes": "read-only"})
+    assert found.json()["checks"] == {"database": "ok", "migrations": "ok", "writes": "failed"}  # balanced by the first
     cluster().execute(f"ALTER DATABASE {database.name} RESET ALL")
     end_connections(database)
     assert changes(live, token, 60)[-20:] == [201] * 20

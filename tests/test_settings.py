@@ -71,7 +71,9 @@ GOOD: list[tuple[str, str, Any]] = [
     ("DATABASE_URL", "sqlite:////srv/l.db", "sqlite:////srv/l.db"),
     ("DATABASE_URL", "postgresql://u:p%40@h:5432/d", "postgresql+psycopg://u:p%40@h:5432/d"),
     ("DATABASE_URL", "postgresql+psycopg:///d", "postgresql+psycopg:///d"),
+    ("DATABASE_POOLER", "Transaction", "transaction"),
     ("REDIS_URL", "rediss://h:6380/1", "rediss://h:6380/1"),
+    ("REDIS_URL", "redis+sentinel://:p@h1:1,h2:2/main", "redis+sentinel://:p@h1:1,h2:2/main"),
     ("REDIS_URL", "unix:///run/redis.sock", "unix:///run/redis.sock"),
     ("PAT_DEFAULT_LIFETIME", "1", 1),
     ("PAT_MAX_LIFETIME", "31536000", 31_536_000),
@@ -159,7 +161,12 @@ BAD: list[tuple[str, str]] = [
     ("DATABASE_URL", "secretword"),
     ("DATABASE_URL", "postgresql://u:pass@word:secretword@h/d"),
     ("DATABASE_URL", "postgresql://u:p@h:secretword/d"),
+    ("DATABASE_POOLER", "secretword"),
     ("REDIS_URL", "http://h"),
+    ("REDIS_URL", "redis+sentinel://:secretword@h:1"),
+    ("REDIS_URL", "redis+sentinel://:secretword/main"),
+    ("REDIS_URL", "redis+sentinel://u:secretword@h:x/main"),
+    ("REDIS_URL", "redis+cluster://:secretword@h:1"),
     ("REDIS_URL", "secretword"),
     ("REDIS_URL", "redis://:a[secretword]@h"),
     ("REDIS_URL", "redis://:secretword/rest@h"),
@@ -184,6 +191,8 @@ BAD: list[tuple[str, str]] = [
     ("BREACHED_PASSWORDS", "/nowhere/breached.txt"),
     ("BREACHED_PASSWORDS", __file__),
     ("RATE_LIMITS", "maybe"),
+    ("METRICS_TOKEN", "secretword"),
+    ("METRICS_TOKEN", "secretword secretword"),
     ("ALLOW_INSECURE_ISSUER", "perhaps"),
     ("ALLOW_PRIVATE_JWKS_URI", "perhaps"),
     ("FAST_LANE", "perhaps"),
@@ -220,7 +229,7 @@ def test_a_bad_value_is_refused_by_name_and_not_shown(monkeypatch: pytest.Monkey
 def test_every_setting_has_a_good_and_a_bad_value_here() -> None:
     tried = {name.lower() for name, *_ in GOOD} | {"trusted_proxies", "secret_key", "instance_dir"}
     tried |= {"previous_secret_keys", "bootstrap_admin_password", "bootstrap_client_secret", "breached_passwords"}
-    tried |= {"client_certificate_header", "client_certificate_proxy"}
+    tried |= {"client_certificate_header", "client_certificate_proxy", "metrics_token"}
     assert tried == set(Settings.model_fields)
     free = {"host", "instance_dir"}
     assert {name.lower() for name, _ in BAD} == set(Settings.model_fields) - free

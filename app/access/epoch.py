@@ -12,6 +12,8 @@ from app.database import Store
 from app.seats import PerSeat
 
 _EPOCH = "SELECT epoch FROM authority"
+_EPOCH_AND_SOURCE = """SELECT epoch, tableoid, pg_postmaster_start_time(),
+(SELECT oid FROM pg_database WHERE datname = current_database()) FROM authority"""
 _VERSION = "PRAGMA data_version"  # of SQLite: moves with every commit of any other connection
 _LIFE = 2**64  # more than any epoch in a database
 
@@ -64,12 +66,22 @@ class AuthorityEpoch:
         driver, seen = self._store.driver_connection(), self._seen.get() or self._first_look()
         if driver is not seen.driver:
             self._new(seen, driver)
+        if driver.pooled:
+            return self._from_pooler(seen, driver)
         return int(driver.execute(_EPOCH, prepare=True).fetchone()[0]) + self._life
 
     def _first_look(self) -> _Seen:
         seen = _Seen()
         self._seen.set(seen)
         return seen
+
+    def _from_pooler(self, seen: _Seen, driver: Any) -> int:
+        """Ask also which database answers: a pooler keeps our connection when another takes its place."""
+        epoch, *source = driver.execute(_EPOCH_AND_SOURCE).fetchone()
+        if source != seen.source:
+            self._new(seen, driver)
+            seen.source = source
+        return int(epoch) + self._life
 
     def _new(self, seen: _Seen, driver: Any) -> Any:
         seen.driver = driver
@@ -86,3 +98,4 @@ class _Seen:
     ask: Any = None  # of a cursor on the seat's kept connection
     version: int = -1
     epoch: int = -1
+    source: Any = None  # the database behind a pooler

@@ -6,7 +6,7 @@
 | a password | the address; the username | only users who lately signed in from that address go on |
 | a client | the address; the client at the address | a failure is 429 and leaves no trace; a right secret passes |
 | a credential | the address | a failure is 429; a good credential passes |
-| (a leak report) | the address | 429, failed or not |
+| (a leak report) | the address, once and by each credential in it | 429, failed or not |
 | (a change of one's own password) | the user | 429, failed or not |
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from ipaddress import ip_address, ip_network
@@ -55,6 +55,11 @@ class Counter:
 
     limit: Limit
     key: str
+    amount: int = 1
+
+    def times(self, amount: int) -> Counter:
+        """Count so many at once."""
+        return replace(self, amount=amount)
 
 
 PASSWORD = Limit("password", 20, 60)  # of one username at one address
@@ -65,6 +70,7 @@ CLIENTS_OF_ADDRESS = Limit("clients-of-address", 120, 60)
 CREDENTIALS_OF_ADDRESS = Limit("credentials-of-address", 120, 60)
 LEAK_REPORTS = Limit("leak-reports", 60, 60)  # of one address
 PASSWORD_CHANGES = Limit("password-changes", 10, 60)  # of one user who has shown the present one
+LEAKED_CREDENTIALS = Limit("leaked-credentials", 10_000, 60)  # in all reports of one address
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +130,7 @@ class AbuseLimits:
     def _hit(self, counter: Counter) -> Window:
         limit = counter.limit
         try:
-            window = self._limiter.hit(counter.key, limit.most, limit.window_seconds)
+            window = self._limiter.hit(counter.key, limit.most, limit.window_seconds, counter.amount)
         except SQLAlchemyError:  # what cannot be counted is refused for its own reason, not for the database's
             return Window(admitted=True, limit=limit.most, remaining=limit.most, reset_seconds=limit.window_seconds)
         self._noted(counter, window)

@@ -14,6 +14,7 @@ from sqlalchemy import cast as as_type
 
 from app.actions.audit_chain import FIELDS
 from app.database import EPOCH, MICROSECOND, Store
+from app.engines import prepare_connections
 from app.models import AuditEvent
 
 BATCH = 1000
@@ -39,6 +40,7 @@ def snapshot(store: Store) -> Iterator[Connection]:
     sqlite = store.dialect == "sqlite"
     level = "AUTOCOMMIT" if sqlite else "REPEATABLE READ"
     engine = create_engine(store.engine.url, poolclass=NullPool, isolation_level=level)
+    prepare_connections(engine)
     with engine.connect() as connection:
         if sqlite:
             cast(Any, connection.connection.driver_connection).text_factory = _any_text

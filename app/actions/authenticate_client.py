@@ -13,9 +13,9 @@ from sqlalchemy import bindparam, exists, or_, select
 
 from app.actions.abuse_limits import CLIENT, CLIENTS_OF_ADDRESS, WAIT, AbuseLimits, Counter, neighbourhood
 from app.actions.actor import Actor
-from app.actions.audit import record
 from app.actions.client_certificates import SELF_SIGNED_METHOD, TLS_METHOD
 from app.actions.clock import Clock
+from app.actions.failed_authentications import FailedAuthentications
 from app.credentials.certificate import has_subject, is_among
 from app.credentials.kind import soonest
 from app.credentials.opaque import digest
@@ -90,9 +90,17 @@ NULL_CLIENT = KnownClient("", "", "client_secret_basic")
 class AuthenticateClient:
     """Looks clients up and judges what they present; which parameter held it is the face's to know."""
 
-    def __init__(self, store: Store, limits: AbuseLimits, unknown: UnknownNames, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        limits: AbuseLimits,
+        failures: FailedAuthentications,
+        unknown: UnknownNames,
+        clock: Clock,
+    ) -> None:
         self._store = store
         self._limits = limits
+        self.failures = failures
         self._unknown = unknown
         self._clock = clock
 
@@ -155,10 +163,7 @@ class AuthenticateClient:
         counted = self._limits.count(*_failures(actor.address, client_id))
         if counted.wait:
             raise TooManyRequests(WAIT, counted.wait)
-        named, now = self._name(client_id, actor.address), self._clock()
-        with self._store.transaction() as session:
-            for action in counted.traces:
-                record(session, actor, action, "client", named, now)
+        self.failures.record(actor, counted.traces, "client", self._name(client_id, actor.address))
 
     def _name(self, client_id: str, address: str | None) -> str:
         """Return what the trail keeps of a client_id: itself where a client has it, for it may be a secret."""

@@ -18,8 +18,8 @@ from app.actions.abuse_limits import (
     neighbourhood,
 )
 from app.actions.actor import Actor, anonymous
-from app.actions.audit import record
 from app.actions.clock import Clock
+from app.actions.failed_authentications import FailedAuthentications
 from app.actions.known_addresses import KnownAddresses
 from app.actions.passwords import Passwords
 from app.actions.users import has_username
@@ -44,13 +44,20 @@ class AuthenticateUser:
     """Unknown user, no password, wrong password and disabled user take as long and answer alike."""
 
     def __init__(
-        self, store: Store, passwords: Passwords, limits: AbuseLimits, settings: Settings, clock: Clock
+        self,
+        store: Store,
+        passwords: Passwords,
+        limits: AbuseLimits,
+        failures: FailedAuthentications,
+        settings: Settings,
+        clock: Clock,
     ) -> None:
         self._unknown = UnknownNames(settings.secret_keys)
         self._probes = ProbeMarks(settings.secret_keys)
         self._store = store
         self._passwords = passwords
         self._limits = limits
+        self._failures = failures
         self._known = KnownAddresses(store, clock)
         self._management = settings.management_identifier
         self._clock = clock
@@ -106,11 +113,8 @@ class AuthenticateUser:
 
     def _failed(self, tries: _Tries, target: str, actor: Actor) -> None:
         """Count and leave a trace; the text that was sent may be a password, so it is not kept."""
-        now = self._clock()
         counted = self._limits.count(tries.here, tries.of_username, tries.of_address)
-        with self._store.transaction() as session:
-            for action in counted.traces:
-                record(session, actor, action, "user", target, now, by="password")
+        self._failures.record(actor, counted.traces, "user", target, by="password")
 
     def _refuse_spent(self, tries: _Tries, username: str, address: str | None, signed_in: bool) -> int:
         """Raise TooManyRequests for who must wait; give the seconds that strangers would have to, 0 for none."""

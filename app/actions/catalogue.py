@@ -18,6 +18,7 @@ from app.actions.clients import ClientActions
 from app.actions.clock import Clock
 from app.actions.consequences import Consequences
 from app.actions.exchange import ExchangeToken
+from app.actions.failed_authentications import FailedAuthentications
 from app.actions.federated_credentials import FederatedCredentialActions
 from app.actions.fetch_jwks import FetchJwks
 from app.actions.holders import Holders
@@ -90,6 +91,11 @@ class Actions:
         """Whether a DPoP proof fits its request."""
         nonces = Nonces(self.settings.secret_keys)
         return CheckProof(self.store, nonces, self.clock, nonce_required=self.settings.dpop_nonce == "required")
+
+    @property
+    def failed_authentications(self) -> FailedAuthentications:
+        """What traces them: the users' and the clients' together."""
+        return self.authenticate_client.failures
 
     @property
     def audit(self) -> ReadAudit:
@@ -165,7 +171,7 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
     exchanged = ExchangedTokens(keys, settings.issuer, {pat.name: pat, api_key.name: api_key})
     opaque, signed = (pat, api_key), (m2m, exchanged)
     verify = Verify(store, (*opaque, *signed), clock)
-    spend, usage = SpendKeyLimit(limiter), Usage(store, clock)
+    spend, usage, failures = SpendKeyLimit(limiter), Usage(store, clock), FailedAuthentications(store, clock)
     policy = Policy(settings.pat_default_lifetime, settings.pat_max_lifetime)
     abuse = AbuseLimits(limiter, clock, on=settings.rate_limits == "on")
     management, passwords = settings.management_identifier, _passwords(settings)
@@ -181,10 +187,10 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
         clients=ClientActions(store, settings, clock),
         client_secrets=ClientSecretActions(store, management, clock),
         abuse_limits=abuse,
-        authenticate_user=AuthenticateUser(store, passwords, abuse, settings, clock),
+        authenticate_user=AuthenticateUser(store, passwords, abuse, failures, settings, clock),
         sessions=SessionActions(store, management, clock),
         verify=verify,
-        authenticate_client=AuthenticateClient(store, abuse, UnknownNames(settings.secret_keys), clock),
+        authenticate_client=AuthenticateClient(store, abuse, failures, UnknownNames(settings.secret_keys), clock),
         fetch_jwks=FetchJwks(allow_private=settings.allow_private_jwks_uri),
         issue_machine_token=IssueMachineToken(store, m2m, clock),
         exchange_token=ExchangeToken(store, opaque, exchanged, spend, usage, clock),

@@ -21,6 +21,7 @@ from app.actions.redact_audit import RedactAudit
 from app.credentials.note_keys import NoteKeys
 from app.credentials.signing import SigningKeys
 from app.database import Store
+from app.engines import write_obstacle
 from app.errors import BadSettings
 from app.kept_key import KeptKey
 from app.models import Client, Resource, SigningKey, User
@@ -46,6 +47,7 @@ def look_over(settings: Settings, store: Store, keys: SigningKeys) -> list[Findi
     findings = [*_files(settings), _proxies(settings), _database(store)]
     if findings[-1].verdict == "problem":
         return findings
+    findings += [_writes(store), *_pooler(settings, store)]
     for check in (_seal, _rotation, _own_resource, _somebody_manages, _trail):
         findings.append(check(settings, store, keys))
     return findings
@@ -110,6 +112,35 @@ def _database(store: Store) -> Finding:
         "newer": Finding("database", "problem", "newer than this code", "install the newer Latchkey"),
     }
     return told[state]
+
+
+def _writes(store: Store) -> Finding:
+    with store.connection() as connection:
+        obstacle = write_obstacle(connection)
+    if obstacle:
+        return Finding("writes", "problem", obstacle, "let the database take writes: until then nothing can be changed")
+    return Finding("writes", "ok", "nothing hinders them")
+
+
+def _pooler(settings: Settings, store: Store) -> Iterator[Finding]:
+    """Say what is between a server and PostgreSQL, and whether DATABASE_POOLER fits it."""
+    if store.dialect != "postgresql":
+        return
+    from app.postgresql import find_pooler
+
+    found, chosen = find_pooler(store.engine), settings.database_pooler
+    if found == "none":
+        yield Finding("pooler", "ok", "none was noticed between Latchkey and PostgreSQL")
+    elif found == "unknown":
+        yield Finding("pooler", "warning", "the database refused a further connection", "run it again under less load")
+    elif chosen != "none":
+        yield Finding("pooler", "ok", f"one was noticed; DATABASE_POOLER={chosen} keeps nothing in its sessions")
+    elif found == "transaction":
+        said = "one shares its sessions (pgbouncer in transaction mode): prepared statements fail there"
+        yield Finding("pooler", "problem", said, "set DATABASE_POOLER=transaction")
+    else:
+        said = "one was noticed, and DATABASE_POOLER=none keeps prepared statements and timeouts in its sessions"
+        yield Finding("pooler", "warning", said, "set DATABASE_POOLER=transaction, unless it pools sessions")
 
 
 def _seal(_settings: Settings, store: Store, keys: SigningKeys) -> Finding:

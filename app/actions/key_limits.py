@@ -21,8 +21,8 @@ class Window:
 class Limiter(Protocol):
     """What counts hits; operations/ hands one in, on the database or on Redis."""
 
-    def hit(self, key: str, requests: int, window_seconds: int) -> Window:
-        """Count one use of `key` and tell how its window stands."""
+    def hit(self, key: str, requests: int, window_seconds: int, amount: int = 1) -> Window:
+        """Count so many uses of `key` and tell how its window stands."""
 
     def look(self, key: str, requests: int, window_seconds: int) -> Window:
         """Tell how the window of `key` stands, and count nothing: `admitted` says whether another use would be."""

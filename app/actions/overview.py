@@ -123,7 +123,8 @@ def _ending_secrets(now: datetime) -> Select[int]:
 def _failures(since: datetime) -> Select[*tuple[Any, ...]]:
     passed = type_coerce(AuditEvent.at, BigInteger) - (since - EPOCH) // MICROSECOND
     hour = (passed // (HOUR // MICROSECOND)).label("hour")
-    found = select(hour, AuditEvent.target_type, func.count()).group_by("hour", AuditEvent.target_type)
+    failed = func.sum(func.coalesce(AuditEvent.details["merged"].as_integer(), 1))  # one event may count many
+    found = select(hour, AuditEvent.target_type, failed).group_by("hour", AuditEvent.target_type)
     return found.where(AuditEvent.action == FAILED, AuditEvent.at >= since)
 
 

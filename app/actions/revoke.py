@@ -23,6 +23,9 @@ class Opaque(CredentialKind, Protocol):
     def identify(self, connection: Connection | Session, token: str, at: datetime) -> str | None:
         """Name the credential that this opens."""
 
+    def identify_all(self, connection: Connection | Session, tokens: Sequence[str], at: datetime) -> set[str]:
+        """Name the credentials that these open, in a bounded number of statements."""
+
 
 class Signed(Protocol):
     """A kind of JWT: it belongs to the client that it was issued to."""

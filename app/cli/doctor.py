@@ -22,7 +22,8 @@ from app.credentials.signing import SigningKeys
 from app.database import Store
 from app.errors import BadSettings
 from app.operations.client_certificate import header_name
-from app.operations.health import CERTIFICATE_PROBE, FORGED, PROBE, redis_answers
+from app.operations.health import CERTIFICATE_PROBE, FORGED, PROBE
+from app.operations.redis_probe import open_storage, write_failure
 from app.settings import Settings, load_settings
 
 PATIENCE = 3  # seconds for the server to answer
@@ -63,10 +64,11 @@ def _examine() -> list[Finding]:
 def _redis(settings: Settings) -> list[Finding]:
     if not settings.redis_url:
         return []
-    if redis_answers(settings.redis_url):
-        return [Finding("Redis", "ok", "answers")]
-    mend = "see that it runs, and that REDIS_URL names it rightly; until then limits are kept in memory"
-    return [Finding("Redis", "problem", "does not answer", mend)]
+    failure = write_failure(open_storage(settings.redis_url))
+    if failure is None:
+        return [Finding("Redis", "ok", "counts")]
+    mend = "see that it runs and takes writes, and that REDIS_URL is right; until then limits are kept in memory"
+    return [Finding("Redis", "problem", failure, mend)]
 
 
 def _server(settings: Settings) -> list[Finding]:

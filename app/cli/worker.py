@@ -45,6 +45,7 @@ def application() -> Flask:
     ledger.gather()
     Finalize(None, _keep_schedule(app), exitpriority=25)
     Finalize(None, parts.actions_of(app).usage.stop, exitpriority=20)  # granian's workers run no atexit handlers
+    Finalize(None, parts.actions_of(app).failed_authentications.stop, exitpriority=20)
     Finalize(None, ledger.settle, exitpriority=15)
     Finalize(None, metrics.forget_process, exitpriority=10)
     Finalize(None, reaper.stop, exitpriority=5)

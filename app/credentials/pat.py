@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.access.scopes import Grants
 from app.credentials.kind import PERSONAL_ACCESS_TOKEN, Claims, Issued, Secret, Subject, Terms
 from app.credentials.opaque import Prefix, digest, hint, mint, prefix_of
-from app.database import Change, Prepared, add_row, new_id
+from app.database import Change, Prepared, add_row, batches, new_id
 from app.errors import Conflict
 from app.models import Permission, Resource, RolePermission, User, UserRole
 from app.models import PersonalAccessToken as Row_
@@ -108,6 +109,13 @@ class PersonalAccessTokens:
     def identify(self, connection: Connection | Session, token: str, at: datetime) -> str | None:
         """Name the token that this is the secret of, active or not; None when there is none."""
         return connection.execute(select(Row_.id).where(Row_.digest == digest(token))).scalar_one_or_none()
+
+    def identify_all(self, connection: Connection | Session, tokens: Sequence[str], at: datetime) -> set[str]:
+        """Name the tokens that these are the secrets of, active or not, in one statement a batch."""
+        found: set[str] = set()
+        for batch in batches([digest(token) for token in tokens]):
+            found |= set(connection.execute(select(Row_.id).where(Row_.digest.in_(batch))).scalars())
+        return found
 
     def revoke(self, session: Session, credential_id: str, at: datetime, reason: str) -> bool:
         """End the token and free its name."""

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from marshmallow import Schema, fields
 
-from app.actions.abuse_limits import LEAK_REPORTS
+from app.actions.abuse_limits import LEAK_REPORTS, LEAKED_CREDENTIALS
 from app.management.authorization import caller
 from app.management.blueprint import Operations, ViewT
 from app.management.fields import Given, Listed, Moment
@@ -68,7 +68,9 @@ class InspectionSchema(Schema):
 @blueprint.response(202, AcceptedSchema)
 def report_leak(body: dict[str, Any]) -> Any:
     """Revoke leaked credentials; anybody may, and possession is the proof"""
-    actions().report_leak(caller(), body["credentials"])
+    who = caller()
+    actions().abuse_limits.refuse_beyond(LEAKED_CREDENTIALS.at(who.address).times(len(body["credentials"])))
+    actions().report_leak(who, body["credentials"])
     return {}
 
 

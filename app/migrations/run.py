@@ -15,7 +15,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 
 from app import models
-from app.engines import prepare_engine
+from app.database_url import describe_url
+from app.engines import prepare_connections, prepare_engine
 from app.errors import BadSettings
 from app.migrations import FOLDER, known, refuse_newer, revisions
 
@@ -66,6 +67,7 @@ def _config(connection: Connection) -> Config:
 def _locked(database_url: str) -> Iterator[Connection]:
     """Give a connection in one transaction that no other start's overlaps."""
     engine = create_engine(database_url)
+    prepare_connections(engine)
     prepare_engine(engine)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _references_off)
@@ -86,8 +88,7 @@ def _named(engine: Engine) -> Iterator[None]:
         yield
     except DBAPIError as error:
         reason = str(error.orig).strip().splitlines()[:1]
-        where = engine.url.render_as_string(hide_password=True)
-        raise BadSettings(f"the database {where} cannot be used: {''.join(reason)}") from None
+        raise BadSettings(f"the database {describe_url(engine.url)} cannot be used: {''.join(reason)}") from None
 
 
 def _references_off(connection: DBAPIConnection, _record: object) -> None:

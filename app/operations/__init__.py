@@ -29,7 +29,7 @@ def register(app: Flask) -> None:
     logs.configure(settings.log_level)
     request_target.register(app, settings.issuer_path)
     health.register(app)
-    metrics.register(app, ledger.settle)
+    metrics.register(app, ledger.settle, settings.metrics_token.get_secret_value())
     last_resort.register(app)
     browser.register(app)
     request_bounds.register(app)

@@ -6,11 +6,12 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from math import ceil
 from typing import Any, Protocol
 
 from limits import RateLimitItemPerSecond
-from limits.storage import MemoryStorage, Storage, storage_from_string
+from limits.storage import MemoryStorage, Storage
 from sqlalchemy import case, delete, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -20,9 +21,10 @@ from app.actions.clock import Clock
 from app.actions.key_limits import Limiter, Window
 from app.database import Store, forget
 from app.models import SpentLimit
+from app.operations.redis_probe import PATIENCE, describe_failure, open_storage
 from app.settings import Settings
 
-REDIS_PATIENCE = 0.5  # seconds to connect or to wait for an answer
+REDIS_PATIENCE = PATIENCE
 REDIS_PAUSE = 5.0  # seconds for which a Redis that failed is left alone
 SKEW = 60.0  # seconds by which nodes' clocks may differ: a window that ends later began before one was set back
 log = logging.getLogger(__name__)
@@ -117,9 +119,9 @@ class DatabaseLimiter:
         self._storage = DatabaseStorage(store, clock)
         self._clock = clock
 
-    def hit(self, key: str, requests: int, window_seconds: int) -> Window:
-        """Count one use of `key` and tell how its window stands."""
-        hits, ends_at = self._storage.spend(_name(key, requests, window_seconds), window_seconds)
+    def hit(self, key: str, requests: int, window_seconds: int, amount: int = 1) -> Window:
+        """Count so many uses of `key` and tell how its window stands."""
+        hits, ends_at = self._storage.spend(_name(key, requests, window_seconds), window_seconds, amount)
         return _window(hits, requests, (ends_at - self._clock()).total_seconds())
 
     def look(self, key: str, requests: int, window_seconds: int) -> Window:
@@ -148,15 +150,13 @@ class RedisLimiter:
     """Counts on Redis; while it does not answer, in this process' memory: a limit kept loosely beats an outage."""
 
     def __init__(self, url: str) -> None:
-        url = "redis+" + url if url.startswith("unix:") else url
-        patience: Any = {"socket_connect_timeout": REDIS_PATIENCE, "socket_timeout": REDIS_PATIENCE}
-        self._redis: Any = storage_from_string(url, **patience)
+        self._redis = open_storage(url)
         self._memory = MemoryStorage()
         self._left_alone_until = 0.0
 
-    def hit(self, key: str, requests: int, window_seconds: int) -> Window:
-        """Count one use of `key` and tell how its window stands."""
-        return self._ask(_counted, key, requests, window_seconds)
+    def hit(self, key: str, requests: int, window_seconds: int, amount: int = 1) -> Window:
+        """Count so many uses of `key` and tell how its window stands."""
+        return self._ask(partial(_counted, amount), key, requests, window_seconds)
 
     def look(self, key: str, requests: int, window_seconds: int) -> Window:
         """Tell how the window of `key` stands, and count nothing."""
@@ -169,15 +169,15 @@ class RedisLimiter:
                 return question(self._redis, name, requests, window_seconds)
             except self._redis.base_exceptions as error:
                 self._left_alone_until = time.monotonic() + REDIS_PAUSE
-                log.warning("Redis does not answer: limits are kept in memory (%s)", type(error).__name__)
+                log.warning("Redis cannot be used: limits are kept in memory (%s)", describe_failure(error))
         return question(self._memory, name, requests, window_seconds)
 
 
-def _counted(storage: _Counter, name: str, requests: int, window_seconds: int) -> Window:
-    hits = storage.incr(name, window_seconds)
+def _counted(amount: int, storage: _Counter, name: str, requests: int, window_seconds: int) -> Window:
+    hits = storage.incr(name, window_seconds, amount)
     if _left(storage, name) > window_seconds + SKEW:  # what is in memory ends by our clock
         storage.clear(name)
-        hits = storage.incr(name, window_seconds)
+        hits = storage.incr(name, window_seconds, amount)
     return _window(hits, requests, min(_left(storage, name), window_seconds))
 
 

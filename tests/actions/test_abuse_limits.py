@@ -21,9 +21,9 @@ class Asked:
         self._limiter = DatabaseLimiter(core.store, core.clock)
         self.keys: list[str] = []
 
-    def hit(self, key: str, requests: int, window_seconds: int) -> Window:
+    def hit(self, key: str, requests: int, window_seconds: int, amount: int = 1) -> Window:
         self.keys.append(key)
-        return self._limiter.hit(key, requests, window_seconds)
+        return self._limiter.hit(key, requests, window_seconds, amount)
 
     def look(self, key: str, requests: int, window_seconds: int) -> Window:
         self.keys.append(key)

@@ -1,7 +1,10 @@
 """Whoever finds leaked secrets has them revoked at once; what is not ours is passed over in silence."""
 
+from sqlalchemy import Engine, event
+
 from app.actions.actor import OPERATOR, anonymous
 from app.credentials.opaque import Prefix, mint
+from app.database import BATCH
 from app.models import ClientSecret
 from tests.core import Core
 
@@ -76,3 +79,27 @@ def test_one_secret_gone_leaves_the_others_of_its_client(core: Core) -> None:
     report(core, gone)
     assert core.actions.inspect(gone).status == "revoked"
     assert core.actions.inspect(kept).status == "active"
+
+
+def test_a_thousand_strangers_tokens_cost_a_few_statements(core: Core) -> None:
+    kinds = [Prefix.PAT, Prefix.API_KEY, Prefix.CLIENT_SECRET]
+    made_up = [mint(kinds[number % 3]) for number in range(1000)]
+    _, pat = core.pat("alice", "orders:read")
+    seen: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        seen.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        assert report(core, *made_up[:-1]) == 0
+        assert len(seen) <= len(kinds)
+        assert report(core, *made_up[:-1], pat) == 1
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+def test_more_tokens_of_one_kind_than_a_statement_takes_are_all_found(core: Core) -> None:
+    secrets = [core.client_secret("robot") for _ in range(3)]
+    made_up = [mint(Prefix.CLIENT_SECRET) for _ in range(BATCH)]
+    assert report(core, secrets[0], *made_up, secrets[1], *made_up, secrets[2]) == 3

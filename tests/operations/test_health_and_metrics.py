@@ -1,10 +1,22 @@
 """/healthz, /readyz and /metrics."""
 
+import os
 import re
+import time
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
+import pytest
+from sqlalchemy import create_engine
 
+from app.database import Store
+from app.engines import write_obstacle
+from app.migrations.run import upgrade
 from app.operations import metrics
+from app.operations.health import check_health
 from tests.api import Admin
 from tests.conftest import StartServer
 from tests.contract.world import KINDS, found
@@ -14,10 +26,20 @@ from tests.live import LiveServer
 def count(server: LiveServer, name: str, **labels: str) -> float:
     """Give the sum of a metric's samples that carry these labels."""
     total = 0.0
-    for line in server.http.get("/metrics").text.splitlines():
+    for line in present_metrics(server).splitlines():
         if line.startswith(name + "{") and all(f'{label}="{value}"' in line for label, value in labels.items()):
             total += float(line.rpartition(" ")[2])
     return total
+
+
+def present_metrics(server: LiveServer) -> str:
+    """Return metrics that were not made before this call; as each call is counted, they differ from those before."""
+    before = server.http.get("/metrics").text
+    deadline = time.monotonic() + 2 * metrics.MOST_TEXTS
+    while (text := server.http.get("/metrics").text) == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return text
 
 
 def test_healthz_says_that_the_process_answers(server: LiveServer) -> None:
@@ -75,7 +97,7 @@ def test_metrics_count_from_the_start_of_the_server(fresh_server: StartServer) -
 
 def test_no_path_is_a_label(server: LiveServer) -> None:
     server.http.get("/no/such/place-7261")
-    text = server.http.get("/metrics").text
+    text = present_metrics(server)
     assert "7261" not in text
     assert re.search(r'latchkey_request_seconds_count\{method="GET",route="none",status="4xx"\}', text)
 
@@ -123,3 +145,52 @@ def test_a_refused_call_of_the_api_is_counted_by_the_kind_that_came(server: Live
     assert admin.get("/users", auth=token).status_code == 403
     assert refused(kind="unknown") == nobody + 1
     assert refused(kind="client_credentials", outcome="forbidden") == machine + 1
+
+
+def test_a_flood_of_calls_makes_the_metrics_a_few_times(fresh_server: StartServer) -> None:
+    live = fresh_server()
+    texts = Counter(live.http.get("/metrics").text for _ in range(100))
+    assert len(texts) <= metrics.MOST_TEXTS + 3  # and one more in each second that passes
+
+
+@pytest.mark.spec("RFC 6750 §2.1")
+def test_with_a_token_the_metrics_are_for_who_sends_it(fresh_server: StartServer) -> None:
+    token = "metrics-token-0123456789"
+    live = fresh_server(metrics_token=token)
+    refused: list[dict[str, Any]] = [
+        {},
+        {"Authorization": f"Bearer {token}x"},
+        {"Authorization": f"Basic {token}"},
+        {"Authorization": token},
+    ]
+    for headers in [*refused, {"Authorization": "Bearer \xff".encode("latin-1")}]:
+        answer = httpx.get(f"{live.url}/metrics", headers=headers, trust_env=False)
+        assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, 'Bearer realm="metrics"')
+        assert "latchkey_" not in answer.text and token not in answer.text
+    for scheme in ("Bearer", "bearer"):
+        answer = httpx.get(f"{live.url}/metrics", headers={"Authorization": f"{scheme} {token}"}, trust_env=False)
+        assert answer.status_code == 200 and "latchkey_request_seconds" in answer.text
+    assert token not in live.log_text()
+
+
+def test_readyz_names_what_hinders_writes_and_leaves_the_database_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'latchkey.db'}"
+    upgrade(url)
+    store = Store(create_engine(url))
+    assert check_health(store, None).checks == {"database": "ok", "migrations": "ok"}
+    monkeypatch.setattr(os, "access", lambda *_: False)  # as on a file system that is mounted read-only
+    found = check_health(store, None)
+    assert found.checks == {"database": "ok", "migrations": "ok", "writes": "failed"}
+    assert not found.ready and found.describe() == "writes: read-only"
+    store.dispose()
+
+
+def test_a_disk_without_room_hinders_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'latchkey.db'}")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE one (id INTEGER)")
+        assert write_obstacle(connection) is None
+        monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=1, f_frsize=4096))
+        assert write_obstacle(connection) == "no room on its disk"

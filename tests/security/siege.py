@@ -63,9 +63,9 @@ class Siege:
         headers = {"Authorization": basic(*auth)} if auth else {}
         return self._post("/oauth/token", 0, address, data=form, headers=headers)
 
-    def report(self, address: str = ATTACKER, node: int = 0) -> Any:
+    def report(self, address: str = ATTACKER, node: int = 0, times: int = 1) -> Any:
         """Report a leak."""
-        return self._post("/api/v1/credentials/revoke", node, address, json={"credentials": [GARBAGE]})
+        return self._post("/api/v1/credentials/revoke", node, address, json={"credentials": [GARBAGE] * times})
 
     def pass_seconds(self, seconds: int) -> None:
         """Let time pass, on Redis too, which has a clock of its own."""

@@ -8,8 +8,15 @@ import pytest
 import redis
 from sqlalchemy import event
 
-from app.actions.abuse_limits import CLIENTS_OF_ADDRESS, CREDENTIALS_OF_ADDRESS, LEAK_REPORTS, neighbourhood
+from app.actions.abuse_limits import (
+    CLIENTS_OF_ADDRESS,
+    CREDENTIALS_OF_ADDRESS,
+    LEAK_REPORTS,
+    LEAKED_CREDENTIALS,
+    neighbourhood,
+)
 from app.credentials.opaque import Prefix, mint
+from app.management.credentials import MOST_CREDENTIALS
 from app.models import SpentLimit
 from tests.oauth.wire import ORDERS, STOCK, refused
 from tests.security.siege import ATTACKER, GARBAGE, HOME, OTHER, Siege, is_told_to_wait
@@ -94,6 +101,13 @@ def test_reports_of_leaks_are_limited_by_address(siege: Siege) -> None:
     assert siege.report(OTHER).status_code == 202
     siege.pass_seconds(LEAK_REPORTS.window_seconds)
     assert siege.report().status_code == 202
+
+
+def test_reports_of_leaks_count_by_the_credentials_in_them(alone: Siege) -> None:
+    full = LEAKED_CREDENTIALS.most // MOST_CREDENTIALS
+    assert {alone.report(times=MOST_CREDENTIALS).status_code for _ in range(full)} == {202}
+    assert is_told_to_wait(alone.report(), PROBLEM, LEAKED_CREDENTIALS.window_seconds)
+    assert alone.report(OTHER).status_code == 202
 
 
 def test_nobody_who_introspects_garbage_waits(alone: Siege) -> None:

@@ -142,7 +142,7 @@ def test_when_all_seats_are_taken_health_still_answers() -> None:
         start("200 OK", [])
         return [b"done"]
 
-    admission = Admission(work, Seats(1), 100)  # type: ignore[arg-type]
+    admission = Admission(work, Seats(1), 100)
     working = threading.Thread(target=answer_of, args=(admission, {"REQUEST_METHOD": "GET", "PATH_INFO": "/x"}))
     working.start()
     assert inside.get(timeout=20) == "/x"

@@ -13,7 +13,7 @@ from alembic import op
 
 from app.names import LONGEST_KEPT_KEY, email_key, name_key, username_key
 
-revision = "0010"
+revision = "0008"
 down_revision = "0007"
 branch_labels = None
 depends_on = None

@@ -1,0 +1,123 @@
+"""What a request without a credential can add to each table, and what bounds it: a new table needs its line here."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Engine, event
+
+from app.actions.abuse_limits import (
+    CLIENTS_OF_ADDRESS,
+    LEAK_REPORTS,
+    LEAKED_CREDENTIALS,
+    PASSWORDS_OF_ADDRESS,
+)
+from app.database import SWEPT, Base
+from app.models import SpentLimit
+from tests.dpop import Prover
+from tests.oauth.wire import ASSERTION_TYPE, ORDERS, basic
+from tests.security.siege import ATTACKER, GARBAGE, LONGEST_WINDOW, Siege
+from tests.web.visitor import Visitor
+
+ADDED = {  # by strangers
+    "audit_event": "failed authentications: the bounds of app/actions/failed_authentications.py",
+    "spent_limit": "the counters of each address in its windows; windows that ended go as others begin",
+}
+CHANGED = {  # by strangers, without a further row
+    "audit_head": "one row",
+    "authority": "one row, moved by the revocations below",
+    "api_key": "revoked by who holds its secret",
+    "client_secret": "revoked by who holds it",
+    "personal_access_token": "revoked by who holds it",
+}
+NEEDS_CREDENTIAL = {  # before a row is added, of whose owner are
+    "api_key_scope": "an API key",
+    "api_key_secret": "an API key",
+    "client": "an operator",
+    "client_role": "an operator",
+    "client_serves": "an operator",
+    "federated_credential": "an operator",
+    "known_address": "a password: swept after 90 days",
+    "permission": "an operator",
+    "personal_access_token_scope": "a user",
+    "resource": "an operator",
+    "revoked_token": "a JWT that this server signed and that has not expired: swept after it would have",
+    "role": "an operator",
+    "role_permission": "an operator",
+    "signing_key": "an operator",
+    "used_assertion": "a registered client's key: swept after its exp",
+    "used_proof": "a client or a token that is bound to the key: swept after two minutes",
+    "user": "an operator",
+    "user_role": "an operator",
+    "user_session": "a password: swept when it ends",
+}
+WRITES = re.compile(r'\b(INSERT INTO|UPDATE|DELETE FROM)\s+"?(\w+)')
+# of one address: five of its own, one for each client that failed, two for each username
+MOST_COUNTERS = 5 + CLIENTS_OF_ADDRESS.most + 2 * PASSWORDS_OF_ADDRESS.most
+
+
+@contextmanager
+def written() -> Iterator[set[tuple[str, str]]]:
+    """Give what is written meanwhile, as pairs such as ("INSERT INTO", "user")."""
+    seen: set[tuple[str, str]] = set()
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        seen.update(pair for pair in WRITES.findall(statement) if pair[1] in Base.metadata.tables)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+def test_each_table_is_judged() -> None:
+    assert ADDED.keys() | CHANGED.keys() | NEEDS_CREDENTIAL.keys() == Base.metadata.tables.keys()
+    assert len(ADDED) + len(CHANGED) + len(NEEDS_CREDENTIAL) == len(Base.metadata.tables)
+
+
+def test_no_route_lets_a_stranger_add_to_any_other_table(alone: Siege) -> None:
+    http = alone.nodes[0]
+    with written() as seen:
+        for rule in http.application.url_map.iter_rules():
+            path = re.sub(r"<[^>]*>", "x", rule.rule)
+            for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+                for sent in requests(path, method, alone):
+                    http.open(path, method=method, environ_base={"REMOTE_ADDR": ATTACKER}, **sent)
+        visitor = Visitor(http)
+        for username in ("alice", "made-up"):
+            visitor.sign_in(username, "wrong")
+        alone.report()
+        alone.exchange(GARBAGE)
+    inserted = {table for verb, table in seen if verb == "INSERT INTO"}
+    assert inserted == ADDED.keys()
+    assert {table for _, table in seen} <= ADDED.keys() | CHANGED.keys()
+
+
+def requests(path: str, method: str, siege: Siege) -> Iterator[dict[str, Any]]:
+    """Give what a stranger may send to a route: garbage, a made-up caller, a proof of their own key."""
+    proof = Prover(lambda: siege.wire.core.clock().timestamp()).proof(method, f"https://login.example{path}")
+    form = {"grant_type": "client_credentials", "resource": ORDERS, "token": GARBAGE, "client_id": "robot"}
+    assertion = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": "e30.e30.e30"}
+    yield {"json": {"credentials": [GARBAGE], "name": "x"}}
+    yield {"headers": {"Authorization": basic("alice", "wrong")}, "json": {"name": "x"}}
+    yield {"headers": {"Authorization": basic("robot", "wrong")}, "data": form}
+    yield {"headers": {"Authorization": f"Bearer {GARBAGE}", "DPoP": proof}}
+    yield {"headers": {"Authorization": f"DPoP {GARBAGE}", "DPoP": proof}}
+    yield {"headers": {"DPoP": proof}, "data": form | assertion}
+
+
+def test_the_counters_of_an_address_are_bounded_and_swept(alone: Siege) -> None:
+    core = alone.wire.core
+    for number in range(CLIENTS_OF_ADDRESS.most + 50):
+        alone.token((f"made-up-{number}", "x"))
+    for number in range(PASSWORDS_OF_ADDRESS.most + 5):
+        alone.me(f"made-up-{number}", "x")
+    for _ in range(2):
+        alone.door(GARBAGE), alone.report()
+    assert core.count(SpentLimit) <= MOST_COUNTERS < SWEPT
+    alone.pass_seconds(LONGEST_WINDOW)
+    alone.door(GARBAGE)
+    assert core.count(SpentLimit) == 1
+    assert LEAK_REPORTS.window_seconds <= LONGEST_WINDOW and LEAKED_CREDENTIALS.window_seconds <= LONGEST_WINDOW
