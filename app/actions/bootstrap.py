@@ -186,10 +186,11 @@ class BootstrapFile:
     def settle(self, is_kept: Callable[[FirstCredentials], bool], issuer: str | None) -> None:
         """Move what was kept to its place and drop what was not; then let the file name the present issuer."""
         pending = _read(self._pending)  # a start that was killed may have left it
-        with contextlib.suppress(OSError):  # another start was faster, or the folder is read-only
-            if pending is not None and is_kept(pending):
+        if pending is not None and is_kept(pending):
+            with contextlib.suppress(FileNotFoundError):  # another start was faster
                 self._pending.replace(self._path)
-            else:
+        else:
+            with contextlib.suppress(OSError):  # there is none, or the folder is read-only
                 self._pending.unlink()
         first = _read(self._path)
         if first is not None and issuer is not None and first.issuer != issuer:

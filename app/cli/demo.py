@@ -57,7 +57,7 @@ def furnish(actions: Actions) -> list[Made]:
 
 
 def withdraw(actions: Actions, made: Sequence[Made]) -> str:
-    """End what was made and nobody was shown; gives words for it."""
+    """End what was made and nobody was shown; return words for it."""
     tokens = actions.personal_access_tokens
     end: dict[str, Callable[[str], object]] = {
         "personal access token": lambda id: tokens.revoke(OPERATOR, user_named(actions, TOKEN[0]).id, id),
