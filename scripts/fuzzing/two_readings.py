@@ -27,7 +27,7 @@ forward_auth.actions = peers.actions = lambda: _known  # type: ignore[attr-defin
 
 def form(data: bytes) -> None:
     """What the fast lane reads of a form, the door reads alike; what the lane hands on is whole."""
-    given = {"CONTENT_TYPE": door.FORM, "CONTENT_LENGTH": str(len(data))}
+    given = {"CONTENT_TYPE": FORM, "CONTENT_LENGTH": str(len(data))}
     lane = environ_of(**given, **{"wsgi.input": BytesIO(data)})
     body = shape.posted(lane)
     if body is not None:
