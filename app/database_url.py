@@ -86,6 +86,7 @@ def _check_options(url: URL) -> None:
 
     options = dict(url.query)
     threshold = options.pop(PREPARE_THRESHOLD, "none")
+    options.pop(POOLER, None)  # a URL that was read before
     read_threshold(threshold if isinstance(threshold, str) else "")
     try:
         make_conninfo("", **dict(_single_options(options)))

@@ -79,6 +79,8 @@ def write_obstacle(connection: Connection) -> str | None:
         return READ_ONLY if only_reads else None
     path = connection.engine.url.database or ""
     folder = os.path.dirname(path) or "."
+    if not os.path.exists(path):
+        return None  # not named by a path
     if not os.access(path, os.W_OK) or not os.access(folder, os.W_OK):
         return READ_ONLY
     room = os.statvfs(folder)

@@ -94,6 +94,7 @@ def test_a_url_that_cannot_work_is_refused_in_one_line_without_its_text(url: str
 def test_the_pooler_travels_with_the_url() -> None:
     settings = Settings(secret_key="k" * 40, database_url="postgresql://h/db", database_pooler="Transaction")
     assert make_url(settings.database_url).query == {"latchkey_pooler": "transaction"}
+    assert normalize_url(settings.database_url) == settings.database_url
     assert with_pooler("sqlite:////x.db", "transaction") == "sqlite:////x.db"
 
 

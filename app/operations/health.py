@@ -23,7 +23,7 @@ OK, FAILED = "ok", "failed"
 PROBE = "Latchkey-Probe"  # what `latchkey doctor` sends as Latchkey_Probe
 CERTIFICATE_PROBE = "Latchkey-Certificate-Probe"  # says that a caller's own certificate header came through
 FORGED = "latchkey-doctor"  # what `latchkey doctor` sends in the place of a certificate
-MOST_PROBES = 3  # in as many seconds: one a second, however often callers ask
+MOST_PROBES = 3  # at once, and one a second: however often callers ask
 log = logging.getLogger(__name__)
 
 
@@ -45,7 +45,7 @@ class Health:
         return ", ".join(f"{name}: {self.reasons.get(name, FAILED)}" for name in failed)
 
 
-class Watch:
+class HealthWatch:
     """Checks the health, and logs when what fails has changed."""
 
     def __init__(self, store: Store, redis: Any) -> None:
@@ -67,7 +67,7 @@ def register(app: Flask) -> None:
     """Add both routes."""
     known = parts.actions_of(app)
     storage = open_storage(known.settings.redis_url) if known.settings.redis_url else None
-    readiness = SharedResult(Watch(known.store, storage), MOST_PROBES)
+    readiness = SharedResult(HealthWatch(known.store, storage), MOST_PROBES)
 
     def readyz() -> ResponseReturnValue:
         """Say whether it can serve: 200, or 503 with the check that failed, and the reason where it has one."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -12,9 +11,9 @@ T = TypeVar("T")
 
 
 class SharedResult(Generic[T]):
-    """Makes a result at most `most` times in as many seconds, one caller at a time.
+    """Makes a result once a second, and up to `most` times at once after as many seconds, one caller at a time.
 
-    Whoever asks beyond that, or while another caller makes it, gets the last one.
+    Whoever asks beyond that, or while another caller makes it, gets the last one: it is about a second old at the most.
     """
 
     def __init__(self, make: Callable[[], T], most: int, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -22,7 +21,7 @@ class SharedResult(Generic[T]):
         self._most = most
         self._monotonic = monotonic
         self._making = threading.Lock()
-        self._begun: deque[float] = deque(maxlen=most)
+        self._left, self._counted_at = float(most), monotonic()  # of a bucket that a second fills by one
         self._last: list[T] = []  # nothing, or the one that was made last
 
     def __call__(self) -> T:
@@ -30,12 +29,17 @@ class SharedResult(Generic[T]):
         if not self._making.acquire(blocking=not self._last):
             return self._last[0]
         try:
-            if not self._last or self._is_due():
-                self._begun.append(self._monotonic())
+            if self._take_one() or not self._last:
                 self._last = [self._make()]
             return self._last[0]
         finally:
             self._making.release()
 
-    def _is_due(self) -> bool:
-        return len(self._begun) < self._most or self._monotonic() - self._begun[0] >= self._most
+    def _take_one(self) -> bool:
+        now = self._monotonic()
+        self._left = min(self._most, self._left + now - self._counted_at)
+        self._counted_at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True

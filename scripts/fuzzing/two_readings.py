@@ -16,6 +16,7 @@ from app.access.scopes import MalformedScope, Scopes
 from app.fast_lane import shape
 from app.oauth import client_authentication, door, forward_auth
 from app.operations import peer as peers
+from app.operations.request_bounds import FORM
 from app.settings import Settings
 from scripts.fuzzing.inputs import environ_of, header_of, holds, query_of
 

@@ -149,8 +149,9 @@ def test_a_refused_call_of_the_api_is_counted_by_the_kind_that_came(server: Live
 
 def test_a_flood_of_calls_makes_the_metrics_a_few_times(fresh_server: StartServer) -> None:
     live = fresh_server()
+    began = time.monotonic()
     texts = Counter(live.http.get("/metrics").text for _ in range(100))
-    assert len(texts) <= metrics.MOST_TEXTS + 3  # and one more in each second that passes
+    assert len(texts) <= metrics.MOST_TEXTS + 1 + time.monotonic() - began  # one more in each second that passed
 
 
 @pytest.mark.spec("RFC 6750 §2.1")

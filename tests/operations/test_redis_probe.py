@@ -13,7 +13,7 @@ from sqlalchemy import create_engine
 from app.cli.doctor import doctor
 from app.database import Base, Store
 from app.operations import rate_limits
-from app.operations.health import Watch
+from app.operations.health import HealthWatch
 from app.operations.redis_probe import open_storage, write_failure
 from tests.databases import database_in
 from tests.live import free_port
@@ -103,7 +103,7 @@ def test_the_reason_is_in_the_health_the_doctor_and_the_log(
     admin.replicaof("127.0.0.1", "1")
     store = Store(create_engine(database_in(tmp_path).url))
     Base.metadata.create_all(store.engine)
-    found = Watch(store, open_storage(server.url))()
+    found = HealthWatch(store, open_storage(server.url))()
     assert not found.ready
     assert (found.checks["redis"], found.reasons["redis"]) == ("failed", "replica is read-only")
     assert "redis: replica is read-only" in caplog.text
