@@ -19,7 +19,6 @@ from app.operations.admission import MOST_WAITING
 from app.operations.connections import most_connections
 from app.settings import Settings
 
-MOST_HEAD = 64 * 1024  # bytes of a request's head that are kept for each connection
 PATIENCE = 5  # seconds that a worker may take to end
 PRELOADED = ("app.oauth", "app.management")  # the workers share what is loaded before they are forked
 LOGGING = {
@@ -44,7 +43,7 @@ def supervise(settings: Settings) -> int:
         blocking_threads_idle_timeout=5,
         backpressure=most_connections(),
         http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=settings.keep_alive * 1000, max_buffer_size=MOST_HEAD),
+        http1_settings=HTTP1Settings(header_read_timeout=settings.keep_alive * 1000),
         websockets=False,
         respawn_failed_workers=True,
         respawn_interval=0.1,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from io import BytesIO
 from threading import get_ident
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from app.seats import Seats
 
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 MOST_WAITING = 1_200  # bodies that one process awaits at once: a thread each
 SEAT_PATIENCE = 20.0  # seconds that a request may wait for a free seat
 PIECE = 64 * 1024  # bytes of a large body that are read at once
+SHORT = 4_096  # bytes that arrive together with the head
 NEVER_READ = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # their bodies have no meaning (RFC 9110 §9.3)
 JUDGED_BY_HEAD = "/oauth/forward-auth"  # a gateway copies the length of a body that it keeps
 ALIVE = "/healthz"  # needs no seat: it answers while all are taken
 ARRIVED, GIVEN_UP = "latchkey.arrived", "latchkey.given_up"  # in the environ: bytes so far; that the reaper ended it
+UNREAD = "latchkey.unread"  # in the environ: that some of the body was not read
 Refusal: TypeAlias = tuple[str, bytes]
 TOO_SLOW: Refusal = ("408 Request Timeout", b"The body of the request did not arrive in time.\n")
 TOO_MANY: Refusal = ("503 Service Unavailable", b"Too many requests wait for their bodies. Try again.\n")
@@ -46,6 +48,8 @@ class Admission:
             refusal = self._take_body(environ)
             if refusal is not None:
                 return _refuse(refusal, start_response)
+            if UNREAD in environ:
+                start_response = _closing(start_response)
         if environ["PATH_INFO"] == ALIVE:
             return self._inner(environ, start_response)
         seat = self._seats.take(SEAT_PATIENCE)
@@ -61,21 +65,32 @@ class Admission:
         """Replace the input by what came of it; a body that is too large is left for the application to refuse."""
         chunked = "HTTP_TRANSFER_ENCODING" in environ
         length = self._largest + 1 if chunked else int(environ["CONTENT_LENGTH"] or 0)
-        if self._has_none(environ) or (length > self._largest and not chunked):
+        if self._has_none(environ):
             environ["wsgi.input"] = BytesIO()
+            if length > SHORT:
+                environ[UNREAD] = True
             return None
         if len(self.awaited) >= MOST_WAITING:
             return TOO_MANY
-        me = get_ident()
-        self.awaited[me] = environ
-        try:
-            body = environ["wsgi.input"].read(length) if length <= PIECE else _read_pieces(environ, length)
-        finally:
-            del self.awaited[me]
+        if length > self._largest and not chunked:
+            self._read(environ, self._largest)  # so that the client comes to read the refusal
+            environ[UNREAD], environ["wsgi.input"] = True, BytesIO()
+            return None
+        body = self._read(environ, length)
         environ["wsgi.input"] = BytesIO(body)
         if len(body) == length or (chunked and GIVEN_UP not in environ):
             return None
         return TOO_SLOW  # an unfinished message (RFC 9112 §8)
+
+    def _read(self, environ: WSGIEnvironment, length: int) -> bytes:
+        """Wait for the body, or for as much of it as comes until its end."""
+        me = get_ident()
+        self.awaited[me] = environ
+        try:
+            body: bytes = environ["wsgi.input"].read(length) if length <= PIECE else _read_pieces(environ, length)
+        finally:
+            del self.awaited[me]
+        return body
 
     def _has_none(self, environ: WSGIEnvironment) -> bool:
         return environ["REQUEST_METHOD"] in NEVER_READ or environ["PATH_INFO"].startswith(self._by_head)
@@ -91,6 +106,15 @@ def _read_pieces(environ: WSGIEnvironment, length: int) -> bytes:
         if len(pieces[-1]) < wanted:
             break
     return b"".join(pieces)
+
+
+def _closing(start_response: StartResponse) -> StartResponse:
+    """Announce that the connection ends: the server drops it with the unread rest of a body."""
+
+    def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
+        return start_response(status, [*headers, ("Connection", "close")], exc_info)
+
+    return start
 
 
 def _collect(answer: Iterable[bytes]) -> list[bytes]:

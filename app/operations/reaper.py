@@ -25,6 +25,7 @@ SLACK = 1.0  # seconds by which the kernel's times may differ from ours, who loo
 AGAIN = 3.0  # seconds after which a connection that was ended, or a body that still waits, is looked at again
 TAKING_INTERVAL = 20  # looks between two at the answers: 10 seconds
 SLOWEST_TAKING = 10_000  # bytes a second that a peer takes of an answer at the least
+LONGEST_ANSWERED = 30.0  # seconds after which a request without an answer counts as idle in a crowd: a slow head
 CROWDED = 0.75  # of the connections that there may be, from which on the idlest are ended
 Peer = tuple[str, int]
 
@@ -121,7 +122,7 @@ class Reaper:
                 ended += 1
             if takers and found.unsent and self._takes_too_slowly(found, slow):
                 found.end()
-            if crowded and not found.is_mid_request:
+            if crowded and _is_idle(found):
                 idle.append((found.idle, found.peer))
         if takers:
             self._taken = slow
@@ -149,8 +150,12 @@ class Reaper:
         return before is not None and found.acknowledged - before < SLOWEST_TAKING * INTERVAL * TAKING_INTERVAL
 
     def _end_idlest(self, idle: list[tuple[float, Peer]]) -> None:
-        """End a quarter of the idle connections, those that are idle for longest."""
+        """End a quarter of the idle connections, those that are idle for the longest time."""
         peers = {peer for _, peer in sorted(idle, reverse=True)[: len(idle) // 4]}
         for found in connections.connections_at(self._port):
-            if found.peer in peers and not found.is_mid_request:
+            if found.peer in peers and _is_idle(found):
                 found.end()
+
+
+def _is_idle(found: Connection) -> bool:
+    return not found.is_mid_request or found.since_sent > LONGEST_ANSWERED
