@@ -32,7 +32,7 @@ def test_no_pattern_is_made_where_this_test_cannot_see_it() -> None:
     assert stray_patterns() == []
 
 
-@pytest.mark.parametrize("use", FOUND, ids=lambda use: f"{use.place}-{use.method}")
+@pytest.mark.parametrize("use", FOUND, ids=[f"{n}-{use.place}-{use.method}" for n, use in enumerate(FOUND)])
 def test_a_pattern_is_linear_in_its_worst_input(use: Use) -> None:
     assert seconds_of(use) <= MOST_SECONDS, use.pattern.pattern
 

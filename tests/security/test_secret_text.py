@@ -29,9 +29,7 @@ def test_what_was_cut_off_is_redacted_too() -> None:
     assert redact(mint(Prefix.PAT)[:30]) == "lk_pat_…"
 
 
-@pytest.mark.parametrize(
-    "text", ["", "lk_pat_", "lk_pat_rotation", "eyJ", "monkey_lk", "a.b.c", hint(mint(Prefix.PAT))]
-)
+@pytest.mark.parametrize("text", ["", "lk_pat_", "lk_pat_rotation", "eyJ", "monkey_lk", "a.b.c", "lk_pat_…x7Qd"])
 def test_what_is_no_secret_is_left_as_it_is(text: str) -> None:
     assert redact(text) == text and not holds_secret(text)
 
