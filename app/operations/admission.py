@@ -20,6 +20,7 @@ MOST_WAITING = 1_200  # bodies that one process awaits at once: a thread each
 SEAT_PATIENCE = 20.0  # seconds that a request may wait for a free seat
 PIECE = 64 * 1024  # bytes of a large body that are read at once
 SHORT = 4_096  # bytes that arrive together with the head
+SHORT_LENGTHS = {str(length): length for length in range(SHORT)}  # a look-up costs less than reading the number
 NEVER_READ = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # their bodies have no meaning (RFC 9110 §9.3)
 JUDGED_BY_HEAD = "/oauth/forward-auth"  # a gateway copies the length of a body that it keeps
 ALIVE = "/healthz"  # needs no seat: it answers while all are taken
@@ -44,12 +45,20 @@ class Admission:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request once its body has come, or refuse it."""
-        if "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ:
-            refusal = self._take_body(environ)
+        length = SHORT_LENGTHS.get(environ.get("CONTENT_LENGTH", "0"))
+        if length is None or "HTTP_TRANSFER_ENCODING" in environ or (length and self._has_none(environ)):
+            refusal = self._take_odd_body(environ)
             if refusal is not None:
                 return _refuse(refusal, start_response)
             if UNREAD in environ:
                 start_response = _closing(start_response)
+        elif length:
+            if len(self.awaited) >= MOST_WAITING:
+                return _refuse(TOO_MANY, start_response)
+            body = self._read(environ, length)
+            if len(body) != length:
+                return _refuse(TOO_SLOW, start_response)
+            environ["wsgi.input"] = BytesIO(body)
         if environ["PATH_INFO"] == ALIVE:
             return self._inner(environ, start_response)
         seat = self._seats.take(SEAT_PATIENCE)
@@ -61,7 +70,7 @@ class Admission:
         finally:
             self._seats.give_back(seat)
 
-    def _take_body(self, environ: WSGIEnvironment) -> Refusal | None:
+    def _take_odd_body(self, environ: WSGIEnvironment) -> Refusal | None:
         """Replace the input by what came of it; a body that is too large is left for the application to refuse."""
         chunked = "HTTP_TRANSFER_ENCODING" in environ
         length = self._largest + 1 if chunked else int(environ["CONTENT_LENGTH"] or 0)
