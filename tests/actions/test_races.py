@@ -92,7 +92,7 @@ def test_of_many_rotated_secrets_the_last_alone_outlives_the_overlap(core: Core,
 @each_round
 def test_a_client_never_gets_one_live_secret_too_many(core: Core, number: int) -> None:
     secrets = core.actions.client_secrets
-    outcomes = at_once(*[lambda: secrets.create(OPERATOR, core.row_id("robot"), "", None)] * 8)
+    outcomes = at_once(*[lambda: secrets.create(OPERATOR, core.row_id("robot"), None, None)] * 8)
     assert len(done(outcomes)) == 5
 
 
