@@ -5,13 +5,12 @@ import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.credentials.certificate_header import FORMS
 from app.errors import BadSettings
 from app.kept_key import KeptKey
 from app.settings import FORWARD_AUTH_PARAMETERS, Settings, load_settings
@@ -102,28 +101,6 @@ def test_a_good_value_is_read(monkeypatch: pytest.MonkeyPatch, name: str, value:
 def test_networks_are_read_with_or_without_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
     read = load(monkeypatch, TRUSTED_PROXIES="10.0.0.0/8, 192.0.2.1,2001:db8::/32,").trusted_proxies
     assert [str(network) for network in read] == ["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32"]
-
-
-def test_a_header_of_certificates_needs_somebody_to_be_believed(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "TRUSTED_PROXIES" in refusal(monkeypatch, CLIENT_CERTIFICATE_HEADER="ClientCert")
-    read = load(monkeypatch, CLIENT_CERTIFICATE_HEADER="ClientCert", TRUSTED_PROXIES="10.0.0.0/8")
-    assert read.client_certificate_header == "ClientCert"
-
-
-def test_a_proxy_that_hands_certificates_over_is_named_by_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    kinds = get_args(Settings.model_fields["client_certificate_proxy"].annotation)
-    assert set(kinds) == {"", *FORMS}
-    for proxy in FORMS:
-        assert "TRUSTED_PROXIES" in refusal(monkeypatch, CLIENT_CERTIFICATE_PROXY=proxy)
-    believed = {"TRUSTED_PROXIES": "10.0.0.0/8", "CLIENT_CERTIFICATE_CHAIN": "unchecked"}
-    for proxy in FORMS:
-        assert load(monkeypatch, CLIENT_CERTIFICATE_PROXY=proxy.upper(), **believed).client_certificate_proxy == proxy
-    assert "leave CLIENT_CERTIFICATE_HEADER out" in refusal(monkeypatch, CLIENT_CERTIFICATE_HEADER="ClientCert")
-
-
-def test_a_proxy_that_checks_no_chain_is_not_believed_about_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    message = refusal(monkeypatch, CLIENT_CERTIFICATE_PROXY="alb-passthrough", TRUSTED_PROXIES="10.0.0.0/8")
-    assert "CLIENT_CERTIFICATE_CHAIN unchecked" in message
 
 
 BAD: list[tuple[str, str]] = [
