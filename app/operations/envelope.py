@@ -14,6 +14,7 @@ from wsgiref.headers import Headers
 from flask import Flask, request
 
 from app.operations import logs, metrics
+from app.operations.request_target import FORWARD_AUTH
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -93,6 +94,7 @@ class _Paths:
     def __init__(self, app: Flask, issuer: str) -> None:
         self._app = app
         self._prefix = urlsplit(issuer).path.split("/")
+        self._judged = {FORWARD_AUTH, urlsplit(issuer).path + FORWARD_AUTH}
         self._words: frozenset[str] | None = None
 
     def __call__(self, path: str) -> str:
@@ -100,6 +102,9 @@ class _Paths:
         if self._words is None:  # the routes are all there by the first request
             rules = (word for rule in self._app.url_map.iter_rules() for word in rule.rule.split("/"))
             self._words = frozenset((*rules, *self._prefix))
+        for route in self._judged:  # what a gateway appends is its caller's
+            if path.startswith(route + "/"):
+                return route
         parts = path[:LONGEST_PATH].split("/")
         return "/".join(p if p in self._words or OWN_ID.fullmatch(p) else f"<{len(p)}>" for p in parts)
 

@@ -160,7 +160,7 @@ def test_every_environment(lanes: Lanes, tokens: Tokens, environ: dict[str, str]
         lanes.both(ask(QUERY, AUTHORIZATION=f"Bearer {tokens[name]}").with_environ(**environ))
 
 
-@pytest.mark.parametrize("name", ["resource", "scope", "challenge", "apikey"])
+@pytest.mark.parametrize("name", ["key", "apikey"])
 def test_a_key_in_the_query(own_lanes: OwnLanes, name: str) -> None:
     own = own_lanes(forward_auth_query_key=name)
     key = own.core.key()[1]
