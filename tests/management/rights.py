@@ -35,6 +35,11 @@ class Scene:
         """Make a thing; return it as it is shown."""
         return self.face.made(path, body, self.admin)
 
+    def next_signing_key(self) -> str:
+        """Return the kid of the key that signs nothing yet."""
+        keys = self.face.call("GET", "/signing-keys", self.admin).json["items"]
+        return next(str(key["kid"]) for key in keys if key["status"] == "next")
+
     def role(self, type: str, *scopes: str) -> str:
         """Return the name of a role that gives these scopes."""
         if (type, *scopes) not in self.roles:
@@ -269,6 +274,7 @@ CASES: dict[str, list[Case]] = {
     "DELETE /api-keys/{key_id}": [Case("a key", Scene.key)],
     "POST /api-keys/{key_id}/rotate": [Case("a key", Scene.key, giving(overlap_seconds=0), credential=True)],
     "POST /signing-keys/rotate": [Case("the signing key")],
+    "DELETE /signing-keys/{kid}": [Case("the next one", Scene.next_signing_key)],
     "POST /credentials/inspect": [Case("a credential", body=giving(credential="lk_pat_x"))],
     "GET /resources": [Case("all")],
     "GET /resources/{resource_id}": [Case("this API", lambda s: s.own)],
