@@ -180,9 +180,9 @@ class Admin:
             return _json(expect(200, self.http.post(url, data=form, auth=as_client.basic)))
         return _json(expect(200, self.http.post(url, data=form, headers={"Authorization": f"Bearer {self.token()}"})))
 
-    def active(self, token: str, as_client: Client | None = None) -> bool:
+    def active(self, token: str, as_client: Client | None = None, **parameters: str) -> bool:
         """Tell whether introspection says active; when not, assert that it says nothing else."""
-        answer = self.introspect(token, as_client)
+        answer = self.introspect(token, as_client, **parameters)
         assert answer["active"] is True or answer == {"active": False}, answer
         return bool(answer["active"])
 

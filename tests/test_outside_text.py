@@ -22,6 +22,7 @@ GOOD = {  # a value that each setting takes from a file
     "bootstrap_admin_password": " a pass phrase ",
     "bootstrap_client_id": "first",
     "bootstrap_client_secret": "a secret of 12",
+    "metrics_token": "0123456789abcdef",
 }
 LOAD = [HealthCheck.function_scoped_fixture]
 
@@ -87,10 +88,8 @@ def test_bytes_that_are_no_text_are_refused_by_name(clean: Path, monkeypatch: py
     with monkeypatch.context() as patched:
         patched.setenv(f"LATCHKEY_{name.upper()}_FILE", str(clean / "held"))
         assert refusal() == f"setting {name.upper()}_FILE: {clean / 'held'} is not UTF-8 text"
-    os.environb[f"LATCHKEY_{name.upper()}".encode()] = b"secretword" * 4 + b"\xff"
-    monkeypatch.setenv(f"LATCHKEY_{name.upper()}", os.environ[f"LATCHKEY_{name.upper()}"])
+    monkeypatch.setenv(f"LATCHKEY_{name.upper()}", os.fsdecode(b"secretword" * 4 + b"\xff"))
     assert refusal() == f"setting {name.upper()}: is not UTF-8 text"
-    del os.environ[f"LATCHKEY_{name.upper()}"]
 
 
 @pytest.mark.parametrize("name", sorted(GOOD))

@@ -58,6 +58,7 @@ def test_without_anything_set_it_is_a_single_node_on_loopback(clean: Path) -> No
 GOOD: list[tuple[str, str, Any]] = [
     ("HOST", "0.0.0.0", "0.0.0.0"),  # noqa: S104
     ("PORT", "65535", 65_535),
+    ("KEEP_ALIVE", "75", 75),
     ("SIGNING_KEY_ROTATION", "600", 600),
     ("SIGNING_KEY_ROTATION", "0", 0),
     ("JWKS_MAX_AGE", "60", 60),
@@ -112,6 +113,7 @@ BAD: list[tuple[str, str]] = [
     ("ALLOWED_ORIGINS", "https://*.example"),
     ("PORT", "0"),
     ("PORT", "65536"),
+    ("KEEP_ALIVE", "0"),
     ("PORT", "eighty"),
     ("WORKERS", "0"),
     ("WORKERS", "1.5"),
