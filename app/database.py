@@ -109,7 +109,7 @@ def forget(session: Session, table: type[Base], *over: ColumnElement[bool]) -> N
 
 
 def batches(items: Sequence[RowT]) -> Iterator[Sequence[RowT]]:
-    """Give a list in pieces that one statement takes: SQLite may bind no more than 999 values."""
+    """Return a list in pieces that one statement takes: SQLite may bind no more than 999 values."""
     for first in range(0, len(items), BATCH):
         yield items[first : first + BATCH]
 

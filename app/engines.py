@@ -38,7 +38,7 @@ def prepare_engine(engine: Engine) -> None:
 
 
 def prepare_connections(engine: Engine) -> None:
-    """Let an engine that no store owns connect as those of a store do."""
+    """Make an engine that no store owns connect as those of a store do."""
     if engine.dialect.name == "postgresql":
         from app import postgresql
 

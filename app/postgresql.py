@@ -58,7 +58,7 @@ def _refuse_encoding(connection: psycopg.Connection[Any]) -> None:
 
 
 def has_pooler(connection: psycopg.Connection[Any]) -> bool:
-    """Tell whether another process than the one that the connection was announced as executes its statements.
+    """Return whether another process than the one that the connection was announced as executes its statements.
 
     A pooler announces a key of its own, because it can cancel a statement only by looking up who executes it.
     """
@@ -119,7 +119,7 @@ class Patient(PinnedConnection):
 
 
 def prepare_connections(engine: Engine) -> None:
-    """Let an engine connect by `open_connection`, and wait for as long as it takes."""
+    """Make an engine connect by `open_connection`, without a deadline."""
     event.listen(engine, "do_connect", lambda _dialect, _record, *given: open_connection(PinnedConnection, *given))
 
 

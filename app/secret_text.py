@@ -40,7 +40,7 @@ def redact_value(value: Any) -> Any:
 
 
 def hints_in(value: Any) -> Iterator[str]:
-    """Give the mark of each secret in a JSON value: what a person recognises it by."""
+    """Return the mark of each secret in a JSON value: what a person recognises it by."""
     if isinstance(value, str):
         yield from (_mark(found) for found in _REMAINS.finditer(value))
     elif isinstance(value, Mapping):

@@ -67,9 +67,9 @@ def event_hash(previous_hash: str, happened: Mapping[str, Any]) -> str:
 
 
 def trace_last(session: Session, **happened: Any) -> None:
-    """Let the transaction end with this event, and with those that it was given before; raises Invalid.
+    """End the transaction with this event, after those recorded before it; raises Invalid.
 
-    A name of before that rule may hold a secret: it is redacted here, for the event must not fail.
+    A name older than that rule may hold a secret: it is redacted here, for the event must not fail.
     """
     happened = redact_value(happened)
     refuse_unfit_values(AuditEvent, happened)

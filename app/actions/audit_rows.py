@@ -60,7 +60,7 @@ def export(store: Store, span: Span) -> Iterator[str]:
 
 
 def stored(connection: Connection, span: Span = Span(), *such: ColumnElement[bool]) -> Iterator[Row]:
-    """Give the events in the order of the chain, batch by batch; `such` are further conditions."""
+    """Return the events in the order of the chain, batch by batch; `such` are further conditions."""
     own: dict[str, Any] = {"at": type_coerce(AuditEvent.at, BigInteger), "details": as_type(AuditEvent.details, Text)}
     query = select(*(own.get(name, getattr(AuditEvent, name)).label(name) for name in COLUMNS)).order_by(AuditEvent.id)
     query = query.where(*_within(span), *such)

@@ -60,7 +60,7 @@ class ClientSecretActions:
     def create(
         self, actor: Actor, client_row_id: str, name: str | None, expires_at: datetime | None
     ) -> tuple[SecretView, Issued]:
-        """Give a client a further secret, perhaps without a name. Raises Forbidden, NotFound, Invalid, Conflict."""
+        """Add a secret to a client, perhaps without a name. Raises Forbidden, NotFound, Invalid, Conflict."""
         refuse_delegates(actor)
         now = self._clock()
         name = "" if name is None else checked_name(name)  # blank is refused, left out is none

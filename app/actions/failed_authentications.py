@@ -118,7 +118,7 @@ class FailedAuthentications:
             self._singles.clear()
 
     def _is_single(self, kind: _Kind, target: str, now: datetime) -> bool:
-        """Tell whether a failure gets an event of its own; count it otherwise."""
+        """Return whether a failure gets an event of its own; count it otherwise."""
         if self._singles[kind] < SINGLE and self._singles[None] < SINGLE_IN_ALL:
             self._singles.update((kind, None))
             return True

@@ -63,7 +63,7 @@ class Passwords:
             return self._hasher.hash(_normal(password))
 
     def verify(self, kept: str | None, password: str) -> bool:
-        """Tell whether this is the password; without a hash it takes as long and is not. Raises Busy."""
+        """Return whether this is the password; without a hash it takes as long and is not. Raises Busy."""
         with self._turn():
             try:
                 right = self._hasher.verify(kept or NOBODY, _normal(password[:LONGEST]))
@@ -102,7 +102,7 @@ def _lower(text: str) -> str:
 
 
 def _is_trivial(rest: str) -> bool:
-    """Tell whether what is left of a password without all known words is next to nothing, at the cost of a look-up."""
+    """Return whether what is left of a password without all known words is next to nothing, at the cost of a look-up."""
     from zxcvbn.matching import RANKED_DICTIONARIES
 
     return len(set(rest)) < FEWEST_DIFFERENT or rest.lower() in RANKED_DICTIONARIES["passwords"]

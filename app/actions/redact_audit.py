@@ -82,7 +82,7 @@ class RedactAudit:
         return {changed for note in notes if note and note.key in trusted for changed in note.changed}
 
     def _forget_journal(self) -> None:
-        """Let SQLite drop its write-ahead log, which holds the pages of before."""
+        """Truncate SQLite's write-ahead log, which still holds the old pages."""
         if self._store.dialect == "sqlite":
             engine = create_engine(self._store.engine.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
             with engine.connect() as connection:
@@ -90,7 +90,7 @@ class RedactAudit:
 
 
 def _with_secrets(connection: Connection) -> Iterator[tuple[Row, Row]]:
-    """Give each event that holds a secret, and what it is without; the database only narrows the search."""
+    """Return each event that holds a secret, and what it is without; the database only narrows the search."""
     for row in list(stored(connection, Span(), _ANY, _CHAINED)):
         redacted = row | {name: redact_value(row[name]) for name in KEPT}
         if redacted != row:

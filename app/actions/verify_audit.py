@@ -156,7 +156,7 @@ class _Walk:
             self.breaks.append((self.count, Break(event, what, said)))
 
     def _explain(self, changed: Changed) -> Break:
-        """Tell what is wrong with a changed event: no note names it, or one whose key nobody vouches for."""
+        """Return what is wrong with a changed event: no note names it, or one whose key nobody vouches for."""
         note = next((note for note in self.notes if changed in note.changed), None)
         return Break(changed[0], "changed", UNTRUSTED.format(note.event, note.key) if note else CHANGED)
 

@@ -115,7 +115,7 @@ def _own_metrics_folder(settings: Settings) -> Path | None:
         folder.mkdir(parents=True, exist_ok=True)
         for left_over in folder.glob("*.db"):
             left_over.unlink(missing_ok=True)
-        with tempfile.TemporaryFile(dir=folder):  # a folder of before may be on what is read-only now
+        with tempfile.TemporaryFile(dir=folder):  # an older folder may be on what is read-only now
             return folder
     except OSError:
         return None

@@ -35,7 +35,7 @@ def prepare_streams() -> None:
 
 
 def takes_unicode() -> bool:
-    """Tell whether stdout takes every character as it is."""
+    """Return whether stdout takes every character as it is."""
     return sys.stdout is None or codecs.lookup(sys.stdout.encoding or "ascii").name.startswith("utf")
 
 
@@ -61,7 +61,7 @@ def say(text: str) -> None:
 
 
 def give_up(stream: TextIO | None) -> None:
-    """Let what cannot be written go nowhere: Python would try again at the very end, and tell it in its own words."""
+    """Discard what cannot be written: Python would try again at exit, and print its own message."""
     if stream is None:
         return
     try:

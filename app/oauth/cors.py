@@ -14,7 +14,7 @@ KEPT = 600  # seconds that a browser may keep the answer to a preflight
 
 
 def open_to_all(response: Response) -> Response:
-    """Let every page read a public document."""
+    """Allow every origin to read a public document."""
     response.headers["Access-Control-Allow-Origin"] = "*"
     return response
 

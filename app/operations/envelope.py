@@ -46,7 +46,7 @@ def request_id() -> str:
 
 
 def id_for(environ: WSGIEnvironment) -> str:
-    """Give a request its id: the one that it offers, if it looks like one, else a fresh one.
+    """Return the id of a request: the one that it offers, if it looks like one, else a fresh one.
 
     Long ones of both cases are passed over: secrets, cookies and passwords look like that, UUIDs, ULIDs and hex do not.
     """

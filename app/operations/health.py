@@ -36,7 +36,7 @@ class Health:
 
     @property
     def ready(self) -> bool:
-        """Tell whether no check failed."""
+        """Return whether no check failed."""
         return all(outcome == OK for outcome in self.checks.values())
 
     def describe(self) -> str:

@@ -50,7 +50,7 @@ class UnderPath:
         return self._inner(environ, start_response)
 
     def _is_removed(self, environ: WSGIEnvironment) -> bool:
-        """Tell whether a trusted proxy says that it removed the issuer's path; any other prefix says nothing."""
+        """Return whether a trusted proxy says that it removed the issuer's path; any other prefix says nothing."""
         prefix: str = environ.get(FORWARDED_PREFIX, "")[-LONGEST_PREFIX:]  # a caller's own stands before the proxy's
         return self._path in _prefixes(prefix) and is_trusted_proxy(environ.get("REMOTE_ADDR", ""), self._proxies)
 

@@ -39,7 +39,7 @@ def comes_from_trusted_proxy() -> bool:
 
 
 def is_trusted_proxy(address: str, networks: Collection[Network]) -> bool:
-    """Tell whether the address of a connection is in one of these networks; needs no application context."""
+    """Return whether the address of a connection is in one of these networks; needs no application context."""
     peer = _address(address)
     return peer is not None and any(peer.version == n.version and peer in n for n in networks)
 

@@ -83,7 +83,7 @@ def describe_failure(error: BaseException) -> str:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Give an error, what it was raised from, and so on."""
+    """Return an error, what it was raised from, and so on."""
     for _ in range(10):
         yield error
         before = error.__cause__ or error.__context__

@@ -82,7 +82,7 @@ class HeaderBounds:
 
 
 def _bound_form() -> None:
-    """Let a form be no larger than MOST_FORM; what is read beyond it is 413."""
+    """Bound a form to MOST_FORM; what is read beyond it is 413."""
     if request.mimetype == FORM:
         request.max_content_length = MOST_FORM
 

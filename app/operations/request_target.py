@@ -86,7 +86,7 @@ class Prepared:
 
 
 def _set_body_aside(environ: WSGIEnvironment) -> bool:
-    """Let nothing read the body of a request to forward-auth: a gateway often announces one that it keeps.
+    """Hide the body of a request to forward-auth: a gateway often announces one that it keeps.
 
     Return whether it is so short that the server sees by itself whether it has come, and keeps the connection.
     """

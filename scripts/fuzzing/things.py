@@ -124,7 +124,7 @@ class Claims:
         return Claims(**{**vars(self), "audience": audience, "scopes": scopes}) if audience else None
 
     def allows(self, address: str | None) -> bool:
-        """Tell whether it may be used from there; a key with networks is not used from an unknown address."""
+        """Return whether it may be used from there; a key with networks is not used from an unknown address."""
         if not self.networks or address is None:
             return not self.networks
         return any(ip_address(address) in ip_network(one) for one in self.networks)

@@ -60,7 +60,7 @@ class World:
         return list(dict.fromkeys([*held, *(of.source for of in held if isinstance(of, Jwt) and of.source)]))
 
     def drop_dormant(self) -> None:
-        """Let each personal access token lose what its user was demoted of."""
+        """Drop from each personal access token what its user lost by a demotion."""
         for credential in self.credentials:
             if isinstance(credential, Pat):
                 credential.drop_dormant(self.own)

@@ -15,7 +15,7 @@ MakeWire = Callable[..., Wire]
 
 
 def name(number: int) -> str:
-    """Give a scope of the greatest length that there is."""
+    """Return a scope of the greatest length that there is."""
     return f"scope-{number:04}-".ljust(MAX_SCOPE_LENGTH, "x")
 
 

@@ -24,7 +24,7 @@ def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
 
 
 def spellings(path: str) -> list[str]:
-    """Give what other readers of a URL take for the same decoded path."""
+    """Return what other readers of a URL take for the same decoded path."""
     last = path.rpartition("/")[2]
     doubled = path.replace("/", "//"), f"/{path}", f"{path}//", f"{path}/"
     dotted = f"/.{path}", f"/x/..{path}", f"{path}/.", f"{path}/x/..", f"{path}.", f"{path}/..{path}", f"/..{path}"

@@ -56,13 +56,13 @@ def environment_of(python: str, machine: str) -> Environment:
 
 
 def holds(marker: Marker | None, environment: Environment, extras: Iterable[str] = ("",)) -> bool:
-    """Tell whether a marker is true in an environment, with one of these extras."""
+    """Return whether a marker is true in an environment, with one of these extras."""
     told = {name: str(value) for name, value in environment.items()}
     return marker is None or any(marker.evaluate(told | {"extra": extra}) for extra in extras)
 
 
 def needs(name: str, extras: Iterable[str], environment: Environment) -> Iterator[Requirement]:
-    """Give what a distribution that is installed here needs; nothing for one that is not."""
+    """Return what a distribution that is installed here needs; nothing for one that is not."""
     try:
         said = distribution(name).requires or []
     except PackageNotFoundError:
@@ -73,7 +73,7 @@ def needs(name: str, extras: Iterable[str], environment: Environment) -> Iterato
 
 
 def declared(lock: str) -> list[Requirement]:
-    """Give what pyproject.toml asks of a lock."""
+    """Return what pyproject.toml asks of a lock."""
     groups = PROJECT["dependency-groups"]
     asked = [*PROJECT["project"]["dependencies"], *groups["build"]]
     if lock == "requirements-dev.txt":

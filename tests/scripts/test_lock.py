@@ -72,7 +72,7 @@ def wheels() -> dict[str, list[tuple[Version, frozenset[Tag], str]]]:
 
 
 def tags_of(python: str, machine: str) -> Iterator[Tag]:
-    """Give the tags of wheels that CPython of this version takes on Linux with the glibc of Debian 12."""
+    """Return the tags of wheels that CPython of this version takes on Linux with the glibc of Debian 12."""
     version = tuple(map(int, python.split(".")))
     platforms = [f"manylinux_2_{minor}_{machine}" for minor in reversed(GLIBC)]
     platforms += [f"manylinux2014_{machine}", f"manylinux2010_{machine}", f"manylinux1_{machine}"]

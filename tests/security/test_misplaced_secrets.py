@@ -204,7 +204,7 @@ def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Aftermath:
 
 
 def each_kind(world: World) -> dict[str, str]:
-    """Give one live secret of each kind."""
+    """Return one live secret of each kind."""
     admin = world.admin
     expect(200, admin.patch(f"/users/{world.user.id}", {"password": PASSWORD}))
     object.__setattr__(world.user, "password", PASSWORD)
@@ -235,7 +235,7 @@ def all_events(admin: Admin) -> list[Any]:
 
 
 def core_of(secret: str) -> str:
-    """Give the piece that nobody can guess."""
+    """Return the piece that nobody can guess."""
     return secret[7:39] if secret.startswith("lk_") else secret.rsplit(".", 1)[-1]
 
 

@@ -59,7 +59,7 @@ MOST_COUNTERS = 5 + CLIENTS_OF_ADDRESS.most + 2 * PASSWORDS_OF_ADDRESS.most
 
 @contextmanager
 def written() -> Iterator[set[tuple[str, str]]]:
-    """Give what is written meanwhile, as pairs such as ("INSERT INTO", "user")."""
+    """Return what is written meanwhile, as pairs such as ("INSERT INTO", "user")."""
     seen: set[tuple[str, str]] = set()
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
@@ -96,7 +96,7 @@ def test_no_route_lets_a_stranger_add_to_any_other_table(alone: Siege) -> None:
 
 
 def requests(path: str, method: str, siege: Siege) -> Iterator[dict[str, Any]]:
-    """Give what a stranger may send to a route: garbage, a made-up caller, a proof of their own key."""
+    """Return what a stranger may send to a route: garbage, a made-up caller, a proof of their own key."""
     proof = Prover(lambda: siege.wire.core.clock().timestamp()).proof(method, f"https://login.example{path}")
     form = {"grant_type": "client_credentials", "resource": ORDERS, "token": GARBAGE, "client_id": "robot"}
     assertion = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": "e30.e30.e30"}

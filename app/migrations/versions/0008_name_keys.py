@@ -49,7 +49,7 @@ def downgrade() -> None:
 
 
 def _fill(table: str, name: str, key: str, key_of: Callable[[str], str]) -> None:
-    """Give each row its key; ids sort by age, so the oldest of several comes first."""
+    """Set the key of each row; ids sort by age, so the oldest of several comes first."""
     owned = ["user_id", "name_held"] if table == "personal_access_token" else []
     rows = sa.table(table, *(sa.column(c) for c in ("id", name, key, *owned)))
     bind, taken, last = op.get_bind(), set[int](), ""
