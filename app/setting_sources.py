@@ -21,7 +21,7 @@ POSITION = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 
 def default_instance_dir() -> Path:
-    """Return the folder a server keeps its things in: LATCHKEY_INSTANCE_DIR, else `instance/` of the checkout or here."""
+    """Return the instance folder: LATCHKEY_INSTANCE_DIR, else `instance/` of the checkout or here."""
     if named := os.environ.get(PREFIX + "INSTANCE_DIR"):
         try:
             return Path(plain(named)).absolute()

@@ -102,7 +102,7 @@ def _lower(text: str) -> str:
 
 
 def _is_trivial(rest: str) -> bool:
-    """Return whether what is left of a password without all known words is next to nothing, at the cost of a look-up."""
+    """Return whether what is left of a password without known words is next to nothing, by a look-up."""
     from zxcvbn.matching import RANKED_DICTIONARIES
 
     return len(set(rest)) < FEWEST_DIFFERENT or rest.lower() in RANKED_DICTIONARIES["passwords"]
