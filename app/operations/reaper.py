@@ -15,15 +15,15 @@ from app.operations.connections import Connection
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-INTERVAL = 0.5  # seconds between two looks at the bodies
+INTERVAL = 1.0  # seconds between two looks at the bodies; a look at 1,500 connections costs some 15 ms
 BODY_DEADLINE = 10.0  # seconds for a body …
 LOWEST_RATE = 50_000  # … and a second more for so many bytes that have come
 CROWD = 128  # awaited bodies, beyond which an address with more than its share is hurried
 SHARE = 16  # of a crowd, for one address
 HURRIED = 1.0  # seconds for a body then
-SLACK = 1.0  # seconds by which the kernel's times may differ from ours, who look every half a second
+SLACK = 1.5  # seconds by which the kernel's times may differ from ours, who look once a second
 AGAIN = 3.0  # seconds after which a connection that was ended, or a body that still waits, is looked at again
-TAKING_INTERVAL = 20  # looks between two at the answers: 10 seconds
+TAKING_INTERVAL = 10  # looks between two at the answers: 10 seconds
 SLOWEST_TAKING = 10_000  # bytes a second that a peer takes of an answer at the least
 LONGEST_ANSWERED = 30.0  # seconds after which a request without an answer counts as idle in a crowd: a slow head
 CROWDED = 0.75  # of the connections that there may be, from which on the idlest are ended

@@ -88,7 +88,7 @@ def test_a_body_that_comes_slowly_but_comes_is_taken(server: LiveServer) -> None
     with connect(server) as peer:
         body = "token=x"
         peer.sendall(HEAD.format(method="POST", path="/oauth/revoke", length=len(body), begin=body[:3]).encode())
-        threading.Event().wait(0.7)  # two looks of the reaper
+        threading.Event().wait(1.2)  # more than one look of the reaper
         peer.sendall(body[3:].encode())
         assert peer.recv(12) == b"HTTP/1.1 200"
 
