@@ -17,6 +17,8 @@ from app.service_links import is_service_link
 
 PREFIX = "LATCHKEY_"
 FROM_FILE = "_file"  # ends the name of a setting whose value is in a file, as secrets of containers are
+# the first key of a line of TOML, that of a table too; possessive, so that it is linear in any line
+KEY = re.compile(r"""\s*+\[*+\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s=.\]"']++))\s*+[=.\]]""")
 POSITION = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 
@@ -60,9 +62,8 @@ def from_settings_file(secret: Collection[str]) -> dict[str, Any]:
 def place_in_settings_file(name: str) -> str:
     """Return where latchkey.toml sets `name`, as an ending of a message; nothing when it does not."""
     path = settings_file()
-    begins = re.compile(rf"\s*\[*\s*[\"']?{re.escape(name)}[\"']?\s*[=.\]]", re.IGNORECASE)
     for number, line in enumerate(_text(path).split("\n"), 1):
-        if begins.match(line):
+        if (key := KEY.match(line)) and "".join(key.groups("")).lower() == name.lower():
             return f" ({path}, line {number})"
     return ""
 

@@ -1,5 +1,6 @@
 """The fixtures every test may use: a live server a process, further ones on demand, and an administrator's client."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from tests.live import LiveServer
 
 pytest_plugins = ["tests.compliance", "tests.asvs", "tests.contract.servers"]
 
+UMASK = os.umask(0o022)  # read by setting it
+os.umask(UMASK)
 LONG = tuple(f"tests/{one}" for one in ("scripts", "clients", "test_readme", "durability", "faults", "comparison"))
 
 StartServer = Callable[..., LiveServer]
@@ -59,6 +62,12 @@ def pytest_configure() -> None:
     """Refuse a run that could not be on the databases that it was asked for."""
     if reason := why_not():
         raise pytest.UsageError(reason)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Restore the umask: a command that an earlier test ran in this process made its files the owner's alone."""
+    os.umask(UMASK)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -43,8 +43,8 @@ FORGED = (
     "",
     ",",
     "," * 5000,
-    "/auth" * 5000,
-    "/auth," + "/evil" * 5000,
+    "/auth" * 3000,
+    "/auth," + "/evil" * 3000,
     "%2Fauth%2F%2e%2e",
     '/auth"><script>',
 )
@@ -172,7 +172,7 @@ def test_a_stranger_says_nothing_of_the_prefix(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", ["/auth", "/auth/", " /auth ", "/%61uth", "/somebody, /auth", "/au,/auth", "/x, " * 9000 + "/auth"]
+    "said", ["/auth", "/auth/", " /auth ", "/%61uth", "/somebody, /auth", "/au,/auth", "/x, " * 4000 + "/auth"]
 )
 def test_what_the_proxy_removed_is_not_removed_once_more(site: Site, said: str) -> None:
     """Where it is, `/auth/auth/metrics` of the caller passes the proxy's rule for `/auth/metrics`."""
@@ -180,6 +180,17 @@ def test_what_the_proxy_removed_is_not_removed_once_more(site: Site, said: str) 
     for path in ("/auth/metrics", "/auth/login", "/auth/oauth/token", "/auth/api/v1/roles"):
         assert who.get(path).status_code == 404, path
     assert who.get("/login").status_code == 200
+
+
+@pytest.mark.parametrize("prefix", ["/evil" * 4000, "/auth," * 3000, "/x, " * 9000 + "/auth"])
+@pytest.mark.parametrize("peer", [PROXY, STRANGER])
+def test_a_prefix_longer_than_any_header_may_be_is_refused_below_the_path_too(
+    site: Site, prefix: str, peer: str
+) -> None:
+    who = visitor(site, {"X-Forwarded-Prefix": prefix}, peer)
+    for path in ("/login", "/auth/login", "/auth/metrics", "/auth/api/v1/roles"):
+        answer = who.get(path)
+        assert answer.status_code == 431 and "evil" not in answer.text + str(answer.headers), path
 
 
 def test_proxies_in_a_row_remove_a_piece_each(tmp_path: Path) -> None:

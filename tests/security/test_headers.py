@@ -18,6 +18,12 @@ HIDDEN = (
     "/assets/SHA256SUMS /assets/LICENSE /api/docs/ /instance/bootstrap.json /bootstrap.json /latchkey.db /secret_key "
     "/pyproject.toml /app/__init__.py /server-status /console.html /assets//etc/passwd /debug /.well-known/"
 )
+PUBLIC = (
+    "/.well-known/oauth-authorization-server",
+    "/.well-known/openid-configuration",
+    "/.well-known/jwks.json",
+)
+TO_ALL = ("Access-Control-Allow-Origin", "*")
 VERSIONS = re.compile(r"(werkzeug|flask|granian|python|sqlalchemy|sqlite|postgresql)[/ ]?\d", re.I)
 
 
@@ -63,13 +69,17 @@ def test_without_https_nothing_is_promised_of_it(
         assert "Strict-Transport-Security" not in app.test_client().get(path).headers
 
 
-def test_no_other_origin_may_read_an_answer(face: Face, answers: list[TestResponse]) -> None:
+def test_no_other_origin_may_read_an_answer_but_the_public_documents(face: Face, answers: list[TestResponse]) -> None:
+    opened = {answer.request.path for answer in answers if answer.status_code == 200 and _cors(answer)}
+    assert opened == set(PUBLIC)
     for answer in answers:
-        assert not [name for name, _ in answer.headers if name.lower().startswith("access-control-")]
+        assert _cors(answer) in ([], [TO_ALL] if answer.request.path.startswith(PUBLIC) else []), answer.request
     for method, path in (("OPTIONS", "/oauth/token"), ("GET", "/api/v1/openapi.json"), ("POST", "/oauth/introspect")):
         sent = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
-        answer = face.http.open(path, method=method, headers=sent)
-        assert not [name for name, _ in answer.headers if name.lower().startswith("access-control-")]
+        assert _cors(face.http.open(path, method=method, headers=sent)) == []
+    for path in PUBLIC:
+        assert _cors(face.http.get(path, headers=sent)) == [TO_ALL]
+        assert "Set-Cookie" not in face.http.get(path, headers=sent).headers
 
 
 def test_each_body_is_of_the_type_it_says(answers: list[TestResponse]) -> None:
@@ -134,3 +144,7 @@ def test_nobody_turns_debugging_on(tmp_path_factory: pytest.TempPathFactory, mon
 def test_the_balancer_keeps_the_metrics_to_itself() -> None:
     recipe = (ROOT / "scripts/gateways/haproxy.cfg").read_text(encoding="utf-8")
     assert "deny deny_status 404 if { path,url_dec -m end /metrics }" in recipe
+
+
+def _cors(answer: TestResponse) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in answer.headers if name.lower().startswith("access-control-")]
