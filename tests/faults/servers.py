@@ -90,10 +90,9 @@ def remount(folder: Path, how: str) -> None:
 def fill(folder: Path, spare: int = 0) -> Path:
     """Leave no more than so many bytes on a file system; gives the file to delete."""
     full = folder / "filler"
-    with full.open("wb") as out, suppress(OSError):
+    with full.open("wb", buffering=0) as out, suppress(OSError):  # a buffer that cannot be written fails the close too
         while True:
             out.write(b"\0" * 65_536)
-            out.flush()
     if spare:
         os.truncate(full, max(0, full.stat().st_size - spare))
     return full

@@ -88,28 +88,29 @@ def test_letters_written_two_ways_are_one_password(face: Face, admin: str) -> No
     assert face.me("accented", "cafe\u0301 au lait s'il vous").status_code == 200
 
 
-def test_a_failure_is_traced_without_what_was_typed(face: Face, admin: str) -> None:
-    username = face.person("roles:read")
-    face.me(username, "my other password")
-    face.me("i typed my password here", "x")
-    trace = face.call("GET", "/audit-events?action=authentication.fail", admin)
+def test_a_failure_is_traced_without_what_was_typed(own_face: Face) -> None:
+    username = own_face.person("roles:read")
+    own_face.me(username, "my other password")
+    own_face.me("i typed my password here", "x")
+    trace = own_face.call("GET", "/audit-events?action=authentication.fail", own_face.machine("manage"))
     unknown, known = (event["target"] for event in trace.json["items"][:2])
-    assert known == face.core.row_id(username) and re.fullmatch(r"unknown-24-[0-9a-f]{16}", unknown)
+    assert known == own_face.core.row_id(username) and re.fullmatch(r"unknown-24-[0-9a-f]{16}", unknown)
     assert {event["actor_type"] for event in trace.json["items"]} == {"anonymous"}
     assert "password here" not in trace.text and "my other" not in trace.text
 
 
-def test_only_the_servers_own_mark_hides_a_failure_and_only_of_its_throwaway_user(face: Face, admin: str) -> None:
+def test_only_the_servers_own_mark_hides_a_failure_and_only_of_its_throwaway_user(own_face: Face) -> None:
     def traces_of(username: str, mark: str) -> int:
-        before = len(face.core.trace("authentication.fail"))
-        answer = face.http.get("/api/v1/me", headers={HEADER: mark}, auth=(username, "a wrong password"))
+        before = len(own_face.core.trace("authentication.fail"))
+        answer = own_face.http.get("/api/v1/me", headers={HEADER: mark}, auth=(username, "a wrong password"))
         assert answer.status_code == 401
-        return len(face.core.trace("authentication.fail")) - before
+        return len(own_face.core.trace("authentication.fail")) - before
 
+    admin = own_face.machine("manage")
     for username in ("compare-0123456789ab", "compare-other", "carol"):
-        face.made("/users", {"username": username, "password": PASSWORD}, admin)
-    ours, theirs = ProbeMarks(face.core.actions.settings.secret_keys), ProbeMarks(lambda: ["x" * 40])
-    now = face.core.clock()
+        own_face.made("/users", {"username": username, "password": PASSWORD}, admin)
+    ours, theirs = ProbeMarks(own_face.core.actions.settings.secret_keys), ProbeMarks(lambda: ["x" * 40])
+    now = own_face.core.clock()
     mark = ours.mark("compare-0123456789ab", now)
     assert traces_of("compare-0123456789ab", mark) == 0
     assert traces_of("compare-other", mark) == traces_of("carol", mark) == 1
