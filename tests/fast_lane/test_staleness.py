@@ -237,8 +237,9 @@ def test_a_change_by_another_process_is_seen_by_the_next_request(scene: Scene, n
     program = (
         "import sys\n"
         "from sqlalchemy import create_engine, text\n"
-        "from app.database import prepare_engine\n"
+        "from app.engines import prepare_connections, prepare_engine\n"
         "engine = create_engine(sys.argv[1])\n"
+        "prepare_connections(engine)\n"
         "prepare_engine(engine)\n"
         "with engine.begin() as connection:\n"
         "    connection.execute(text(sys.argv[2]))\n"
