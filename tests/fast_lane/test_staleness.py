@@ -239,8 +239,7 @@ def test_a_change_by_another_process_is_seen_by_the_next_request(scene: Scene, n
         "from sqlalchemy import create_engine, text\n"
         "from app.engines import prepare_connections, prepare_engine\n"
         "engine = create_engine(sys.argv[1])\n"
-        "prepare_connections(engine)\n"
-        "prepare_engine(engine)\n"
+        "prepare_connections(engine)\nprepare_engine(engine)\n"
         "with engine.begin() as connection:\n"
         "    connection.execute(text(sys.argv[2]))\n"
     )
