@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from io import BytesIO
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
+from app.operations.request_target import FORWARD_AUTH, SHORT_BODY, closing
 from app.seats import Seats
 
 if TYPE_CHECKING:
@@ -19,10 +20,8 @@ if TYPE_CHECKING:
 MOST_WAITING = 1_200  # bodies that one process awaits at once: a thread each
 SEAT_PATIENCE = 20.0  # seconds that a request may wait for a free seat
 PIECE = 64 * 1024  # bytes of a large body that are read at once
-SHORT = 4_096  # bytes that arrive together with the head
-SHORT_LENGTHS = {str(length): length for length in range(SHORT)}  # a look-up costs less than reading the number
+SHORT_LENGTHS = {str(length): length for length in range(SHORT_BODY)}  # a look-up costs less than reading the number
 NEVER_READ = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # their bodies have no meaning (RFC 9110 §9.3)
-JUDGED_BY_HEAD = "/oauth/forward-auth"  # a gateway copies the length of a body that it keeps
 ALIVE = "/healthz"  # needs no seat: it answers while all are taken
 ARRIVED, GIVEN_UP = "latchkey.arrived", "latchkey.given_up"  # in the environ: bytes so far; that the reaper ended it
 UNREAD = "latchkey.unread"  # in the environ: that some of the body was not read
@@ -41,7 +40,7 @@ class Admission:
         self._inner = inner
         self._seats = seats
         self._largest = largest
-        self._by_head = tuple({JUDGED_BY_HEAD, prefix + JUDGED_BY_HEAD})
+        self._by_head = tuple({FORWARD_AUTH, prefix + FORWARD_AUTH})
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request once its body has come, or refuse it."""
@@ -51,7 +50,7 @@ class Admission:
             if refusal is not None:
                 return _refuse(refusal, start_response)
             if UNREAD in environ:
-                start_response = _closing(start_response)
+                start_response = closing(start_response)
         elif length:
             if len(self.awaited) >= MOST_WAITING:
                 return _refuse(TOO_MANY, start_response)
@@ -76,7 +75,7 @@ class Admission:
         length = self._largest + 1 if chunked else int(environ["CONTENT_LENGTH"] or 0)
         if self._has_none(environ):
             environ["wsgi.input"] = BytesIO()
-            if length > SHORT:
+            if length > SHORT_BODY:
                 environ[UNREAD] = True
             return None
         if len(self.awaited) >= MOST_WAITING:
@@ -115,15 +114,6 @@ def _read_pieces(environ: WSGIEnvironment, length: int) -> bytes:
         if len(pieces[-1]) < wanted:
             break
     return b"".join(pieces)
-
-
-def _closing(start_response: StartResponse) -> StartResponse:
-    """Announce that the connection ends: the server drops it with the unread rest of a body."""
-
-    def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
-        return start_response(status, [*headers, ("Connection", "close")], exc_info)
-
-    return start
 
 
 def _collect(answer: Iterable[bytes]) -> list[bytes]:

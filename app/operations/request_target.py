@@ -82,7 +82,7 @@ class Prepared:
         path = environ["PATH_INFO"]
         if path != FORWARD_AUTH and not path.startswith(BELOW):
             return self._inner(environ, start_response)
-        return self._inner(environ, start_response if _set_body_aside(environ) else _closing(start_response))
+        return self._inner(environ, start_response if _set_body_aside(environ) else closing(start_response))
 
 
 def _set_body_aside(environ: WSGIEnvironment) -> bool:
@@ -100,10 +100,11 @@ def _set_body_aside(environ: WSGIEnvironment) -> bool:
     return short
 
 
-def _closing(start_response: StartResponse) -> StartResponse:
+def closing(start_response: StartResponse) -> StartResponse:
     """Announce that the connection ends: the server drops it, and what follows would be taken for the body."""
 
     def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
-        return start_response(status, [*headers, ("Connection", "close")], exc_info)
+        others = [header for header in headers if header[0] != "Connection"]
+        return start_response(status, [*others, ("Connection", "close")], exc_info)
 
     return start
