@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app import create_app
-from app.operations.admission import NEVER_READ, SHORT
+from app.operations.admission import NEVER_READ
+from app.operations.request_target import SHORT_BODY
 from app.settings import Settings
 from tests.api import Admin
 
@@ -53,7 +54,7 @@ class Wire:
         head += b"".join(name.encode() + b": " + value + b"\r\n" for name, value in headers) + b"\r\n"
         with socket.create_connection(self._address, timeout=60) as connection:
             # a GET is answered by its head: a long body may reset the connection under the answer (RFC 9112 §9.6)
-            connection.sendall(head if method in NEVER_READ and len(body) > SHORT else head + body)
+            connection.sendall(head if method in NEVER_READ and len(body) > SHORT_BODY else head + body)
             answer = b""
             while chunk := connection.recv(65_536):
                 answer += chunk
