@@ -1,16 +1,15 @@
-"""Worker seats: few threads of a process work at once, however many wait for a request's body."""
+"""Worker seats: few threads answer requests at once, and not always the same; what one keeps belongs to its seat."""
 
 from __future__ import annotations
 
 import threading
-from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
 
 
 class _Here(threading.local):
-    """The seat that the current thread has taken; None outside of a request."""
+    """The seat that the current thread has taken; None when it has none."""
 
     seat: int | None = None
 
@@ -18,31 +17,9 @@ class _Here(threading.local):
 _here = _Here()
 
 
-class Seats:
-    """A fixed number of seats; each is held by one thread at a time."""
-
-    def __init__(self, count: int) -> None:
-        self._free: SimpleQueue[int] = SimpleQueue()  # in C: taking and giving back cost a tenth of a semaphore
-        for seat in range(count):
-            self._free.put(seat)
-        self._take_at_once, self._put = self._free.get_nowait, self._free.put
-
-    def take(self, patience: float) -> int | None:
-        """Take a free seat for this thread; None when none was free within `patience` seconds."""
-        try:
-            seat = self._take_at_once()
-        except Empty:
-            try:
-                seat = self._free.get(True, patience)
-            except Empty:
-                return None
-        _here.seat = seat
-        return seat
-
-    def give_back(self, seat: int) -> None:
-        """Free the seat that this thread took."""
-        _here.seat = None
-        self._put(seat)
+def occupy(seat: int | None) -> None:
+    """Say which seat the current thread has taken; None when it leaves it."""
+    _here.seat = seat
 
 
 class PerSeat(Generic[Value]):

@@ -14,9 +14,8 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from app.engines import THREADS
-from app.operations.admission import MOST_WAITING
 from app.operations.connections import most_connections
+from app.operations.thread_limit import SPARE, most_waiting
 from app.settings import Settings
 
 PATIENCE = 5  # seconds that a worker may take to end
@@ -39,7 +38,7 @@ def supervise(settings: Settings) -> int:
         interface=Interfaces.WSGI,
         factory=True,
         workers=settings.workers,
-        blocking_threads=MOST_WAITING + THREADS * 8,  # made on demand; `Admission` lets few of them work
+        blocking_threads=most_waiting(settings.workers) + SPARE,  # made on demand; `Dispatch` lets few of them work
         blocking_threads_idle_timeout=5,
         backpressure=most_connections(),
         http=HTTPModes.http1,

@@ -12,16 +12,17 @@ from typing import Any
 
 from flask import Flask
 from granian import _signals
+from granian.server import mp as granian_server
 
 from app import MAX_BODY, create_app
 from app.actions.rotation_schedule import RotationSchedule
-from app.engines import THREADS
 from app.operations import logs, metrics, parts
 from app.operations.admission import Admission
 from app.operations.connections import most_connections
+from app.operations.dispatch import Dispatch
 from app.operations.ledger import ledger
 from app.operations.reaper import Reaper
-from app.seats import Seats
+from app.operations.thread_limit import most_waiting
 from app.settings import Settings
 
 PR_SET_PDEATHSIG = 1
@@ -41,7 +42,7 @@ def application() -> Flask:
     app = create_app()
     logs.configure_libraries(parts.actions_of(app).settings.log_level)
     settings = parts.actions_of(app).settings
-    reaper = _admit(app, settings)
+    dispatch, reaper = _dispatch(app, settings)
     ledger.gather()
     Finalize(None, _keep_schedule(app), exitpriority=25)
     Finalize(None, parts.actions_of(app).usage.stop, exitpriority=20)  # granian's workers run no atexit handlers
@@ -49,16 +50,20 @@ def application() -> Flask:
     Finalize(None, ledger.settle, exitpriority=15)
     Finalize(None, metrics.forget_process, exitpriority=10)
     Finalize(None, reaper.stop, exitpriority=5)
+    Finalize(None, dispatch.stop, exitpriority=5)
     return app
 
 
-def _admit(app: Flask, settings: Settings) -> Reaper:
-    """Put the admission in front of everything, and start what ends the connections that hold it up."""
-    admission = Admission(app.wsgi_app, Seats(THREADS), MAX_BODY, settings.issuer_path)
-    app.wsgi_app = admission  # type: ignore[method-assign]
-    reaper = Reaper(admission.awaited, settings.port, most_connections())
+def _dispatch(app: Flask, settings: Settings) -> tuple[Dispatch, Reaper]:
+    """Start what answers each request that the server brings, and what ends the connections that hold it up."""
+    admission = Admission(MAX_BODY, settings.issuer_path, most_waiting(settings.workers))
+    dispatch = Dispatch(admission, app.wsgi_app)
+    dispatch.start()
+    reaper = Reaper(admission, settings.port, most_connections())
     reaper.start()
-    return reaper
+    server: Any = granian_server
+    server._wsgi_call_wrap = lambda *_: dispatch.take  # granian's own would keep its thread until the answer is there
+    return dispatch, reaper
 
 
 def _keep_schedule(app: Flask) -> Callable[[], None]:

@@ -44,22 +44,32 @@ class Lane:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, or hand it on."""
+        answer = self.answer(environ, start_response)
+        return self._inner(environ, start_response) if answer is None else [answer]
+
+    def may_take(self, environ: WSGIEnvironment) -> bool:
+        """Tell whether `answer` may know the answer: whether the path is that of a road."""
+        path = environ["PATH_INFO"]
+        return path in self._roads or self._found_below(path) is not None
+
+    def answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> bytes | None:
+        """Return the body of the answer, None when the request is not for the lane."""
         started = time.perf_counter()
         path = environ["PATH_INFO"]
         found = self._roads.get(path) or self._found_below(path)
         if found is None or found[1].method != environ["REQUEST_METHOD"]:
-            return self._inner(environ, start_response)
+            return None
         if found[2] and FORWARDED_PREFIX in environ:  # the path may not be the issuer's
-            return self._inner(environ, start_response)
+            return None
         answer = _taken(found[0], environ)
         if answer is None:
-            return self._inner(environ, start_response)
+            return None
         request_id = id_for(environ)
         start_response("200 OK", [*answer.head, ("X-Request-Id", request_id), *self._tail])
         seconds, peer = time.perf_counter() - started, environ.get("REMOTE_ADDR", "")
         whose = answer.credential_id, answer.adds, answer.client_id
         ledger.enter(Entry(time.time(), request_id, found[1], seconds, peer, *whose))
-        return [answer.body]
+        return answer.body
 
     def _found_below(self, path: str) -> tuple[Road, Place, bool] | None:
         """Return forward-auth's road for a path below it, to which Envoy appends the caller's."""

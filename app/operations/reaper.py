@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.operations import connections, logs
-from app.operations.admission import ARRIVED, GIVEN_UP, MOST_WAITING
+from app.operations.admission import ARRIVED, GIVEN_UP, Admission
 from app.operations.connections import Connection
 
 if TYPE_CHECKING:
@@ -52,9 +51,9 @@ class Awaited:
 class Reaper:
     """A thread of a server process that ends what is held by doing nothing."""
 
-    def __init__(self, awaited: Mapping[int, WSGIEnvironment], port: int, most_connections: int) -> None:
-        """Take the requests whose body is awaited, by thread, our port, and how many connections there may be."""
-        self._now_awaited = awaited
+    def __init__(self, admission: Admission, port: int, most_connections: int) -> None:
+        """Take what waits for bodies, our port, and how many connections there may be."""
+        self._admission = admission
         self._awaited: dict[int, Awaited] = {}
         self._port = port
         self._most = most_connections
@@ -94,7 +93,7 @@ class Reaper:
         seen = self._awaited
         self._awaited = {
             thread: seen[thread] if thread in seen and seen[thread].environ is environ else Awaited(environ, now)
-            for thread, environ in list(self._now_awaited.items())
+            for thread, environ in list(self._admission.awaited.items())
         }
         by_address: dict[str, list[Awaited]] = {}
         for one in self._awaited.values():
@@ -103,7 +102,7 @@ class Reaper:
 
     def _late(self, ones: list[Awaited], now: float) -> list[Awaited]:
         every = len(self._awaited)
-        hurried = every > MOST_WAITING // 2 or (every > CROWD and len(ones) > SHARE)
+        hurried = every > self._admission.most_waiting // 2 or (every > CROWD and len(ones) > SHARE)
         return [
             one
             for one in ones

@@ -1,0 +1,253 @@
+"""Which thread answers a request: a server's thread that brought one of the fast lane, or one of our own.
+
+The HTTP server starts a thread for each request that finds none free, for each may wait for a body. Were all of them
+to work, they would spend their time on waiting for the interpreter's lock and for each other. So the first one with a
+request of the fast lane takes a seat, and answers what the others bring meanwhile; they return to the server. Whatever
+the lane leaves to Flask is answered by a fixed number of threads.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from app.engines import THREADS
+from app.fast_lane.lane import Lane
+from app.operations import logs
+from app.operations.admission import UNREAD, Admission, Refusal
+from app.operations.request_target import closing
+from app.seats import occupy
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+
+PATIENCE = 20.0  # seconds that a request may wait for a thread
+ALIVE = "/healthz"  # is answered at once: also when all threads are busy
+BRIEF = 0.000_5  # seconds: a thread answers so quickly when it waits for nothing but the interpreter's lock
+SMOOTHING = 0.05  # of the running mean of what answers take
+LOOK = 1.0  # seconds between two looks at what waits
+BUSY: Refusal = ("503 Service Unavailable", b"All worker threads are busy. Try again.\n")
+ENVIRON = {
+    "GATEWAY_INTERFACE": "CGI/1.1",
+    "SCRIPT_NAME": "",
+    "SERVER_SOFTWARE": "Latchkey",
+    "wsgi.errors": sys.stderr,
+    "wsgi.input_terminated": True,
+    "wsgi.multiprocess": False,
+    "wsgi.multithread": True,
+    "wsgi.run_once": False,
+    "wsgi.version": (1, 0),
+}  # what each request has beside its own (PEP 3333)
+
+
+class Reply(Protocol):
+    """What the server hands over with a request, to be answered once, by any thread."""
+
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        """Send the answer."""
+
+
+Job: TypeAlias = "tuple[Reply, WSGIEnvironment, float]"  # with the time at which it came (monotonic seconds)
+
+
+class Start:
+    """WSGI's `start_response`: keeps the status and the headers."""
+
+    __slots__ = ("headers", "status")
+
+    def __init__(self) -> None:
+        self.status = 500
+        self.headers: list[tuple[str, str]] = []
+
+    def __call__(self, status: str, headers: list[tuple[str, str]], _error: Any = None, /) -> Callable[[bytes], object]:
+        """Keep them; nothing may be written through what this returns."""
+        self.status, self.headers = int(status[:3]), headers
+        return _write_nothing
+
+
+class Dispatch:
+    """Takes each request from the server, and has it answered."""
+
+    def __init__(self, admission: Admission, inner: WSGIApplication) -> None:
+        """Take what reads bodies, and the application; `start` begins."""
+        self._admission = admission
+        self._inner = inner
+        self._lane = inner if isinstance(inner, Lane) else None
+        self._hot = Seated(self._answer_by_lane)
+        self._others: deque[Job] = deque()
+        self._tickets = SimpleQueue[None]()
+        self._end = threading.Event()
+
+    def start(self) -> None:
+        """Start the threads that answer what the lane does not, and the one that looks after what waits."""
+        for number in range(THREADS):
+            threading.Thread(target=self._work, name=f"worker-{number}", daemon=True).start()
+        threading.Thread(target=self._watch, name="dispatch", daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop looking after what waits."""
+        self._end.set()
+
+    def take(self, reply: Reply, scope: WSGIEnvironment) -> None:
+        """Have a request answered, by this thread or another; called by the server in one of its threads."""
+        environ = ENVIRON | scope
+        refusal = self._admission.refuse(environ)
+        if refusal is not None:
+            _refuse(reply, refusal)
+        elif self._lane is not None and self._lane.may_take(environ):
+            self._hot.have_done((reply, environ, time.monotonic()))
+        elif environ["PATH_INFO"] == ALIVE:
+            self._answer(reply, environ)
+        else:
+            self._leave((reply, environ, time.monotonic()))
+
+    def look(self) -> None:
+        """Refuse what has waited for too long, and open all seats when those who have one are stuck."""
+        self._hot.look()
+        overdue = time.monotonic() - PATIENCE
+        for waiting in (self._hot.waiting, self._others):
+            while waiting and waiting[0][2] < overdue:
+                try:
+                    reply, _environ, _came = waiting.popleft()
+                except IndexError:  # a thread came first
+                    break
+                _refuse(reply, BUSY)
+
+    def _answer_by_lane(self, job: Job) -> None:
+        reply, environ, _came = job
+        start = Start()
+        answer = self._lane.answer(environ, start) if self._lane else None
+        if answer is None:
+            self._leave(job)
+        else:
+            reply.response_bytes(start.status, start.headers, answer)
+
+    def _leave(self, job: Job) -> None:
+        """Leave a request to the threads that work with Flask."""
+        self._others.append(job)
+        self._tickets.put(None)
+
+    def _work(self) -> None:
+        while True:
+            self._tickets.get()
+            try:
+                reply, environ, _came = self._others.popleft()
+            except IndexError:  # it was refused meanwhile
+                continue
+            self._answer(reply, environ)
+            del reply, environ
+
+    def _answer(self, reply: Reply, environ: WSGIEnvironment) -> None:
+        start = Start()
+        try:
+            answer = self._inner(environ, closing(start) if UNREAD in environ else start)
+            body = _collect(answer)
+        except Exception as error:  # Flask answers its own errors: one of the layers before it
+            logs.request_log.error("a request failed before the application", exc_info=error)
+            start.status, start.headers, body = 500, [], b""
+        reply.response_bytes(start.status, start.headers, body)
+
+    def _watch(self) -> None:
+        while not self._end.wait(LOOK):
+            self.look()
+
+
+class Seated:
+    """Does jobs in the threads that bring them, few at a time: who has a seat does also what others bring meanwhile.
+
+    One thread is enough while the interpreter's lock is all that it waits for. The longer jobs take, because they wait
+    for a database, the more seats there are.
+    """
+
+    def __init__(self, do: Callable[[Job], None]) -> None:
+        """Take what does a job."""
+        self.waiting: deque[Job] = deque()
+        self._do = do
+        self._free = deque(range(THREADS))
+        self._wanted = 1
+        self._mean = 0.0  # seconds that a job takes
+        self._done = self._done_before = 0
+
+    def have_done(self, job: Job) -> None:
+        """Do a job now, or leave it to a thread that has a seat."""
+        seat = self._take_seat()
+        if seat is None:
+            self.waiting.append(job)
+        else:
+            self._work(seat, job)
+        self.help()  # who left the last seat may not have seen what came then
+
+    def help(self) -> None:
+        """Do what waits, if there is a seat."""
+        while self.waiting and (seat := self._take_seat()) is not None:
+            self._work(seat, self._next())
+
+    def look(self) -> None:
+        """Open all seats when nothing was done since the last look though something waits."""
+        if self.waiting and self._done == self._done_before:
+            self._wanted, self._mean = THREADS, THREADS * BRIEF
+            for _ in range(len(self._free)):
+                threading.Thread(target=self.help, daemon=True).start()
+        self._done_before = self._done
+
+    def _take_seat(self) -> int | None:
+        if THREADS - len(self._free) >= self._wanted:
+            return None
+        try:
+            return self._free.pop()
+        except IndexError:
+            return None
+
+    def _work(self, seat: int, job: Job | None) -> None:
+        """Do a job, and what waits, as long as the seat is needed."""
+        occupy(seat)
+        began = time.perf_counter()
+        try:
+            while job is not None:
+                self._do(job)
+                ended = time.perf_counter()
+                self._done += 1
+                if ended - began > BRIEF or self._wanted > 1:
+                    self._adapt(ended - began)
+                began, job = ended, self._next()
+        finally:
+            occupy(None)
+            self._free.append(seat)
+
+    def _next(self) -> Job | None:
+        """Return what waits; None when nothing does, or more seats are taken than wanted."""
+        if THREADS - len(self._free) > self._wanted:
+            return None
+        try:
+            return self.waiting.popleft()
+        except IndexError:
+            return None
+
+    def _adapt(self, seconds: float) -> None:
+        """Have as many seats as a job takes brief times."""
+        self._mean += (seconds - self._mean) * SMOOTHING
+        self._wanted = max(1, min(THREADS, int(self._mean / BRIEF)))
+
+
+def _collect(answer: Iterable[bytes]) -> bytes:
+    """Collect an answer before it is sent: a peer that takes it slowly must not hold a thread."""
+    try:
+        return b"".join(answer)
+    finally:
+        if hasattr(answer, "close"):
+            answer.close()
+
+
+def _refuse(reply: Reply, refusal: Refusal) -> None:
+    status, text = refusal
+    head = [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")]
+    reply.response_bytes(int(status[:3]), [*head, ("Connection", "close"), ("Retry-After", "1")], text)
+
+
+def _write_nothing(_data: bytes) -> None:
+    raise NotImplementedError("the answer is returned, not written")
