@@ -16,6 +16,7 @@ from granian.server import mp as granian_server
 
 from app import MAX_BODY, create_app
 from app.actions.rotation_schedule import RotationSchedule
+from app.fast_lane.lane import Lane
 from app.operations import logs, metrics, parts
 from app.operations.admission import Admission
 from app.operations.connections import most_connections
@@ -57,7 +58,8 @@ def application() -> Flask:
 def _dispatch(app: Flask, settings: Settings) -> tuple[Dispatch, Reaper]:
     """Start what answers each request that the server brings, and what ends the connections that hold it up."""
     admission = Admission(MAX_BODY, settings.issuer_path, most_waiting(settings.workers))
-    dispatch = Dispatch(admission, app.wsgi_app)
+    lane = app.wsgi_app if isinstance(app.wsgi_app, Lane) else None
+    dispatch = Dispatch(admission, app.wsgi_app, lane)
     dispatch.start()
     reaper = Reaper(admission, settings.port, most_connections())
     reaper.start()

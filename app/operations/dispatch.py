@@ -17,14 +17,13 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from app.engines import THREADS
-from app.fast_lane.lane import Lane
 from app.operations import logs
 from app.operations.admission import UNREAD, Admission, Refusal
 from app.operations.request_target import closing
 from app.seats import occupy
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 PATIENCE = 20.0  # seconds that a request may wait for a thread
 ALIVE = "/healthz"  # is answered at once: also when all threads are busy
@@ -52,6 +51,16 @@ class Reply(Protocol):
         """Send the answer."""
 
 
+class QuickAnswers(Protocol):
+    """What knows some answers without waiting for long: the fast lane."""
+
+    def may_take(self, environ: WSGIEnvironment) -> bool:
+        """Tell whether `answer` may know the answer."""
+
+    def answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> bytes | None:
+        """Return the body of the answer, None when it is the application's to give."""
+
+
 Job: TypeAlias = "tuple[Reply, WSGIEnvironment, float]"  # with the time at which it came (monotonic seconds)
 
 
@@ -73,11 +82,11 @@ class Start:
 class Dispatch:
     """Takes each request from the server, and has it answered."""
 
-    def __init__(self, admission: Admission, inner: WSGIApplication) -> None:
-        """Take what reads bodies, and the application; `start` begins."""
+    def __init__(self, admission: Admission, inner: WSGIApplication, lane: QuickAnswers | None = None) -> None:
+        """Take what reads bodies, the application, and its fast lane if it has one; `start` begins."""
         self._admission = admission
         self._inner = inner
-        self._lane = inner if isinstance(inner, Lane) else None
+        self._lane = lane
         self._hot = Seated(self._answer_by_lane)
         self._others: deque[Job] = deque()
         self._tickets = SimpleQueue[None]()
@@ -121,7 +130,7 @@ class Dispatch:
     def _answer_by_lane(self, job: Job) -> None:
         reply, environ, _came = job
         start = Start()
-        answer = self._lane.answer(environ, start) if self._lane else None
+        answer = self._lane.answer(environ, _start_for(environ, start)) if self._lane else None
         if answer is None:
             self._leave(job)
         else:
@@ -145,7 +154,7 @@ class Dispatch:
     def _answer(self, reply: Reply, environ: WSGIEnvironment) -> None:
         start = Start()
         try:
-            answer = self._inner(environ, closing(start) if UNREAD in environ else start)
+            answer = self._inner(environ, _start_for(environ, start))
             body = _collect(answer)
         except Exception as error:  # Flask answers its own errors: one of the layers before it
             logs.request_log.error("a request failed before the application", exc_info=error)
@@ -192,7 +201,7 @@ class Seated:
         if self.waiting and self._done == self._done_before:
             self._wanted, self._mean = THREADS, THREADS * BRIEF
             for _ in range(len(self._free)):
-                threading.Thread(target=self.help, daemon=True).start()
+                self._start_helper()
         self._done_before = self._done
 
     def _take_seat(self) -> int | None:
@@ -229,9 +238,19 @@ class Seated:
             return None
 
     def _adapt(self, seconds: float) -> None:
-        """Have as many seats as a job takes brief times."""
+        """Have as many seats as a job takes brief times, and see that they are used."""
         self._mean += (seconds - self._mean) * SMOOTHING
         self._wanted = max(1, min(THREADS, int(self._mean / BRIEF)))
+        if self.waiting and THREADS - len(self._free) < self._wanted:
+            self._start_helper()
+
+    def _start_helper(self) -> None:
+        """Start a thread that does what waits: those of the server come only with further requests."""
+        threading.Thread(target=self.help, name="helper", daemon=True).start()
+
+
+def _start_for(environ: WSGIEnvironment, start: Start) -> StartResponse:
+    return closing(start) if UNREAD in environ else start
 
 
 def _collect(answer: Iterable[bytes]) -> bytes:
@@ -250,4 +269,4 @@ def _refuse(reply: Reply, refusal: Refusal) -> None:
 
 
 def _write_nothing(_data: bytes) -> None:
-    raise NotImplementedError("the answer is returned, not written")
+    raise RuntimeError("the answer is returned, not written")

@@ -31,14 +31,14 @@ def _most_threads() -> int:
     return min(limits)
 
 
-def _control_group_limit(membership: Path = MEMBERSHIP, root: Path = CGROUPS) -> int:
+def _control_group_limit() -> int:
     """Return the lowest `pids.max` of our control group and of those above it (cgroups v2 and v1)."""
     lowest = sys.maxsize
-    with suppress(OSError):
-        for line in membership.read_text(encoding="utf-8").splitlines():
+    with suppress(OSError, ValueError):
+        for line in MEMBERSHIP.read_text(encoding="utf-8").splitlines():
             _, controllers, path = line.split(":", 2)
             if controllers in ("", "pids"):
-                lowest = min(lowest, *_limits_above(root / controllers, path.lstrip("/")))
+                lowest = min(lowest, *_limits_above(CGROUPS / controllers, path.lstrip("/")))
     return lowest
 
 

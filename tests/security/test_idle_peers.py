@@ -5,13 +5,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from queue import SimpleQueue
 
 import pytest
 
-from app.operations.admission import ALIVE, MOST_WAITING, Admission
+from app.operations.admission import TOO_MANY, Admission
 from app.operations.reaper import BODY_DEADLINE, HURRIED, Reaper
-from app.seats import PerSeat, Seats
 from tests.api import Admin
 from tests.conftest import StartServer
 from tests.live import LiveServer
@@ -119,40 +117,21 @@ def asked(**more: object) -> dict[str, object]:
     return {**environ, "wsgi.input": Input(), **more}
 
 
-def answer_of(admission: Admission, environ: dict[str, object]) -> tuple[str, bytes]:
-    told: list[str] = []
-    chunks = admission(environ, lambda status, _head, _info=None: told.append(status))  # type: ignore[arg-type]
-    return told[0], b"".join(chunks)
-
-
 def test_beyond_the_bound_a_body_is_refused_and_never_awaited() -> None:
-    admission = Admission(lambda _environ, _start: [b""], Seats(1), 100)
-    admission.awaited.update({-n: asked() for n in range(1, MOST_WAITING + 1)})
-    assert answer_of(admission, asked())[0].startswith("503")
+    admission = Admission(100, most_waiting=3)
+    admission.awaited.update({-n: asked() for n in range(3)})
+    assert admission.refuse(asked()) == TOO_MANY
 
 
-def test_when_all_seats_are_taken_health_still_answers() -> None:
-    inside, leave = SimpleQueue[str](), threading.Event()
-
-    def work(environ: dict[str, object], start: object) -> list[bytes]:
-        inside.put(str(environ["PATH_INFO"]))
-        assert environ["PATH_INFO"] == ALIVE or leave.wait(20)
-        assert callable(start)
-        start("200 OK", [])
-        return [b"done"]
-
-    admission = Admission(work, Seats(1), 100)
-    working = threading.Thread(target=answer_of, args=(admission, {"REQUEST_METHOD": "GET", "PATH_INFO": "/x"}))
-    working.start()
-    assert inside.get(timeout=20) == "/x"
-    assert answer_of(admission, {"REQUEST_METHOD": "GET", "PATH_INFO": ALIVE}) == ("200 OK", b"done")
-    leave.set()
-    working.join(20)
+def reaper_of(awaited: dict[int, dict[str, object]]) -> Reaper:
+    admission = Admission(100)
+    admission.awaited = awaited
+    return Reaper(admission, 0, 100)
 
 
 def test_a_crowd_from_one_address_is_hurried_and_others_keep_their_time() -> None:
     crowd = {n: asked(REMOTE_ADDR="198.51.100.7") for n in range(200)} | {999: asked()}
-    reaper = Reaper(crowd, 0, 100)
+    reaper = reaper_of(crowd)
     assert reaper.overdue(1_000.0) == {}
     late = reaper.overdue(1_000.0 + HURRIED)
     assert {address: len(ones) for address, ones in late.items()} == {"198.51.100.7": 200}
@@ -162,28 +141,10 @@ def test_a_crowd_from_one_address_is_hurried_and_others_keep_their_time() -> Non
 
 def test_another_request_of_the_same_thread_has_its_own_deadline() -> None:
     awaited = {1: asked()}
-    reaper = Reaper(awaited, 0, 100)
+    reaper = reaper_of(awaited)
     reaper.overdue(1_000.0)
     awaited[1] = asked()
     assert reaper.overdue(1_000.0 + BODY_DEADLINE) == {}
-
-
-def test_what_a_seat_keeps_is_found_by_the_next_thread_in_it() -> None:
-    seats, kept, found = Seats(1), PerSeat[str](), SimpleQueue[str | None]()
-
-    def visit(value: str) -> None:
-        seat = seats.take(1.0)
-        assert seat is not None
-        found.put(kept.get())
-        kept.set(value)
-        seats.give_back(seat)
-
-    for value in ("first", "second"):
-        thread = threading.Thread(target=visit, args=(value,))
-        thread.start()
-        thread.join(5)
-    assert (found.get_nowait(), found.get_nowait()) == (None, "first")
-    assert kept.get() is None  # this thread has no seat
 
 
 def test_an_answer_that_nobody_takes_is_ended(fresh_server: StartServer) -> None:

@@ -1,0 +1,279 @@
+"""Which thread answers a request: few work at once, none is forgotten, and health is answered at once."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from queue import Queue
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.engines import THREADS
+from app.fast_lane.lane import Lane
+from app.fast_lane.memory import Answer
+from app.operations import dispatch as module
+from app.operations.admission import Admission
+from app.operations.dispatch import ALIVE, Dispatch, Job, Seated
+from app.seats import PerSeat, occupy
+
+WAIT = 20  # seconds at the most
+
+
+class Reply:
+    """What granian hands over with a request: takes one answer."""
+
+    def __init__(self) -> None:
+        self.answers: Queue[tuple[int, list[tuple[str, str]], bytes]] = Queue()
+
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        self.answers.put((status, headers, body))
+
+    def status(self) -> int:
+        return self.answers.get(timeout=WAIT)[0]
+
+
+class Slow:
+    """A WSGI application that answers when it is let go, and says by which threads it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: Queue[str] = Queue()
+        self.let_go = threading.Event()
+
+    def __call__(self, environ: dict[str, object], start: Callable[..., object]) -> list[bytes]:
+        if environ["PATH_INFO"] != ALIVE:
+            self.asked.put(threading.current_thread().name)
+            assert self.let_go.wait(WAIT)
+        start("200 OK", [("Content-Type", "text/plain")])
+        return [b"do", b"ne"]
+
+
+def scope(path: str, method: str = "GET", **more: object) -> dict[str, object]:
+    environ = {"REQUEST_METHOD": method, "PATH_INFO": path, "REMOTE_ADDR": "192.0.2.1", "HTTP_HOST": "localhost"}
+    return {**environ, "wsgi.input": BytesIO(), **more}
+
+
+@pytest.fixture
+def slow() -> Iterator[Slow]:
+    application = Slow()
+    yield application
+    application.let_go.set()
+
+
+def begun(inner: object, lane: Lane | None = None) -> Dispatch:
+    dispatch = Dispatch(Admission(100), inner, lane)  # type: ignore[arg-type]
+    dispatch.start()
+    return dispatch
+
+
+def test_few_threads_work_and_the_thread_of_the_server_returns_at_once(slow: Slow) -> None:
+    dispatch, replies = begun(slow), [Reply() for _ in range(THREADS + 2)]
+    for reply in replies:
+        dispatch.take(reply, scope("/x"))
+    names = {slow.asked.get(timeout=WAIT) for _ in range(THREADS)}
+    assert names == {f"worker-{n}" for n in range(THREADS)} and slow.asked.empty()
+    slow.let_go.set()
+    assert {reply.answers.get(timeout=WAIT)[2] for reply in replies} == {b"done"}
+
+
+def test_health_is_answered_while_all_threads_are_busy(slow: Slow) -> None:
+    dispatch = begun(slow)
+    for _ in range(THREADS):
+        dispatch.take(Reply(), scope("/x"))
+        slow.asked.get(timeout=WAIT)
+    alive = Reply()
+    dispatch.take(alive, scope(ALIVE))
+    assert alive.answers.get_nowait()[0] == 200
+
+
+def test_a_request_that_waits_for_too_long_is_refused(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
+    dispatch, late = begun(slow), Reply()
+    for _ in range(THREADS):
+        dispatch.take(Reply(), scope("/x"))
+        slow.asked.get(timeout=WAIT)
+    dispatch.take(late, scope("/x"))
+    dispatch.look()
+    assert late.answers.empty()
+    monkeypatch.setattr(module, "PATIENCE", -1.0)
+    dispatch.look()
+    status, headers, body = late.answers.get_nowait()
+    assert (status, body) == (503, module.BUSY[1]) and ("Retry-After", "1") in headers
+
+
+def test_an_application_that_raises_is_a_500_and_its_thread_works_on() -> None:
+    def failing(environ: dict[str, object], start: Callable[..., object]) -> list[bytes]:
+        start("200 OK", [])
+        if environ["PATH_INFO"] == "/fails":
+            raise RuntimeError("on purpose")
+        return [b""]
+
+    dispatch = begun(failing)
+    for _ in range(2 * THREADS):
+        reply = Reply()
+        dispatch.take(reply, scope("/fails"))
+        assert reply.status() == 500
+    reply = Reply()
+    dispatch.take(reply, scope("/x"))
+    assert reply.status() == 200
+
+
+def test_an_answer_is_closed_after_it_was_collected() -> None:
+    closed = threading.Event()
+
+    class Pieces:
+        def __iter__(self) -> Iterator[bytes]:
+            yield from (b"a", b"b")
+
+        def close(self) -> None:
+            closed.set()
+
+    def streaming(_environ: dict[str, object], start: Callable[..., object]) -> Pieces:
+        start("200 OK", [])
+        return Pieces()
+
+    reply = Reply()
+    begun(streaming).take(reply, scope("/x"))
+    assert reply.answers.get(timeout=WAIT)[2] == b"ab" and closed.wait(WAIT)
+
+
+class Known:
+    """A road of the fast lane that knows one answer, and leaves what has a query."""
+
+    method = "GET"
+
+    def __call__(self, environ: dict[str, object]) -> Answer | None:
+        return None if environ.get("QUERY_STRING") else Answer((), threading.current_thread().name.encode())
+
+
+def test_the_lane_answers_in_the_thread_that_brings_the_request_and_leaves_the_rest_to_flask(slow: Slow) -> None:
+    lane = Lane(slow, {"/oauth/x": Known()}, "http://localhost")  # type: ignore[dict-item]
+    dispatch, here, left = begun(lane, lane), Reply(), Reply()
+    dispatch.take(here, scope("/oauth/x"))
+    assert here.answers.get_nowait()[2] == threading.current_thread().name.encode()
+    dispatch.take(left, scope("/oauth/x", QUERY_STRING="a=b"))
+    assert slow.asked.get(timeout=WAIT).startswith("worker-")
+    slow.let_go.set()
+    assert left.status() == 200
+
+
+def job(number: int) -> Job:
+    return Reply(), {"number": number}, time.monotonic()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 12), st.integers(1, 40))
+def test_each_job_is_done_once_however_many_threads_bring_them(threads: int, each: int) -> None:
+    done: Queue[object] = Queue()
+    seated = Seated(lambda one: done.put(one[1]["number"]))
+    begin = threading.Barrier(threads)
+
+    def bring(first: int) -> None:
+        begin.wait(WAIT)
+        for number in range(first, first + each):
+            seated.have_done(job(number))
+
+    bringing = [threading.Thread(target=bring, args=(n * each,)) for n in range(threads)]
+    for thread in bringing:
+        thread.start()
+    for thread in bringing:
+        thread.join(WAIT)
+    assert sorted(done.get_nowait() for _ in range(threads * each)) == list(range(threads * each))  # type: ignore[type-var]
+    assert done.empty() and not seated.waiting
+
+
+def test_who_has_the_seat_does_what_others_bring() -> None:
+    inside, let_go, names = threading.Event(), threading.Event(), Queue[str]()
+
+    def do(_job: Job) -> None:
+        names.put(threading.current_thread().name)
+        inside.set()
+        assert let_go.wait(WAIT)
+
+    seated = Seated(do)
+    first = threading.Thread(target=seated.have_done, args=(job(1),), name="first")
+    first.start()
+    assert inside.wait(WAIT)
+    seated.have_done(job(2))  # returns: the other one does it
+    let_go.set()
+    first.join(WAIT)
+    assert [names.get_nowait() for _ in range(2)] == ["first", "first"]
+
+
+def test_when_the_one_with_the_seat_is_stuck_the_others_are_opened_within_two_looks() -> None:
+    inside, let_go, done = threading.Event(), threading.Event(), Queue[object]()
+
+    def do(one: Job) -> None:
+        if one[1]["number"] == 0:
+            inside.set()
+            assert let_go.wait(WAIT)
+        done.put(one[1]["number"])
+
+    seated = Seated(do)
+    stuck = threading.Thread(target=seated.have_done, args=(job(0),))
+    stuck.start()
+    assert inside.wait(WAIT)
+    seated.have_done(job(1))
+    seated.look()
+    assert done.get(timeout=WAIT) == 1
+    let_go.set()
+    stuck.join(WAIT)
+
+
+def test_jobs_that_wait_for_a_database_have_more_seats() -> None:
+    at_once, most = Queue[None](), Queue[int]()
+
+    def do(_job: Job) -> None:
+        at_once.put(None)
+        most.put(at_once.qsize())
+        threading.Event().wait(0.004)
+        at_once.get_nowait()
+
+    seated = Seated(do)
+
+    def bring() -> None:
+        for number in range(40):
+            seated.have_done(job(number))
+
+    bringing = [threading.Thread(target=bring) for _ in range(12)]
+    for thread in bringing:
+        thread.start()
+    for thread in bringing:
+        thread.join(WAIT)
+    seen = [most.get_nowait() for _ in range(most.qsize())]
+    assert len(seen) == 12 * 40 and 4 <= max(seen) <= THREADS
+
+
+def test_a_job_that_raises_gives_its_seat_back() -> None:
+    done: Queue[object] = Queue()
+
+    def do(one: Job) -> None:
+        if one[1]["number"] % 2:
+            raise RuntimeError("on purpose")
+        done.put(one[1]["number"])
+
+    seated = Seated(do)
+    for number in range(2 * THREADS):
+        if number % 2:
+            with pytest.raises(RuntimeError, match="on purpose"):
+                seated.have_done(job(number))
+        else:
+            seated.have_done(job(number))
+    assert done.qsize() == THREADS
+
+
+def test_what_a_seat_keeps_is_found_by_the_next_thread_in_it() -> None:
+    kept, found = PerSeat[str](), Queue[str | None]()
+
+    def visit(value: str) -> None:
+        occupy(3)
+        found.put(kept.get())
+        kept.set(value)
+        occupy(None)
+
+    for value in ("first", "second"):
+        thread = threading.Thread(target=visit, args=(value,))
+        thread.start()
+        thread.join(WAIT)
+    assert (found.get_nowait(), found.get_nowait()) == (None, "first")
+    assert kept.get() is None  # this thread has no seat
