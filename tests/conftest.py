@@ -50,6 +50,16 @@ def fresh_server(tmp_path: Path) -> Iterator[StartServer]:
         live.kill()
 
 
+@pytest.fixture
+def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of an instance without any setting."""
+    for name in os.environ:
+        if name.upper().startswith("LATCHKEY_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("LATCHKEY_INSTANCE_DIR", str(tmp_path))
+    return tmp_path
+
+
 @pytest.fixture(autouse=True)
 def _no_database_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Forget what a test kept in its own folder, once all else that it set up is down."""

@@ -26,14 +26,7 @@ GOOD = {  # a value that each setting takes from a file
 }
 LOAD = [HealthCheck.function_scoped_fixture]
 
-
-@pytest.fixture(autouse=True)
-def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in os.environ:
-        if name.upper().startswith("LATCHKEY_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("LATCHKEY_INSTANCE_DIR", str(tmp_path))
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("clean")
 
 
 def held(read: Settings, name: str) -> str:

@@ -1,6 +1,5 @@
 """What Kubernetes and Docker links put under our prefix sets nothing; what only resembles it is no link."""
 
-import os
 import re
 
 import pytest
@@ -17,13 +16,7 @@ ADDRESS = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).map(str)
 PORT = st.integers(1, 65_535)
 OURS = sorted(name.upper() for name in Settings.model_fields)
 
-
-@pytest.fixture(autouse=True)
-def clean(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in os.environ:
-        if name.upper().startswith("LATCHKEY_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("LATCHKEY_INSTANCE_DIR", str(tmp_path_factory.mktemp("links")))
+pytestmark = pytest.mark.usefixtures("clean")
 
 
 def injected(service: str, address: str, ports: dict[str, tuple[str, int]]) -> dict[str, str]:

@@ -17,15 +17,7 @@ from app.settings import FORWARD_AUTH_PARAMETERS, Settings, load_settings
 
 KEY = "0123456789abcdef0123456789abcdef"
 
-
-@pytest.fixture(autouse=True)
-def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Nothing is set but where the instance is."""
-    for name in os.environ:
-        if name.upper().startswith("LATCHKEY_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("LATCHKEY_INSTANCE_DIR", str(tmp_path))
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("clean")
 
 
 def load(monkeypatch: pytest.MonkeyPatch, **values: str) -> Settings:
