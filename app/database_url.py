@@ -72,11 +72,15 @@ def _multihost_url(text: str) -> URL:
         known = conninfo_to_dict(parts._replace(scheme="postgresql", query=urlencode(query)).geturl())
     except psycopg.Error:
         raise ValueError(MALFORMED) from None
-    if not all(port.isdecimal() or not port for port in str(known.get("port", "")).split(",")):
+    if not all(_is_port(port) or not port for port in str(known.get("port", "")).split(",")):
         raise ValueError(MALFORMED)
     given = {name: str(value) for name, value in known.items()} | threshold
     user, password, database = (given.pop(name, None) for name in ("user", "password", "dbname"))
     return URL.create(DRIVER, user, password, database=database, query=given)
+
+
+def _is_port(text: str) -> bool:
+    return text.isdecimal() and len(text) <= 5 and 0 < int(text) < 65_536
 
 
 def _check_options(url: URL) -> None:
@@ -84,6 +88,8 @@ def _check_options(url: URL) -> None:
     import psycopg  # most servers have none
     from psycopg.conninfo import make_conninfo
 
+    if url.port is not None and not _is_port(str(url.port)):
+        raise ValueError(f"has the port {url.port}: valid are 1 to 65535")
     options = dict(url.query)
     threshold = options.pop(PREPARE_THRESHOLD, "none")
     options.pop(POOLER, None)  # a URL that was read before

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.errors import BadSettings
-from app.outside_text import decode, plain
+from app.outside_text import decode, plain, read_file
 
 SHORTEST = 32  # characters of a secret key
 
@@ -72,7 +72,7 @@ class KeptKey:
 
     def _previous(self) -> list[tuple[float, str]]:
         try:
-            lines = self.previous_path.read_text(encoding="utf-8").splitlines()
+            lines = decode(read_file(self.previous_path)).splitlines()
             pairs = [line.split(" ", 1) for line in lines]
             return [(float(until), key) for until, key in pairs]
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The environment variables that Kubernetes and Docker links inject for a Service, in exactly their shapes.
+"""The environment variables that Kubernetes injects for a Service, in exactly their shapes.
 
 A Service named `latchkey`, or `latchkey-db`, puts names under our prefix; they are no settings of ours.
 """
@@ -22,7 +22,7 @@ URL = re.compile(
 def is_service_link(name: str, value: str) -> bool:
     """Return whether name and value are those of a Service: `LATCHKEY_PORT=tcp://10.0.0.9:8080`, never `=8081`."""
     each = EACH.fullmatch(name)
-    return (  # a name may have two shapes: LATCHKEY_SERVICE_PORT is of `latchkey` or of `latchkey-service`
+    return (  # one name may match two patterns: LATCHKEY_SERVICE_PORT is of `latchkey` or of `latchkey-service`
         (HOST.fullmatch(name) is not None and _is_address(value))
         or (NUMBER.fullmatch(name) is not None and _is_port(value))
         or (FIRST.fullmatch(name) is not None and _is_url(value))

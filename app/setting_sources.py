@@ -39,7 +39,7 @@ def settings_file() -> Path:
 
 
 def service_links() -> list[str]:
-    """Return the names under our prefix that Kubernetes or a Docker link wrote: they set nothing."""
+    """Return the names under our prefix that Kubernetes injects for a Service: they are no settings."""
     return sorted(name for name, value in os.environ.items() if is_service_link(name, value))
 
 

@@ -27,6 +27,7 @@ from sqlalchemy.orm import Session
 
 from app.credentials.signing import SigningKeys
 from app.errors import LatchkeyError
+from app.outside_text import decode, plain, read_file
 from app.settings import Settings
 
 FORMAT = 1
@@ -223,15 +224,23 @@ def _printable(told: object) -> bool:
 def _put(place: Path, target: Path, settings: Settings) -> None:
     """Move into place what was checked: first the key, without which the start would make another."""
     kept, key = place / SECRET_KEY, settings.instance_dir / SECRET_KEY
-    own = settings.secret_key.get_secret_value() or (key.read_text(encoding="utf-8").strip() if key.exists() else "")
+    own = settings.secret_key.get_secret_value() or (_key_in(key) if key.exists() else "")
     if not kept.exists() and not own:
         raise BackupRefused("the backup is without its SECRET_KEY: set it, or put the file secret_key in place, first")
-    if kept.exists() and own and kept.read_text(encoding="utf-8").strip() != own:
+    if kept.exists() and own and _key_in(kept) != own:
         raise BackupRefused("this instance has another SECRET_KEY than the backup: take it away first")
     if kept.exists() and not own:
         with _workplace(key.parent) as beside:  # another disk, maybe, than the database's
             _appear(_copied(kept, beside / SECRET_KEY), key)
     _appear(place / DATABASE, target)
+
+
+def _key_in(path: Path) -> str:
+    """Read a SECRET_KEY by the rules that the server reads it by; raise BackupRefused when it cannot be read."""
+    try:
+        return plain(decode(read_file(path)))
+    except ValueError as error:
+        raise BackupRefused(f"{path} {error}") from None
 
 
 def _appear(source: Path, target: Path) -> None:

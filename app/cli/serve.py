@@ -77,7 +77,7 @@ def _report_service_links(settings: Settings) -> None:
     """Log, once a start, which variables under our prefix set nothing: Kubernetes injects them for a Service."""
     if passed_over := service_links():
         logs.configure(settings.log_level)
-        logs.request_log.info("variables of Kubernetes or Docker links set nothing", names=passed_over)
+        logs.request_log.info("variables that Kubernetes injects for a Service are no settings", names=passed_over)
 
 
 def _refuse_taken(settings: Settings) -> None:
