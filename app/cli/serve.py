@@ -23,6 +23,7 @@ from app.cli.start import make_ready
 from app.cli.streams import give_up, refuse_unwritable, say, tell, undone_unless_printed
 from app.errors import LatchkeyError
 from app.operations import logs
+from app.operations.thread_limit import most_bringing
 from app.setting_sources import PREFIX, service_links
 from app.settings import Settings, load_settings
 
@@ -40,6 +41,7 @@ def serve(host: str | None, port: int | None, workers: int | None, demo: bool, a
     """Set up what is missing and serve until Ctrl-C."""
     settings = load_settings(host=host, port=port, workers=workers)
     _refuse_taken(settings)
+    most_bringing(settings.workers)  # refuses more workers than there is room for
     _report_service_links(settings)
     first = make_ready(settings)
     _hand_down(settings)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from importlib import import_module
@@ -15,7 +17,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from app.operations.connections import most_connections
-from app.operations.thread_limit import SPARE, most_waiting
+from app.operations.thread_limit import most_bringing
 from app.settings import Settings
 
 PATIENCE = 5  # seconds that a worker may take to end
@@ -29,6 +31,10 @@ LOGGING = {
 
 def supervise(settings: Settings) -> int:
     """Serve until SIGINT or SIGTERM, replacing workers that die; gives the exit code."""
+    if sys.platform == "linux":
+        multiprocessing.set_start_method(
+            "fork", force=True
+        )  # Python 3.14 forks from a server that has read no settings
     for room in PRELOADED:
         import_module(room)
     server: Any = Granian(
@@ -38,7 +44,7 @@ def supervise(settings: Settings) -> int:
         interface=Interfaces.WSGI,
         factory=True,
         workers=settings.workers,
-        blocking_threads=most_waiting(settings.workers) + SPARE,  # made on demand; `Dispatch` lets few of them work
+        blocking_threads=most_bringing(settings.workers),  # made on demand; `Dispatch` lets few of them work
         blocking_threads_idle_timeout=5,
         backpressure=most_connections(),
         http=HTTPModes.http1,

@@ -59,7 +59,7 @@ def _dispatch(app: Flask, settings: Settings) -> tuple[Dispatch, Reaper]:
     """Start what answers each request that the server brings, and what ends the connections that hold it up."""
     admission = Admission(MAX_BODY, settings.issuer_path, most_waiting(settings.workers))
     lane = app.wsgi_app if isinstance(app.wsgi_app, Lane) else None
-    dispatch = Dispatch(admission, app.wsgi_app, lane)
+    dispatch = Dispatch(admission, app.wsgi_app, lane, settings.issuer_path)
     dispatch.start()
     reaper = Reaper(admission, settings.port, most_connections())
     reaper.start()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import resource
 import socket
+import stat
 import struct
 import sys
 from collections.abc import Iterator
@@ -40,8 +41,14 @@ class Connection:
 
     @property
     def is_mid_request(self) -> bool:
-        """Whether the peer has sent something that was not answered yet."""
+        """Whether the peer may have sent something that was not answered yet."""
         return self.received > 0 and self.since_received <= self.since_sent
+
+    @property
+    def is_surely_mid_request(self) -> bool:
+        """Whether it has: an answer at once, and one to an earlier request of the same moment, look alike."""
+        nothing_sent = self.acknowledged <= 1 and not self.unsent  # the first one counts the handshake
+        return self.is_mid_request and (nothing_sent or self.since_received < self.since_sent)
 
     @property
     def idle(self) -> float:
@@ -84,14 +91,19 @@ def connections_at(port: int) -> Iterator[Connection]:
                 yield found
 
 
-def _duplicate(number: int) -> socket.socket:
-    """Duplicate a socket, whose number may name another file a moment later. Raises OSError for other files."""
-    own = os.dup(number)
-    try:
-        return socket.socket(fileno=own)
-    except OSError:
-        os.close(own)
-        raise
+def _duplicate(descriptor: int) -> socket.socket:
+    """Duplicate a socket: its descriptor may be closed and used again while we look. Raises OSError for other files.
+
+    No copy of another file is ever closed: that would release all locks of this process on it (fcntl(2)), and so let
+    another process believe that it is the last one to use our database.
+    """
+    if not _is_socket(descriptor):
+        raise OSError("no socket")
+    return socket.socket(fileno=os.dup(descriptor))  # one that became a file in between is not closed again
+
+
+def _is_socket(descriptor: int) -> bool:
+    return stat.S_ISSOCK(os.fstat(descriptor).st_mode)
 
 
 def _described(of: socket.socket, port: int) -> Connection | None:

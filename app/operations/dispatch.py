@@ -1,9 +1,8 @@
-"""Which thread answers a request: a server's thread that brought one of the fast lane, or one of our own.
+"""Decide which thread answers: few of the server's threads do the fast lane's requests, a pool of our own the others.
 
-The HTTP server starts a thread for each request that finds none free, for each may wait for a body. Were all of them
-to work, they would spend their time on waiting for the interpreter's lock and for each other. So the first one with a
-request of the fast lane takes a seat, and answers what the others bring meanwhile; they return to the server. Whatever
-the lane leaves to Flask is answered by a fixed number of threads.
+The HTTP server starts a thread for each request that finds none free, because each may wait for a body. If all of them
+worked, they would spend their time waiting for the interpreter's lock. So a thread with a request of the fast lane
+takes one of few seats, or queues the request for a thread that has one, and returns to the server.
 """
 
 from __future__ import annotations
@@ -13,8 +12,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from urllib.parse import unquote
 
 from app.engines import THREADS
 from app.operations import logs
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 PATIENCE = 20.0  # seconds that a request may wait for a thread
+MOST_QUEUED = 1_024  # requests that wait for a thread that works with Flask
 ALIVE = "/healthz"  # is answered at once: also when all threads are busy
-BRIEF = 0.000_5  # seconds: a thread answers so quickly when it waits for nothing but the interpreter's lock
+BRIEF = 0.000_5  # seconds: the longest that an answer of the fast lane takes which does not wait for the database
 SMOOTHING = 0.05  # of the running mean of what answers take
 LOOK = 1.0  # seconds between two looks at what waits
 BUSY: Refusal = ("503 Service Unavailable", b"All worker threads are busy. Try again.\n")
@@ -82,11 +84,14 @@ class Start:
 class Dispatch:
     """Takes each request from the server, and has it answered."""
 
-    def __init__(self, admission: Admission, inner: WSGIApplication, lane: QuickAnswers | None = None) -> None:
-        """Take what reads bodies, the application, and its fast lane if it has one; `start` begins."""
+    def __init__(
+        self, admission: Admission, inner: WSGIApplication, lane: QuickAnswers | None = None, prefix: str = ""
+    ) -> None:
+        """Take what reads bodies, the application, its fast lane if it has one, and the issuer's path."""
         self._admission = admission
         self._inner = inner
         self._lane = lane
+        self._alive = {ALIVE, unquote(prefix, "latin-1") + ALIVE}  # as WSGI hands it over
         self._hot = Seated(self._answer_by_lane)
         self._others: deque[Job] = deque()
         self._tickets = SimpleQueue[None]()
@@ -104,72 +109,104 @@ class Dispatch:
 
     def take(self, reply: Reply, scope: WSGIEnvironment) -> None:
         """Have a request answered, by this thread or another; called by the server in one of its threads."""
-        environ = ENVIRON | scope
+        job = reply, ENVIRON | scope, time.monotonic()
+        try:
+            self._admit(job)
+        except Exception as error:
+            self._fail(job, error)
+
+    def _admit(self, job: Job) -> None:
+        environ = job[1]
         refusal = self._admission.refuse(environ)
         if refusal is not None:
-            _refuse(reply, refusal)
+            self._refuse(job, refusal)
         elif self._lane is not None and self._lane.may_take(environ):
-            self._hot.have_done((reply, environ, time.monotonic()))
-        elif environ["PATH_INFO"] == ALIVE:
-            self._answer(reply, environ)
+            self._hot.have_done(job)
+        elif environ["PATH_INFO"] in self._alive:
+            self._answer(job)
         else:
-            self._leave((reply, environ, time.monotonic()))
+            self._leave(job)
 
     def look(self) -> None:
         """Refuse what has waited for too long, and open all seats when those who have one are stuck."""
         self._hot.look()
-        overdue = time.monotonic() - PATIENCE
         for waiting in (self._hot.waiting, self._others):
-            while waiting and waiting[0][2] < overdue:
+            while waiting and _is_overdue(waiting[0]):
                 try:
-                    reply, _environ, _came = waiting.popleft()
+                    self._refuse(waiting.popleft(), BUSY)
                 except IndexError:  # a thread came first
                     break
-                _refuse(reply, BUSY)
 
     def _answer_by_lane(self, job: Job) -> None:
         reply, environ, _came = job
         start = Start()
-        answer = self._lane.answer(environ, _start_for(environ, start)) if self._lane else None
-        if answer is None:
-            self._leave(job)
-        else:
-            reply.response_bytes(start.status, start.headers, answer)
+        try:
+            answer = self._lane.answer(environ, _start_for(environ, start)) if self._lane else None
+            if answer is None:
+                self._leave(job)
+            else:
+                reply.response_bytes(start.status, start.headers, answer)
+                self._admission.release(environ)
+        except Exception as error:
+            self._fail(job, error)
 
     def _leave(self, job: Job) -> None:
         """Leave a request to the threads that work with Flask."""
+        if len(self._others) >= MOST_QUEUED:
+            self._refuse(job, BUSY)
+            return
         self._others.append(job)
         self._tickets.put(None)
 
     def _work(self) -> None:
+        """Answer what was left, one after another, for as long as the process lives."""
         while True:
             self._tickets.get()
             try:
-                reply, environ, _came = self._others.popleft()
+                job = self._others.popleft()
             except IndexError:  # it was refused meanwhile
                 continue
-            self._answer(reply, environ)
-            del reply, environ
+            if _is_overdue(job):
+                self._refuse(job, BUSY)
+            else:
+                self._answer(job)
+            del job  # its body is no longer needed
 
-    def _answer(self, reply: Reply, environ: WSGIEnvironment) -> None:
+    def _answer(self, job: Job) -> None:
+        reply, environ, _came = job
         start = Start()
         try:
-            answer = self._inner(environ, _start_for(environ, start))
-            body = _collect(answer)
-        except Exception as error:  # Flask answers its own errors: one of the layers before it
-            logs.request_log.error("a request failed before the application", exc_info=error)
-            start.status, start.headers, body = 500, [], b""
-        reply.response_bytes(start.status, start.headers, body)
+            body = _collect(self._inner(environ, _start_for(environ, start)))
+            reply.response_bytes(start.status, start.headers, body)
+            self._admission.release(environ)
+        except BaseException as error:  # a thread that ended would be missed for ever
+            self._fail(job, error)
+
+    def _refuse(self, job: Job, refusal: Refusal) -> None:
+        status, text = refusal
+        head = [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")]
+        job[0].response_bytes(int(status[:3]), [*head, ("Connection", "close"), ("Retry-After", "1")], text)
+        self._admission.release(job[1])
+
+    def _fail(self, job: Job, error: BaseException) -> None:
+        """Answer 500: Flask answers the errors of its routes, so this one is of a layer before it."""
+        logs.request_log.error("a request failed before the application", exc_info=error)
+        with suppress(Exception):  # it may have been answered
+            job[0].response_bytes(500, [("Cache-Control", "no-store"), ("Connection", "close")], b"")
+        self._admission.release(job[1])
 
     def _watch(self) -> None:
         while not self._end.wait(LOOK):
-            self.look()
+            try:
+                self.look()
+            except Exception as error:  # the next look may succeed
+                logs.request_log.warning("could not look after what waits", exc_info=error)
 
 
 class Seated:
-    """Does jobs in the threads that bring them, few at a time: who has a seat does also what others bring meanwhile.
+    """Does jobs in the threads that bring them: few have a seat at once; a thread without one queues its job for them.
 
-    One thread is enough while the interpreter's lock is all that it waits for. The longer jobs take, because they wait
+    One seat is enough while the interpreter's lock is all that a job waits for. The longer jobs take, because they wait
     for a database, the more seats there are.
     """
 
@@ -229,7 +266,7 @@ class Seated:
             self._free.append(seat)
 
     def _next(self) -> Job | None:
-        """Return what waits; None when nothing does, or more seats are taken than wanted."""
+        """Return the next queued job; None when there is none, or when this thread should give up its seat."""
         if THREADS - len(self._free) > self._wanted:
             return None
         try:
@@ -246,7 +283,8 @@ class Seated:
 
     def _start_helper(self) -> None:
         """Start a thread that does what waits: those of the server come only with further requests."""
-        threading.Thread(target=self.help, name="helper", daemon=True).start()
+        with suppress(RuntimeError):  # the system gives no more threads: a seated one does it later
+            threading.Thread(target=self.help, name="helper", daemon=True).start()
 
 
 def _start_for(environ: WSGIEnvironment, start: Start) -> StartResponse:
@@ -262,10 +300,8 @@ def _collect(answer: Iterable[bytes]) -> bytes:
             answer.close()
 
 
-def _refuse(reply: Reply, refusal: Refusal) -> None:
-    status, text = refusal
-    head = [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")]
-    reply.response_bytes(int(status[:3]), [*head, ("Connection", "close"), ("Retry-After", "1")], text)
+def _is_overdue(job: Job) -> bool:
+    return job[2] < time.monotonic() - PATIENCE
 
 
 def _write_nothing(_data: bytes) -> None:

@@ -1,9 +1,10 @@
-"""End what peers hold by doing nothing: unfinished bodies, answers not taken, idle connections in a crowd."""
+"""End what peers hold by doing nothing: unfinished bodies, answers not taken, and idle connections in a crowd."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,11 +21,12 @@ LOWEST_RATE = 50_000  # … and a second more for so many bytes that have come
 CROWD = 128  # awaited bodies, beyond which an address with more than its share is hurried
 SHARE = 16  # of a crowd, for one address
 HURRIED = 1.0  # seconds for a body then
-SLACK = 1.5  # seconds by which the kernel's times may differ from ours, who look once a second
+SLACK = 2.5  # seconds by which the ages of a body and of its connection may differ: we look once a second
 AGAIN = 3.0  # seconds after which a connection that was ended, or a body that still waits, is looked at again
 TAKING_INTERVAL = 10  # looks between two at the answers: 10 seconds
+SAME_ANSWER = 0.5  # seconds by which two looks may differ about when an answer was sent
 SLOWEST_TAKING = 10_000  # bytes a second that a peer takes of an answer at the least
-LONGEST_ANSWERED = 30.0  # seconds after which a request without an answer counts as idle in a crowd: a slow head
+LONGEST_UNANSWERED = 30.0  # seconds after which an unanswered request may be ended when there are too many connections
 CROWDED = 0.75  # of the connections that there may be, from which on the idlest are ended
 Peer = tuple[str, int]
 
@@ -48,6 +50,17 @@ class Awaited:
         return self.since + BODY_DEADLINE + int(self.environ.get(ARRIVED, 0)) / LOWEST_RATE
 
 
+@dataclass(slots=True)
+class Request:
+    """A request that is not answered yet, as the kernel's times tell: when it was first seen (monotonic seconds)."""
+
+    peer: Peer
+    certain: bool  # that there is one
+    silent: float  # seconds since its peer sent anything
+    answered: float  # when the connection's last answer was sent
+    since: float
+
+
 class Reaper:
     """A thread of a server process that ends what is held by doing nothing."""
 
@@ -59,6 +72,7 @@ class Reaper:
         self._most = most_connections
         self._taken: dict[Peer, int] = {}  # bytes that slow takers had acknowledged at the last look
         self._ended: dict[Peer, float] = {}  # peers whose connection was ended, and when
+        self._requests: dict[Peer, Request] = {}  # that are not answered yet
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reaper", daemon=True)
 
@@ -84,9 +98,13 @@ class Reaper:
         """End the bodies that are overdue, and idle connections in a crowd; `takers` looks at untaken answers too."""
         now = time.monotonic()
         late = self.overdue(now)
-        crowded = connections.count_open_files() > self._most * CROWDED
-        if late or crowded or takers:
-            self._end_connections(late, now, crowded=crowded, takers=takers)
+        self._note_requests(now)
+        if late:
+            self._end_bodies(late, now)
+        if takers:
+            self._end_slow_takers()
+        if connections.count_open_files() > self._most * CROWDED:
+            self._end_idlest()
 
     def overdue(self, now: float) -> dict[str, list[Awaited]]:
         """Return what has waited too long, by address."""
@@ -110,51 +128,66 @@ class Reaper:
             and (one.given_up is None or now > one.given_up + AGAIN)
         ]
 
-    def _end_connections(self, late: dict[str, list[Awaited]], now: float, *, crowded: bool, takers: bool) -> None:
+    def _note_requests(self, now: float) -> None:
+        """Note when each unanswered request was first seen, while a body is awaited for more than one look."""
+        if all(one.since == now for one in self._awaited.values()):
+            self._requests.clear()
+            return
+        seen, self._requests = self._requests, {}
+        for found in self._connections():
+            if found.is_mid_request:
+                certain, answered = found.is_surely_mid_request, now - found.since_sent
+                request = Request(found.peer, certain, found.since_received, answered, now)
+                before = seen.get(found.peer)
+                if before is not None and abs(before.answered - answered) < SAME_ANSWER:
+                    request.since = before.since
+                self._requests[found.peer] = request
+
+    def _end_bodies(self, late: dict[str, list[Awaited]], now: float) -> None:
+        """End the connections whose request may be that of an overdue body, the likeliest first."""
         self._ended = {peer: at for peer, at in self._ended.items() if now < at + AGAIN}
-        slow: dict[Peer, int] = {}
-        idle: list[tuple[float, Peer]] = []
-        ended = 0
-        for found in connections.connections_at(self._port):
-            if found.address in late and self._is_of(found, late[found.address], now):
+        chosen: set[Peer] = set()
+        for address, ones in late.items():
+            requests = [
+                one for one in self._requests.values() if one.peer[0] == address and one.peer not in self._ended
+            ]
+            requests.sort(key=lambda one: (one.certain, one.silent), reverse=True)
+            for body in ones:
+                request = next((one for one in requests if one.since - SLACK <= body.since), None)
+                if request is None:
+                    continue
+                requests.remove(request)
+                chosen.add(request.peer)
+                body.given_up = self._ended[request.peer] = now
+                body.environ[GIVEN_UP] = True
+        for found in self._connections():
+            if found.peer in chosen and found.is_mid_request:
                 found.end_reading()
-                ended += 1
-            if takers and found.unsent and self._takes_too_slowly(found, slow):
-                found.end()
-            if crowded and _is_idle(found):
-                idle.append((found.idle, found.peer))
-        if takers:
-            self._taken = slow
-        if idle:
-            self._end_idlest(idle)
-        if ended or idle:
-            logs.request_log.warning("connections ended", unfinished_bodies=ended, idle=len(idle) // 4)
+        if chosen:
+            logs.request_log.warning("unfinished bodies ended", connections=len(chosen))
 
-    def _is_of(self, found: Connection, late: list[Awaited], now: float) -> bool:
-        """Whether a connection may be that of an overdue body: as old, and not answered yet. Give that one up."""
-        if not found.is_mid_request or found.peer in self._ended:
-            return False
-        for number, one in enumerate(late):
-            if found.since_sent + SLACK >= now - one.since:
-                one.given_up = self._ended[found.peer] = now
-                one.environ[GIVEN_UP] = True
-                del late[number]
-                return True
-        return False
+    def _end_slow_takers(self) -> None:
+        """End the connections whose peer has taken too little of its answer since the last look."""
+        seen, self._taken = self._taken, {}
+        for found in self._connections():
+            if found.unsent:
+                self._taken[found.peer] = found.acknowledged
+                before = seen.get(found.peer)
+                if before is not None and found.acknowledged - before < SLOWEST_TAKING * INTERVAL * TAKING_INTERVAL:
+                    found.end()
 
-    def _takes_too_slowly(self, found: Connection, slow: dict[Peer, int]) -> bool:
-        """Whether a peer has taken too little of its answer since the last look."""
-        slow[found.peer] = found.acknowledged
-        before = self._taken.get(found.peer)
-        return before is not None and found.acknowledged - before < SLOWEST_TAKING * INTERVAL * TAKING_INTERVAL
-
-    def _end_idlest(self, idle: list[tuple[float, Peer]]) -> None:
+    def _end_idlest(self) -> None:
         """End a quarter of the idle connections, those that are idle for the longest time."""
-        peers = {peer for _, peer in sorted(idle, reverse=True)[: len(idle) // 4]}
-        for found in connections.connections_at(self._port):
+        idle = sorted(((one.idle, one.peer) for one in self._connections() if _is_idle(one)), reverse=True)
+        peers = {peer for _, peer in idle[: len(idle) // 4]}
+        for found in self._connections():
             if found.peer in peers and _is_idle(found):
                 found.end()
+        logs.request_log.warning("idle connections ended", connections=len(peers))
+
+    def _connections(self) -> Iterator[Connection]:
+        return connections.connections_at(self._port)
 
 
 def _is_idle(found: Connection) -> bool:
-    return not found.is_mid_request or found.since_sent > LONGEST_ANSWERED
+    return not found.is_mid_request or found.since_sent > LONGEST_UNANSWERED

@@ -7,19 +7,34 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from app.errors import BadSettings
 from app.operations.admission import MOST_WAITING
 
 SPARE = 64  # threads beside those that wait for bodies: they bring requests to those that work
-OTHERS = 64  # threads and processes besides: of the supervisor, of the HTTP server, of our own
-FEWEST = 16
+OWN = 32  # threads of a process beside those of the server that bring requests
+SUPERVISOR = 8  # processes and threads beside those that serve
+FEWEST = 8  # that bring requests, for each process
 CGROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 def most_waiting(processes: int) -> int:
-    """Return how many threads of each server process may wait for bodies."""
-    share = _most_threads() // processes - SPARE - OTHERS
-    return max(FEWEST, min(MOST_WAITING, share))
+    """Return how many threads of each server process may wait for bodies; raises BadSettings as `most_bringing`."""
+    bringing = most_bringing(processes)
+    return bringing - min(SPARE, bringing // 2)
+
+
+def most_bringing(processes: int) -> int:
+    """Return how many threads of each server process may bring requests.
+
+    Raises BadSettings when the system's limit leaves too few for so many processes.
+    """
+    limit = _most_threads()
+    share = (limit - SUPERVISOR) // processes - OWN
+    if share < FEWEST:
+        fitting = max(0, (limit - SUPERVISOR) // (OWN + FEWEST))
+        raise BadSettings(f"setting WORKERS: the limit of {limit} processes and threads has room for {fitting} workers")
+    return min(MOST_WAITING + SPARE, share)
 
 
 def _most_threads() -> int:

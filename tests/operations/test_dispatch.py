@@ -14,7 +14,7 @@ from app.engines import THREADS
 from app.fast_lane.lane import Lane
 from app.fast_lane.memory import Answer
 from app.operations import dispatch as module
-from app.operations.admission import Admission
+from app.operations.admission import MOST_BYTES, TOO_MANY, Admission
 from app.operations.dispatch import ALIVE, Dispatch, Job, Seated
 from app.seats import PerSeat, occupy
 
@@ -42,7 +42,7 @@ class Slow:
         self.let_go = threading.Event()
 
     def __call__(self, environ: dict[str, object], start: Callable[..., object]) -> list[bytes]:
-        if environ["PATH_INFO"] != ALIVE:
+        if not str(environ["PATH_INFO"]).endswith(ALIVE):
             self.asked.put(threading.current_thread().name)
             assert self.let_go.wait(WAIT)
         start("200 OK", [("Content-Type", "text/plain")])
@@ -62,7 +62,7 @@ def slow() -> Iterator[Slow]:
 
 
 def begun(inner: object, lane: Lane | None = None) -> Dispatch:
-    dispatch = Dispatch(Admission(100), inner, lane)  # type: ignore[arg-type]
+    dispatch = Dispatch(Admission(100), inner, lane, "/a%20b")  # type: ignore[arg-type]
     dispatch.start()
     return dispatch
 
@@ -82,9 +82,10 @@ def test_health_is_answered_while_all_threads_are_busy(slow: Slow) -> None:
     for _ in range(THREADS):
         dispatch.take(Reply(), scope("/x"))
         slow.asked.get(timeout=WAIT)
-    alive = Reply()
-    dispatch.take(alive, scope(ALIVE))
-    assert alive.answers.get_nowait()[0] == 200
+    for path in (ALIVE, "/a b" + ALIVE):  # with the issuer's path, too
+        alive = Reply()
+        dispatch.take(alive, scope(path))
+        assert alive.answers.get_nowait()[0] == 200
 
 
 def test_a_request_that_waits_for_too_long_is_refused(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,11 +102,21 @@ def test_a_request_that_waits_for_too_long_is_refused(slow: Slow, monkeypatch: p
     assert (status, body) == (503, module.BUSY[1]) and ("Retry-After", "1") in headers
 
 
-def test_an_application_that_raises_is_a_500_and_its_thread_works_on() -> None:
+def answer_nothing(_environ: dict[str, object], start: Callable[..., object]) -> list[bytes]:
+    start("200 OK", [])
+    return [b""]
+
+
+class Panic(BaseException):
+    """As a library in Rust raises it: no `Exception`."""
+
+
+@pytest.mark.parametrize("error", [RuntimeError, Panic])
+def test_an_application_that_raises_is_a_500_and_its_thread_works_on(error: type[BaseException]) -> None:
     def failing(environ: dict[str, object], start: Callable[..., object]) -> list[bytes]:
         start("200 OK", [])
         if environ["PATH_INFO"] == "/fails":
-            raise RuntimeError("on purpose")
+            raise error("on purpose")
         return [b""]
 
     dispatch = begun(failing)
@@ -116,6 +127,64 @@ def test_an_application_that_raises_is_a_500_and_its_thread_works_on() -> None:
     reply = Reply()
     dispatch.take(reply, scope("/x"))
     assert reply.status() == 200
+
+
+def test_an_answer_that_cannot_be_sent_costs_no_thread() -> None:
+    class Gone(Reply):
+        def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+            super().response_bytes(status, headers, body)
+            raise ValueError("on purpose")
+
+    dispatch = begun(answer_nothing)
+    for _ in range(2 * THREADS):
+        gone = Gone()
+        dispatch.take(gone, scope("/x"))
+        assert gone.status() == 200
+    reply = Reply()
+    dispatch.take(reply, scope("/x"))
+    assert reply.status() == 200
+
+
+def test_more_requests_than_may_be_queued_are_refused_at_once(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_QUEUED", 3)
+    dispatch, more = begun(slow), [Reply() for _ in range(5)]
+    for _ in range(THREADS):
+        dispatch.take(Reply(), scope("/x"))
+        slow.asked.get(timeout=WAIT)
+    for reply in more:
+        dispatch.take(reply, scope("/x"))
+    assert [reply.answers.qsize() for reply in more] == [0, 0, 0, 1, 1]
+    assert more[-1].status() == 503
+
+
+@pytest.mark.parametrize("length", ["0" * 5_000 + "5", "9" * 5_000, "", "00"])
+def test_any_content_length_that_the_server_takes_is_answered(length: str) -> None:
+    def echo(environ: dict[str, object], start: Callable[..., object]) -> list[bytes]:
+        start("200 OK", [])
+        return [environ["wsgi.input"].read()]  # type: ignore[attr-defined]
+
+    reply = Reply()
+    begun(echo).take(reply, scope("/x", "POST", CONTENT_LENGTH=length, **{"wsgi.input": BytesIO(b"hello")}))
+    status, _headers, body = reply.answers.get(timeout=WAIT)
+    assert (status, body) == (200, b"hello" if length.endswith("5") else b"")
+
+
+def test_long_bodies_have_a_bound_together_which_their_answers_free() -> None:
+    admission = Admission(1024 * 1024)
+    dispatch = Dispatch(admission, answer_nothing)
+    body = b"x" * 1_000_000
+    held = [
+        scope("/x", "POST", CONTENT_LENGTH=str(len(body)), **{"wsgi.input": BytesIO(body)})
+        for _ in range(MOST_BYTES // len(body) + 1)
+    ]
+    assert [admission.refuse(environ) for environ in held][-2:] == [None, TOO_MANY]
+    for environ in held:
+        admission.release(environ)
+    dispatch.start()
+    for _ in range(3 * len(held)):
+        reply = Reply()
+        dispatch.take(reply, scope("/x", "POST", CONTENT_LENGTH=str(len(body)), **{"wsgi.input": BytesIO(body)}))
+        assert reply.status() == 200
 
 
 def test_an_answer_is_closed_after_it_was_collected() -> None:

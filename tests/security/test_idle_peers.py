@@ -76,6 +76,16 @@ def test_an_unfinished_body_is_ended_at_its_deadline_on_any_route(fresh_server: 
     assert answers == {b"HTTP/1.1 408"} and time.monotonic() - started < BODY_DEADLINE + 5
 
 
+def test_an_unfinished_body_that_follows_another_request_at_once_is_ended_too(server: LiveServer) -> None:
+    with connect(server) as peer:
+        head = HEAD.format(method="POST", path="/oauth/token", length=1_000, begin="grant")
+        peer.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" + head.encode())
+        answers = b""
+        while answers.count(b"HTTP/1.1 ") < 2 and (more := peer.recv(10_000)):
+            answers += more
+    assert answers.startswith(b"HTTP/1.1 200") and b"HTTP/1.1 408" in answers
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_request_whose_body_means_nothing_is_answered_without_it(server: LiveServer, method: str) -> None:
     with begin(server, path="/healthz", method=method) as peer:
