@@ -31,7 +31,7 @@ from app.models import (
 )
 from app.models import PersonalAccessTokenScope as Chosen
 
-LOCK = 0x1A7C4E3  # held by each change that may take a right of the management API away
+LOCK = 0x1A7C4E5  # held by each change that may take a right of the management API away
 NO_USER = (
     "this would leave no enabled user whose roles give manage: "
     "make another user an administrator first, then repeat this"
