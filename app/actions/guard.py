@@ -34,6 +34,12 @@ def refuse_exceeding(actor: Actor, carried: Grants, management_identifier: str) 
         raise Forbidden(f"this carries more than the caller holds: {scopes - actor.management}", scope="manage")
 
 
+def refuse_ending_tokens_of_all(actor: Actor) -> None:
+    """Raise Forbidden when a caller without `manage` is about to end the tokens of everybody, administrators too."""
+    if not actor.manages:
+        raise Forbidden("only a holder of manage may revoke a signing key: every token it signed ends", scope=MANAGE)
+
+
 def refuse_changing_client(actor: Actor, session: Session, client_row_id: str, management_identifier: str) -> None:
     """Raise Forbidden when a client carries more than the caller: by its roles, or as a server of this API.
 
