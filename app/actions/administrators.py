@@ -33,8 +33,8 @@ from app.models import PersonalAccessTokenScope as Chosen
 
 LOCK = 0x1A7C4E5  # held by each change that may take a right of the management API away
 NO_USER = (
-    "this would leave no enabled user whose roles give manage: "
-    "make another user an administrator first, then repeat this"
+    "this would leave no enabled user whose roles give manage and who has a password to sign in with: "
+    "make another such user first, then repeat this"
 )
 NO_CLIENT = (
     "this would leave no enabled client that can authenticate and whose roles give manage: "
@@ -65,9 +65,9 @@ class _Present:
 def keeping_administrators(session: Session, actor: Actor, at: datetime) -> Iterator[None]:
     """Refuse the change made inside when it removes the last administrator; drop the scopes that it makes dormant.
 
-    Such changes run one at a time, so that two cannot each rely on the administrator that the other removes. A user
-    counts when enabled and given manage by a role, a client when it can also authenticate. A server that has no
-    administrator already refuses nothing. Raises Conflict.
+    Such changes run one at a time, so that two cannot each rely on the administrator that the other removes. A user or
+    client counts when enabled, given manage by a role, and able to authenticate: a user by a password. If there was no
+    administrator before the change, nothing is refused. Raises Conflict.
     """
     alone(session, LOCK)
     before = _present(session, at)
@@ -106,7 +106,7 @@ def drop_dormant_scopes(session: Session, actor: Actor, at: datetime) -> None:
 def _present(session: Session, at: datetime) -> _Present:
     role_of_user = and_(UserRole.user_id == User.id, RolePermission.role_id == UserRole.role_id)
     role_of_client = and_(ClientRole.client_id == Client.id, RolePermission.role_id == ClientRole.role_id)
-    user = exists().where(User.enabled, role_of_user, _manages)
+    user = exists().where(User.enabled, User.password_digest.is_not(None), role_of_user, _manages)
     client = exists().where(Client.enabled, role_of_client, _manages, _can_authenticate(at))
     return _Present(*session.execute(select(user, client)).one())
 

@@ -12,7 +12,7 @@ from app.actions.federated_credentials import NewFederatedCredential
 from app.actions.roles import RoleChanges
 from app.actions.users import UserChanges
 from app.errors import Conflict, LatchkeyError
-from app.models import AuditEvent, ClientSecret, Resource, Role
+from app.models import AuditEvent, ClientSecret, Resource, Role, User
 from tests.actions.test_races import at_once, done
 from tests.core import ISSUER, ORDERS, Core
 
@@ -33,9 +33,15 @@ def court(empty_core: Core) -> Core:
     core.role("machines", "machine", MANAGE)
     core.role("readers", "user", "orders:read")
     core.user("boss", "users", "readers")
+    give_password(core, "boss")
     core.client("chief", "machines")
     core.client_secret("chief")
     return core
+
+
+def give_password(core: Core, name: str) -> None:
+    with core.store.transaction() as session:
+        session.get_one(User, core.row_id(name)).password_digest = "a digest"
 
 
 def role_id(core: Core, name: str) -> str:
@@ -90,6 +96,9 @@ def test_the_last_administrator_among_users_stays(court: Core, how: str) -> None
     assert MANAGE in court.actions.roles.get(role_id(court, "users")).permissions
     court.role("others", "user", MANAGE, "audit:read")
     court.user("deputy", "others")
+    with pytest.raises(Conflict, match="no enabled user"):
+        OF_USERS[how](court)  # the other has no password to sign in with
+    give_password(court, "deputy")
     OF_USERS[how](court)
 
 
@@ -109,6 +118,7 @@ def test_the_last_administrator_among_clients_stays(court: Core, how: str) -> No
 
 def test_a_disabled_administrator_is_none(court: Core) -> None:
     court.user("deputy", "users")
+    give_password(court, "deputy")
     court.enable("deputy", False)
     with pytest.raises(Conflict):
         user(court, enabled=False)
@@ -154,6 +164,7 @@ def _other(core: Core, secret: str) -> str:
 @pytest.mark.parametrize("number", range(3))
 def test_of_two_last_administrators_that_go_at_once_one_stays(court: Core, number: int) -> None:
     court.user("deputy", "users")
+    give_password(court, "deputy")
     court.client("second", "machines")
     court.client_secret("second")
     gone = at_once(
@@ -185,6 +196,7 @@ def elected(court: Core) -> Core:
     """Another administrator is there, so that `boss` can be demoted."""
     court.role("others", "user", MANAGE)
     court.user("deputy", "others")
+    give_password(court, "deputy")
     return court
 
 
