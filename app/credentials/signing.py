@@ -151,7 +151,9 @@ def _well_formed(claims: Mapping[str, Any]) -> bool:
     if not all(isinstance(one, dict) and needed <= one.keys() for one, needed in objects):
         return False
     texts = (*map(claims.get, TEXTS), *aud, *(inner for one, _ in objects for inner in one.values()))
-    return all(isinstance(text, str) and text.isprintable() for text in texts)  # a driver fails at NUL or a lone surrogate
+    return all(
+        isinstance(text, str) and text.isprintable() for text in texts
+    )  # a driver fails at NUL or a lone surrogate
 
 
 class SigningKeys:

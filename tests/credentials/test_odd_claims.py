@@ -14,7 +14,12 @@ from tests.core import ORDERS, Core, start_core
 TEXTS = ("iss", "sub", "jti", "client_id", "scope", "credential_type")
 CLAIMS = (*TEXTS, "aud", "iat", "exp", "act", "origin", "cnf", "nbf")
 NO_TEXT = (
-    st.none() | st.booleans() | st.integers() | st.floats() | st.lists(st.text()) | st.dictionaries(st.text(), st.text())
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.lists(st.text())
+    | st.dictionaries(st.text(), st.text())
 )
 ODD = NO_TEXT | st.text() | st.sampled_from(["\x00", "\ud800"])
 OBJECT = st.dictionaries(st.sampled_from(["sub", "id", "version", "secret", "jkt", "x5t#S256"]), ODD)
