@@ -12,7 +12,7 @@ from app.actions.actor import MANAGE, Actor
 from app.errors import Forbidden
 from app.models import Resource
 
-SERVING = "only a holder of manage lets a client serve the management API, or changes one that does"
+SERVING = "only a holder of manage may create or change a client that serves the management API"
 
 
 def refuse_delegates(actor: Actor) -> None:
