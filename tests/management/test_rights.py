@@ -63,7 +63,7 @@ def callers(face: Face) -> Callers:
 @pytest.fixture(scope="module")
 def scene(face: Face, admin: str) -> Scene:
     made = Scene(face, admin)
-    made.user("manage"), made.client("manage")  # administrators who stay
+    face.person("manage"), made.client("manage")  # administrators who stay
     return made
 
 
