@@ -6,7 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from app.settings import Settings
+from app.settings import Settings, secret_settings
 from tests.conftest import StartServer
 from tests.live import COMMAND, environment
 
@@ -37,3 +37,9 @@ def test_it_names_every_setting() -> None:
     named = README.replace("`…_", "`LATCHKEY_BOOTSTRAP_")
     missing = [name for name in Settings.model_fields if f"LATCHKEY_{name.upper()}" not in named]
     assert not missing
+
+
+def test_it_names_every_setting_that_may_be_in_a_file() -> None:
+    [listed] = re.findall(r"`<setting>_file`\) for (.*?)\. A setting", README, re.S)
+    first = {f"`{name.upper()}`" for name in secret_settings() if not name.startswith("bootstrap_")}
+    assert set(re.findall(r"`.*?`", listed)) == first | {"`BOOTSTRAP_…`"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,8 @@ from app.actions.actor import MANAGE, Actor
 from app.actions.audit import record
 from app.actions.authenticate_client import SECRET_METHODS
 from app.actions.client_certificates import PROVING
-from app.database import alone
+from app.credentials.m2m import token_mark
+from app.database import alone, batches
 from app.errors import Conflict
 from app.models import (
     Client,
@@ -31,10 +32,10 @@ from app.models import (
 )
 from app.models import PersonalAccessTokenScope as Chosen
 
-LOCK = 0x1A7C4E3  # held by each change that may take a right of the management API away
+LOCK = 0x1A7C4E5  # held by each change that may take a right of the management API away
 NO_USER = (
-    "this would leave no enabled user whose roles give manage: "
-    "make another user an administrator first, then repeat this"
+    "this would leave no enabled user whose roles give manage and who has a password to sign in with: "
+    "make another such user first, then repeat this"
 )
 NO_CLIENT = (
     "this would leave no enabled client that can authenticate and whose roles give manage: "
@@ -65,12 +66,12 @@ class _Present:
 def keeping_administrators(session: Session, actor: Actor, at: datetime) -> Iterator[None]:
     """Refuse the change made inside when it removes the last administrator; drop the scopes that it makes dormant.
 
-    Such changes run one at a time, so that two cannot each rely on the administrator that the other removes. A user
-    counts when enabled and given manage by a role, a client when it can also authenticate. A server that has no
-    administrator already refuses nothing. Raises Conflict.
+    Such changes run one at a time, so that two cannot each rely on the administrator that the other removes. A user or
+    client counts when enabled, given manage by a role, and able to authenticate: a user by a password. If there was no
+    administrator before the change, nothing is refused. Raises Conflict.
     """
     alone(session, LOCK)
-    before = _present(session, at)
+    before, held = _present(session, at), _held_by_clients(session)
     yield
     session.flush()
     after = _present(session, at)
@@ -79,13 +80,13 @@ def keeping_administrators(session: Session, actor: Actor, at: datetime) -> Iter
     if before.client and not after.client:
         raise Conflict(NO_CLIENT)
     drop_dormant_scopes(session, actor, at)
+    _drop_of_clients(session, actor, at, held)
 
 
 def drop_dormant_scopes(session: Session, actor: Actor, at: datetime) -> None:
     """Remove from personal access tokens the scopes of the management API that the user's roles no longer give.
 
     Otherwise a token of a demoted administrator would regain them with a later promotion. Scopes of other APIs stay.
-    Clients have nothing dormant; a machine token regains a scope only until it expires, an hour by default.
     """
     query = (
         select(Chosen.id, Chosen.token_id, Permission.name, PersonalAccessToken.user_id)
@@ -103,10 +104,40 @@ def drop_dormant_scopes(session: Session, actor: Actor, at: datetime) -> None:
         session.execute(update(Chosen).where(Chosen.id.in_([row.id for row in dormant])).values(permission_id=None))
 
 
+def _held_by_clients(session: Session) -> dict[str, set[str]]:
+    """Return the scopes of the management API that each client's roles give, by the client's row id."""
+    query = (
+        select(ClientRole.client_id, Permission.name)
+        .join(RolePermission, RolePermission.role_id == ClientRole.role_id)
+        .join(Permission, Permission.id == RolePermission.permission_id)
+        .join(Resource, and_(Resource.id == Permission.resource_id, Resource.built_in))
+    )
+    held: dict[str, set[str]] = {}
+    for client_row_id, name in session.execute(query):
+        held.setdefault(client_row_id, set()).add(name)
+    return held
+
+
+def _drop_of_clients(session: Session, actor: Actor, at: datetime, before: Mapping[str, set[str]]) -> None:
+    """Note which scopes of the management API clients lost: tokens issued before do not regain them.
+
+    A scope that a client regains is noted again, because a token may have been issued while the demotion was written.
+    """
+    after = _held_by_clients(session)
+    changed = sorted(row_id for row_id in before.keys() | after.keys() if before.get(row_id) != after.get(row_id))
+    for row in (row for some in batches(changed) for row in session.scalars(select(Client).where(Client.id.in_(some)))):
+        held, holds, dropped = before.get(row.id, set()), after.get(row.id, set()), row.dropped_scopes or {}
+        lost, regained = held - holds, (holds - held) & dropped.keys()
+        if lost or regained:
+            row.dropped_scopes = dropped | dict.fromkeys(lost | regained, token_mark())
+        if lost:
+            record(session, actor, "client.narrow", "client", row.client_id, at, dropped=" ".join(sorted(lost)))
+
+
 def _present(session: Session, at: datetime) -> _Present:
     role_of_user = and_(UserRole.user_id == User.id, RolePermission.role_id == UserRole.role_id)
     role_of_client = and_(ClientRole.client_id == Client.id, RolePermission.role_id == ClientRole.role_id)
-    user = exists().where(User.enabled, role_of_user, _manages)
+    user = exists().where(User.enabled, User.password_digest.is_not(None), role_of_user, _manages)
     client = exists().where(Client.enabled, role_of_client, _manages, _can_authenticate(at))
     return _Present(*session.execute(select(user, client)).one())
 

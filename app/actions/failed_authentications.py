@@ -4,7 +4,7 @@
 | --- | --- |
 | from one address, of one action and target type | SINGLE, then one that counts the others |
 | from all addresses | SINGLE_IN_ALL, then one an address that counts |
-| from more than MOST_ADDRESSES that are counted | one event for all others together |
+| from more than MOST_ADDRESSES that are counted | one event that counts all remaining addresses |
 
 An event that counts has `merged` (how many), `since` and `until` in its details. A thread writes it once its minute is
 over, and a clean stop before. Processes count for themselves, so their numbers add up; what a killed process has

@@ -12,7 +12,7 @@ from app.actions.actor import MANAGE, Actor
 from app.errors import Forbidden
 from app.models import Resource
 
-SERVING = "only a holder of manage lets a client serve the management API, or changes one that does"
+SERVING = "only a holder of manage may create or change a client that serves the management API"
 
 
 def refuse_delegates(actor: Actor) -> None:
@@ -32,6 +32,12 @@ def refuse_exceeding(actor: Actor, carried: Grants, management_identifier: str) 
     scopes = carried.by_resource.get(management_identifier, Scopes())
     if not actor.manages and not scopes <= actor.management:
         raise Forbidden(f"this carries more than the caller holds: {scopes - actor.management}", scope="manage")
+
+
+def refuse_ending_tokens_of_all(actor: Actor) -> None:
+    """Raise Forbidden when a caller without `manage` is about to end the tokens of everybody, administrators too."""
+    if not actor.manages:
+        raise Forbidden("only a holder of manage may revoke a signing key: every token it signed ends", scope=MANAGE)
 
 
 def refuse_changing_client(actor: Actor, session: Session, client_row_id: str, management_identifier: str) -> None:

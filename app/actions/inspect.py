@@ -16,6 +16,7 @@ from app.credentials.exchanged import ExchangedTokens
 from app.credentials.kind import API_KEY, CLIENT_CREDENTIALS, PERSONAL_ACCESS_TOKEN
 from app.credentials.m2m import MachineTokens
 from app.credentials.opaque import Prefix, digest, prefix_of
+from app.credentials.pasted import bare
 from app.database import EPOCH, Store
 from app.models import ApiKey, ApiKeySecret, Client, ClientSecret, PersonalAccessToken, RevokedToken, User
 
@@ -58,6 +59,7 @@ class Inspect:
             Prefix.CLIENT_SECRET: _client_secret,
             None: self._jwt,
         }
+        credential = bare(credential)
         prefix = prefix_of(credential)
         if prefix is None and not any(kind.recognizes(credential) for kind in self._signed):
             return Inspection("malformed", "not in a format that this server issues")

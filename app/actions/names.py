@@ -19,7 +19,10 @@ def optional_name(name: str, field: str = "name") -> str:
 
 
 def checked_username(username: str, present: str | None = None) -> str:
-    """Return the username as it is kept; the `present` one stays, whatever rules it was made under. Raises Invalid."""
+    """Return the username as it is kept; raises Invalid.
+
+    An unchanged username is accepted even if today's rules would refuse it.
+    """
     return username if username == present else _checked(normalize_username, username, "username")
 
 

@@ -120,7 +120,7 @@ class PersonalAccessTokenActions:
                 row = _found(session, user_id, token_id, changing=True)
                 if row.revoked_at is not None:
                     raise Conflict("a revoked token cannot be regenerated: create a new one")
-                if actor.id != user_id:  # an owner's scopes that the roles give no more stay chosen, and asleep
+                if actor.id != user_id:  # an owner's dormant scopes, of other APIs, stay stored without effect
                     refuse_exceeding(actor, _grants(row), self._management)
                 _free_name(session, user_id, row.name, now, but=token_id)
                 row.name_held = True

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Text, create_engine, or_, update
+from sqlalchemy import Connection, Text, and_, create_engine, exists, or_, select, update
 from sqlalchemy import cast as as_type
 from sqlalchemy.pool import NullPool
 
@@ -16,16 +17,26 @@ from app.actions.audit_chain import event_hash, lock_head
 from app.actions.audit_redaction import ACTION, Changed, read_note, write_note
 from app.actions.audit_rows import Row, Span, snapshot, stored
 from app.actions.clock import Clock
+from app.actions.failed_authentications import SEVERAL
 from app.credentials.note_keys import NoteKeys
+from app.credentials.unknown_name import MARK
 from app.database import Store, alone
-from app.models import AuditEvent
-from app.secret_text import hints_in, redact_value
+from app.models import AuditEvent, Client
+from app.secret_text import REDACTED, hints_in, redact_value
 
 TEXTS = ("actor_type", "actor", "actor_name", "action", "target_type", "target", "address", "request_id")
 KEPT = (*TEXTS, "details")
 LOCK = 0x1A7C4E4  # of a redaction
 MOST_NOTED = 1_000  # events of one note
 _ANY = or_(*(as_type(getattr(AuditEvent, name), Text).like(f"%{start}%") for name in KEPT for start in ("lk_", "eyJ")))
+_UNKNOWN_CLIENT = and_(  # older versions kept whatever text was sent as the client_id
+    AuditEvent.action.in_(("authentication.fail", "authentication.limited")),
+    AuditEvent.target_type == "client",
+    ~exists().where(Client.client_id == AuditEvent.target),
+)
+_NO_TYPED_NAME = re.compile(
+    rf"client_[0-9a-f]{{31}}|{MARK.pattern}|{SEVERAL}|"
+)  # an id of ours, or what stands for one
 _CHAINED = AuditEvent.hash.is_not(None)  # what has no hash yet gets it at the next start, and is found then
 
 
@@ -40,7 +51,10 @@ class Redacted:
 
 
 class RedactAudit:
-    """Finds and removes well-formed secrets and JWTs; whoever removes once more changes nothing."""
+    """Finds and removes secrets; whoever removes once more changes nothing.
+
+    A secret is what has the form of one of ours or of a JWT, and any text that was sent as the client_id of no client.
+    """
 
     def __init__(self, store: Store, keys: NoteKeys, clock: Clock) -> None:
         self._store = store
@@ -72,7 +86,7 @@ class RedactAudit:
                 note = write_note(self._keys, head, noted[start : start + MOST_NOTED])
                 record(session, actor, ACTION, "audit_event", str(found[start][0]["id"]), now, **note)
         self._forget_journal()
-        ids, hints = {one[0] for one in noted}, [hint for row, _ in found for hint in hints_in(_texts(row))]
+        ids, hints = {one[0] for one in noted}, [hint for one in found for hint in _hints(*one)]
         told = tuple(sorted(ids)), tuple(dict.fromkeys(hints)), self._keys.sign(b"")[0]
         return Redacted(*told, tampered=tuple(row["id"] for row, _ in found if row["id"] not in ids))
 
@@ -91,10 +105,18 @@ class RedactAudit:
 
 def _with_secrets(connection: Connection) -> Iterator[tuple[Row, Row]]:
     """Return each event that holds a secret, and what it is without; the database only narrows the search."""
-    for row in list(stored(connection, Span(), _ANY, _CHAINED)):
+    unknown = set(connection.execute(select(AuditEvent.id).where(_UNKNOWN_CLIENT, _CHAINED)).scalars())
+    for row in list(stored(connection, Span(), or_(_ANY, _UNKNOWN_CLIENT), _CHAINED)):
         redacted = row | {name: redact_value(row[name]) for name in KEPT}
+        if row["id"] in unknown and _is_typed(redacted["target"]):
+            redacted["target"] = REDACTED
         if redacted != row:
             yield row, redacted
+
+
+def _is_typed(target: str) -> bool:
+    """Return whether a target is text as a stranger typed it, and not what a redaction has left (kept was ASCII)."""
+    return _NO_TYPED_NAME.fullmatch(target) is None and target.isascii() and REDACTED not in target
 
 
 def _redact(connection: Connection, row: Row, redacted: Row) -> Changed:
@@ -109,5 +131,8 @@ def _is_whole(row: Row, vouched: set[Changed]) -> bool:
     return own == row["hash"] or (row["id"], row["hash"], own) in vouched
 
 
-def _texts(row: Mapping[str, Any]) -> Sequence[Any]:
-    return [row[name] for name in KEPT]
+def _hints(row: Mapping[str, Any], redacted: Row) -> Iterator[str]:
+    """Return the marks of what was taken out."""
+    yield from hints_in([row[name] for name in KEPT])
+    if redacted["target"] == REDACTED:
+        yield REDACTED

@@ -14,6 +14,7 @@ from app.actions.audit import record
 from app.actions.clock import Clock
 from app.actions.revoke import Opaque, Signed
 from app.credentials.opaque import Prefix, digest, prefix_of
+from app.credentials.pasted import bare
 from app.database import Store, batches
 from app.models import ClientSecret
 
@@ -42,9 +43,9 @@ class ReportLeak:
 
     def __call__(self, actor: Actor, credentials: Sequence[str]) -> int:
         """End each credential that is ours, all in one transaction; gives how many were live until now."""
-        now = self._clock()
+        now, presented = self._clock(), [bare(credential) for credential in credentials]
         with self._store.reading() as session:  # strangers' strings never take the write lock
-            found = self._find_all(session, list(dict.fromkeys(credentials)), now)
+            found = self._find_all(session, list(dict.fromkeys(presented)), now)
         if not found:
             return 0
         with self._store.transaction() as session:

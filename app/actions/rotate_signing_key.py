@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.actions.actor import SERVER, Actor
 from app.actions.audit import record
 from app.actions.clock import Clock
+from app.actions.guard import refuse_ending_tokens_of_all
 from app.credentials.signing import LOCK, NOT_PUBLISHED, SigningKeys
 from app.database import Store, alone
 from app.errors import BadSettings, Conflict, NotFound
@@ -71,8 +72,10 @@ class RotateSigningKey:
     def revoke(self, actor: Actor, kid: str) -> None:
         """End a key at once, with every token it signed, on every node: what to do when a key is stolen.
 
-        Where it is the active one, the next key signs from now on. Raises NotFound, and Conflict when it cannot.
+        Where it is the active one, the next key signs from now on. Raises Forbidden (without `manage`), NotFound, and
+        Conflict when it cannot.
         """
+        refuse_ending_tokens_of_all(actor)
         with self._store.transaction() as session:
             now = self._clock()
             try:

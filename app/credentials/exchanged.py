@@ -80,7 +80,9 @@ class ExchangedTokens:
 
 def _origin(said: Mapping[str, str]) -> Secret:
     """Read which secret a token was made from. Tokens issued before `version` had its name call it `secret`."""
-    return Secret(said["id"], said["version"] if "version" in said else said["secret"])  # they live a day at most
+    return Secret(
+        said["id"], said["version"] if "version" in said else said.get("secret", "")
+    )  # they live a day at most
 
 
 def _narrowed(source: Claims, signed: Signed, actor: str | None) -> Claims:

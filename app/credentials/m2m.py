@@ -18,9 +18,11 @@ from app.credentials.signing import Signed, Signer, SigningKeys, compact
 from app.database import Prepared, new_id
 from app.models import Client, ClientRole, Permission, Resource, RevokedToken, RolePermission
 
+RANDOM = 20  # characters at the end of an id; the ones before are the time
 _FOUND = Prepared(
     select(
         Client.enabled,
+        Client.dropped_scopes,
         exists().where(RevokedToken.jti == bindparam("jti")).label("denied"),
         Resource.identifier,
         Permission.name,
@@ -31,6 +33,11 @@ _FOUND = Prepared(
     .outerjoin(Resource, Resource.id == Permission.resource_id)
     .where(Client.client_id == bindparam("client_id"))
 )
+
+
+def token_mark() -> str:
+    """Return what sorts before the ids of all tokens issued from now on, to the millisecond (`iat` is in seconds)."""
+    return new_id("m2m")[:-RANDOM]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +86,11 @@ class MachineTokens:
         rows = _FOUND.rows(connection, client_id=claims["client_id"], jti=claims["jti"])
         if not rows or not rows[0].enabled or rows[0].denied:
             return None
-        given = Grants.of((r.identifier, r.name) for r in rows if r.name is not None)
-        return _claims(signed, given)
+        over = rows[0].dropped_scopes or {}
+        given = (
+            (r.identifier, r.name) for r in rows if r.name is not None and _stands(claims["jti"], over.get(r.name))
+        )
+        return _claims(signed, Grants.of(given))
 
     def holder(self, connection: Connection | Session, token: str, at: datetime) -> Holder | None:
         """Name the token and the client it was issued to; None when it is not ours or has expired."""
@@ -92,6 +102,11 @@ class MachineTokens:
     def revoke(self, session: Session, credential_id: str, at: datetime, reason: str) -> bool:
         """Deny the token by its jti, until long after it would have expired by itself."""
         return deny(session, credential_id, at)
+
+
+def _stands(jti: str, dropped_at: str | None) -> bool:
+    """Return whether a token is newer than the loss of a scope; a promotion gives the scope to such tokens only."""
+    return dropped_at is None or jti > dropped_at
 
 
 def _claims(signed: Signed, given: Grants) -> Claims:

@@ -33,6 +33,8 @@ RETIRING = LONGEST_LIFETIME + SKEW
 MOST_VERIFIED = 1_000  # tokens whose signature need not be checked again
 LOCK = 0x1A7C4E3  # of a rotation
 NOT_PUBLISHED = "no signing key with this kid is published"
+TEXTS = ("iss", "sub", "jti", "client_id", "scope", "credential_type")  # claims of every token
+OBJECTS: Mapping[str, set[str]] = {"act": {"sub"}, "origin": {"id"}, "cnf": set()}  # of some; needed members
 KID = re.compile(r"sig_[0-9a-f]{1,60}")
 _ES256 = ec.ECDSA(hashes.SHA256())
 _ACTIVE = select(SigningKey.kid, SigningKey.sealed_private_key).where(SigningKey.state == "active")
@@ -129,12 +131,29 @@ def _read(token: str, issuer: str, key_of: Callable[[object], _PublicKey | None]
 
 
 def _signed(claims: Mapping[str, Any], retires_at: datetime | None) -> Signed | None:
-    """Refuse a lifetime that this server never gives: whoever stole a key must not extend what it signs."""
+    """Refuse claims of a form that this server never gives, and a longer lifetime than any it gives.
+
+    Whoever stole a key must neither extend what it signs nor make verification raise.
+    """
+    if not _well_formed(claims):
+        return None
     iat, exp = claims["iat"], claims["exp"]
     if type(iat) is not int or type(exp) is not int or not 0 <= exp - iat <= LONGEST_LIFETIME.total_seconds():
         return None
     expires_at = datetime.fromtimestamp(exp, UTC)
     return Signed(claims, datetime.fromtimestamp(iat, UTC), soonest(expires_at, retires_at) or expires_at)
+
+
+def _well_formed(claims: Mapping[str, Any]) -> bool:
+    """Return whether each claim that verification reads has the type that this server gives it."""
+    aud = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
+    objects = [(claims[name], needed) for name, needed in OBJECTS.items() if name in claims]
+    if not all(isinstance(one, dict) and needed <= one.keys() for one, needed in objects):
+        return False
+    texts = (*map(claims.get, TEXTS), *aud, *(inner for one, _ in objects for inner in one.values()))
+    return all(
+        isinstance(text, str) and text.isprintable() for text in texts
+    )  # a driver fails at NUL or a lone surrogate
 
 
 class SigningKeys:

@@ -58,5 +58,5 @@ def rotate_signing_key(given: dict[str, Any]) -> Any:
 @blueprint.delete("/signing-keys/<row:kid>")
 @blueprint.response(204)
 def revoke_signing_key(kid: str) -> None:
-    """End a signing key at once, with every token it signed; the next key signs where it was the active one"""
+    """End a signing key at once, with every token it signed; needs manage. After the active one the next key signs"""
     actions().rotate_signing_key.revoke(caller(), kid)

@@ -69,6 +69,7 @@ class Client(Base):
     tls_client_certificate_bound_access_tokens: Mapped[bool] = mapped_column(default=False, server_default=false())
     tls_client_subject: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
     created_at: Mapped[datetime]
+    dropped_scopes: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))  # scope to token_mark()
 
     roles: Mapped[list[Role]] = relationship(secondary="client_role", order_by=Role.name, passive_deletes=True)
     serves: Mapped[list[Resource]] = relationship(

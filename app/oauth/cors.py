@@ -20,7 +20,10 @@ def open_to_all(response: Response) -> Response:
 
 
 def open_to(blueprint: Blueprint, origins: Collection[str]) -> None:
-    """Answer browsers of these origins at the shared endpoints of the blueprint; with no origins, nobody."""
+    """Answer browsers of these origins at the shared endpoints of the blueprint.
+
+    If no origins are configured, no CORS headers are sent.
+    """
     if not origins:
         return
     shared = {f"{blueprint.name}.{name}" for name in SHARED}

@@ -7,6 +7,7 @@ from typing import Any
 from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 
+from app.credentials.pasted import bare
 from app.errors import Unauthenticated
 from app.oauth.caller import anonymous_actor, client_actor
 from app.oauth.client_authentication import METHODS, ClientRefused, authenticated, presented_methods
@@ -27,16 +28,7 @@ class Revocation(RevocationEndpoint):
         client_id = client.get_client_id() if client else None
         try:
             actor = client_actor(client_id) if client_id else anonymous_actor()
-            actions().revoke_token(actor, _bare(request.form["token"]), client_id)
+            actions().revoke_token(actor, bare(request.form["token"]), client_id)
         except Unauthenticated:
             raise ClientRefused from None
         return 200, "", list(NO_STORE.items())
-
-
-def _bare(token: str) -> str:
-    """Return the token without the scheme and line ends that are copied along with it: what leaked is to be ended.
-
-    Introspection takes no such forms: an API must not accept what it would not accept in a header.
-    """
-    scheme, space, rest = token.strip().partition(" ")
-    return rest.strip() if space and scheme.lower() == "bearer" else token.strip()

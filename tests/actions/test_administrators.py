@@ -12,7 +12,7 @@ from app.actions.federated_credentials import NewFederatedCredential
 from app.actions.roles import RoleChanges
 from app.actions.users import UserChanges
 from app.errors import Conflict, LatchkeyError
-from app.models import AuditEvent, ClientSecret, Resource, Role
+from app.models import AuditEvent, ClientSecret, Resource, Role, User
 from tests.actions.test_races import at_once, done
 from tests.core import ISSUER, ORDERS, Core
 
@@ -33,9 +33,15 @@ def court(empty_core: Core) -> Core:
     core.role("machines", "machine", MANAGE)
     core.role("readers", "user", "orders:read")
     core.user("boss", "users", "readers")
+    give_password(core, "boss")
     core.client("chief", "machines")
     core.client_secret("chief")
     return core
+
+
+def give_password(core: Core, name: str) -> None:
+    with core.store.transaction() as session:
+        session.get_one(User, core.row_id(name)).password_digest = "a digest"
 
 
 def role_id(core: Core, name: str) -> str:
@@ -90,6 +96,9 @@ def test_the_last_administrator_among_users_stays(court: Core, how: str) -> None
     assert MANAGE in court.actions.roles.get(role_id(court, "users")).permissions
     court.role("others", "user", MANAGE, "audit:read")
     court.user("deputy", "others")
+    with pytest.raises(Conflict, match="no enabled user"):
+        OF_USERS[how](court)  # the other has no password to sign in with
+    give_password(court, "deputy")
     OF_USERS[how](court)
 
 
@@ -109,6 +118,7 @@ def test_the_last_administrator_among_clients_stays(court: Core, how: str) -> No
 
 def test_a_disabled_administrator_is_none(court: Core) -> None:
     court.user("deputy", "users")
+    give_password(court, "deputy")
     court.enable("deputy", False)
     with pytest.raises(Conflict):
         user(court, enabled=False)
@@ -154,6 +164,7 @@ def _other(core: Core, secret: str) -> str:
 @pytest.mark.parametrize("number", range(3))
 def test_of_two_last_administrators_that_go_at_once_one_stays(court: Core, number: int) -> None:
     court.user("deputy", "users")
+    give_password(court, "deputy")
     court.client("second", "machines")
     court.client_secret("second")
     gone = at_once(
@@ -185,6 +196,7 @@ def elected(court: Core) -> Core:
     """Another administrator is there, so that `boss` can be demoted."""
     court.role("others", "user", MANAGE)
     court.user("deputy", "others")
+    give_password(court, "deputy")
     return court
 
 
@@ -243,3 +255,82 @@ def test_what_slept_before_is_dropped_by_the_next_start(elected: Core) -> None:
     assert Bootstrap(core.settings, core.store, core.signing_keys, str, core.clock)(moving=False) is False
     promote(elected)
     assert elected.scope(token) == "orders:read"
+
+
+CLIENT_DEMOTIONS: dict[str, Act] = {
+    "without roles": lambda c: client(c, roles=()),
+    "another role": lambda c: client(c, roles=("clerks",)),
+    "the role emptied": lambda c: role(c, "machines"),
+    "the role narrowed": lambda c: role(c, "machines", "orders:read"),
+    "the role deleted": lambda c: c.actions.roles.delete(OPERATOR, role_id(c, "machines")),
+}
+
+
+@pytest.fixture
+def staffed(court: Core) -> Core:
+    """Another administrator is there, so that `chief` can be demoted; `clerks` give no `manage`."""
+    court.role("clerks", "machine", "audit:read", "orders:read")
+    court.role("others", "machine", MANAGE)
+    court.client("deputy", "others")
+    court.client_secret("deputy")
+    return court
+
+
+def promote_client(core: Core) -> None:
+    core.role("restored", "machine", MANAGE)
+    client(core, roles=("restored", "clerks"))
+
+
+@pytest.mark.parametrize("how", CLIENT_DEMOTIONS)
+def test_a_token_of_a_demoted_client_does_not_regain_manage(staffed: Core, how: str) -> None:
+    old, other = staffed.m2m("chief", MANAGE, OWN), staffed.m2m("deputy", MANAGE, OWN)
+    CLIENT_DEMOTIONS[how](staffed)
+    assert staffed.scope(old) == ""
+    promote_client(staffed)
+    assert staffed.scope(old) == "" and staffed.scope(staffed.m2m("chief", MANAGE, OWN)) == MANAGE
+    assert staffed.scope(other) == MANAGE
+    [event] = staffed.trace("client.narrow")
+    assert (event.target, event.details) == ("chief", {"dropped": MANAGE})
+
+
+def test_a_client_that_is_demoted_twice_keeps_no_token_of_between(staffed: Core) -> None:
+    for _ in range(2):
+        old = staffed.m2m("chief", MANAGE, OWN)
+        client(staffed, roles=("clerks",))
+        client(staffed, roles=("machines",))
+        assert staffed.scope(old) == "" and staffed.scope(staffed.m2m("chief", MANAGE, OWN)) == MANAGE
+    dropped = [event.details["dropped"] for event in staffed.trace("client.narrow")]
+    assert dropped == [MANAGE, "audit:read"] * 2
+
+
+def test_a_token_issued_while_the_client_is_demoted_does_not_gain_manage(staffed: Core) -> None:
+    issue = staffed.actions.issue_machine_token
+    decided = issue.decide(staffed.row_id("chief"), "chief", MANAGE, (OWN,))  # before the demotion
+    client(staffed, roles=())
+    between = issue.sign(decided).token
+    promote_client(staffed)
+    assert staffed.scope(between) == ""
+
+
+def test_of_a_client_only_what_its_roles_give_no_more_is_dropped(staffed: Core) -> None:
+    client(staffed, roles=("machines", "clerks"))
+    own = staffed.m2m("chief", f"{MANAGE} audit:read", OWN)
+    orders = staffed.m2m("chief", "orders:read", ORDERS)
+    client(staffed, roles=("clerks",))
+    assert (staffed.scope(own), staffed.scope(orders)) == ("audit:read", "orders:read")
+    client(staffed, roles=())
+    client(staffed, roles=("clerks", "machines"))
+    assert (staffed.scope(own), staffed.scope(orders)) == ("", "orders:read")  # other APIs' scopes return
+    assert [event.details["dropped"] for event in staffed.trace("client.narrow")] == [MANAGE, "audit:read"]
+
+
+def test_a_client_that_is_disabled_is_not_demoted(staffed: Core) -> None:
+    token = staffed.m2m("chief", MANAGE, OWN)
+    client(staffed, enabled=False)
+    client(staffed, enabled=True)
+    assert staffed.scope(token) == MANAGE and staffed.trace("client.narrow") == []
+
+
+def test_a_client_that_is_deleted_is_not_noted(staffed: Core) -> None:
+    staffed.actions.clients.delete(OPERATOR, staffed.row_id("chief"))
+    assert staffed.trace("client.narrow") == []

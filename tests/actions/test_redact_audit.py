@@ -13,20 +13,23 @@ from app.actions.audit_chain import PENDING
 from app.actions.audit_redaction import ACTION, write_note
 from app.actions.audit_rows import Span, export
 from app.actions.doctor import _trail
+from app.actions.failed_authentications import SEVERAL
 from app.actions.redact_audit import MOST_NOTED, RedactAudit
 from app.actions.verify_audit import UNTRUSTED, Place, Verdict, VerifyAudit, verify_export
 from app.credentials.note_keys import NoteKeys
 from app.credentials.opaque import Prefix, hint, mint
+from app.credentials.unknown_name import UnknownNames
+from app.database import new_id
 from app.models import AuditEvent
 from tests.core import Core
 
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJyb2JvdCJ9.c2lnbmF0dXJlc2lnbmF0dXJl"
 
 
-def write(core: Core, target: str, **details: object) -> int:
+def write(core: Core, target: str, action: str = "client.update", **details: object) -> int:
     """Write an event as the version before did, which kept whatever it was given."""
     with core.store.transaction() as session:
-        record(session, OPERATOR, "authentication.fail", "client", "-", core.clock())
+        record(session, OPERATOR, action, "client", "-", core.clock())
         session.info[PENDING][-1] |= {"target": target, "details": details}
     with core.store.reading() as session:
         return int(session.scalars(select(AuditEvent.id).order_by(AuditEvent.id.desc())).first() or 0)
@@ -205,3 +208,49 @@ def test_a_name_that_holds_a_secret_already_is_redacted_as_it_is_recorded(empty_
     [event] = empty_core.trace("client.delete")
     assert (event.target, event.details) == (hint(secret), {"name": hint(secret), "roles": [hint(secret)]})
     assert verdict(empty_core).intact and event.at - empty_core.clock() == timedelta()
+
+
+TYPED = [
+    "Sommer-2024",
+    "a chosen bootstrap secret",
+    "unknown-mind",
+    "unknown-3-xyz",
+    "client_of-mine",
+    "severally",
+    "-",
+]
+
+
+@pytest.mark.parametrize("action", ["authentication.fail", "authentication.limited"])
+def test_any_text_that_was_sent_as_the_name_of_no_client_is_taken_out(empty_core: Core, action: str) -> None:
+    ids = [write(empty_core, text, action) for text in TYPED]
+    assert empty_core.actions.redact_audit.find() == ids
+    done = empty_core.actions.redact_audit(OPERATOR)
+    assert done.events == tuple(ids) and done.hints == ("[redacted]",)
+    assert {row(empty_core, id).target for id in ids} == {"[redacted]"}
+    assert not [text for text in TYPED[:2] if text.encode() in empty_core.database.dump()]
+    assert verdict(empty_core).intact and empty_core.actions.redact_audit.find() == []
+    assert empty_core.actions.redact_audit(OPERATOR).events == ()
+
+
+def test_targets_of_failures_that_are_no_typed_names_stay(empty_core: Core) -> None:
+    empty_core.client("chosen-name")
+    marks = UnknownNames(lambda: ["k" * 40])
+    for target in (
+        "chosen-name",
+        new_id("client"),
+        marks.mark("robot", "192.0.2.1"),
+        SEVERAL,
+        "",
+        hint(mint(Prefix.PAT)),
+    ):
+        write(empty_core, target, "authentication.fail")
+    write(empty_core, "gone-by-now", "client.delete")
+    assert empty_core.actions.redact_audit.find() == []
+
+
+def test_a_secret_of_ours_sent_as_a_name_keeps_its_hint(empty_core: Core) -> None:
+    secret = mint(Prefix.CLIENT_SECRET)
+    id = write(empty_core, secret, "authentication.fail")
+    assert empty_core.actions.redact_audit(OPERATOR).hints == (hint(secret),)
+    assert row(empty_core, id).target == hint(secret) and empty_core.actions.redact_audit.find() == []

@@ -1,5 +1,6 @@
 """Whoever finds leaked secrets has them revoked at once; what is not ours is passed over in silence."""
 
+import pytest
 from sqlalchemy import Engine, event
 
 from app.actions.actor import OPERATOR, anonymous
@@ -103,3 +104,21 @@ def test_more_tokens_of_one_kind_than_a_statement_takes_are_all_found(core: Core
     secrets = [core.client_secret("robot") for _ in range(3)]
     made_up = [mint(Prefix.CLIENT_SECRET) for _ in range(BATCH)]
     assert report(core, secrets[0], *made_up, secrets[1], *made_up, secrets[2]) == 3
+
+
+PASTED = ["Bearer {}", "bearer {}", "{}\n", "{}\r\n", " {} ", "\tBearer\t{}\n"]
+
+
+@pytest.mark.parametrize("pasted", PASTED)
+def test_a_credential_is_found_however_it_was_pasted(core: Core, pasted: str) -> None:
+    secrets = [core.pat("alice", "orders:read")[1], core.key()[1], core.client_secret("robot")]
+    secrets.append(core.m2m("robot", "orders:read"))
+    found = [core.actions.inspect(pasted.format(secret)) for secret in secrets]
+    assert [one.status for one in found] == ["active"] * 4
+    assert report(core, *map(pasted.format, secrets)) == 4
+    assert [core.actions.inspect(secret).status for secret in secrets] == ["revoked"] * 4
+
+
+def test_only_a_bearer_scheme_is_taken_off(core: Core) -> None:
+    _, pat = core.pat("alice", "orders:read")
+    assert report(core, f"Basic {pat}", f"Bearer{pat}", f"Bearer Bearer {pat}", "Bearer", "Bearer ", " ") == 0

@@ -75,3 +75,13 @@ def _lines_with(pattern: re.Pattern[str], suffixes: set[str] = SOURCE) -> list[s
 
 def _docstring_of(file: Path) -> str | None:
     return ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) if file.is_file() else None
+
+
+def test_each_advisory_lock_has_a_number_of_its_own() -> None:
+    assigned = [
+        (ast.literal_eval(node.value), short(file))
+        for file in files_in("app")
+        for node in ast.parse(file.read_bytes()).body
+        if isinstance(node, ast.Assign) and [getattr(name, "id", "") for name in node.targets] == ["LOCK"]
+    ]
+    assert len(assigned) >= 5 and len({number for number, _ in assigned}) == len(assigned), assigned

@@ -274,7 +274,7 @@ CASES: dict[str, list[Case]] = {
     "DELETE /api-keys/{key_id}": [Case("a key", Scene.key)],
     "POST /api-keys/{key_id}/rotate": [Case("a key", Scene.key, giving(overlap_seconds=0), credential=True)],
     "POST /signing-keys/rotate": [Case("the signing key")],
-    "DELETE /signing-keys/{kid}": [Case("the next one", Scene.next_signing_key)],
+    "DELETE /signing-keys/{kid}": [Case("the next one", Scene.next_signing_key, carries=True)],
     "POST /credentials/inspect": [Case("a credential", body=giving(credential="lk_pat_x"))],
     "GET /resources": [Case("all")],
     "GET /resources/{resource_id}": [Case("this API", lambda s: s.own)],

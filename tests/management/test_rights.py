@@ -63,7 +63,7 @@ def callers(face: Face) -> Callers:
 @pytest.fixture(scope="module")
 def scene(face: Face, admin: str) -> Scene:
     made = Scene(face, admin)
-    made.user("manage"), made.client("manage")  # administrators who stay
+    face.person("manage"), made.client("manage")  # administrators who stay
     return made
 
 
@@ -121,3 +121,16 @@ def test_the_last_administrator_is_kept_with_a_reason(own_face: Face) -> None:
         answer = own_face.call(method, f"/users/{boss}", admin, json=body)
         assert answer.status_code == 409 and "no enabled user whose roles give manage" in answer.json["detail"]
     assert own_face.call("GET", f"/users/{boss}", admin).json["enabled"]
+
+
+def test_only_manage_revokes_a_signing_key_whichever_it_is(own_face: Face) -> None:
+    admin, rotate = own_face.machine("manage"), own_face.core.actions.rotate_signing_key
+    rotate(OPERATOR)
+    keeper = own_face.machine("keys:write")
+    before = rotate.list()
+    assert {key.status for key in before} == {"next", "active", "retiring"}
+    for key in before:
+        answer = own_face.call("DELETE", f"/signing-keys/{key.kid}", keeper)
+        assert answer.status_code == 403 and "manage" in answer.json["detail"]
+    assert rotate.list() == before and own_face.core.active(admin)
+    assert own_face.call("POST", "/signing-keys/rotate", keeper).status_code == 200

@@ -9,6 +9,7 @@ from app.actions.inspect import CLIENT_SECRET, Inspection
 from app.actions.known_credentials import TOKEN, KnownCredential
 from app.actions.verify import MAX_TOKEN_LENGTH
 from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN
+from app.credentials.pasted import bare
 from app.errors import Invalid, NotFound
 from app.operations.parts import actions
 from app.web.console.onward import place_of
@@ -68,9 +69,7 @@ def revoke(kind: str, credential_id: str) -> Response:
 
 def _presented() -> str:
     """Read the secret, as people paste it; raises Invalid, which never holds it."""
-    given = request.form.get("credential", "").strip()
-    if given[:7].lower() == "bearer ":
-        given = given[7:].strip()
+    given = bare(request.form.get("credential", ""))
     if not given:
         raise Invalid.field("credential", "paste the secret")
     if len(given) > MAX_TOKEN_LENGTH:
