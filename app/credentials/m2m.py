@@ -86,9 +86,11 @@ class MachineTokens:
         rows = _FOUND.rows(connection, client_id=claims["client_id"], jti=claims["jti"])
         if not rows or not rows[0].enabled or rows[0].denied:
             return None
-        over = rows[0].dropped_scopes or {}
+        dropped = rows[0].dropped_scopes or {}
         given = (
-            (r.identifier, r.name) for r in rows if r.name is not None and _stands(claims["jti"], over.get(r.name))
+            (row.identifier, row.name)
+            for row in rows
+            if row.name is not None and not _is_dropped(claims["jti"], dropped.get(row.name))
         )
         return _claims(signed, Grants.of(given))
 
@@ -104,9 +106,9 @@ class MachineTokens:
         return deny(session, credential_id, at)
 
 
-def _stands(jti: str, dropped_at: str | None) -> bool:
-    """Return whether a token is newer than the loss of a scope; a promotion gives the scope to such tokens only."""
-    return dropped_at is None or jti > dropped_at
+def _is_dropped(jti: str, dropped_at: str | None) -> bool:
+    """Return whether a token is older than the loss of a scope of the management API, which it does not regain."""
+    return dropped_at is not None and jti <= dropped_at
 
 
 def _claims(signed: Signed, given: Grants) -> Claims:
