@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import time
 from typing import Any, TypeVar, cast
 
@@ -29,6 +30,17 @@ class PinnedConnection(psycopg.Connection[Any]):
 
     pooled = False
     hang: Hang | None = None  # given once it is connected
+
+    def was_ended(self) -> bool:
+        """Return whether it is closed, or the server sent something unasked: almost always that it ends it.
+
+        This costs no round trip. May be called only between statements.
+        """
+        if self.closed:
+            return True
+        arrived = select.poll()
+        arrived.register(self.fileno(), select.POLLIN)
+        return bool(arrived.poll(0))
 
 
 def open_connection(
