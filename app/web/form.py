@@ -20,10 +20,16 @@ ROW_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def line(name: str, longest: int = LONGEST_LINE, *, needed: bool = True) -> str:
-    """Give a line of at most `longest` characters, without the space around it; raises Invalid."""
-    text = request.form.get(name, "").strip()
+    """Return a line of at most `longest` characters, without the space around it; raises Invalid.
+
+    Where it is not `needed`, an empty field is "", and one of spaces alone is refused, as the API refuses it.
+    """
+    given = request.form.get(name, "")
+    text = given.strip()
     if needed and not text:
         raise Invalid.field(name, "is needed")
+    if given and not text:
+        raise Invalid.field(name, "must not be blank")
     if len(text) > longest or not text.isprintable():
         raise Invalid.field(name, f"is one line of at most {longest} characters")
     return text
@@ -32,8 +38,8 @@ def line(name: str, longest: int = LONGEST_LINE, *, needed: bool = True) -> str:
 def read_name(name: str, *, needed: bool = True) -> str:
     """Return the name of a thing as it is kept, "" for none that is not `needed`; raises Invalid."""
     given = request.form.get(name, "")
-    if not given.strip():
-        return "" if not needed else line(name)
+    if not given:
+        return line(name, needed=needed)
     try:
         return normalize_name(given)
     except BadName as error:
