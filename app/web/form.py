@@ -82,8 +82,10 @@ class Days:
     last: date
 
     def __str__(self) -> str:
-        """Return what a person may choose."""
-        return f"a day from {self.first} to {self.last}" if self.first <= self.last else "nothing: no day ends in time"
+        """Return which day must be chosen, or that none can be."""
+        if self.first <= self.last:
+            return f"must be a day from {self.first} to {self.last}"
+        return "no day can be chosen: the longest lifetime allowed is shorter than a day"
 
 
 def days_ahead(longest: int | None = None) -> Days:
@@ -101,9 +103,9 @@ def day(name: str, longest: int | None = None) -> datetime | None:
     try:
         chosen_day = datetime.strptime(given[:LONGEST_DAY], "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
-        raise Invalid.field(name, f"must be {allowed}") from None
+        raise Invalid.field(name, str(allowed)) from None
     if not allowed.first <= chosen_day.date() <= allowed.last:
-        raise Invalid.field(name, f"must be {allowed}")
+        raise Invalid.field(name, str(allowed))
     return chosen_day + timedelta(days=1)
 
 
