@@ -70,9 +70,10 @@ def _refuse_encoding(connection: psycopg.Connection[Any]) -> None:
 
 
 def has_pooler(connection: psycopg.Connection[Any]) -> bool:
-    """Return whether another process than the one that the connection was announced as executes its statements.
+    """Return whether the server process that runs our statements is another than the one named at connect.
 
-    A pooler announces a key of its own, because it can cancel a statement only by looking up who executes it.
+    Then there is a pooler: it announces a key of its own, because it can cancel a statement only by looking up who
+    executes it.
     """
     return backend_pid(connection) != connection.info.backend_pid
 

@@ -49,7 +49,7 @@ def request_id() -> str:
 def id_for(environ: WSGIEnvironment) -> str:
     """Return the id of a request: the one that it offers, if it looks like one, else a fresh one.
 
-    Long ones of both cases are passed over: secrets, cookies and passwords look like that, UUIDs, ULIDs and hex do not.
+    An id of 20 characters or more that mixes upper and lower case is replaced: it might be a secret.
     """
     offered = environ.get("HTTP_X_REQUEST_ID")
     taken = offered and REQUEST_ID_SHAPE.fullmatch(offered) and logs.redacted(offered) == offered
