@@ -38,7 +38,7 @@ def line(name: str, longest: int = LONGEST_LINE, *, needed: bool = True) -> str:
 def read_name(name: str, *, needed: bool = True) -> str:
     """Return the name of a thing as it is kept, "" for none that is not `needed`; raises Invalid."""
     given = request.form.get(name, "")
-    if not given:
+    if not given.strip():
         return line(name, needed=needed)
     try:
         return normalize_name(given)

@@ -21,7 +21,6 @@ from click.testing import CliRunner
 
 from app.cli import main
 from app.kept_key import KeptKey
-from app.settings import load_settings
 from tests.api import Admin, Client, User, expect, unique
 from tests.cluster import program
 from tests.databases import cluster
@@ -189,25 +188,6 @@ def test_without_the_secret_key_it_waits_for_it(server: LiveServer, tmp_path: Pa
     assert "SECRET_KEY" in refused(instance, "restore", file)
     (instance / "secret_key").write_bytes(key)
     assert latchkey(instance, "restore", file).exit_code == 0
-
-
-@pytest.mark.parametrize("written", [b"\xef\xbb\xbf%s", b"\xef\xbb\xbf%s\r\n", b" %s \n"])
-def test_a_secret_key_in_place_is_read_as_the_server_reads_it(
-    kept: tuple[Path, Held], tmp_path: Path, written: bytes
-) -> None:
-    with zipfile.ZipFile(kept[0]) as archive:
-        key = archive.read("secret_key")
-    tmp_path.joinpath("secret_key").write_bytes(written % key)
-    assert latchkey(tmp_path, "restore", kept[0]).exit_code == 0
-    assert load_settings(instance_dir=tmp_path).sealing_keys()[0] == key.decode()
-
-
-def test_a_secret_key_in_place_that_is_no_text_is_blamed_itself(kept: tuple[Path, Held], tmp_path: Path) -> None:
-    place = tmp_path / "secret_key"
-    place.write_bytes(b"secretword\xff" * 8)
-    said = refused(tmp_path, "restore", kept[0])
-    assert f"{place} is not UTF-8 text" in said and str(kept[0]) not in said and "secretword" not in said
-    assert [path.name for path in tmp_path.iterdir()] == ["secret_key"]
 
 
 def spoilt(file: Path, target: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
