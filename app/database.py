@@ -321,7 +321,7 @@ class Store:
     @contextmanager
     def connection(self) -> Iterator[Connection]:
         """The kept connection of this seat, for the verify path: every statement sees the last commit."""
-        kept = self._kept_connection()
+        kept = self._usable_connection()
         try:
             yield kept
         finally:
@@ -343,6 +343,13 @@ class Store:
         if self._watch.changed():
             self.dispose()
             raise OperationalError("", None, Exception("the database file was taken away or replaced"))
+
+    def _usable_connection(self) -> Connection:
+        """Return the kept connection, connected again where PostgreSQL ended it: a restart fails no later read."""
+        kept = self._kept_connection()
+        if self.dialect == "postgresql" and cast(Any, kept.connection.driver_connection).was_ended():
+            self.forget_connection()
+        return kept
 
     def _kept_connection(self) -> Connection:
         self.refuse_changed()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -13,6 +14,7 @@ POSTGRESQL = frozenset({"postgresql", "postgres", DRIVER})
 PREPARE_THRESHOLD = "prepare_threshold"  # psycopg's own: libpq does not know it
 POOLER = "latchkey_pooler"  # the setting DATABASE_POOLER, so that whoever opens the URL knows it
 SHOWN = frozenset({"host", "port", "target_session_attrs"})  # of the query, where a URL is shown
+NAME_AND_PORT = re.compile(r"[A-Za-z0-9.-]*:([0-9]+)")
 MALFORMED = "is not a database URL"  # without its text, which may hold a piece of the password
 
 
@@ -72,15 +74,27 @@ def _multihost_url(text: str) -> URL:
         known = conninfo_to_dict(parts._replace(scheme="postgresql", query=urlencode(query)).geturl())
     except psycopg.Error:
         raise ValueError(MALFORMED) from None
-    if not all(_is_port(port) or not port for port in str(known.get("port", "")).split(",")):
-        raise ValueError(MALFORMED)
     given = {name: str(value) for name, value in known.items()} | threshold
     user, password, database = (given.pop(name, None) for name in ("user", "password", "dbname"))
     return URL.create(DRIVER, user, password, database=database, query=given)
 
 
-def _is_port(text: str) -> bool:
-    return text.isdecimal() and len(text) <= 5 and 0 < int(text) < 65_536
+def _ports(url: URL) -> Iterator[str]:
+    """Return the ports, wherever SQLAlchemy reads them: after the host, in `port=`, and in `host=` after a name."""
+    if url.port is not None:
+        yield str(url.port)
+    query = url.normalized_query
+    for listed in query.get("port", ()):
+        yield from filter(None, listed.split(","))
+    for hosts in query.get("host", ()):
+        yield from (found[1] for found in map(NAME_AND_PORT.fullmatch, hosts.split(",")) if found)
+
+
+def _check_port(text: str) -> None:
+    if not text.isascii() or not text.isdecimal():
+        raise ValueError(MALFORMED)
+    if len(text) > 5 or not 0 < int(text) < 65_536:
+        raise ValueError(f"has the port {text[:10]}: valid are 1 to 65535")
 
 
 def _check_options(url: URL) -> None:
@@ -88,8 +102,8 @@ def _check_options(url: URL) -> None:
     import psycopg  # most servers have none
     from psycopg.conninfo import make_conninfo
 
-    if url.port is not None and not _is_port(str(url.port)):
-        raise ValueError(f"has the port {url.port}: valid are 1 to 65535")
+    for port in _ports(url):
+        _check_port(port)
     options = dict(url.query)
     threshold = options.pop(PREPARE_THRESHOLD, "none")
     options.pop(POOLER, None)  # a URL that was read before

@@ -99,7 +99,7 @@ class FileWatch(Watch):
     """Sees that a file was neither taken away nor replaced: SQLite would go on in the one that has no name any more."""
 
     def __init__(self, path: str, engines: tuple[Engine, ...]) -> None:
-        """Take the path and the engines that open it; once it was there, none of them makes it anew."""
+        """Take the path and the engines that open it; if the file disappears, no engine may create a new, empty one."""
         self._path = path
         self._seen: tuple[int, int] | None = None
         self._due = 0.0

@@ -33,6 +33,9 @@ TOGETHER = (  # scripts that one language mixes, and Latin with them (Unicode UT
     frozenset({"LATIN", "CJK", "HANGUL"}),
 )
 
+SCRIPTLESS = ("MODIFIER LETTER ", "CARON", "VERTICAL TILDE", "VEDIC SIGN ", "MASU MARK")  # Script=Common (UAX #24)
+SAME_SCRIPT = {"IDEOGRAPHIC": "CJK", "HENTAIGANA": "HIRAGANA", "ROMAN": "LATIN", "TURNED": "LATIN"}
+
 
 class BadName(ValueError):
     """A name that cannot be taken; its text says why, and what can."""
@@ -126,6 +129,10 @@ def _why_unseen(character: str) -> str:
 
 
 def _scripts(name: str) -> frozenset[str]:
-    """Return the scripts of the letters, as the first word of each letter's name in Unicode says."""
-    words = (unicodedata.name(c, "UNKNOWN").replace("-", " ").split()[0] for c in name if c.isalpha())
-    return frozenset("CJK" if word == "IDEOGRAPHIC" else word for word in words)
+    """Return the scripts of the letters, as the first word of each letter's name in Unicode says.
+
+    A letter that several scripts share, such as the Hawaiian U+02BB, has none of its own.
+    """
+    names = (unicodedata.name(c, "UNKNOWN") for c in name if c.isalpha())
+    words = (one.replace("-", " ").split()[0] for one in names if not one.startswith(SCRIPTLESS))
+    return frozenset(SAME_SCRIPT.get(word, word) for word in words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import time
 from typing import Any, TypeVar, cast
 
@@ -29,6 +30,17 @@ class PinnedConnection(psycopg.Connection[Any]):
 
     pooled = False
     hang: Hang | None = None  # given once it is connected
+
+    def was_ended(self) -> bool:
+        """Return whether it is closed, or the server sent something unasked: almost always that it ends it.
+
+        This costs no round trip. May be called only between statements.
+        """
+        if self.closed:
+            return True
+        arrived = select.poll()
+        arrived.register(self.fileno(), select.POLLIN)
+        return bool(arrived.poll(0))
 
 
 def open_connection(
@@ -58,9 +70,10 @@ def _refuse_encoding(connection: psycopg.Connection[Any]) -> None:
 
 
 def has_pooler(connection: psycopg.Connection[Any]) -> bool:
-    """Return whether another process than the one that the connection was announced as executes its statements.
+    """Return whether the server process that runs our statements is another than the one named at connect.
 
-    A pooler announces a key of its own, because it can cancel a statement only by looking up who executes it.
+    Then there is a pooler: it announces a key of its own, because it can cancel a statement only by looking up who
+    executes it.
     """
     return backend_pid(connection) != connection.info.backend_pid
 

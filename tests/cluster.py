@@ -55,6 +55,13 @@ class Cluster:
         """Run one statement as the one who may do everything, outside our databases."""
         self._admin.execute(statement.encode())
 
+    def end_connections(self, name: str) -> None:
+        """End all connections to a database, and wait until they are: otherwise they answer for another moment."""
+        each = (
+            f"SELECT pg_terminate_backend(pid, {int(1000 * PATIENCE)}) FROM pg_stat_activity WHERE datname = '{name}'"  # noqa: S608
+        )
+        self.execute(each)
+
     def stop(self) -> None:
         """End it by its own pid and forget all it held."""
         self._admin.close()

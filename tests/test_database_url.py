@@ -47,6 +47,27 @@ def arguments(url: str) -> dict[str, object]:
     return dict(engine.dialect.create_connect_args(engine.url)[1])
 
 
+@pytest.mark.parametrize("port", ["0", "65536", "99999", "123456789"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:secretword@h:{}/db",
+        "postgresql://u:secretword@h1:1,h2:{}/db",
+        "postgresql://u:secretword@h1:{},h2/db",
+        "postgresql://u:secretword@[::1]:{}/db",
+        "postgresql://u:secretword@/db?host=h&port={}",
+        "postgresql://u:secretword@/db?host=h1,h2&port=1,{}",
+        "postgresql://u:secretword@/db?host=h1:1&host=h2:{}",
+    ],
+)
+def test_a_port_that_no_server_has_is_refused(url: str, port: str) -> None:
+    with pytest.raises(ValueError, match=r"^(has|is) ") as refused:
+        normalize_url(url.format(port))
+    assert "secretword" not in str(refused.value)
+    for good in ("1", "65535"):
+        assert normalize_url(url.format(good))
+
+
 @pytest.mark.parametrize(
     ("url", "host", "port"),
     [

@@ -49,6 +49,24 @@ def test_killed_in_the_midst_it_has_lost_no_key(tmp_path: Path, monkeypatch: pyt
     assert kept.previous(NOW) == (first,)
 
 
+def test_files_that_an_editor_wrote_with_a_byte_order_mark_are_read(tmp_path: Path) -> None:
+    kept = KeptKey(tmp_path)
+    first = kept.read_or_make()
+    kept.replace(NOW + 60)
+    second = kept.read_or_make()
+    for path in (kept.path, kept.previous_path):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert (kept.read_or_make(), kept.previous(NOW)) == (second, (first,))
+
+
+def test_a_key_that_is_no_text_is_refused_and_shows_nothing(tmp_path: Path) -> None:
+    kept = KeptKey(tmp_path)
+    kept.path.write_bytes(b"secretword\xff" * 8)
+    with pytest.raises(BadSettings, match="is not UTF-8 text") as refused:
+        kept.read_or_make()
+    assert str(kept.path) in str(refused.value) and "secretword" not in str(refused.value)
+
+
 @pytest.mark.parametrize("damage", [b"secretword", b"soon secretword", b"\xff\n"])
 def test_a_damaged_file_is_refused_and_shows_nothing(tmp_path: Path, damage: bytes) -> None:
     kept = KeptKey(tmp_path)

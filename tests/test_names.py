@@ -27,6 +27,8 @@ RULES: dict[str, Rule] = {
 INVISIBLE = "\x00\t\n\r\x1b\x7f\x85\xad\u034f\u061c\u115f\u200b\u200c\u200d\u200e\u200f"
 INVISIBLE += "\u2028\u2029\u202a\u202e\u2060\u2066\u2069"
 INVISIBLE += "\u180e\u2800\u3164\ufe0f\ufeff\uffa0\ufff9\ue000\U000e0041\U000e0100\U0010fffd\u0378"
+SHARED = [*map(chr, range(0x2B9, 0x2C2)), *map(chr, range(0x2C6, 0x2D2)), "\u02ec", "\u02ee", "\u2e2f"]
+SHARED += [*map(chr, range(0xA717, 0xA720)), "\ua788"]  # letters of Unicode's Scripts.txt that are Common
 ANY = st.text(st.characters(), max_size=40)
 SPELLED = st.one_of(ANY, st.builds("{}@{}".format, ANY, ANY), st.text("aAbBßΣσςéİıＡ\u0301 .-_@1", max_size=12))
 
@@ -122,6 +124,40 @@ def test_a_key_that_grows_is_a_digest() -> None:
 )
 def test_a_username_is_of_one_script_or_of_those_that_belong_together(username: str) -> None:
     assert normalize_username(username) == username
+
+
+@pytest.mark.spec("RFC 8265 §3.4")
+@pytest.mark.parametrize(
+    ("username", "kept"),
+    [
+        ("ka\u02bbū", "ka\u02bbū"),  # Hawaiian
+        ("Ng\u02bcang\u02bca", "Ng\u02bcang\u02bca"),  # Swahili
+        ("Мар\u02bcяна", "Мар\u02bcяна"),  # Ukrainian
+        ("Nguyễn.Thị.Hồng", "Nguyễn.Thị.Hồng"),
+        ("Nguye\u0302\u0303n", "Nguyễn"),
+        ("Marcel·lí", "Marcel·lí"),  # Catalan
+        ("佐々木たゝヽ", "佐々木たゝヽ"),
+        ("サーバー係さくらー", "サーバー係さくらー"),
+        ("𛀁の", "𛀁の"),  # old Hiragana
+        ("ｻｰﾊﾞｰ係", "サーバー係"),
+        ("Ｔａｒｏ田中", "Taro田中"),
+        ("김哲秀", "김哲秀"),
+        ("ｶﾞ・ﾊﾟ", "ガ・パ"),
+        ("王小明ㄨㄤ", "王小明ㄨㄤ"),
+        ("अ\u1ce9", "अ\u1ce9"),  # Vedic Sanskrit
+    ],
+)
+def test_a_real_name_is_taken_with_the_marks_that_its_language_writes(username: str, kept: str) -> None:
+    assert normalize_username(username) == kept
+
+
+@pytest.mark.parametrize("letter", SHARED)
+def test_a_letter_that_scripts_share_goes_with_each_and_hides_no_mixture(letter: str) -> None:
+    for script in ("a", "я", "α", "田"):
+        assert normalize_username(script + letter) == script + letter
+    for mixed in (f"a{letter}я", f"α{letter}a", f"{letter}аa"):
+        with pytest.raises(BadName, match=r"must not mix the letters of .*(Cyrillic|Greek)"):
+            normalize_username(mixed)
 
 
 @pytest.mark.spec("RFC 8265 §3.3")

@@ -110,8 +110,7 @@ def test_a_database_put_in_place_of_another_behind_it_begins_a_new_epoch(cluster
     store.engine.dispose()
     epoch = AuthorityEpoch(store)
     before = [epoch(), epoch()]
-    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'present'"
-    cluster.execute(end)
+    cluster.end_connections("present")
     cluster.create("restored", "present")
     cluster.drop("present")
     cluster.execute("ALTER DATABASE restored RENAME TO present")

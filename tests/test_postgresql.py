@@ -1,6 +1,8 @@
 """What PostgreSQL alone has: a server of its own, that can end connections or be read only for a while."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import httpx
 import pytest
@@ -35,7 +37,7 @@ def live(database: PostgresqlDatabase) -> Iterator[LiveServer]:
 
 def end_connections(database: PostgresqlDatabase) -> None:
     """Do what a restart of PostgreSQL does to whoever is connected."""
-    cluster().execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database.name}'")  # noqa: S608
+    cluster().end_connections(database.name)
 
 
 def changes(live: LiveServer, token: str, times: int) -> list[int]:
@@ -53,6 +55,27 @@ def test_connections_that_were_ended_are_replaced(database: PostgresqlDatabase, 
     seen = changes(live, token, 60)
     assert set(seen) <= {201, 503} and seen[-20:] == [201] * 20
     assert live.http.get("/readyz").status_code == 200
+
+
+@pytest.mark.spec("RFC 9110 §15.6.4")
+def test_each_thread_reads_on_at_its_first_use_of_a_connection_that_was_ended(database: PostgresqlDatabase) -> None:
+    store, both, ended = Store(create_engine(database.url)), Barrier(3), Barrier(3)
+
+    def read_twice() -> list[object]:
+        with store.connection() as connection:
+            first = connection.execute(text("SELECT 1")).scalar()
+        both.wait(10)
+        ended.wait(10)
+        with store.connection() as connection:
+            return [first, connection.execute(text("SELECT 2")).scalar()]
+
+    with ThreadPoolExecutor(2) as threads:
+        reading = [threads.submit(read_twice) for _ in range(2)]
+        both.wait(10)
+        end_connections(database)
+        ended.wait(10)
+        assert [one.result() for one in reading] == [[1, 2]] * 2
+    store.dispose()
 
 
 def test_a_database_that_only_reads_is_a_503_until_it_writes_again(

@@ -238,7 +238,7 @@ def _put(place: Path, target: Path, settings: Settings) -> None:
 def _key_in(path: Path) -> str:
     """Read a SECRET_KEY by the rules that the server reads it by; raise BackupRefused when it cannot be read."""
     try:
-        return plain(decode(read_file(path)))
+        return plain(decode(read_file(path))).strip()
     except ValueError as error:
         raise BackupRefused(f"{path} {error}") from None
 

@@ -22,8 +22,14 @@ COMMANDS = {  # where each one is, and what --help says of it without loading it
     "compare": ("app.cli.compare:compare", "Hold the kinds of credential side by side, measured on this server."),
     "user": ("app.cli.users:user", "Users: create, list, show, update, set-password, delete."),
     "role": ("app.cli.roles:role", "Roles: create, list, show, update, delete."),
-    "resource": ("app.cli.resources:resource", "API resources and their permissions."),
-    "client": ("app.cli.clients:client", "Clients and their secrets."),
+    "resource": (
+        "app.cli.resources:resource",
+        "API resources: create, list, show, update, delete; permission add, update, delete.",
+    ),
+    "client": (
+        "app.cli.clients:client",
+        "Clients: create, list, show, update, delete; secret create, list, revoke; federated add, list, remove.",
+    ),
     "pat": ("app.cli.pats:pat", "Personal access tokens: create, list, show, update, regenerate, revoke."),
     "api-key": ("app.cli.api_keys:api_key", "API keys: create, list, show, update, rotate, revoke."),
     "signing-key": ("app.cli.signing_keys:signing_key", "Signing keys: list, rotate, revoke."),

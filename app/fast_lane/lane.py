@@ -11,7 +11,7 @@ from app.fast_lane.memory import Answer
 from app.fast_lane.shape import is_common
 from app.operations import logs
 from app.operations.envelope import id_for, safe_headers
-from app.operations.issuer_path import FORWARDED_PREFIX
+from app.operations.issuer_path import FORWARDED_PREFIX, decoded_path
 from app.operations.ledger import Entry, Place, ledger
 from app.operations.request_target import FORWARD_AUTH
 
@@ -34,11 +34,11 @@ class Lane:
     def __init__(self, inner: WSGIApplication, roads: Mapping[str, Road], issuer: str) -> None:
         self._inner = inner
         self._tail = [item for item in safe_headers(issuer).items() if item[0] != "Cache-Control"]
-        issuer_path = urlsplit(issuer).path
+        prefixes = {"": "", decoded_path(issuer): urlsplit(issuer).path}  # as WSGI has it, and as the log does
         self._roads = {
-            path: (road, Place(road.method, path, route), path != route)
+            prefix + route: (road, Place(road.method, logged + route, route), prefix != "")
             for route, road in roads.items()
-            for path in {route, issuer_path + route}
+            for prefix, logged in prefixes.items()
         }
         self._below = tuple((f"{path}/", found) for path, found in self._roads.items() if path.endswith(FORWARD_AUTH))
 

@@ -27,7 +27,7 @@ def register(app: Flask) -> None:
 
     settings = parts.actions_of(app).settings
     logs.configure(settings.log_level)
-    request_target.register(app, settings.issuer_path)
+    request_target.register(app, settings.issuer)
     health.register(app)
     metrics.register(app, ledger.settle, settings.metrics_token.get_secret_value())
     last_resort.register(app)

@@ -14,6 +14,7 @@ from wsgiref.headers import Headers
 from flask import Flask, request
 
 from app.operations import logs, metrics
+from app.operations.issuer_path import decoded_path
 from app.operations.request_target import FORWARD_AUTH
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def request_id() -> str:
 def id_for(environ: WSGIEnvironment) -> str:
     """Return the id of a request: the one that it offers, if it looks like one, else a fresh one.
 
-    Long ones of both cases are passed over: secrets, cookies and passwords look like that, UUIDs, ULIDs and hex do not.
+    An id of 20 characters or more that mixes upper and lower case is replaced: it might be a secret.
     """
     offered = environ.get("HTTP_X_REQUEST_ID")
     taken = offered and REQUEST_ID_SHAPE.fullmatch(offered) and logs.redacted(offered) == offered
@@ -93,18 +94,21 @@ class _Paths:
 
     def __init__(self, app: Flask, issuer: str) -> None:
         self._app = app
-        self._prefix = urlsplit(issuer).path.split("/")
-        self._judged = {FORWARD_AUTH, urlsplit(issuer).path + FORWARD_AUTH}
+        self._prefix = urlsplit(issuer).path  # logged as the setting has it
+        self._decoded = decoded_path(issuer)
         self._words: frozenset[str] | None = None
 
     def __call__(self, path: str) -> str:
         """Return the path without what a stranger put into it, which may be a secret: `/api/v1/users/<45>`."""
+        rest = path.removeprefix(self._decoded)
+        return self._prefix + self._shorten(rest) if rest.startswith("/") and rest != path else self._shorten(path)
+
+    def _shorten(self, path: str) -> str:
         if self._words is None:  # the routes are all there by the first request
             rules = (word for rule in self._app.url_map.iter_rules() for word in rule.rule.split("/"))
-            self._words = frozenset((*rules, *self._prefix))
-        for route in self._judged:  # what a gateway appends is its caller's
-            if path.startswith(route + "/"):
-                return route
+            self._words = frozenset((*rules, *self._prefix.split("/")))
+        if path.startswith(FORWARD_AUTH + "/"):  # what a gateway appends is its caller's
+            return FORWARD_AUTH
         parts = path[:LONGEST_PATH].split("/")
         return "/".join(p if p in self._words or OWN_ID.fullmatch(p) else f"<{len(p)}>" for p in parts)
 

@@ -8,25 +8,55 @@ passed by naming the prefix twice.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote, urlsplit
 
-from flask import Flask
+from flask import Flask, request
 
 from app.operations.peer import is_trusted_proxy
 from app.settings import Settings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from werkzeug.routing import MapAdapter
 
 FORWARDED_PREFIX = "HTTP_X_FORWARDED_PREFIX"
 LONGEST_PREFIX = 1000  # characters
+UNESCAPED = "/!$&'()*+,;=:@~"  # beside letters, digits and -._ (RFC 3986 §3.3)
+
+
+def decoded_path(issuer: str) -> str:
+    """Return the issuer's path as WSGI has paths in PATH_INFO: decoded, each byte a character (PEP 3333)."""
+    return unquote(urlsplit(issuer).path, "latin-1")
+
+
+def encoded_path(decoded: str) -> str:
+    """Return a path of WSGI as a URL has it."""
+    return quote(decoded.encode("latin-1"), UNESCAPED)
+
+
+def encoded_root() -> str:
+    """Return what each path of a link begins with: the issuer's path, encoded; Flask's `script_root` is decoded."""
+    return encoded_path(request.environ.get("SCRIPT_NAME", ""))
 
 
 def register(app: Flask, settings: Settings) -> None:
     """Mount the application under the issuer's path too, as in `/auth`; an empty path changes nothing."""
     if settings.issuer_path:
         app.wsgi_app = UnderPath(app.wsgi_app, settings, app)  # type: ignore[method-assign]
+        _encode_links(app)
+
+
+def _encode_links(app: Flask) -> None:
+    """Encode the issuer's path in what `url_for` returns; Werkzeug puts it there decoded."""
+    bind = app.url_map.bind_to_environ
+
+    def bind_encoded(environ: WSGIEnvironment, *more: Any, **options: Any) -> MapAdapter:
+        adapter = bind(environ, *more, **options)
+        adapter.script_name = encoded_path(environ.get("SCRIPT_NAME", "")).rstrip("/") + "/"
+        return adapter
+
+    app.url_map.bind_to_environ = bind_encoded  # type: ignore[method-assign,assignment]
 
 
 class UnderPath:
@@ -34,7 +64,7 @@ class UnderPath:
 
     def __init__(self, inner: WSGIApplication, settings: Settings, app: Flask) -> None:
         self._inner = inner
-        self._path = unquote(settings.issuer_path, "latin-1")  # as WSGI hands it over
+        self._path = decoded_path(settings.issuer)
         self._proxies = settings.trusted_proxies
         self._app = app
         self._rooms: frozenset[str] | None = None

@@ -11,9 +11,12 @@ import re
 from collections.abc import Iterable
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from flask import Flask, abort, request
 from werkzeug.exceptions import MethodNotAllowed
+
+from app.operations.issuer_path import decoded_path, encoded_path
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -25,17 +28,19 @@ FREE = re.compile(  # what follows is checked by the route: a permission's name,
     r"/api/v1/resources/[A-Za-z0-9_-]{1,64}/permissions/"
     r"|/\.well-known/(?:oauth-authorization-server|openid-configuration)/"
 )
+ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
 SHORT_BODY = 4_096  # bytes, which arrive together with the headers
 COPIED = ("CONTENT_LENGTH", "CONTENT_TYPE", "HTTP_TRANSFER_ENCODING", "HTTP_EXPECT")  # from the caller's headers
 
 
-def register(app: Flask, issuer_path: str) -> None:
+def register(app: Flask, issuer: str) -> None:
     """Refuse other forms of a path or method, and prepare requests to forward-auth."""
+    prefixes = _prefixes(issuer)
 
     @app.before_request
     def refuse_other_forms() -> None:
         path = request.environ["PATH_INFO"]
-        if not is_normal(path) or not _is_sent_as(path, issuer_path):
+        if not is_normal(path) or not _is_sent_as(path, prefixes):
             abort(404)
         rule, method = request.url_rule, request.environ["REQUEST_METHOD"]
         if rule is not None and rule.methods is not None and method not in rule.methods:
@@ -54,7 +59,17 @@ def is_normal(path: str) -> bool:
     return SEGMENTS.fullmatch(checked) is not None and not dotted
 
 
-def _is_sent_as(path: str, issuer_path: str) -> bool:
+def _prefixes(issuer: str) -> frozenset[str]:
+    """Return what may precede our paths in the target: nothing, the issuer's path as set, and as our links have it."""
+    return frozenset(("", _in_capitals(urlsplit(issuer).path), encoded_path(decoded_path(issuer))))
+
+
+def _in_capitals(target: str) -> str:
+    """Return the target with each escape in capitals: both spellings are one (RFC 3986 §6.2.2.1)."""
+    return ESCAPE.sub(lambda escape: escape[0].upper(), target)
+
+
+def _is_sent_as(path: str, prefixes: frozenset[str]) -> bool:
     """Return whether the target as sent, where it is known, spells the checked part of the path without an escape."""
     environ = request.environ
     sent: str = environ.get("REQUEST_URI") or environ.get("RAW_URI") or ""
@@ -66,12 +81,12 @@ def _is_sent_as(path: str, issuer_path: str) -> bool:
     fixed = FREE.match(path)
     if fixed or path == FORWARD_AUTH:
         begin = fixed[0] if fixed else FORWARD_AUTH
-        return sent.startswith((begin, issuer_path + begin))
-    return sent in (path, issuer_path + path)
+        return _in_capitals(sent).startswith(tuple(prefix + begin for prefix in prefixes))
+    return sent.endswith(path) and _in_capitals(sent.removesuffix(path)) in prefixes
 
 
 class Prepared:
-    """A WSGI application around Flask's: no other protocol, and at forward-auth no body, whatever headers say."""
+    """Drop Upgrade headers everywhere, and the request body at forward-auth."""
 
     def __init__(self, inner: WSGIApplication) -> None:
         self._inner = inner

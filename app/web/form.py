@@ -20,10 +20,16 @@ ROW_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def line(name: str, longest: int = LONGEST_LINE, *, needed: bool = True) -> str:
-    """Give a line of at most `longest` characters, without the space around it; raises Invalid."""
-    text = request.form.get(name, "").strip()
+    """Return a line of at most `longest` characters, without the space around it; raises Invalid.
+
+    Where it is not `needed`, an empty field is "", and one of spaces alone is refused, as the API refuses it.
+    """
+    given = request.form.get(name, "")
+    text = given.strip()
     if needed and not text:
         raise Invalid.field(name, "is needed")
+    if given and not text:
+        raise Invalid.field(name, "must not be blank")
     if len(text) > longest or not text.isprintable():
         raise Invalid.field(name, f"is one line of at most {longest} characters")
     return text
@@ -33,7 +39,7 @@ def read_name(name: str, *, needed: bool = True) -> str:
     """Return the name of a thing as it is kept, "" for none that is not `needed`; raises Invalid."""
     given = request.form.get(name, "")
     if not given.strip():
-        return "" if not needed else line(name)
+        return line(name, needed=needed)
     try:
         return normalize_name(given)
     except BadName as error:
@@ -76,8 +82,10 @@ class Days:
     last: date
 
     def __str__(self) -> str:
-        """Return what a person may choose."""
-        return f"a day from {self.first} to {self.last}" if self.first <= self.last else "nothing: no day ends in time"
+        """Return which day must be chosen, or that none can be."""
+        if self.first <= self.last:
+            return f"must be a day from {self.first} to {self.last}"
+        return "no day can be chosen: the longest lifetime allowed is shorter than a day"
 
 
 def days_ahead(longest: int | None = None) -> Days:
@@ -95,9 +103,9 @@ def day(name: str, longest: int | None = None) -> datetime | None:
     try:
         chosen_day = datetime.strptime(given[:LONGEST_DAY], "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
-        raise Invalid.field(name, f"must be {allowed}") from None
+        raise Invalid.field(name, str(allowed)) from None
     if not allowed.first <= chosen_day.date() <= allowed.last:
-        raise Invalid.field(name, f"must be {allowed}")
+        raise Invalid.field(name, str(allowed))
     return chosen_day + timedelta(days=1)
 
 

@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 from app.errors import Busy, TooManyRequests, Unauthenticated
 from app.operations import browser
 from app.operations.envelope import request_id
+from app.operations.issuer_path import encoded_root
 from app.operations.parts import actions
 from app.operations.peer import caller_address
 from app.secret_text import redact
@@ -68,7 +69,7 @@ def _form(status: int, username: str = "", said: str = "") -> Response:
 
 
 def _onward(wanted: str) -> str:
-    return request.script_root + (wanted if _is_ours(wanted) else "/account/tokens")
+    return encoded_root() + (wanted if _is_ours(wanted) else "/account/tokens")
 
 
 def _is_ours(place: str) -> bool:

@@ -130,7 +130,7 @@ def _lifetime() -> AskedLifetime:
         longest = actions().settings.pat_max_lifetime
         ends = day("expires_on", longest)
         if ends is None:
-            raise Invalid.field("expires_on", f"is needed: {days_ahead(longest)}")
+            raise Invalid.field("expires_on", str(days_ahead(longest)))
         return AskedLifetime(expires_at=ends)
     if asked == "never":
         return AskedLifetime(never=True)

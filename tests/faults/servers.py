@@ -43,10 +43,6 @@ class Fragile(Cluster):
         """Let them go on."""
         self._signal(signal.SIGCONT)
 
-    def end_connections(self, name: str) -> None:
-        """End all connections to a database."""
-        self.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")  # noqa: S608
-
     def admit(self, name: str, connections: int) -> None:
         """Let a database have so many connections, and no more; -1 lets it have any number."""
         self.execute(f"ALTER DATABASE {name} CONNECTION LIMIT {connections}")

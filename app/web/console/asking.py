@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flask import request
+from flask import request, url_for
 from werkzeug.wrappers import Response
 
 from app.actions.consequences import Consequence
@@ -31,7 +31,7 @@ def ask_again(question: str, said: str, word: str, back: str) -> Response:
         question=question,
         said=said,
         word=word,
-        to=request.script_root + request.path,
+        to=url_for(str(request.endpoint), **request.view_args or {}),
         back=back,
         losses=(),
         kept=[*kept, (SURE, "yes")],

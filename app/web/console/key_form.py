@@ -54,7 +54,7 @@ def expires_at() -> datetime | None:
         raise Invalid.field("expires_at", "is none of the choices")
     ends = day("expires_on")
     if ends is None:
-        raise Invalid.field("expires_at", f"name the day: {days_ahead()}")
+        raise Invalid.field("expires_at", str(days_ahead()))
     return ends
 
 

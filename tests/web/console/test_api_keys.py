@@ -66,7 +66,7 @@ def test_what_is_wrong_stands_by_its_field_and_nothing_is_issued(face: Face, ope
         ({"window_seconds": "5"}, 'id="requests-help">is needed'),
         ({"requests": "no"}, 'id="requests-help">is a whole number'),
         ({"allowed_ips": "192.0.2.0/24 192.0.2.1/24"}, 'id="allowed_ips-help">192.0.2.1/24 is no network'),
-        ({"expires": "day"}, 'id="expiry-problem" class="problem">Name the day'),
+        ({"expires": "day"}, 'id="expiry-problem" class="problem">Must be a day from'),
         ({"expires": "day", "expires_on": "2029-12-31"}, 'id="expiry-problem"'),
         ({"expires": "soon"}, 'id="expiry-problem"'),
         ({"which": "some", "scopes": "orders:read"}, 'id="scopes-problem" class="problem">Not a public permission'),

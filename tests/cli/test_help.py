@@ -1,0 +1,20 @@
+"""The help of the program: what the table of commands says of a group is what the group says of itself."""
+
+import click
+import pytest
+
+from app.cli.command import COMMANDS, Lazy
+
+ROOT = Lazy("latchkey")
+GROUPS = [
+    (name, command)
+    for name in COMMANDS
+    if isinstance(command := ROOT.get_command(click.Context(ROOT), name), click.Group)
+]
+
+
+@pytest.mark.parametrize(("name", "group"), GROUPS, ids=dict(GROUPS))
+def test_the_line_of_a_group_is_the_first_of_its_own_help(name: str, group: click.Group) -> None:
+    line = COMMANDS[name][1]
+    assert line == (group.help or "").splitlines()[0]
+    assert [one for one in group.commands if one not in line] == []
