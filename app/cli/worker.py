@@ -21,6 +21,7 @@ from app.operations import logs, metrics, parts
 from app.operations.admission import Admission
 from app.operations.connections import most_connections
 from app.operations.dispatch import Dispatch
+from app.operations.issuer_path import decoded_path
 from app.operations.ledger import ledger
 from app.operations.reaper import Reaper
 from app.operations.thread_limit import most_waiting
@@ -57,9 +58,10 @@ def application() -> Flask:
 
 def _dispatch(app: Flask, settings: Settings) -> tuple[Dispatch, Reaper]:
     """Start what answers each request that the server brings, and what ends the connections that hold it up."""
-    admission = Admission(MAX_BODY, settings.issuer_path, most_waiting(settings.workers))
+    prefix = decoded_path(settings.issuer)
+    admission = Admission(MAX_BODY, prefix, most_waiting(settings.workers))
     lane = app.wsgi_app if isinstance(app.wsgi_app, Lane) else None
-    dispatch = Dispatch(admission, app.wsgi_app, lane, settings.issuer_path)
+    dispatch = Dispatch(admission, app.wsgi_app, lane, prefix)
     dispatch.start()
     reaper = Reaper(admission, settings.port, most_connections())
     reaper.start()

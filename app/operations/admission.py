@@ -9,7 +9,6 @@ from __future__ import annotations
 from io import BytesIO
 from threading import Lock, get_ident
 from typing import TYPE_CHECKING, TypeAlias
-from urllib.parse import unquote
 
 from app.operations.request_target import FORWARD_AUTH, SHORT_BODY
 
@@ -35,11 +34,11 @@ class Admission:
     """Reads the body of each request before any work begins."""
 
     def __init__(self, largest: int, prefix: str = "", most_waiting: int = MOST_WAITING) -> None:
-        """Take how large a body may be (bytes), the path of the issuer, and how many bodies may be awaited at once."""
+        """Take how large a body may be (bytes), the issuer's decoded path, and how many bodies may be awaited at once."""
         self.awaited: dict[int, WSGIEnvironment] = {}  # the requests whose body is awaited, by the thread that waits
         self.most_waiting = most_waiting
         self._largest = largest
-        self._by_head = tuple({FORWARD_AUTH, unquote(prefix, "latin-1") + FORWARD_AUTH})  # as WSGI hands it over
+        self._by_head = tuple({FORWARD_AUTH, prefix + FORWARD_AUTH})
         self._kept = 0
         self._counting = Lock()
 

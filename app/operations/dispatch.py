@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
-from urllib.parse import unquote
 
 from app.engines import THREADS
 from app.operations import logs
@@ -87,11 +86,11 @@ class Dispatch:
     def __init__(
         self, admission: Admission, inner: WSGIApplication, lane: QuickAnswers | None = None, prefix: str = ""
     ) -> None:
-        """Take what reads bodies, the application, its fast lane if it has one, and the issuer's path."""
+        """Take what reads bodies, the application, its fast lane if it has one, and the issuer's decoded path."""
         self._admission = admission
         self._inner = inner
         self._lane = lane
-        self._alive = {ALIVE, unquote(prefix, "latin-1") + ALIVE}  # as WSGI hands it over
+        self._alive = {ALIVE, prefix + ALIVE}
         self._hot = Seated(self._answer_by_lane)
         self._others: deque[Job] = deque()
         self._tickets = SimpleQueue[None]()

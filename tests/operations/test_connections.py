@@ -18,8 +18,6 @@ from app.operations.reaper import Reaper
 
 TRY = "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'r+'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux")
-
 
 @contextmanager
 def listening(peers: int) -> Iterator[tuple[int, list[socket.socket], list[socket.socket]]]:

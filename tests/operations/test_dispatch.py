@@ -62,7 +62,7 @@ def slow() -> Iterator[Slow]:
 
 
 def begun(inner: object, lane: Lane | None = None) -> Dispatch:
-    dispatch = Dispatch(Admission(100), inner, lane, "/a%20b")  # type: ignore[arg-type]
+    dispatch = Dispatch(Admission(100), inner, lane, "/a b")  # type: ignore[arg-type]
     dispatch.start()
     return dispatch
 
