@@ -34,7 +34,7 @@ class Admission:
     """Reads the body of each request before any work begins."""
 
     def __init__(self, largest: int, prefix: str = "", most_waiting: int = MOST_WAITING) -> None:
-        """Take how large a body may be (bytes), the issuer's decoded path, and how many bodies may be awaited at once."""
+        """Take the most bytes of a body, the issuer's decoded path, and how many bodies may be awaited at once."""
         self.awaited: dict[int, WSGIEnvironment] = {}  # the requests whose body is awaited, by the thread that waits
         self.most_waiting = most_waiting
         self._largest = largest
