@@ -145,8 +145,8 @@ class FederatedCredentialActions:
 
 
 def _checked_audience(audience: str) -> str:
-    if not 1 <= len(audience) <= LONGEST_AUDIENCE or not audience.isprintable():
-        raise Invalid.field("audience", f"must be 1 to {LONGEST_AUDIENCE} printable characters")
+    if not audience.strip() or len(audience) > LONGEST_AUDIENCE or not audience.isprintable():
+        raise Invalid.field("audience", f"must be 1 to {LONGEST_AUDIENCE} printable characters, not all of them spaces")
     return audience
 
 

@@ -108,15 +108,15 @@ class Dispatch:
 
     def take(self, reply: Reply, scope: WSGIEnvironment) -> None:
         """Have a request answered, by this thread or another; called by the server in one of its threads."""
-        job = reply, ENVIRON | scope, time.monotonic()
+        environ = ENVIRON | scope
         try:
-            self._admit(job)
+            refusal = self._admission.refuse(environ)
+            self._admit((reply, environ, time.monotonic()), refusal)  # the time for the body counts for itself
         except Exception as error:
-            self._fail(job, error)
+            self._fail((reply, environ, 0.0), error)
 
-    def _admit(self, job: Job) -> None:
+    def _admit(self, job: Job, refusal: Refusal | None) -> None:
         environ = job[1]
-        refusal = self._admission.refuse(environ)
         if refusal is not None:
             self._refuse(job, refusal)
         elif self._lane is not None and self._lane.may_take(environ):
@@ -165,16 +165,16 @@ class Dispatch:
                 job = self._others.popleft()
             except IndexError:  # it was refused meanwhile
                 continue
-            if _is_overdue(job):
-                self._refuse(job, BUSY)
-            else:
-                self._answer(job)
+            self._answer(job)
             del job  # its body is no longer needed
 
     def _answer(self, job: Job) -> None:
         reply, environ, _came = job
         start = Start()
         try:
+            if _is_overdue(job):
+                self._refuse(job, BUSY)
+                return
             body = _collect(self._inner(environ, _start_for(environ, start)))
             reply.response_bytes(start.status, start.headers, body)
             self._admission.release(environ)

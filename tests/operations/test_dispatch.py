@@ -145,6 +145,18 @@ def test_an_answer_that_cannot_be_sent_costs_no_thread() -> None:
     assert reply.status() == 200
 
 
+def test_a_body_that_takes_longer_than_a_request_may_wait_is_no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slowly(BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            threading.Event().wait(0.3)
+            return super().read(size)
+
+    monkeypatch.setattr(module, "PATIENCE", 0.2)
+    reply, body = Reply(), {"CONTENT_LENGTH": "5", "wsgi.input": Slowly(b"hello")}
+    begun(answer_nothing).take(reply, scope("/x", "POST", **body))
+    assert reply.status() == 200
+
+
 def test_more_requests_than_may_be_queued_are_refused_at_once(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_QUEUED", 3)
     dispatch, more = begun(slow), [Reply() for _ in range(5)]
