@@ -34,9 +34,7 @@ _UNKNOWN_CLIENT = and_(  # older versions kept whatever text was sent as the cli
     AuditEvent.target_type == "client",
     ~exists().where(Client.client_id == AuditEvent.target),
 )
-_NO_TYPED_NAME = re.compile(
-    rf"client_[0-9a-f]{{31}}|{MARK.pattern}|{SEVERAL}|"
-)  # an id of ours, or what stands for one
+_NO_TYPED_NAME = re.compile(rf"client_[0-9a-f]{{31}}|{MARK}|{SEVERAL}|")  # an id of ours, or what stands for one
 _CHAINED = AuditEvent.hash.is_not(None)  # what has no hash yet gets it at the next start, and is found then
 
 

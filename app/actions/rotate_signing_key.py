@@ -12,7 +12,7 @@ from app.actions.actor import SERVER, Actor
 from app.actions.audit import record
 from app.actions.clock import Clock
 from app.actions.guard import refuse_ending_tokens_of_all
-from app.credentials.signing import LOCK, NOT_PUBLISHED, SigningKeys
+from app.credentials.signing import KID, LOCK, NOT_PUBLISHED, SigningKeys
 from app.database import Store, alone
 from app.errors import BadSettings, Conflict, NotFound
 from app.models import SigningKey
@@ -77,7 +77,7 @@ class RotateSigningKey:
         """
         with self._store.transaction() as session:
             now = self._clock()
-            if session.get(SigningKey, kid) is not None:
+            if KID.fullmatch(kid) and session.get(SigningKey, kid) is not None:
                 refuse_ending_tokens_of_all(actor)
             try:
                 state = self._keys.revoke(session, kid, now)

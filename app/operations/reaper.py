@@ -146,23 +146,27 @@ class Reaper:
     def _end_bodies(self, late: dict[str, list[Awaited]], now: float) -> None:
         """End the connections whose request may be that of an overdue body, the likeliest first."""
         self._ended = {peer: at for peer, at in self._ended.items() if now < at + AGAIN}
-        chosen: set[Peer] = set()
-        for address, ones in late.items():
+        idle = [(one.peer, one.since_received) for one in self._connections() if not one.is_mid_request]
+        chosen: dict[Peer, float] = {}
+        for address, bodies in late.items():
             requests = [
                 one for one in self._requests.values() if one.peer[0] == address and one.peer not in self._ended
             ]
             requests.sort(key=lambda one: (one.certain, one.silent), reverse=True)
-            for body in ones:
+            for body in bodies:
                 request = next((one for one in requests if one.since - SLACK <= body.since), None)
-                if request is None:
-                    continue
-                requests.remove(request)
-                chosen.add(request.peer)
-                body.given_up = self._ended[request.peer] = now
+                if request is not None:
+                    requests.remove(request)
+                    found = {request.peer: request.silent}
+                else:
+                    found = {peer: silent for peer, silent in idle if peer[0] == address and _as_old(body, silent, now)}
+                chosen |= found
+                self._ended |= dict.fromkeys(found, now)
+                body.given_up = now
                 body.environ[GIVEN_UP] = True
-        for found in self._connections():
-            if found.peer in chosen and found.is_mid_request:
-                found.end_reading()
+        for connection in self._connections():
+            if connection.peer in chosen and connection.since_received >= chosen[connection.peer]:
+                connection.end_reading()
         if chosen:
             logs.request_log.warning("unfinished bodies ended", connections=len(chosen))
 
@@ -187,6 +191,11 @@ class Reaper:
 
     def _connections(self) -> Iterator[Connection]:
         return connections.connections_at(self._port)
+
+
+def _as_old(body: Awaited, silent: float, now: float) -> bool:
+    """Return whether a connection that looks idle may be that of a body: sent together with the request before it."""
+    return abs(now - silent - body.since) <= SLACK
 
 
 def _is_idle(found: Connection) -> bool:

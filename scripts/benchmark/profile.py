@@ -22,7 +22,7 @@ RATE = 250  # samples a second
 LONGER = 2  # times as long as a row is measured: few samples find the interpreter held
 LEAST = 0.04  # of the time; what has less is not told
 TOLD = 6  # rooms
-IDLE = 2  # seconds that the sampler may take beyond its own
+IDLE = 15  # seconds that the sampler may take beyond its own
 DRIVER = re.compile(r"do_(execute|executemany|commit|rollback|begin) \(sqlalchemy/engine/default")
 FILE = re.compile(r"\((?:[^()]*site-packages/)?([\w-]+)/")  # a frame reads: function (package/module.py:12)
 
