@@ -48,7 +48,7 @@ class Lane:
         return self._inner(environ, start_response) if answer is None else [answer]
 
     def may_take(self, environ: WSGIEnvironment) -> bool:
-        """Tell whether `answer` may know the answer: whether the path is that of a road."""
+        """Return whether the path is one whose requests `answer` may answer."""
         path = environ["PATH_INFO"]
         return path in self._roads or self._found_below(path) is not None
 

@@ -56,7 +56,7 @@ class QuickAnswers(Protocol):
     """What knows some answers without waiting for long: the fast lane."""
 
     def may_take(self, environ: WSGIEnvironment) -> bool:
-        """Tell whether `answer` may know the answer."""
+        """Return whether `answer` may answer such a request."""
 
     def answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> bytes | None:
         """Return the body of the answer, None when it is the application's to give."""

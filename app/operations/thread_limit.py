@@ -60,7 +60,7 @@ def _control_group_limit() -> int:
 def _limits_above(root: Path, path: str) -> list[int]:
     group, limits = root / path, [sys.maxsize]
     while group.is_relative_to(root):
-        with suppress(OSError, ValueError):  # "max" is no number; a container does not see the groups above its own
+        with suppress(OSError, ValueError):  # "max" means no limit; a container does not see the groups above its own
             limits.append(int((group / "pids.max").read_text(encoding="ascii")))
         group = group.parent
     return limits

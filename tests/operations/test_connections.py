@@ -21,7 +21,7 @@ TRY = "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'r+'), fcntl.LOCK_EX | f
 
 @contextmanager
 def listening(peers: int) -> Iterator[tuple[int, list[socket.socket], list[socket.socket]]]:
-    """Give a port, the peers' ends of connections to it, and ours."""
+    """Yield a port, the peers' ends of connections to it, and ours."""
     with ExitStack() as stack:
         door = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         port = door.getsockname()[1]
