@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from app.engines import THREADS
 from app.operations import logs
 from app.operations.admission import UNREAD, Admission, Refusal
+from app.operations.envelope import whole
 from app.operations.request_target import closing
 from app.seats import occupy
 
@@ -175,7 +176,7 @@ class Dispatch:
             if _is_overdue(job):
                 self._refuse(job, BUSY)
                 return
-            body = _collect(self._inner(environ, _start_for(environ, start)))
+            body = whole(self._inner(environ, _start_for(environ, start)))
             reply.response_bytes(start.status, start.headers, body)
             self._admission.release(environ)
         except BaseException as error:  # a thread that ended would be missed for ever
@@ -288,15 +289,6 @@ class Seated:
 
 def _start_for(environ: WSGIEnvironment, start: Start) -> StartResponse:
     return closing(start) if UNREAD in environ else start
-
-
-def _collect(answer: Iterable[bytes]) -> bytes:
-    """Collect an answer before it is sent: a peer that takes it slowly must not hold a thread."""
-    try:
-        return b"".join(answer)
-    finally:
-        if hasattr(answer, "close"):
-            answer.close()
 
 
 def _is_overdue(job: Job) -> bool:

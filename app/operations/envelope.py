@@ -128,7 +128,7 @@ class Envelope:
         came = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")  # whatever is made of it further in
         answer = _Answer()
         try:
-            body = _whole(self._inner(environ, answer.start))
+            body = whole(self._inner(environ, answer.start))
         except Exception as error:
             logs.request_log.error("unhandled exception", request_id=environ[REQUEST_ID], exc_info=error)
             answer, body = _failure(), FAILURE
@@ -183,8 +183,11 @@ def _read_to_its_end(environ: WSGIEnvironment) -> bool:
     return any(not environ["wsgi.input"].read(CHUNK) for _ in range(MOST_LEFT // CHUNK))
 
 
-def _whole(chunks: Iterable[bytes]) -> bytes:
-    """Give the whole body: our answers are short, and an error in the middle of one must not get out."""
+def whole(chunks: Iterable[bytes]) -> bytes:
+    """Return the whole body of an answer, and close it.
+
+    Our answers are short; an error in the middle of one must not be sent, and a slow peer must not hold a thread.
+    """
     try:
         return b"".join(chunks)
     finally:
