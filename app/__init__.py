@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.actions.clock import Clock, system_clock
-from app.settings import Settings, load_settings
+from app.clock import Clock, system_clock
+from app.settings.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -20,9 +20,10 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
     """
     # Loaded here, not above: `app` is the parent of every module, and a command needs none of the faces.
     from app import fast_lane, management, oauth, operations, web
-    from app.actions.catalogue import join
-    from app.database import Store, db
-    from app.operations import parts, rate_limits
+    from app.actions.limits import storage as rate_limits
+    from app.compose import join
+    from app.database.store import Store, db
+    from app.http import current as parts
 
     settings = settings or load_settings()
     app = _bare_flask(settings)
@@ -41,7 +42,7 @@ def _bare_flask(settings: Settings) -> Flask:
     """Make a Flask without sessions and static files, that reads no more than MAX_BODY of a request."""
     from flask import Flask
 
-    from app.engines import THREADS
+    from app.database.engines import THREADS
 
     app = Flask("latchkey", static_folder=None, template_folder=None, instance_path=str(settings.instance_dir))
     app.config.update(

@@ -10,18 +10,18 @@ import jwt
 import pytest
 from sqlalchemy import create_engine, delete, func, select, update
 
-from app.actions.actor import OPERATOR, Actor
-from app.actions.api_keys import KeyView, NewKey
-from app.actions.catalogue import Actions, join
-from app.actions.exchange import ACCESS_TOKEN
-from app.actions.lifetime import AskedLifetime
-from app.actions.personal_access_tokens import NewToken, TokenView
+from app.actions.audit.actor import OPERATOR, Actor
+from app.actions.directory.api_keys import KeyView, NewKey
+from app.actions.directory.lifetime import AskedLifetime
+from app.actions.directory.personal_access_tokens import NewToken, TokenView
+from app.actions.limits.storage import DatabaseLimiter
+from app.actions.tokens.exchange import ACCESS_TOKEN
+from app.compose import Actions, join
 from app.credentials.kind import Address, Claims
-from app.credentials.opaque import Prefix, digest, hint, mint
-from app.database import Base, Store, new_id
+from app.crypto.opaque import Prefix, digest, hint, mint
+from app.database.store import Base, Store, new_id
 from app.models import AuditEvent, Client, ClientSecret, Permission, Resource, Role, User
-from app.operations.rate_limits import DatabaseLimiter
-from app.settings import Settings
+from app.settings.settings import Settings
 from tests.databases import Database, database_in
 
 ISSUER = "https://login.example"

@@ -6,7 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from app.settings import Settings, secret_settings
+from app.settings.settings import Settings, secret_settings
 from tests.conftest import StartServer
 from tests.live import COMMAND, environment
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy.exc import OperationalError
 
-from app.database import Store
-from app.seats import PerSeat
+from app.database.seats import PerSeat
+from app.database.store import Store
 
 _EPOCH = "SELECT epoch FROM authority"
 _EPOCH_AND_SOURCE = """SELECT epoch, tableoid, pg_postmaster_start_time(),

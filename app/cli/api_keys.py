@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from app.actions.actor import OPERATOR
-from app.actions.api_keys import KeyChanges, NewKey
-from app.actions.changes import UNSET
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.api_keys import KeyChanges, NewKey
+from app.actions.directory.changes import UNSET
 from app.cli.options import Duration, Instant, Rate, enabled_option, many
 from app.cli.output import done, json_option, show_all, show_one, show_secret
 from app.cli.session import everything, open_actions, resource_named

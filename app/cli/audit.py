@@ -16,10 +16,10 @@ from typing import IO, Any, TextIO
 
 import click
 
-from app.actions.actor import OPERATOR
-from app.actions.audit import AuditFilter
-from app.actions.audit_rows import Span, export
-from app.actions.verify_audit import Place, Verdict, VerifyAudit, verify_export
+from app.actions.audit.actor import OPERATOR
+from app.actions.audit.record import AuditFilter
+from app.actions.audit.rows import Span, export
+from app.actions.audit.verify import Place, Verdict, VerifyAudit, verify_export
 from app.cli.options import ANY_TEXT, Instant
 from app.cli.output import json_option, say, show, show_all
 from app.cli.session import PAGE, open_actions

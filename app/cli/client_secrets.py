@@ -6,7 +6,7 @@ from datetime import datetime
 
 import click
 
-from app.actions.actor import OPERATOR
+from app.actions.audit.actor import OPERATOR
 from app.cli.options import Instant
 from app.cli.output import done, json_option, show_all, show_secret
 from app.cli.session import client_named, everything, open_actions

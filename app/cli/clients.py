@@ -7,17 +7,17 @@ from typing import Any, cast, get_args
 
 import click
 
-from app.actions.actor import OPERATOR
-from app.actions.changes import UNSET, Unset
-from app.actions.client_certificates import Method
-from app.actions.clients import ClientChanges, NewClient
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.changes import UNSET, Unset
+from app.actions.directory.clients import ClientChanges, NewClient
+from app.actions.trust.certificates import Method
 from app.cli.client_secrets import secret
 from app.cli.federated_credentials import federated
 from app.cli.jwks_file import JWKS, keys_in
 from app.cli.options import enabled_option, many
 from app.cli.output import done, json_option, show_all, show_one, show_secret
 from app.cli.session import client_named, everything, open_actions
-from app.credentials.certificate import SUBJECT_FIELDS
+from app.crypto.certificate import SUBJECT_FIELDS
 
 COLUMNS = ("client_id", "name", "token_endpoint_auth_method", "roles", "serves", "enabled")
 METHOD = click.Choice(get_args(Method))

@@ -7,14 +7,14 @@ from dataclasses import asdict
 
 import click
 
-from app.actions.actor import OPERATOR
-from app.actions.catalogue import Actions
-from app.actions.demo import TOKEN, Demo, Made
+from app.actions.audit.actor import OPERATOR
 from app.cli.output import json_option, say, show, table
 from app.cli.session import client_named, open_actions, user_named
 from app.cli.start import make_ready
 from app.cli.streams import refuse_unwritable, undone_unless_printed
-from app.settings import load_settings
+from app.compose import Actions
+from app.maintenance.demo import TOKEN, Demo, Made
+from app.settings.settings import load_settings
 
 COLUMNS = ("kind", "name", "id", "secret")
 

@@ -14,17 +14,17 @@ from urllib.request import ProxyHandler, Request, build_opener
 import click
 from sqlalchemy import create_engine
 
-from app.actions.doctor import Finding, look_over
+from app.actions.limits.redis_probe import open_storage, write_failure
 from app.cli.output import json_option, show
 from app.cli.streams import tell
-from app.credentials.certificate_header import FORMS
-from app.credentials.signing import SigningKeys
-from app.database import Store
+from app.crypto.certificate_header import FORMS
+from app.crypto.signing import SigningKeys
+from app.database.store import Store
 from app.errors import BadSettings
-from app.operations.client_certificate import header_name
+from app.http.client_certificate import header_name
+from app.maintenance.doctor import Finding, look_over
 from app.operations.health import CERTIFICATE_PROBE, FORGED, PROBE
-from app.operations.redis_probe import open_storage, write_failure
-from app.settings import Settings, load_settings
+from app.settings.settings import Settings, load_settings
 
 PATIENCE = 3  # seconds for the server to answer
 MOST_SKEW = 30  # seconds that two clocks may differ

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from app.actions.actor import OPERATOR
-from app.actions.federated_credentials import NewFederatedCredential
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.federated_credentials import NewFederatedCredential
 from app.cli.jwks_file import JWKS, keys_in
 from app.cli.options import many
 from app.cli.output import done, json_option, show_all, show_one

@@ -6,7 +6,7 @@ import os
 import shlex
 from pathlib import Path
 
-from app.settings import Settings
+from app.settings.settings import Settings
 
 WHERE = """\
 # Latchkey serves at {issuer} (Ctrl-C ends it).

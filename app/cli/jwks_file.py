@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from app.errors import Invalid
-from app.outside_text import decode, read_file
+from app.settings.outside_text import decode, read_file
 
 JWKS = click.Path(exists=True, dir_okay=False, path_type=Path)
 

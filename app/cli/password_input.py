@@ -8,7 +8,7 @@ import click
 
 from app.cli.streams import say
 from app.errors import Invalid
-from app.outside_text import decode, plain, read_stream
+from app.settings.outside_text import decode, plain, read_stream
 
 
 def read_password() -> str:

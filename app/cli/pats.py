@@ -7,9 +7,9 @@ from typing import Literal
 
 import click
 
-from app.actions.actor import OPERATOR
-from app.actions.lifetime import AskedLifetime
-from app.actions.personal_access_tokens import NewToken
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.lifetime import AskedLifetime
+from app.actions.directory.personal_access_tokens import NewToken
 from app.cli.options import Duration, Instant, many
 from app.cli.output import done, json_option, show_all, show_one, show_secret
 from app.cli.session import everything, open_actions, user_named

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from app.actions.actor import OPERATOR
-from app.actions.changes import UNSET
-from app.actions.resources import DEFAULT_TTL, NewPermission, NewResource, PermissionChanges, ResourceChanges
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.changes import UNSET
+from app.actions.directory.resources import DEFAULT_TTL, NewPermission, NewResource, PermissionChanges, ResourceChanges
 from app.cli.options import Duration, many
 from app.cli.output import done, json_option, show_all, show_one
 from app.cli.session import everything, open_actions, resource_named

@@ -6,9 +6,9 @@ from typing import Literal
 
 import click
 
-from app.actions.actor import OPERATOR
-from app.actions.changes import UNSET
-from app.actions.roles import NewRole, RoleChanges
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.changes import UNSET
+from app.actions.directory.roles import NewRole, RoleChanges
 from app.cli.options import many
 from app.cli.output import done, json_option, show_all, show_one
 from app.cli.session import everything, open_actions, role_named

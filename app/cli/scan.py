@@ -10,13 +10,13 @@ from typing import Any
 
 import click
 
-from app.actions.scan import Found, Scan
 from app.cli.options import ANY_TEXT
 from app.cli.output import json_option, printable, say, show
 from app.cli.streams import tell
-from app.credentials.opaque import SHAPE, hint
+from app.crypto.opaque import SHAPE, hint
 from app.errors import LatchkeyError
-from app.outside_text import LONGEST
+from app.maintenance.scan import Found, Scan
+from app.settings.outside_text import LONGEST
 
 FOUND, UNREAD = 1, 2  # exit codes
 STDIN = "-"
@@ -94,7 +94,7 @@ def _token(held: str) -> str:
 
 
 def _database() -> _Office:
-    from app.actions.actor import OPERATOR
+    from app.actions.audit.actor import OPERATOR
     from app.cli.session import open_actions
 
     actions = open_actions()

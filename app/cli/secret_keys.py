@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 import click
 
-from app.actions.actor import OPERATOR
-from app.actions.sessions import LONGEST
+from app.actions.audit.actor import OPERATOR
+from app.actions.sign_in.sessions import LONGEST
 from app.cli.options import Duration
 from app.cli.output import done, json_option
 from app.cli.session import open_actions
 from app.errors import BadSettings
-from app.kept_key import KeptKey
-from app.settings import Settings, load_settings
+from app.settings.kept_key import KeptKey
+from app.settings.settings import Settings, load_settings
 
 MONTH = int(LONGEST.total_seconds())  # when the last session that the old one signed has ended
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import click
 
-from app.actions.demo import Made
 from app.cli.demo import as_comments, furnish, withdraw
 from app.cli.greeting import greeting, where
 from app.cli.output import json_option, show
@@ -22,10 +21,11 @@ from app.cli.session import open_actions
 from app.cli.start import make_ready
 from app.cli.streams import give_up, refuse_unwritable, say, tell, undone_unless_printed
 from app.errors import LatchkeyError
+from app.maintenance.demo import Made
 from app.operations import logs
 from app.operations.thread_limit import most_bringing
-from app.setting_sources import PREFIX, service_links
-from app.settings import Settings, load_settings
+from app.settings.settings import Settings, load_settings
+from app.settings.sources import PREFIX, service_links
 
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 TEMPORARY = tuple(dict.fromkeys(map(Path, (os.environ.get("TMPDIR") or "/tmp", "/tmp", "/var/tmp", "/dev/shm"))))  # noqa: S108

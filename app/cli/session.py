@@ -9,16 +9,16 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import migrations
-from app.actions.catalogue import Actions, join
-from app.actions.clients import ClientView
-from app.actions.clock import system_clock
-from app.actions.resources import ResourceView
-from app.actions.roles import RoleView
-from app.actions.users import UserView
-from app.database import Store
+from app.actions.directory.clients import ClientView
+from app.actions.directory.resources import ResourceView
+from app.actions.directory.roles import RoleView
+from app.actions.directory.users import UserView
+from app.actions.limits.storage import key_limiter
+from app.clock import system_clock
+from app.compose import Actions, join
+from app.database.store import Store
 from app.errors import BadSettings, NotFound
-from app.operations.rate_limits import key_limiter
-from app.settings import Settings, load_settings
+from app.settings.settings import Settings, load_settings
 
 PAGE = 200
 Item = TypeVar("Item")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from app.actions.actor import OPERATOR
+from app.actions.audit.actor import OPERATOR
 from app.cli.output import json_option, show_all, show_one
 from app.cli.session import open_actions
 

@@ -10,13 +10,13 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import migrations
-from app.actions.bootstrap import Bootstrap
-from app.actions.clock import system_clock
-from app.actions.passwords import Passwords
-from app.credentials.signing import SigningKeys
-from app.database import Store
+from app.actions.sign_in.passwords import Passwords
+from app.clock import system_clock
+from app.crypto.signing import SigningKeys
+from app.database.store import Store
 from app.errors import BadSettings
-from app.settings import Settings
+from app.maintenance.bootstrap import Bootstrap
+from app.settings.settings import Settings
 
 
 def make_ready(settings: Settings, *, moving: bool = True) -> bool:

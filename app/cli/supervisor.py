@@ -18,7 +18,7 @@ from granian.log import LogLevels
 
 from app.operations.connections import most_connections
 from app.operations.thread_limit import most_bringing
-from app.settings import Settings
+from app.settings.settings import Settings
 
 PATIENCE = 5  # seconds that a worker may take to end
 PRELOADED = ("app.oauth", "app.management")  # the workers share what is loaded before they are forked

@@ -6,9 +6,9 @@ import secrets
 
 import click
 
-from app.actions.actor import OPERATOR
-from app.actions.changes import UNSET, Unset
-from app.actions.users import NewUser, UserChanges
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.changes import UNSET, Unset
+from app.actions.directory.users import NewUser, UserChanges
 from app.cli.options import enabled_option, many
 from app.cli.output import done, json_option, show_all, show_one, show_secret
 from app.cli.password_input import read_password

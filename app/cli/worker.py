@@ -15,17 +15,18 @@ from granian import _signals
 from granian.server import mp as granian_server
 
 from app import MAX_BODY, create_app
-from app.actions.rotation_schedule import RotationSchedule
 from app.fast_lane.lane import Lane
-from app.operations import logs, metrics, parts
+from app.http import current as parts
+from app.http.issuer_path import decoded_path
+from app.maintenance.rotation_schedule import RotationSchedule
+from app.operations import logs, metrics
 from app.operations.admission import Admission
 from app.operations.connections import most_connections
 from app.operations.dispatch import Dispatch
-from app.operations.issuer_path import decoded_path
 from app.operations.ledger import ledger
 from app.operations.reaper import Reaper
 from app.operations.thread_limit import most_waiting
-from app.settings import Settings
+from app.settings.settings import Settings
 
 PR_SET_PDEATHSIG = 1
 Handler = Callable[[int, FrameType | None], object]

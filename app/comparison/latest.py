@@ -8,7 +8,7 @@ import secrets
 from pathlib import Path
 
 from app.comparison.report import Report, unmeasured
-from app.settings import Settings
+from app.settings.settings import Settings
 
 
 def latest(settings: Settings) -> Report:

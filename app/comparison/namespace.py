@@ -7,13 +7,13 @@ from contextlib import ExitStack
 
 from sqlalchemy import delete
 
-from app.actions.actor import OPERATOR
-from app.actions.catalogue import Actions
-from app.actions.clients import ClientView, NewClient
-from app.actions.resources import NewPermission, NewResource
-from app.actions.roles import NewRole, RoleType
-from app.actions.users import NewUser
-from app.credentials.probe_mark import HEADER, NAMES, ProbeMarks
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.clients import ClientView, NewClient
+from app.actions.directory.resources import NewPermission, NewResource
+from app.actions.directory.roles import NewRole, RoleType
+from app.actions.directory.users import NewUser
+from app.compose import Actions
+from app.crypto.probe_mark import HEADER, NAMES, ProbeMarks
 from app.models import ApiKey
 
 

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 import httpx
 
-from app.actions.catalogue import Actions
 from app.comparison.namespace import Namespace
 from app.comparison.report import MEASURED, Cell, Report, Row, measured_row, stated_rows
 from app.comparison.specimens import ApiKey, Got, Http, MachineToken, Password, PersonalAccessToken, Specimen
 from app.comparison.stated import API_KEY, COLUMNS, M2M, PASSWORD, PAT
 from app.comparison.theft import calls_that_succeed, mints
+from app.compose import Actions
 from app.errors import LatchkeyError
 
 T = TypeVar("T")

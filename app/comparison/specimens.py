@@ -11,11 +11,11 @@ from typing import Any, ClassVar, Protocol
 
 import httpx
 
-from app.actions.actor import OPERATOR
-from app.actions.api_keys import KeyChanges, NewKey
-from app.actions.clients import ClientChanges
-from app.actions.resources import PermissionChanges
-from app.actions.users import UserChanges
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.api_keys import KeyChanges, NewKey
+from app.actions.directory.clients import ClientChanges
+from app.actions.directory.resources import PermissionChanges
+from app.actions.directory.users import UserChanges
 from app.comparison.namespace import Namespace
 from app.comparison.stated import API_KEY, M2M, PASSWORD, PAT
 from app.credentials.kind import API_KEY as API_KEY_KIND

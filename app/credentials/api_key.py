@@ -10,12 +10,13 @@ from sqlalchemy import Connection, Select, and_, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.access.scopes import Grants
-from app.addresses import read_network
-from app.credentials.kind import API_KEY, Claims, Issued, RateLimit, Secret, Subject, Terms, soonest
-from app.credentials.opaque import Prefix, digest, hint, mint, prefix_of
-from app.database import Prepared, batches, new_id
+from app.clock import soonest
+from app.credentials.kind import API_KEY, Claims, Issued, RateLimit, Secret, Subject, Terms
+from app.crypto.opaque import Prefix, digest, hint, mint, prefix_of
+from app.database.store import Prepared, batches, new_id
 from app.models import ApiKey as Row_
 from app.models import ApiKeyScope, ApiKeySecret, Permission, Resource
+from app.settings.addresses import read_network
 
 _in_subset = select(ApiKeyScope.permission_id).where(ApiKeyScope.api_key_id == Row_.id)
 _FOUND: Select[*tuple[Any, ...]] = (

@@ -10,12 +10,13 @@ from sqlalchemy import Connection, bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from app.access.scopes import Scopes
-from app.credentials.access_token import audience_of, instant_of, kind_of, write_claims
-from app.credentials.confirmation import confirmation_in
-from app.credentials.denial import deny
-from app.credentials.kind import Claims, ExchangeableKind, Holder, Issued, Secret, Subject, Terms, soonest
-from app.credentials.signing import Signed, SigningKeys
-from app.database import Prepared, new_id
+from app.clock import soonest
+from app.credentials.kind import Claims, ExchangeableKind, Holder, Issued, Secret, Subject, Terms, write_claims
+from app.crypto.access_token import audience_of, instant_of, kind_of
+from app.crypto.confirmation import confirmation_in
+from app.crypto.denial import deny
+from app.crypto.signing import Signed, SigningKeys
+from app.database.store import Prepared, new_id
 from app.models import Client, RevokedToken
 
 _STANDING = Prepared(

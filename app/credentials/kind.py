@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from app.access.scopes import Grants, Scopes
-from app.addresses import Address as Address
-from app.addresses import Network as Network
-from app.credentials.confirmation import UNBOUND, Confirmation
+from app.crypto.confirmation import UNBOUND, Confirmation
+from app.settings.addresses import Address as Address
+from app.settings.addresses import Network as Network
 
 PERSONAL_ACCESS_TOKEN = "personal_access_token"  # noqa: S105 - names of kinds
 API_KEY = "api_key"
 CLIENT_CREDENTIALS = "client_credentials"
-
-
-def soonest(*moments: datetime | None) -> datetime | None:
-    """Give the first of these instants; None is never."""
-    return min((moment for moment in moments if moment is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,3 +143,24 @@ class ExchangeableKind(CredentialKind, Protocol):
 
     def verify_secret(self, connection: Connection, secret: Secret, at: datetime) -> Claims | None:
         """Like `verify`, for the secret that an exchanged token was made from."""
+
+
+def write_claims(issuer: str, kind: str, jti: str, subject: Subject, client_id: str, terms: Terms) -> dict[str, Any]:
+    """Give the claims to be signed. Times are whole seconds, `iat` never ahead of the clock."""
+    assert terms.expires_at is not None  # noqa: S101 - a JWT always ends
+    times = {"iat": int(terms.at.timestamp()), "exp": int(terms.expires_at.timestamp())}
+    return lasting_claims(issuer, kind, subject, client_id, terms) | times | {"jti": jti}
+
+
+def lasting_claims(issuer: str, kind: str, subject: Subject, client_id: str, terms: Terms) -> dict[str, Any]:
+    """Give those that two tokens of the same terms share."""
+    lasting: dict[str, Any] = {
+        "iss": issuer,
+        "sub": subject.id,
+        "aud": terms.audience[0] if len(terms.audience) == 1 else list(terms.audience),
+        "client_id": client_id,
+        "scope": str(terms.grants.scopes),
+        "credential_type": kind,
+    }
+    cnf = terms.confirmation.members()
+    return lasting | {"cnf": cnf} if cnf else lasting

@@ -10,12 +10,12 @@ from sqlalchemy import Connection, bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from app.access.scopes import Grants, Scopes
-from app.credentials.access_token import audience_of, instant_of, kind_of, lasting_claims
-from app.credentials.confirmation import confirmation_in
-from app.credentials.denial import deny
-from app.credentials.kind import CLIENT_CREDENTIALS, Claims, Holder, Issued, Subject, Terms
-from app.credentials.signing import Signed, Signer, SigningKeys, compact
-from app.database import Prepared, new_id
+from app.credentials.kind import CLIENT_CREDENTIALS, Claims, Holder, Issued, Subject, Terms, lasting_claims
+from app.crypto.access_token import audience_of, instant_of, kind_of
+from app.crypto.confirmation import confirmation_in
+from app.crypto.denial import deny
+from app.crypto.signing import Signed, Signer, SigningKeys, compact
+from app.database.store import Prepared, new_id
 from app.models import Client, ClientRole, Permission, Resource, RevokedToken, RolePermission
 
 RANDOM = 20  # characters at the end of an id; the ones before are the time

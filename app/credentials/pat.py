@@ -11,13 +11,13 @@ from sqlalchemy.orm import Session
 
 from app.access.scopes import Grants
 from app.credentials.kind import PERSONAL_ACCESS_TOKEN, Claims, Issued, Secret, Subject, Terms
-from app.credentials.opaque import Prefix, digest, hint, mint, prefix_of
-from app.database import Change, Prepared, add_row, batches, new_id
+from app.crypto.opaque import Prefix, digest, hint, mint, prefix_of
+from app.database.store import Change, Prepared, add_row, batches, new_id
 from app.errors import Conflict
 from app.models import Permission, Resource, RolePermission, User, UserRole
 from app.models import PersonalAccessToken as Row_
 from app.models import PersonalAccessTokenScope as Chosen
-from app.names import name_key
+from app.models.names import name_key
 
 _held_now = exists().where(
     UserRole.user_id == Row_.user_id,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.actions.catalogue import Actions
+from app.compose import Actions
 from app.fast_lane.forward_auth import forward_auth
 from app.fast_lane.introspection import Introspection
 from app.fast_lane.lane import Lane, Road

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from app.access.scopes import MalformedScope, Scopes
-from app.actions.catalogue import Actions
-from app.actions.usage import use_of
-from app.credentials.confirmation import UNBOUND
+from app.actions.tokens.usage import use_of
+from app.compose import Actions
 from app.credentials.kind import Address, Claims
+from app.crypto.confirmation import UNBOUND
 from app.fast_lane.memory import Answer, Memory, Standing, key_of
 from app.fast_lane.shape import bearer, fields
 from app.oauth.forward_auth import Asked, Refusal, admit, headers_of

@@ -6,15 +6,15 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
-from app.actions.catalogue import Actions
-from app.actions.usage import use_of
-from app.addresses import read_address
-from app.credentials.kind import soonest
+from app.actions.tokens.usage import use_of
+from app.clock import soonest
+from app.compose import Actions
 from app.fast_lane.memory import Answer, Head, Memory, Standing, key_of
 from app.fast_lane.present import present
 from app.fast_lane.shape import fields, posted
 from app.oauth.introspection import caller_of, introspect
 from app.operations import metrics
+from app.settings.addresses import read_address
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 from app.fast_lane.memory import Answer
 from app.fast_lane.shape import is_common
+from app.http.envelope import id_for, safe_headers
+from app.http.issuer_path import FORWARDED_PREFIX, decoded_path
+from app.http.request_target import FORWARD_AUTH
 from app.operations import logs
-from app.operations.envelope import id_for, safe_headers
-from app.operations.issuer_path import FORWARDED_PREFIX, decoded_path
 from app.operations.ledger import Entry, Place, ledger
-from app.operations.request_target import FORWARD_AUTH
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

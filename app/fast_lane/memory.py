@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Generic, TypeVar
 
 from app.access.epoch import AuthorityEpoch
-from app.actions.authenticate_client import KnownClient
-from app.actions.issue_machine_token import Decision
-from app.actions.usage import Use
+from app.actions.sign_in.clients import KnownClient
+from app.actions.tokens.issue import Decision
+from app.actions.tokens.usage import Use
 from app.oauth.introspection import Caller
 
 MOST_CLIENTS, MOST_ANSWERS, MOST_DECISIONS = 10_000, 10_000, 10_000  # about 1 kB each, all told

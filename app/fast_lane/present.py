@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from app.actions.catalogue import Actions
+from app.compose import Actions
 from app.fast_lane.memory import Present, Standing, key_of
 from app.fast_lane.shape import basic
 from app.oauth.client_authentication import pair_in

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, ClassVar
 
-from app.actions.catalogue import Actions
-from app.actions.issue_machine_token import Decision
+from app.actions.tokens.issue import Decision
+from app.compose import Actions
 from app.credentials.kind import CLIENT_CREDENTIALS
 from app.errors import GrantRefused
 from app.fast_lane.introspection import json_head

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response
 from marshmallow import Schema, fields
 
-from app.actions.api_keys import (
+from app.actions.directory.api_keys import (
     LONGEST_OVERLAP,
     LONGEST_WINDOW,
     MOST_NETWORKS,
@@ -15,12 +15,12 @@ from app.actions.api_keys import (
     KeyChanges,
     NewKey,
 )
-from app.actions.resources import LONGEST_IDENTIFIER
+from app.actions.directory.resources import LONGEST_IDENTIFIER
 from app.credentials.kind import RateLimit
+from app.http.current import actions
 from app.management.authorization import caller
 from app.management.blueprint import Operations, PageQuery, gone, made, members_of, page_of, paged
 from app.management.fields import Flag, Given, Listed, Moment, Name, Text, Whole, one_of
-from app.operations.parts import actions
 
 blueprint = Operations("api-keys", "API keys")
 STATUSES = ("active", "disabled", "expired", "revoked")

@@ -6,11 +6,11 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from app.actions.audit import AuditFilter
+from app.actions.audit.record import AuditFilter
 from app.errors import Invalid
+from app.http.current import actions
 from app.management.blueprint import Operations, PageQuery, page_of, paged
 from app.management.fields import Moment, Text
-from app.operations.parts import actions
 
 blueprint = Operations("audit-events", "The trace of every change")
 HIGHEST_ID = 2**63 - 1

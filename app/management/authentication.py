@@ -10,15 +10,15 @@ from typing import NoReturn
 from flask import request
 
 from app.access.scopes import Scopes
-from app.actions.actor import Actor, anonymous
+from app.actions.audit.actor import Actor, anonymous
 from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN, Claims
-from app.credentials.probe_mark import HEADER as PROBE
+from app.crypto.probe_mark import HEADER as PROBE
 from app.errors import Forbidden, Unauthenticated
-from app.operations import browser
-from app.operations.envelope import request_id, used_credential
-from app.operations.parts import actions
-from app.operations.peer import caller_address
-from app.operations.possession import prove, sent_to_us
+from app.http import browser
+from app.http.current import actions
+from app.http.envelope import request_id, used_credential
+from app.http.peer import caller_address
+from app.http.possession import prove, sent_to_us
 
 TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 §2.1
 INVALID = "invalid_token"

@@ -9,12 +9,12 @@ from typing import cast
 
 from flask import Flask, g, request
 
-from app.actions.actor import Actor, anonymous
+from app.actions.audit.actor import Actor, anonymous
 from app.errors import Forbidden
+from app.http.envelope import request_id
+from app.http.peer import caller_address
 from app.management.authentication import by_bearer, by_owner, by_visitor
 from app.management.blueprint import PREFIX
-from app.operations.envelope import request_id
-from app.operations.peer import caller_address
 
 VARIABLE = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 

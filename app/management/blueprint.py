@@ -22,9 +22,9 @@ from werkzeug.exceptions import UnsupportedMediaType
 from werkzeug.routing import BaseConverter
 
 from app.errors import MOST_ERRORS, FieldError, Invalid, LatchkeyError, Malformed
+from app.http.current import actions
 from app.management.errors import refused
 from app.management.fields import Given, QueryWhole, Text
-from app.operations.parts import actions
 
 PREFIX = "/api/v1"
 DEFAULT_LIMIT, HIGHEST_LIMIT = 50, 200

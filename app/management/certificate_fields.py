@@ -6,8 +6,8 @@ from typing import Any
 
 from marshmallow import Schema, fields, post_load
 
-from app.actions.client_certificates import LONGEST
-from app.credentials.certificate import SUBJECT_FIELDS
+from app.actions.trust.certificates import LONGEST
+from app.crypto.certificate import SUBJECT_FIELDS
 from app.management.fields import Given, Text
 
 

@@ -7,15 +7,15 @@ from typing import Any, get_args
 from flask import Response
 from marshmallow import Schema, fields
 
-from app.actions.client_certificates import Method
-from app.actions.client_keys import LONGEST_URI
-from app.actions.clients import ClientChanges, NewClient
-from app.actions.resources import LONGEST_IDENTIFIER
+from app.actions.directory.clients import ClientChanges, NewClient
+from app.actions.directory.resources import LONGEST_IDENTIFIER
+from app.actions.trust.certificates import Method
+from app.actions.trust.registration import LONGEST_URI
+from app.http.current import actions
 from app.management.authorization import caller
 from app.management.blueprint import Operations, PageQuery, gone, made, members_of, page_of, paged
 from app.management.certificate_fields import GivenSubject, ShownSubject
 from app.management.fields import Flag, Given, Listed, Members, Moment, Name, Text, one_of
-from app.operations.parts import actions
 
 blueprint = Operations("clients", "Clients and their secrets")
 METHODS = get_args(Method)

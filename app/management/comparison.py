@@ -9,15 +9,15 @@ from typing import Any
 from flask import current_app
 from marshmallow import Schema, fields
 
-from app.actions.actor import MANAGE, Actor
+from app.actions.audit.actor import MANAGE, Actor
 from app.comparison.latest import keep, latest
 from app.comparison.probes import compare, in_process
 from app.comparison.report import Report
 from app.errors import Conflict, Forbidden, Unauthenticated
+from app.http.current import actions
 from app.management.authorization import caller
 from app.management.blueprint import Operations
 from app.management.fields import Given, QueryFlag
-from app.operations.parts import actions
 
 blueprint = Operations("comparison", "The kinds of credential, side by side")
 running = threading.Lock()

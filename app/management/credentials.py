@@ -7,11 +7,11 @@ from typing import Any, cast
 
 from marshmallow import Schema, fields
 
-from app.actions.abuse_limits import LEAK_REPORTS, LEAKED_CREDENTIALS
+from app.actions.limits.abuse import LEAK_REPORTS, LEAKED_CREDENTIALS
+from app.http.current import actions
 from app.management.authorization import caller
 from app.management.blueprint import Operations, ViewT
 from app.management.fields import Given, Listed, Moment
-from app.operations.parts import actions
 
 blueprint = Operations("credentials", "Credentials of any kind, by their secret")
 MOST_CREDENTIALS = 1000

@@ -10,11 +10,11 @@ import marshmallow as ma
 from flask import Blueprint, Flask, Response, json
 from flask_smorest import Api
 
+from app.http.browser import TOKEN_HEADERS, cookie_name
+from app.http.current import actions_of
 from app.management.authorization import TABLE, Door
 from app.management.blueprint import PREFIX
 from app.management.errors import PROBLEM
-from app.operations.browser import TOKEN_HEADERS, cookie_name
-from app.operations.parts import actions_of
 
 SECURITY: dict[Door, list[dict[str, list[str]]]] = {
     Door.ANYONE: [],

@@ -19,7 +19,7 @@ from app.errors import (
     Unauthenticated,
     Unproven,
 )
-from app.operations.possession import REALM, challenge, challenges, scheme_used
+from app.http.possession import REALM, challenge, challenges, scheme_used
 
 PROBLEM = "application/problem+json"
 ROOT = "/api/"

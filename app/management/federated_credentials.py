@@ -7,13 +7,14 @@ from typing import Any
 from flask import Response
 from marshmallow import Schema, fields
 
-from app.actions.client_keys import LONGEST_URI
-from app.actions.federated_credentials import LONGEST_AUDIENCE, LONGEST_ISSUER, NewFederatedCredential
-from app.actions.subject_pattern import LONGEST
+from app.actions.directory.federated_credentials import LONGEST_AUDIENCE, NewFederatedCredential
+from app.actions.trust.issuers import LONGEST_ISSUER
+from app.actions.trust.registration import LONGEST_URI
+from app.actions.trust.subject_pattern import LONGEST
+from app.http.current import actions
 from app.management.authorization import caller
 from app.management.blueprint import Operations, PageQuery, gone, made, page_of, paged
 from app.management.fields import Given, Members, Moment, Name, Text
-from app.operations.parts import actions
 
 blueprint = Operations("federated_credentials", "What clients are recognised by without a secret")
 

@@ -8,7 +8,8 @@ from typing import Any
 from flask import Response
 from marshmallow import fields
 
-from app.actions.personal_access_tokens import NewToken
+from app.actions.directory.personal_access_tokens import NewToken
+from app.http.current import actions
 from app.management.authorization import caller
 from app.management.blueprint import Operations, gone, made, page_of, paged
 from app.management.fields import Given, Name, description
@@ -21,7 +22,6 @@ from app.management.personal_access_tokens import (
 )
 from app.management.signing_keys import NothingSchema
 from app.management.users import UserSchema
-from app.operations.parts import actions
 
 blueprint = Operations("me", "The user's own profile and personal access tokens")
 

@@ -7,13 +7,13 @@ from typing import Any
 from flask import Response
 from marshmallow import Schema, ValidationError, fields, post_load, validates_schema
 
-from app.actions.lifetime import AskedLifetime
-from app.actions.personal_access_tokens import NewToken
+from app.actions.directory.lifetime import AskedLifetime
+from app.actions.directory.personal_access_tokens import NewToken
 from app.credentials.kind import Issued
+from app.http.current import actions
 from app.management.authorization import caller
 from app.management.blueprint import Operations, PageQuery, gone, made, members_of, page_of, paged
 from app.management.fields import Given, Listed, Moment, Name, Text, Whole, description, one_of
-from app.operations.parts import actions
 
 blueprint = Operations("personal-access-tokens", "Users' personal access tokens, as an operator sees them")
 STATUSES = ("active", "expired", "revoked")

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from flask import Response
 from marshmallow import Schema, fields
 
-from app.actions.resources import (
+from app.actions.directory.resources import (
     DEFAULT_TTL,
     LONGEST_IDENTIFIER,
     LONGEST_TTL,
@@ -18,10 +18,10 @@ from app.actions.resources import (
     PermissionChanges,
     ResourceChanges,
 )
+from app.http.current import actions
 from app.management.authorization import caller
 from app.management.blueprint import Operations, PageQuery, gone, made, page_of, paged
 from app.management.fields import Flag, Given, Listed, Moment, Name, Text, Whole, description
-from app.operations.parts import actions
 
 blueprint = Operations("resources", "API resources, and the permissions they define")
 

@@ -7,11 +7,11 @@ from typing import Any
 from flask import Response
 from marshmallow import Schema, fields
 
-from app.actions.roles import NewRole, RoleChanges
+from app.actions.directory.roles import NewRole, RoleChanges
+from app.http.current import actions
 from app.management.authorization import caller
 from app.management.blueprint import Operations, PageQuery, gone, made, page_of, paged
 from app.management.fields import Given, Listed, Moment, Name, Text, description, one_of
-from app.operations.parts import actions
 
 blueprint = Operations("roles", "Roles, for users or for machines")
 

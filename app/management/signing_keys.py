@@ -6,10 +6,10 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
+from app.http.current import actions
 from app.management.authorization import caller
 from app.management.blueprint import Operations, PageQuery, page_of, paged
 from app.management.fields import Flag, Given, Moment
-from app.operations.parts import actions
 
 blueprint = Operations("signing-keys", "The server's signing keys")
 

@@ -7,13 +7,13 @@ from typing import Any
 from flask import Response
 from marshmallow import Schema, fields
 
-from app.actions.passwords import LONGEST, SHORTEST
-from app.actions.users import NewUser, UserChanges
+from app.actions.directory.users import NewUser, UserChanges
+from app.actions.sign_in.passwords import LONGEST, SHORTEST
+from app.http.current import actions
 from app.management.authorization import caller
 from app.management.blueprint import Operations, PageQuery, gone, made, page_of, paged
 from app.management.fields import Flag, Given, Listed, Moment, Name, Text
-from app.names import LONGEST_EMAIL, LONGEST_USERNAME
-from app.operations.parts import actions
+from app.models.names import LONGEST_EMAIL, LONGEST_USERNAME
 
 blueprint = Operations("users", "Users")
 

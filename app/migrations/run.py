@@ -15,10 +15,10 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 
 from app import models
-from app.database_url import describe_url
-from app.engines import prepare_connections, prepare_engine
+from app.database.engines import prepare_connections, prepare_engine
 from app.errors import BadSettings
 from app.migrations import FOLDER, known, refuse_newer, revisions
+from app.settings.database_url import describe_url
 
 METADATA = models.User.metadata  # of every table: importing the models declared them
 LOCK = 0x1A7C4E1  # any number that is ours: PostgreSQL's advisory lock

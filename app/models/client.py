@@ -8,9 +8,11 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, String, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.database import Base
+from app.database.store import Base
 from app.models.resource import Resource
 from app.models.role import Role
+
+LONGEST_ID = 200  # characters of a client_id that is looked up
 
 
 class ClientRole(Base):

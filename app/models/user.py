@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, func, text
+from sqlalchemy import ColumnElement, ForeignKey, Index, String, func, or_, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
-from app.database import Base
+from app.database.store import Base
+from app.models.names import LONGEST_KEPT_KEY, email_key, plain_name, username_key
 from app.models.role import Role
-from app.names import LONGEST_KEPT_KEY, email_key, username_key
 
 
 class UserRole(Base):
@@ -52,3 +52,12 @@ class User(Base):
     def __repr__(self) -> str:
         """Name the user, never the digest."""
         return f"<User {self.id}>"
+
+
+def has_username(username: str) -> ColumnElement[bool]:
+    """Compare as sign-in does, without case.
+
+    The username itself is compared too: in a rolling upgrade, nodes of the version before write no key.
+    """
+    plain = plain_name(username)
+    return or_(User.username_key == username_key(plain), func.lower(User.username) == plain.lower())

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from flask import request as flask_request
 
-from app.actions.authenticate_client import KnownClient
-from app.credentials.certificate import thumbprint_of
-from app.credentials.confirmation import Confirmation
-from app.credentials.dpop import Proof
+from app.actions.sign_in.clients import KnownClient
+from app.crypto.certificate import thumbprint_of
+from app.crypto.confirmation import Confirmation
+from app.crypto.dpop import Proof
 from app.errors import InvalidProof, InvalidRequest
-from app.operations.client_certificate import handed_certificate
-from app.operations.parts import actions
+from app.http.client_certificate import handed_certificate
+from app.http.current import actions
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from app.actions.actor import Actor, anonymous
-from app.operations.envelope import request_id
-from app.operations.peer import caller_address
+from app.actions.audit.actor import Actor, anonymous
+from app.http.envelope import request_id
+from app.http.peer import caller_address
 
 
 def anonymous_actor() -> Actor:

@@ -18,12 +18,12 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, import_key
 from joserfc.jws import JWSRegistry
 
-from app.actions.authenticate_client import CERTIFICATE_METHODS, SECRET_METHODS, KnownClient
-from app.actions.client_keys import Jwk, signing_keys, usable_keys
-from app.operations.client_certificate import handed_certificate, header_name
-from app.operations.parts import actions
-from app.operations.peer import caller_address
-from app.operations.possession import REALM
+from app.actions.sign_in.clients import CERTIFICATE_METHODS, SECRET_METHODS, KnownClient
+from app.actions.trust.registration import Jwk, signing_keys, usable_keys
+from app.http.client_certificate import handed_certificate, header_name
+from app.http.current import actions
+from app.http.peer import caller_address
+from app.http.possession import REALM
 
 BASIC, POST, ASSERTION = "client_secret_basic", "client_secret_post", "private_key_jwt"
 METHODS = [BASIC, POST, ASSERTION]

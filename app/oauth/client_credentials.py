@@ -6,15 +6,15 @@ from typing import Any
 
 from authlib.oauth2.rfc6749 import ClientCredentialsGrant
 
-from app.actions.issue_machine_token import AccessToken
-from app.credentials.confirmation import UNBOUND, Confirmation
+from app.actions.tokens.issue import AccessToken
 from app.credentials.kind import CLIENT_CREDENTIALS
+from app.crypto.confirmation import UNBOUND, Confirmation
+from app.http.current import actions
+from app.http.envelope import used_credential
 from app.oauth.bond import bond_of
 from app.oauth.client_authentication import METHODS
 from app.oauth.door import form_of, resources_of
 from app.operations import metrics
-from app.operations.envelope import used_credential
-from app.operations.parts import actions
 
 
 class ClientCredentials(ClientCredentialsGrant):

@@ -9,7 +9,7 @@ from authlib.oauth2.rfc6749 import InvalidRequestError
 from flask import Request
 from werkzeug.datastructures import MultiDict
 
-from app.operations.request_bounds import FORM, MOST_FIELDS
+from app.http.request_bounds import FORM, MOST_FIELDS
 
 REPEATABLE = frozenset({"resource", "audience"})  # RFC 8707 §2, RFC 8693 §2.1
 KNOWN = frozenset(

@@ -19,7 +19,7 @@ from app.errors import (
     Unproven,
     shorten,
 )
-from app.operations.possession import challenges
+from app.http.possession import challenges
 
 OUTSIDE = re.compile(r"[^\x20-\x21\x23-\x5B\x5D-\x7E]")  # RFC 6749 §5.2: what error_description may not hold
 KEPT_OF_OTHERS = ("Allow", "Retry-After", "Vary", "Access-Control-Allow-Origin", "Access-Control-Expose-Headers")

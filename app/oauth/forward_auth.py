@@ -14,17 +14,17 @@ from flask.sansio.blueprints import BlueprintSetupState
 from werkzeug.routing import Rule
 
 from app.access.scopes import MalformedScope, Scopes
-from app.actions.abuse_limits import CREDENTIALS_OF_ADDRESS, WAIT
-from app.actions.catalogue import Actions
+from app.actions.limits.abuse import CREDENTIALS_OF_ADDRESS, WAIT
+from app.compose import Actions
 from app.credentials.kind import API_KEY, Address, Claims
 from app.errors import Unproven
+from app.http.current import actions
+from app.http.envelope import used_credential, used_kind
+from app.http.peer import caller_address, peer_address
+from app.http.possession import REALM, Sent, challenge, challenges, prove, scheme_used
+from app.http.request_target import FORWARD_AUTH
 from app.oauth.original import original_request
 from app.operations import metrics
-from app.operations.envelope import used_credential, used_kind
-from app.operations.parts import actions
-from app.operations.peer import caller_address, peer_address
-from app.operations.possession import REALM, Sent, challenge, challenges, prove, scheme_used
-from app.operations.request_target import FORWARD_AUTH
 
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "") + " "
 LONGEST_NAMED = 1_000  # characters of the scopes that a challenge names

@@ -12,17 +12,17 @@ from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 from flask import request as flask_request
 
-from app.actions.authenticate_client import KnownClient
-from app.actions.catalogue import Actions
-from app.actions.key_limits import Window
-from app.addresses import Address, read_address
+from app.actions.limits.windows import Window
+from app.actions.sign_in.clients import KnownClient
+from app.compose import Actions
 from app.credentials.kind import API_KEY, CLIENT_CREDENTIALS, PERSONAL_ACCESS_TOKEN, Claims
+from app.http.current import actions
+from app.http.envelope import used_credential
+from app.http.possession import challenge, prove, scheme_used, sent_to_us
 from app.oauth.client_authentication import METHODS, authenticated, presented_methods
 from app.oauth.errors import NO_STORE
 from app.operations import metrics
-from app.operations.envelope import used_credential
-from app.operations.parts import actions
-from app.operations.possession import challenge, prove, scheme_used, sent_to_us
+from app.settings.addresses import Address, read_address
 
 SCOPE, MANAGE = "introspect", "manage"
 SIGNED = "application/token-introspection+jwt"  # RFC 9701 §4

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from authlib.oauth2.rfc6749 import InvalidRequestError
 
-from app.actions.authenticate_client import KnownClient
+from app.actions.sign_in.clients import KnownClient
 from app.errors import InvalidGrant
+from app.http.current import actions
 from app.oauth.caller import anonymous_actor
 from app.oauth.client_authentication import AuthenticatedClient, presented_methods
 from app.oauth.client_credentials import ClientCredentials
 from app.oauth.door import form_of
 from app.oauth.workload import client_of
-from app.operations.parts import actions
 
 
 class JwtBearer(ClientCredentials):

@@ -8,13 +8,13 @@ from urllib.parse import unquote
 
 from flask import Blueprint, Response, abort, jsonify
 
-from app.credentials.dpop import ALGORITHMS as DPOP_ALGORITHMS
-from app.credentials.signing import ALGORITHM
+from app.crypto.dpop import ALGORITHMS as DPOP_ALGORITHMS
+from app.crypto.signing import ALGORITHM
+from app.http.current import actions
 from app.oauth.client_authentication import ASSERTION_ALGORITHMS, METHODS, certificate_methods
 from app.oauth.cors import open_to_all
 from app.oauth.jwt_bearer import JwtBearer
 from app.oauth.token_exchange import TokenExchange
-from app.operations.parts import actions
 
 WELL_KNOWN = "/.well-known/oauth-authorization-server"
 OPENID = "/.well-known/openid-configuration"

@@ -7,12 +7,12 @@ from typing import Any
 from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 
-from app.credentials.pasted import bare
+from app.crypto.pasted import bare
 from app.errors import Unauthenticated
+from app.http.current import actions
 from app.oauth.caller import anonymous_actor, client_actor
 from app.oauth.client_authentication import METHODS, ClientRefused, authenticated, presented_methods
 from app.oauth.errors import NO_STORE
-from app.operations.parts import actions
 
 
 class Revocation(RevocationEndpoint):

@@ -8,10 +8,10 @@ from authlib.oauth2 import OAuth2Error
 from flask import Blueprint, Flask, Response
 
 from app.errors import LatchkeyError
+from app.http.current import actions_of
 from app.oauth import cors
 from app.oauth.errors import from_authlib, from_latchkey
 from app.oauth.server import create_server
-from app.operations.parts import actions_of
 
 
 def create_blueprint(app: Flask) -> Blueprint:

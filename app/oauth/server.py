@@ -22,6 +22,8 @@ from flask import request as flask_request
 from joserfc.errors import SecurityWarning
 from werkzeug.datastructures import MultiDict
 
+from app.http.current import actions
+from app.http.envelope import authenticated_client
 from app.oauth import client_authentication as ca
 from app.oauth.caller import anonymous_actor
 from app.oauth.client_credentials import ClientCredentials
@@ -32,8 +34,6 @@ from app.oauth.jwt_bearer import JwtBearer
 from app.oauth.revocation import Revocation
 from app.oauth.token_exchange import TokenExchange
 from app.oauth.workload import AnyAssertion
-from app.operations.envelope import authenticated_client
-from app.operations.parts import actions
 
 
 class FormPayload(OAuth2Payload):

@@ -7,17 +7,17 @@ from typing import Any
 
 from authlib.oauth2.rfc6749 import BaseGrant, InvalidRequestError, TokenEndpointMixin
 
-from app.actions.abuse_limits import CREDENTIALS_OF_ADDRESS
-from app.actions.exchange import ACCESS_TOKEN
-from app.actions.issue_machine_token import AccessToken
+from app.actions.limits.abuse import CREDENTIALS_OF_ADDRESS
+from app.actions.tokens.exchange import ACCESS_TOKEN
+from app.actions.tokens.issue import AccessToken
 from app.errors import InvalidSubject
+from app.http.current import actions
+from app.http.envelope import used_credential
+from app.http.peer import caller_address, peer_address
 from app.oauth.bond import Bond, bond_of
 from app.oauth.client_authentication import METHODS, presented_methods
 from app.oauth.door import form_of, resources_of
 from app.operations import metrics
-from app.operations.envelope import used_credential
-from app.operations.parts import actions
-from app.operations.peer import caller_address, peer_address
 
 JWT = "urn:ietf:params:oauth:token-type:jwt"
 

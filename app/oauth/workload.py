@@ -10,8 +10,9 @@ from typing import Any
 from authlib.oauth2.rfc6749 import InvalidClientError
 from joserfc.jws import JWSRegistry
 
-from app.actions.authenticate_client import KnownClient
-from app.actions.client_keys import Jwk
+from app.actions.sign_in.clients import KnownClient
+from app.actions.trust.registration import Jwk
+from app.http.current import actions
 from app.oauth.client_authentication import (
     ALGORITHMS,
     ASSERTION,
@@ -24,7 +25,6 @@ from app.oauth.client_authentication import (
     may_fetch_for,
     signed_claims,
 )
-from app.operations.parts import actions
 
 FURTHEST = timedelta(hours=24)  # how far ahead the `exp` of a foreign token may lie
 REGISTRY = JWSRegistry(algorithms=ALGORITHMS, strict_check_header=False)  # `crit` is obeyed all the same

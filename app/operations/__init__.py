@@ -11,18 +11,9 @@ if TYPE_CHECKING:
 def register(app: Flask) -> None:
     """Add the operational routes and hooks."""
     # Loaded here: the metrics must not be before the server has named the folder that its processes share.
-    from app.operations import (
-        browser,
-        envelope,
-        health,
-        issuer_path,
-        last_resort,
-        logs,
-        metrics,
-        parts,
-        request_bounds,
-        request_target,
-    )
+    from app.http import browser, envelope, issuer_path, last_resort, request_bounds, request_target
+    from app.http import current as parts
+    from app.operations import health, logs, metrics
     from app.operations.ledger import ledger
 
     settings = parts.actions_of(app).settings

@@ -10,7 +10,7 @@ from io import BytesIO
 from threading import Lock, get_ident
 from typing import TYPE_CHECKING, TypeAlias
 
-from app.operations.request_target import FORWARD_AUTH, SHORT_BODY
+from app.http.request_target import FORWARD_AUTH, SHORT_BODY
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

@@ -16,12 +16,12 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from app.engines import THREADS
+from app.database.engines import THREADS
+from app.database.seats import occupy
+from app.http.envelope import whole
+from app.http.request_target import closing
 from app.operations import logs
 from app.operations.admission import UNREAD, Admission, Refusal
-from app.operations.envelope import whole
-from app.operations.request_target import closing
-from app.seats import occupy
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

@@ -11,12 +11,12 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import migrations
-from app.database import Store
-from app.engines import write_obstacle
-from app.operations import parts
-from app.operations.client_certificate import header_name
-from app.operations.peer import comes_from_trusted_proxy
-from app.operations.redis_probe import open_storage, write_failure
+from app.actions.limits.redis_probe import open_storage, write_failure
+from app.database.engines import write_obstacle
+from app.database.store import Store
+from app.http import current as parts
+from app.http.client_certificate import header_name
+from app.http.peer import comes_from_trusted_proxy
 from app.operations.shared_result import SharedResult
 
 OK, FAILED = "ok", "failed"

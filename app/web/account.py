@@ -5,10 +5,10 @@ from __future__ import annotations
 from flask import request
 from werkzeug.wrappers import Response
 
-from app.actions.abuse_limits import PASSWORD_CHANGES
-from app.actions.users import UserChanges
+from app.actions.directory.users import UserChanges
+from app.actions.limits.abuse import PASSWORD_CHANGES
 from app.errors import Forbidden, Invalid, LatchkeyError, NotFound, Unauthenticated
-from app.operations.parts import actions
+from app.http.current import actions
 from app.web.room import Room, actor, begin_session, done, in_time, said_by_field, show, status_of, visitor
 
 blueprint = Room("account", "/account")

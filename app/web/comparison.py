@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request
 from app.comparison.guide import QUESTIONS, advise
 from app.comparison.latest import latest
 from app.comparison.page import table_of
-from app.operations.parts import actions
+from app.http.current import actions
 from app.web.pages import page
 
 blueprint = Blueprint("comparison_page", __name__)

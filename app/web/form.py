@@ -8,10 +8,10 @@ from datetime import UTC, date, datetime, timedelta
 
 from flask import request
 
-from app.actions.lifetime import LONGEST
+from app.actions.directory.lifetime import LONGEST
 from app.errors import Invalid
-from app.names import BadName, normalize_name
-from app.operations.parts import actions
+from app.http.current import actions
+from app.models.names import BadName, normalize_name
 
 LONGEST_LINE, LONGEST_TEXT = 200, 1000  # characters
 LONGEST_DAY = 40  # characters

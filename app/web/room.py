@@ -9,13 +9,13 @@ from flask import Blueprint, flash, redirect, request, url_for
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.wrappers import Response
 
-from app.actions.actor import Actor
-from app.actions.sessions import SignedIn
+from app.actions.audit.actor import Actor
+from app.actions.sign_in.sessions import SignedIn
+from app.database.secret_text import redact
 from app.errors import Busy, Forbidden, Invalid, LatchkeyError, TooManyRequests
-from app.operations import browser
-from app.operations.parts import actions
-from app.operations.request_bounds import MOST_FIELDS, MOST_FORM
-from app.secret_text import redact
+from app.http import browser
+from app.http.current import actions
+from app.http.request_bounds import MOST_FIELDS, MOST_FORM
 from app.web.pages import scripted_page
 
 LONGEST_PLACE = 2_000  # characters of a path and query that one is sent on to

@@ -7,13 +7,13 @@ import re
 from flask import Blueprint, redirect, request, url_for
 from werkzeug.wrappers import Response
 
+from app.database.secret_text import redact
 from app.errors import Busy, TooManyRequests, Unauthenticated
-from app.operations import browser
-from app.operations.envelope import request_id
-from app.operations.issuer_path import encoded_root
-from app.operations.parts import actions
-from app.operations.peer import caller_address
-from app.secret_text import redact
+from app.http import browser
+from app.http.current import actions
+from app.http.envelope import request_id
+from app.http.issuer_path import encoded_root
+from app.http.peer import caller_address
 from app.web.room import LONGEST_PLACE, begin_session, in_time, refuse_forms, show, status_of
 
 OURS = re.compile(r"/(account|console)([/?][A-Za-z0-9_./?=&%+~:@-]*+)?")  # nobody is sent elsewhere after signing in

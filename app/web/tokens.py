@@ -8,12 +8,12 @@ from typing import cast
 from flask import request, url_for
 from werkzeug.wrappers import Response
 
-from app.actions.audit import AuditFilter
-from app.actions.lifetime import AskedLifetime
-from app.actions.personal_access_tokens import NewToken, Status, TokenView
+from app.actions.audit.record import AuditFilter
+from app.actions.directory.lifetime import AskedLifetime
+from app.actions.directory.personal_access_tokens import NewToken, Status, TokenView
 from app.credentials.kind import Issued
 from app.errors import Invalid, LatchkeyError
-from app.operations.parts import actions
+from app.http.current import actions
 from app.web.form import PAGE, after, chosen, day, days_ahead, read_name, text
 from app.web.room import Room, actor, done, said_by_field, show, status_of
 

@@ -19,15 +19,15 @@ from sqlalchemy import Engine, create_engine, select, text
 
 from app import migrations, models
 from app.access.scopes import Grants, Scopes
-from app.actions import audit_chain
+from app.actions.audit import chain as audit_chain
 from app.credentials.exchanged import ExchangedTokens
 from app.credentials.kind import PERSONAL_ACCESS_TOKEN, Subject, Terms
 from app.credentials.m2m import MachineTokens
-from app.credentials.opaque import Prefix, mint
 from app.credentials.pat import PersonalAccessTokens
-from app.credentials.signing import SigningKeys
-from app.database import Base
-from app.settings import load_settings
+from app.crypto.opaque import Prefix, mint
+from app.crypto.signing import SigningKeys
+from app.database.store import Base
+from app.settings.settings import load_settings
 from scripts.benchmark import bulk
 from scripts.benchmark.databases import Database
 from scripts.benchmark.organisation import ORDERS, SCOPES, TOKEN_LIFETIME, Organisation, Proportions

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from app.credentials.opaque import Prefix, digest, hint, mint
-from app.database import new_id
+from app.crypto.opaque import Prefix, digest, hint, mint
+from app.database.store import new_id
 
 Row = dict[str, Any]
 T = TypeVar("T")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from app import engines
+from app.database import engines
 
 if __name__ == "__main__":
     engines.THREADS = int(sys.argv.pop(1))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from app.engines import THREADS
+from app.database.engines import THREADS
 from scripts.benchmark import rows
 from scripts.benchmark.dataset import ISSUER, LATCHKEY, DataSet, environment
 from scripts.benchmark.load import Plan

@@ -21,22 +21,25 @@ from jwt.algorithms import ECAlgorithm
 from marshmallow import ValidationError
 
 from app.access.scopes import SCOPE_TOKEN, Grants, MalformedScope, Scopes
-from app.actions import api_keys, client_keys, exchange, issue_machine_token
-from app.actions.lifetime import AskedLifetime, Policy
+from app.actions.directory import api_keys
+from app.actions.directory.lifetime import AskedLifetime, Policy
+from app.actions.tokens import exchange
+from app.actions.tokens import issue as issue_machine_token
+from app.actions.trust import registration as client_keys
 from app.cli.options import Duration, Instant, Rate
-from app.credentials import signing
-from app.credentials.access_token import kind_of
 from app.credentials.kind import Claims
-from app.credentials.opaque import ALPHABET, Prefix, check_characters, digest, hint, prefix_of
-from app.credentials.sightings import sightings as sightings_of
+from app.crypto import signing
+from app.crypto.access_token import kind_of
+from app.crypto.opaque import ALPHABET, Prefix, check_characters, digest, hint, prefix_of
 from app.errors import BadSettings, Invalid, InvalidScope, InvalidTarget, LatchkeyError
+from app.http.envelope import id_for
+from app.maintenance.sightings import sightings as sightings_of
 from app.management import api_keys as api_key_views
 from app.management import clients, credentials, me, personal_access_tokens, resources, roles, users
 from app.management.blueprint import PageQuery, read_cursor, read_json, write_cursor
 from app.management.fields import Moment
 from app.oauth import client_authentication, introspection
-from app.operations.envelope import id_for
-from app.settings import Settings, load_settings
+from app.settings.settings import Settings, load_settings
 from scripts.fuzzing.inputs import header_of, holds, text_of, tokens_of
 
 NOW = datetime(2030, 1, 1, 12, 0, 0, 750_000, UTC)

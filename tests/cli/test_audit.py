@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from app.actions.audit_chain import append
-from app.credentials.opaque import Prefix, hint, mint
+from app.actions.audit.chain import append
+from app.crypto.opaque import Prefix, hint, mint
 from tests.cli.test_objects import Cli
 from tests.cli.test_serve import run
 from tests.databases import Database, database_in

@@ -20,7 +20,7 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli import main
-from app.kept_key import KeptKey
+from app.settings.kept_key import KeptKey
 from tests.api import Admin, Client, User, expect, unique
 from tests.cluster import program
 from tests.databases import cluster

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli import main
-from app.credentials.opaque import Prefix, mint
+from app.crypto.opaque import Prefix, mint
 from tests.machine import lacking
 
 FULL = Path("/dev/full")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.credentials.opaque import Prefix, mint
+from app.crypto.opaque import Prefix, mint
 from tests.cli.test_serve import run
 from tests.live import COMMAND, environment
 

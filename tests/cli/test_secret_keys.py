@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli import main
-from app.credentials.signing import SigningKeys
-from app.kept_key import KeptKey
+from app.crypto.signing import SigningKeys
+from app.settings.kept_key import KeptKey
 from tests.cli.test_backup import latchkey
 
 

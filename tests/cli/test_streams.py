@@ -11,7 +11,7 @@ import pytest
 
 from app.cli.command import COMMANDS
 from app.cli.greeting import greeting
-from app.settings import Settings
+from app.settings.settings import Settings
 from tests.architecture.checkout import ROOT
 from tests.cli.forked import Run
 from tests.cli.test_serve import run

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from app.actions.actor import OPERATOR
-from app.actions.audit import AuditFilter
-from app.actions.catalogue import Actions
+from app.actions.audit.actor import OPERATOR
+from app.actions.audit.record import AuditFilter
 from app.cli.session import open_actions
 from app.cli.streams import undone_unless_printed
+from app.compose import Actions
 from app.errors import LatchkeyError
 from tests.cli.forked import Run
 from tests.cli.test_serve import run

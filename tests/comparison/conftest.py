@@ -9,12 +9,12 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from app import create_app
-from app.actions.catalogue import Actions
 from app.comparison.probes import compare, in_process
 from app.comparison.report import Report
-from app.database import Base
-from app.operations.parts import actions_of
-from app.settings import load_settings
+from app.compose import Actions
+from app.database.store import Base
+from app.http.current import actions_of
+from app.settings.settings import load_settings
 from tests.cli.test_serve import run
 from tests.live import environment
 

@@ -8,15 +8,15 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from app.actions.clients import ClientActions
-from app.actions.revoke import RevokeToken
-from app.actions.users import UserActions
+from app.actions.directory.clients import ClientActions
+from app.actions.directory.users import UserActions
+from app.actions.tokens.revoke import RevokeToken
 from app.cli import main
 from app.comparison import probes
 from app.comparison.probes import PROBES
 from app.comparison.specimens import Http, Specimen
 from app.comparison.stated import API_KEY, COLUMNS, M2M, PASSWORD, PAT
-from app.credentials.signing import SigningKeys
+from app.crypto.signing import SigningKeys
 from tests.comparison.conftest import Compared
 
 

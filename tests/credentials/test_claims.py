@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from app.access.scopes import Grants
-from app.actions.actor import anonymous
-from app.addresses import Network, read_address, read_network
+from app.actions.audit.actor import anonymous
 from app.credentials.kind import API_KEY, Claims, Issued
-from app.credentials.opaque import digest
+from app.crypto.opaque import digest
 from app.models import ApiKey, ApiKeySecret, ClientSecret, PersonalAccessToken, SigningKey, User
+from app.settings.addresses import Network, read_address, read_network
 from tests.core import ORDERS, START, STOCK, Core
 
 SOMEBODY = anonymous(None, None)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from app.credentials.opaque import Prefix, mint
+from app.crypto.opaque import Prefix, mint
 from tests.core import ORDERS, Core, contents
 
 KINDS = ["pat", "key", "m2m", "exchanged pat", "exchanged key"]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.credentials.access_token import MAX_LENGTH, audience_of, kind_of
+from app.crypto.access_token import MAX_LENGTH, audience_of, kind_of
 from tests.core import Core
 
 quick = settings(deadline=None, max_examples=150)

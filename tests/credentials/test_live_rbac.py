@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.actions.actor import OPERATOR
+from app.actions.audit.actor import OPERATOR
 from tests.core import ORDERS, STOCK, Core
 
 WANTED = ("orders:read", "orders:write", "stock:read")

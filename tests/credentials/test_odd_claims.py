@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.actions.actor import OPERATOR
+from app.actions.audit.actor import OPERATOR
 from tests.core import ORDERS, Core, start_core
 
 TEXTS = ("iss", "sub", "jti", "client_id", "scope", "credential_type")

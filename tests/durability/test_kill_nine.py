@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import httpx
 from sqlalchemy import create_engine
 
-from app.actions.verify_audit import VerifyAudit
-from app.database import Store
+from app.actions.audit.verify import VerifyAudit
+from app.database.store import Store
 from tests.api import Admin, unique
 from tests.conftest import StartServer
 from tests.contract.world import World, found

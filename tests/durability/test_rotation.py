@@ -11,9 +11,9 @@ from click.testing import CliRunner
 
 from app.cli import main
 from app.cli.start import make_ready
-from app.credentials.signing import SigningKeys
+from app.crypto.signing import SigningKeys
 from app.errors import BadSettings
-from app.settings import Settings
+from app.settings.settings import Settings
 from tests.api import Admin, expect
 from tests.cluster import program
 from tests.contract.world import found

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from app.actions.actor import SERVER
-from app.actions.lifetime import AskedLifetime
-from app.credentials.confirmation import Confirmation
-from app.credentials.opaque import Prefix, mint
+from app.actions.audit.actor import SERVER
+from app.actions.directory.lifetime import AskedLifetime
+from app.crypto.confirmation import Confirmation
+from app.crypto.opaque import Prefix, mint
 from tests.core import ORDERS, STOCK, Core
 from tests.oauth.wire import OWN, Wire, serve
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from app import create_app
-from app.credentials.opaque import Prefix, mint
+from app.crypto.opaque import Prefix, mint
 from app.fast_lane.lane import Lane
 from app.fast_lane.memory import Answer, Bounded, Standing
 from app.models import PersonalAccessToken

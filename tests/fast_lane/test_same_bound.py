@@ -5,9 +5,9 @@ from urllib.parse import quote_plus
 import pytest
 from sqlalchemy import update
 
-from app.actions.actor import OPERATOR
-from app.actions.clients import NewClient
-from app.credentials.confirmation import Confirmation
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.clients import NewClient
+from app.crypto.confirmation import Confirmation
 from app.models import Client
 from tests.core import ISSUER, ORDERS
 from tests.dpop import Prover

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.credentials.opaque import Prefix, mint
+from app.crypto.opaque import Prefix, mint
 from tests.core import ORDERS
 from tests.fast_lane.lanes import FORM, Asked, Lanes, basic
 from tests.fast_lane.scene import MADE

@@ -11,13 +11,13 @@ import pytest
 from sqlalchemy import Column, Delete, Table, Update, delete, event, text, update
 from sqlalchemy.sql import visitors
 
-from app.actions.actor import OPERATOR, SERVER
-from app.actions.api_keys import KeyChanges
-from app.actions.clients import ClientChanges
-from app.actions.lifetime import AskedLifetime
-from app.actions.resources import NewPermission, PermissionChanges, ResourceChanges
-from app.actions.roles import RoleChanges
-from app.actions.users import UserChanges
+from app.actions.audit.actor import OPERATOR, SERVER
+from app.actions.directory.api_keys import KeyChanges
+from app.actions.directory.clients import ClientChanges
+from app.actions.directory.lifetime import AskedLifetime
+from app.actions.directory.resources import NewPermission, PermissionChanges, ResourceChanges
+from app.actions.directory.roles import RoleChanges
+from app.actions.directory.users import UserChanges
 from app.credentials.kind import RateLimit
 from app.models import User
 from app.models.authority import CARRIERS, WITHOUT_AUTHORITY
@@ -237,7 +237,7 @@ def test_a_change_by_another_process_is_seen_by_the_next_request(scene: Scene, n
     program = (
         "import sys\n"
         "from sqlalchemy import create_engine, text\n"
-        "from app.engines import prepare_connections, prepare_engine\n"
+        "from app.database.engines import prepare_connections, prepare_engine\n"
         "engine = create_engine(sys.argv[1])\n"
         "prepare_connections(engine)\nprepare_engine(engine)\n"
         "with engine.begin() as connection:\n"

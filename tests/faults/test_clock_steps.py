@@ -11,14 +11,14 @@ import pytest
 import time_machine
 
 import app
-from app.actions.abuse_limits import PASSWORD, AbuseLimits
-from app.actions.actor import OPERATOR, Actor
-from app.actions.key_limits import Limiter
-from app.actions.lifetime import AskedLifetime
-from app.credentials.denial import LASTING
-from app.credentials.signing import RETIRING
+from app.actions.audit.actor import OPERATOR, Actor
+from app.actions.directory.lifetime import AskedLifetime
+from app.actions.limits.abuse import PASSWORD, AbuseLimits
+from app.actions.limits.storage import SKEW, DatabaseLimiter, RedisLimiter
+from app.actions.limits.windows import Limiter
+from app.crypto.denial import LASTING
+from app.crypto.signing import RETIRING
 from app.oauth.client_authentication import REMEMBERED
-from app.operations.rate_limits import SKEW, DatabaseLimiter, RedisLimiter
 from tests.core import START, STOCK, contents
 from tests.live import free_port
 from tests.oauth.wire import Wire, start_wire, stop_wire

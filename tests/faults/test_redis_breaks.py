@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.operations import rate_limits
+from app.actions.limits import storage as rate_limits
 from tests.api import Admin
 from tests.conftest import StartServer
 from tests.faults.faces import Faces, told_nothing

@@ -15,8 +15,8 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError
 
-from app import engines
-from app.database import Store
+from app.database import engines
+from app.database.store import Store
 from tests.api import Admin
 from tests.faults.faces import READS, Faces, refused, told_nothing
 from tests.faults.servers import fill, remount, required, small_disk

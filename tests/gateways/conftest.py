@@ -10,11 +10,11 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import create_engine
 
-from app.actions.catalogue import join
-from app.actions.clock import system_clock
-from app.database import Store
-from app.operations.rate_limits import key_limiter
-from app.settings import Settings
+from app.actions.limits.storage import key_limiter
+from app.clock import system_clock
+from app.compose import join
+from app.database.store import Store
+from app.settings.settings import Settings
 from tests.api import Admin, Client, User
 from tests.gateways.programs import Gateway, Upstream, running
 from tests.live import LiveServer

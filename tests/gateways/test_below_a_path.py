@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page
 
-from app.credentials.certificate_header import FORMS
+from app.crypto.certificate_header import FORMS
 from app.operations.health import CERTIFICATE_PROBE, FORGED
 from tests.browser import PROGRAMS, Browser
 from tests.dpop import Prover

@@ -10,13 +10,13 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from app import create_app
-from app.actions.actor import OPERATOR
-from app.actions.bootstrap import PERMISSIONS
-from app.actions.users import NewUser
-from app.database import Base, Store
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.users import NewUser
+from app.database.store import Base, Store
+from app.http.current import actions_of
+from app.maintenance.bootstrap import PERMISSIONS
 from app.models import Resource
-from app.operations.parts import actions_of
-from app.settings import Settings
+from app.settings.settings import Settings
 from tests.core import ISSUER, ORDERS, Core, MutableClock
 from tests.databases import database_in
 

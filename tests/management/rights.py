@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.actions.actor import OPERATOR
-from app.actions.resources import NewPermission
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.resources import NewPermission
 from tests.core import ORDERS
 from tests.management.face import OWN, PASSWORD, Face
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from app.actions.bootstrap import PERMISSIONS
+from app.maintenance.bootstrap import PERMISSIONS
 from tests.core import ORDERS
 from tests.management.face import OWN, PASSWORD, Face
 from tests.management.test_requests import fields, problem

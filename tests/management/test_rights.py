@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.actions.actor import OPERATOR
-from app.actions.users import UserChanges
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.users import UserChanges
 from app.management.authorization import TABLE
 from tests.management.face import Face
 from tests.management.rights import CASES, Case, Scene

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from app import create_app
-from app.actions.abuse_limits import PASSWORD as LIMIT
-from app.actions.passwords import NOBODY, Passwords
-from app.credentials.probe_mark import HEADER, WINDOW, ProbeMarks
+from app.actions.limits.abuse import PASSWORD as LIMIT
+from app.actions.sign_in.passwords import NOBODY, Passwords
+from app.crypto.probe_mark import HEADER, WINDOW, ProbeMarks
 from tests.management.face import PASSWORD, Face, start_face, stop_face
 
 

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from app import MAX_BODY
+from app.http.request_bounds import MOST_FIELDS
 from app.oauth.door import KNOWN
-from app.operations.request_bounds import MOST_FIELDS
 from tests.oauth.wire import EXCHANGE, GRANT, ORDERS, Wire, basic, refused
 
 FORM = "application/x-www-form-urlencoded"

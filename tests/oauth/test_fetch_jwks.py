@@ -11,8 +11,8 @@ from typing import Any
 import httpcore
 import pytest
 
-from app.actions import fetch_jwks
-from app.actions.fetch_jwks import AGAIN, AT_ONCE, FRESH, LARGEST, PATIENCE, WAITERS, FetchJwks
+from app.actions.trust import fetch_jwks
+from app.actions.trust.fetch_jwks import AGAIN, AT_ONCE, FRESH, LARGEST, PATIENCE, WAITERS, FetchJwks
 from tests.contract.waiting import until
 
 SET = {"keys": [{"kid": "k1"}]}

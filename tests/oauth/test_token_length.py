@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from app.access.scopes import MAX_SCOPE_LENGTH
-from app.credentials.access_token import MAX_LENGTH
 from app.credentials.kind import RateLimit
+from app.crypto.access_token import MAX_LENGTH
 from tests.oauth.wire import GRANT, Wire, refused
 
 MANY = "https://many.example"

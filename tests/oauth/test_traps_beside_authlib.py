@@ -11,9 +11,9 @@ import pytest
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from sqlalchemy import Constraint, PrimaryKeyConstraint
 
-from app.actions import passwords
-from app.actions.passwords import Passwords
-from app.database import Base
+from app.actions.sign_in import passwords
+from app.actions.sign_in.passwords import Passwords
+from app.database.store import Base
 from app.errors import Busy
 from app.oauth.server import create_server
 from tests.conftest import StartServer

@@ -13,11 +13,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from app import create_app
-from app.actions.bootstrap import PERMISSIONS
-from app.database import Base, new_id
+from app.database.store import Base, new_id
+from app.http.current import actions_of
+from app.maintenance.bootstrap import PERMISSIONS
 from app.models import Client, ClientServes, Resource
-from app.operations.parts import actions_of
-from app.settings import Settings
+from app.settings.settings import Settings
 from tests.core import ISSUER, ORDERS, STOCK, Core, MutableClock
 from tests.databases import database_in
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.engines import THREADS
+from app.database.engines import THREADS
+from app.database.seats import PerSeat, occupy
 from app.fast_lane.lane import Lane
 from app.fast_lane.memory import Answer
 from app.operations import dispatch as module
 from app.operations.admission import MOST_BYTES, TOO_MANY, Admission
 from app.operations.dispatch import ALIVE, Dispatch, Job, Seated
-from app.seats import PerSeat, occupy
 
 WAIT = 20  # seconds at the most
 

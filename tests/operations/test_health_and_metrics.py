@@ -12,8 +12,8 @@ import httpx
 import pytest
 from sqlalchemy import create_engine
 
-from app.database import Store
-from app.engines import write_obstacle
+from app.database.engines import write_obstacle
+from app.database.store import Store
 from app.migrations.run import upgrade
 from app.operations import metrics
 from app.operations.health import check_health

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 
-from app.actions import passwords
+from app.actions.sign_in import passwords
 from tests.management.face import Face, start_face, stop_face
 from tests.redis_server import running_redis
 from tests.security.siege import Siege, under_siege

@@ -13,11 +13,11 @@ import redis
 from flask.testing import FlaskClient
 
 from app import create_app
-from app.actions.abuse_limits import PASSWORDS_OF_ADDRESS, Counter
-from app.actions.actor import OPERATOR
-from app.actions.users import NewUser
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.users import NewUser
+from app.actions.limits.abuse import PASSWORDS_OF_ADDRESS, Counter
+from app.http.current import actions_of
 from app.models import AuditEvent
-from app.operations.parts import actions_of
 from tests.oauth.wire import ANY_TYPE, EXCHANGE, GRANT, ORDERS, Pair, Wire, basic, start_wire, stop_wire
 
 PASSWORD = "correct horse battery staple"

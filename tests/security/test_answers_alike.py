@@ -3,7 +3,7 @@
 import pytest
 from httpx import USE_CLIENT_DEFAULT
 
-from app.credentials.opaque import Prefix, mint
+from app.crypto.opaque import Prefix, mint
 from tests.api import Admin
 from tests.contract.world import World, found
 

@@ -11,28 +11,22 @@ from sqlalchemy import create_engine
 
 import app.models  # noqa: F401 - fills Base
 from app import MAX_BODY
-from app.actions import (
-    abuse_limits,
-    api_keys,
-    check_proof,
-    client_keys,
-    client_secrets,
-    federated_credentials,
-    fetch_jwks,
-    known_addresses,
-    passwords,
-    resources,
-    sessions,
-)
-from app.credentials import dpop, signing
-from app.credentials.opaque import Prefix
-from app.database import Base
+from app.actions.directory import api_keys, client_secrets, federated_credentials, resources
+from app.actions.limits import abuse as abuse_limits
+from app.actions.limits import storage as rate_limits
+from app.actions.sign_in import known_addresses, passwords, sessions
+from app.actions.tokens import check_proof
+from app.actions.trust import fetch_jwks
+from app.actions.trust import registration as client_keys
+from app.crypto import dpop, signing
+from app.crypto.opaque import Prefix
+from app.database.store import Base
 from app.errors import BadSettings
+from app.http import request_bounds
 from app.management import blueprint, credentials
 from app.models import SigningKey
 from app.oauth import client_authentication, workload
-from app.operations import rate_limits, request_bounds
-from app.settings import Settings
+from app.settings.settings import Settings
 from tests import asvs
 from tests.architecture.checkout import ROOT, files_in, short
 from tests.architecture.test_contract_table import names_in
@@ -174,7 +168,7 @@ def test_nothing_but_request_ids_comes_from_a_weak_source() -> None:
         for file in files_in("app")
         if re.search(r"^\s*(import random\b|from random )|uuid[14]\(|numpy", file.read_text(encoding="utf-8"), re.M)
     ]
-    assert weak == ["app/operations/envelope.py"]
+    assert weak == ["app/http/envelope.py"]
 
 
 def test_a_seal_that_was_touched_opens_nothing() -> None:

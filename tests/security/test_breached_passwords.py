@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.actions.breached_passwords import BreachedPasswords
+from app.actions.sign_in.breached_passwords import BreachedPasswords
 
 
 def digests(count: int) -> list[str]:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from app.actions.abuse_limits import (
+from app.actions.limits.abuse import (
     CLIENT,
     CLIENTS_OF_ADDRESS,
     CREDENTIALS_OF_ADDRESS,
@@ -15,7 +15,7 @@ from app.actions.abuse_limits import (
     PASSWORDS_OF_ADDRESS,
     PASSWORDS_OF_USERNAME,
 )
-from app.actions.passwords import Passwords
+from app.actions.sign_in.passwords import Passwords
 from app.models import SpentLimit
 from tests.oauth.wire import ORDERS, keyed, refused
 from tests.security.conftest import OwnSiege

@@ -10,15 +10,18 @@ import pytest
 
 import app as latchkey
 from app import MAX_BODY
-from app.actions import abuse_limits, client_keys, fetch_jwks, passwords
-from app.actions.actor import OPERATOR
-from app.actions.costly import RETRY_AFTER, Turns
-from app.actions.users import NewUser
-from app.credentials import access_token, certificate, dpop
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.users import NewUser
+from app.actions.limits import abuse as abuse_limits
+from app.actions.limits.costly import RETRY_AFTER, Turns
+from app.actions.sign_in import passwords
+from app.actions.trust import fetch_jwks
+from app.actions.trust import registration as client_keys
+from app.crypto import access_token, certificate, dpop
 from app.errors import MOST_ERRORS, Busy
+from app.http import request_bounds
 from app.management import blueprint, comparison, credentials, fields
 from app.oauth import client_authentication
-from app.operations import request_bounds
 from app.web.console import audit, clients
 from tests.management.face import PASSWORD, Face, start_face, stop_face
 from tests.security.test_asvs import section

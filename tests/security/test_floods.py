@@ -8,14 +8,14 @@ import pytest
 import redis
 from sqlalchemy import event
 
-from app.actions.abuse_limits import (
+from app.actions.limits.abuse import (
     CLIENTS_OF_ADDRESS,
     CREDENTIALS_OF_ADDRESS,
     LEAK_REPORTS,
     LEAKED_CREDENTIALS,
     neighbourhood,
 )
-from app.credentials.opaque import Prefix, mint
+from app.crypto.opaque import Prefix, mint
 from app.management.credentials import MOST_CREDENTIALS
 from app.models import SpentLimit
 from tests.oauth.wire import ORDERS, STOCK, refused

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.credentials.certificate import LONGEST, read_certificate
-from app.operations.peer import LONGEST_HOP, MOST_HOPS, walk_back
+from app.crypto.certificate import LONGEST, read_certificate
+from app.http.peer import LONGEST_HOP, MOST_HOPS, walk_back
 
 QUICK = settings(max_examples=200, deadline=None)
 NOW = datetime(2030, 1, 1, tzinfo=UTC)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.actions.fetch_jwks import FetchJwks
+from app.actions.trust.fetch_jwks import FetchJwks
 from app.operations import logs
 from tests.management.face import PASSWORD
 from tests.oauth.wire import Wire, start_wire, stop_wire
@@ -45,8 +45,8 @@ def test_each_authentication_can_be_found_again(wire: Wire, capsys: pytest.Captu
 
 
 def test_a_sign_in_leaves_who_and_by_what(wire: Wire) -> None:
-    from app.actions.actor import OPERATOR
-    from app.actions.users import NewUser
+    from app.actions.audit.actor import OPERATOR
+    from app.actions.directory.users import NewUser
 
     user = wire.core.actions.users.create(OPERATOR, NewUser("watched", password=PASSWORD))
     who = Visitor(wire.http.application.test_client())

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.credentials import opaque
+from app.crypto import opaque
 from tests.api import Admin, expect
 from tests.conftest import StartServer
 from tests.contract.world import World, found
@@ -164,7 +164,7 @@ def test_a_private_key_is_sealed(fresh_server: StartServer) -> None:
 
 def test_a_secret_has_no_repr(admin: Admin) -> None:
     from app.access.scopes import Scopes
-    from app.actions.issue_machine_token import AccessToken
+    from app.actions.tokens.issue import AccessToken
     from app.credentials.kind import Issued
 
     secret = opaque.mint(opaque.Prefix.PAT)

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 
 import app as latchkey
-from app.operations.request_bounds import LONGEST_HEADER, MOST_FIELDS, MOST_FORM
+from app.http.request_bounds import LONGEST_HEADER, MOST_FIELDS, MOST_FORM
 from tests.core import ORDERS
 from tests.management.face import Face
 from tests.web.visitor import Visitor, browser_of

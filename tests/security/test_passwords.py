@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.actions.actor import OPERATOR
-from app.actions.users import NewUser
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.users import NewUser
 from app.errors import Invalid, Unauthenticated
 from tests.core import Core, start_core
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-from app.actions.abuse_limits import (
+from app.actions.limits.abuse import (
     CLIENTS_OF_ADDRESS,
     LEAK_REPORTS,
     LEAKED_CREDENTIALS,
     PASSWORDS_OF_ADDRESS,
 )
-from app.database import SWEPT, Base
+from app.database.store import SWEPT, Base
 from app.models import SpentLimit
 from tests.dpop import Prover
 from tests.oauth.wire import ASSERTION_TYPE, ORDERS, basic
@@ -21,7 +21,7 @@ from tests.security.siege import ATTACKER, GARBAGE, LONGEST_WINDOW, Siege
 from tests.web.visitor import Visitor
 
 ADDED = {  # by strangers
-    "audit_event": "failed authentications: the bounds of app/actions/failed_authentications.py",
+    "audit_event": "failed authentications: the bounds of app/actions/sign_in/failed_authentications.py",
     "spent_limit": "the counters of each address in its windows; windows that ended go as others begin",
 }
 CHANGED = {  # by strangers, without a further row

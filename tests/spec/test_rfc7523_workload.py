@@ -7,8 +7,8 @@ from typing import Any
 import jwt
 import pytest
 
-from app.actions.actor import OPERATOR
-from app.actions.clients import ClientChanges
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.clients import ClientChanges
 from tests.core import ISSUER, ORDERS, contents
 from tests.oauth.wire import asserted, refused
 from tests.spec.client_keys import new_key

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from app import create_app
-from app.actions.actor import OPERATOR
-from app.actions.clients import ClientChanges
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.clients import ClientChanges
+from app.http.current import actions_of
 from app.models import FederatedCredential
-from app.operations.parts import actions_of
 from tests.api import Admin, expect, unique
 from tests.core import ISSUER, ORDERS
 from tests.spec.client_keys import assertion, new_key

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from app.actions.actor import OPERATOR
-from app.actions.clients import ClientChanges, NewClient
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.clients import ClientChanges, NewClient
 from app.errors import Invalid
 from tests.core import ORDERS, START, contents
 from tests.dpop import Prover

@@ -8,9 +8,9 @@ import pytest
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from app.actions.actor import OPERATOR
-from app.actions.clients import NewClient
-from app.credentials.certificate_header import FORMS
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.clients import NewClient
+from app.crypto.certificate_header import FORMS
 from tests.core import ORDERS, contents
 from tests.oauth.wire import GRANT, Wire, refused, start_wire, stop_wire
 from tests.spec.test_rfc8705 import PROXY, STRANGER, Holder

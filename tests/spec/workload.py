@@ -6,9 +6,10 @@ from typing import Any
 
 import jwt
 
-from app.actions.actor import OPERATOR
-from app.actions.clients import NewClient
-from app.actions.federated_credentials import FederatedCredentialView, NewFederatedCredential
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.clients import NewClient
+from app.actions.directory.federated_credentials import NewFederatedCredential
+from app.actions.trust.issuers import FederatedCredentialView
 from tests.core import ISSUER, ORDERS
 from tests.oauth.wire import Wire, asserted, refused, start_wire, stop_wire
 from tests.spec.client_keys import Key

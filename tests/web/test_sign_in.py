@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
-from app.actions.actor import OPERATOR
-from app.actions.users import UserChanges
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.users import UserChanges
 from tests.conftest import StartServer
 from tests.management.face import PASSWORD, Face, start_face, stop_face
 from tests.web.visitor import Visitor

@@ -7,8 +7,8 @@ from http.cookiejar import CookieJar
 import httpx
 import pytest
 
+from app.http.browser import cookie_name
 from app.management.document import complete
-from app.operations.browser import cookie_name
 from tests.browser import Browser
 from tests.live import LiveServer
 from tests.web.visitor import TOKEN

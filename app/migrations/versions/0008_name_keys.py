@@ -11,7 +11,7 @@ from collections.abc import Callable
 import sqlalchemy as sa
 from alembic import op
 
-from app.names import LONGEST_KEPT_KEY, email_key, name_key, username_key
+from app.models.names import LONGEST_KEPT_KEY, email_key, name_key, username_key
 
 revision = "0008"
 down_revision = "0007"

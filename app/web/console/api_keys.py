@@ -8,12 +8,12 @@ from typing import Any, cast
 from flask import request, url_for
 from werkzeug.wrappers import Response
 
-from app.actions.api_keys import LONGEST_OVERLAP, KeyView, NewKey, Status
-from app.actions.audit import AuditFilter
-from app.actions.resources import ResourceView
+from app.actions.audit.record import AuditFilter
+from app.actions.directory.api_keys import LONGEST_OVERLAP, KeyView, NewKey, Status
+from app.actions.directory.resources import ResourceView
 from app.credentials.kind import Issued
 from app.errors import Invalid, LatchkeyError, NotFound
-from app.operations.parts import actions
+from app.http.current import actions
 from app.web.console import key_form
 from app.web.console.key_form import identifier
 from app.web.form import PAGE, after, chosen, read_name, whole

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from flask import request, url_for
 from werkzeug.wrappers import Response
 
-from app.actions.consequences import Consequence
+from app.actions.insight.consequences import Consequence
 from app.web.form import LONGEST_LINE, LONGEST_TEXT
 from app.web.room import show
 

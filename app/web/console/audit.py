@@ -14,11 +14,11 @@ from flask import Response as Answer
 from flask import request, url_for
 from werkzeug.wrappers import Response
 
-from app.actions.audit import AuditFilter
-from app.actions.costly import Turns
+from app.actions.audit.record import AuditFilter
+from app.actions.limits.costly import Turns
 from app.errors import Invalid
+from app.http.current import actions
 from app.models import AuditEvent
-from app.operations.parts import actions
 from app.web.form import PAGE
 from app.web.room import Room, said_by_field, show
 

@@ -6,7 +6,7 @@ from flask import url_for
 from werkzeug.wrappers import Response
 
 from app.errors import LatchkeyError
-from app.operations.parts import actions
+from app.http.current import actions
 from app.web.console.asking import ask
 from app.web.console.clients import show_client
 from app.web.form import day, read_name

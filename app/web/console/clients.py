@@ -9,11 +9,11 @@ from typing import Any, cast
 from flask import request, url_for
 from werkzeug.wrappers import Response
 
-from app.actions.client_certificates import SECRETLESS, Method
-from app.actions.client_keys import LONGEST_URI
-from app.actions.clients import ClientChanges, ClientView, NewClient
+from app.actions.directory.clients import ClientChanges, ClientView, NewClient
+from app.actions.trust.certificates import SECRETLESS, Method
+from app.actions.trust.registration import LONGEST_URI
 from app.errors import Invalid, LatchkeyError
-from app.operations.parts import actions
+from app.http.current import actions
 from app.web.console.asking import ask
 from app.web.console.given import one_of, picked, sent, sought
 from app.web.form import PAGE, after, line, read_name, ticked

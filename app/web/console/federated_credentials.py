@@ -5,10 +5,11 @@ from __future__ import annotations
 from flask import url_for
 from werkzeug.wrappers import Response
 
-from app.actions.federated_credentials import LONGEST_AUDIENCE, LONGEST_ISSUER, NewFederatedCredential
-from app.actions.subject_pattern import LONGEST
+from app.actions.directory.federated_credentials import LONGEST_AUDIENCE, NewFederatedCredential
+from app.actions.trust.issuers import LONGEST_ISSUER
+from app.actions.trust.subject_pattern import LONGEST
 from app.errors import LatchkeyError
-from app.operations.parts import actions
+from app.http.current import actions
 from app.web.console.asking import ask
 from app.web.console.clients import show_client
 from app.web.form import line, read_name

@@ -6,9 +6,9 @@ from flask import request, url_for
 from werkzeug.wrappers import Response
 
 from app.access.scopes import MAX_SCOPE_LENGTH, is_scope_name
-from app.actions.holders import KINDS, Holder, Kind
+from app.actions.insight.holders import KINDS, Holder, Kind
 from app.errors import Malformed, NotFound
-from app.operations.parts import actions
+from app.http.current import actions
 from app.web.console.onward import place_of
 from app.web.form import PAGE, after
 from app.web.room import Room, show

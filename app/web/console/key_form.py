@@ -7,12 +7,12 @@ from datetime import datetime
 
 from flask import request
 
-from app.actions.api_keys import LONGEST_WINDOW, MOST_NETWORKS, MOST_REQUESTS, KeyChanges, KeyView
-from app.actions.changes import UNSET
-from app.actions.resources import LONGEST_IDENTIFIER
-from app.addresses import read_network
+from app.actions.directory.api_keys import LONGEST_WINDOW, MOST_NETWORKS, MOST_REQUESTS, KeyChanges, KeyView
+from app.actions.directory.changes import UNSET
+from app.actions.directory.resources import LONGEST_IDENTIFIER
 from app.credentials.kind import RateLimit
 from app.errors import Invalid, Malformed
+from app.settings.addresses import read_network
 from app.web.form import chosen, day, days_ahead, read_name, ticked, whole
 
 LONGEST_NETWORK = 43  # characters

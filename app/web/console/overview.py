@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from werkzeug.wrappers import Response
 
-from app.actions.overview import FAILED
+from app.actions.insight.overview import FAILED
 from app.errors import NotFound
-from app.operations.parts import actions
+from app.http.current import actions
 from app.web.room import Room, show
 
 KINDS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import request, url_for
 from werkzeug.wrappers import Response
 
-from app.actions.resources import (
+from app.actions.directory.resources import (
     DEFAULT_TTL,
     LONGEST_IDENTIFIER,
     LONGEST_TTL,
@@ -16,7 +16,7 @@ from app.actions.resources import (
     ResourceChanges,
 )
 from app.errors import Invalid, LatchkeyError
-from app.operations.parts import actions
+from app.http.current import actions
 from app.web.console.asking import ask
 from app.web.console.given import by_field
 from app.web.form import PAGE, after, line, read_name, text, ticked, whole

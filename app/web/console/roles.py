@@ -7,10 +7,10 @@ from typing import cast
 from flask import request, url_for
 from werkzeug.wrappers import Response
 
-from app.actions.actor import MANAGE
-from app.actions.roles import NewRole, RoleChanges, RoleType, RoleView
+from app.actions.audit.actor import MANAGE
+from app.actions.directory.roles import NewRole, RoleChanges, RoleType, RoleView
 from app.errors import LatchkeyError
-from app.operations.parts import actions
+from app.http.current import actions
 from app.web.console.asking import ask, ask_again, sure
 from app.web.console.given import by_field, one_of, picked, sent
 from app.web.form import PAGE, after, read_name, text

@@ -5,13 +5,13 @@ from __future__ import annotations
 from flask import request
 from werkzeug.wrappers import Response
 
-from app.actions.inspect import CLIENT_SECRET, Inspection
-from app.actions.known_credentials import TOKEN, KnownCredential
-from app.actions.verify import MAX_TOKEN_LENGTH
+from app.actions.insight.known_credentials import TOKEN, KnownCredential
+from app.actions.tokens.inspect import CLIENT_SECRET, Inspection
+from app.actions.tokens.verify import MAX_TOKEN_LENGTH
 from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN
-from app.credentials.pasted import bare
+from app.crypto.pasted import bare
 from app.errors import Invalid, NotFound
-from app.operations.parts import actions
+from app.http.current import actions
 from app.web.console.onward import place_of
 from app.web.room import Room, actor, done, said_by_field, show, status_of
 

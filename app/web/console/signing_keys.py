@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import url_for
 from werkzeug.wrappers import Response
 
-from app.operations.parts import actions
+from app.http.current import actions
 from app.web.console.asking import ask
 from app.web.room import Room, actor, done, show
 

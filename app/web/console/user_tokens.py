@@ -5,10 +5,10 @@ from __future__ import annotations
 from flask import request, url_for
 from werkzeug.wrappers import Response
 
-from app.actions.lifetime import AskedLifetime
-from app.actions.personal_access_tokens import NewToken
+from app.actions.directory.lifetime import AskedLifetime
+from app.actions.directory.personal_access_tokens import NewToken
 from app.errors import LatchkeyError
-from app.operations.parts import actions
+from app.http.current import actions
 from app.web.console.asking import ask
 from app.web.console.given import by_field, picked, sent
 from app.web.form import day, days_ahead, read_name, text

@@ -5,11 +5,11 @@ from __future__ import annotations
 from flask import request, url_for
 from werkzeug.wrappers import Response
 
-from app.actions.actor import MANAGE
-from app.actions.users import NewUser, UserChanges, UserView
+from app.actions.audit.actor import MANAGE
+from app.actions.directory.users import NewUser, UserChanges, UserView
 from app.errors import Duplicate, Forbidden, LatchkeyError
-from app.names import LONGEST_EMAIL, LONGEST_USERNAME
-from app.operations.parts import actions
+from app.http.current import actions
+from app.models.names import LONGEST_EMAIL, LONGEST_USERNAME
 from app.web.console.asking import ask, ask_again, sure
 from app.web.console.given import by_field, picked, sent, sought
 from app.web.form import PAGE, after, line, read_name, ticked

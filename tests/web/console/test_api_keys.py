@@ -3,7 +3,7 @@
 import re
 from datetime import timedelta
 
-from app.actions.api_keys import KeyView
+from app.actions.directory.api_keys import KeyView
 from app.credentials.kind import RateLimit
 from tests.core import ORDERS
 from tests.management.face import OWN, Face

@@ -10,8 +10,8 @@ from html import unescape
 import pytest
 from sqlalchemy import delete
 
-from app.actions.actor import OPERATOR, Actor
-from app.actions.audit import record
+from app.actions.audit.actor import OPERATOR, Actor
+from app.actions.audit.record import record
 from app.models import AuditEvent
 from app.web.console.audit import ALL_COLUMNS
 from tests.core import START

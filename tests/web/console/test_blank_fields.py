@@ -2,9 +2,9 @@
 
 import pytest
 
-from app.actions.actor import OPERATOR
-from app.actions.clients import NewClient
-from app.actions.users import NewUser
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.clients import NewClient
+from app.actions.directory.users import NewUser
 from tests.management.face import Face
 from tests.web.visitor import Visitor
 

@@ -7,8 +7,8 @@ from html import unescape
 import pytest
 from werkzeug.test import TestResponse
 
-from app.actions.actor import OPERATOR
-from app.actions.clients import ClientView, NewClient
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.clients import ClientView, NewClient
 from tests.core import ORDERS
 from tests.management.face import Face
 from tests.web.console.listing import pages_of

@@ -3,8 +3,8 @@
 import pytest
 from sqlalchemy import update
 
-from app.actions.actor import Actor
-from app.actions.audit import record
+from app.actions.audit.actor import Actor
+from app.actions.audit.record import record
 from app.models import ApiKey, Client, Permission, PersonalAccessToken, Resource, Role, SigningKey, User
 from tests.core import ORDERS, Core
 from tests.management.face import Face

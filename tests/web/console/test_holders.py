@@ -8,9 +8,9 @@ from html import unescape
 import pytest
 from sqlalchemy import insert, select
 
-from app.actions.actor import OPERATOR
-from app.actions.holders import KINDS, Holder, Kind
-from app.actions.lifetime import AskedLifetime
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.lifetime import AskedLifetime
+from app.actions.insight.holders import KINDS, Holder, Kind
 from app.errors import NotFound
 from app.models import Permission, PersonalAccessTokenScope
 from tests.core import ORDERS, STOCK, Core

@@ -4,13 +4,13 @@ from urllib.parse import quote
 
 import pytest
 
-from app.actions.actor import OPERATOR
-from app.actions.clients import NewClient
-from app.actions.lifetime import AskedLifetime
-from app.actions.personal_access_tokens import NewToken
-from app.actions.resources import NewPermission, NewResource
-from app.actions.roles import NewRole
-from app.actions.users import NewUser
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.clients import NewClient
+from app.actions.directory.lifetime import AskedLifetime
+from app.actions.directory.personal_access_tokens import NewToken
+from app.actions.directory.resources import NewPermission, NewResource
+from app.actions.directory.roles import NewRole
+from app.actions.directory.users import NewUser
 from tests.management.face import Face
 from tests.web.visitor import Visitor
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from sqlalchemy import insert, update
 
-from app.actions.actor import anonymous
-from app.actions.lifetime import AskedLifetime
-from app.actions.overview import Standing
+from app.actions.audit.actor import anonymous
+from app.actions.directory.lifetime import AskedLifetime
+from app.actions.insight.overview import Standing
 from app.models import AuditEvent, Client, PersonalAccessToken
 from tests.management.face import Face
 from tests.web.console.many import MANY, PATIENCE, many_tokens

@@ -4,10 +4,10 @@ from functools import partial
 
 import pytest
 
-from app.actions import catalogue
-from app.actions.actor import OPERATOR
-from app.actions.choices import Choices
-from app.actions.roles import NewRole, RoleView
+from app import compose as catalogue
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.roles import NewRole, RoleView
+from app.actions.insight.choices import Choices
 from tests.management.face import PASSWORD, Face
 from tests.web.console.listing import pages_of
 from tests.web.visitor import Visitor

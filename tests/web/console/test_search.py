@@ -6,9 +6,9 @@ from html import unescape
 
 import pytest
 
-from app.actions.actor import OPERATOR
-from app.actions.lifetime import AskedLifetime
-from app.credentials.opaque import Prefix, mint
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.lifetime import AskedLifetime
+from app.crypto.opaque import Prefix, mint
 from tests.core import ORDERS, Core
 from tests.management.face import PASSWORD, Face, start_face, stop_face
 from tests.web.visitor import Visitor

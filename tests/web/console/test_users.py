@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.actions.actor import OPERATOR
-from app.actions.users import NewUser, UserView
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.users import NewUser, UserView
 from tests.management.face import PASSWORD, Face
 from tests.web.console.listing import pages_of
 from tests.web.visitor import Visitor

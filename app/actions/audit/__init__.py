@@ -1,0 +1,1 @@
+"""The audit trail: record events, chain, read, verify and redact them."""

@@ -1,0 +1,1 @@
+"""What is managed: resources, roles, users, clients, their secrets, personal access tokens, API keys, signing keys."""

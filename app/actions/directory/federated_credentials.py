@@ -1,0 +1,156 @@
+"""A client's federated credentials: which tokens of other issuers prove that it is this client (RFC 7523)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.actions.audit.actor import Actor
+from app.actions.audit.record import record
+from app.actions.directory.administrators import keeping_administrators
+from app.actions.directory.clients import found_client
+from app.actions.directory.guard import refuse_changing_client, refuse_delegates
+from app.actions.directory.names import checked_name
+from app.actions.directory.paging import page
+from app.actions.trust.issuers import LONGEST_ISSUER, FederatedCredentialView, view_of
+from app.actions.trust.registration import checked_jwks, checked_jwks_uri
+from app.actions.trust.subject_pattern import checked_pattern
+from app.clock import Clock
+from app.database.store import Store, new_id
+from app.errors import Conflict, Invalid, NotFound
+from app.models import Client, FederatedCredential
+from app.settings.settings import Settings
+
+TARGET = "federated_credential"
+MOST = 10  # a client
+MOST_CLAIMS = 10
+LONGEST_AUDIENCE = 500  # characters
+LONGEST_CLAIM = 500  # characters of a claim's value; its name has at most 200
+
+
+@dataclass(frozen=True, slots=True)
+class NewFederatedCredential:
+    """What shall be trusted; without `audience` it is our issuer, without keys the issuer's discovery names them."""
+
+    name: str
+    issuer: str
+    subject: str
+    audience: str | None = None
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    jwks: Mapping[str, Any] | None = None
+    jwks_uri: str | None = None
+
+
+class FederatedCredentialActions:
+    """An operator's work on what a client is recognised by."""
+
+    def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
+        self._store = store
+        self._issuer = settings.issuer
+        self._management = settings.management_identifier
+        self._private = settings.allow_private_jwks_uri
+        self._clock = clock
+
+    def create(self, actor: Actor, client_row_id: str, new: NewFederatedCredential) -> FederatedCredentialView:
+        """Let a client be recognised by one more kind of token. Raises Forbidden, NotFound, Invalid, Conflict."""
+        refuse_delegates(actor)
+        now, row = self._clock(), self._row(new)
+        with self._store.transaction() as session:
+            client = self._changeable(session, actor, client_row_id)
+            held = select(func.count(FederatedCredential.id)).where(FederatedCredential.client_id == client_row_id)
+            if (session.scalar(held) or 0) >= MOST:
+                raise Conflict(f"a client has at most {MOST} federated credentials: delete one first")
+            row.client_id, row.created_at = client.id, now
+            session.add(row)
+            told = {"client": client.client_id, "issuer": row.issuer, "subject": row.subject}
+            record(session, actor, f"{TARGET}.create", TARGET, row.id, now, **told)
+            session.flush()
+            return view_of(row)
+
+    def delete(self, actor: Actor, client_row_id: str, credential_id: str) -> None:
+        """Trust it no more: the next request is refused on every node.
+
+        Raises NotFound, Forbidden, Conflict (the last administrator has no other way to authenticate).
+        """
+        now = self._clock()
+        with self._store.transaction() as session, keeping_administrators(session, actor, now):
+            client = self._changeable(session, actor, client_row_id)
+            row = _found(session, client_row_id, credential_id)
+            session.delete(row)
+            told = {"client": client.client_id, "issuer": row.issuer, "subject": row.subject}
+            record(session, actor, f"{TARGET}.delete", TARGET, credential_id, now, **told)
+
+    def get(self, client_row_id: str, credential_id: str) -> FederatedCredentialView:
+        """Show one; raises NotFound."""
+        with self._store.reading() as session:
+            return view_of(_found(session, client_row_id, credential_id))
+
+    def page(
+        self, client_row_id: str, limit: int, after: str | None = None
+    ) -> tuple[list[FederatedCredentialView], str | None]:
+        """List a client's federated credentials, oldest first; raises NotFound."""
+        query = select(FederatedCredential).where(FederatedCredential.client_id == client_row_id)
+        with self._store.reading() as session:
+            found_client(session, client_row_id)
+            rows, cursor = page(session, query, FederatedCredential.id, limit, after)
+            return [view_of(row) for row in rows], cursor
+
+    def _changeable(self, session: Session, actor: Actor, client_row_id: str) -> Client:
+        """Lock the client, so that two requests together cannot make one too many."""
+        client = found_client(session, client_row_id, changing=True)
+        refuse_changing_client(actor, session, client.id, self._management)
+        return client
+
+    def _row(self, new: NewFederatedCredential) -> FederatedCredential:
+        if new.jwks is not None and new.jwks_uri is not None:
+            raise Invalid.field("jwks", "give either jwks or jwks_uri; without either, the issuer's discovery is asked")
+        uri = new.jwks_uri
+        return FederatedCredential(
+            id=new_id("fed"),
+            name=checked_name(new.name),
+            issuer=self._checked_issuer(new.issuer),
+            audience=_checked_audience(self._issuer if new.audience is None else new.audience),
+            subject=checked_pattern(new.subject),
+            claims=_checked_claims(new.claims),
+            jwks=None if new.jwks is None else checked_jwks(new.jwks),
+            jwks_uri=None if uri is None else checked_jwks_uri(uri, private=self._private),
+        )
+
+    def _checked_issuer(self, issuer: str) -> str:
+        checked_jwks_uri(issuer, private=self._private, field="issuer")
+        if len(issuer) > LONGEST_ISSUER or "?" in issuer:
+            raise Invalid.field("issuer", f"must have no query and at most {LONGEST_ISSUER} characters")
+        if issuer.rstrip("/").lower() == self._issuer.lower():
+            raise Invalid.field("issuer", "is this server itself: its tokens prove no identity")
+        return issuer
+
+
+def _checked_audience(audience: str) -> str:
+    if not audience.strip() or len(audience) > LONGEST_AUDIENCE or not audience.isprintable():
+        raise Invalid.field("audience", f"must be 1 to {LONGEST_AUDIENCE} printable characters, not all of them spaces")
+    return audience
+
+
+def _checked_claims(claims: Mapping[str, Any]) -> dict[str, str]:
+    if len(claims) > MOST_CLAIMS:
+        raise Invalid.field("claims", f"must hold at most {MOST_CLAIMS} claims")
+    for name, value in claims.items():
+        if not (isinstance(value, str) and 1 <= len(name) <= 200 and 1 <= len(value) <= LONGEST_CLAIM):
+            raise Invalid.field("claims", f"must be texts of 1 to {LONGEST_CLAIM} characters by the claim's name")
+        if not name.isprintable() or not value.isprintable():
+            raise Invalid.field("claims", "holds characters that are not allowed")
+    return dict(claims)
+
+
+def _found(session: Session, client_row_id: str, credential_id: str) -> FederatedCredential:
+    query = select(FederatedCredential).where(
+        FederatedCredential.id == credential_id, FederatedCredential.client_id == client_row_id
+    )
+    row = session.scalar(query)
+    if row is None:
+        raise NotFound("the client has no such federated credential")
+    return row

@@ -1,0 +1,1 @@
+"""Read models for operators: overview, holders of permissions, consequences of a deletion, choices of a form."""

@@ -1,0 +1,210 @@
+"""Count uses against limits, in fixed windows: on Redis where it is set, else in the database that the nodes share."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from math import ceil
+from typing import Any, Protocol
+
+from limits import RateLimitItemPerSecond
+from limits.storage import MemoryStorage, Storage
+from sqlalchemy import case, delete, or_, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.actions.limits.redis_probe import PATIENCE, describe_failure, open_storage
+from app.actions.limits.windows import Limiter, Window
+from app.clock import Clock
+from app.database.store import Store, forget
+from app.models import SpentLimit
+from app.settings.settings import Settings
+
+REDIS_PATIENCE = PATIENCE
+REDIS_PAUSE = 5.0  # seconds for which a Redis that failed is left alone
+SKEW = 60.0  # seconds by which nodes' clocks may differ: a window that ends later began before one was set back
+log = logging.getLogger(__name__)
+
+
+def key_limiter(settings: Settings, store: Store, clock: Clock) -> Limiter:
+    """Give what counts the uses of API keys; RATE_LIMITS=off does not concern it."""
+    return RedisLimiter(settings.redis_url) if settings.redis_url else DatabaseLimiter(store, clock)
+
+
+class DatabaseStorage(Storage):
+    """The table `spent_limit` as a storage of the limits library: one upsert a use, right across processes."""
+
+    STORAGE_SCHEME = None  # it is handed over as an object, never named by a URL
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        super().__init__()
+        self._store = store
+        self._clock = clock
+        self._insert: Any = postgresql_insert if store.dialect == "postgresql" else sqlite_insert
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        """What it raises when the database cannot be reached."""
+        return SQLAlchemyError
+
+    def spend(self, key: str, expiry: float, amount: int = 1) -> tuple[int, datetime]:
+        """Count `amount` uses in the window of `expiry` seconds; give the uses so far and the window's end."""
+        now = self._clock()
+        fresh = self._insert(SpentLimit).values(key=key, hits=amount, ends_at=now + timedelta(seconds=expiry))
+        over = or_(SpentLimit.ends_at <= now, SpentLimit.ends_at > now + timedelta(seconds=expiry + SKEW))
+        statement = fresh.on_conflict_do_update(
+            index_elements=[SpentLimit.key],
+            set_={
+                "hits": case((over, amount), else_=SpentLimit.hits + amount),
+                "ends_at": case((over, fresh.excluded.ends_at), else_=SpentLimit.ends_at),
+            },
+        ).returning(SpentLimit.hits, SpentLimit.ends_at)
+        with self._store.transaction() as session:
+            hits, ends_at = session.execute(statement).one()
+            if hits == amount:  # a window began: forget those that ended, so that the table stays small
+                forget(session, SpentLimit, SpentLimit.ends_at <= now)
+        return hits, ends_at
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        """Count `amount` uses; give the uses so far."""
+        return self.spend(key, expiry, amount)[0]
+
+    def get(self, key: str) -> int:
+        """Give the uses in the present window."""
+        window = self.window(key)
+        return window[0] if window else 0
+
+    def get_expiry(self, key: str) -> float:
+        """Give the end of the present window, in seconds since 1970; now when there is none."""
+        window = self.window(key)
+        return (window[1] if window else self._clock()).timestamp()
+
+    def check(self) -> bool:
+        """Tell whether the database answers."""
+        try:
+            self.get("")
+        except SQLAlchemyError:
+            return False
+        return True
+
+    def reset(self) -> int | None:
+        """Forget every window."""
+        with self._store.transaction() as session:
+            session.execute(delete(SpentLimit))
+        return None
+
+    def clear(self, key: str) -> None:
+        """Forget one window."""
+        with self._store.transaction() as session:
+            session.execute(delete(SpentLimit).where(SpentLimit.key == key))
+
+    def window(self, key: str) -> tuple[int, datetime] | None:
+        """Give the uses so far and the end of the present window, None when there is none."""
+        query = select(SpentLimit.hits, SpentLimit.ends_at).where(
+            SpentLimit.key == key, SpentLimit.ends_at > self._clock()
+        )
+        with self._store.connection() as connection:
+            row = connection.execute(query).one_or_none()
+        return (row.hits, row.ends_at) if row else None
+
+
+class DatabaseLimiter:
+    """Counts in the database."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._storage = DatabaseStorage(store, clock)
+        self._clock = clock
+
+    def hit(self, key: str, requests: int, window_seconds: int, amount: int = 1) -> Window:
+        """Count so many uses of `key` and tell how its window stands."""
+        hits, ends_at = self._storage.spend(_name(key, requests, window_seconds), window_seconds, amount)
+        return _window(hits, requests, (ends_at - self._clock()).total_seconds())
+
+    def look(self, key: str, requests: int, window_seconds: int) -> Window:
+        """Tell how the window of `key` stands, and count nothing."""
+        window = self._storage.window(_name(key, requests, window_seconds))
+        hits, left = (window[0], (window[1] - self._clock()).total_seconds()) if window else (0, window_seconds)
+        return _coming(hits, requests, left) if left <= window_seconds + SKEW else _coming(0, requests, window_seconds)
+
+
+class _Counter(Protocol):
+    """What the storages of the limits library share, as far as a fixed window needs it."""
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int: ...
+
+    def get(self, key: str) -> int: ...
+
+    def get_expiry(self, key: str) -> float: ...
+
+    def clear(self, key: str) -> None: ...
+
+
+Question = Callable[[_Counter, str, int, int], Window]
+
+
+class RedisLimiter:
+    """Counts on Redis; while it does not answer, in this process' memory: a limit kept loosely beats an outage."""
+
+    def __init__(self, url: str) -> None:
+        self._redis = open_storage(url)
+        self._memory = MemoryStorage()
+        self._left_alone_until = 0.0
+
+    def hit(self, key: str, requests: int, window_seconds: int, amount: int = 1) -> Window:
+        """Count so many uses of `key` and tell how its window stands."""
+        return self._ask(partial(_counted, amount), key, requests, window_seconds)
+
+    def look(self, key: str, requests: int, window_seconds: int) -> Window:
+        """Tell how the window of `key` stands, and count nothing."""
+        return self._ask(_seen, key, requests, window_seconds)
+
+    def _ask(self, question: Question, key: str, requests: int, window_seconds: int) -> Window:
+        name = _name(key, requests, window_seconds)
+        if time.monotonic() >= self._left_alone_until:
+            try:
+                return question(self._redis, name, requests, window_seconds)
+            except self._redis.base_exceptions as error:
+                self._left_alone_until = time.monotonic() + REDIS_PAUSE
+                log.warning("Redis cannot be used: limits are kept in memory (%s)", describe_failure(error))
+        return question(self._memory, name, requests, window_seconds)
+
+
+def _counted(amount: int, storage: _Counter, name: str, requests: int, window_seconds: int) -> Window:
+    hits = storage.incr(name, window_seconds, amount)
+    if _left(storage, name) > window_seconds + SKEW:  # what is in memory ends by our clock
+        storage.clear(name)
+        hits = storage.incr(name, window_seconds, amount)
+    return _window(hits, requests, min(_left(storage, name), window_seconds))
+
+
+def _seen(storage: _Counter, name: str, requests: int, window_seconds: int) -> Window:
+    hits = storage.get(name)
+    left = _left(storage, name)
+    if left > window_seconds + SKEW:
+        return _coming(0, requests, window_seconds)
+    return _coming(hits, requests, min(left, window_seconds))  # two readings of the clock make no second more
+
+
+def _left(storage: _Counter, name: str) -> float:
+    return storage.get_expiry(name) - datetime.now(UTC).timestamp()
+
+
+def _name(key: str, requests: int, window_seconds: int) -> str:
+    return RateLimitItemPerSecond(requests, window_seconds).key_for(key)  # a changed limit begins a new window
+
+
+def _window(hits: int, requests: int, left: float) -> Window:
+    return Window(
+        admitted=hits <= requests, limit=requests, remaining=max(0, requests - hits), reset_seconds=max(1, ceil(left))
+    )
+
+
+def _coming(hits: int, requests: int, left: float) -> Window:
+    """Give the window as the next use would find it."""
+    return Window(
+        admitted=hits < requests, limit=requests, remaining=max(0, requests - hits), reset_seconds=max(1, ceil(left))
+    )

@@ -1,0 +1,1 @@
+"""Authenticate clients and users; browser sessions and passwords."""

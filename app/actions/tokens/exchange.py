@@ -1,0 +1,126 @@
+"""Exchange a PAT or an API key for a short-lived JWT (RFC 8693)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from app.access.scopes import Grants, Scopes
+from app.actions.limits.windows import SpendKeyLimit
+from app.actions.tokens.issue import (
+    AccessToken,
+    parse_scope,
+    refuse_too_long,
+    shortest_lifetime,
+    suggest_identifier,
+)
+from app.actions.tokens.usage import Usage
+from app.clock import Clock
+from app.credentials.exchanged import ExchangedTokens
+from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN, Claims, CredentialKind, Terms
+from app.crypto.confirmation import UNBOUND, Confirmation
+from app.database.store import Store
+from app.errors import InvalidRequest, InvalidScope, InvalidSubject, InvalidTarget, TooManyRequests
+from app.settings.addresses import Address
+
+ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - RFC 8693 §3
+SUBJECT_TOKEN_TYPES: Mapping[str, frozenset[str]] = {
+    "urn:latchkey:token-type:personal_access_token": frozenset({PERSONAL_ACCESS_TOKEN}),
+    "urn:logto:token-type:personal_access_token": frozenset({PERSONAL_ACCESS_TOKEN}),
+    "urn:latchkey:token-type:api_key": frozenset({API_KEY}),
+    ACCESS_TOKEN: frozenset({PERSONAL_ACCESS_TOKEN, API_KEY}),
+}
+INVALID_SUBJECT = "the subject_token is not an active personal access token or API key"
+
+
+class ExchangeToken:
+    """The token-exchange grant: possession of the subject token proves the right."""
+
+    def __init__(
+        self,
+        store: Store,
+        subjects: Sequence[CredentialKind],
+        kind: ExchangedTokens,
+        spend: SpendKeyLimit,
+        usage: Usage,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._subjects = subjects
+        self._kind = kind
+        self._spend = spend
+        self._usage = usage
+        self._clock = clock
+
+    def __call__(
+        self,
+        subject_token: str,
+        subject_token_type: str,
+        scope: str | None,
+        resources: Sequence[str],
+        client_id: str | None,
+        address: Address | None,
+        bind: Callable[[], Confirmation] = lambda: UNBOUND,
+    ) -> AccessToken:
+        """Sign a JWT for the token's subject; `client_id` is the authenticated client, if any.
+
+        `bind` verifies what the JWT shall be bound to: asked of who holds a good token alone, for it takes work.
+        Raises InvalidRequest and InvalidSubject (RFC 8693 §2.2.2), InvalidScope, InvalidTarget, TooManyRequests.
+        """
+        subject = self._recognize(subject_token, subject_token_type)
+        now = self._clock()
+        with self._store.connection() as connection:
+            source = subject.verify(connection, subject_token, now)
+            if source is None or not source.allows_address(address):
+                raise InvalidSubject(INVALID_SUBJECT)
+            confirmation = bind()
+            granted = _choose(source, scope, resources)
+            expires_at = _ends(source, now, shortest_lifetime(connection, granted.audience))
+            terms = Terms(
+                at=now,
+                expires_at=expires_at,
+                audience=granted.audience,
+                grants=granted,
+                confirmation=confirmation,
+            )
+            issued = self._kind.issue(connection, source, terms, client_id)
+            refuse_too_long(issued.token)
+            if (window := self._spend(source)) is not None and not window.admitted:
+                raise TooManyRequests("the key's rate limit is spent", window.reset_seconds)
+        expires_in = int(expires_at.timestamp()) - int(now.timestamp())
+        self._usage.note(source)
+        return AccessToken(issued.token, expires_in, granted.scopes, issued.credential_id)
+
+    def _recognize(self, token: str, token_type: str) -> CredentialKind:
+        if token_type not in SUBJECT_TOKEN_TYPES:
+            raise InvalidRequest("the subject_token_type is not supported")
+        wanted = SUBJECT_TOKEN_TYPES[token_type]
+        kind = next((kind for kind in self._subjects if kind.recognizes(token)), None)
+        if kind is None or kind.name not in wanted:
+            raise InvalidSubject(INVALID_SUBJECT)
+        return kind
+
+
+def _choose(source: Claims, scope: str | None, resources: Sequence[str]) -> Grants:
+    for identifier in resources:
+        if identifier not in source.audience:
+            near = suggest_identifier(identifier, source.audience)
+            raise InvalidTarget(f"the subject_token does not reach the resource{near}")
+    asked = parse_scope(scope)
+    within = source.grants.on(resources) if resources else source.grants
+    if asked is not None and (missing := asked - within.scopes):
+        raise InvalidScope(f"the subject_token does not give: {missing}")
+    chosen = within if asked is None else within.only(asked)
+    audience = resources or (chosen.audience if asked else source.audience)
+    if not audience:
+        raise InvalidTarget("the subject_token reaches no resource")
+    return Grants({identifier: chosen.by_resource.get(identifier, Scopes()) for identifier in audience})
+
+
+def _ends(source: Claims, now: datetime, lifetime: int) -> datetime:
+    """Never outlive the subject token, nor the overlap of the secret it was made from; in whole seconds."""
+    limits = (now + timedelta(seconds=lifetime), source.expires_at, source.secret_ends_at)
+    ends = min(int(limit.timestamp()) for limit in limits if limit is not None)
+    if ends <= int(now.timestamp()):
+        raise InvalidSubject(INVALID_SUBJECT)
+    return datetime.fromtimestamp(ends, UTC)

@@ -1,0 +1,153 @@
+"""Issue a machine-to-machine token: what do the roles give, what was asked, for which audience? (RFC 6749 §4.4)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sqlalchemy import Connection, select
+
+from app.access.rbac import grants_of_client
+from app.access.scopes import Grants, MalformedScope, Scopes
+from app.clock import Clock
+from app.credentials.kind import Subject, Terms
+from app.credentials.m2m import Draft, MachineTokens
+from app.crypto.access_token import MAX_LENGTH
+from app.crypto.confirmation import UNBOUND, Confirmation
+from app.database.store import Store
+from app.errors import InvalidScope, InvalidTarget
+from app.models import Resource
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """What the token endpoint answers with; `expires_in` is seconds."""
+
+    token: str = field(repr=False)
+    expires_in: int
+    scopes: Scopes
+    credential_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a client gets for what it asked, as long as no right is changed; `lifetime` is seconds."""
+
+    scopes: Scopes
+    lifetime: int
+    draft: Draft
+
+    def answer(self, token: str, credential_id: str) -> AccessToken:
+        """Give what the endpoint answers with, once there is a token."""
+        return AccessToken(token, self.lifetime, self.scopes, credential_id)
+
+
+class IssueMachineToken:
+    """The client-credentials grant. Nothing is written: the token keeps itself, the request log tells of it."""
+
+    def __init__(self, store: Store, kind: MachineTokens, clock: Clock) -> None:
+        self._store = store
+        self._kind = kind
+        self._clock = clock
+
+    def decide(
+        self,
+        client_row_id: str,
+        client_id: str,
+        scope: str | None,
+        resources: Sequence[str],
+        confirmation: Confirmation = UNBOUND,
+    ) -> Decision:
+        """Choose audience, scopes, lifetime and key for an authenticated client.
+
+        `scope` None means all that its roles give on the resources. Raises InvalidScope and InvalidTarget (RFC 6749
+        §5.2, RFC 8707 §2).
+        """
+        with self._store.connection() as connection:
+            granted = choose(grants_of_client(connection, client_row_id), scope, resources)
+            lifetime = shortest_lifetime(connection, granted.audience)
+            terms = Terms(
+                at=self._clock(),
+                expires_at=None,
+                audience=granted.audience,
+                grants=granted,
+                confirmation=confirmation,
+            )
+            return Decision(granted.scopes, lifetime, self._kind.draft(connection, Subject(client_id), terms))
+
+    def sign(self, decision: Decision) -> AccessToken:
+        """Sign a token for what was decided; asks nobody. Raises InvalidScope for one that would not be accepted."""
+        now = self._clock()
+        issued = self._kind.sign(decision.draft, now, now + timedelta(seconds=decision.lifetime))
+        refuse_too_long(issued.token)
+        return decision.answer(issued.token, issued.credential_id)
+
+
+def choose(given: Grants, scope: str | None, resources: Sequence[str]) -> Grants:
+    """Pick what is asked for out of what is given; raises InvalidScope or InvalidTarget."""
+    if not given.by_resource:
+        raise InvalidScope("the client has no role that gives a scope")
+    audience = tuple(dict.fromkeys(resources))
+    for identifier in audience:
+        if identifier not in given.by_resource:
+            near = suggest_identifier(identifier, given.by_resource)
+            raise InvalidTarget(f"the resource is unknown, or the roles give nothing on it{near}")
+    asked = parse_scope(scope)
+    if asked is None:
+        return given.on(audience or _the_only(given))
+    return _asked(given.on(audience) if audience else given, asked, audience)
+
+
+def refuse_too_long(token: str) -> None:
+    """Raise InvalidScope for a token that introspection and verification would not accept for its length."""
+    if len(token) > MAX_LENGTH:
+        raise InvalidScope(
+            f"the token would have {len(token)} characters, of which at most {MAX_LENGTH} are accepted "
+            "(many gateways take 8000): ask for fewer scopes with the parameter scope, or for one resource"
+        )
+
+
+def suggest_identifier(asked: str, reached: Iterable[str]) -> str:
+    """Return the end of a message that names the identifiers reached which differ in a slash or in case; else empty."""
+    similar = [one for one in sorted(reached) if _folded(one) == _folded(asked)]
+    return f"; did you mean {' or '.join(similar)}" if similar else ""
+
+
+def _folded(identifier: str) -> str:
+    """Return what two identifiers share that are often taken for each other (RFC 3986 §6.2.2.1, §6.2.3)."""
+    return identifier.strip().rstrip("/").casefold()
+
+
+def parse_scope(scope: str | None) -> Scopes | None:
+    """Read the `scope` parameter; None when nothing is asked for. Raises InvalidScope (RFC 6749 §3.3)."""
+    try:
+        return Scopes.parse(scope) or None if scope else None
+    except MalformedScope as error:
+        raise InvalidScope(str(error)) from None
+
+
+def shortest_lifetime(connection: Connection, audience: Sequence[str]) -> int:
+    """Give the shortest access_token_ttl of these resources, in seconds; raises InvalidTarget when none is left."""
+    query = select(Resource.access_token_ttl).where(Resource.identifier.in_(list(audience)))
+    shortest = min(connection.execute(query).scalars(), default=None)
+    if shortest is None:
+        raise InvalidTarget("the resource is gone")
+    return shortest
+
+
+def _the_only(given: Grants) -> tuple[str, ...]:
+    if len(given.by_resource) > 1:
+        raise InvalidTarget(f"name one resource or some scopes; the roles reach: {' '.join(given.audience)}")
+    return given.audience
+
+
+def _asked(within: Grants, asked: Scopes, audience: tuple[str, ...]) -> Grants:
+    missing = asked - within.scopes
+    if missing:
+        raise InvalidScope(
+            f"not given on the resource: {missing}" if audience else f"not given by the roles: {missing}"
+        )
+    chosen = within.only(asked)
+    # RFC 8707 §2.2: a resource that was named stays in the audience, even when the scopes lie on another
+    return Grants({**chosen.by_resource, **{i: chosen.by_resource.get(i, Scopes()) for i in audience}})

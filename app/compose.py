@@ -1,0 +1,205 @@
+"""Every action, joined once with what it stands on; the faces are handed this and nothing below it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.access.epoch import AuthorityEpoch
+from app.actions.audit.record import ReadAudit
+from app.actions.audit.redact import RedactAudit
+from app.actions.directory.api_keys import ApiKeyActions
+from app.actions.directory.client_secrets import ClientSecretActions
+from app.actions.directory.clients import ClientActions
+from app.actions.directory.federated_credentials import FederatedCredentialActions
+from app.actions.directory.lifetime import Policy
+from app.actions.directory.personal_access_tokens import PersonalAccessTokenActions
+from app.actions.directory.reseal import Reseal
+from app.actions.directory.resources import ResourceActions
+from app.actions.directory.roles import RoleActions
+from app.actions.directory.signing_keys import RotateSigningKey
+from app.actions.directory.users import UserActions
+from app.actions.insight.choices import Choices
+from app.actions.insight.consequences import Consequences
+from app.actions.insight.holders import Holders
+from app.actions.insight.known_credentials import KnownCredentials
+from app.actions.insight.overview import Overview
+from app.actions.insight.reach import Reach
+from app.actions.limits.abuse import AbuseLimits
+from app.actions.limits.windows import Limiter, SpendKeyLimit
+from app.actions.sign_in.breached_passwords import BreachedPasswords
+from app.actions.sign_in.clients import AuthenticateClient
+from app.actions.sign_in.failed_authentications import FailedAuthentications
+from app.actions.sign_in.passwords import Passwords
+from app.actions.sign_in.sessions import SessionActions
+from app.actions.sign_in.users import AuthenticateUser
+from app.actions.tokens.check_proof import CheckProof
+from app.actions.tokens.exchange import ExchangeToken
+from app.actions.tokens.inspect import Inspect
+from app.actions.tokens.issue import IssueMachineToken
+from app.actions.tokens.report_leak import ReportLeak
+from app.actions.tokens.revoke import RevokeToken
+from app.actions.tokens.usage import Usage
+from app.actions.tokens.verify import Verify
+from app.actions.trust.fetch_jwks import FetchJwks
+from app.actions.trust.issuers import TrustedIssuers
+from app.clock import Clock
+from app.credentials.api_key import ApiKeys
+from app.credentials.exchanged import ExchangedTokens
+from app.credentials.m2m import MachineTokens
+from app.credentials.pat import PersonalAccessTokens
+from app.crypto.nonce import Nonces
+from app.crypto.note_keys import NoteKeys
+from app.crypto.signing import SigningKeys
+from app.crypto.unknown_name import UnknownNames
+from app.database.store import Store
+from app.settings.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """What can be done on this server."""
+
+    settings: Settings
+    store: Store
+    clock: Clock
+    epoch: AuthorityEpoch
+    signing_keys: SigningKeys
+    resources: ResourceActions
+    roles: RoleActions
+    users: UserActions
+    clients: ClientActions
+    client_secrets: ClientSecretActions
+    abuse_limits: AbuseLimits
+    authenticate_user: AuthenticateUser
+    sessions: SessionActions
+    verify: Verify
+    authenticate_client: AuthenticateClient
+    fetch_jwks: FetchJwks
+    issue_machine_token: IssueMachineToken
+    exchange_token: ExchangeToken
+    revoke_token: RevokeToken
+    personal_access_tokens: PersonalAccessTokenActions
+    api_keys: ApiKeyActions
+    rotate_signing_key: RotateSigningKey
+    report_leak: ReportLeak
+    inspect: Inspect
+    spend_key_limit: SpendKeyLimit
+    usage: Usage
+
+    @property
+    def check_proof(self) -> CheckProof:
+        """Whether a DPoP proof fits its request."""
+        nonces = Nonces(self.settings.secret_keys)
+        return CheckProof(self.store, nonces, self.clock, nonce_required=self.settings.dpop_nonce == "required")
+
+    @property
+    def failed_authentications(self) -> FailedAuthentications:
+        """What traces them: the users' and the clients' together."""
+        return self.authenticate_client.failures
+
+    @property
+    def audit(self) -> ReadAudit:
+        """The trace."""
+        return ReadAudit(self.store)
+
+    @property
+    def reach(self) -> Reach:
+        """What roles give where."""
+        return Reach(self.store)
+
+    @property
+    def federated_credentials(self) -> FederatedCredentialActions:
+        """What clients are recognised by without a secret."""
+        return FederatedCredentialActions(self.store, self.settings, self.clock)
+
+    @property
+    def trusted_issuers(self) -> TrustedIssuers:
+        """Whom foreign tokens speak for."""
+        return TrustedIssuers(self.store, self.fetch_jwks, self.settings.issuer)
+
+    @property
+    def choices(self) -> Choices:
+        """What forms offer."""
+        return Choices(self.store)
+
+    @property
+    def reseal(self) -> Reseal:
+        """What follows a change of SECRET_KEY."""
+        return Reseal(self.store, self.signing_keys, self.clock)
+
+    @property
+    def note_keys(self) -> NoteKeys:
+        """What signs the notes in the audit trail; keys that are kept though their time is over count, too."""
+        return NoteKeys(self.settings.sealing_keys)
+
+    @property
+    def redact_audit(self) -> RedactAudit:
+        """What takes secrets out of the audit trail."""
+        return RedactAudit(self.store, self.note_keys, self.clock)
+
+    @property
+    def consequences(self) -> Consequences:
+        """What would stop working."""
+        return Consequences(self.store, self.clock)
+
+    @property
+    def overview(self) -> Overview:
+        """How things stand."""
+        return Overview(self.store, self.clock)
+
+    @property
+    def holders(self) -> Holders:
+        """Who can do what."""
+        return Holders(self.store, self.clock)
+
+    @property
+    def known_credentials(self) -> KnownCredentials:
+        """Credentials by kind and id."""
+        kinds = self.personal_access_tokens, self.api_keys, self.client_secrets
+        return KnownCredentials(self.store, *kinds, self.clock)
+
+
+def _passwords(settings: Settings) -> Passwords:
+    return Passwords(issuer=settings.issuer, breached=BreachedPasswords(settings.breached_passwords))
+
+
+def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Actions:
+    """Join kinds and actions; a fourth kind is a line here."""
+    epoch = AuthorityEpoch(store)
+    keys = SigningKeys(settings.sealing_keys, epoch)
+    pat, api_key, m2m = PersonalAccessTokens(), ApiKeys(), MachineTokens(keys, settings.issuer)
+    exchanged = ExchangedTokens(keys, settings.issuer, {pat.name: pat, api_key.name: api_key})
+    opaque, signed = (pat, api_key), (m2m, exchanged)
+    verify = Verify(store, (*opaque, *signed), clock)
+    spend, usage, failures = SpendKeyLimit(limiter), Usage(store, clock), FailedAuthentications(store, clock)
+    policy = Policy(settings.pat_default_lifetime, settings.pat_max_lifetime)
+    abuse = AbuseLimits(limiter, clock, on=settings.rate_limits == "on")
+    management, passwords = settings.management_identifier, _passwords(settings)
+    return Actions(
+        settings=settings,
+        store=store,
+        clock=clock,
+        epoch=epoch,
+        signing_keys=keys,
+        resources=ResourceActions(store, clock),
+        roles=RoleActions(store, management, clock),
+        users=UserActions(store, passwords, management, clock),
+        clients=ClientActions(store, settings, clock),
+        client_secrets=ClientSecretActions(store, management, clock),
+        abuse_limits=abuse,
+        authenticate_user=AuthenticateUser(store, passwords, abuse, failures, settings, clock),
+        sessions=SessionActions(store, management, clock),
+        verify=verify,
+        authenticate_client=AuthenticateClient(store, abuse, failures, UnknownNames(settings.secret_keys), clock),
+        fetch_jwks=FetchJwks(allow_private=settings.allow_private_jwks_uri),
+        issue_machine_token=IssueMachineToken(store, m2m, clock),
+        exchange_token=ExchangeToken(store, opaque, exchanged, spend, usage, clock),
+        revoke_token=RevokeToken(store, opaque, signed, clock),
+        personal_access_tokens=PersonalAccessTokenActions(store, pat, policy, management, clock),
+        api_keys=ApiKeyActions(store, api_key, clock),
+        rotate_signing_key=RotateSigningKey(store, keys, clock, settings.publish_ahead, settings.signing_key_rotation),
+        report_leak=ReportLeak(store, opaque, signed, clock),
+        inspect=Inspect(store, verify, m2m, exchanged, clock),
+        spend_key_limit=spend,
+        usage=usage,
+    )

@@ -1,0 +1,1 @@
+"""Mechanisms without a kind: opaque strings, signing and sealing, certificates, DPoP proofs, nonces."""

@@ -1,0 +1,1 @@
+"""The database: store, column types, statements, locks, engines, PostgreSQL."""

@@ -1,0 +1,214 @@
+"""What stands around every answer: a request id, safe headers, a log line, a measured time; no exception gets out."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from wsgiref.headers import Headers
+
+from flask import Flask, request
+
+from app.http.issuer_path import decoded_path
+from app.http.request_target import FORWARD_AUTH
+from app.operations import logs, metrics
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+REQUEST_ID = "latchkey.request_id"
+ROUTE = "latchkey.route"
+CREDENTIAL = "latchkey.credential_id"
+KIND = "latchkey.credential_kind"
+CLIENT = "latchkey.client_id"
+REQUEST_ID_SHAPE = re.compile(r"[A-Za-z0-9._-]{1,19}|[a-z0-9._-]{1,64}|[A-Z0-9._-]{1,64}")
+OWN_ID = re.compile(r"[a-z]{2,8}_[0-9a-f]{20,40}")  # of a row, a token or a signing key
+CHUNK = 65_536  # bytes
+MOST_LEFT = 1_048_576 + CHUNK  # bytes of a body that are read though nobody asked: as many as a form may have
+LONGEST_PATH = 300  # characters of it that are logged
+DEFAULTS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+ONLY_HTTPS = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}  # a year (RFC 6797 §6.1)
+FAILURE = json.dumps({"error": "server_error", "error_description": "something went wrong here"}).encode()
+
+
+def request_id() -> str:
+    """Give the id of the request that is being answered."""
+    return str(request.environ[REQUEST_ID])
+
+
+def id_for(environ: WSGIEnvironment) -> str:
+    """Return the id of a request: the one that it offers, if it looks like one, else a fresh one.
+
+    An id of 20 characters or more that mixes upper and lower case is replaced: it might be a secret.
+    """
+    offered = environ.get("HTTP_X_REQUEST_ID")
+    taken = offered and REQUEST_ID_SHAPE.fullmatch(offered) and logs.redacted(offered) == offered
+    return str(offered) if taken else f"{random.getrandbits(96):024x}"  # it tells requests apart, and keeps no secret
+
+
+def used_credential(credential_id: str, kind: str | None = None) -> None:
+    """Let this request's log line name the credential that it is about; never call it with a secret."""
+    request.environ[CREDENTIAL] = credential_id
+    request.environ[KIND] = kind
+
+
+def authenticated_client(client_id: str) -> None:
+    """Let this request's log line name the client that proved itself."""
+    request.environ[CLIENT] = client_id
+
+
+def used_kind() -> str | None:
+    """Give the kind of the credential that this request is about, as far as it is known."""
+    kind: str | None = request.environ.get(KIND)
+    return kind
+
+
+def safe_headers(issuer: str) -> dict[str, str]:
+    """Give the headers of every answer; who is known by https tells browsers to come by it alone (RFC 6797 §7.2)."""
+    return DEFAULTS | (ONLY_HTTPS if issuer.startswith("https:") else {})
+
+
+def register(app: Flask, issuer: str) -> None:
+    """Put the envelope around the application."""
+
+    @app.before_request
+    def note_route() -> None:
+        if request.url_rule is not None:
+            request.environ[ROUTE] = request.url_rule.rule
+
+    app.wsgi_app = Envelope(app.wsgi_app, safe_headers(issuer), _Paths(app, issuer))  # type: ignore[method-assign]
+
+
+class _Paths:
+    """What the log tells of a path: the words of our routes and our ids; of any other part, its length."""
+
+    def __init__(self, app: Flask, issuer: str) -> None:
+        self._app = app
+        self._prefix = urlsplit(issuer).path  # logged as the setting has it
+        self._decoded = decoded_path(issuer)
+        self._words: frozenset[str] | None = None
+
+    def __call__(self, path: str) -> str:
+        """Return the path without what a stranger put into it, which may be a secret: `/api/v1/users/<45>`."""
+        rest = path.removeprefix(self._decoded)
+        return self._prefix + self._shorten(rest) if rest.startswith("/") and rest != path else self._shorten(path)
+
+    def _shorten(self, path: str) -> str:
+        if self._words is None:  # the routes are all there by the first request
+            rules = (word for rule in self._app.url_map.iter_rules() for word in rule.rule.split("/"))
+            self._words = frozenset((*rules, *self._prefix.split("/")))
+        if path.startswith(FORWARD_AUTH + "/"):  # what a gateway appends is its caller's
+            return FORWARD_AUTH
+        parts = path[:LONGEST_PATH].split("/")
+        return "/".join(p if p in self._words or OWN_ID.fullmatch(p) else f"<{len(p)}>" for p in parts)
+
+
+class Envelope:
+    """A WSGI application around another one."""
+
+    def __init__(self, inner: WSGIApplication, headers: Mapping[str, str], shorten: Callable[[str], str]) -> None:
+        self._inner = inner
+        self._headers = headers
+        self._shorten = shorten
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
+        started = time.perf_counter()
+        environ[REQUEST_ID] = id_for(environ)
+        came = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")  # whatever is made of it further in
+        answer = _Answer()
+        try:
+            body = whole(self._inner(environ, answer.start))
+        except Exception as error:
+            logs.request_log.error("unhandled exception", request_id=environ[REQUEST_ID], exc_info=error)
+            answer, body = _failure(), FAILURE
+        if answer.status[0] in "45":
+            body = answer.without_secrets(body)
+        if not _read_to_its_end(environ):
+            answer.headers["Connection"] = "close"
+        answer.headers["X-Request-Id"] = environ[REQUEST_ID]
+        for name, value in self._headers.items():
+            answer.headers.setdefault(name, value)
+        start_response(answer.status, answer.headers.items())
+        _tell(environ, self._shorten(came), int(answer.status[:3]), time.perf_counter() - started)
+        return [body]
+
+
+class _Answer:
+    """What the inner application says before its body."""
+
+    def __init__(self, status: str = "500 Internal Server Error", *headers: tuple[str, str]) -> None:
+        self.status = status
+        self.headers = Headers(list(headers))
+
+    def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
+        self.status, self.headers = status, Headers(headers)
+        return lambda _data: None
+
+    def without_secrets(self, body: bytes) -> bytes:
+        """Give the body of an error, which may echo what was sent, without what looks like a secret; headers too.
+
+        A cookie of ours looks like one, and is meant to get there.
+        """
+        kept = [(name, v if name == "Set-Cookie" else logs.redacted(v)) for name, v in self.headers.items()]
+        self.headers = Headers(kept)
+        spoken = logs.redacted(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+        if len(spoken) != len(body):
+            self.headers["Content-Length"] = str(len(spoken))
+        return spoken
+
+
+def _failure() -> _Answer:
+    length = str(len(FAILURE))
+    return _Answer("500 Internal Server Error", ("Content-Type", "application/json"), ("Content-Length", length))
+
+
+def _read_to_its_end(environ: WSGIEnvironment) -> bool:
+    """Read what the answer did not need of the request's body; False when too much of it is left.
+
+    The server drops a connection with an unread body, under a client or a gateway that means to use it again.
+    """
+    if environ.get("CONTENT_LENGTH", "0") in ("", "0") and "HTTP_TRANSFER_ENCODING" not in environ:
+        return True
+    return any(not environ["wsgi.input"].read(CHUNK) for _ in range(MOST_LEFT // CHUNK))
+
+
+def whole(chunks: Iterable[bytes]) -> bytes:
+    """Return the whole body of an answer, and close it.
+
+    Our answers are short; an error in the middle of one must not be sent, and a slow peer must not hold a thread.
+    """
+    try:
+        return b"".join(chunks)
+    finally:
+        if hasattr(chunks, "close"):
+            chunks.close()
+
+
+def _tell(environ: WSGIEnvironment, path: str, status: int, seconds: float) -> None:
+    method, route = environ.get("REQUEST_METHOD", ""), environ.get(ROUTE, "")
+    metrics.answered(method, route or "none", status, seconds, environ.get(KIND))
+    line = {
+        "request_id": environ[REQUEST_ID],
+        "method": method if method in metrics.METHODS else "OTHER",
+        "path": path,  # never the query
+        "route": route,
+        "status": status,
+        "duration_ms": round(seconds * 1000, 3),
+        "remote_address": environ.get("REMOTE_ADDR", ""),
+    }
+    if CREDENTIAL in environ:
+        line["credential_id"] = environ[CREDENTIAL]
+    if CLIENT in environ:
+        line["client_id"] = environ[CLIENT]
+    (logs.request_log.error if status >= 500 else logs.request_log.info)("request", **line)

@@ -1,0 +1,113 @@
+"""An example organisation, a small bookshop: APIs, roles, people, programs and credentials to try things with."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+
+from app.actions.audit.actor import Actor
+from app.actions.directory.api_keys import ApiKeyActions, NewKey
+from app.actions.directory.clients import ClientActions, NewClient
+from app.actions.directory.lifetime import AskedLifetime
+from app.actions.directory.personal_access_tokens import NewToken, PersonalAccessTokenActions
+from app.actions.directory.resources import NewPermission, NewResource, ResourceActions
+from app.actions.directory.roles import NewRole, RoleActions
+from app.actions.directory.users import NewUser, UserActions
+
+ORDERS, STOCK = "https://orders.bookshop.example", "https://stock.bookshop.example"
+RESOURCES = (
+    NewResource(
+        ORDERS,
+        "Orders",
+        permissions=(
+            NewPermission("orders:read", "see orders"),
+            NewPermission("orders:write", "place and change orders"),
+        ),
+    ),
+    NewResource(
+        STOCK,
+        "Stock",
+        access_token_ttl=600,
+        permissions=(
+            NewPermission("stock:read", "see what is there", public=True),
+            NewPermission("stock:write", "book arrivals"),
+        ),
+    ),
+)
+ROLES = (
+    NewRole("bookseller", "user", "serves customers", ("orders:read", "orders:write", "stock:read")),
+    NewRole("accountant", "user", "sees everything", ("orders:read", "stock:read")),
+    NewRole("warehouse", "machine", "sends what was ordered", ("orders:read", "stock:read", "stock:write")),
+)
+USERS = (("alice", "Alice Bell", "bookseller"), ("bob", "Bob Stone", "accountant"))
+CLIENTS = (
+    NewClient("Warehouse robot", roles=("warehouse",)),
+    NewClient("Orders API", serves=(ORDERS,)),
+    NewClient("Stock API", serves=(STOCK,)),
+)
+TOKEN = ("alice", NewToken("Alice's laptop", ("orders:read", "stock:read"), AskedLifetime(), "for scripts"))
+KEY = NewKey("Shop window", STOCK)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Something that was made, and the secret that opens it, shown this once."""
+
+    kind: str
+    name: str
+    id: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """Makes what is missing of the example organisation."""
+
+    resources: ResourceActions
+    roles: RoleActions
+    users: UserActions
+    clients: ClientActions
+    personal_access_tokens: PersonalAccessTokenActions
+    api_keys: ApiKeyActions
+
+    def __call__(self, actor: Actor) -> list[Made]:
+        """Give the new secrets; nothing when all was there. Raises Duplicate when a scope's name is taken."""
+        for resource in RESOURCES:
+            if not self.resources.page(1, identifier=resource.identifier)[0]:
+                self.resources.create(actor, resource)
+        for role in ROLES:
+            if not self.roles.page(1, name=role.name)[0]:
+                self.roles.create(actor, role)
+        return [*self._users(actor), *self._clients(actor), *self._token(actor), *self._key(actor)]
+
+    def _users(self, actor: Actor) -> list[Made]:
+        made = []
+        for username, display_name, role in USERS:
+            if self.users.page(1, username=username)[0]:
+                continue
+            password = secrets.token_urlsafe(18)
+            new = NewUser(username, f"{username}@bookshop.example", password, display_name, roles=(role,))
+            made.append(Made("user", username, self.users.create(actor, new).id, password))
+        return made
+
+    def _clients(self, actor: Actor) -> list[Made]:
+        made, present = [], {client.name for client in self.clients.page(200)[0]}
+        for new in CLIENTS:
+            if new.name not in present:
+                view, issued = self.clients.create(actor, new)
+                made.append(Made("client", new.name, view.client_id, issued.token if issued else ""))
+        return made
+
+    def _token(self, actor: Actor) -> list[Made]:
+        username, new = TOKEN
+        [owner] = self.users.page(1, username=username)[0]
+        if any(token.name == new.name for token in self.personal_access_tokens.page(owner.id, 200)[0]):
+            return []
+        view, issued = self.personal_access_tokens.create(actor, owner.id, new)
+        return [Made("personal access token", new.name, view.id, issued.token)]
+
+    def _key(self, actor: Actor) -> list[Made]:
+        if any(key.name == KEY.name for key in self.api_keys.page(200, resource=KEY.resource)[0]):
+            return []
+        view, issued = self.api_keys.create(actor, KEY)
+        return [Made("API key", KEY.name, view.id, issued.token)]

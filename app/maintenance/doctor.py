@@ -1,0 +1,201 @@
+"""Look a set-up over: what is wrong with it, and how to mend it."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from sqlalchemy import exists, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from app import migrations
+from app.access.rbac import grants_of_client, grants_of_user
+from app.actions.audit.actor import MANAGE
+from app.actions.audit.redact import RedactAudit
+from app.clock import system_clock
+from app.crypto.note_keys import NoteKeys
+from app.crypto.signing import SigningKeys
+from app.database.engines import write_obstacle
+from app.database.store import Store
+from app.errors import BadSettings
+from app.models import Client, Resource, SigningKey, User
+from app.settings.kept_key import KeptKey
+from app.settings.settings import Settings
+
+LATE = timedelta(hours=1)  # that a rotation may be
+RESEAL = "run `latchkey secret-key reseal`, once every node has the present SECRET_KEY"
+Verdict = Literal["ok", "warning", "problem"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found; `mend` says what to do about it."""
+
+    check: str
+    verdict: Verdict
+    found: str
+    mend: str = ""
+
+
+def look_over(settings: Settings, store: Store, keys: SigningKeys) -> list[Finding]:
+    """Make every check that can be made without a running server; a later one may need an earlier one to be well."""
+    findings = [*_files(settings), _proxies(settings), _database(store)]
+    if findings[-1].verdict == "problem":
+        return findings
+    findings += [_writes(store), *_pooler(settings, store)]
+    for check in (_seal, _rotation, _own_resource, _somebody_manages, _trail):
+        findings.append(check(settings, store, keys))
+    return findings
+
+
+def _files(settings: Settings) -> Iterator[Finding]:
+    for path in (settings.bootstrap_file, *_kept_keys(settings), *_sqlite_files(settings)):
+        if path.exists():
+            yield _mode(path)
+    yield _bootstrap(settings)
+
+
+def _kept_keys(settings: Settings) -> list[Path]:
+    kept = KeptKey(settings.instance_dir)
+    return [kept.path, kept.previous_path]
+
+
+def _sqlite_files(settings: Settings) -> list[Path]:
+    name = settings.database_url.removeprefix("sqlite:///")
+    return [Path(name)] if name != settings.database_url else []
+
+
+def _mode(path: Path) -> Finding:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        return Finding(f"mode of {path.name}", "problem", f"{mode:04o}: others can read it", f"chmod 600 {path}")
+    return Finding(f"mode of {path.name}", "ok", f"{mode:04o}")
+
+
+def _bootstrap(settings: Settings) -> Finding:
+    path = settings.bootstrap_file
+    try:
+        issuer = json.loads(path.read_text(encoding="utf-8"))["issuer"]
+    except FileNotFoundError:
+        return Finding("first credentials", "ok", f"{path} is gone, as it should be once they are kept elsewhere")
+    except (OSError, ValueError, KeyError, TypeError):
+        return Finding("first credentials", "warning", f"{path} cannot be read", "restore it, or delete it")
+    if issuer != settings.issuer:
+        mend = "set ISSUER, or pass the server's --host and --port as LATCHKEY_HOST and LATCHKEY_PORT"
+        return Finding("issuer", "warning", f"the server last ran as {issuer}, here it is {settings.issuer}", mend)
+    return Finding("issuer", "ok", settings.issuer)
+
+
+def _proxies(settings: Settings) -> Finding:
+    if settings.issuer.startswith("https:") and not settings.trusted_proxies:
+        mend = "set TRUSTED_PROXIES to the proxy's network, or API keys see the proxy's address for everybody's"
+        return Finding("trusted proxies", "warning", "none, though https must end at a proxy", mend)
+    return Finding("trusted proxies", "ok", ", ".join(map(str, settings.trusted_proxies)) or "none")
+
+
+def _database(store: Store) -> Finding:
+    try:
+        with store.connection() as connection:
+            state = migrations.state(connection)
+    except SQLAlchemyError as error:
+        reason = " ".join(str(getattr(error, "orig", type(error).__name__)).split())
+        return Finding("database", "problem", reason, "see that it runs, and that DATABASE_URL names it rightly")
+    told: dict[migrations.State, Finding] = {
+        "current": Finding("database", "ok", f"reachable ({store.dialect}) and migrated"),
+        "empty": Finding("database", "problem", "nothing is in it", "run `latchkey init`, or start the server"),
+        "older": Finding("database", "problem", "older than this code", "run `latchkey init`, or start the server"),
+        "newer": Finding("database", "problem", "newer than this code", "install the newer Latchkey"),
+    }
+    return told[state]
+
+
+def _writes(store: Store) -> Finding:
+    with store.connection() as connection:
+        obstacle = write_obstacle(connection)
+    if obstacle:
+        return Finding("writes", "problem", obstacle, "let the database take writes: until then nothing can be changed")
+    return Finding("writes", "ok", "nothing hinders them")
+
+
+def _pooler(settings: Settings, store: Store) -> Iterator[Finding]:
+    """Say what is between a server and PostgreSQL, and whether DATABASE_POOLER fits it."""
+    if store.dialect != "postgresql":
+        return
+    from app.database.postgresql import find_pooler
+
+    found, chosen = find_pooler(store.engine), settings.database_pooler
+    if found == "none":
+        yield Finding("pooler", "ok", "none was noticed between Latchkey and PostgreSQL")
+    elif found == "unknown":
+        yield Finding("pooler", "warning", "the database refused a further connection", "run it again under less load")
+    elif chosen != "none":
+        yield Finding("pooler", "ok", f"one was noticed; DATABASE_POOLER={chosen} keeps nothing in its sessions")
+    elif found == "transaction":
+        said = "one shares its sessions (pgbouncer in transaction mode): prepared statements fail there"
+        yield Finding("pooler", "problem", said, "set DATABASE_POOLER=transaction")
+    else:
+        said = "one was noticed, and DATABASE_POOLER=none keeps prepared statements and timeouts in its sessions"
+        yield Finding("pooler", "warning", said, "set DATABASE_POOLER=transaction, unless it pools sessions")
+
+
+def _seal(_settings: Settings, store: Store, keys: SigningKeys) -> Finding:
+    missing = Finding("signing keys", "problem", "there is none", "run `latchkey init`, or start the server")
+    with store.connection() as connection:
+        if not connection.execute(select(exists().where(SigningKey.state == "active"))).scalar():
+            return missing
+        try:
+            keys.check_seal(connection)
+        except BadSettings as error:
+            return Finding(
+                "signing keys", "problem", str(error), "restore the SECRET_KEY setting or the secret_key file"
+            )
+        if old := keys.sealed_before(connection):
+            return Finding("signing keys", "warning", f"{old} sealed under a previous SECRET_KEY", RESEAL)
+    return Finding("signing keys", "ok", "SECRET_KEY opens them")
+
+
+def _rotation(settings: Settings, store: Store, keys: SigningKeys) -> Finding:
+    if not settings.signing_key_rotation:
+        return Finding("rotation", "ok", "the signing keys are rotated by hand")
+    with store.connection() as connection:
+        due = keys.turn(connection).began_at + timedelta(seconds=settings.signing_key_rotation)
+    if due + LATE < datetime.now(UTC):
+        mend = "see that a server runs and what it logs, or run `latchkey signing-key rotate`"
+        return Finding("rotation", "warning", f"the active signing key was due on {due:%Y-%m-%d}", mend)
+    return Finding("rotation", "ok", f"the signing keys are due on {due:%Y-%m-%d}")
+
+
+def _own_resource(settings: Settings, store: Store, _keys: SigningKeys) -> Finding:
+    with store.connection() as connection:
+        identifier = connection.execute(select(Resource.identifier).where(Resource.built_in)).scalar()
+    if identifier == settings.management_identifier:
+        return Finding("management API", "ok", identifier)
+    mend = "start the server with the issuer that clients know"
+    return Finding("management API", "warning", f"is {identifier}, the issuer makes it another", mend)
+
+
+def _somebody_manages(settings: Settings, store: Store, _keys: SigningKeys) -> Finding:
+    with store.connection() as connection:
+        for query, grants in (
+            (select(Client.id, Client.client_id).where(Client.enabled), grants_of_client),
+            (select(User.id, User.username).where(User.enabled), grants_of_user),
+        ):
+            for row_id, name in connection.execute(query).all():
+                if MANAGE in grants(connection, row_id).scopes:
+                    return Finding("administrator", "ok", f"{name} holds {MANAGE}")
+    mend = "`latchkey role create --name rescue --type user --permission manage`, then give it to a user"
+    return Finding("administrator", "problem", f"nobody holds {MANAGE}", mend)
+
+
+def _trail(settings: Settings, store: Store, _keys: SigningKeys) -> Finding:
+    found = RedactAudit(store, NoteKeys(settings.sealing_keys), system_clock).find()
+    if found:
+        first = ", ".join(map(str, found[:5])) + (", …" if len(found) > 5 else "")
+        mend = "run `latchkey audit redact`, and revoke what it names: every holder of audit:read can read it"
+        return Finding("audit trail", "problem", f"secrets stand in {len(found)} events ({first})", mend)
+    return Finding("audit trail", "ok", "no event holds a secret")

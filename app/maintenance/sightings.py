@@ -1,0 +1,65 @@
+"""Find our secrets in bytes of any kind: by format and check characters, in bounded memory, offline."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from app.crypto.opaque import Prefix, hint, prefix_of
+
+PIECE = 1 << 20  # bytes read at a time
+NARROW = rb"lk_(?:pat|key|sec)_[0-9A-Za-z]{38}"
+WIDE = rb"l\0k\0_\0(?:p\0a\0t|k\0e\0y|s\0e\0c)\0_\0(?:[0-9A-Za-z]\0){37}[0-9A-Za-z]"  # UTF-16, either byte order
+SECRET = re.compile(NARROW + b"|" + WIDE)
+LONGEST = 2 * 45  # bytes of the longest match
+
+KINDS = {
+    Prefix.PAT: "personal_access_token",
+    Prefix.API_KEY: "api_key",
+    Prefix.CLIENT_SECRET: "client_secret",
+}
+
+
+class Readable(Protocol):
+    """What is read in pieces."""
+
+    def read(self, size: int, /) -> bytes:
+        """Give at most `size` bytes, none at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A secret of ours, and the line on which it stands (from 1; in a binary file, one more than its newlines)."""
+
+    secret: str = field(repr=False)
+    kind: str
+    hint: str
+    line: int
+
+
+def sightings(stream: Readable) -> Iterator[Sighting]:
+    """Give each secret of ours that the stream holds, in order; one in three places is given three times.
+
+    Raises OSError when the stream cannot be read on.
+    """
+    kept, line = b"", 1
+    while piece := stream.read(PIECE):
+        text = kept + piece
+        done = 0
+        while match := SECRET.search(text, done):
+            line += text.count(b"\n", done, match.start())
+            seen = _sighting(match[0], line)
+            done = match.end() if seen else match.start() + 1  # a broken one may hold the beginning of a whole one
+            if seen is not None:
+                yield seen
+        rest = max(done, len(text) - LONGEST + 1)  # what may be the beginning of a match
+        line += text.count(b"\n", done, rest)
+        kept = text[rest:]
+
+
+def _sighting(matched: bytes, line: int) -> Sighting | None:
+    secret = matched.replace(b"\0", b"").decode("ascii")
+    prefix = prefix_of(secret)
+    return Sighting(secret, KINDS[prefix], hint(secret), line) if prefix else None

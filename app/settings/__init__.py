@@ -1,0 +1,1 @@
+"""Settings from the environment and instance/latchkey.toml; the kept secret key."""

@@ -1,0 +1,1 @@
+"""The audit trail: its chain, its form, its redaction."""

@@ -1,0 +1,1 @@
+"""Opaque strings, signing keys, certificates: the mechanisms below the kinds."""

@@ -1,0 +1,1 @@
+"""Stores, engines and poolers, on SQLite and PostgreSQL."""

@@ -1,0 +1,1 @@
+"""The request's context: paths, prefixes, the envelope of every answer."""

@@ -1,0 +1,1 @@
+"""Bootstrap, the schedule of rotation, the secret scanner."""

@@ -1,0 +1,1 @@
+"""Migrations, upward and downward."""

@@ -1,0 +1,1 @@
+"""Settings from the environment and files, and the kept secret key."""
