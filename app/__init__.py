@@ -22,7 +22,8 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
     from app import fast_lane, management, oauth, operations, web
     from app.actions.limits import storage as rate_limits
     from app.compose import join
-    from app.database.store import Store, db
+    from app.database.store import Store
+    from app.database.types import db
     from app.http import current as parts
 
     settings = settings or load_settings()

@@ -19,7 +19,8 @@ from app.actions.tokens.exchange import ACCESS_TOKEN
 from app.compose import Actions, join
 from app.credentials.kind import Address, Claims
 from app.crypto.opaque import Prefix, digest, hint, mint
-from app.database.store import Base, Store, new_id
+from app.database.store import Store
+from app.database.types import Base, new_id
 from app.models import AuditEvent, Client, ClientSecret, Permission, Resource, Role, User
 from app.settings.settings import Settings
 from tests.databases import Database, database_in

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Select, bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from app.access.scopes import Grants
-from app.database.store import Prepared
+from app.compat.sqlalchemy_statements import CompiledSelect
 from app.models import ClientRole, ClientServes, Permission, Resource, RolePermission, UserRole
 
 _given = (
@@ -14,7 +14,7 @@ _given = (
     .join(Permission, Permission.resource_id == Resource.id)
     .join(RolePermission, RolePermission.permission_id == Permission.id)
 )
-_USER = Prepared(
+_USER = CompiledSelect(
     _given.join(UserRole, UserRole.role_id == RolePermission.role_id).where(UserRole.user_id == bindparam("owner"))
 )
 _CLIENT: Select[str, str] = _given.join(ClientRole, ClientRole.role_id == RolePermission.role_id).where(

@@ -11,9 +11,11 @@ from sqlalchemy.orm import Session
 
 from app.access.scopes import Grants
 from app.clock import soonest
+from app.compat.sqlalchemy_statements import CompiledSelect
 from app.credentials.kind import API_KEY, Claims, Issued, RateLimit, Secret, Subject, Terms
 from app.crypto.opaque import Prefix, digest, hint, mint, prefix_of
-from app.database.store import Prepared, batches, new_id
+from app.database.statements import batches
+from app.database.types import new_id
 from app.models import ApiKey as Row_
 from app.models import ApiKeyScope, ApiKeySecret, Permission, Resource
 from app.settings.addresses import read_network
@@ -45,8 +47,8 @@ _FOUND: Select[*tuple[Any, ...]] = (
         ),
     )
 )
-_BY_DIGEST = Prepared(_FOUND.where(ApiKeySecret.digest == bindparam("digest")))
-_BY_SECRET = Prepared(_FOUND.where(and_(Row_.id == bindparam("id"), ApiKeySecret.id == bindparam("secret"))))
+_BY_DIGEST = CompiledSelect(_FOUND.where(ApiKeySecret.digest == bindparam("digest")))
+_BY_SECRET = CompiledSelect(_FOUND.where(and_(Row_.id == bindparam("id"), ApiKeySecret.id == bindparam("secret"))))
 
 
 class ApiKeys:

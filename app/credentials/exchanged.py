@@ -11,15 +11,16 @@ from sqlalchemy.orm import Session
 
 from app.access.scopes import Scopes
 from app.clock import soonest
+from app.compat.sqlalchemy_statements import CompiledSelect
 from app.credentials.kind import Claims, ExchangeableKind, Holder, Issued, Secret, Subject, Terms, write_claims
 from app.crypto.access_token import audience_of, instant_of, kind_of
 from app.crypto.confirmation import confirmation_in
 from app.crypto.denial import deny
 from app.crypto.signing import Signed, SigningKeys
-from app.database.store import Prepared, new_id
+from app.database.types import new_id
 from app.models import Client, RevokedToken
 
-_STANDING = Prepared(
+_STANDING = CompiledSelect(
     select(
         exists().where(RevokedToken.jti == bindparam("jti")).label("denied"),
         exists().where(Client.client_id == bindparam("actor"), Client.enabled).label("actor_stands"),

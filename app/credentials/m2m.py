@@ -10,16 +10,17 @@ from sqlalchemy import Connection, bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from app.access.scopes import Grants, Scopes
+from app.compat.sqlalchemy_statements import CompiledSelect
 from app.credentials.kind import CLIENT_CREDENTIALS, Claims, Holder, Issued, Subject, Terms, lasting_claims
 from app.crypto.access_token import audience_of, instant_of, kind_of
 from app.crypto.confirmation import confirmation_in
 from app.crypto.denial import deny
 from app.crypto.signing import Signed, Signer, SigningKeys, compact
-from app.database.store import Prepared, new_id
+from app.database.types import new_id
 from app.models import Client, ClientRole, Permission, Resource, RevokedToken, RolePermission
 
 RANDOM = 20  # characters at the end of an id; the ones before are the time
-_FOUND = Prepared(
+_FOUND = CompiledSelect(
     select(
         Client.enabled,
         Client.dropped_scopes,

@@ -10,9 +10,11 @@ from sqlalchemy import Connection, Row, Select, String, and_, bindparam, exists,
 from sqlalchemy.orm import Session
 
 from app.access.scopes import Grants
+from app.compat.sqlalchemy_statements import CompiledInsert, CompiledSelect
 from app.credentials.kind import PERSONAL_ACCESS_TOKEN, Claims, Issued, Secret, Subject, Terms
 from app.crypto.opaque import Prefix, digest, hint, mint, prefix_of
-from app.database.store import Change, Prepared, add_row, batches, new_id
+from app.database.statements import add_row, batches
+from app.database.types import new_id
 from app.errors import Conflict
 from app.models import Permission, Resource, RolePermission, User, UserRole
 from app.models import PersonalAccessToken as Row_
@@ -43,10 +45,10 @@ _FOUND: Select[*tuple[Any, ...]] = (
     .outerjoin(Resource, Resource.id == Chosen.resource_id)
     .outerjoin(Permission, Permission.id == Chosen.permission_id)
 )
-_BY_DIGEST = Prepared(_FOUND.where(Row_.digest == bindparam("digest")))
-_BY_SECRET = Prepared(_FOUND.where(and_(Row_.id == bindparam("id"), Row_.generation == bindparam("generation"))))
+_BY_DIGEST = CompiledSelect(_FOUND.where(Row_.digest == bindparam("digest")))
+_BY_SECRET = CompiledSelect(_FOUND.where(and_(Row_.id == bindparam("id"), Row_.generation == bindparam("generation"))))
 
-_CHOOSE = Change(
+_CHOOSE = CompiledInsert(
     insert(Chosen).from_select(
         ["token_id", "permission_id", "resource_id"],
         select(bindparam("token", type_=String), Permission.id, Permission.resource_id).where(

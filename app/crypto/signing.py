@@ -21,7 +21,8 @@ from sqlalchemy.orm import Session
 
 from app.clock import soonest
 from app.crypto.seal import Seal
-from app.database.store import alone, new_id
+from app.database.locks import advisory_lock
+from app.database.types import new_id
 from app.errors import BadSettings, NotFound
 from app.models import SigningKey
 
@@ -181,7 +182,7 @@ class SigningKeys:
 
         Gives the kid that signs from now on; raises BadSettings when SECRET_KEY does not open it.
         """
-        alone(session, LOCK)
+        advisory_lock(session, LOCK)
         self.sweep(session, at)
         keys = {key.state: key for key in session.scalars(_SIGNING)}
         retiring, coming = keys["active"], keys["next"]
@@ -200,7 +201,7 @@ class SigningKeys:
         The active key is rotated first, so that there is always one to sign with. Raises NotFound for a key that is
         not published, and BadSettings where SECRET_KEY does not open the next key.
         """
-        alone(session, LOCK)
+        advisory_lock(session, LOCK)
         key = session.get(SigningKey, kid) if KID.fullmatch(kid) else None
         if key is None or (key.retires_at is not None and key.retires_at <= at):
             raise NotFound(NOT_PUBLISHED)
@@ -259,7 +260,7 @@ class SigningKeys:
 
     def reseal(self, session: Session) -> int:
         """Seal under SECRET_KEY what a previous one sealed; tells how many. Raises BadSettings where none opens it."""
-        alone(session, LOCK)
+        advisory_lock(session, LOCK)
         old = [key for key in session.scalars(select(SigningKey)) if not self._seal.is_of_now(key.sealed_private_key)]
         for key in old:
             key.sealed_private_key = self._seal.close(self._seal.open(key.sealed_private_key))

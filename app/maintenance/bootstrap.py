@@ -22,7 +22,10 @@ from app.actions.directory.administrators import drop_dormant_scopes
 from app.clock import Clock
 from app.crypto.opaque import Prefix, digest, hint, mint, prefix_of
 from app.crypto.signing import SigningKeys
-from app.database.store import Store, alone, forget, new_id
+from app.database.locks import advisory_lock
+from app.database.statements import delete_expired
+from app.database.store import Store
+from app.database.types import new_id
 from app.errors import BadSettings
 from app.models import (
     Client,
@@ -99,7 +102,7 @@ class Bootstrap:
     def _in_one_transaction(self, file: BootstrapFile, moving: bool) -> bool:
         now = self._clock()
         with self._store.transaction() as session:
-            alone(session, LOCK)
+            advisory_lock(session, LOCK)
             own = session.scalar(select(Resource).where(Resource.built_in))
             if own is None:
                 first = self._first_credentials()
@@ -278,7 +281,7 @@ def _trace(session: Session, kind: str, target: str, now: datetime, **details: s
 
 def _sweep(session: Session, now: datetime) -> None:
     """Forget denials and windows that time has overtaken."""
-    forget(session, RevokedToken, RevokedToken.expires_at <= now)
-    forget(session, UsedAssertion, UsedAssertion.expires_at <= now)
-    forget(session, UsedProof, UsedProof.expires_at <= now)
-    forget(session, SpentLimit, SpentLimit.ends_at <= now)
+    delete_expired(session, RevokedToken, RevokedToken.expires_at <= now)
+    delete_expired(session, UsedAssertion, UsedAssertion.expires_at <= now)
+    delete_expired(session, UsedProof, UsedProof.expires_at <= now)
+    delete_expired(session, SpentLimit, SpentLimit.ends_at <= now)

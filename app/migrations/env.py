@@ -7,7 +7,7 @@ from typing import Any, Literal
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 
-from app.database.store import Instant
+from app.database.types import Instant
 from app.migrations.run import OPTIONS
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import JSON, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.database.store import Base
+from app.database.types import Base
 from app.models.resource import Permission, Resource
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Connection, Integer, String, Table, event, insert
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database.store import Base
+from app.database.types import Base
 
 NO_HASH = "0" * 64  # what the first event of all names as the one before
 UNCHAINED = 1 << 40  # the first id of what is added without one, by nodes of a version that knows no chain

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, MetaData, Table, event
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database.store import Base
+from app.database.types import Base
 
 CHANGED, ADDED = "UPDATE OR DELETE", "INSERT OR UPDATE OR DELETE"
 CARRIERS = {  # what is only ever added with a new credential, client or user takes nothing from one that is known

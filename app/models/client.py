@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, String, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.database.store import Base
+from app.database.types import Base
 from app.models.resource import Resource
 from app.models.role import Role
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database.store import Base
+from app.database.types import Base
 
 
 class FederatedCredential(Base):

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database.store import Base
+from app.database.types import Base
 
 
 class RevokedToken(Base):

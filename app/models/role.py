@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
-from app.database.store import Base
+from app.database.types import Base
 from app.models.names import LONGEST_KEPT_KEY, name_key
 from app.models.resource import Permission
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, ForeignKey, Index, String, func, or_, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
-from app.database.store import Base
+from app.database.types import Base
 from app.models.names import LONGEST_KEPT_KEY, email_key, plain_name, username_key
 from app.models.role import Role
 

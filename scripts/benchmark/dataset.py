@@ -26,7 +26,7 @@ from app.credentials.m2m import MachineTokens
 from app.credentials.pat import PersonalAccessTokens
 from app.crypto.opaque import Prefix, mint
 from app.crypto.signing import SigningKeys
-from app.database.store import Base
+from app.database.types import Base
 from app.settings.settings import load_settings
 from scripts.benchmark import bulk
 from scripts.benchmark.databases import Database

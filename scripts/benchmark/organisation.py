@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from app.crypto.opaque import Prefix, digest, hint, mint
-from app.database.store import new_id
+from app.database.types import new_id
 
 Row = dict[str, Any]
 T = TypeVar("T")

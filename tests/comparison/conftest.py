@@ -12,7 +12,7 @@ from app import create_app
 from app.comparison.probes import compare, in_process
 from app.comparison.report import Report
 from app.compose import Actions
-from app.database.store import Base
+from app.database.types import Base
 from app.http.current import actions_of
 from app.settings.settings import load_settings
 from tests.cli.test_serve import run

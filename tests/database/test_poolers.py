@@ -12,7 +12,8 @@ from sqlalchemy import create_engine, text
 from app.access.epoch import AuthorityEpoch
 from app.actions.audit.verify import VerifyAudit
 from app.database.postgresql import find_pooler
-from app.database.store import Base, Store
+from app.database.store import Store
+from app.database.types import Base
 from app.migrations import run as migrations
 from app.settings.database_url import normalize_url, with_pooler
 from tests.api import Admin

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from app.actions.audit.actor import OPERATOR
 from app.actions.audit.record import record
 from app.actions.audit.verify import VerifyAudit
-from app.database.store import EPOCH, Base, Store
+from app.database.store import Store
+from app.database.types import EPOCH, Base
 from app.models import AuditEvent, Role
 from tests.api import Admin, unique
 from tests.cluster import program

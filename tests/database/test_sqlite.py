@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, func, select, text
 
-from app.database.store import Base, Store
+from app.database.store import Store
+from app.database.types import Base
 from app.errors import BadSettings
 from app.migrations import run
 from app.models import Resource

@@ -15,7 +15,9 @@ from sqlalchemy import create_engine, func, select, text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from app.database.store import Base, Instant, Store, insert_once, new_id
+from app.database.statements import insert_once
+from app.database.store import Store
+from app.database.types import Base, Instant, new_id
 from app.models import Resource, RevokedToken
 from tests.databases import database_in
 

@@ -12,7 +12,8 @@ from sqlalchemy import update
 from app import create_app
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.users import NewUser
-from app.database.store import Base, Store
+from app.database.store import Store
+from app.database.types import Base
 from app.http.current import actions_of
 from app.maintenance.bootstrap import PERMISSIONS
 from app.models import Resource

@@ -13,7 +13,8 @@ from app.actions.audit.record import record
 from app.actions.audit.verify import VerifyAudit
 from app.actions.directory.roles import NewRole, RoleActions, RoleChanges
 from app.clock import system_clock
-from app.database.store import EPOCH, Store
+from app.database.store import Store
+from app.database.types import EPOCH
 from app.errors import BadSettings, Duplicate
 from app.migrations import run
 from app.models import Role, User

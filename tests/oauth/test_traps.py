@@ -9,7 +9,7 @@ import pytest
 from authlib.integrations.sqla_oauth2 import OAuth2ClientMixin, OAuth2TokenMixin
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 
-from app.database.store import Base
+from app.database.types import Base
 from app.oauth.client_authentication import METHODS
 from app.oauth.introspection import Introspection
 from app.oauth.revocation import Revocation

@@ -13,7 +13,7 @@ from sqlalchemy import Constraint, PrimaryKeyConstraint
 
 from app.actions.sign_in import passwords
 from app.actions.sign_in.passwords import Passwords
-from app.database.store import Base
+from app.database.types import Base
 from app.errors import Busy
 from app.oauth.server import create_server
 from tests.conftest import StartServer

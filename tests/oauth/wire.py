@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from app import create_app
-from app.database.store import Base, new_id
+from app.database.types import Base, new_id
 from app.http.current import actions_of
 from app.maintenance.bootstrap import PERMISSIONS
 from app.models import Client, ClientServes, Resource

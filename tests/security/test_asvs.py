@@ -20,7 +20,7 @@ from app.actions.trust import fetch_jwks
 from app.actions.trust import registration as client_keys
 from app.crypto import dpop, signing
 from app.crypto.opaque import Prefix
-from app.database.store import Base
+from app.database.types import Base
 from app.errors import BadSettings
 from app.http import request_bounds
 from app.management import blueprint, credentials

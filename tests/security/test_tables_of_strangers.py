@@ -13,7 +13,8 @@ from app.actions.limits.abuse import (
     LEAKED_CREDENTIALS,
     PASSWORDS_OF_ADDRESS,
 )
-from app.database.store import SWEPT, Base
+from app.database.statements import SWEPT
+from app.database.types import Base
 from app.models import SpentLimit
 from tests.dpop import Prover
 from tests.oauth.wire import ASSERTION_TYPE, ORDERS, basic

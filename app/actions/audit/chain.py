@@ -16,8 +16,10 @@ from sqlalchemy import Connection, bindparam, delete, event, func, insert, selec
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
+from app.compat.sqlalchemy_statements import CompiledInsert, CompiledSelect
 from app.database.secret_text import redact_value
-from app.database.store import EPOCH, MICROSECOND, Change, Prepared, WritingSession, refuse_unfit_values
+from app.database.types import EPOCH, MICROSECOND
+from app.database.values import WritingSession, refuse_unfit_values
 from app.models import AuditEvent
 from app.models.audit_event import UNCHAINED, AuditHead
 
@@ -39,14 +41,14 @@ FIELDS = (
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode  # made once: it costs
 _last = select(func.max(AuditEvent.id)).where(AuditEvent.id < UNCHAINED).scalar_subquery()
 # no id is given twice, even when a row stands where none may be: a stray row is for the verification, not for a stop
-_HEAD = Prepared(
+_HEAD = CompiledSelect(
     select(AuditHead.last_id, AuditHead.hash, _last).where(AuditHead.chain == 1).with_for_update(of=AuditHead)
 )
 _MOVE = update(AuditHead).where(AuditHead.chain == 1).values(last_id=bindparam("head_id"), hash=bindparam("head_hash"))
 _MOVE_HERE = "UPDATE audit_head SET last_id = ?, hash = ? WHERE chain = 1"
 _EVENT, _PLACE = insert(AuditEvent).inline(), ("previous_hash", "hash")
-_ADD = Change(_EVENT, *FIELDS, *_PLACE)
-_ADD_AND_MOVE = Change(
+_ADD = CompiledInsert(_EVENT, *FIELDS, *_PLACE)
+_ADD_AND_MOVE = CompiledInsert(
     _EVENT.add_cte(_MOVE.cte("moved")), *FIELDS, *_PLACE, "head_id", "head_hash"
 )  # in one round trip
 

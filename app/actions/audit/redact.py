@@ -19,8 +19,9 @@ from app.actions.audit.rows import Row, Span, snapshot, stored
 from app.clock import Clock
 from app.crypto.note_keys import NoteKeys
 from app.crypto.unknown_name import MARK
+from app.database.locks import advisory_lock
 from app.database.secret_text import REDACTED, hints_in, redact_value
-from app.database.store import Store, alone
+from app.database.store import Store
 from app.models import AuditEvent, Client
 
 TEXTS = ("actor_type", "actor", "actor_name", "action", "target_type", "target", "address", "request_id")
@@ -68,7 +69,7 @@ class RedactAudit:
         if not self.find():
             return Redacted()
         with self._store.transaction() as session:
-            alone(session, LOCK)
+            advisory_lock(session, LOCK)
             connection, now = session.connection(), self._clock()
             if connection.dialect.name == "sqlite":
                 connection.exec_driver_sql("PRAGMA secure_delete = ON")  # the old text goes from the disk, too

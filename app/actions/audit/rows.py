@@ -14,7 +14,8 @@ from sqlalchemy import cast as as_type
 
 from app.actions.audit.chain import FIELDS
 from app.database.engines import prepare_connections
-from app.database.store import EPOCH, MICROSECOND, Store
+from app.database.store import Store
+from app.database.types import EPOCH, MICROSECOND
 from app.models import AuditEvent
 
 BATCH = 1000

@@ -16,7 +16,8 @@ from app.actions.audit.record import record
 from app.actions.sign_in.clients import SECRET_METHODS
 from app.actions.trust.certificates import PROVING
 from app.credentials.m2m import token_mark
-from app.database.store import alone, batches
+from app.database.locks import advisory_lock
+from app.database.statements import batches
 from app.errors import Conflict
 from app.models import (
     Client,
@@ -70,7 +71,7 @@ def keeping_administrators(session: Session, actor: Actor, at: datetime) -> Iter
     client counts when enabled, given manage by a role, and able to authenticate: a user by a password. If there was no
     administrator before the change, nothing is refused. Raises Conflict.
     """
-    alone(session, LOCK)
+    advisory_lock(session, LOCK)
     before, held = _present(session, at), _held_by_clients(session)
     yield
     session.flush()

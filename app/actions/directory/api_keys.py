@@ -20,7 +20,8 @@ from app.actions.directory.paging import page
 from app.clock import Clock
 from app.credentials.api_key import ApiKeys
 from app.credentials.kind import Issued, RateLimit, Subject, Terms
-from app.database.store import Store, held
+from app.database.locks import for_update
+from app.database.store import Store
 from app.errors import Conflict, Invalid, NotFound
 from app.models import ApiKey, Permission, Resource
 from app.settings.addresses import read_network
@@ -228,7 +229,7 @@ def _whole() -> Select[ApiKey]:
 
 def _found(session: Session, key_id: str, *, changing: bool = False) -> ApiKey:
     query = _whole().where(ApiKey.id == key_id)
-    row = session.scalar(held(query, ApiKey) if changing else query)
+    row = session.scalar(for_update(query, ApiKey) if changing else query)
     if row is None:
         raise NotFound("there is no such API key")
     return row

@@ -20,7 +20,9 @@ from app.actions.sign_in.clients import SECRET_METHODS
 from app.clock import Clock
 from app.credentials.kind import Issued
 from app.crypto.opaque import Prefix, digest, hint, mint
-from app.database.store import Store, held, new_id
+from app.database.locks import for_update
+from app.database.store import Store
+from app.database.types import new_id
 from app.errors import Conflict, NotFound
 from app.models import Client, ClientSecret
 
@@ -109,7 +111,7 @@ class ClientSecretActions:
 
     def _changeable(self, session: Session, actor: Actor, client_row_id: str) -> Client:
         """Lock the client, so that two requests together cannot make one secret too many."""
-        client = session.scalar(held(select(Client).where(Client.id == client_row_id), Client))
+        client = session.scalar(for_update(select(Client).where(Client.id == client_row_id), Client))
         if client is None:
             raise NotFound("there is no such client")
         refuse_changing_client(actor, session, client.id, self._management)

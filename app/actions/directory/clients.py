@@ -32,7 +32,9 @@ from app.actions.trust.certificates import (
 from app.actions.trust.registration import checked_jwks, checked_jwks_uri
 from app.clock import Clock
 from app.credentials.kind import Issued
-from app.database.store import Store, held, new_id
+from app.database.locks import for_update
+from app.database.store import Store
+from app.database.types import new_id
 from app.errors import Invalid, NotFound
 from app.models import Client, Resource
 from app.settings.settings import Settings
@@ -233,7 +235,7 @@ class ClientActions:
 def found_client(session: Session, client_row_id: str, *, changing: bool = False) -> Client:
     """Give the client's row, held for who is `changing` it; raises NotFound."""
     query = _whole().where(Client.id == client_row_id)
-    row = session.scalar(held(query, Client) if changing else query)
+    row = session.scalar(for_update(query, Client) if changing else query)
     if row is None:
         raise NotFound("there is no such client")
     return row

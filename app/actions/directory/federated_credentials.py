@@ -20,7 +20,8 @@ from app.actions.trust.issuers import LONGEST_ISSUER, FederatedCredentialView, v
 from app.actions.trust.registration import checked_jwks, checked_jwks_uri
 from app.actions.trust.subject_pattern import checked_pattern
 from app.clock import Clock
-from app.database.store import Store, new_id
+from app.database.store import Store
+from app.database.types import new_id
 from app.errors import Conflict, Invalid, NotFound
 from app.models import Client, FederatedCredential
 from app.settings.settings import Settings

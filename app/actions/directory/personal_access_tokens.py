@@ -23,7 +23,8 @@ from app.clock import Clock
 from app.credentials.kind import Issued, Subject, Terms
 from app.credentials.pat import PersonalAccessTokens
 from app.crypto.opaque import hint
-from app.database.store import Store, alone, held
+from app.database.locks import advisory_lock, for_update
+from app.database.store import Store
 from app.errors import Conflict, Duplicate, Invalid, NotFound
 from app.models import PersonalAccessToken, PersonalAccessTokenScope, User
 from app.models.names import name_key
@@ -93,7 +94,7 @@ class PersonalAccessTokenActions:
     def _issue(self, actor: Actor, user_id: str, terms: Terms, *, freeing: bool) -> Issued:
         with self._store.transaction() as session:
             if self._management in terms.grants.by_resource:  # a demotion meanwhile would leave its scopes dormant
-                alone(session, LOCK)
+                advisory_lock(session, LOCK)
                 _chosen(session, user_id, tuple(terms.grants.scopes))
             if freeing:
                 _free_name(session, user_id, terms.name, terms.at)
@@ -213,7 +214,7 @@ def _with_scopes() -> Select[PersonalAccessToken]:
 def _found(session: Session, user_id: str, token_id: str, *, changing: bool = False) -> PersonalAccessToken:
     """Give the row; who is `changing` it waits for others that do: what is read stays true until the end."""
     query = _with_scopes().where(PersonalAccessToken.id == token_id, PersonalAccessToken.user_id == user_id)
-    row = session.scalar(held(query, PersonalAccessToken) if changing else query)
+    row = session.scalar(for_update(query, PersonalAccessToken) if changing else query)
     if row is None:
         raise NotFound("the user has no such token")
     return row

@@ -8,7 +8,8 @@ from app.actions.audit.actor import Actor
 from app.actions.audit.record import record
 from app.clock import Clock
 from app.crypto.signing import LOCK, SigningKeys
-from app.database.store import Store, alone
+from app.database.locks import advisory_lock
+from app.database.store import Store
 
 
 class Reseal:
@@ -28,7 +29,7 @@ class Reseal:
         while nobody else seals.
         """
         with self._store.transaction() as session:
-            alone(session, LOCK)
+            advisory_lock(session, LOCK)
             if change:
                 self._keys.reseal(session)  # what no key opens is found while nothing has changed
                 change()
@@ -36,7 +37,7 @@ class Reseal:
             record(session, actor, "signing_key.reseal", "signing_key", "all", self._clock(), keys=sealed)
         if settled:
             with self._store.transaction() as session:  # after the commit: whoever dies in it still needs them
-                alone(session, LOCK)
+                advisory_lock(session, LOCK)
                 if not self._keys.sealed_before(session):
                     settled()
         return sealed

@@ -19,7 +19,9 @@ from app.actions.directory.names import checked_name
 from app.actions.directory.paging import page
 from app.actions.directory.uniqueness import refusing_duplicates
 from app.clock import Clock
-from app.database.store import Store, held, new_id
+from app.database.locks import for_update
+from app.database.store import Store
+from app.database.types import new_id
 from app.errors import BuiltIn, Forbidden, Invalid, NotFound
 from app.models import ApiKey, Permission, Resource
 
@@ -270,7 +272,7 @@ def _whole() -> Select[Resource]:
 
 def _found(session: Session, resource_id: str, *, changing: bool = False) -> Resource:
     query = _whole().where(Resource.id == resource_id)
-    row = session.scalar(held(query, Resource) if changing else query)
+    row = session.scalar(for_update(query, Resource) if changing else query)
     if row is None:
         raise NotFound("there is no such resource")
     return row

@@ -19,7 +19,9 @@ from app.actions.directory.names import checked_name
 from app.actions.directory.paging import page
 from app.actions.directory.uniqueness import refusing_duplicates
 from app.clock import Clock
-from app.database.store import Store, held, new_id
+from app.database.locks import for_update
+from app.database.store import Store
+from app.database.types import new_id
 from app.errors import Invalid, NotFound
 from app.models import Permission, Role
 from app.models.names import plain_name
@@ -175,7 +177,7 @@ def _whole() -> Select[Role]:
 
 def _found(session: Session, role_id: str, *, changing: bool = False) -> Role:
     query = _whole().where(Role.id == role_id)
-    row = session.scalar(held(query, Role) if changing else query)
+    row = session.scalar(for_update(query, Role) if changing else query)
     if row is None:
         raise NotFound("there is no such role")
     return row

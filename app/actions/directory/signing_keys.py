@@ -13,7 +13,8 @@ from app.actions.audit.record import record
 from app.actions.directory.guard import refuse_ending_tokens_of_all
 from app.clock import Clock
 from app.crypto.signing import KID, LOCK, NOT_PUBLISHED, SigningKeys
-from app.database.store import Store, alone
+from app.database.locks import advisory_lock
+from app.database.store import Store
 from app.errors import BadSettings, Conflict, NotFound
 from app.models import SigningKey
 
@@ -46,7 +47,7 @@ class RotateSigningKey:
         With `only_when_known` it raises Conflict while a verifier's cache may not hold the next key yet.
         """
         with self._store.transaction() as session:
-            alone(session, LOCK)
+            advisory_lock(session, LOCK)
             ready_at, now = self._ready_at(session), self._clock()
             if only_when_known and now < ready_at:
                 raise Conflict(f"not every verifier knows the next key yet: wait until {_said(ready_at)}")
@@ -62,7 +63,7 @@ class RotateSigningKey:
         if not self._every or not self._is_due():
             return False
         with self._store.transaction() as session:
-            alone(session, LOCK)
+            advisory_lock(session, LOCK)
             now = self._clock()
             if now < self._due_at(session):
                 return False  # another node was faster

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from sqlalchemy.exc import IntegrityError
 
-from app.database.store import is_duplicate
+from app.database.statements import is_duplicate
 from app.errors import Duplicate
 
 

@@ -22,7 +22,9 @@ from app.actions.directory.uniqueness import refusing_duplicates
 from app.actions.sign_in.passwords import Passwords
 from app.actions.sign_in.sessions import end_sessions
 from app.clock import Clock
-from app.database.store import Store, held, new_id
+from app.database.locks import for_update
+from app.database.store import Store
+from app.database.types import new_id
 from app.errors import NotFound
 from app.models import User
 from app.models.names import email_key, plain_name
@@ -216,7 +218,7 @@ def _whole() -> Select[User]:
 
 def _found(session: Session, user_id: str, *, changing: bool = False) -> User:
     query = _whole().where(User.id == user_id)
-    row = session.scalar(held(query, User) if changing else query)
+    row = session.scalar(for_update(query, User) if changing else query)
     if row is None:
         raise NotFound("there is no such user")
     return row

@@ -13,7 +13,8 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from app.actions.trust.certificates import PROVING
 from app.clock import Clock
 from app.credentials.kind import API_KEY, CLIENT_CREDENTIALS, PERSONAL_ACCESS_TOKEN
-from app.database.store import EPOCH, MICROSECOND, Store
+from app.database.store import Store
+from app.database.types import EPOCH, MICROSECOND
 from app.models import ApiKey, AuditEvent, Client, ClientSecret, FederatedCredential, PersonalAccessToken, User
 
 SOON = timedelta(days=7)

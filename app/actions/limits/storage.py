@@ -20,7 +20,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.actions.limits.redis_probe import PATIENCE, describe_failure, open_storage
 from app.actions.limits.windows import Limiter, Window
 from app.clock import Clock
-from app.database.store import Store, forget
+from app.database.statements import delete_expired
+from app.database.store import Store
 from app.models import SpentLimit
 from app.settings.settings import Settings
 
@@ -66,7 +67,7 @@ class DatabaseStorage(Storage):
         with self._store.transaction() as session:
             hits, ends_at = session.execute(statement).one()
             if hits == amount:  # a window began: forget those that ended, so that the table stays small
-                forget(session, SpentLimit, SpentLimit.ends_at <= now)
+                delete_expired(session, SpentLimit, SpentLimit.ends_at <= now)
         return hits, ends_at
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:

@@ -16,10 +16,12 @@ from app.actions.limits.abuse import CLIENT, CLIENTS_OF_ADDRESS, WAIT, AbuseLimi
 from app.actions.sign_in.failed_authentications import FailedAuthentications
 from app.actions.trust.certificates import SELF_SIGNED_METHOD, TLS_METHOD
 from app.clock import Clock, soonest
+from app.compat.sqlalchemy_statements import CompiledSelect
 from app.crypto.certificate import has_subject, is_among
 from app.crypto.opaque import digest
 from app.crypto.unknown_name import UnknownNames
-from app.database.store import Prepared, Store, forget, insert_once
+from app.database.statements import delete_expired, insert_once
+from app.database.store import Store
 from app.errors import TooManyRequests
 from app.models import Client, ClientSecret, ClientServes, Resource, UsedAssertion
 from app.models.client import LONGEST_ID
@@ -28,7 +30,7 @@ SECRET_METHODS = frozenset({"client_secret_basic", "client_secret_post"})
 CERTIFICATE_METHODS = frozenset({TLS_METHOD, SELF_SIGNED_METHOD})
 NOBODY = "0" * 64  # a digest that no secret has
 
-_FOUND = Prepared(
+_FOUND = CompiledSelect(
     select(
         Client.id,
         Client.client_id,
@@ -50,7 +52,7 @@ _FOUND = Prepared(
     )
     .where(Client.client_id == bindparam("client_id"))
 )
-_SERVED = Prepared(
+_SERVED = CompiledSelect(
     select(Resource.identifier)
     .join(ClientServes, ClientServes.resource_id == Resource.id)
     .where(ClientServes.client_id == bindparam("row_id"))
@@ -152,7 +154,7 @@ class AuthenticateClient:
         """
         over = (UsedAssertion.client_id == client_id, UsedAssertion.expires_at <= self._clock())
         with self._store.transaction() as session:
-            forget(session, UsedAssertion, *over)
+            delete_expired(session, UsedAssertion, *over)
             return insert_once(
                 session, UsedAssertion, client_id=client_id, jti_digest=digest(jti), expires_at=expires_at
             )

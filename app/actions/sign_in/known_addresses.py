@@ -10,7 +10,8 @@ from sqlalchemy import select, update
 from app.actions.limits.abuse import neighbourhood
 from app.clock import Clock
 from app.crypto.opaque import digest
-from app.database.store import Store, forget, insert_once
+from app.database.statements import delete_expired, insert_once
+from app.database.store import Store
 from app.errors import Conflict
 from app.models import KnownAddress, User
 from app.models.names import LONGEST_USERNAME
@@ -45,7 +46,7 @@ class KnownAddresses:
         if noted_at is not None and now - noted_at < NOTED:
             return
         with suppress(Conflict), self._store.transaction() as session:  # the user may be deleted by now
-            forget(session, KnownAddress, KnownAddress.noted_at <= now - KEPT)
+            delete_expired(session, KnownAddress, KnownAddress.noted_at <= now - KEPT)
             if not insert_once(session, KnownAddress, **key, noted_at=now):
                 session.execute(update(KnownAddress).filter_by(**key).values(noted_at=now))
 

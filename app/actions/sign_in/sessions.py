@@ -19,7 +19,9 @@ from app.actions.audit.record import record
 from app.clock import Clock
 from app.crypto.opaque import digest
 from app.database.secret_text import redact
-from app.database.store import Store, forget, new_id
+from app.database.statements import delete_expired
+from app.database.store import Store
+from app.database.types import new_id
 from app.errors import NotFound
 from app.models import User, UserSession
 
@@ -78,7 +80,7 @@ class SessionActions:
         """
         now, begun = self._clock(), Begun(new_id("ses"), secrets.token_urlsafe(32))
         with self._store.transaction() as session:
-            forget(session, UserSession, UserSession.ends_at <= now)
+            delete_expired(session, UserSession, UserSession.ends_at <= now)
             session.add(
                 UserSession(
                     id=begun.id,

@@ -10,7 +10,8 @@ from app.clock import Clock
 from app.crypto.dpop import BadProof, Proof, hash_of, read_proof
 from app.crypto.nonce import Nonces
 from app.crypto.opaque import digest
-from app.database.store import Store, forget, insert_once
+from app.database.statements import delete_expired, insert_once
+from app.database.store import Store
 from app.errors import InvalidProof, NonceNeeded
 from app.models import UsedProof
 
@@ -51,7 +52,7 @@ class CheckProof:
         """Use a proof up; raises InvalidProof when it was used before, on whatever node: by an insert, so no race."""
         now = self._clock()
         with self._store.transaction() as session:
-            forget(session, UsedProof, UsedProof.expires_at <= now)
+            delete_expired(session, UsedProof, UsedProof.expires_at <= now)
             key = digest(f"{proof.jkt} {proof.jti}")
             if not insert_once(session, UsedProof, proof_digest=key, expires_at=proof.issued_at + KEPT):
                 raise InvalidProof("the proof was used before")

@@ -17,7 +17,8 @@ from app.credentials.m2m import MachineTokens
 from app.crypto.access_token import kind_of
 from app.crypto.opaque import Prefix, digest, prefix_of
 from app.crypto.pasted import bare
-from app.database.store import EPOCH, Store
+from app.database.store import Store
+from app.database.types import EPOCH
 from app.models import ApiKey, ApiKeySecret, Client, ClientSecret, PersonalAccessToken, RevokedToken, User
 
 CLIENT_SECRET = "client_secret"  # noqa: S105 - the name of a kind

@@ -15,7 +15,8 @@ from app.actions.tokens.revoke import Opaque, Signed
 from app.clock import Clock
 from app.crypto.opaque import Prefix, digest, prefix_of
 from app.crypto.pasted import bare
-from app.database.store import Store, batches
+from app.database.statements import batches
+from app.database.store import Store
 from app.models import ClientSecret
 
 REASON = "reported as leaked"

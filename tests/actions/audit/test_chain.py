@@ -15,7 +15,8 @@ from app.actions.audit.chain import FIELDS, chain_the_unchained, event_hash
 from app.actions.audit.record import record
 from app.actions.audit.rows import Span, export
 from app.actions.audit.verify import Place, Verdict, VerifyAudit, verify_export
-from app.database.store import EPOCH, MICROSECOND, Store
+from app.database.store import Store
+from app.database.types import EPOCH, MICROSECOND
 from app.models import AuditEvent
 from app.models.audit_event import NO_HASH, UNCHAINED
 from tests.core import START, Core

@@ -17,7 +17,7 @@ from app.actions.audit.verify import UNTRUSTED, Place, Verdict, VerifyAudit, ver
 from app.crypto.note_keys import NoteKeys
 from app.crypto.opaque import Prefix, hint, mint
 from app.crypto.unknown_name import UnknownNames
-from app.database.store import new_id
+from app.database.types import new_id
 from app.maintenance.doctor import _trail
 from app.models import AuditEvent
 from tests.core import Core

@@ -13,7 +13,7 @@ from app.actions.audit.actor import OPERATOR, Actor, anonymous
 from app.actions.audit.record import AuditFilter
 from app.actions.directory.api_keys import KeyChanges
 from app.crypto.opaque import digest
-from app.database.store import Base
+from app.database.types import Base
 from tests.core import ORDERS, START, Core
 
 ACTOR = Actor("client", "console", "The console", "m2m_1", Scopes.of("manage"), False, "192.0.2.9", "req-7")

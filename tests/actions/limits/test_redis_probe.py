@@ -13,7 +13,8 @@ from sqlalchemy import create_engine
 from app.actions.limits import storage as rate_limits
 from app.actions.limits.redis_probe import open_storage, write_failure
 from app.cli.doctor import doctor
-from app.database.store import Base, Store
+from app.database.store import Store
+from app.database.types import Base
 from app.operations.health import HealthWatch
 from tests.databases import database_in
 from tests.live import free_port

@@ -10,7 +10,9 @@ from sqlalchemy import create_engine, func, select
 
 from app.actions.limits.storage import DatabaseLimiter, DatabaseStorage, RedisLimiter, key_limiter
 from app.actions.limits.windows import Window
-from app.database.store import SWEPT, Base, Store
+from app.database.statements import SWEPT
+from app.database.store import Store
+from app.database.types import Base
 from app.models import SpentLimit
 from app.settings.settings import Settings
 from tests.databases import database_in

@@ -5,7 +5,7 @@ from sqlalchemy import Engine, event
 
 from app.actions.audit.actor import OPERATOR, anonymous
 from app.crypto.opaque import Prefix, mint
-from app.database.store import BATCH
+from app.database.statements import BATCH
 from app.models import ClientSecret
 from tests.core import Core
 
