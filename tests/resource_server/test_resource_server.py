@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 from flask.typing import ResponseReturnValue
 from werkzeug.test import TestResponse
 
-from app import resource_server
 from app.resource_server import ResourceServer, current_credential
+from app.resource_server.credential import read_credential
 from tests.api import Admin, expect
 from tests.contract.world import KINDS, Kind, World, found
 from tests.dpop import Prover
@@ -279,7 +279,7 @@ def test_a_bound_token_comes_in_with_a_fresh_proof_alone(
 @pytest.mark.spec("RFC 8705 §3")
 def test_a_token_that_is_bound_to_a_certificate_is_refused_where_none_is_seen() -> None:
     told = {"aud": "urn:a", "credential_type": "client_credentials", "jti": "1", "cnf": {"jkt": "k"}}
-    credential = resource_server._credential(told, "urn:a", 0.0)
+    credential = read_credential(told, "urn:a", 0.0)
     assert credential is not None and credential.key == "k"
     for cnf in ({"x5t#S256": "x"}, {"jkt": "k", "x5t#S256": "x"}, {"kid": "other"}):
-        assert resource_server._credential(told | {"cnf": cnf}, "urn:a", 0.0) is None
+        assert read_credential(told | {"cnf": cnf}, "urn:a", 0.0) is None
