@@ -1,1 +1,1 @@
-"""app/resource_server.py: an API of somebody else, that accepts all three kinds."""
+"""app/resource_server/: somebody else's API, which accepts all three kinds of credential."""

@@ -1,4 +1,4 @@
-"""An API that uses the extension: all kinds get in as far as they reach, nobody else does, and nothing is guessed."""
+"""An API that uses the package: each kind is let in within its rights, nobody else is, and nothing is guessed."""
 
 import time
 from collections.abc import Callable
@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 from flask.typing import ResponseReturnValue
 from werkzeug.test import TestResponse
 
-from app import resource_server
 from app.resource_server import ResourceServer, current_credential
+from app.resource_server.credential import read_credential
 from tests.api import Admin, expect
 from tests.contract.world import KINDS, Kind, World, found
 from tests.dpop import Prover
@@ -22,7 +22,7 @@ SECOND = 1.0
 
 
 class Clock:
-    """The API's clock, moved by hand."""
+    """The API's clock, which a test moves by hand."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
@@ -42,19 +42,19 @@ def clock() -> Clock:
 
 
 def api_of(world: World, clock: Callable[[], float], issuer: str | None = None, max_age: float = 0) -> FlaskClient:
-    """Make an API with a route that asks and one that checks by itself."""
+    """Return an API with a route that introspects, one that verifies locally and one that needs two scopes."""
     app = Flask("api")
     server = ResourceServer(
         issuer or world.admin.issuer, world.identifier, *world.resource_server.basic, max_age=max_age, now=clock
     )
 
-    def told() -> ResponseReturnValue:
+    def show() -> ResponseReturnValue:
         names = ("kind", "id", "subject", "username", "client_id", "exchanged")
         return jsonify({name: getattr(current_credential, name) for name in names})
 
-    app.get("/asked")(server.require_scope(world.read)(told))
-    app.get("/local", endpoint="local")(server.require_scope(world.read, verify="local")(told))
-    app.get("/both", endpoint="both")(server.require_scope(world.read, world.write)(told))
+    app.get("/asked")(server.require_scope(world.read)(show))
+    app.get("/local", endpoint="local")(server.require_scope(world.read, verify="local")(show))
+    app.get("/both", endpoint="both")(server.require_scope(world.read, world.write)(show))
     return app.test_client()
 
 
@@ -278,8 +278,8 @@ def test_a_bound_token_comes_in_with_a_fresh_proof_alone(
 
 @pytest.mark.spec("RFC 8705 §3")
 def test_a_token_that_is_bound_to_a_certificate_is_refused_where_none_is_seen() -> None:
-    told = {"aud": "urn:a", "credential_type": "client_credentials", "jti": "1", "cnf": {"jkt": "k"}}
-    credential = resource_server._credential(told, "urn:a", 0.0)
+    claims = {"aud": "urn:a", "credential_type": "client_credentials", "jti": "1", "cnf": {"jkt": "k"}}
+    credential = read_credential(claims, "urn:a", 0.0)
     assert credential is not None and credential.key == "k"
     for cnf in ({"x5t#S256": "x"}, {"jkt": "k", "x5t#S256": "x"}, {"kid": "other"}):
-        assert resource_server._credential(told | {"cnf": cnf}, "urn:a", 0.0) is None
+        assert read_credential(claims | {"cnf": cnf}, "urn:a", 0.0) is None

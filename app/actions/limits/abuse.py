@@ -13,13 +13,13 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from ipaddress import ip_address, ip_network
 from math import ceil
 
+from cachetools import LRUCache
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.actions.limits.windows import Limiter, Window
@@ -147,18 +147,16 @@ class _Spent:
     """The spent windows that this process has seen, and when they end: a flood asks the database no more."""
 
     def __init__(self) -> None:
-        self._ends: OrderedDict[str, datetime] = OrderedDict()
+        self._ends: LRUCache[str, datetime] = LRUCache(REMEMBERED)
         self._lock = threading.Lock()
 
     def get(self, key: str) -> datetime | None:
-        return self._ends.get(key)
+        with self._lock:
+            return self._ends.get(key)
 
     def put(self, key: str, until: datetime) -> None:
         with self._lock:
-            self._ends.pop(key, None)
             self._ends[key] = until
-            while len(self._ends) > REMEMBERED:
-                self._ends.popitem(last=False)
 
 
 def neighbourhood(address: str | None) -> str:

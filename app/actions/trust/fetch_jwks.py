@@ -11,7 +11,6 @@ import socket
 import ssl
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpcore  # httpx would load a command line with it
+from cachetools import LRUCache
 
 from app.actions.trust.public_address import is_public
 from app.actions.trust.registration import LONGEST_URI
@@ -68,7 +68,7 @@ class FetchJwks:
         self._allow_private = allow_private
         self._patience = patience
         self._monotonic = monotonic
-        self._answers: OrderedDict[str, _Answer] = OrderedDict()
+        self._answers: LRUCache[str, _Answer] = LRUCache(KEPT)
         self._asking: set[str] = set()
         self._waiting = 0
         self._lock = threading.Condition()
@@ -122,8 +122,6 @@ class FetchJwks:
             if is_good(kept.until(FRESH, now)) and not is_good(answer.document):
                 answer = replace(kept, asked_at=now)
             self._answers[uri] = answer
-            while len(self._answers) > KEPT:
-                self._answers.popitem(last=False)
         return answer.document
 
     def _is_busy(self, uri: str) -> bool:

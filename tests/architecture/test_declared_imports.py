@@ -1,0 +1,104 @@
+"""What the code imports is what pyproject.toml declares: nothing comes only because something else needs it."""
+
+import ast
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from tests.architecture.checkout import ROOT, files_in
+from tests.scripts.locked import PROJECT, pins
+
+RESOURCE_SERVER = ROOT / "app/resource_server"
+NOT_INSTALLED = sys.stdlib_module_names | {"_typeshed", "app", "tests", "scripts"}  # mypy brings _typeshed
+PRIVATE_NAMES = ("granian", "prometheus-client", "psycopg", "sqlalchemy")  # libraries whose private names we use
+DECLARED: list[str] = PROJECT["project"]["dependencies"]
+GROUPS: dict[str, list[Any]] = PROJECT["dependency-groups"]
+OWN_PROJECT = tomllib.loads((RESOURCE_SERVER / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def names_of(requirements: list[Any]) -> set[str]:
+    """Return the distributions of requirements; an included group is left out."""
+    return {canonicalize_name(Requirement(one).name) for one in requirements if isinstance(one, str)}
+
+
+def programs(folder: str) -> list[Path]:
+    """Return the Python files of a folder, with an extension or without."""
+    found = files_in(folder, "*")
+    return [one for one in found if one.suffix == ".py" or (not one.suffix and b"python" in one.read_bytes()[:40])]
+
+
+def imports_of(file: Path) -> Iterator[str]:
+    """Return the top-level modules that a file imports by their full name."""
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (name.name.partition(".")[0] for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield str(node.module).partition(".")[0]
+
+
+@cache
+def distributions() -> dict[str, set[str]]:
+    """Return the distributions that bring each importable name."""
+    return {name: {canonicalize_name(one) for one in found} for name, found in packages_distributions().items()}
+
+
+def imported(files: list[Path]) -> dict[str, set[str]]:
+    """Return the distributions that bring each module of others that the files import, installed here or not."""
+    modules = {name for file in files for name in imports_of(file)} - NOT_INSTALLED
+    return {name: distributions().get(name, {canonicalize_name(name)}) for name in modules}
+
+
+def files_of(part: str) -> list[Path]:
+    """Return the Python files of one of the three parts."""
+    if part == "app":
+        return [one for one in programs("app") if not one.is_relative_to(RESOURCE_SERVER)]
+    return [one for folder in part.split(" and ") for one in programs(folder)]
+
+
+DECLARED_FOR = {
+    "app": names_of(DECLARED),
+    "app/resource_server": names_of(OWN_PROJECT["dependencies"]),
+    "tests and scripts": names_of(DECLARED) | names_of(GROUPS["dev"]) | names_of(GROUPS["build"]),
+}
+
+
+@pytest.mark.parametrize("part", DECLARED_FOR)
+def test_what_is_imported_is_declared(part: str) -> None:
+    found = imported(files_of(part))
+    assert found and not {name: brought for name, brought in found.items() if not brought & DECLARED_FOR[part]}
+
+
+@pytest.mark.parametrize("part", ["app", "app/resource_server"])
+def test_what_is_declared_is_imported(part: str) -> None:
+    assert DECLARED_FOR[part] <= set().union(*imported(files_of(part)).values())
+
+
+def test_an_undeclared_import_would_be_found(tmp_path: Path) -> None:
+    file = tmp_path / "module.py"
+    file.write_text(
+        "from . import x\nimport json, oauthlib.oauth2\nif x:\n    from flask.views import View\n    import absent\n"
+    )
+    assert imported([file]) == {"oauthlib": {"oauthlib"}, "flask": {"flask"}, "absent": {"absent"}}
+
+
+def test_the_resource_server_needs_what_the_lock_has() -> None:
+    assert set(OWN_PROJECT["dependencies"]) < set(DECLARED)
+    assert OWN_PROJECT["requires-python"] == PROJECT["project"]["requires-python"]
+
+
+@pytest.mark.parametrize("name", PRIVATE_NAMES)
+def test_a_library_whose_private_names_are_used_is_bound_to_its_locked_minor_version(name: str) -> None:
+    (requirement,) = (one for one in map(Requirement, DECLARED) if one.name == name)
+    (locked,) = (pin for pin in pins((ROOT / "requirements.txt").read_text(encoding="utf-8")) if pin.name == name)
+    version = Version(locked.version)
+    bounds = {one.operator: one.version for one in requirement.specifier}
+    assert bounds["<"] == f"{version.major}.{version.minor + 1}" and version in requirement.specifier
