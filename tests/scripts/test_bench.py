@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from scripts.benchmark.measure import Measured, Round
-from scripts.benchmark.profile import shares
-from scripts.benchmark.soak import Soaked
-from scripts.benchmark.targets import targets
+from tests.benchmark.measure import Measured, Round
+from tests.benchmark.profile import shares
+from tests.benchmark.soak import Soaked
+from tests.benchmark.targets import targets
 from tests.machine import require_program
 from tests.scripts.test_demo import WHOLE_SECRET, still_running
 

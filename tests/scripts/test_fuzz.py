@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.fuzzing.part import PARTS
 from tests.architecture.checkout import ROOT
+from tests.fuzzing.part import PARTS
 from tests.machine import lacking
 from tests.scripts.test_demo import still_running
 

@@ -37,7 +37,7 @@ from app.management.fields import Moment
 from app.oauth import client_authentication, introspection
 from app.operations.envelope import id_for
 from app.settings import Settings, load_settings
-from scripts.fuzzing.inputs import header_of, holds, text_of, tokens_of
+from tests.fuzzing.inputs import header_of, holds, text_of, tokens_of
 
 NOW = datetime(2030, 1, 1, 12, 0, 0, 750_000, UTC)
 SECRET = "x" * 32

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from scripts.benchmark.measure import ALONE, Measured
-from scripts.benchmark.profile import Profile
-from scripts.benchmark.rows import AUTHLIB, BARE, NODE
+from tests.benchmark.measure import ALONE, Measured
+from tests.benchmark.profile import Profile
+from tests.benchmark.rows import AUTHLIB, BARE, NODE
 
 KEYCLOAK = 120  # client-credentials grants a second and core, by its sizing guide
 SLOWEST, LARGEST = 9.0, 130.0  # ms of p99, MB of a process

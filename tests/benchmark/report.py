@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
-from scripts.benchmark.measure import Json, Measured
-from scripts.benchmark.profile import Profile
-from scripts.benchmark.rows import AUTHLIB, BARE, COUNTERPARTS, NODE
-from scripts.benchmark.targets import Target, targets, told
+from tests.benchmark.measure import Json, Measured
+from tests.benchmark.profile import Profile
+from tests.benchmark.rows import AUTHLIB, BARE, COUNTERPARTS, NODE
+from tests.benchmark.targets import Target, targets, told
 
 BOUND = 0.95  # of its core that a generator may use before it is the generator that is measured
 

@@ -16,7 +16,7 @@ from app.credentials import certificate as certificates
 from app.credentials import dpop as proofs
 from app.credentials.certificate import SUBJECT_FIELDS
 from app.credentials.certificate_header import FORMS
-from scripts.fuzzing.inputs import header_of, holds, text_of, tokens_of
+from tests.fuzzing.inputs import header_of, holds, text_of, tokens_of
 
 NOW = datetime(2030, 1, 1, 12, 0, 0, 750_000, UTC)
 MOST_CHANGES = 4  # bytes of a whole certificate

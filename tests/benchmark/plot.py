@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from scripts.benchmark.measure import Measured
+from tests.benchmark.measure import Measured
 
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 900, 480, 70, 30, 220, 50
 COLOURS = ("#1b6ca8", "#c8553d", "#2e8b57", "#8d5fa8", "#b8860b", "#008b8b", "#c71585", "#556b2f", "#4b4b4b", "#e07b00")

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
-from scripts.benchmark.dataset import DataSet
-from scripts.benchmark.load import Plan
-from scripts.benchmark.organisation import ORDERS, basic
+from tests.benchmark.dataset import DataSet
+from tests.benchmark.load import Plan
+from tests.benchmark.organisation import ORDERS, basic
 
 FORM = "application/x-www-form-urlencoded"
 ACTIVE, INACTIVE = '"active":%s*true', '"active":%s*false'

@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.core.result import Ok
 
-from scripts.fuzzing.model import TimeIsOver, kept
-from scripts.fuzzing.nodes import admin_of, complaints, one_server
-from scripts.fuzzing.notebook import Notebook, Outcome, Task
-from scripts.fuzzing.wire import Broken
 from tests.api import Admin
+from tests.fuzzing.model import TimeIsOver, kept
+from tests.fuzzing.nodes import admin_of, complaints, one_server
+from tests.fuzzing.notebook import Notebook, Outcome, Task
+from tests.fuzzing.wire import Broken
 
 EXAMPLES = 15  # an operation and round
 PATIENCE = 120  # seconds for an answer
@@ -55,7 +55,7 @@ class Round:
         self._admin = admin
         self._book = book
         self._number = number
-        self._chance = random.Random(number)  # noqa: S311 - to choose with
+        self._chance = random.Random(number)
         self._there = things(admin)
 
     def run(self, operations: list[Any]) -> None:

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, TypeVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from scripts.fuzzing.nodes import Nodes
-from scripts.fuzzing.things import (
+from tests.fuzzing.nodes import Nodes
+from tests.fuzzing.things import (
     Claims,
     Client,
     ClientSecret,
@@ -24,13 +24,13 @@ from scripts.fuzzing.things import (
     Token,
     User,
 )
-from scripts.fuzzing.wire import Answer, Broken
-from scripts.fuzzing.world import World
+from tests.fuzzing.wire import Answer, Broken
+from tests.fuzzing.world import World
 
 OUR = "urn:latchkey:token-type:"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ANY_TYPE = "urn:ietf:params:oauth:token-type:access_token"
-PASSWORD = "violet-harbour-42-lamps"  # noqa: S105 - of users that live for a minute
+PASSWORD = "violet-harbour-42-lamps"
 MOST_TOKENS, MOST_CLIENTS = 11, 3
 LIFETIMES = [1, 2, 59, 60, 61, 3600]  # seconds
 NETWORKS: list[tuple[str, ...]] = [(), (), ("192.0.2.0/24",), ("127.0.0.0/8", "2001:db8::/32"), ("::/0",)]

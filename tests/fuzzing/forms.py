@@ -10,11 +10,11 @@ from urllib.parse import quote, urlencode
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from scripts.fuzzing.model import TimeIsOver, kept
-from scripts.fuzzing.nodes import admin_of, complaints, one_server
-from scripts.fuzzing.notebook import Notebook, Outcome, Task
-from scripts.fuzzing.wire import FORM, Answer, Broken, Wire, basic
 from tests.api import Admin
+from tests.fuzzing.model import TimeIsOver, kept
+from tests.fuzzing.nodes import admin_of, complaints, one_server
+from tests.fuzzing.notebook import Notebook, Outcome, Task
+from tests.fuzzing.wire import FORM, Answer, Broken, Wire, basic
 
 EXAMPLES = 200  # of a seed
 POSTED = ("/oauth/token", "/oauth/introspect", "/oauth/revoke")

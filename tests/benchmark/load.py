@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.operations.logs import redacted
-from scripts.benchmark.machine import Cores, pinned
+from tests.benchmark.machine import Cores, pinned
 
 SCRIPT = Path(__file__).with_name("load.lua")
 TIMEOUT = 10  # seconds that an answer may take

@@ -243,7 +243,7 @@ class Jwt:
         return self._of_client() if self.source is None else self._of_source(self.source, now)
 
     def _of_client(self) -> Claims:
-        assert self.client is not None  # noqa: S101 - who else would it have been issued to
+        assert self.client is not None
         given = {(p.resource.identifier, p.name) for role in self.client.roles for p in role.permissions}
         owner = {"sub": self.client.client_id, "client_id": self.client.client_id}
         return self._within("client_credentials", frozenset(given), self.audience, owner, ())

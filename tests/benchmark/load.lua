@@ -1,5 +1,5 @@
 -- What wrk runs: requests made from a plan and a file of secrets, picked at random; every answer is looked at.
--- Its one argument is a Lua file that returns the plan (scripts/benchmark/load.py writes it).
+-- Its one argument is a Lua file that returns the plan (tests/benchmark/load.py writes it).
 
 local PREBUILT = 100000 -- so many requests are made beforehand at most
 local threads = {}

@@ -6,10 +6,10 @@ from urllib.parse import urlencode
 
 from hypothesis.stateful import invariant
 
-from scripts.fuzzing.credentials import Credentials
-from scripts.fuzzing.machine import expect, one, same
-from scripts.fuzzing.things import Client, Jwt, Token, whole
-from scripts.fuzzing.wire import FORM, Broken, basic, bearer, contents
+from tests.fuzzing.credentials import Credentials
+from tests.fuzzing.machine import expect, one, same
+from tests.fuzzing.things import Client, Jwt, Token, whole
+from tests.fuzzing.wire import FORM, Broken, basic, bearer, contents
 
 SIGNED = "application/token-introspection+jwt"
 

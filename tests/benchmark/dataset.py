@@ -28,9 +28,9 @@ from app.credentials.pat import PersonalAccessTokens
 from app.credentials.signing import SigningKeys
 from app.database import Base
 from app.settings import load_settings
-from scripts.benchmark import bulk
-from scripts.benchmark.databases import Database
-from scripts.benchmark.organisation import ORDERS, SCOPES, TOKEN_LIFETIME, Organisation, Proportions
+from tests.benchmark import bulk
+from tests.benchmark.databases import Database
+from tests.benchmark.organisation import ORDERS, SCOPES, TOKEN_LIFETIME, Organisation, Proportions
 
 LATCHKEY = Path(__file__).resolve().parents[2] / ".venv" / "bin" / "latchkey"
 ISSUER = "http://127.0.0.1:8080"  # whatever the port: it stands in the JWTs

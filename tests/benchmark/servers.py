@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from scripts.benchmark import machine
+from tests.benchmark import machine
 
 PATIENCE = 60.0  # seconds for a start or a stop
 

@@ -14,9 +14,9 @@ from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-from scripts.benchmark import machine
-from scripts.benchmark.measure import Measuring
-from scripts.benchmark.subjects import Subject
+from tests.benchmark import machine
+from tests.benchmark.measure import Measuring
+from tests.benchmark.subjects import Subject
 
 RATE = 250  # samples a second
 LONGER = 2  # times as long as a row is measured: few samples find the interpreter held

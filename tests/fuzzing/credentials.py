@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from scripts.fuzzing.machine import (
+from tests.fuzzing.machine import (
     ANY_TYPE,
     EXCHANGE,
     NETWORKS,
@@ -25,9 +25,9 @@ from scripts.fuzzing.machine import (
     same,
     some,
 )
-from scripts.fuzzing.things import Client, Jwt, Key, KeySecret, Pat, Token, over, whole
-from scripts.fuzzing.wire import Answer, basic, contents
-from scripts.fuzzing.world import Grant
+from tests.fuzzing.things import Client, Jwt, Key, KeySecret, Pat, Token, over, whole
+from tests.fuzzing.wire import Answer, basic, contents
+from tests.fuzzing.world import Grant
 
 LIMITS = [(1, 1), (3, 60), (40, 60), (1_000, 3600)]
 OFFSETS = [timedelta(microseconds=-1), timedelta(0), timedelta(microseconds=1), timedelta(seconds=-1)]

@@ -6,13 +6,13 @@ import signal
 import sys
 from importlib import import_module
 
-from scripts.fuzzing.notebook import Outcome, Task
+from tests.fuzzing.notebook import Outcome, Task
 
 PARTS = {  # where each is
-    "described": "scripts.fuzzing.described",
-    "forms": "scripts.fuzzing.forms",
-    "model": "scripts.fuzzing.model",
-    "parsers": "scripts.fuzzing.guided",
+    "described": "tests.fuzzing.described",
+    "forms": "tests.fuzzing.forms",
+    "model": "tests.fuzzing.model",
+    "parsers": "tests.fuzzing.guided",
 }
 
 

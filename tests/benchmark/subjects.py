@@ -15,11 +15,11 @@ from pathlib import Path
 import httpx
 
 from app.engines import THREADS
-from scripts.benchmark import rows
-from scripts.benchmark.dataset import ISSUER, LATCHKEY, DataSet, environment
-from scripts.benchmark.load import Plan
-from scripts.benchmark.machine import Cores
-from scripts.benchmark.servers import Server
+from tests.benchmark import rows
+from tests.benchmark.dataset import ISSUER, LATCHKEY, DataSet, environment
+from tests.benchmark.load import Plan
+from tests.benchmark.machine import Cores
+from tests.benchmark.servers import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = Path(__file__).with_name("peers")
@@ -63,7 +63,7 @@ class Stage:
 
     def bare_flask(self, data_set: DataSet) -> Subject:
         """Make the bare Flask route under the same server."""
-        server = self._granian(rows.BARE, "scripts.benchmark.peers.bare_flask:app", {})
+        server = self._granian(rows.BARE, "tests.benchmark.peers.bare_flask:app", {})
         return Subject(rows.BARE, 0, server, lambda: rows.of_bare_flask(data_set))
 
     def authlib(self) -> Subject:
@@ -71,11 +71,11 @@ class Stage:
         folder = self.run / rows.AUTHLIB
         folder.mkdir(mode=0o700)
         added = {"LATCHKEY_PEER_DATABASE": str(folder / "authlib.db"), "AUTHLIB_INSECURE_TRANSPORT": "1"}
-        fill = [sys.executable, "-m", "scripts.benchmark.peers.authlib_documented", str(self.distinct), str(folder)]
+        fill = [sys.executable, "-m", "tests.benchmark.peers.authlib_documented", str(self.distinct), str(folder)]
         done = subprocess.run(fill, cwd=ROOT, env=dict(os.environ) | added, capture_output=True, text=True, check=False)
         if done.returncode:
             raise Absent(_last_line(done.stderr))
-        target = "scripts.benchmark.peers.authlib_documented:create_app"
+        target = "tests.benchmark.peers.authlib_documented:create_app"
         server = self._granian(rows.AUTHLIB, target, added, "--factory")
         return Subject(rows.AUTHLIB, 0, server, lambda: rows.of_authlib(folder))
 

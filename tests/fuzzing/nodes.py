@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from scripts.fuzzing.told_clock import ToldClock
-from scripts.fuzzing.wire import PATIENCE, Wire, basic, bearer
 from tests import live
 from tests.api import Admin
+from tests.fuzzing.told_clock import ToldClock
+from tests.fuzzing.wire import PATIENCE, Wire, basic, bearer
 from tests.live import LiveServer
 
 START = datetime(2030, 1, 1, 12, 0, 0, 750_000, UTC)  # not on a whole second: rounding shows
@@ -40,7 +40,7 @@ class Nodes:
             server = LiveServer(self._folder)
             self.issuer = self.issuer or server.url
             server.settings = {"issuer": self.issuer, "fast_lane": lane}
-            server.command = [sys.executable, "-m", "scripts.fuzzing.told_clock", str(self._file)]
+            server.command = [sys.executable, "-m", "tests.fuzzing.told_clock", str(self._file)]
             server.stderr_file = self._folder.with_name(f"log-{len(self.servers)}")
             self.servers.append(server)
             server.start()

@@ -6,10 +6,10 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
-from scripts.benchmark.load import Plan
-from scripts.benchmark.measure import Json, Measuring, Round
-from scripts.benchmark.subjects import Subject
-from scripts.benchmark.targets import Target
+from tests.benchmark.load import Plan
+from tests.benchmark.measure import Json, Measuring, Round
+from tests.benchmark.subjects import Subject
+from tests.benchmark.targets import Target
 
 CALIBRATIONS = 8  # tries to find the pause that gives the wanted rate
 NEAR = 0.02  # of the wanted rate

@@ -10,16 +10,16 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from scripts.fuzzing.notebook import Notebook, Outcome, Task
+from tests.fuzzing.notebook import Notebook, Outcome, Task
 
 MODULES = {  # where each target is
-    "scripts.fuzzing.two_readings": "form form_headers query bearer basic peer",
-    "scripts.fuzzing.targets": "opaque sightings scopes jwt assertion networks durations moments cursor request_id "
+    "tests.fuzzing.two_readings": "form form_headers query bearer basic peer",
+    "tests.fuzzing.targets": "opaque sightings scopes jwt assertion networks durations moments cursor request_id "
     "schemas json_body jwks settings settings_file machine_choice exchange_choice",
-    "scripts.fuzzing.proofs": "dpop certificate subject",
+    "tests.fuzzing.proofs": "dpop certificate subject",
 }
 TARGETS = tuple(name for names in MODULES.values() for name in names.split())
-PLANTED, PLANTED_IN = "planted", "scripts.fuzzing.targets"
+PLANTED, PLANTED_IN = "planted", "tests.fuzzing.targets"
 LONGEST_INPUT = 600  # bytes
 EXECUTED = re.compile(r"stat::number_of_executed_units: *(\d+)")
 GRACE = 60  # seconds more than it was given until a target counts as hanging
@@ -55,7 +55,7 @@ def fuzz(task: Task) -> Outcome:
 def command(task: Task, target: str) -> list[str]:
     """Give the command line of a target's process."""
     return [
-        *(sys.executable, "-m", "scripts.fuzzing.guided", target, str(task.scratch / "corpus")),
+        *(sys.executable, "-m", "tests.fuzzing.guided", target, str(task.scratch / "corpus")),
         f"-max_total_time={max(1, round(task.seconds))}",
         f"-seed={task.seed % 2**31 or 1}",
         f"-max_len={LONGEST_INPUT}",

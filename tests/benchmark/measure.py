@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from scripts.benchmark import machine
-from scripts.benchmark.databases import Database
-from scripts.benchmark.load import Driven, Generator, Plan
-from scripts.benchmark.subjects import Subject
-from scripts.benchmark.writer import Writer
+from tests.benchmark import machine
+from tests.benchmark.databases import Database
+from tests.benchmark.load import Driven, Generator, Plan
+from tests.benchmark.subjects import Subject
+from tests.benchmark.writer import Writer
 
 Json = dict[str, object]
 ALONE = " alone"  # a row without the writer that is beside it otherwise

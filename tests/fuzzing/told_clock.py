@@ -1,4 +1,4 @@
-"""`latchkey` as it is, but with the time that a file tells: `python -m scripts.fuzzing.told_clock FILE serve …`."""
+"""`latchkey` as it is, but with the time that a file tells: `python -m tests.fuzzing.told_clock FILE serve …`."""
 
 from __future__ import annotations
 

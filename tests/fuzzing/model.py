@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, run_state_machine_as_test
 
-from scripts.fuzzing.comparing import Comparing
-from scripts.fuzzing.nodes import two_nodes
-from scripts.fuzzing.notebook import Notebook, Outcome, Task
-from scripts.fuzzing.wire import Broken
+from tests.fuzzing.comparing import Comparing
+from tests.fuzzing.nodes import two_nodes
+from tests.fuzzing.notebook import Notebook, Outcome, Task
+from tests.fuzzing.wire import Broken
 
 EXAMPLES, STEPS = 10, 50  # of a seed, of an example
 SHORT = 300  # seconds; a shorter run does not make a finding smaller

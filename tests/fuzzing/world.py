@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from scripts.fuzzing.things import (
+from tests.fuzzing.things import (
     Claims,
     Client,
     Jwt,

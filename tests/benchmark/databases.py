@@ -16,7 +16,7 @@ from typing import Protocol
 import psycopg
 from psycopg import sql
 
-from scripts.benchmark import machine
+from tests.benchmark import machine
 
 PATIENCE = 60.0  # seconds for a start or a stop
 
