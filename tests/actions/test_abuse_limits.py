@@ -81,9 +81,9 @@ def test_it_counts_nothing_when_it_is_off(core: Core) -> None:
     assert asked.keys == []
 
 
-def test_the_readme_says_the_same_numbers() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    table = readme.split("### Guessing and floods")[1].split("\n\n")[1]
+def test_the_handbook_says_the_same_numbers() -> None:
+    handbook = (Path(__file__).parents[2] / "instance" / "README.md").read_text(encoding="utf-8")
+    table = handbook.split("\n## Guessing and floods")[1].split("\n\n")[1]
     said = re.findall(r"\| (\d+) \| (\d+) \|", table)
     limits = [one for one in vars(abuse_limits).values() if isinstance(one, Limit)]
     assert said == [(str(one.most), str(one.window_seconds)) for one in limits]

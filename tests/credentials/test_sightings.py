@@ -70,17 +70,17 @@ def test_a_sighting_does_not_print_its_secret() -> None:
     assert secret not in repr(seen_in(secret.encode()))
 
 
-README = (Path(module.__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+HANDBOOK = (Path(module.__file__).parents[2] / "instance" / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_expression_in_the_readme_is_the_one_that_is_used() -> None:
-    published = re.search(r"`(lk_\(pat[^`]+)`", README)
+def test_the_expression_in_the_handbook_is_the_one_that_is_used() -> None:
+    published = re.search(r"`(lk_\(pat[^`]+)`", HANDBOOK)
     assert published is not None and re.compile(published[1].encode()).fullmatch(mint(Prefix.PAT).encode())
     assert published[1].replace("(", "(?:") == module.NARROW.decode()
 
 
-def test_the_check_in_the_readme_is_the_one_that_is_used() -> None:
-    source = README[README.index("from zlib import crc32") :].partition("```")[0]
+def test_the_check_in_the_handbook_is_the_one_that_is_used() -> None:
+    source = HANDBOOK[HANDBOOK.index("from zlib import crc32") :].partition("```")[0]
     scope: dict[str, Any] = {}
     exec(source, scope)  # noqa: S102 - our own lines
     good = [mint(prefix) for prefix in Prefix for _ in range(20)]
