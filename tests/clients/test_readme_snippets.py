@@ -1,6 +1,7 @@
-"""The section "From your code" of README.md beside it: each block runs as a reader pastes it, after "First credentials".
+"""The section "From your code" of README.md beside it: each block runs as a reader pastes it.
 
-The section's shell blocks are marked `bash`, not `sh`, since they need the API that is started here.
+Before it, "First credentials" of the README was pasted in the same terminal. Shell blocks of the section are marked
+`bash`, not `sh`, because they need the API that is started here.
 """
 
 import os
