@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import subprocess
+import tomllib
 from pathlib import Path
 
 import click
@@ -14,7 +15,7 @@ from app.cli import main
 from app.settings import Settings, secret_settings
 from tests.architecture.checkout import ROOT, files_in, short
 from tests.conftest import StartServer
-from tests.documents import DOCUMENTS, EVERYTHING, HANDBOOK, README, TEXTS, anchors, blocks, code, links
+from tests.documents import CHANGELOG, DOCUMENTS, EVERYTHING, HANDBOOK, README, TEXTS, anchors, blocks, code, links
 from tests.live import COMMAND, environment
 from tests.operations.application import application, settings_in
 
@@ -134,3 +135,13 @@ def test_every_link_of_a_document_leads_somewhere(document: Path) -> None:
 def test_every_picture_is_shown_by_a_document() -> None:
     pictures = [file.name for file in files_in(".screenshots", "*")]
     assert [name for name in pictures if f".screenshots/{name}" not in EVERYTHING] == []
+
+
+def test_the_changelog_has_one_line_a_change_and_begins_with_the_version_of_the_project() -> None:
+    lines = CHANGELOG.read_text(encoding="utf-8").partition("\n## [Unreleased]\n")[2].splitlines()
+    group = r"### (Added|Changed|Deprecated|Removed|Fixed|Security)"
+    known = re.compile(rf"- .{{10,124}}|## \[\d+\.\d+\.\d+\] - \d{{4}}-\d\d-\d\d|{group}|")
+    assert [line for line in lines if not known.fullmatch(line)] == []
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    released = [line for line in lines if line.startswith("## ")]
+    assert released[0].startswith(f"## [{version}] - ")
