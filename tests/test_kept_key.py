@@ -12,6 +12,7 @@ from app.kept_key import KeptKey
 NOW = 1_900_000_000.0
 
 
+@pytest.mark.contract("the kept SECRET_KEY is replaced under a running server, and never lost")
 def test_the_key_before_counts_until_its_time_is_over(tmp_path: Path) -> None:
     kept = KeptKey(tmp_path)
     keys = [kept.read_or_make()]
@@ -31,6 +32,7 @@ def test_the_key_before_counts_until_its_time_is_over(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["secret_key", "secret_key.previous"]
 
 
+@pytest.mark.contract("the kept SECRET_KEY is replaced under a running server, and never lost")
 def test_killed_in_the_midst_it_has_lost_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept, real = KeptKey(tmp_path), os.replace
     first = kept.read_or_make()

@@ -107,6 +107,8 @@ def exchanged(world: World) -> str:
     return made
 
 
+@pytest.mark.asvs("RFC 9700 §4.8–4.9")
+@pytest.mark.contract("at the next introspection, on every node", "effective on every node at once")
 @pytest.mark.parametrize(
     ("kind", "take"),
     [

@@ -204,6 +204,7 @@ CHANGES: dict[str, Change] = {
 }
 
 
+@pytest.mark.contract("no answer is staler than the last commit")
 @pytest.mark.parametrize("name", CHANGES)
 def test_every_change_is_seen_by_the_next_request(scene: Scene, name: str) -> None:
     change, concerned = CHANGES[name]
@@ -232,6 +233,7 @@ OUTSIDE = {
 }
 
 
+@pytest.mark.contract("no answer is staler than the last commit")
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_a_change_by_another_process_is_seen_by_the_next_request(scene: Scene, name: str) -> None:
     program = (
@@ -254,6 +256,7 @@ TIMES = {
 }
 
 
+@pytest.mark.contract('time ends what is kept, and no "no" is ever kept')
 @pytest.mark.parametrize("name", TIMES)
 def test_time_ends_what_is_kept(scene: Scene, name: str) -> None:
     seconds, concerned = TIMES[name]
@@ -311,6 +314,7 @@ def test_issuing_using_and_traces_leave_what_is_kept(scene: Scene) -> None:
     assert scene.taken() == everything
 
 
+@pytest.mark.contract('time ends what is kept, and no "no" is ever kept')
 def test_an_answer_that_says_no_is_never_kept(scene: Scene) -> None:
     asked = scene.asked["pat"]
     with scene.core.store.transaction() as session:
@@ -350,6 +354,7 @@ def _columns(statement: Any) -> list[Column[Any]]:
     return [c for c in visitors.iterate(statement) if isinstance(c, Column) and isinstance(c.table, Table)]
 
 
+@pytest.mark.contract("no answer is staler than the last commit")
 def test_every_column_that_is_watched_moves_the_epoch(scene: Scene) -> None:
     scene.core.actions.rotate_signing_key(OPERATOR)
     scene.core.key(scopes=("orders:list",))
@@ -377,6 +382,7 @@ def _moves(core: Core, statement: Update | Delete) -> bool:
     return core.actions.epoch() != before
 
 
+@pytest.mark.contract("no answer is staler than the last commit")
 def test_whoever_asks_after_a_revocation_hears_of_it(scene: Scene) -> None:
     asked, revoked, late = scene.asked["pat"], threading.Event(), []
     together = threading.Barrier(7)
