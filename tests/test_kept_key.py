@@ -2,12 +2,14 @@
 
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
 
 from app.errors import BadSettings
 from app.kept_key import KeptKey
+from app.settings import load_settings
 
 NOW = 1_900_000_000.0
 
@@ -78,3 +80,13 @@ def test_a_damaged_file_is_refused_and_shows_nothing(tmp_path: Path, damage: byt
         kept.previous(NOW)
     assert "secret_key.previous" in str(refused.value) and "secretword" not in str(refused.value)
     assert refused.value.__suppress_context__
+
+
+@pytest.mark.contract("the kept SECRET_KEY is replaced under a running server, and never lost")
+def test_a_kept_key_that_was_replaced_is_seen_by_who_runs(clean: Path) -> None:
+    running = load_settings()
+    first = running.secret_key.get_secret_value()
+    assert running.secret_keys() == (first,)
+    KeptKey(clean).replace(time.time() + 60)
+    second = load_settings().secret_key.get_secret_value()
+    assert running.secret_keys() == (second, first) == load_settings().secret_keys()

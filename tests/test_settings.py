@@ -2,7 +2,6 @@
 
 import os
 import stat
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.errors import BadSettings
-from app.kept_key import KeptKey
 from app.settings import FORWARD_AUTH_PARAMETERS, Settings, load_settings
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -350,16 +348,6 @@ def test_accepted_secret_keys_are_those_of_now_and_before(clean: Path, monkeypat
     monkeypatch.delenv("LATCHKEY_PREVIOUS_SECRET_KEYS")
     (clean / "latchkey.toml").write_text(f"previous_secret_keys = ['{older}', '{oldest}']")
     assert load_settings().secret_keys() == (KEY, older, oldest)
-
-
-@pytest.mark.contract("the kept SECRET_KEY is replaced under a running server, and never lost")
-def test_a_kept_key_that_was_replaced_is_seen_by_who_runs(clean: Path) -> None:
-    running = load_settings()
-    first = running.secret_key.get_secret_value()
-    assert running.secret_keys() == (first,)
-    KeptKey(clean).replace(time.time() + 60)
-    second = load_settings().secret_key.get_secret_value()
-    assert running.secret_keys() == (second, first) == load_settings().secret_keys()
 
 
 @pytest.mark.asvs("13.3.1")

@@ -360,14 +360,6 @@ def test_a_damaged_database_is_not_backed_up_as_if_it_were_whole(server: LiveSer
     assert not (tmp_path / "backup").exists()
 
 
-def test_on_postgresql_its_own_programs_do_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LATCHKEY_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
-    monkeypatch.setenv("LATCHKEY_INSTANCE_DIR", str(tmp_path))
-    for command in ("backup", "restore"):
-        done = CliRunner().invoke(main, [command, str(tmp_path / "file")])
-        assert done.exit_code == 1 and "pg_dump" in done.stderr and done.stderr.count("\n") == 1
-
-
 @pytest.mark.contract("a backup gives a new instance in which every credential works")
 def test_a_dump_of_postgresql_gives_the_same(fresh_server: Callable[..., LiveServer], tmp_path: Path) -> None:
     dump, restore = program("pg_dump"), program("pg_restore")
