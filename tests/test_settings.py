@@ -34,7 +34,7 @@ def refusal(monkeypatch: pytest.MonkeyPatch, **values: str) -> str:
     return message
 
 
-@pytest.mark.contract("on 127.0.0.1:8080; `--host`, `--port`, `--workers`")
+@pytest.mark.contract("the server listens on 127.0.0.1:8080; `--host`, `--port`, `--workers`")
 def test_without_anything_set_it_is_a_single_node_on_loopback(clean: Path) -> None:
     s = load_settings()
     assert s.issuer == "http://127.0.0.1:8080" and s.issuer_path == ""

@@ -63,7 +63,7 @@ def test_what_is_spent_is_asked_no_more_and_what_follows_it_is_not_counted(core:
     assert limits.wait(address) and len(asked.keys) == 4
 
 
-@pytest.mark.contract("a flood costs no write, its trace and its counters are bounded and name nobody")
+@pytest.mark.contract("a flood costs no write; its events and counters are bounded and contain no names")
 def test_what_a_process_remembers_is_bounded(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(abuse_limits, "REMEMBERED", 3)
     asked = Asked(core)

@@ -133,7 +133,7 @@ def test_the_columns_tried_are_all_there_are() -> None:
 
 
 @pytest.mark.asvs("16.4.2")
-@pytest.mark.contract("so are removed, inserted and swapped ones, and a changed head")
+@pytest.mark.contract("removed, inserted and swapped audit events are found, and a changed head")
 @pytest.mark.parametrize(
     ("gone", "shown"), [((1,), 2), ((4,), 5), ((3, 4, 5), 6), ((EVENTS,), EVENTS), ((6, 7, 8), EVENTS)]
 )
@@ -144,7 +144,7 @@ def test_removed_events_are_found_where_they_stood(chained: Core, gone: tuple[in
     assert len(verdict(chained).breaks) == 1
 
 
-@pytest.mark.contract("so are removed, inserted and swapped ones, and a changed head")
+@pytest.mark.contract("removed, inserted and swapped audit events are found, and a changed head")
 def test_all_events_removed_is_found(chained: Core) -> None:
     chained.database.execute("DELETE FROM audit_event")
     assert first_break(chained) == (EVENTS, "removed")
@@ -163,7 +163,7 @@ def insert(core: Core, id: int, previous_hash: str) -> None:
     )
 
 
-@pytest.mark.contract("so are removed, inserted and swapped ones, and a changed head")
+@pytest.mark.contract("removed, inserted and swapped audit events are found, and a changed head")
 @pytest.mark.parametrize("fits", [True, False])
 def test_an_event_inserted_at_the_start_in_the_middle_or_behind_the_head_is_found(chained: Core, fits: bool) -> None:
     happened(chained.store, 9)
@@ -179,7 +179,7 @@ def test_an_event_inserted_at_the_start_in_the_middle_or_behind_the_head_is_foun
         chained.database.execute("DELETE FROM audit_event WHERE id = :id", id=id)
 
 
-@pytest.mark.contract("so are removed, inserted and swapped ones, and a changed head")
+@pytest.mark.contract("removed, inserted and swapped audit events are found, and a changed head")
 def test_an_event_inserted_by_moving_the_others_is_found(chained: Core) -> None:
     for id in range(EVENTS, 3, -1):
         chained.database.execute("UPDATE audit_event SET id = :then WHERE id = :id", id=id, then=id + 1)
@@ -188,14 +188,14 @@ def test_an_event_inserted_by_moving_the_others_is_found(chained: Core) -> None:
     assert first_break(chained) == (5, "changed")
 
 
-@pytest.mark.contract("so are removed, inserted and swapped ones, and a changed head")
+@pytest.mark.contract("removed, inserted and swapped audit events are found, and a changed head")
 @pytest.mark.parametrize(("one", "other"), [(1, 2), (3, 6), (7, 8)])
 def test_swapped_events_are_found(chained: Core, one: int, other: int) -> None:
     swap(chained, one, other)
     assert first_break(chained) in ((one, "changed"), (one, "inserted"))
 
 
-@pytest.mark.contract("so are removed, inserted and swapped ones, and a changed head")
+@pytest.mark.contract("removed, inserted and swapped audit events are found, and a changed head")
 @pytest.mark.parametrize(
     ("change", "found"),
     [
@@ -210,7 +210,7 @@ def test_a_changed_head_is_found(chained: Core, change: str, found: tuple[object
     assert first_break(chained) == found
 
 
-@pytest.mark.contract("a chain made anew, or cut with its head, is found by what was noted before")
+@pytest.mark.contract("a rebuilt or cut audit chain is found by a value noted before")
 def test_a_chain_made_anew_is_found_by_what_was_noted_before(chained: Core) -> None:
     noted = [Place(row.id, hash_of(row)) for row in chained.trace()]
     assert verdict(chained, *noted).intact
@@ -221,7 +221,7 @@ def test_a_chain_made_anew_is_found_by_what_was_noted_before(chained: Core) -> N
     assert first_break(chained, *noted) == (3, "expected")
 
 
-@pytest.mark.contract("a chain made anew, or cut with its head, is found by what was noted before")
+@pytest.mark.contract("a rebuilt or cut audit chain is found by a value noted before")
 def test_a_chain_cut_with_its_head_is_found_by_what_was_noted_before(chained: Core) -> None:
     noted = verdict(chained).last
     chained.database.execute("DELETE FROM audit_event WHERE id > 5")
@@ -230,7 +230,7 @@ def test_a_chain_cut_with_its_head_is_found_by_what_was_noted_before(chained: Co
     assert first_break(chained, noted) == (EVENTS, "expected")
 
 
-@pytest.mark.contract("so are removed, inserted and swapped ones, and a changed head")
+@pytest.mark.contract("removed, inserted and swapped audit events are found, and a changed head")
 def test_several_breaks_are_told_and_not_too_many(chained: Core) -> None:
     chained.database.execute("UPDATE audit_event SET actor = 'usr_other' WHERE id IN (2, 7)")
     assert [found.event for found in verdict(chained).breaks] == [2, 7]
@@ -336,7 +336,7 @@ def test_several_processes_make_one_unbroken_chain(empty_core: Core) -> None:
     assert verdict(empty_core).intact
 
 
-@pytest.mark.contract("what was there before is chained, and older nodes write beside it")
+@pytest.mark.contract("older audit events are chained, and older nodes keep writing")
 def test_what_a_node_of_the_version_before_wrote_is_told_and_then_chained(chained: Core) -> None:
     columns = ", ".join(FIELDS[1:])
     for id in (UNCHAINED + 1, UNCHAINED):

@@ -66,7 +66,7 @@ def test_asked_for_without_more_it_signs_at_once(keeper: Core) -> None:
 
 @pytest.mark.asvs("11.1.1")
 @pytest.mark.contract(
-    "signing keys turn by hand and by schedule on two nodes under load: nobody is refused, of all nodes one does it"
+    "signing keys rotate by hand and by schedule under load: no request fails, one of the nodes does it"
 )
 def test_a_key_that_signed_for_long_enough_turns_by_itself(keeper: Core) -> None:
     coming, rotate = kids(keeper)["next"], keeper.actions.rotate_signing_key
@@ -79,7 +79,7 @@ def test_a_key_that_signed_for_long_enough_turns_by_itself(keeper: Core) -> None
 
 
 @pytest.mark.contract(
-    "signing keys turn by hand and by schedule on two nodes under load: nobody is refused, of all nodes one does it"
+    "signing keys rotate by hand and by schedule under load: no request fails, one of the nodes does it"
 )
 def test_of_many_who_find_it_due_one_turns_it(keeper: Core) -> None:
     keeper.clock.advance(seconds=EVERY)
@@ -156,7 +156,7 @@ def test_a_key_that_this_node_cannot_open_never_becomes_active(keeper: Core) -> 
 
 
 @pytest.mark.asvs("11.2.2")
-@pytest.mark.contract("SECRET_KEY rolls over two nodes in four steps under load; then the old one opens nothing")
+@pytest.mark.contract("SECRET_KEY is replaced on two nodes in four steps under load; then the old one opens nothing")
 def test_what_a_previous_secret_key_sealed_opens_until_all_is_sealed_anew(keeper: Core) -> None:
     both, alone = SigningKeys(lambda: [OTHER, "k" * 40]), SigningKeys(OTHER)
     with keeper.store.transaction() as session:

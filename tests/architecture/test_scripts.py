@@ -125,7 +125,7 @@ def test_without_a_new_enough_python_it_says_so(bare: Checkout) -> None:
     assert done.returncode == 1 and "Python 3.11" in done.stderr and done.stderr.count("\n") == 1
 
 
-@pytest.mark.contract("on 127.0.0.1:8080; `--host`, `--port`, `--workers`")
+@pytest.mark.contract("the server listens on 127.0.0.1:8080; `--host`, `--port`, `--workers`")
 def test_serve_hands_its_options_on_from_wherever_it_is_called(bare: Checkout) -> None:
     bare.run("prepare", "requirements.txt")
     bare.latchkey()

@@ -38,7 +38,7 @@ def cli(database: Database, monkeypatch: pytest.MonkeyPatch) -> Cli:
     return Cli(database.folder, monkeypatch)
 
 
-@pytest.mark.contract("the commands say it by their exit, the API shows it")
+@pytest.mark.contract("the audit commands exit by their result, the API shows the hashes")
 def test_an_unbroken_chain_is_exit_0_and_names_its_head(cli: Cli) -> None:
     told = cli.json("audit", "verify")
     assert told["intact"] is True and told["breaks"] == [] and told["events"] >= 3
@@ -52,7 +52,7 @@ def test_an_unbroken_chain_is_exit_0_and_names_its_head(cli: Cli) -> None:
 
 
 @pytest.mark.asvs("16.4.2")
-@pytest.mark.contract("the commands say it by their exit, the API shows it")
+@pytest.mark.contract("the audit commands exit by their result, the API shows the hashes")
 def test_a_broken_chain_is_exit_1_and_names_the_event(cli: Cli, database: Database) -> None:
     head = cli.good("audit", "verify").split()[-1]
     database.execute("UPDATE audit_event SET actor = 'nobody' WHERE id = 2")

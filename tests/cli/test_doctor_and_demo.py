@@ -73,7 +73,7 @@ def test_a_secret_key_that_opens_nothing(instance: Path) -> None:
     assert verdicts(instance, 1, secret_key="another key, of thirty-two characters")["signing keys"] == "problem"
 
 
-@pytest.mark.contract("the doctor tells of old seals and of keys that are overdue")
+@pytest.mark.contract("`latchkey doctor` reports old seals and overdue keys")
 def test_keys_that_are_sealed_by_a_previous_secret_key(instance: Path) -> None:
     old = (instance / "secret_key").read_text()
     changed = {"secret_key": "another key, of thirty-two characters", "previous_secret_keys": old}
@@ -82,7 +82,7 @@ def test_keys_that_are_sealed_by_a_previous_secret_key(instance: Path) -> None:
     assert verdicts(instance, 0, **changed)["signing keys"] == "ok"
 
 
-@pytest.mark.contract("the doctor tells of old seals and of keys that are overdue")
+@pytest.mark.contract("`latchkey doctor` reports old seals and overdue keys")
 def test_a_signing_key_that_is_older_than_the_schedule(instance: Path) -> None:
     assert verdicts(instance, 0)["rotation"] == "ok"
     database_in(instance).execute("UPDATE signing_key SET created_at = created_at - :days", days=91 * 86_400 * 10**6)
@@ -120,7 +120,7 @@ def caddy_before(live: LiveServer, folder: Path, dropping: str) -> Iterator[None
 
 @pytest.mark.asvs("4.1.3")
 @pytest.mark.contract(
-    "a name with underscores passes for no header of a proxy's, and doctor says which proxy hands them on"
+    "a header name with underscores never counts as a proxy's; doctor says which proxy passes them on"
 )
 @pytest.mark.parametrize(("dropping", "code"), [("", 1), ("request_header -*_*", 0)])
 def test_a_proxy_that_hands_on_names_with_underscores(
@@ -190,7 +190,7 @@ def test_the_demo_of_a_server_works_with_the_secrets_it_prints(fresh_server: Sta
     admin.http.close()
 
 
-@pytest.mark.contract("prints where to look, and a block that works when pasted")
+@pytest.mark.contract("the first start prints where to look, and commands that work when pasted")
 def test_the_printed_block_runs_line_by_line(fresh_server: StartServer) -> None:
     live = fresh_server()
     for _ in range(2):  # it can be pasted again

@@ -70,7 +70,7 @@ def test_nothing_found_is_success(tmp_path: Path) -> None:
     assert (done.exit_code, done.stdout) == (0, "")
 
 
-@pytest.mark.contract("and in all that git ever held")
+@pytest.mark.contract("leaked secrets are found in everything that git ever held")
 def test_what_was_deleted_is_found_in_the_past(repository: Path) -> None:
     secret = mint(Prefix.PAT)
     first = committed(repository, "conf/app.ini", f"one\ntoken = {secret}\n")
@@ -82,7 +82,7 @@ def test_what_was_deleted_is_found_in_the_past(repository: Path) -> None:
     assert scan(repository, "--no-history").exit_code == 0
 
 
-@pytest.mark.contract("and in all that git ever held")
+@pytest.mark.contract("leaked secrets are found in everything that git ever held")
 def test_other_branches_stashes_messages_and_dropped_commits_are_read(repository: Path) -> None:
     secrets = {name: mint(Prefix.API_KEY) for name in ("branch", "message", "dropped", "stash", "tag")}
     committed(repository, "a", "a")
@@ -98,7 +98,7 @@ def test_other_branches_stashes_messages_and_dropped_commits_are_read(repository
     assert {f"{secret[:7]}…{secret[-4:]}" for secret in secrets.values()} == {one["hint"] for one in told}
 
 
-@pytest.mark.contract("and in all that git ever held")
+@pytest.mark.contract("leaked secrets are found in everything that git ever held")
 def test_bare_repositories_and_work_trees_are_read_once(repository: Path, tmp_path: Path) -> None:
     committed(repository, "a", mint(Prefix.PAT))
     committed(repository, "a", "gone")
@@ -180,7 +180,7 @@ def test_links_are_not_followed_and_pipes_are_not_waited_for(tmp_path: Path) -> 
     assert scan(tmp_path / "in").exit_code == 0
 
 
-@pytest.mark.contract("what could not be read is no success")
+@pytest.mark.contract("a scan that could not read everything does not succeed")
 def test_what_cannot_be_read_is_told_and_is_no_success(tmp_path: Path) -> None:
     done = scan(tmp_path / "nowhere")
     assert done.exit_code == 2 and "nowhere" in done.stderr and "1 could not be read" in done.stderr
@@ -200,7 +200,7 @@ def world(admin: Admin) -> World:
     return found(admin)
 
 
-@pytest.mark.contract("live told from dead, and revoked")
+@pytest.mark.contract("found secrets are checked to be live or dead, and revoked")
 def test_the_database_tells_live_from_dead_and_revokes(world: World, tmp_path: Path) -> None:
     live, dead, secret = world.issue("pat"), world.issue("api_key"), world.admin.client().client_secret
     world.admin.revoke(dead.token)
@@ -216,7 +216,7 @@ def test_the_database_tells_live_from_dead_and_revokes(world: World, tmp_path: P
     assert scan(tmp_path, env=own).exit_code == 1
 
 
-@pytest.mark.contract("live told from dead, and revoked")
+@pytest.mark.contract("found secrets are checked to be live or dead, and revoked")
 def test_a_server_tells_live_from_dead_and_revokes(world: World, tmp_path: Path) -> None:
     admin, held = world.admin, world.issue("api_key")
     token = admin.m2m(admin.client([admin.role("machine", ["tokens:read"])]))

@@ -49,7 +49,7 @@ def given(world: World, path: str) -> Json:
 @pytest.mark.contract(
     "a resource: identifier (absolute URI, no fragment), name, lifetime, permissions",
     "ids are opaque strings",
-    "`/resources`: its fields, the default lifetime",
+    "`/resources`: fields, default lifetime",
     "`/roles`",
     "`/users`",
     "`/clients`: its fields; the server gives `client_id`, `client_secret` once",
@@ -67,9 +67,7 @@ def test_every_field_is_kept_and_shown_as_it_was_given(world: World, path: str) 
 
 
 @pytest.mark.asvs("10.4.11")
-@pytest.mark.contract(
-    "lifetime of an M2M token: 3600 s, or the resource's", "`/resources`: its fields, the default lifetime"
-)
+@pytest.mark.contract("lifetime of an M2M token: 3600 s, or the resource's", "`/resources`: fields, default lifetime")
 @pytest.mark.parametrize(
     ("path", "more", "defaults"),
     [

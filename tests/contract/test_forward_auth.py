@@ -180,7 +180,7 @@ def test_two_credentials_are_400(world: World, held: dict[Kind, Credential]) -> 
         expect(400, world.admin.http.get(URL, params={"resource": world.identifier}, headers=headers))
 
 
-@pytest.mark.contract("the password of Basic, whoever the user")
+@pytest.mark.contract("forward-auth: the password of Basic, whatever the user name")
 @pytest.mark.parametrize("pair", ["x:{}", "oauth2:{}", ":{}", "x-access-token:{}", "ü:{}"])
 def test_with_basic_the_password_counts_whatever_the_user(
     world: World, held: dict[Kind, Credential], pair: str

@@ -40,7 +40,7 @@ def pat(admin: Admin) -> str:
 
 
 @pytest.mark.asvs("8.2.3")
-@pytest.mark.contract("nobody grants what they do not hold")
+@pytest.mark.contract("a caller cannot grant what they do not hold")
 def test_without_manage_no_permission_of_this_api_enters_a_role(world: World, writer: str) -> None:
     for scope in ("manage", "audit:read", "roles:write", "introspect"):
         body = {"name": unique("role"), "type": "machine", "permissions": [world.read, scope]}
@@ -52,7 +52,7 @@ def test_without_manage_no_permission_of_this_api_enters_a_role(world: World, wr
 
 
 @pytest.mark.asvs("8.2.3")
-@pytest.mark.contract("nobody grants what they do not hold")
+@pytest.mark.contract("a caller cannot grant what they do not hold")
 def test_without_holding_it_nobody_assigns_it(admin: Admin, writer: str, strong: dict[str, Json]) -> None:
     user, client = admin.user(), admin.client()
     problem(admin.patch(f"/users/{user.id}", {"roles": [strong["user"]["name"]]}, auth=writer), 403)
@@ -70,7 +70,7 @@ def test_what_it_holds_it_may_assign(admin: Admin, writer: str) -> None:
 
 
 @pytest.mark.asvs("8.2.2")
-@pytest.mark.contract("nobody grants what they do not hold")
+@pytest.mark.contract("a caller cannot grant what they do not hold")
 @pytest.mark.parametrize(
     "change",
     [
@@ -88,7 +88,7 @@ def test_a_stronger_user_is_out_of_reach(admin: Admin, writer: str, strong: dict
     expect(200, admin.get("/me", auth=user.basic))
 
 
-@pytest.mark.contract("nobody grants what they do not hold")
+@pytest.mark.contract("a caller cannot grant what they do not hold")
 def test_a_stronger_client_is_out_of_reach(admin: Admin, writer: str, strong: dict[str, Json]) -> None:
     client = admin.client([strong["machine"]])
     path = f"/clients/{client.id}"
@@ -101,13 +101,13 @@ def test_a_stronger_client_is_out_of_reach(admin: Admin, writer: str, strong: di
     admin.m2m(client)
 
 
-@pytest.mark.contract("nobody grants what they do not hold")
+@pytest.mark.contract("a caller cannot grant what they do not hold")
 def test_a_stronger_role_is_out_of_reach(admin: Admin, writer: str, strong: dict[str, Json]) -> None:
     problem(admin.patch(f"/roles/{strong['user']['id']}", {"name": unique("x")}, auth=writer), 403)
     problem(admin.delete(f"/roles/{strong['user']['id']}", auth=writer), 403)
 
 
-@pytest.mark.contract("nobody grants what they do not hold")
+@pytest.mark.contract("a caller cannot grant what they do not hold")
 def test_no_token_is_made_for_a_user_with_more(admin: Admin, writer: str, strong: dict[str, Json]) -> None:
     user = admin.user([strong["user"]])
     path = f"/users/{user.id}/personal-access-tokens"

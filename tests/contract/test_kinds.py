@@ -64,7 +64,7 @@ def test_only_the_digest_is_stored_under_a_unique_index(world: World) -> None:
         assert ["digest"] in [unique["column_names"] for unique in tables.get_unique_constraints(name)], name
 
 
-@pytest.mark.contract("the hint: prefix and last four")
+@pytest.mark.contract("a secret's hint: its prefix and last four characters")
 def test_the_hint_is_the_prefix_and_the_last_four_characters(world: World) -> None:
     pat, key = world.admin.pat(world.user, [world.read]), world.admin.api_key(world.resource)
     assert pat["hint"] == "lk_pat_…" + pat["token"][-4:]
@@ -74,7 +74,7 @@ def test_the_hint_is_the_prefix_and_the_last_four_characters(world: World) -> No
 
 
 @pytest.mark.asvs("10.1.1")
-@pytest.mark.contract("shown once, and never again anywhere")
+@pytest.mark.contract("a secret is shown once and never again, on any interface")
 def test_the_secret_is_shown_once(world: World) -> None:
     admin = world.admin
     pat, key = admin.pat(world.user, [world.read]), admin.api_key(world.resource)

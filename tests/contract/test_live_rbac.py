@@ -28,7 +28,7 @@ def may(world: World, token: str, scope: str) -> int:
 
 
 @pytest.mark.asvs("8.3.1")
-@pytest.mark.contract("decided when it is used: roles, for every kind")
+@pytest.mark.contract("rights are decided at each use: by roles, for every kind")
 @pytest.mark.parametrize("kind", ["pat", "m2m"])
 def test_a_role_that_is_taken_away_takes_its_scopes_along(many: Admin, kind: Kind) -> None:
     world = found(many)
@@ -43,7 +43,9 @@ def test_a_role_that_is_taken_away_takes_its_scopes_along(many: Admin, kind: Kin
     assert scopes_of(everywhere(many, held.token)) == {world.read, world.write}
 
 
-@pytest.mark.contract("decided when it is used: roles, for every kind", "forward-auth as introspection")
+@pytest.mark.contract(
+    "rights are decided at each use: by roles, for every kind", "forward-auth decides as introspection does"
+)
 @pytest.mark.parametrize("kind", ["pat", "m2m"])
 def test_a_role_that_gives_less_shrinks_its_holders_credentials(many: Admin, kind: Kind) -> None:
     world = found(many)
@@ -53,7 +55,7 @@ def test_a_role_that_gives_less_shrinks_its_holders_credentials(many: Admin, kin
     assert (may(world, held.token, world.read), may(world, held.token, world.write)) == (403, 200)
 
 
-@pytest.mark.contract("decided when it is used: roles, for every kind")
+@pytest.mark.contract("rights are decided at each use: by roles, for every kind")
 @pytest.mark.parametrize("kind", ["pat", "m2m"])
 def test_a_deleted_role_takes_its_scopes_along(many: Admin, kind: Kind) -> None:
     world = found(many)
@@ -62,7 +64,7 @@ def test_a_deleted_role_takes_its_scopes_along(many: Admin, kind: Kind) -> None:
     assert everywhere(many, held.token)["scope"] == ""
 
 
-@pytest.mark.contract("a permission deleted, or no longer public")
+@pytest.mark.contract("rights are decided at each use: permission deleted or no longer public")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_deleted_permission_is_gone_from_every_credential(many: Admin, kind: Kind) -> None:
     world = found(many)
@@ -72,7 +74,7 @@ def test_a_deleted_permission_is_gone_from_every_credential(many: Admin, kind: K
     assert may(world, held.token, world.read) == 403
 
 
-@pytest.mark.contract("a permission deleted, or no longer public")
+@pytest.mark.contract("rights are decided at each use: permission deleted or no longer public")
 def test_a_permission_that_is_no_longer_public_is_gone_from_keys_alone(many: Admin) -> None:
     world = found(many)
     pat, key, jwt = (world.issue(kind) for kind in KINDS)
@@ -82,7 +84,9 @@ def test_a_permission_that_is_no_longer_public_is_gone_from_keys_alone(many: Adm
         assert scopes_of(everywhere(many, other.token)) == {world.read, world.write}
 
 
-@pytest.mark.contract("a user or client disabled or deleted", "forward-auth as introspection")
+@pytest.mark.contract(
+    "rights are decided at each use: owner disabled or deleted", "forward-auth decides as introspection does"
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_disabled_owner_kills_at_once_and_enabled_again_revives(many: Admin, kind: Kind) -> None:
     world = found(many)
@@ -94,7 +98,7 @@ def test_a_disabled_owner_kills_at_once_and_enabled_again_revives(many: Admin, k
     assert everywhere(many, held.token)["active"] is True
 
 
-@pytest.mark.contract("a user or client disabled or deleted")
+@pytest.mark.contract("rights are decided at each use: owner disabled or deleted")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_deleted_owner_kills_for_good(many: Admin, kind: Kind) -> None:
     world = found(many)
@@ -114,7 +118,9 @@ def test_a_deleted_resource_leaves_nothing_to_open(many: Admin, kind: Kind) -> N
 
 
 @pytest.mark.asvs("8.3.1")
-@pytest.mark.contract("at the next introspection, on every node", "effective on every node at once")
+@pytest.mark.contract(
+    "a change takes effect at the next introspection, on every node", "revocation: effective on every node at once"
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_revocation_is_seen_by_every_process_at_once(many: Admin, kind: Kind) -> None:
     world = found(many)
@@ -138,7 +144,7 @@ def test_further_roles_never_widen_what_was_issued(many: Admin, kind: Kind) -> N
     assert may(world, chosen.token, further) == 403
 
 
-@pytest.mark.contract("nor does a permission that is made again under an old name")
+@pytest.mark.contract("a permission re-created under an old name does not widen a PAT")
 def test_a_permission_made_anew_under_an_old_name_does_not_come_back_to_a_token(many: Admin) -> None:
     world = found(many)
     held = world.issue("pat", scopes=[world.read])

@@ -239,7 +239,7 @@ def test_the_lifetime_of_a_resources_tokens_is_bounded(world: World, ttl: object
     invalid(world.admin.post("/resources", body), "access_token_ttl")
 
 
-@pytest.mark.contract("its permissions, one by one")
+@pytest.mark.contract("`/resources/{id}/permissions`, one by one")
 def test_permissions_are_added_changed_and_deleted_one_by_one(admin: Admin) -> None:
     resource, name = admin.resource(), unique("thing") + ":read"
     path = f"/resources/{resource['id']}/permissions"

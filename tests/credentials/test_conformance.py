@@ -59,7 +59,7 @@ NO_CREDENTIAL = {
 }
 
 
-@pytest.mark.contract("and that before any look-up")
+@pytest.mark.contract("a malformed secret is refused before any look-up")
 @pytest.mark.parametrize("what", NO_CREDENTIAL)
 def test_what_is_no_credential_never_reaches_the_database(core: Core, what: str) -> None:
     token = NO_CREDENTIAL[what]

@@ -108,7 +108,9 @@ def exchanged(world: World) -> str:
 
 
 @pytest.mark.asvs("RFC 9700 §4.8–4.9")
-@pytest.mark.contract("at the next introspection, on every node", "effective on every node at once")
+@pytest.mark.contract(
+    "a change takes effect at the next introspection, on every node", "revocation: effective on every node at once"
+)
 @pytest.mark.parametrize(
     ("kind", "take"),
     [

@@ -82,7 +82,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 
 @pytest.mark.asvs("11.2.2")
 @pytest.mark.contract(
-    "signing keys turn by hand and by schedule on two nodes under load: nobody is refused, of all nodes one does it"
+    "signing keys rotate by hand and by schedule under load: no request fails, one of the nodes does it"
 )
 def test_signing_keys_turn_by_hand_and_by_schedule_under_load(pair: Pair) -> None:
     callers, admin = pair.callers(), pair.admin
@@ -101,7 +101,7 @@ def test_signing_keys_turn_by_hand_and_by_schedule_under_load(pair: Pair) -> Non
     assert keys == [("active",), ("next",)]
 
 
-@pytest.mark.contract("client secrets and API keys change hands under load, and the old ones die")
+@pytest.mark.contract("client secrets and API keys are replaced under load, and the old ones are refused")
 def test_client_secrets_and_api_keys_change_hands_under_load(pair: Pair) -> None:
     callers = pair.callers()
     world = callers.world
@@ -129,7 +129,7 @@ def test_client_secrets_and_api_keys_change_hands_under_load(pair: Pair) -> None
 
 
 @pytest.mark.asvs("11.1.1")
-@pytest.mark.contract("SECRET_KEY rolls over two nodes in four steps under load; then the old one opens nothing")
+@pytest.mark.contract("SECRET_KEY is replaced on two nodes in four steps under load; then the old one opens nothing")
 def test_a_secret_key_rolls_over_two_nodes_under_load(pair: Pair) -> None:
     callers = pair.callers()
     cookies_of_before = dict(callers.browser.cookies)

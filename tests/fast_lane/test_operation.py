@@ -125,7 +125,7 @@ def test_a_wrong_secret_leaves_its_trace(own_lanes: OwnLanes) -> None:
     assert [event.target for event in lanes.core.trace("authentication.fail")] == ["shop", "shop"]
 
 
-@pytest.mark.contract("a setting takes the lane away")
+@pytest.mark.contract("a setting turns the fast lane off")
 def test_the_setting_takes_the_lane_away(own_lanes: OwnLanes) -> None:
     settings = own_lanes().core.actions.settings
     assert settings.fast_lane

@@ -169,7 +169,7 @@ def bound_token(shop: Shop, prover: Prover) -> str:
     return str(shop.admin.token_request(form, shop.client, headers={"DPoP": proof}).json()["access_token"])
 
 
-@pytest.mark.contract("every door asks for it: gateways, the management API, introspection, an API in Flask")
+@pytest.mark.contract("DPoP is checked by gateways, the management API, introspection and an API in Flask")
 @by_forward_auth
 @pytest.mark.spec("RFC 9449 §7.1")
 def test_a_bound_token_needs_a_fresh_proof_for_the_very_request(
@@ -198,7 +198,7 @@ def test_a_bound_token_needs_a_fresh_proof_for_the_very_request(
 
 
 @pytest.mark.asvs("10.3.5")
-@pytest.mark.contract("every door asks for it: gateways, the management API, introspection, an API in Flask")
+@pytest.mark.contract("DPoP is checked by gateways, the management API, introspection and an API in Flask")
 @by_mod_oauth2
 @pytest.mark.spec("RFC 9449 §7.2")
 def test_where_nobody_reads_proofs_a_bound_token_is_refused(gateway: Gateway, shop: Shop, upstream: Upstream) -> None:

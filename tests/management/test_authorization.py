@@ -114,7 +114,7 @@ def test_a_machine_is_no_user_and_a_pat_reads_the_profile_at_most(
     assert face.call(*split(name), pat).status_code == (200 if OWNERS[name] is Door.OWNER_READS else 403)
 
 
-@pytest.mark.contract("who makes a client trust an issuer holds what the client carries")
+@pytest.mark.contract("letting a client trust an issuer requires the rights that the client has")
 @pytest.mark.parametrize("name", REFUSED_TO_DELEGATES)
 def test_no_delegate_makes_renews_or_reveals_a_credential(
     face: Face, name: str, delegates: list[str], admin: str

@@ -121,7 +121,7 @@ def test_they_belong_to_their_client_alone(face: Face, admin: str, path: str) ->
     problem(face.call("GET", f"/clients/{other}/federated-credentials", admin), 404)
 
 
-@pytest.mark.contract("who makes a client trust an issuer holds what the client carries")
+@pytest.mark.contract("letting a client trust an issuer requires the rights that the client has")
 def test_nobody_makes_a_way_into_a_client_that_carries_more_than_they_hold(face: Face, admin: str) -> None:
     face.core.role("all of it", "machine", "manage")
     mighty: Any = face.made("/clients", SECRETLESS | {"roles": ["all of it"]}, admin)

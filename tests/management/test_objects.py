@@ -60,7 +60,7 @@ def test_any_absolute_uri_is_taken(face: Face, admin: str, identifier: str) -> N
     assert found["items"] == [made]
 
 
-@pytest.mark.contract("`/resources`: its fields, the default lifetime")
+@pytest.mark.contract("`/resources`: fields, default lifetime")
 def test_a_resource_is_changed_by_what_is_named(face: Face, admin: str) -> None:
     made = resource(face, admin, "https://changed.example", "changed:read")
     path = f"/resources/{made['id']}"
@@ -149,7 +149,7 @@ def test_the_keys_of_a_deleted_resource_are_revoked_and_say_why(face: Face, admi
     assert [event["action"] for event in trace] == ["api_key.revoke", "api_key.create"]
 
 
-@pytest.mark.contract("the commands say it by their exit, the API shows it")
+@pytest.mark.contract("the audit commands exit by their result, the API shows the hashes")
 def test_each_audit_event_shows_its_hash_and_that_of_the_one_before(face: Face, admin: str) -> None:
     resource(face, admin, "https://chained.example", chained=True)
     trace = face.call("GET", "/audit-events", admin).json["items"]

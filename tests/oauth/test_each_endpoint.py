@@ -86,7 +86,7 @@ def test_nothing_is_read_from_the_url_twice_or_by_get_at_any_endpoint(wire: Wire
     refused(wire.http.get(f"/oauth/{endpoint}", query_string=form, headers=headers), 405, "invalid_request")
 
 
-@pytest.mark.contract("its `jti`: single use")
+@pytest.mark.contract("an assertion's `jti`: single use")
 @pytest.mark.spec("RFC 7523 §3")
 def test_an_assertion_is_used_up_at_every_endpoint_by_its_use_at_one(wire: Wire) -> None:
     serve(wire.core, "keyed", ORDERS)

@@ -143,7 +143,7 @@ FAILURES: dict[str, Answer] = {"an error": says(b"", "503 Away"), "no set": says
 
 
 @pytest.mark.asvs("16.5.2")
-@pytest.mark.contract("a host of keys that fails or hangs hurts nobody else")
+@pytest.mark.contract("a key host that fails or hangs affects no other client")
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_failure_ends_no_good_keys_before_their_time(host: Host, failure: str) -> None:
     ticks = Ticks()
@@ -159,7 +159,7 @@ def test_a_failure_ends_no_good_keys_before_their_time(host: Host, failure: str)
     assert fetch(host.url, "k1") is None and host.asked == 3  # they are no younger for it
 
 
-@pytest.mark.contract("a host of keys that fails or hangs hurts nobody else")
+@pytest.mark.contract("a key host that fails or hangs affects no other client")
 def test_one_uri_is_fetched_once_at_a_time_and_a_few_wait_for_it(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch_jwks, "WAITING", 30.0)
     held, fetch = Held(), FetchJwks(allow_private=True)
@@ -205,7 +205,7 @@ def test_while_one_fetches_anew_the_others_use_what_is_kept(host: Host, monkeypa
 
 
 @pytest.mark.asvs("16.5.2")
-@pytest.mark.contract("a host of keys that fails or hangs hurts nobody else")
+@pytest.mark.contract("a key host that fails or hangs affects no other client")
 def test_hosts_that_hang_hold_few_threads(host: Host) -> None:
     held, fetch = Held(), FetchJwks(allow_private=True)
     assert fetch(host.url, "k1") == SET

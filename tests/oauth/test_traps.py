@@ -154,7 +154,7 @@ def test_a_repeated_parameter_is_refused_even_when_one_is_empty(wire: Wire, valu
     refused(wire.token(wire.robot, scope=values), 400, "invalid_request")
 
 
-@pytest.mark.contract("Basic that is no UTF-8, a secret that is no ASCII")
+@pytest.mark.contract("Basic that is not UTF-8, a secret that is not ASCII")
 @pytest.mark.spec("RFC 6749 §2.3.1")
 @pytest.mark.parametrize("pair", [(b"\xff\xfe", b"\xff"), (b"robot", b"\xff"), ("robot", "ü"), ("robot", "%FF")])
 def test_what_is_no_utf8_or_no_ascii_fails_like_any_wrong_secret(wire: Wire, pair: tuple[Any, Any]) -> None:
@@ -257,7 +257,7 @@ def test_hs256_with_what_everybody_knows_is_refused(wire: Wire) -> None:
 
 
 @pytest.mark.asvs("2.3.4")
-@pytest.mark.contract("its `jti`: single use", "`jti` by get and then set")
+@pytest.mark.contract("an assertion's `jti`: single use", "`jti` by get and then set")
 @pytest.mark.spec("RFC 7523 §3")
 def test_of_ten_at_once_with_one_jti_one_gets_in(wire: Wire) -> None:
     form, statuses, start = wire.assertion(), [], threading.Barrier(10)

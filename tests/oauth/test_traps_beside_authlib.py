@@ -116,7 +116,7 @@ def test_a_verifier_that_fetched_the_keys_once_reads_tokens_of_the_next(wire: Wi
     assert claims["client_id"] == "robot"
 
 
-@pytest.mark.contract("Basic that is no UTF-8, a secret that is no ASCII")
+@pytest.mark.contract("Basic that is not UTF-8, a secret that is not ASCII")
 @pytest.mark.spec("RFC 6749 §2.3.1")
 def test_form_encoding_is_undone_once(wire: Wire) -> None:
     name, secret = wire.robot

@@ -248,7 +248,7 @@ def bound(world: World, prover: Prover) -> str:
 
 
 @pytest.mark.asvs("10.3.5")
-@pytest.mark.contract("every door asks for it: gateways, the management API, introspection, an API in Flask")
+@pytest.mark.contract("DPoP is checked by gateways, the management API, introspection and an API in Flask")
 @pytest.mark.spec("RFC 9449 §7", "RFC 9449 §4.3")
 @pytest.mark.parametrize("path", ["/asked", "/local"])
 def test_a_bound_token_comes_in_with_a_fresh_proof_alone(

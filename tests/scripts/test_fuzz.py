@@ -88,7 +88,7 @@ def test_a_parser_that_breaks_is_found_with_its_input(runs: dict[str, Done], fol
     assert "AssertionError" in told and "input: b" in told
 
 
-@pytest.mark.contract("ended early it leaves no process behind")
+@pytest.mark.contract("a fuzzer that is ended early leaves no process behind")
 def test_ended_early_it_leaves_no_process_behind(tmp_path: Path) -> None:
     folder = {"TMPDIR": str(tmp_path)}
     command = [*FUZZ, "--keep", str(tmp_path / "found"), "--minutes", "5", "--only", "model"]

@@ -114,7 +114,7 @@ def test_each_test_that_is_named_exists() -> None:
 
 
 @pytest.mark.asvs("2.1.3", "6.1.1", "7.1.1", "11.4.2", "13.1.1")
-@pytest.mark.contract("what it documents of limits, keys, data, logs and rules is so")
+@pytest.mark.contract("the limits, keys, data, logs and rules in asvs.md are those of the code")
 def test_the_limits_are_those_of_the_code() -> None:
     documented = section("Limits") + section("Sessions") + section("Words that make a password easy")
     guessing = [one for one in vars(abuse_limits).values() if isinstance(one, abuse_limits.Limit)]
@@ -157,7 +157,7 @@ def test_the_limits_are_those_of_the_code() -> None:
 
 
 @pytest.mark.asvs("11.1.1", "11.1.2", "11.2.1", "11.3.1", "11.4.1")
-@pytest.mark.contract("what it documents of limits, keys, data, logs and rules is so")
+@pytest.mark.contract("the limits, keys, data, logs and rules in asvs.md are those of the code")
 def test_each_algorithm_of_the_code_is_in_the_inventory() -> None:
     inventory = section("Keys and algorithms")
     taken = *client_authentication.ALGORITHMS, *dpop.ALGORITHMS
@@ -198,7 +198,7 @@ def test_a_seal_that_was_touched_opens_nothing() -> None:
 
 
 @pytest.mark.asvs("16.1.1")
-@pytest.mark.contract("what it documents of limits, keys, data, logs and rules is so")
+@pytest.mark.contract("the limits, keys, data, logs and rules in asvs.md are those of the code")
 def test_each_event_of_the_code_is_in_the_inventory() -> None:
     documented = section("Logs")
     told = set()
@@ -217,7 +217,7 @@ def test_each_event_of_the_code_is_in_the_inventory() -> None:
 
 
 @pytest.mark.asvs("14.1.1", "14.1.2")
-@pytest.mark.contract("what it documents of limits, keys, data, logs and rules is so")
+@pytest.mark.contract("the limits, keys, data, logs and rules in asvs.md are those of the code")
 def test_each_table_has_its_level() -> None:
     levels = section("Data")
     assert not [table for table in Base.metadata.tables if f"`{table}`" not in levels]

@@ -40,7 +40,7 @@ def guess(siege: Siege, username: str, count: int, address: str = ATTACKER) -> s
 
 
 @pytest.mark.asvs("6.3.1")
-@pytest.mark.contract("who guesses passwords waits, by user, by address and by both, and is let in again")
+@pytest.mark.contract("password guesses are limited by user, by address and by both, for a time")
 @pytest.mark.parametrize("username", ["alice", "nobody-of-this-name"])
 def test_one_name_from_one_address_waits_and_is_let_in_again(siege: Siege, username: str) -> None:
     assert guess(siege, username, PASSWORD.most) == {401}
@@ -53,7 +53,7 @@ def test_one_name_from_one_address_waits_and_is_let_in_again(siege: Siege, usern
 
 
 @pytest.mark.asvs("6.3.1")
-@pytest.mark.contract("who guesses passwords waits, by user, by address and by both, and is let in again")
+@pytest.mark.contract("password guesses are limited by user, by address and by both, for a time")
 def test_one_address_waits_for_every_name_but_of_those_who_signed_in_from_there(siege: Siege) -> None:
     assert siege.me("bob", RIGHT, ATTACKER).status_code == 200
     siege.spend(PASSWORDS_OF_ADDRESS.of(ATTACKER), but=6)
@@ -69,8 +69,8 @@ def test_one_address_waits_for_every_name_but_of_those_who_signed_in_from_there(
 
 @pytest.mark.asvs("6.1.1")
 @pytest.mark.contract(
-    "who guesses passwords waits, by user, by address and by both, and is let in again",
-    "nobody is locked out by strangers: tokens, keys and sessions go on",
+    "password guesses are limited by user, by address and by both, for a time",
+    "strangers cannot lock anybody out: tokens, keys and sessions keep working",
 )
 def test_a_name_guessed_at_from_everywhere_still_gets_in_from_where_it_did_before(siege: Siege) -> None:
     """No stranger keeps the owner out, and what the owner holds works all the while."""
@@ -96,7 +96,7 @@ def test_a_name_guessed_at_from_everywhere_still_gets_in_from_where_it_did_befor
     assert siege.me("alice", RIGHT, OTHER).status_code == 200
 
 
-@pytest.mark.contract("names that nobody has are limited as those that somebody has")
+@pytest.mark.contract("unknown names are limited as known ones are")
 def test_a_name_that_nobody_has_is_limited_as_one_that_somebody_has(alone: Siege) -> None:
     alone.me("alice", RIGHT, HOME)
     told: dict[str, list[tuple[int, str]]] = {}
@@ -120,7 +120,7 @@ def test_a_known_address_is_kept_as_a_digest_and_forgotten_in_time(alone: Siege)
     assert len(alone.wire.core.database.execute(known)) == 1
 
 
-@pytest.mark.contract("who guesses passwords waits, by user, by address and by both, and is let in again")
+@pytest.mark.contract("password guesses are limited by user, by address and by both, for a time")
 def test_two_attackers_have_a_count_each(siege: Siege) -> None:
     assert guess(siege, "alice", PASSWORD.most, ATTACKER) == {401}
     assert guess(siege, "alice", PASSWORD.most, OTHER) == {401}
@@ -128,7 +128,7 @@ def test_two_attackers_have_a_count_each(siege: Siege) -> None:
     assert siege.me("alice", RIGHT, HOME).status_code == 200
 
 
-@pytest.mark.contract("no address is made up: `X-Forwarded-For`, IPv6, none at all")
+@pytest.mark.contract("a caller's address cannot be forged: `X-Forwarded-For`, IPv6, none at all")
 def test_an_address_that_nobody_vouches_for_is_not_believed(alone: Siege) -> None:
     for number in range(PASSWORD.most):
         assert alone.me("alice", "guess", X_Forwarded_For=f"203.0.113.{number}").status_code == 401
@@ -140,7 +140,7 @@ def test_an_address_that_nobody_vouches_for_is_not_believed(alone: Siege) -> Non
     assert alone.me("alice", RIGHT, "10.0.0.1", X_Forwarded_For=HOME).status_code == 200
 
 
-@pytest.mark.contract("no address is made up: `X-Forwarded-For`, IPv6, none at all")
+@pytest.mark.contract("a caller's address cannot be forged: `X-Forwarded-For`, IPv6, none at all")
 def test_the_addresses_of_an_ipv6_network_count_together(siege: Siege) -> None:
     for number in range(PASSWORD.most):
         assert siege.me("alice", "guess", f"2001:db8:0:1:{number:x}::{number:x}").status_code == 401
@@ -148,7 +148,7 @@ def test_the_addresses_of_an_ipv6_network_count_together(siege: Siege) -> None:
     assert siege.me("alice", RIGHT, "2001:db8:0:2::1").status_code == 200
 
 
-@pytest.mark.contract("no address is made up: `X-Forwarded-For`, IPv6, none at all")
+@pytest.mark.contract("a caller's address cannot be forged: `X-Forwarded-For`, IPv6, none at all")
 def test_callers_without_an_address_count_together(alone: Siege) -> None:
     assert guess(alone, "alice", PASSWORD.most, "") == {401}
     assert alone.me("alice", RIGHT, "").status_code == 429
@@ -169,7 +169,7 @@ def test_the_form_and_the_change_of_a_password_count_as_well(alone: Siege) -> No
     assert inside.get("/account").status_code == 200
 
 
-@pytest.mark.contract("nobody is locked out by strangers: tokens, keys and sessions go on")
+@pytest.mark.contract("strangers cannot lock anybody out: tokens, keys and sessions keep working")
 def test_a_session_changes_its_password_while_strangers_guess(alone: Siege) -> None:
     inside = Visitor(alone.nodes[0])
     inside.sign_in("carol", RIGHT)
@@ -181,7 +181,7 @@ def test_a_session_changes_its_password_while_strangers_guess(alone: Siege) -> N
     assert inside.post("/account/password", present=RIGHT, password=new, again=new).status_code == 303
 
 
-@pytest.mark.contract("who guesses passwords waits, by user, by address and by both, and is let in again")
+@pytest.mark.contract("password guesses are limited by user, by address and by both, for a time")
 def test_no_more_than_the_limit_and_one_a_thread_are_hashed(alone: Siege, monkeypatch: pytest.MonkeyPatch) -> None:
     threads, hashed = 30, []
     verify, at_once, most = Passwords.verify, threading.BoundedSemaphore(threads), PASSWORD.most
@@ -206,7 +206,7 @@ def test_no_more_than_the_limit_and_one_a_thread_are_hashed(alone: Siege, monkey
 
 
 @pytest.mark.asvs("16.3.3")
-@pytest.mark.contract("a flood costs no write, its trace and its counters are bounded and name nobody")
+@pytest.mark.contract("a flood costs no write; its events and counters are bounded and contain no names")
 def test_a_spent_limit_leaves_one_event_and_then_none(siege: Siege) -> None:
     guess(siege, "alice", PASSWORD.most + 10)
     assert len(siege.traces("authentication.fail")) == PASSWORD.most
@@ -249,7 +249,7 @@ def test_an_address_is_limited_whatever_clients_it_makes_up(siege: Siege) -> Non
     refused(siege.token(("robot", GUESS), OTHER), 401, "invalid_client")
 
 
-@pytest.mark.contract("a flood costs no write, its trace and its counters are bounded and name nobody")
+@pytest.mark.contract("a flood costs no write; its events and counters are bounded and contain no names")
 def test_failures_beyond_the_limit_leave_no_trace(alone: Siege) -> None:
     for _ in range(CLIENT.most + 10):
         alone.token(("robot", GUESS))
@@ -298,7 +298,7 @@ def test_off_means_off(own_siege: OwnSiege) -> None:
     assert siege.traces("authentication.limited") == [] and siege.wire.core.count(SpentLimit) == 0
 
 
-@pytest.mark.contract("a flood costs no write, its trace and its counters are bounded and name nobody")
+@pytest.mark.contract("a flood costs no write; its events and counters are bounded and contain no names")
 def test_what_is_kept_names_nobody(alone: Siege) -> None:
     alone.me("alice", "guess", "192.0.2.123")
     alone.token(("robot", GUESS), "192.0.2.123")

@@ -144,7 +144,7 @@ def test_the_description_names_the_429(alone: Siege) -> None:
 
 
 @pytest.mark.asvs("2.4.1")
-@pytest.mark.contract("a flood costs no write, its trace and its counters are bounded and name nobody")
+@pytest.mark.contract("a flood costs no write; its events and counters are bounded and contain no names")
 def test_a_flood_beyond_the_limit_and_what_is_good_write_nothing(alone: Siege) -> None:
     good, wire = credentials_of(alone), alone.wire
     spend(alone)
@@ -168,7 +168,7 @@ def test_a_flood_beyond_the_limit_and_what_is_good_write_nothing(alone: Siege) -
     assert written == []
 
 
-@pytest.mark.contract("a flood costs no write, its trace and its counters are bounded and name nobody")
+@pytest.mark.contract("a flood costs no write; its events and counters are bounded and contain no names")
 def test_windows_that_ended_are_forgotten(siege: Siege) -> None:
     for number in range(20):
         siege.door(GARBAGE, f"192.0.2.{number}")

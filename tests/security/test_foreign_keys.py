@@ -65,7 +65,7 @@ def asked(lure: socket.socket) -> bool:
 
 
 @pytest.mark.asvs("9.1.3")
-@pytest.mark.contract("a JWT that brings its key along is nobody's")
+@pytest.mark.contract("a JWT that contains its own key is refused")
 @pytest.mark.spec("RFC 8725 §3.10")
 def test_a_token_that_brings_its_key_along_is_refused(
     wire: Wire, stranger: ec.EllipticCurvePrivateKey, lure: socket.socket
@@ -81,7 +81,7 @@ def test_a_token_that_brings_its_key_along_is_refused(
 
 
 @pytest.mark.asvs("9.1.3")
-@pytest.mark.contract("a JWT that brings its key along is nobody's")
+@pytest.mark.contract("a JWT that contains its own key is refused")
 @pytest.mark.spec("RFC 8725 §3.10")
 def test_an_assertion_that_brings_its_key_along_is_refused(
     wire: Wire, stranger: ec.EllipticCurvePrivateKey, lure: socket.socket

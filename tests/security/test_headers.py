@@ -51,7 +51,7 @@ def answers(face: Face) -> list[TestResponse]:
 
 
 @pytest.mark.asvs("3.2.1", "3.4.1", "3.4.3", "3.4.4", "3.4.5", "3.4.6")
-@pytest.mark.contract("every answer says how it may be used, and nothing of its making")
+@pytest.mark.contract("every answer has its security headers, and none that name the software")
 def test_every_answer_says_how_it_may_be_used(answers: list[TestResponse]) -> None:
     for answer in answers:
         said, asked = answer.headers, answer.request.path
@@ -73,7 +73,7 @@ def test_without_https_nothing_is_promised_of_it(
 
 
 @pytest.mark.asvs("3.4.2")
-@pytest.mark.contract("every answer says how it may be used, and nothing of its making")
+@pytest.mark.contract("every answer has its security headers, and none that name the software")
 def test_no_other_origin_may_read_an_answer_but_the_public_documents(face: Face, answers: list[TestResponse]) -> None:
     opened = {answer.request.path for answer in answers if answer.status_code == 200 and _cors(answer)}
     assert opened == set(PUBLIC)
@@ -124,7 +124,7 @@ def test_no_address_is_made_of_what_the_caller_says(http: FlaskClient) -> None:
 
 
 @pytest.mark.asvs("3.5.4", "13.2.5", "13.4.1", "13.4.3")
-@pytest.mark.contract("every answer says how it may be used, and nothing of its making")
+@pytest.mark.contract("every answer has its security headers, and none that name the software")
 def test_nothing_but_what_is_meant_is_served(http: FlaskClient) -> None:
     for path in HIDDEN.split(" "):
         answer = http.get(path)
@@ -132,7 +132,7 @@ def test_nothing_but_what_is_meant_is_served(http: FlaskClient) -> None:
         assert not answer.headers.get("Location", "").startswith("/assets"), path
 
 
-@pytest.mark.contract("every answer says how it may be used, and nothing of its making")
+@pytest.mark.contract("every answer has its security headers, and none that name the software")
 def test_no_answer_names_what_it_is_made_with(answers: list[TestResponse]) -> None:
     for answer in answers:
         assert "Server" not in answer.headers and "X-Powered-By" not in answer.headers

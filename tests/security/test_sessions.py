@@ -34,7 +34,7 @@ def test_each_sign_in_has_a_long_secret_of_its_own(face: Face) -> None:
 
 
 @pytest.mark.asvs("7.2.4")
-@pytest.mark.contract("proving oneself gives a new secret, a stale sign-in ends no other")
+@pytest.mark.contract("authenticating again gives a new session secret; a stale sign-in cannot end others")
 def test_signing_in_again_ends_the_session_before(face: Face) -> None:
     name = face.person()
     who = browser_of(face, name)
@@ -54,7 +54,7 @@ def test_a_failed_sign_in_ends_nothing(face: Face) -> None:
 
 
 @pytest.mark.asvs("7.2.4")
-@pytest.mark.contract("proving oneself gives a new secret, a stale sign-in ends no other")
+@pytest.mark.contract("authenticating again gives a new session secret; a stale sign-in cannot end others")
 def test_a_changed_password_changes_the_secret_of_the_session(face: Face) -> None:
     name = face.person()
     who = browser_of(face, name)
@@ -67,7 +67,7 @@ def test_a_changed_password_changes_the_secret_of_the_session(face: Face) -> Non
 
 
 @pytest.mark.asvs("7.5.2")
-@pytest.mark.contract("proving oneself gives a new secret, a stale sign-in ends no other")
+@pytest.mark.contract("authenticating again gives a new session secret; a stale sign-in cannot end others")
 def test_ending_another_sign_in_takes_a_fresh_one_or_the_password(face: Face) -> None:
     name = face.person()
     who, other = browser_of(face, name), browser_of(face, name)

@@ -251,7 +251,7 @@ def test_another_grant_is_unsupported(world: World, grant: str) -> None:
 
 
 @pytest.mark.asvs("10.4.11")
-@pytest.mark.contract("`invalid_scope` naming it, also without any role")
+@pytest.mark.contract("a scope out of reach is `invalid_scope` and named, also without any role")
 @pytest.mark.spec("RFC 6749 §3.3", "RFC 6749 §5.2")
 def test_a_scope_that_the_roles_do_not_give_is_invalid_scope_and_named(world: World) -> None:
     other = unique("other") + ":read"
@@ -285,7 +285,7 @@ def test_no_scope_means_all_that_the_roles_give(world: World) -> None:
 
 
 @pytest.mark.asvs("10.4.4", "10.4.11")
-@pytest.mark.contract("`invalid_scope` naming it, also without any role")
+@pytest.mark.contract("a scope out of reach is `invalid_scope` and named, also without any role")
 @pytest.mark.spec("RFC 6749 §3.3")
 def test_a_client_without_any_role_gets_invalid_scope(world: World) -> None:
     oauth_error(world.admin.token_request(GRANT, world.resource_server), 400, "invalid_scope")

@@ -55,7 +55,7 @@ def test_a_client_that_fails_to_authenticate_revokes_nothing(world: World) -> No
         assert not gone(world, held)
 
 
-@pytest.mark.contract("always 200 and empty, known or not")
+@pytest.mark.contract("revocation: always 200 and empty, whether the token is known or not")
 @pytest.mark.spec("RFC 7009 §2.2")
 @pytest.mark.parametrize(
     "token",
@@ -65,7 +65,7 @@ def test_what_is_unknown_is_revoked_already(admin: Admin, token: str) -> None:
     assert expect(200, admin.revoke(token)).content == b""
 
 
-@pytest.mark.contract("always 200 and empty, known or not")
+@pytest.mark.contract("revocation: always 200 and empty, whether the token is known or not")
 @pytest.mark.spec("RFC 7009 §2.2")
 @pytest.mark.parametrize("kind", KINDS)
 def test_revoking_twice_is_fine(world: World, kind: Kind) -> None:

@@ -56,7 +56,7 @@ def test_each_algorithm_of_the_contract_works(admin: Admin, algorithm: str) -> N
     assert answer["scope"] == scope
 
 
-@pytest.mark.contract("its `aud`: the issuer, or the URL of the endpoint called or of the token endpoint")
+@pytest.mark.contract("an assertion's `aud`: the issuer, or the URL of the endpoint called or of the token endpoint")
 @pytest.mark.spec("RFC 7523 §3")
 def test_the_audience_is_the_issuer_or_the_url_of_the_endpoint_called(admin: Admin, key: Key, client: Client) -> None:
     for audience in (admin.issuer, f"{admin.issuer}/oauth/token"):
@@ -66,7 +66,7 @@ def test_the_audience_is_the_issuer_or_the_url_of_the_endpoint_called(admin: Adm
     refused(admin, key.sign(claims(client, admin.issuer, aud=None)))
 
 
-@pytest.mark.contract("its `aud`: the issuer, or the URL of the endpoint called or of the token endpoint")
+@pytest.mark.contract("an assertion's `aud`: the issuer, or the URL of the endpoint called or of the token endpoint")
 @pytest.mark.spec("RFC 7523 §3")
 def test_introspection_and_revocation_take_their_own_url_or_the_token_endpoints_as_audience(
     admin: Admin, key: Key
@@ -90,7 +90,7 @@ def test_a_client_id_beside_the_assertion_must_be_the_same(admin: Admin, key: Ke
     assert other.status_code in (400, 401) and other.json()["error"] in ("invalid_request", "invalid_client")
 
 
-@pytest.mark.contract("its `exp`: an hour ahead at most, 30 s of leeway")
+@pytest.mark.contract("an assertion's `exp`: an hour ahead at most, 30 s of leeway")
 @pytest.mark.spec("RFC 7523 §3")
 @pytest.mark.parametrize(
     ("ahead", "good"), [(5, True), (3590, True), (3700, False), (31_536_000, False), (-20, True), (-60, False)]
@@ -133,7 +133,7 @@ def test_a_wrong_claim_is_invalid_client(admin: Admin, key: Key, client: Client,
 
 
 @pytest.mark.asvs("6.8.3", "10.4.16")
-@pytest.mark.contract("its `jti`: single use")
+@pytest.mark.contract("an assertion's `jti`: single use")
 @pytest.mark.spec("RFC 7523 §3")
 def test_an_assertion_works_once(admin: Admin, key: Key, client: Client) -> None:
     signed = key.sign(claims(client, admin.issuer))
@@ -214,7 +214,7 @@ def test_another_assertion_type_is_refused(admin: Admin, key: Key, client: Clien
 
 
 @pytest.mark.asvs("10.4.16")
-@pytest.mark.contract("registered for keys, never by secret")
+@pytest.mark.contract("a client registered for keys never authenticates by secret")
 @pytest.mark.spec("RFC 7523 §2.2")
 def test_a_client_registered_for_keys_never_authenticates_by_secret(admin: Admin, key: Key) -> None:
     scope = unique("thing") + ":read"

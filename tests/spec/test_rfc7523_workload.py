@@ -50,7 +50,7 @@ def test_it_authenticates_at_introspection_and_revocation_too(shared: Trusting) 
 
 
 @pytest.mark.asvs("6.8.1", "RFC 8725 §3.8–3.9")
-@pytest.mark.contract("each claim of it is checked, its time and its type")
+@pytest.mark.contract("each claim of a trusted issuer's token is checked, its time and its type")
 @pytest.mark.spec("RFC 7523 §3")
 @pytest.mark.parametrize(
     "wrong",
@@ -90,7 +90,7 @@ def test_each_claim_that_is_wrong_refuses_it(shared: Trusting, wrong: dict[str, 
 
 
 @pytest.mark.asvs("9.2.1")
-@pytest.mark.contract("each claim of it is checked, its time and its type")
+@pytest.mark.contract("each claim of a trusted issuer's token is checked, its time and its type")
 @pytest.mark.spec("RFC 7523 §3")
 @pytest.mark.parametrize(
     ("claim", "seconds", "good"),
@@ -120,7 +120,7 @@ def test_an_audience_among_several_will_do_and_another_may_be_agreed_on(shared: 
 
 
 @pytest.mark.asvs("9.2.2")
-@pytest.mark.contract("each claim of it is checked, its time and its type")
+@pytest.mark.contract("each claim of a trusted issuer's token is checked, its time and its type")
 @pytest.mark.spec("RFC 8725 §3.11")
 @pytest.mark.parametrize(
     ("header", "good"),
@@ -142,7 +142,7 @@ def test_an_access_token_is_no_identity_and_what_is_critical_is_not_passed_over(
 
 
 @pytest.mark.asvs("6.8.2", "9.1.2")
-@pytest.mark.contract("each claim of it is checked, its time and its type")
+@pytest.mark.contract("each claim of a trusted issuer's token is checked, its time and its type")
 @pytest.mark.spec("RFC 8725 §3.1")
 def test_unsigned_symmetric_and_other_keys_are_refused(shared: Trusting) -> None:
     key, thief = shared.issuer.keys[0], new_key("RS256")
@@ -180,7 +180,7 @@ def test_the_metadata_names_the_grant(shared: Trusting) -> None:
 
 
 @pytest.mark.asvs("6.8.1")
-@pytest.mark.contract("it opens no other client than the one that trusts it")
+@pytest.mark.contract("a trusted issuer's token opens only the client that trusts it")
 @pytest.mark.spec("RFC 7523 §3")
 def test_one_clients_trust_opens_no_other_client(shared: Trusting) -> None:
     theirs, row_id = shared.client()
@@ -194,7 +194,7 @@ def test_one_clients_trust_opens_no_other_client(shared: Trusting) -> None:
     assert shared.wire.introspect(shared.grant(token).json["access_token"])["client_id"] == theirs
 
 
-@pytest.mark.contract("it opens no other client than the one that trusts it")
+@pytest.mark.contract("a trusted issuer's token opens only the client that trusts it")
 @pytest.mark.spec("RFC 7523 §3.1")
 def test_a_token_that_two_clients_trust_must_say_whose_it_is(shared: Trusting) -> None:
     (one, one_row), (two, two_row) = shared.client(), shared.client()
@@ -207,7 +207,7 @@ def test_a_token_that_two_clients_trust_must_say_whose_it_is(shared: Trusting) -
     shared.takes(token, two)
 
 
-@pytest.mark.contract("it opens no other client than the one that trusts it")
+@pytest.mark.contract("a trusted issuer's token opens only the client that trusts it")
 @pytest.mark.spec("RFC 7523 §3.1")
 def test_a_client_that_authenticates_besides_must_be_the_one_spoken_for(shared: Trusting) -> None:
     form = {"grant_type": BEARER, "assertion": shared.token(), "resource": ORDERS}
@@ -221,7 +221,7 @@ def test_a_client_that_authenticates_besides_must_be_the_one_spoken_for(shared: 
 
 
 @pytest.mark.asvs("RFC 8725 §3.8–3.9")
-@pytest.mark.contract("each claim of it is checked, its time and its type")
+@pytest.mark.contract("each claim of a trusted issuer's token is checked, its time and its type")
 @pytest.mark.spec("RFC 7523 §3")
 def test_further_claims_are_demanded_to_the_letter(shared: Trusting) -> None:
     client_id, row_id = shared.client()

@@ -150,7 +150,7 @@ def test_what_is_taken_away_is_refused_at_the_next_request(own: Trusting) -> Non
 
 
 @pytest.mark.asvs("6.8.1")
-@pytest.mark.contract("it opens no other client than the one that trusts it")
+@pytest.mark.contract("a trusted issuer's token opens only the client that trusts it")
 def test_our_own_tokens_never_prove_who_somebody_is(own: Trusting) -> None:
     ours = own.authenticate(own.token()).json["access_token"]
     with own.wire.core.store.connection() as connection:

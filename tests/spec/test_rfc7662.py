@@ -18,7 +18,7 @@ MEMBERS: dict[Kind, set[str]] = {
 INACTIVE = {"active": False}
 
 
-@pytest.mark.contract("the members of each kind")
+@pytest.mark.contract("introspection: the members of each kind")
 @pytest.mark.spec("RFC 7662 §2.2")
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_active_credential_has_exactly_its_kinds_members(world: World, kind: Kind) -> None:
@@ -35,7 +35,7 @@ def test_an_active_credential_has_exactly_its_kinds_members(world: World, kind: 
         assert answer["jti"] == held.id
 
 
-@pytest.mark.contract("whom each stands for", "the members of each kind")
+@pytest.mark.contract("what each kind represents: a user, nobody, a client", "introspection: the members of each kind")
 @pytest.mark.spec("RFC 7662 §2.2")
 def test_a_personal_access_token_names_its_user(world: World) -> None:
     answer = world.admin.introspect(world.issue("pat", expires_in=600).token)
@@ -43,7 +43,7 @@ def test_a_personal_access_token_names_its_user(world: World) -> None:
     assert type(answer["exp"]) is int and 590 <= answer["exp"] - answer["iat"] <= 601
 
 
-@pytest.mark.contract("whom each stands for", "the members of each kind")
+@pytest.mark.contract("what each kind represents: a user, nobody, a client", "introspection: the members of each kind")
 @pytest.mark.spec("RFC 7662 §2.2")
 def test_a_machine_token_names_its_client_twice_by_the_public_id(world: World) -> None:
     answer = world.admin.introspect(world.issue("m2m").token)
@@ -51,7 +51,7 @@ def test_a_machine_token_names_its_client_twice_by_the_public_id(world: World) -
     assert answer["exp"] - answer["iat"] == 3600
 
 
-@pytest.mark.contract("whom each stands for", "the members of each kind")
+@pytest.mark.contract("what each kind represents: a user, nobody, a client", "introspection: the members of each kind")
 @pytest.mark.spec("RFC 7662 §2.2")
 def test_an_api_key_names_nobody(world: World) -> None:
     answer = world.admin.introspect(world.issue("api_key").token)
@@ -150,7 +150,8 @@ def test_the_credentials_of_a_disabled_owner_are_inactive(admin: Admin) -> None:
 
 @pytest.mark.asvs("8.2.2")
 @pytest.mark.contract(
-    "introspection by a serving client or a Bearer of scope `introspect`", "cut to what the caller serves"
+    "introspection by a serving client or a Bearer of scope `introspect`",
+    "introspection: limited to the resources that the caller serves",
 )
 @pytest.mark.spec("RFC 7662 §2.2")
 def test_a_resource_server_sees_only_what_it_serves(world: World) -> None:
@@ -172,7 +173,7 @@ def test_a_resource_server_sees_only_what_it_serves(world: World) -> None:
 
 
 @pytest.mark.asvs("9.2.3")
-@pytest.mark.contract("cut to what the caller serves")
+@pytest.mark.contract("introspection: limited to the resources that the caller serves")
 @pytest.mark.spec("RFC 7662 §2.2")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_token_without_an_audience_in_common_is_inactive(world: World, kind: Kind) -> None:
@@ -225,7 +226,7 @@ def test_who_does_not_authenticate_learns_nothing(world: World) -> None:
     oauth_error(response, 401, "invalid_client")
 
 
-@pytest.mark.contract("`token` is required")
+@pytest.mark.contract("introspection: `token` is required")
 @pytest.mark.spec("RFC 7662 §2.1")
 def test_no_token_a_repeated_one_and_one_in_the_url_are_invalid_requests(world: World) -> None:
     post, auth, token = world.admin.http.post, world.resource_server.basic, world.issue("pat").token
@@ -246,7 +247,7 @@ def test_an_answer_is_json_and_never_cached(world: World) -> None:
         assert "no-store" in response.headers["Cache-Control"] and response.headers["Pragma"] == "no-cache"
 
 
-@pytest.mark.contract('left with no scope it stays active with `""`')
+@pytest.mark.contract('a credential left without scope stays active with `""`')
 @pytest.mark.spec("RFC 7662 §4")
 def test_a_token_left_without_scope_stays_active(admin: Admin) -> None:
     world = found(admin)

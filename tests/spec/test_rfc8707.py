@@ -99,7 +99,7 @@ def test_unknown_and_out_of_reach_answer_alike(admin: Admin, two: Two) -> None:
 
 
 @pytest.mark.asvs("2.2.3")
-@pytest.mark.contract("`invalid_scope` naming it, also without any role")
+@pytest.mark.contract("a scope out of reach is `invalid_scope` and named, also without any role")
 @pytest.mark.spec("RFC 8707 §2.2")
 def test_a_scope_of_another_resource_is_invalid_scope_and_named(admin: Admin, two: Two) -> None:
     form = GRANT | {"resource": two.first["identifier"], "scope": f"{two.one} {two.other}"}

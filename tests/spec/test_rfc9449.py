@@ -159,7 +159,7 @@ BAD: dict[str, Make] = {
 
 
 @pytest.mark.asvs("9.1.2")
-@pytest.mark.contract("a proof is one key's, for one request, once, now")
+@pytest.mark.contract("a DPoP proof is valid for one key and one request, once, now")
 @pytest.mark.spec("RFC 9449 §4.3", "RFC 9449 §5")
 @pytest.mark.parametrize("name", BAD)
 def test_a_proof_that_is_none_gives_no_token(wire: Wire, prover: Prover, name: str) -> None:
@@ -195,7 +195,7 @@ def test_a_url_is_compared_and_not_its_spelling(wire: Wire, prover: Prover, spel
     assert grant(wire, prover.proof("POST", spelled)).status_code == 200
 
 
-@pytest.mark.contract("a proof is one key's, for one request, once, now")
+@pytest.mark.contract("a DPoP proof is valid for one key and one request, once, now")
 @pytest.mark.spec("RFC 9449 §11.1")
 def test_a_proof_is_good_once_and_another_key_may_use_its_jti(wire: Wire, prover: Prover) -> None:
     proof = prover.proof("POST", TOKEN, jti="mine")
@@ -206,7 +206,7 @@ def test_a_proof_is_good_once_and_another_key_may_use_its_jti(wire: Wire, prover
 
 
 @pytest.mark.asvs("2.3.4", "10.3.5")
-@pytest.mark.contract("a proof is one key's, for one request, once, now")
+@pytest.mark.contract("a DPoP proof is valid for one key and one request, once, now")
 @pytest.mark.spec("RFC 9449 §11.1")
 def test_of_many_at_once_one_gets_in(wire: Wire, prover: Prover) -> None:
     token = bound(wire, prover)
@@ -286,7 +286,7 @@ MISMATCHED: dict[str, tuple[str, Callable[[Prover, str], str | None]]] = {
 
 
 @pytest.mark.asvs("10.3.5", "RFC 8725 §3.11–3.12")
-@pytest.mark.contract("a proof is one key's, for one request, once, now")
+@pytest.mark.contract("a DPoP proof is valid for one key and one request, once, now")
 @pytest.mark.spec("RFC 9449 §7.1", "RFC 9449 §4.3")
 @pytest.mark.parametrize("name", MISMATCHED)
 def test_a_proof_of_something_else_opens_nothing(wire: Wire, prover: Prover, name: str) -> None:
@@ -296,7 +296,7 @@ def test_a_proof_of_something_else_opens_nothing(wire: Wire, prover: Prover, nam
 
 
 @pytest.mark.asvs("10.3.5")
-@pytest.mark.contract("every door asks for it: gateways, the management API, introspection, an API in Flask")
+@pytest.mark.contract("DPoP is checked by gateways, the management API, introspection and an API in Flask")
 @pytest.mark.spec("RFC 9449 §7.2")
 def test_a_bound_token_is_no_bearer_token_and_the_other_way_round(wire: Wire, prover: Prover) -> None:
     token = bound(wire, prover)
@@ -316,7 +316,7 @@ def managed(wire: Wire, method: str, path: str, token: str, proof: str | None, s
     return wire.http.open(f"/api/v1{path}", method=method, headers=headers)
 
 
-@pytest.mark.contract("every door asks for it: gateways, the management API, introspection, an API in Flask")
+@pytest.mark.contract("DPoP is checked by gateways, the management API, introspection and an API in Flask")
 @pytest.mark.spec("RFC 9449 §7")
 def test_the_management_api_asks_for_the_proof_too(wire: Wire, prover: Prover) -> None:
     wire.core.role("reader", "machine", "roles:read")
@@ -336,7 +336,7 @@ def test_the_management_api_asks_for_the_proof_too(wire: Wire, prover: Prover) -
         assert 'error="invalid_dpop_proof"' in answer.headers["WWW-Authenticate"]
 
 
-@pytest.mark.contract("every door asks for it: gateways, the management API, introspection, an API in Flask")
+@pytest.mark.contract("DPoP is checked by gateways, the management API, introspection and an API in Flask")
 @pytest.mark.spec("RFC 9449 §7", "RFC 7662 §2.1")
 def test_who_introspects_by_a_bound_token_proves_it(wire: Wire, prover: Prover) -> None:
     pair = ("auditor", wire.core.client_secret("auditor"))
@@ -378,7 +378,7 @@ def test_a_server_that_demands_its_nonce_gives_it_and_takes_it(strict: Wire) -> 
     assert stale.headers["DPoP-Nonce"] != nonce
 
 
-@pytest.mark.contract("a proof is one key's, for one request, once, now")
+@pytest.mark.contract("a DPoP proof is valid for one key and one request, once, now")
 @pytest.mark.spec("RFC 9449 §8")
 def test_a_nonce_that_is_not_ours_is_refused_though_none_is_demanded(wire: Wire, prover: Prover) -> None:
     for nonce in ("theirs", "", "\u00e9", "\ud800"):

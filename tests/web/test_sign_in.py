@@ -185,7 +185,7 @@ def test_a_deleted_user_is_out_at_once(face: Face) -> None:
 
 
 @pytest.mark.asvs("8.3.1")
-@pytest.mark.contract("nobody but holders of `manage` is in the console")
+@pytest.mark.contract("only holders of `manage` reach the console")
 def test_the_console_is_for_those_who_manage_and_only_as_long_as_they_do(face: Face) -> None:
     stranger, (person, _), (operator, name) = visitor(face), signed_in(face, "orders:read"), signed_in(face, "manage")
     signed_in(face, "manage")  # the last administrator would stay

@@ -43,7 +43,7 @@ def path_of(rule: Rule) -> str:
     return "/".join(SOME_ID if part.startswith("<") else part for part in rule.rule.split("/"))
 
 
-@pytest.mark.contract("nobody but holders of `manage` is in the console")
+@pytest.mark.contract("only holders of `manage` reach the console")
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_stranger_is_asked_to_sign_in(face: Face, room: str) -> None:
     for method, path in rules_of(face, room):
@@ -52,7 +52,7 @@ def test_a_stranger_is_asked_to_sign_in(face: Face, room: str) -> None:
 
 
 @pytest.mark.asvs("8.2.1")
-@pytest.mark.contract("nobody but holders of `manage` is in the console")
+@pytest.mark.contract("only holders of `manage` reach the console")
 @pytest.mark.parametrize("room", ROOMS)
 def test_who_does_not_manage_is_refused(face: Face, room: str) -> None:
     visitor = Visitor(face.app.test_client())
