@@ -21,9 +21,8 @@ from tests.operations.application import application, settings_in
 
 SETTINGS = {f"LATCHKEY_{name.upper()}" for name in Settings.model_fields}
 NOT_OURS = {"LATCHKEY_SERVICE_HOST"}  # what Kubernetes injects
-PATH = re.compile(r"(?:app|tests|scripts|instance|\.ci)/[\w./-]*\w/?|\w+\.(?:md|toml|txt)")
+PATH = re.compile(r"(?<![\w./-])(?:(?:app|tests|scripts|instance|\.ci)/[\w./-]*\w/?|[\w./-]+\.(?:md|toml|txt))")
 AT_RUN_TIME = re.compile(r"instance/(?!README)|bootstrap\.json|latchkey\.toml")
-PAGES = ("account", "console")
 
 
 def test_the_first_credentials_can_be_pasted(fresh_server: StartServer) -> None:
