@@ -12,12 +12,14 @@ def test_a_program_that_is_here_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
     assert machine.require_program(ABSENT, "sh").endswith("/sh")
 
 
+@pytest.mark.contract("what a machine lacks is skipped, in CI a failure")
 def test_a_missing_program_skips_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CI", raising=False)
     with pytest.raises(pytest.skip.Exception, match="this machine has no " + ABSENT):
         machine.require_program(ABSENT)
 
 
+@pytest.mark.contract("what a machine lacks is skipped, in CI a failure")
 def test_a_missing_program_fails_where_ci_promises_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI", "true")
     with pytest.raises(pytest.fail.Exception, match="promises"):

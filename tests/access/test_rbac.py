@@ -1,5 +1,7 @@
 """What roles give is asked of the database at that moment."""
 
+import pytest
+
 from app.access.rbac import grants_of_client, grants_of_roles, grants_of_user
 from app.access.scopes import Grants, Scopes
 from tests.core import ORDERS, STOCK, Core
@@ -34,6 +36,7 @@ def test_a_role_without_permissions_gives_nothing(core: Core) -> None:
     assert of_client(core, "titled") == Grants()
 
 
+@pytest.mark.contract("user roles to users, machine roles to clients")
 def test_users_and_clients_have_their_own(core: Core) -> None:
     assert of_user(core, "alice").scopes == of_client(core, "robot").scopes
     core.assign("alice")

@@ -12,6 +12,7 @@ TABLE = """| 1.1.1 | an answer | one/test_a.py `holds`, `is_{a}`; two/test_b.py 
 RUNS = "def test_holds(): pass\ndef test_is_there(): pass\n"
 
 
+@pytest.mark.contract("ASVS 5.0.0: every requirement has an answer, and what it names has run")
 @pytest.mark.parametrize(
     ("other", "arguments", "code", "said"),
     [

@@ -1,19 +1,21 @@
-"""The table of tests/README.md names tests that exist."""
+"""The tables of tests are what the markers say, and each of their rows has a test or a reason."""
 
 import ast
 import re
 from functools import cache
-from pathlib import Path
 
-TESTS = Path(__file__).parent.parent
+import pytest
+
+from tests.tables import FILE, TABLES, TESTS, Mark, cells, marks, written
+
 HEADS = {"line", "trap", "promise", "---"}
 NO_TEST = re.compile(r"comes with the pages|does not apply: .+")
-FILE = re.compile(r"([\w/]+\.py)((?: `\w+`,?)+)")
+MARKS = list(marks())
 
 
 def rows() -> list[str]:
     """Give the lines of the tables, without their heads."""
-    text = (TESTS / "README.md").read_text(encoding="utf-8")
+    text = TABLES["contract"].read_text(encoding="utf-8").partition("\n## ")[2]
     return [line for line in text.splitlines() if line.startswith("|") and line[2:].split(" |")[0] not in HEADS]
 
 
@@ -47,3 +49,23 @@ def test_every_line_of_the_tables_names_a_test_or_says_why_not() -> None:
 def test_no_file_is_named_without_its_tests() -> None:
     loose = [row for row in rows() if row.count(".py") != len(FILE.findall(row))]
     assert not loose, loose
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_tables_are_what_the_markers_say(table: str) -> None:
+    text = TABLES[table].read_text(encoding="utf-8")
+    assert text == written(text, [mark for mark in MARKS if mark.table == table]), "run: python -m tests.tables"
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_marker_names_a_row(table: str) -> None:
+    there = {cells(line)[0] for line in TABLES[table].read_text(encoding="utf-8").splitlines() if cells(line)}
+    assert {mark.row for mark in MARKS if mark.table == table} - there == set()
+
+
+def test_a_row_names_its_tests_by_file_and_says_when_it_lost_them() -> None:
+    found = [Mark("contract", "two", "a/test_b.py", "c"), Mark("contract", "two", "a/test_b.py", "d")]
+    text = "| one | test_x.py `gone` |\n| two | answer |  |\n| three | does not apply: why |"
+    assert written(text, found) == (
+        "| one | no test |\n| two | answer | a/test_b.py `c`, `d` |\n| three | does not apply: why |"
+    )

@@ -76,6 +76,7 @@ def bare(tmp_path: Path) -> Checkout:
     return Checkout(tmp_path)
 
 
+@pytest.mark.contract("`./scripts/serve` on a fresh machine: `.venv`, locked dependencies")
 def test_a_fresh_machine_gets_its_environment_from_the_lock_by_hashes(bare: Checkout) -> None:
     done = bare.run("prepare", "requirements.txt")
     assert done.returncode == 0, done.stderr
@@ -107,6 +108,7 @@ def test_what_the_tests_need_is_all_that_serving_needs(bare: Checkout) -> None:
     assert locked("requirements.txt") < locked("requirements-dev.txt")
 
 
+@pytest.mark.contract("`./scripts/serve` on a fresh machine: `.venv`, locked dependencies")
 @pytest.mark.parametrize("lock", ["requirements.txt", "requirements-dev.txt"])
 def test_every_locked_package_has_its_hashes(lock: str) -> None:
     text = (ROOT / lock).read_text().replace("\\\n", " ")
@@ -115,6 +117,7 @@ def test_every_locked_package_has_its_hashes(lock: str) -> None:
     assert not [line[:60] for line in packages if "--hash=sha256:" not in line]
 
 
+@pytest.mark.contract("`./scripts/serve` on a fresh machine: `.venv`, locked dependencies")
 def test_without_a_new_enough_python_it_says_so(bare: Checkout) -> None:
     for name in ("python3.12", "python3"):
         bare.python(name, fits=False)
@@ -122,6 +125,7 @@ def test_without_a_new_enough_python_it_says_so(bare: Checkout) -> None:
     assert done.returncode == 1 and "Python 3.11" in done.stderr and done.stderr.count("\n") == 1
 
 
+@pytest.mark.contract("the server listens on 127.0.0.1:8080; `--host`, `--port`, `--workers`")
 def test_serve_hands_its_options_on_from_wherever_it_is_called(bare: Checkout) -> None:
     bare.run("prepare", "requirements.txt")
     bare.latchkey()
@@ -130,12 +134,14 @@ def test_serve_hands_its_options_on_from_wherever_it_is_called(bare: Checkout) -
     assert done.stdout.split() == ["latchkey", "serve", *options], done.stderr
 
 
+@pytest.mark.contract("`./scripts/test`: all that is needed, then the suite; `.ci/run`")
 def test_ci_runs_the_whole_suite_and_promises_every_tool() -> None:
     text = (ROOT / ".ci/run").read_text()
     assert re.search(r'^export CI=true\nexec \./scripts/test "\$@"$', text, re.M)
     assert os.access(ROOT / "scripts/test", os.X_OK)
 
 
+@pytest.mark.contract("`./scripts/test`: all that is needed, then the suite; `.ci/run`")
 def test_the_suite_prepares_and_lints_and_hands_its_arguments_on(bare: Checkout) -> None:
     bare._write(bare.tree / "scripts/lint", "#!/bin/sh\necho linted\n")
     done = bare.run("test", "tests/oauth", "-k", "revoke")

@@ -38,6 +38,7 @@ def cli(database: Database, monkeypatch: pytest.MonkeyPatch) -> Cli:
     return Cli(database.folder, monkeypatch)
 
 
+@pytest.mark.contract("the audit commands exit by their result, the API shows the hashes")
 def test_an_unbroken_chain_is_exit_0_and_names_its_head(cli: Cli) -> None:
     told = cli.json("audit", "verify")
     assert told["intact"] is True and told["breaks"] == [] and told["events"] >= 3
@@ -50,6 +51,8 @@ def test_an_unbroken_chain_is_exit_0_and_names_its_head(cli: Cli) -> None:
         assert cli("audit", "verify", *(part for one in both for part in ("--expect", one))).exit_code == 1
 
 
+@pytest.mark.asvs("16.4.2")
+@pytest.mark.contract("the audit commands exit by their result, the API shows the hashes")
 def test_a_broken_chain_is_exit_1_and_names_the_event(cli: Cli, database: Database) -> None:
     head = cli.good("audit", "verify").split()[-1]
     database.execute("UPDATE audit_event SET actor = 'nobody' WHERE id = 2")
@@ -64,6 +67,7 @@ def test_a_broken_chain_is_exit_1_and_names_the_event(cli: Cli, database: Databa
     assert "the head: head: " in cli("audit", "verify").stdout
 
 
+@pytest.mark.contract("an export verifies without the database, in pieces too")
 def test_an_export_is_verified_where_there_is_no_set_up(cli: Cli, database: Database, tmp_path: Path) -> None:
     file = tmp_path / "trace.jsonl"
     assert cli.good("audit", "export", "--file", str(file)) == ""
@@ -92,6 +96,7 @@ def test_what_is_no_place_of_a_chain_is_refused(cli: Cli, noted: str) -> None:
     assert done.exit_code == 2 and "no place in the chain" in done.stderr
 
 
+@pytest.mark.contract("an export verifies without the database, in pieces too")
 def test_no_line_of_an_export_holds_a_secret(cli: Cli, database: Database) -> None:
     cli.good("resource", "create", "--identifier", "https://orders.example", "--name", "Orders")
     secret = cli.good("api-key", "create", "--name", "k", "--resource", "https://orders.example").strip()

@@ -133,6 +133,7 @@ def kept(server: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     return file, held
 
 
+@pytest.mark.contract("a backup gives a new instance in which every credential works")
 def test_every_credential_works_in_a_new_instance(server: LiveServer, kept: tuple[Path, Held], tmp_path: Path) -> None:
     file, held = kept
     done = latchkey(tmp_path / "new", "restore", file)
@@ -146,6 +147,8 @@ def test_every_credential_works_in_a_new_instance(server: LiveServer, kept: tupl
         server.start()
 
 
+@pytest.mark.asvs("14.2.4")
+@pytest.mark.contract("a backup contains no credential, and only its owner can read it")
 def test_it_is_its_owners_alone_and_never_over_another(kept: tuple[Path, Held], server: LiveServer) -> None:
     file, _ = kept
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -154,6 +157,8 @@ def test_it_is_its_owners_alone_and_never_over_another(kept: tuple[Path, Held], 
     assert file.read_bytes() == before and [path.name for path in file.parent.iterdir()] == [file.name]
 
 
+@pytest.mark.asvs("14.2.4")
+@pytest.mark.contract("a backup contains no credential, and only its owner can read it")
 def test_no_secret_of_anybody_is_in_it(kept: tuple[Path, Held]) -> None:
     file, held = kept
     with zipfile.ZipFile(file) as archive:
@@ -162,6 +167,7 @@ def test_no_secret_of_anybody_is_in_it(kept: tuple[Path, Held]) -> None:
     assert not [one for one in secrets if one.encode() in whole]
 
 
+@pytest.mark.contract("a backup contains no credential, and only its owner can read it")
 def test_a_restored_file_is_its_owners_alone(kept: tuple[Path, Held], tmp_path: Path) -> None:
     latchkey(tmp_path / "new", "restore", kept[0])
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "new").iterdir()}
@@ -270,6 +276,7 @@ def test_a_member_that_cannot_be_unpacked_is_refused(kept: tuple[Path, Held], tm
     assert list((tmp_path / "new").iterdir()) == []
 
 
+@pytest.mark.contract("a changed, cut or foreign backup is refused and leaves nothing")
 @pytest.mark.parametrize(
     "change",
     [_another_key, _a_page_of_garbage, _outside, _no_database, _of_tomorrow, _strange],
@@ -282,6 +289,7 @@ def test_a_changed_backup_is_refused_and_leaves_nothing(
     assert list((tmp_path / "new").iterdir()) == [] and not (tmp_path / "escaped").exists()
 
 
+@pytest.mark.contract("a changed, cut or foreign backup is refused and leaves nothing")
 def test_a_cut_or_foreign_file_is_refused(kept: tuple[Path, Held], tmp_path: Path) -> None:
     whole = kept[0].read_bytes()
     middle = bytearray(whole)
@@ -328,6 +336,7 @@ def test_the_database_may_be_on_another_disk_than_the_key(
         assert CliRunner().invoke(main, ["backup", str(tmp_path / "again")]).exit_code == 0, "the key opens it"
 
 
+@pytest.mark.contract("a changed, cut or foreign backup is refused and leaves nothing")
 def test_a_full_disk_leaves_no_half_file(kept: tuple[Path, Held], server: LiveServer, small_disk: Path) -> None:
     assert "cannot be written" in refused(server.instance, "backup", small_disk / "backup")
     assert list(small_disk.iterdir()) == []
@@ -351,14 +360,7 @@ def test_a_damaged_database_is_not_backed_up_as_if_it_were_whole(server: LiveSer
     assert not (tmp_path / "backup").exists()
 
 
-def test_on_postgresql_its_own_programs_do_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LATCHKEY_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
-    monkeypatch.setenv("LATCHKEY_INSTANCE_DIR", str(tmp_path))
-    for command in ("backup", "restore"):
-        done = CliRunner().invoke(main, [command, str(tmp_path / "file")])
-        assert done.exit_code == 1 and "pg_dump" in done.stderr and done.stderr.count("\n") == 1
-
-
+@pytest.mark.contract("a backup gives a new instance in which every credential works")
 def test_a_dump_of_postgresql_gives_the_same(fresh_server: Callable[..., LiveServer], tmp_path: Path) -> None:
     dump, restore = program("pg_dump"), program("pg_restore")
     if not (dump and restore and program("initdb")):

@@ -40,6 +40,7 @@ def test_a_running_server_is_well(fresh_server: StartServer) -> None:
     assert {"settings", "database", "signing keys", "administrator", "server", "clock", "issuer"} <= set(found)
 
 
+@pytest.mark.asvs("13.3.2")
 def test_it_speaks_to_a_person_too(instance: Path) -> None:
     (instance / "secret_key").chmod(0o644)
     done = run(instance, "doctor")
@@ -72,6 +73,7 @@ def test_a_secret_key_that_opens_nothing(instance: Path) -> None:
     assert verdicts(instance, 1, secret_key="another key, of thirty-two characters")["signing keys"] == "problem"
 
 
+@pytest.mark.contract("`latchkey doctor` reports old seals and overdue keys")
 def test_keys_that_are_sealed_by_a_previous_secret_key(instance: Path) -> None:
     old = (instance / "secret_key").read_text()
     changed = {"secret_key": "another key, of thirty-two characters", "previous_secret_keys": old}
@@ -80,6 +82,7 @@ def test_keys_that_are_sealed_by_a_previous_secret_key(instance: Path) -> None:
     assert verdicts(instance, 0, **changed)["signing keys"] == "ok"
 
 
+@pytest.mark.contract("`latchkey doctor` reports old seals and overdue keys")
 def test_a_signing_key_that_is_older_than_the_schedule(instance: Path) -> None:
     assert verdicts(instance, 0)["rotation"] == "ok"
     database_in(instance).execute("UPDATE signing_key SET created_at = created_at - :days", days=91 * 86_400 * 10**6)
@@ -115,6 +118,10 @@ def caddy_before(live: LiveServer, folder: Path, dropping: str) -> Iterator[None
             caddy.terminate()
 
 
+@pytest.mark.asvs("4.1.3")
+@pytest.mark.contract(
+    "a header name with underscores never counts as a proxy's; doctor says which proxy passes them on"
+)
 @pytest.mark.parametrize(("dropping", "code"), [("", 1), ("request_header -*_*", 0)])
 def test_a_proxy_that_hands_on_names_with_underscores(
     fresh_server: StartServer, tmp_path: Path, dropping: str, code: int
@@ -137,6 +144,9 @@ ARRIVING = {
 }
 
 
+@pytest.mark.contract(
+    "the header of Traefik, Envoy, ALB, nginx or RFC 9440, by proxy; doctor says when a caller's own arrives"
+)
 @pytest.mark.spec("RFC 9440 §4")
 def test_a_proxy_that_hands_on_a_callers_own_certificate(fresh_server: StartServer, tmp_path: Path) -> None:
     settings = {"issuer": f"http://127.0.0.1:{free_port()}", "trusted_proxies": "127.0.0.0/8"}
@@ -163,6 +173,7 @@ def test_the_demo_is_made_once_and_says_so(tmp_path: Path) -> None:
     assert "already" in again.stderr
 
 
+@pytest.mark.contract("`--demo`")
 def test_the_demo_of_a_server_works_with_the_secrets_it_prints(fresh_server: StartServer) -> None:
     live = fresh_server()
     live.stop()
@@ -179,6 +190,7 @@ def test_the_demo_of_a_server_works_with_the_secrets_it_prints(fresh_server: Sta
     admin.http.close()
 
 
+@pytest.mark.contract("the first start prints where to look, and commands that work when pasted")
 def test_the_printed_block_runs_line_by_line(fresh_server: StartServer) -> None:
     live = fresh_server()
     for _ in range(2):  # it can be pasted again

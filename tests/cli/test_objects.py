@@ -72,6 +72,7 @@ def orders(instance: Path) -> str:
         return str(cli.json("client", "create", "--name", "worker", "--role", "machines")["client_id"])
 
 
+@pytest.mark.contract("each command, `--help` and `--json`")
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
 def test_every_command_has_help_and_every_leaf_takes_json(cli: Cli, command: Sequence[str]) -> None:
     for path, help_text in _helps(cli, command):
@@ -163,6 +164,7 @@ def test_a_client_and_its_secrets(cli: Cli, orders: str) -> None:
     assert orders in cli.good("client", "list")
 
 
+@pytest.mark.contract("a trusted issuer's token makes a client of a CI job, without any secret")
 def test_a_client_without_any_secret_trusts_an_issuer(cli: Cli) -> None:
     assert "client_secret" not in cli.json("client", "create", "--name", "job", "--auth-method", "federated_jwt")
     found = [one["client_id"] for one in cli.json("client", "list") if one["name"] == "job"]
@@ -221,6 +223,7 @@ def test_a_user_and_their_password(cli: Cli, instance: Path) -> None:
     assert b"nobody has 71" not in database_in(instance).dump()
 
 
+@pytest.mark.asvs("2.2.2")
 def test_what_does_not_fit_is_refused_in_one_line(cli: Cli) -> None:
     cli.json("resource", "create", "--identifier", "https://fit.example", "--name", "x" * 200)
     for unfit in (

@@ -80,6 +80,7 @@ def may_mount() -> None:
         pytest.skip("this machine lets nobody make a mount namespace")
 
 
+@pytest.mark.contract("a read-only disk, any user")
 def test_an_instance_folder_that_is_read_only_is_enough(settings: dict[str, str], folder: Path) -> None:
     (folder / "instance").mkdir(mode=0o555)
     live = Confined(folder / "instance", settings)
@@ -94,6 +95,7 @@ def test_an_instance_folder_that_is_read_only_is_enough(settings: dict[str, str]
         live.kill()
 
 
+@pytest.mark.contract("a read-only disk, any user")
 @pytest.mark.usefixtures("may_mount")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_read_only_root_and_no_shared_memory_are_enough(settings: dict[str, str], folder: Path, workers: int) -> None:
@@ -108,6 +110,7 @@ def test_a_read_only_root_and_no_shared_memory_are_enough(settings: dict[str, st
     assert list((folder / "instance").iterdir()) == []
 
 
+@pytest.mark.contract("a read-only disk, any user")
 @pytest.mark.usefixtures("may_mount")
 @pytest.mark.parametrize(
     ("left_out", "said"),

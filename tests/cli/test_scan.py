@@ -51,6 +51,8 @@ def committed(repository: Path, name: str, text: str, message: str = "change") -
     return git(repository, "rev-parse", "HEAD")
 
 
+@pytest.mark.asvs("13.3.1")
+@pytest.mark.contract("leaked secrets are found in files, by format and check, offline")
 @pytest.mark.parametrize("prefix", list(Prefix))
 def test_each_kind_is_found_in_files_by_line_and_never_printed(tmp_path: Path, prefix: Prefix) -> None:
     secret = mint(prefix)
@@ -68,6 +70,7 @@ def test_nothing_found_is_success(tmp_path: Path) -> None:
     assert (done.exit_code, done.stdout) == (0, "")
 
 
+@pytest.mark.contract("leaked secrets are found in everything that git ever held")
 def test_what_was_deleted_is_found_in_the_past(repository: Path) -> None:
     secret = mint(Prefix.PAT)
     first = committed(repository, "conf/app.ini", f"one\ntoken = {secret}\n")
@@ -79,6 +82,7 @@ def test_what_was_deleted_is_found_in_the_past(repository: Path) -> None:
     assert scan(repository, "--no-history").exit_code == 0
 
 
+@pytest.mark.contract("leaked secrets are found in everything that git ever held")
 def test_other_branches_stashes_messages_and_dropped_commits_are_read(repository: Path) -> None:
     secrets = {name: mint(Prefix.API_KEY) for name in ("branch", "message", "dropped", "stash", "tag")}
     committed(repository, "a", "a")
@@ -94,6 +98,7 @@ def test_other_branches_stashes_messages_and_dropped_commits_are_read(repository
     assert {f"{secret[:7]}…{secret[-4:]}" for secret in secrets.values()} == {one["hint"] for one in told}
 
 
+@pytest.mark.contract("leaked secrets are found in everything that git ever held")
 def test_bare_repositories_and_work_trees_are_read_once(repository: Path, tmp_path: Path) -> None:
     committed(repository, "a", mint(Prefix.PAT))
     committed(repository, "a", "gone")
@@ -115,6 +120,7 @@ def test_inside_a_hook_it_reads_what_it_was_pointed_at(repository: Path, tmp_pat
         assert scan(repository, env=OFFLINE | {name: str(tmp_path / "elsewhere" / ".git")}).exit_code == 1, name
 
 
+@pytest.mark.contract("a scanned repository runs nothing and hides nothing")
 def test_no_program_is_run_that_a_repository_names(repository: Path, tmp_path: Path) -> None:
     head = committed(repository, "a", mint(Prefix.PAT))
     commit = git(repository, "cat-file", "commit", head).partition("\n\n")
@@ -134,6 +140,7 @@ def test_no_program_is_run_that_a_repository_names(repository: Path, tmp_path: P
     assert not ran.exists()
 
 
+@pytest.mark.contract("a scanned repository runs nothing and hides nothing")
 @pytest.mark.parametrize("history", [(), ("--no-history",)])
 def test_a_folder_that_merely_looks_like_gits_own_is_read(repository: Path, history: tuple[str, ...]) -> None:
     committed(repository, ".gitignore", "game/")
@@ -144,6 +151,7 @@ def test_a_folder_that_merely_looks_like_gits_own_is_read(repository: Path, hist
     assert "game/objects/config" in scan(repository, *history).stdout
 
 
+@pytest.mark.contract("a scanned repository runs nothing and hides nothing")
 def test_a_damaged_repository_does_not_pass_for_the_one_around_it(repository: Path) -> None:
     committed(repository, ".gitignore", "sub/")
     git(repository, "init", "-q", "sub")
@@ -154,6 +162,7 @@ def test_a_damaged_repository_does_not_pass_for_the_one_around_it(repository: Pa
     assert scan(repository).exit_code == 2
 
 
+@pytest.mark.contract("leaked secrets are found in files, by format and check, offline")
 def test_stdin_and_utf_16_and_binary(tmp_path: Path) -> None:
     secret = mint(Prefix.CLIENT_SECRET)
     assert scan("-", input=f"x\n{secret}".encode()).stdout.startswith("(stdin):2: client_secret")
@@ -171,6 +180,7 @@ def test_links_are_not_followed_and_pipes_are_not_waited_for(tmp_path: Path) -> 
     assert scan(tmp_path / "in").exit_code == 0
 
 
+@pytest.mark.contract("a scan that could not read everything does not succeed")
 def test_what_cannot_be_read_is_told_and_is_no_success(tmp_path: Path) -> None:
     done = scan(tmp_path / "nowhere")
     assert done.exit_code == 2 and "nowhere" in done.stderr and "1 could not be read" in done.stderr
@@ -190,6 +200,7 @@ def world(admin: Admin) -> World:
     return found(admin)
 
 
+@pytest.mark.contract("found secrets are checked to be live or dead, and revoked")
 def test_the_database_tells_live_from_dead_and_revokes(world: World, tmp_path: Path) -> None:
     live, dead, secret = world.issue("pat"), world.issue("api_key"), world.admin.client().client_secret
     world.admin.revoke(dead.token)
@@ -205,6 +216,7 @@ def test_the_database_tells_live_from_dead_and_revokes(world: World, tmp_path: P
     assert scan(tmp_path, env=own).exit_code == 1
 
 
+@pytest.mark.contract("found secrets are checked to be live or dead, and revoked")
 def test_a_server_tells_live_from_dead_and_revokes(world: World, tmp_path: Path) -> None:
     admin, held = world.admin, world.issue("api_key")
     token = admin.m2m(admin.client([admin.role("machine", ["tokens:read"])]))

@@ -57,6 +57,11 @@ def is_gone(pid: int) -> bool:
     return state == "Z"
 
 
+@pytest.mark.asvs("6.3.2", "6.4.1", "13.2.3")
+@pytest.mark.contract(
+    "the first start creates or migrates the database, makes key and administrator",
+    "`bootstrap.json`: its mode and members",
+)
 def test_the_first_start_writes_the_first_credentials_for_their_owner_alone(fresh_server: StartServer) -> None:
     live = fresh_server()
     assert list(live.bootstrap) == ["issuer", "admin_username", "admin_password", "client_id", "client_secret"]
@@ -67,6 +72,7 @@ def test_the_first_start_writes_the_first_credentials_for_their_owner_alone(fres
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, name
 
 
+@pytest.mark.contract("a restarted server continues; Ctrl-C ends it cleanly")
 def test_started_again_it_goes_on_with_what_is_there(fresh_server: StartServer) -> None:
     live = fresh_server()
     kept, key = live.bootstrap, (live.instance / "secret_key").read_text()
@@ -76,6 +82,8 @@ def test_started_again_it_goes_on_with_what_is_there(fresh_server: StartServer) 
     assert live.http.get("/.well-known/jwks.json").text == jwks
 
 
+@pytest.mark.asvs("6.3.2")
+@pytest.mark.contract("`LATCHKEY_BOOTSTRAP_…` fix the first credentials")
 def test_settings_fix_the_first_credentials(fresh_server: StartServer) -> None:
     live = fresh_server(
         bootstrap_admin_username="root",
@@ -97,6 +105,7 @@ def test_settings_fix_the_first_credentials(fresh_server: StartServer) -> None:
     admin.http.close()
 
 
+@pytest.mark.contract("the server listens on 127.0.0.1:8080; `--host`, `--port`, `--workers`")
 def test_the_issuer_follows_the_port(fresh_server: StartServer) -> None:
     live = fresh_server()
     live.stop()
@@ -107,6 +116,7 @@ def test_the_issuer_follows_the_port(fresh_server: StartServer) -> None:
     assert live.database.execute("SELECT identifier FROM resource") == [(f"{live.url}/api/v1",)]
 
 
+@pytest.mark.contract("a restarted server continues; Ctrl-C ends it cleanly")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_cleanly_within_two_seconds_though_somebody_is_connected(
     fresh_server: StartServer, number: signal.Signals
@@ -133,6 +143,10 @@ def test_a_hangup_changes_nothing(fresh_server: StartServer) -> None:
     assert children(live.pid) == workers
 
 
+@pytest.mark.contract(
+    "the server listens on 127.0.0.1:8080; `--host`, `--port`, `--workers`",
+    "SIGKILL under load: nothing acknowledged is lost; a killed worker is replaced",
+)
 def test_a_worker_that_dies_is_replaced(fresh_server: StartServer) -> None:
     live = fresh_server(workers=2)
     first = children(live.pid)
@@ -160,6 +174,7 @@ def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
     assert done.stderr == f"latchkey: 127.0.0.1:{port} is in use: stop what listens there, or pass another --port\n"
 
 
+@pytest.mark.contract("an unknown or impossible setting stops the start in one line")
 @pytest.mark.parametrize(
     ("settings", "line"),
     [
@@ -181,6 +196,7 @@ def test_what_cannot_work_stops_the_start_with_one_line(tmp_path: Path, settings
     assert "hush" not in done.stderr
 
 
+@pytest.mark.contract("the first start creates or migrates the database, makes key and administrator")
 def test_a_database_newer_than_the_code_stops_the_start(tmp_path: Path) -> None:
     assert run(tmp_path / "instance", "init").returncode == 0
     database_in(tmp_path / "instance").execute("UPDATE alembic_version SET version_num = '9999'")
@@ -229,6 +245,8 @@ def test_nodes_that_start_at_the_same_moment_share_one_database(tmp_path: Path) 
     assert not list(tmp_path.glob("*/bootstrap.pending"))
 
 
+@pytest.mark.asvs("16.2.3", "16.2.4", "16.4.3")
+@pytest.mark.contract("the first start prints where to look, and commands that work when pasted")
 def test_stdout_is_a_script_and_stderr_is_json_lines(server: LiveServer) -> None:
     server.http.get("/healthz")
     subprocess.run(["bash", "-n", str(server.stdout_file)], check=True)

@@ -91,6 +91,7 @@ def test_every_command_is_tried_here() -> None:
     assert {command[0] for command in READING} >= set(COMMANDS) - elsewhere
 
 
+@pytest.mark.contract("any encoding, any closed stream")
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_command_prints_as_much_in_any_encoding(instance: Path, usual: dict[str, Done], encoding: str) -> None:
     runs: dict[str, Run] = {" ".join(command): (command, encoding, [], {}) for command in READING}
@@ -111,6 +112,7 @@ def test_something_is_there_that_ascii_lacks(usual: dict[str, Done]) -> None:
     assert {"user show jo", "role list", "resource list", "client list", "pat list --user jo", "doctor"} <= holding
 
 
+@pytest.mark.contract("any encoding, any closed stream")
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_json_is_the_same_in_any_encoding(instance: Path, usual: dict[str, Done], encoding: str) -> None:
     done = forked(instance, {" ".join(command): (command, encoding, [], {}) for command in JSON})
@@ -118,6 +120,7 @@ def test_json_is_the_same_in_any_encoding(instance: Path, usual: dict[str, Done]
         assert code == 0 and json.loads(out.decode(encoding)) == json.loads(usual[name][1])
 
 
+@pytest.mark.contract("any encoding, any closed stream")
 @pytest.mark.parametrize("which", [*CLOSED, *BAD_STDERR])
 def test_a_closed_stream_is_no_traceback(instance: Path, usual: dict[str, Done], which: str) -> None:
     closed, files = CLOSED.get(which, []), BAD_STDERR.get(which, {})

@@ -61,6 +61,7 @@ def living(actions: Actions) -> dict[str, Any]:
     }
 
 
+@pytest.mark.contract("a secret that could not be printed opens nothing")
 def test_what_was_made_and_not_shown_is_ended(instance: Path) -> None:
     actions = open_actions()
     before = living(actions)
@@ -81,6 +82,7 @@ def test_what_was_made_and_not_shown_is_ended(instance: Path) -> None:
     assert made.count("personal_access_token.create") == made.count("personal_access_token.revoke") == 4
 
 
+@pytest.mark.contract("a secret that could not be printed opens nothing")
 def test_what_would_be_replaced_stays_when_the_new_secret_cannot_be_printed(instance: Path) -> None:
     token = run(instance, *MAKING["pat"], port="1").stdout.strip()
     key = run(instance, *MAKING["api-key"], port="1").stdout.strip()

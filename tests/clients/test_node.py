@@ -81,6 +81,7 @@ def demanding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Admin]:
     live.stop()
 
 
+@pytest.mark.contract("an independent client library sends DPoP proofs, with the nonce")
 @pytest.mark.spec("RFC 9449 §5", "RFC 9449 §7.1", "RFC 9449 §8")
 @pytest.mark.parametrize("algorithm", ["ES256", "RS256", "PS256", "Ed25519"])
 def test_a_node_client_proves_its_key_and_finds_the_nonce(demanding: Admin, folder: Path, algorithm: str) -> None:

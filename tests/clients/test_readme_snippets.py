@@ -1,6 +1,7 @@
-"""The README's section "From your code": each block runs as a reader pastes it, after "First credentials".
+"""The section "From your code" of README.md beside it: each block runs as a reader pastes it.
 
-The section's shell blocks are marked `bash`, not `sh`, since they need the API that is started here.
+Before it, "First credentials" of the README was pasted in the same terminal. Shell blocks of the section are marked
+`bash`, not `sh`, because they need the API that is started here.
 """
 
 import os
@@ -17,8 +18,9 @@ import pytest
 from tests.live import COMMAND, PATIENCE, LiveServer, environment, free_port
 from tests.machine import require_program
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-BEFORE, _, REST = README.partition("\n## From your code\n")
+HERE = Path(__file__).parent
+BEFORE = (HERE.parents[1] / "README.md").read_text(encoding="utf-8")
+REST = (HERE / "README.md").read_text(encoding="utf-8").partition("\n## From your code\n")[2]
 FIRST_CREDENTIALS = re.findall(r"^```sh\n(.*?)^```", BEFORE, re.M | re.S)
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", REST.partition("\n## ")[0], re.M | re.S)
 RENEWED = """

@@ -42,6 +42,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probes, "SAMPLES", 1)
 
 
+@pytest.mark.contract("what can be measured is measured, by a probe that uses the kind for real")
 def test_revocation_that_does_nothing_is_seen(command: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RevokeToken, "__call__", lambda *_, **__: None)
     code, report = compare()
@@ -50,6 +51,7 @@ def test_revocation_that_does_nothing_is_seen(command: Path, monkeypatch: pytest
     assert report["contradictions"] and all("After its revocation" in it for it in report["contradictions"])
 
 
+@pytest.mark.contract("what can be measured is measured, by a probe that uses the kind for real")
 def test_a_role_that_stays_is_seen(command: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(UserActions, "change", lambda *_, **__: None)
     monkeypatch.setattr(ClientActions, "change", lambda *_, **__: None)
@@ -59,6 +61,7 @@ def test_a_role_that_stays_is_seen(command: Path, monkeypatch: pytest.MonkeyPatc
     assert {PASSWORD, PAT, M2M} <= wrong(report)["after_disabling"]
 
 
+@pytest.mark.contract("what can be measured is measured, by a probe that uses the kind for real")
 def test_keys_that_cannot_be_verified_locally_are_seen(command: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SigningKeys, "published", lambda *_: [])
     code, report = compare()
@@ -80,6 +83,7 @@ def test_a_probe_that_fails_leaves_nothing_behind_and_the_others_are_seen(
     assert compared.rows() == before
 
 
+@pytest.mark.contract("nothing is left behind")
 def test_even_a_bug_in_a_probe_leaves_nothing_behind(compared: Compared, monkeypatch: pytest.MonkeyPatch) -> None:
     def breaks(_http: Http, _specimen: Specimen) -> Any:
         raise ZeroDivisionError

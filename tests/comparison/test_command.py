@@ -27,6 +27,7 @@ def server(fresh_server: StartServer) -> LiveServer:
     return fresh_server(rate_limits="on")
 
 
+@pytest.mark.contract("`latchkey compare`, `--json`, `--html`, `--kind`")
 def test_it_compares_on_the_running_server_within_a_minute(server: LiveServer, tmp_path: Path) -> None:
     began = time.monotonic()
     done = compare(server, "--html", str(tmp_path / "table.html"))
@@ -38,6 +39,7 @@ def test_it_compares_on_the_running_server_within_a_minute(server: LiveServer, t
     assert not re.search(r"lk_(pat|key|sec)_\w|eyJ", done.stdout + done.stderr)
 
 
+@pytest.mark.contract("`latchkey compare`, `--json`, `--html`, `--kind`", "the page `/compare` shows the same")
 def test_everybody_reads_what_it_saw(server: LiveServer) -> None:
     told = json.loads(compare(server, "--json").stdout)
     assert server.http.get("/api/v1/comparison").json() == told
@@ -46,6 +48,7 @@ def test_everybody_reads_what_it_saw(server: LiveServer) -> None:
     assert all(row["title"] in page for row in told["rows"])
 
 
+@pytest.mark.contract("`latchkey compare`, `--json`, `--html`, `--kind`")
 def test_one_kind_alone_is_not_kept_for_all(server: LiveServer) -> None:
     done = compare(server, "--kind", "m2m", "--json")
     assert [column["name"] for column in json.loads(done.stdout)["columns"]] == ["m2m"]
@@ -57,6 +60,7 @@ def test_an_unknown_kind_is_refused(server: LiveServer) -> None:
     assert done.returncode == 2 and "cookie" in done.stderr
 
 
+@pytest.mark.contract("`/comparison`: cached for all, measured for `manage`")
 def test_the_api_measures_for_who_manages(server: LiveServer) -> None:
     told = Admin(server).get("/comparison", timeout=60).json()
     assert told["at"] and told["via"] == "in one process" and told["contradictions"] == []

@@ -28,6 +28,7 @@ def row(report: Report, key: str) -> Row:
     return next(row for row in report.rows if row.name == key)
 
 
+@pytest.mark.contract("the rows, for the five kinds")
 def test_every_row_of_the_field_is_there_for_every_kind(report: Report) -> None:
     assert [it.name for it in report.rows if not it.measured] == STATED
     assert [it.name for it in report.rows if it.measured] == list(MEASURED)
@@ -35,6 +36,9 @@ def test_every_row_of_the_field_is_there_for_every_kind(report: Report) -> None:
     assert all(cell.text and it.source for it in report.rows for cell in it.cells.values())
 
 
+@pytest.mark.contract(
+    "what can be measured is measured, by a probe that uses the kind for real", '"not supported" says why'
+)
 def test_every_measured_cell_was_seen_or_says_why_not(report: Report) -> None:
     for it in report.rows:
         for column, cell in it.cells.items():
@@ -51,6 +55,7 @@ def test_the_delegated_token_is_stated_and_never_measured(report: Report) -> Non
     assert all(it.cells[OAUTH].text != NOT_ISSUED for it in report.rows if not it.measured)
 
 
+@pytest.mark.contract("after revocation, role removal, disabling, expiry, password change")
 @pytest.mark.spec("RFC 7009 §2.2")
 @pytest.mark.parametrize("key", TAKEN_AWAY)
 def test_asking_ends_at_once_and_a_jwt_checked_locally_goes_on_until_exp(report: Report, key: str) -> None:
@@ -66,6 +71,7 @@ def test_an_api_key_tells_nothing_of_who_calls(report: Report) -> None:
     assert not {"sub", "username", "client_id"} & set(row(report, "fields").cells[API_KEY].value)
 
 
+@pytest.mark.contract("what a thief can reach")
 def test_only_a_password_cannot_be_narrowed_and_makes_others(report: Report) -> None:
     assert {column: cell.value for column, cell in row(report, "smallest_scope").cells.items() if column != OAUTH} == {
         PASSWORD: 3,
@@ -76,17 +82,20 @@ def test_only_a_password_cannot_be_narrowed_and_makes_others(report: Report) -> 
     assert [column for column, cell in row(report, "mints").cells.items() if cell.value is True] == [PASSWORD]
 
 
+@pytest.mark.contract("after revocation, role removal, disabling, expiry, password change")
 def test_a_token_survives_the_change_of_its_owners_password_and_the_password_does_not(report: Report) -> None:
     after = row(report, "after_password_change").cells
     assert after[PAT].text.startswith("goes on") and after[PASSWORD].text.startswith("refused at the first call")
 
 
+@pytest.mark.contract("after revocation, role removal, disabling, expiry, password change")
 def test_each_ends_when_its_time_is_over(report: Report) -> None:
     ended = row(report, "after_expiry").cells
     assert 0.5 < ended[PAT].value < 2 and 0.5 < ended[API_KEY].value < 2
     assert ended[M2M].value == 3600
 
 
+@pytest.mark.contract("what a thief can reach")
 def test_what_a_thief_reaches_differs(report: Report) -> None:
     reached = {column: cell.value for column, cell in row(report, "theft").cells.items()}
     assert reached[API_KEY] == reached[M2M] == ["read the API"]
@@ -94,6 +103,7 @@ def test_what_a_thief_reaches_differs(report: Report) -> None:
     assert "list the owner's tokens" in reached[PASSWORD]
 
 
+@pytest.mark.contract("what can be measured is measured, by a probe that uses the kind for real")
 def test_timings_have_a_median_within_their_spread(report: Report) -> None:
     for key in ("time_to_issue", "time_to_verify", "time_to_verify_locally"):
         spreads = [cell.value for cell in row(report, key).cells.values() if cell.value]
@@ -101,6 +111,7 @@ def test_timings_have_a_median_within_their_spread(report: Report) -> None:
         assert all(0 < it["min_ms"] <= it["median_ms"] <= it["max_ms"] for it in spreads)
 
 
+@pytest.mark.contract("nothing is left behind")
 def test_nothing_is_left_behind(compared: Compared, report: Report) -> None:
     before = compared.rows()
     compared.run(API_KEY)

@@ -21,6 +21,7 @@ def rotated(world: World, key_id: str, overlap: int) -> Json:
     return answer
 
 
+@pytest.mark.contract("rotate with an overlap")
 def test_a_rotation_without_overlap_ends_the_old_secret_at_once(world: World) -> None:
     held = world.issue("api_key")
     new = rotated(world, held.id, 0)
@@ -28,6 +29,7 @@ def test_a_rotation_without_overlap_ends_the_old_secret_at_once(world: World) ->
     assert not world.admin.active(held.token) and world.admin.active(new["key"])
 
 
+@pytest.mark.contract("rotate with an overlap")
 def test_the_old_secret_works_until_the_overlap_ends(world: World) -> None:
     held = world.issue("api_key")
     new = rotated(world, held.id, 1)
@@ -43,6 +45,8 @@ def test_a_second_rotation_never_lengthens_an_overlap(world: World) -> None:
     until(lambda: not world.admin.active(held.token))
 
 
+@pytest.mark.asvs("2.3.2")
+@pytest.mark.contract("rotate with an overlap")
 @pytest.mark.parametrize("overlap", [-1, 604_801, "x", None, 1.5, True, 10**30])
 def test_an_overlap_is_a_week_at_most(world: World, overlap: object) -> None:
     held = world.issue("api_key")
@@ -50,6 +54,7 @@ def test_an_overlap_is_a_week_at_most(world: World, overlap: object) -> None:
     assert world.admin.active(held.token)
 
 
+@pytest.mark.asvs("2.3.1")
 def test_a_revoked_key_cannot_be_rotated_and_its_old_secrets_are_dead(world: World) -> None:
     held = world.issue("api_key")
     new = rotated(world, held.id, 600)
@@ -74,6 +79,7 @@ def test_a_disabled_key_is_401(world: World) -> None:
 # --- allowed networks
 
 
+@pytest.mark.contract("403 naming the scope, and outside the networks")
 def test_a_key_used_from_outside_its_networks_is_403(world: World) -> None:
     inside = world.issue("api_key", allowed_ips=["192.0.2.0/24", "127.0.0.0/8"])
     outside = world.issue("api_key", allowed_ips=["192.0.2.0/24", "2001:db8::/32"])
@@ -81,6 +87,8 @@ def test_a_key_used_from_outside_its_networks_is_403(world: World) -> None:
     expect(403, world.admin.forward_auth(outside.token, world.resource))
 
 
+@pytest.mark.asvs("4.1.3", "RFC 9700 §4.13")
+@pytest.mark.contract("`TRUSTED_PROXIES`: none by default")
 def test_x_forwarded_for_is_believed_from_trusted_proxies_only(world: World, behind: World) -> None:
     forged = {"X-Forwarded-For": "192.0.2.7"}
     here, there = (one.issue("api_key", allowed_ips=["192.0.2.0/24"]) for one in (world, behind))
@@ -88,6 +96,7 @@ def test_x_forwarded_for_is_believed_from_trusted_proxies_only(world: World, beh
     expect(200, behind.admin.forward_auth(there.token, behind.resource, headers=forged))
 
 
+@pytest.mark.contract("`TRUSTED_PROXIES`: none by default")
 @pytest.mark.parametrize(
     ("forwarded", "status"),
     [
@@ -115,6 +124,7 @@ def test_the_peer_is_the_last_address_that_is_no_trusted_proxy(behind: World, fo
     expect(status, behind.admin.forward_auth(key.token, behind.resource, headers={"X-Forwarded-For": forwarded}))
 
 
+@pytest.mark.contract("a key's networks at introspection: by `client_ip`, without it inactive (section 10)")
 @pytest.mark.parametrize(
     ("client_ip", "active"),
     [("192.0.2.7", True), ("2001:db8::1", True), ("198.51.100.1", False), ("2001:db9::1", False)],
@@ -128,6 +138,7 @@ def test_introspection_judges_the_address_that_the_resource_server_sends(
         assert answer["active"] is active and (active or answer == INACTIVE)
 
 
+@pytest.mark.contract("a key's networks at introspection: by `client_ip`, without it inactive (section 10)")
 @pytest.mark.parametrize("kind", ["the key itself", "the token it was exchanged for"])
 def test_without_client_ip_a_key_with_networks_is_inactive(world: World, kind: str) -> None:
     token = world.issue("api_key", allowed_ips=["127.0.0.0/8", "::1/128"]).token
@@ -139,6 +150,7 @@ def test_without_client_ip_a_key_with_networks_is_inactive(world: World, kind: s
         assert world.admin.introspect(token, caller, client_ip="192.0.2.7") == INACTIVE
 
 
+@pytest.mark.contract("a key's networks at introspection: by `client_ip`, without it inactive (section 10)")
 def test_an_ipv4_mapped_network_is_the_ipv4_network(world: World) -> None:
     key = world.issue("api_key", allowed_ips=["::ffff:127.0.0.0/104"])
     assert world.admin.introspect(key.token, client_ip="127.0.0.1")["active"]
@@ -160,6 +172,7 @@ def test_a_key_without_networks_is_good_from_anywhere(world: World) -> None:
         assert world.admin.introspect(key.token, client_ip=address)["active"]
 
 
+@pytest.mark.contract("`/api-keys`: its fields, `key` once")
 @pytest.mark.parametrize("networks", [["x"], ["192.0.2.1/33"], ["192.0.2.1/24"], [7], "127.0.0.0/8", [""], [None]])
 def test_networks_are_cidrs(world: World, networks: object) -> None:
     body = {"name": unique("key"), "resource": world.identifier, "allowed_ips": networks}
@@ -169,6 +182,8 @@ def test_networks_are_cidrs(world: World, networks: object) -> None:
 # --- rate limits
 
 
+@pytest.mark.asvs("2.4.1")
+@pytest.mark.contract("429 with `Retry-After`", "`RATE_LIMITS=off`: the abuse limits, never the keys' own")
 def test_a_spent_limit_is_429_with_retry_after_at_forward_auth(world: World) -> None:
     key = world.issue("api_key", rate_limit={"requests": 2, "window_seconds": 600})
     for _ in range(2):
@@ -209,6 +224,7 @@ def test_what_is_refused_anyway_spends_nothing(world: World) -> None:
     expect(200, world.admin.forward_auth(key.token, world.resource))
 
 
+@pytest.mark.contract("`/api-keys`: its fields, `key` once")
 @pytest.mark.parametrize(
     "limit",
     [
@@ -230,6 +246,7 @@ def test_a_limit_is_two_positive_numbers(world: World, limit: object) -> None:
     expect(422, world.admin.post("/api-keys", body))
 
 
+@pytest.mark.contract("`/api-keys`: its fields, `key` once")
 def test_a_limit_and_networks_can_be_changed_and_taken_away(world: World) -> None:
     key = world.issue("api_key", rate_limit={"requests": 1, "window_seconds": 600}, allowed_ips=["192.0.2.0/24"])
     path = f"/api-keys/{key.id}"
@@ -241,6 +258,7 @@ def test_a_limit_and_networks_can_be_changed_and_taken_away(world: World) -> Non
         expect(200, world.admin.forward_auth(key.token, world.resource))
 
 
+@pytest.mark.asvs("2.3.2")
 def test_an_exchanged_token_obeys_its_keys_networks_and_spends_its_limit(world: World) -> None:
     outside = world.issue("api_key", allowed_ips=["192.0.2.0/24"])
     assert world.admin.exchange(outside.token, "api_key").status_code == 400

@@ -49,10 +49,12 @@ def told(*arguments: str) -> Any:
     return json.loads(latchkey(*arguments, "--json").stdout)
 
 
+@pytest.mark.contract("each command, `--help` and `--json`")
 def test_each_command_that_the_contract_names_is_there() -> None:
     assert set(NAMED) <= set(COMMANDS)
 
 
+@pytest.mark.contract("a user makes a PAT by page, API, CLI", "a secret alone on stdout")
 def test_a_token_made_by_command_works_and_stands_alone_on_stdout(world: World) -> None:
     done = latchkey("pat", "create", "--user", world.user.username, "--name", unique("cli"), "--scope", world.read)
     answer = world.admin.introspect(done.stdout.strip())
@@ -60,6 +62,7 @@ def test_a_token_made_by_command_works_and_stands_alone_on_stdout(world: World) 
     assert done.stdout.count("\n") == 1 and done.stdout.strip() not in done.stderr
 
 
+@pytest.mark.contract("an operator issues an API key by console, API, CLI", "a secret alone on stdout")
 def test_a_key_made_by_command_works_and_stands_alone_on_stdout(world: World) -> None:
     done = latchkey("api-key", "create", "--name", unique("cli"), "--resource", world.identifier)
     expect(200, world.admin.forward_auth(done.stdout.strip(), world.resource, world.read, how="x-api-key"))

@@ -46,6 +46,15 @@ def given(world: World, path: str) -> Json:
     return bodies[path]
 
 
+@pytest.mark.contract(
+    "a resource: identifier (absolute URI, no fragment), name, lifetime, permissions",
+    "ids are opaque strings",
+    "`/resources`: fields, default lifetime",
+    "`/roles`",
+    "`/users`",
+    "`/clients`: its fields; the server gives `client_id`, `client_secret` once",
+    "`/api-keys`: its fields, `key` once",
+)
 @pytest.mark.parametrize("path", ["/resources", "/roles", "/users", "/clients", "/api-keys"])
 def test_every_field_is_kept_and_shown_as_it_was_given(world: World, path: str) -> None:
     body = given(world, path)
@@ -57,6 +66,8 @@ def test_every_field_is_kept_and_shown_as_it_was_given(world: World, path: str) 
         assert isinstance(answer["id"], str) and answer["created_at"].endswith("Z")
 
 
+@pytest.mark.asvs("10.4.11")
+@pytest.mark.contract("lifetime of an M2M token: 3600 s, or the resource's", "`/resources`: fields, default lifetime")
 @pytest.mark.parametrize(
     ("path", "more", "defaults"),
     [
@@ -71,6 +82,9 @@ def test_what_is_not_given_has_its_default(admin: Admin, path: str, more: Json, 
     assert {name: made[name] for name in defaults} == defaults
 
 
+@pytest.mark.contract(
+    "`/clients`: its fields; the server gives `client_id`, `client_secret` once", "`/api-keys`: its fields, `key` once"
+)
 def test_the_secret_of_a_credential_is_in_the_answer_that_made_it_alone(world: World) -> None:
     for path, member in (("/clients", "client_secret"), ("/api-keys", "key")):
         made = world.admin.create(path, given(world, path))
@@ -79,12 +93,15 @@ def test_the_secret_of_a_credential_is_in_the_answer_that_made_it_alone(world: W
         assert member not in world.admin.change(f"{path}/{made['id']}", {"name": unique("renamed")})
 
 
+@pytest.mark.asvs("RFC 9700 §4.15")
+@pytest.mark.contract("`/clients`: its fields; the server gives `client_id`, `client_secret` once")
 def test_the_server_gives_the_client_id(admin: Admin) -> None:
     first, second = (admin.create("/clients", {"name": "namesakes"}) for _ in range(2))
     assert first["client_id"] and first["client_id"] != second["client_id"]
     invalid(admin.post("/clients", {"name": "x", "client_id": "mine"}), "client_id")
 
 
+@pytest.mark.contract("`/clients`: its fields; the server gives `client_id`, `client_secret` once")
 def test_a_client_holds_its_keys_or_where_they_are(admin: Admin) -> None:
     keys = {"keys": [new_key("ES256").public]}
     by_key = {"name": unique("c"), "token_endpoint_auth_method": "private_key_jwt"}
@@ -93,6 +110,7 @@ def test_a_client_holds_its_keys_or_where_they_are(admin: Admin) -> None:
         assert admin.get(f"/clients/{made['id']}").json()[field] == value
 
 
+@pytest.mark.contract("`/clients/{id}/secrets`: name, end, hint, once; at most five live")
 def test_a_further_secret_has_a_name_an_end_and_a_hint(world: World) -> None:
     path = f"/clients/{world.admin.client().id}/secrets"
     body = {"name": "of the second node", "expires_at": "2099-01-01T00:00:00Z"}
@@ -104,6 +122,7 @@ def test_a_further_secret_has_a_name_an_end_and_a_hint(world: World) -> None:
     assert "client_secret" not in shown
 
 
+@pytest.mark.contract("a lifetime is at least 1 s")
 def test_no_lifetime_is_over_before_it_begins(world: World) -> None:
     past: Any = {"expires_at": "2001-01-01T00:00:00Z"}
     key = {"name": unique("k"), "resource": world.identifier}
@@ -113,6 +132,7 @@ def test_no_lifetime_is_over_before_it_begins(world: World) -> None:
     invalid(world.admin.post(pats, {"name": unique("p"), "scopes": [world.read]} | past), "expires_at")
 
 
+@pytest.mark.contract("201 with `Location`, 204, PATCH changes what is named")
 def test_a_patch_leaves_alone_what_it_does_not_name(world: World) -> None:
     for path in ("/roles", "/users", "/clients", "/api-keys"):
         made = world.admin.create(path, given(world, path))

@@ -30,6 +30,7 @@ def told(response: httpx.Response) -> dict[str, str]:
     return {name: response.headers[f"X-Auth-{name}"] for name in SIX}
 
 
+@pytest.mark.contract("forward-auth: methods, ways, kinds")
 @pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "FOO"])
 @pytest.mark.parametrize("how", WAYS)
 @pytest.mark.parametrize("kind", KINDS)
@@ -43,6 +44,7 @@ def test_each_way_takes_each_kind_by_each_method(
     assert set(headers["Scope"].split()) == {world.read, world.write}
 
 
+@pytest.mark.contract("all six headers, empty where one does not apply, never the caller's own")
 def test_what_does_not_apply_is_an_empty_header(world: World, held: dict[Kind, Credential]) -> None:
     named = {kind: told(world.admin.forward_auth(one.token, world.resource)) for kind, one in held.items()}
     rows = {kind: (row["Subject"], row["Username"], row["Client-Id"]) for kind, row in named.items()}
@@ -51,12 +53,17 @@ def test_what_does_not_apply_is_an_empty_header(world: World, held: dict[Kind, C
     assert rows["api_key"] == ("", "", "")
 
 
+@pytest.mark.asvs("4.1.3")
+@pytest.mark.contract("all six headers, empty where one does not apply, never the caller's own")
 def test_the_callers_own_headers_are_not_handed_on(world: World, held: dict[Kind, Credential]) -> None:
     forged = {f"X-Auth-{name}": "root" for name in SIX}
     response = world.admin.forward_auth(held["api_key"].token, world.resource, headers=forged)
     assert "root" not in told(response).values()
 
 
+@pytest.mark.contract(
+    "forward-auth and every path below it: each method judged like GET, no 2xx without a good credential"
+)
 @pytest.mark.parametrize("method", ["GET", "OPTIONS", "PUT", "DELETE", "TRACE", "FOO", "get"])
 def test_no_method_gets_a_2xx_without_a_good_credential(world: World, method: str) -> None:
     for path in (URL, f"{URL}/anything/at/all"):
@@ -65,6 +72,9 @@ def test_no_method_gets_a_2xx_without_a_good_credential(world: World, method: st
             assert answer.status_code == 401, (method, path, sent)
 
 
+@pytest.mark.contract(
+    "forward-auth and every path below it: each method judged like GET, no 2xx without a good credential"
+)
 def test_every_path_below_it_is_judged_alike(world: World, held: dict[Kind, Credential]) -> None:
     bearer = {"Authorization": f"Bearer {held['pat'].token}"}
     for rest in ("/", "/orders", "/orders/%2e%2e/x", "//orders", "/a%2fb%00%ff", "/metrics"):
@@ -83,6 +93,7 @@ COPIED = {
 }
 
 
+@pytest.mark.contract("what a gateway copies changes no verdict and is waited for never")
 @pytest.mark.parametrize("name", COPIED)
 def test_what_a_gateway_copies_changes_no_verdict_and_is_not_waited_for(
     world: World, held: dict[Kind, Credential], name: str
@@ -103,6 +114,9 @@ def first_line(port: int, message: bytes) -> bytes:
         return connection.recv(65_536)[: len("HTTP/1.1 200")]
 
 
+@pytest.mark.contract(
+    "forward-auth: `scope` is optional, all of it is needed", "403 naming the scope, and outside the networks"
+)
 def test_the_scope_is_optional_and_all_of_it_is_needed(world: World) -> None:
     token = world.issue("pat", scopes=[world.read]).token
     for scope in (None, "", world.read, f" {world.read}  {world.read} "):
@@ -113,6 +127,7 @@ def test_the_scope_is_optional_and_all_of_it_is_needed(world: World) -> None:
         assert scope.split()[-1] in parameters["scope"].split()
 
 
+@pytest.mark.contract("forward-auth: `scope` is optional, all of it is needed")
 def test_a_scope_counts_on_the_named_resource_only(world: World) -> None:
     further = unique("further") + ":read"
     second = world.admin.resource(permissions=[further])
@@ -123,6 +138,8 @@ def test_a_scope_counts_on_the_named_resource_only(world: World) -> None:
     assert world.admin.forward_auth(token, second, world.read).status_code == 403
 
 
+@pytest.mark.asvs("9.2.3")
+@pytest.mark.contract("401 for another audience")
 @pytest.mark.parametrize("kind", KINDS)
 def test_another_audience_is_401(world: World, held: dict[Kind, Credential], kind: Kind) -> None:
     other = world.admin.resource(public=[unique("other") + ":read"])
@@ -131,6 +148,7 @@ def test_another_audience_is_401(world: World, held: dict[Kind, Credential], kin
         assert challenge(response, 401)["error"] == "invalid_token"
 
 
+@pytest.mark.contract("no resource, a repeated parameter, two credentials: 400")
 def test_no_resource_is_400(world: World, held: dict[Kind, Credential]) -> None:
     headers = {"Authorization": f"Bearer {held['pat'].token}"}
     for params in ({}, {"resource": ""}, {"scope": world.read}):
@@ -138,6 +156,7 @@ def test_no_resource_is_400(world: World, held: dict[Kind, Credential]) -> None:
     expect(400, world.admin.http.get(URL))
 
 
+@pytest.mark.contract("no resource, a repeated parameter, two credentials: 400")
 @pytest.mark.parametrize("name", ["resource", "scope", "challenge"])
 def test_a_repeated_parameter_is_400(world: World, held: dict[Kind, Credential], name: str) -> None:
     value = {"resource": world.identifier, "scope": world.read, "challenge": "basic"}[name]
@@ -146,6 +165,7 @@ def test_a_repeated_parameter_is_400(world: World, held: dict[Kind, Credential],
     expect(400, world.admin.http.get(URL, params=params, headers=headers))
 
 
+@pytest.mark.contract("no resource, a repeated parameter, two credentials: 400")
 def test_two_credentials_are_400(world: World, held: dict[Kind, Credential]) -> None:
     bearer, key = f"Bearer {held['pat'].token}", held["api_key"].token
     basic = "Basic " + base64.b64encode(f"x:{key}".encode()).decode()
@@ -160,6 +180,7 @@ def test_two_credentials_are_400(world: World, held: dict[Kind, Credential]) -> 
         expect(400, world.admin.http.get(URL, params={"resource": world.identifier}, headers=headers))
 
 
+@pytest.mark.contract("forward-auth: the password of Basic, whatever the user name")
 @pytest.mark.parametrize("pair", ["x:{}", "oauth2:{}", ":{}", "x-access-token:{}", "ü:{}"])
 def test_with_basic_the_password_counts_whatever_the_user(
     world: World, held: dict[Kind, Credential], pair: str
@@ -187,10 +208,12 @@ def test_a_header_that_holds_no_credential_is_a_clean_4xx(world: World, header: 
     assert response.status_code in (400, 401)
 
 
+@pytest.mark.contract("401 with `invalid_token`, without a code when nothing was sent")
 def test_nothing_sent_is_401_without_an_error(world: World) -> None:
     assert set(challenge(world.admin.forward_auth(None, world.resource), 401)) == {"realm"}
 
 
+@pytest.mark.contract("`challenge=basic` asks for a password")
 def test_challenge_basic_makes_git_and_npm_ask_for_a_password(world: World, held: dict[Kind, Credential]) -> None:
     challenge(world.admin.forward_auth(None, world.resource, challenge="basic"), 401, "Basic")
     bad = world.admin.forward_auth("lk_pat_" + "0" * 38, world.resource, how="basic", challenge="basic")
@@ -198,6 +221,7 @@ def test_challenge_basic_makes_git_and_npm_ask_for_a_password(world: World, held
     told(world.admin.forward_auth(held["pat"].token, world.resource, how="basic", challenge="basic"))
 
 
+@pytest.mark.contract("401 with `invalid_token`, without a code when nothing was sent")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_revoked_credential_is_401(world: World, kind: Kind) -> None:
     one = world.issue(kind)
@@ -207,6 +231,7 @@ def test_a_revoked_credential_is_401(world: World, kind: Kind) -> None:
         assert challenge(response, 401)["error"] == "invalid_token"
 
 
+@pytest.mark.contract("body and `Accept` are ignored")
 def test_the_body_and_what_is_accepted_are_ignored(world: World, held: dict[Kind, Credential]) -> None:
     params, bearer = {"resource": world.identifier}, {"Authorization": f"Bearer {held['pat'].token}"}
     bodies: list[tuple[str, bytes]] = [
@@ -221,6 +246,7 @@ def test_the_body_and_what_is_accepted_are_ignored(world: World, held: dict[Kind
             told(world.admin.http.post(URL, params=params, content=body, headers=headers))
 
 
+@pytest.mark.contract("what a gateway copies changes no verdict and is waited for never")
 def test_a_long_body_is_never_read_and_the_next_request_is_answered(world: World, held: dict[Kind, Credential]) -> None:
     params, bearer = {"resource": world.identifier}, {"Authorization": f"Bearer {held['pat'].token}"}
     for _ in range(20):
@@ -229,12 +255,15 @@ def test_a_long_body_is_never_read_and_the_next_request_is_answered(world: World
     assert refused.status_code == 401 and "Connection" not in refused.headers
 
 
+@pytest.mark.asvs("14.2.1")
+@pytest.mark.contract("never in the URL, unless the setting names a parameter")
 @pytest.mark.parametrize("name", ["access_token", "token", "api_key", "key"])
 def test_a_credential_in_the_url_is_never_taken(world: World, held: dict[Kind, Credential], name: str) -> None:
     params = {"resource": world.identifier, name: held["api_key"].token}
     assert "error" not in challenge(world.admin.http.get(URL, params=params), 401)
 
 
+@pytest.mark.contract("never in the URL, unless the setting names a parameter")
 def test_a_query_key_takes_api_keys_alone(configured: Admin) -> None:
     admin, world = configured, found(configured)
     key = world.issue("api_key").token

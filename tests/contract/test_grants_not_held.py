@@ -39,6 +39,8 @@ def pat(admin: Admin) -> str:
     return token
 
 
+@pytest.mark.asvs("8.2.3")
+@pytest.mark.contract("a caller cannot grant what they do not hold")
 def test_without_manage_no_permission_of_this_api_enters_a_role(world: World, writer: str) -> None:
     for scope in ("manage", "audit:read", "roles:write", "introspect"):
         body = {"name": unique("role"), "type": "machine", "permissions": [world.read, scope]}
@@ -49,6 +51,8 @@ def test_without_manage_no_permission_of_this_api_enters_a_role(world: World, wr
     expect(201, world.admin.post("/roles", body, auth=writer))
 
 
+@pytest.mark.asvs("8.2.3")
+@pytest.mark.contract("a caller cannot grant what they do not hold")
 def test_without_holding_it_nobody_assigns_it(admin: Admin, writer: str, strong: dict[str, Json]) -> None:
     user, client = admin.user(), admin.client()
     problem(admin.patch(f"/users/{user.id}", {"roles": [strong["user"]["name"]]}, auth=writer), 403)
@@ -65,6 +69,8 @@ def test_what_it_holds_it_may_assign(admin: Admin, writer: str) -> None:
     expect(200, admin.patch(f"/users/{user.id}", {"roles": [role["name"]]}, auth=writer))
 
 
+@pytest.mark.asvs("8.2.2")
+@pytest.mark.contract("a caller cannot grant what they do not hold")
 @pytest.mark.parametrize(
     "change",
     [
@@ -82,6 +88,7 @@ def test_a_stronger_user_is_out_of_reach(admin: Admin, writer: str, strong: dict
     expect(200, admin.get("/me", auth=user.basic))
 
 
+@pytest.mark.contract("a caller cannot grant what they do not hold")
 def test_a_stronger_client_is_out_of_reach(admin: Admin, writer: str, strong: dict[str, Json]) -> None:
     client = admin.client([strong["machine"]])
     path = f"/clients/{client.id}"
@@ -94,11 +101,13 @@ def test_a_stronger_client_is_out_of_reach(admin: Admin, writer: str, strong: di
     admin.m2m(client)
 
 
+@pytest.mark.contract("a caller cannot grant what they do not hold")
 def test_a_stronger_role_is_out_of_reach(admin: Admin, writer: str, strong: dict[str, Json]) -> None:
     problem(admin.patch(f"/roles/{strong['user']['id']}", {"name": unique("x")}, auth=writer), 403)
     problem(admin.delete(f"/roles/{strong['user']['id']}", auth=writer), 403)
 
 
+@pytest.mark.contract("a caller cannot grant what they do not hold")
 def test_no_token_is_made_for_a_user_with_more(admin: Admin, writer: str, strong: dict[str, Json]) -> None:
     user = admin.user([strong["user"]])
     path = f"/users/{user.id}/personal-access-tokens"
@@ -130,6 +139,7 @@ def makers(world: World) -> dict[str, tuple[str, Json]]:
     }
 
 
+@pytest.mark.contract("no PAT makes, renews or reveals a credential, nor a JWT from one")
 def test_no_pat_with_manage_makes_or_renews_a_credential(world: World, pat: str) -> None:
     exchanged = expect(200, world.admin.exchange(pat, "personal_access_token")).json()["access_token"]
     for token in (pat, exchanged):
@@ -142,6 +152,7 @@ def test_no_pat_with_manage_makes_or_renews_a_credential(world: World, pat: str)
             )
 
 
+@pytest.mark.contract("no PAT makes, renews or reveals a credential, nor a JWT from one")
 def test_a_client_that_exchanges_a_pat_does_not_launder_it(world: World, pat: str) -> None:
     client = world.admin.client([world.admin.role("machine", ["manage"])])
     token = expect(200, world.admin.exchange(pat, "personal_access_token", client)).json()["access_token"]
@@ -149,6 +160,7 @@ def test_a_client_that_exchanges_a_pat_does_not_launder_it(world: World, pat: st
     problem(world.admin.post(path, body, auth=token), 403)
 
 
+@pytest.mark.asvs("7.5.1", "8.2.3")
 def test_no_pat_takes_an_account_over_to_make_credentials_with(admin: Admin, pat: str) -> None:
     user = admin.user()
     response = admin.patch(f"/users/{user.id}", {"password": "a taken over account"}, auth=pat)
@@ -200,6 +212,7 @@ def test_a_pat_with_manage_may_do_the_rest(admin: Admin, pat: str) -> None:
         assert admin.request(method, path, auth=pat, **options).status_code in (200, 204), (method, path)
 
 
+@pytest.mark.contract("the scope of each operation, `manage` for everything")
 def test_a_machine_token_with_manage_may_everything(admin: Admin) -> None:
     client: Client = admin.client([admin.role("machine", ["manage"])])
     token = admin.m2m(client)

@@ -36,6 +36,7 @@ def opaque(world: World) -> dict[str, str]:
     }
 
 
+@pytest.mark.contract("prefix, 32 random base62 characters, 6 check characters, padded")
 def test_an_opaque_secret_is_prefix_random_and_check(world: World) -> None:
     for prefix, secret in opaque(world).items():
         shape = SHAPE.fullmatch(secret)
@@ -43,11 +44,13 @@ def test_an_opaque_secret_is_prefix_random_and_check(world: World) -> None:
         assert shape[2] == check_of(shape[1])
 
 
+@pytest.mark.contract("random characters from a secure source, none twice")
 def test_two_secrets_share_nothing_but_their_prefix(world: World) -> None:
     keys = [world.issue("api_key").token for _ in range(5)]
     assert len({key[7:39] for key in keys}) == 5
 
 
+@pytest.mark.contract("only a SHA-256 digest, uniquely indexed", "Authlib's mixins keep secrets in clear")
 def test_only_the_digest_is_stored_under_a_unique_index(world: World) -> None:
     secrets = opaque(world)
     database = world.admin.server.database
@@ -61,6 +64,7 @@ def test_only_the_digest_is_stored_under_a_unique_index(world: World) -> None:
         assert ["digest"] in [unique["column_names"] for unique in tables.get_unique_constraints(name)], name
 
 
+@pytest.mark.contract("a secret's hint: its prefix and last four characters")
 def test_the_hint_is_the_prefix_and_the_last_four_characters(world: World) -> None:
     pat, key = world.admin.pat(world.user, [world.read]), world.admin.api_key(world.resource)
     assert pat["hint"] == "lk_pat_…" + pat["token"][-4:]
@@ -69,6 +73,8 @@ def test_the_hint_is_the_prefix_and_the_last_four_characters(world: World) -> No
     assert [one["hint"] for one in hints] == ["lk_sec_…" + world.client.client_secret[-4:]]
 
 
+@pytest.mark.asvs("10.1.1")
+@pytest.mark.contract("a secret is shown once and never again, on any interface")
 def test_the_secret_is_shown_once(world: World) -> None:
     admin = world.admin
     pat, key = admin.pat(world.user, [world.read]), admin.api_key(world.resource)
@@ -93,6 +99,7 @@ def test_the_secret_is_shown_once(world: World) -> None:
     assert pat["token"] not in log and key["key"] not in log and world.client.client_secret not in log
 
 
+@pytest.mark.contract("`credential_type` of each kind")
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_credential_type_is_the_same_word_everywhere(world: World, kind: Kind) -> None:
     held = world.issue(kind)
@@ -101,6 +108,7 @@ def test_the_credential_type_is_the_same_word_everywhere(world: World, kind: Kin
     assert answer.headers["X-Auth-Credential-Type"] == CREDENTIAL_TYPE[kind]
 
 
+@pytest.mark.contract("audience: a PAT's the resources of its scopes, a key's exactly one")
 def test_a_personal_access_token_reaches_the_resources_its_scopes_belong_to(world: World) -> None:
     further = unique("further") + ":read"
     second = world.admin.resource(permissions=[further])
@@ -110,6 +118,7 @@ def test_a_personal_access_token_reaches_the_resources_its_scopes_belong_to(worl
     assert set(world.admin.introspect(both["token"])["aud"]) == {second["identifier"], world.identifier}
 
 
+@pytest.mark.contract("audience: a PAT's the resources of its scopes, a key's exactly one")
 def test_an_api_key_opens_exactly_its_resource(world: World) -> None:
     other = world.admin.resource(public=[unique("other") + ":read"])
     key = world.issue("api_key")
@@ -117,6 +126,9 @@ def test_an_api_key_opens_exactly_its_resource(world: World) -> None:
     assert world.admin.forward_auth(key.token, other).status_code == 401
 
 
+@pytest.mark.contract(
+    "an operator issues an API key by console, API, CLI", "scope of each", "a permission may be public"
+)
 def test_an_api_key_carries_the_public_permissions_or_a_subset(admin: Admin) -> None:
     public, private = unique("open") + ":read", unique("closed") + ":read"
     resource = admin.resource(permissions=[private], public=[public])
@@ -136,6 +148,7 @@ def test_a_key_of_all_that_is_public_follows_what_becomes_public(admin: Admin) -
     assert scopes_of(admin.introspect(subset)) == {first}
 
 
+@pytest.mark.contract("scope of each")
 def test_a_personal_access_token_never_has_more_than_its_users_roles(world: World) -> None:
     other = unique("other") + ":read"
     world.admin.resource(permissions=[other])
@@ -144,6 +157,7 @@ def test_a_personal_access_token_never_has_more_than_its_users_roles(world: Worl
     assert other in " ".join(invalid(response, "scopes"))
 
 
+@pytest.mark.contract("scope of each")
 def test_a_machine_token_never_has_more_than_its_clients_roles(world: World) -> None:
     other = unique("other") + ":read"
     world.admin.resource(permissions=[other])
@@ -151,6 +165,7 @@ def test_a_machine_token_never_has_more_than_its_clients_roles(world: World) -> 
     assert other in oauth_error(world.admin.token_request(form, world.client), 400, "invalid_scope")
 
 
+@pytest.mark.contract("lifetime of each")
 def test_each_kind_has_its_lifetime(world: World) -> None:
     pat = world.admin.pat(world.user, [world.read])
     assert _seconds(pat) == pytest.approx(30 * 86_400, abs=2)
@@ -160,6 +175,8 @@ def test_each_kind_has_its_lifetime(world: World) -> None:
     assert world.admin.grant(world.client)["expires_in"] == 3600
 
 
+@pytest.mark.asvs("2.3.2")
+@pytest.mark.contract("lifetime of each", "null is never where `PAT_MAX_LIFETIME` allows it")
 def test_the_policy_bounds_the_lifetime_of_personal_access_tokens(configured: Admin) -> None:
     admin, world = configured, found(configured)
     body: Json = {"name": "too long", "scopes": [world.read]}
@@ -171,6 +188,7 @@ def test_the_policy_bounds_the_lifetime_of_personal_access_tokens(configured: Ad
         invalid(response, next(iter(lifetime)))
 
 
+@pytest.mark.contract("renewal of each")
 def test_renewal_is_regenerate_rotate_and_ask_again(world: World) -> None:
     pat, key, jwt_ = (world.issue(kind) for kind in KINDS)
     path = f"/me/personal-access-tokens/{pat.id}/regenerate"

@@ -19,12 +19,15 @@ def inspected(admin: Admin, credential: str) -> Json:
     return answer
 
 
+@pytest.mark.asvs("RFC 9700 §4.8–4.9")
+@pytest.mark.contract("`/credentials/revoke`")
 def test_whoever_finds_them_has_them_revoked_at_once(world: World) -> None:
     held = [world.issue(kind) for kind in KINDS]
     assert report(world.admin, [one.token for one in held]) == 202
     assert not [one.kind for one in held if world.admin.active(one.token)]
 
 
+@pytest.mark.contract("`/credentials/revoke`")
 def test_client_secrets_are_revoked_too_and_the_clients_others_live(world: World) -> None:
     client = world.admin.client([world.machine_role])
     further = world.admin.create(f"/clients/{client.id}/secrets", {"name": "second"})["client_secret"]
@@ -34,6 +37,7 @@ def test_client_secrets_are_revoked_too_and_the_clients_others_live(world: World
     expect(200, world.admin.token_request(form, Client(client.id, client.client_id, further)))
 
 
+@pytest.mark.contract("`/credentials/revoke`")
 def test_the_answer_is_202_whatever_they_were(world: World) -> None:
     answers = [
         world.admin.post("/credentials/revoke", {"credentials": credentials}, auth=False)
@@ -49,6 +53,7 @@ def test_strangers_do_not_stop_the_rest(world: World) -> None:
     assert not world.admin.active(held.token)
 
 
+@pytest.mark.contract("`/credentials/revoke`")
 def test_one_to_a_thousand_at_a_time(admin: Admin) -> None:
     assert report(admin, [f"stranger {n}" for n in range(1000)]) == 202
     wrongs: list[object] = [[], ["x"] * 1001, "x", None, [7], [None], {}]
@@ -56,6 +61,7 @@ def test_one_to_a_thousand_at_a_time(admin: Admin) -> None:
         problem(admin.post("/credentials/revoke", {"credentials": wrong}, auth=False), 422)
 
 
+@pytest.mark.contract("`/credentials/revoke`", "owners and operators see that it leaked")
 def test_owners_see_why(world: World) -> None:
     held = world.issue("pat")
     report(world.admin, [held.token])
@@ -67,6 +73,7 @@ def test_owners_see_why(world: World) -> None:
     assert "credential.report_leak" in [event["action"] for event in events]
 
 
+@pytest.mark.contract("owners and operators see that it leaked")
 def test_operators_see_why_a_key_and_a_client_secret_ended(world: World) -> None:
     key, client = world.issue("api_key"), world.admin.client()
     report(world.admin, [key.token, client.client_secret])
@@ -75,6 +82,7 @@ def test_operators_see_why_a_key_and_a_client_secret_ended(world: World) -> None
     assert secret["status"] == "revoked" and "leaked" in secret["revoked_reason"]
 
 
+@pytest.mark.contract("`/credentials/inspect`")
 @pytest.mark.parametrize("kind", KINDS)
 def test_inspect_says_which_it_is_whose_and_its_status(world: World, kind: Kind) -> None:
     held = world.issue(kind)
@@ -85,6 +93,7 @@ def test_inspect_says_which_it_is_whose_and_its_status(world: World, kind: Kind)
     assert owner is None or owner in str(answer)
 
 
+@pytest.mark.contract("`/credentials/inspect`")
 def test_inspect_says_why_it_is_inactive(admin: Admin) -> None:
     world = found(admin)
     revoked, disabled, rotated = world.issue("pat"), world.issue("api_key"), world.issue("api_key")
@@ -103,6 +112,7 @@ def test_inspect_knows_a_client_secret(world: World) -> None:
     assert answer["status"] == "active" and world.client.client_id in str(answer)
 
 
+@pytest.mark.contract("`/credentials/inspect`")
 def test_inspect_asks_for_tokens_read_and_keeps_nothing(world: World) -> None:
     admin, held = world.admin, world.issue("pat")
     weak = admin.m2m(admin.client([admin.role("machine", ["audit:read"])]))

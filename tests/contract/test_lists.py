@@ -34,6 +34,7 @@ def place(world: World, name: str) -> tuple[str, Auth]:
     }[name]
 
 
+@pytest.mark.contract("lists: `items` and `next_cursor`, 50 by default, 200 at most")
 @pytest.mark.parametrize("name", BELOW)
 def test_a_list_below_an_object_has_pages_and_bounds(full: World, name: str) -> None:
     path, auth = place(full, name)
@@ -55,6 +56,8 @@ def test_a_list_below_an_object_has_pages_and_bounds(full: World, name: str) -> 
         invalid(page(limit=limit), "limit")
 
 
+@pytest.mark.asvs("16.4.3")
+@pytest.mark.contract("lists: `items` and `next_cursor`, 50 by default, 200 at most")
 def test_the_audit_trail_is_walked_by_its_cursors_newest_first(full: World) -> None:
     key = full.issue("api_key")
     for _ in range(3):
@@ -64,6 +67,7 @@ def test_the_audit_trail_is_walked_by_its_cursors_newest_first(full: World) -> N
     assert len({event["id"] for event in events}) == 4
 
 
+@pytest.mark.contract("a deleted credential stays listed with its status, which filters")
 def test_a_revoked_secret_stays_listed_by_its_status(full: World) -> None:
     client = full.admin.client()
     path = f"/clients/{client.id}/secrets"
@@ -73,6 +77,7 @@ def test_a_revoked_secret_stays_listed_by_its_status(full: World) -> None:
     assert made["id"] not in [one["id"] for one in walk(full.admin, path, 50, status="active")]
 
 
+@pytest.mark.contract("a deleted credential stays listed with its status, which filters")
 def test_each_status_of_a_key_filters(full: World) -> None:
     disabled, active = full.issue("api_key", enabled=False), full.issue("api_key")
     listed = {

@@ -27,6 +27,8 @@ def may(world: World, token: str, scope: str) -> int:
     return world.admin.forward_auth(token, world.resource, scope).status_code
 
 
+@pytest.mark.asvs("8.3.1")
+@pytest.mark.contract("rights are decided at each use: by roles, for every kind")
 @pytest.mark.parametrize("kind", ["pat", "m2m"])
 def test_a_role_that_is_taken_away_takes_its_scopes_along(many: Admin, kind: Kind) -> None:
     world = found(many)
@@ -41,6 +43,9 @@ def test_a_role_that_is_taken_away_takes_its_scopes_along(many: Admin, kind: Kin
     assert scopes_of(everywhere(many, held.token)) == {world.read, world.write}
 
 
+@pytest.mark.contract(
+    "rights are decided at each use: by roles, for every kind", "forward-auth decides as introspection does"
+)
 @pytest.mark.parametrize("kind", ["pat", "m2m"])
 def test_a_role_that_gives_less_shrinks_its_holders_credentials(many: Admin, kind: Kind) -> None:
     world = found(many)
@@ -50,6 +55,7 @@ def test_a_role_that_gives_less_shrinks_its_holders_credentials(many: Admin, kin
     assert (may(world, held.token, world.read), may(world, held.token, world.write)) == (403, 200)
 
 
+@pytest.mark.contract("rights are decided at each use: by roles, for every kind")
 @pytest.mark.parametrize("kind", ["pat", "m2m"])
 def test_a_deleted_role_takes_its_scopes_along(many: Admin, kind: Kind) -> None:
     world = found(many)
@@ -58,6 +64,7 @@ def test_a_deleted_role_takes_its_scopes_along(many: Admin, kind: Kind) -> None:
     assert everywhere(many, held.token)["scope"] == ""
 
 
+@pytest.mark.contract("rights are decided at each use: permission deleted or no longer public")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_deleted_permission_is_gone_from_every_credential(many: Admin, kind: Kind) -> None:
     world = found(many)
@@ -67,6 +74,7 @@ def test_a_deleted_permission_is_gone_from_every_credential(many: Admin, kind: K
     assert may(world, held.token, world.read) == 403
 
 
+@pytest.mark.contract("rights are decided at each use: permission deleted or no longer public")
 def test_a_permission_that_is_no_longer_public_is_gone_from_keys_alone(many: Admin) -> None:
     world = found(many)
     pat, key, jwt = (world.issue(kind) for kind in KINDS)
@@ -76,6 +84,9 @@ def test_a_permission_that_is_no_longer_public_is_gone_from_keys_alone(many: Adm
         assert scopes_of(everywhere(many, other.token)) == {world.read, world.write}
 
 
+@pytest.mark.contract(
+    "rights are decided at each use: owner disabled or deleted", "forward-auth decides as introspection does"
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_disabled_owner_kills_at_once_and_enabled_again_revives(many: Admin, kind: Kind) -> None:
     world = found(many)
@@ -87,6 +98,7 @@ def test_a_disabled_owner_kills_at_once_and_enabled_again_revives(many: Admin, k
     assert everywhere(many, held.token)["active"] is True
 
 
+@pytest.mark.contract("rights are decided at each use: owner disabled or deleted")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_deleted_owner_kills_for_good(many: Admin, kind: Kind) -> None:
     world = found(many)
@@ -105,6 +117,10 @@ def test_a_deleted_resource_leaves_nothing_to_open(many: Admin, kind: Kind) -> N
     assert may(world, held.token, world.read) in (401, 403)
 
 
+@pytest.mark.asvs("8.3.1")
+@pytest.mark.contract(
+    "a change takes effect at the next introspection, on every node", "revocation: effective on every node at once"
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_revocation_is_seen_by_every_process_at_once(many: Admin, kind: Kind) -> None:
     world = found(many)
@@ -115,6 +131,7 @@ def test_a_revocation_is_seen_by_every_process_at_once(many: Admin, kind: Kind) 
         assert everywhere(many, held.token) == {"active": False}
 
 
+@pytest.mark.contract("further roles never widen a PAT")
 @pytest.mark.parametrize("kind", ["pat", "m2m"])
 def test_further_roles_never_widen_what_was_issued(many: Admin, kind: Kind) -> None:
     world = found(many)
@@ -127,6 +144,7 @@ def test_further_roles_never_widen_what_was_issued(many: Admin, kind: Kind) -> N
     assert may(world, chosen.token, further) == 403
 
 
+@pytest.mark.contract("a permission re-created under an old name does not widen a PAT")
 def test_a_permission_made_anew_under_an_old_name_does_not_come_back_to_a_token(many: Admin) -> None:
     world = found(many)
     held = world.issue("pat", scopes=[world.read])
@@ -135,6 +153,7 @@ def test_a_permission_made_anew_under_an_old_name_does_not_come_back_to_a_token(
     assert everywhere(many, held.token)["scope"] == ""
 
 
+@pytest.mark.contract("the wrong type of role is 422")
 def test_the_wrong_type_of_role_is_refused(world: World) -> None:
     user, client = f"/users/{world.user.id}", f"/clients/{world.client.id}"
     invalid(world.admin.patch(user, {"roles": [world.machine_role["name"]]}), "roles")
@@ -144,6 +163,7 @@ def test_the_wrong_type_of_role_is_refused(world: World) -> None:
     invalid(world.admin.post("/clients", {"name": unique("c"), "roles": [world.user_role["name"]]}), "roles")
 
 
+@pytest.mark.contract("a scope name is unique on the whole server")
 def test_a_scope_name_is_unique_on_the_whole_server(world: World) -> None:
     body = {"identifier": f"https://{unique('api')}.example/", "name": unique("api"), "permissions": []}
     taken = permission(world.read)
@@ -152,6 +172,7 @@ def test_a_scope_name_is_unique_on_the_whole_server(world: World) -> None:
     problem(world.admin.post(f"/resources/{other['id']}/permissions", taken), 409)
 
 
+@pytest.mark.contract("a role has permissions of any resources")
 def test_a_role_holds_permissions_of_any_resources(world: World) -> None:
     further = unique("further") + ":read"
     second = world.admin.resource(permissions=[further])

@@ -50,12 +50,14 @@ def bodies(world: World) -> dict[str, Json]:
     }
 
 
+@pytest.mark.contract("lists: `items` and `next_cursor`, 50 by default, 200 at most")
 @pytest.mark.parametrize("path", LISTS)
 def test_a_list_is_items_and_a_cursor(admin: Admin, path: str) -> None:
     page = expect(200, admin.get(path)).json()
     assert set(page) == {"items", "next_cursor"} and len(page["items"]) <= 50
 
 
+@pytest.mark.contract("a `limit` out of range is 422")
 @pytest.mark.parametrize("path", LISTS)
 @pytest.mark.parametrize("limit", ["0", "201", "-1", "x", "", "1.5", "99999999999999999999", "1e2"])
 def test_a_limit_out_of_range_is_422(admin: Admin, path: str, limit: str) -> None:
@@ -68,6 +70,8 @@ def test_a_cursor_that_was_never_given_is_a_clean_4xx(admin: Admin, path: str) -
         assert admin.get(path, params={"cursor": cursor}).status_code in (200, 400, 422)
 
 
+@pytest.mark.asvs("2.4.1")
+@pytest.mark.contract("lists: `items` and `next_cursor`, 50 by default, 200 at most")
 def test_the_default_limit_is_fifty_and_two_hundred_the_most(admin: Admin) -> None:
     for _ in range(51):
         admin.role("user")
@@ -75,6 +79,7 @@ def test_the_default_limit_is_fifty_and_two_hundred_the_most(admin: Admin) -> No
     assert len(admin.get("/roles", params={"limit": 200}).json()["items"]) > 50
 
 
+@pytest.mark.contract("lists: `items` and `next_cursor`, 50 by default, 200 at most")
 @pytest.mark.parametrize("path", ["/resources", "/roles", "/users", "/clients", "/api-keys"])
 def test_the_cursors_lead_past_everything_once(world: World, path: str) -> None:
     made = [world.admin.create(path, bodies(world)[path])["id"] for _ in range(3)]
@@ -90,6 +95,7 @@ def test_a_walk_goes_on_while_things_are_made_and_deleted(admin: Admin) -> None:
     expect(200, admin.get("/roles", params={"limit": 2, "cursor": first["next_cursor"]}))
 
 
+@pytest.mark.contract("201 with `Location`, 204, PATCH changes what is named")
 @pytest.mark.parametrize("path", ["/resources", "/roles", "/users", "/clients", "/api-keys"])
 def test_post_answers_201_and_where_it_is(world: World, path: str) -> None:
     response = expect(201, world.admin.post(path, bodies(world)[path]))
@@ -104,6 +110,7 @@ def test_post_answers_201_and_where_it_is(world: World, path: str) -> None:
     assert UTC.fullmatch(same["created_at"])
 
 
+@pytest.mark.contract("201 with `Location`, 204, PATCH changes what is named")
 @pytest.mark.parametrize("path", ["/resources", "/roles", "/users", "/clients", "/api-keys"])
 def test_patch_changes_what_is_named_and_delete_answers_204(world: World, path: str) -> None:
     made = world.admin.create(path, bodies(world)[path])
@@ -124,6 +131,7 @@ def test_what_is_deleted_is_gone(world: World, path: str) -> None:
         problem(response, 404)
 
 
+@pytest.mark.contract("unknown fields are refused", "400, 415, 409")
 @pytest.mark.parametrize("path", ["/resources", "/roles", "/users", "/clients", "/api-keys"])
 def test_each_way_of_sending_nonsense_has_its_status(world: World, path: str) -> None:
     admin, body = world.admin, bodies(world)[path]
@@ -138,11 +146,14 @@ def test_each_way_of_sending_nonsense_has_its_status(world: World, path: str) ->
         assert admin.post(path, body | {name: {"not": ["this"]}}).status_code == 422
 
 
+@pytest.mark.asvs("8.2.3")
+@pytest.mark.contract("unknown fields are refused")
 def test_a_patch_refuses_unknown_fields_too(world: World) -> None:
     for path in (f"/users/{world.user.id}", f"/clients/{world.client.id}", f"/resources/{world.resource['id']}"):
         invalid(world.admin.patch(path, {"surprise": 1}), "surprise")
 
 
+@pytest.mark.contract("400, 415, 409")
 def test_a_duplicate_is_409(world: World) -> None:
     admin, body = world.admin, bodies(world)
     for path in ("/resources", "/roles", "/users"):
@@ -154,6 +165,7 @@ def test_a_duplicate_is_409(world: World) -> None:
     problem(admin.patch(f"/roles/{other['id']}", {"name": world.user_role["name"]}), 409)
 
 
+@pytest.mark.contract("`X-Request-Id` on each answer")
 def test_each_answer_carries_a_request_id_of_its_own(admin: Admin) -> None:
     answers = [admin.get("/roles"), admin.get("/roles", auth=False), admin.get("/nowhere"), admin.post("/roles", {})]
     answers.append(admin.delete(f"/roles/{admin.role('user')['id']}"))
@@ -161,6 +173,7 @@ def test_each_answer_carries_a_request_id_of_its_own(admin: Admin) -> None:
     assert all(ids) and len(set(ids)) == len(ids)
 
 
+@pytest.mark.contract("the scope of each operation, `manage` for everything")
 def test_each_operation_asks_for_the_scope_it_names(admin: Admin) -> None:
     for path, scope in READ_SCOPES.items():
         token = admin.m2m(admin.client([admin.role("machine", [scope])]))
@@ -180,6 +193,7 @@ def test_a_scope_is_checked_before_the_body_and_before_existence(admin: Admin) -
     problem(admin.request("POST", "/roles", content=b"{", headers=JSON, auth=False), 401)
 
 
+@pytest.mark.contract("a resource of its own, guarded by M2M tokens and PATs")
 def test_the_management_api_is_a_resource_of_its_own(admin: Admin) -> None:
     mine = [r for r in walk(admin, "/resources", 200) if r["identifier"] == admin.identifier]
     assert len(mine) == 1
@@ -192,6 +206,7 @@ def test_the_management_api_is_a_resource_of_its_own(admin: Admin) -> None:
     problem(admin.delete(f"/resources/{mine[0]['id']}/permissions/manage"), 409)
 
 
+@pytest.mark.contract("a resource of its own, guarded by M2M tokens and PATs")
 def test_a_pat_guards_the_management_api_as_a_machine_token_does(admin: Admin) -> None:
     user = admin.user([admin.role("user", ["roles:read", "roles:write"])])
     pat = admin.pat(user, ["roles:read", "roles:write"])["token"]
@@ -200,10 +215,12 @@ def test_a_pat_guards_the_management_api_as_a_machine_token_does(admin: Admin) -
     expect(403, admin.get("/users", auth=pat))
 
 
+@pytest.mark.contract("a resource of its own, guarded by M2M tokens and PATs")
 def test_an_api_key_never_guards_it(world: World) -> None:
     problem(world.admin.get("/roles", auth=world.issue("api_key").token), 401)
 
 
+@pytest.mark.contract("OpenAPI 3.1 and its page")
 def test_the_document_is_openapi_3_1_with_a_page(admin: Admin) -> None:
     document = expect(200, admin.http.get("/api/v1/openapi.json")).json()
     assert document["openapi"].startswith("3.1.")
@@ -215,12 +232,14 @@ def test_the_document_is_openapi_3_1_with_a_page(admin: Admin) -> None:
     assert page.headers["Content-Type"].startswith("text/html")
 
 
+@pytest.mark.contract("a resource: identifier (absolute URI, no fragment), name, lifetime, permissions")
 @pytest.mark.parametrize("ttl", [59, 86_401, 0, -1, "x", None, 1.5, True])
 def test_the_lifetime_of_a_resources_tokens_is_bounded(world: World, ttl: object) -> None:
     body = bodies(world)["/resources"] | {"access_token_ttl": ttl}
     invalid(world.admin.post("/resources", body), "access_token_ttl")
 
 
+@pytest.mark.contract("`/resources/{id}/permissions`, one by one")
 def test_permissions_are_added_changed_and_deleted_one_by_one(admin: Admin) -> None:
     resource, name = admin.resource(), unique("thing") + ":read"
     path = f"/resources/{resource['id']}/permissions"
@@ -235,6 +254,7 @@ def test_permissions_are_added_changed_and_deleted_one_by_one(admin: Admin) -> N
     assert admin.get(f"/resources/{resource['id']}").json()["permissions"] == []
 
 
+@pytest.mark.contract("what is deleted while in use goes, and what hung on it shrinks")
 def test_what_hung_on_something_deleted_shrinks(admin: Admin) -> None:
     world = found(admin)
     admin.remove(f"/resources/{world.resource['id']}")
@@ -245,6 +265,7 @@ def test_what_hung_on_something_deleted_shrinks(admin: Admin) -> None:
     assert admin.get(f"/users/{world.user.id}").json()["roles"] == []
 
 
+@pytest.mark.contract("a deleted credential stays listed with its status, which filters")
 def test_a_deleted_credential_stays_listed_with_its_status(world: World) -> None:
     admin, key, pat = world.admin, world.issue("api_key"), world.issue("pat")
     pats = f"/users/{world.user.id}/personal-access-tokens"
@@ -258,6 +279,8 @@ def test_a_deleted_credential_stays_listed_with_its_status(world: World) -> None
         invalid(admin.get(path, params={"status": "nonsense"}), "status")
 
 
+@pytest.mark.asvs("6.2.1")
+@pytest.mark.contract("a password: 12 characters, not a common one")
 def test_a_password_is_long_and_not_a_common_one(admin: Admin) -> None:
     for password in (
         "short",
@@ -275,6 +298,8 @@ def test_a_password_is_long_and_not_a_common_one(admin: Admin) -> None:
     invalid(admin.patch(f"/users/{user.id}", {"password": "letmeinletmein"}), "password")
 
 
+@pytest.mark.asvs("6.4.3")
+@pytest.mark.contract("`password` is write only")
 def test_a_password_is_never_shown_and_can_be_changed(admin: Admin) -> None:
     user = admin.user()
     assert "password" not in admin.get(f"/users/{user.id}").json()
@@ -284,6 +309,8 @@ def test_a_password_is_never_shown_and_can_be_changed(admin: Admin) -> None:
     expect(401, admin.get("/me", auth=user.basic))
 
 
+@pytest.mark.asvs("2.3.2")
+@pytest.mark.contract("`/clients/{id}/secrets`: name, end, hint, once; at most five live")
 def test_a_client_has_at_most_five_live_secrets(world: World) -> None:
     client = world.admin.client([world.machine_role])
     path = f"/clients/{client.id}/secrets"
@@ -302,6 +329,8 @@ def test_a_client_has_at_most_five_live_secrets(world: World) -> None:
     expect(201, world.admin.post(path, {"name": "room again", "expires_at": "2099-01-01T00:00:00Z"}))
 
 
+@pytest.mark.asvs("16.2.1")
+@pytest.mark.contract("`/audit-events`")
 def test_the_audit_trail_says_who_did_what_to_which_when_and_from_where(world: World) -> None:
     admin, key = world.admin, world.issue("api_key")
     admin.remove(f"/api-keys/{key.id}")
@@ -312,6 +341,8 @@ def test_the_audit_trail_says_who_did_what_to_which_when_and_from_where(world: W
         assert "127.0.0.1" in event.values() and [value for value in event.values() if UTC.fullmatch(str(value))]
 
 
+@pytest.mark.asvs("16.4.2")
+@pytest.mark.contract("`/audit-events`")
 def test_the_audit_trail_is_filtered_and_append_only(world: World) -> None:
     admin, key = world.admin, world.issue("api_key")
     event = admin.get("/audit-events", params={"target": key.id}).json()["items"][0]
@@ -328,6 +359,7 @@ def test_the_audit_trail_is_filtered_and_append_only(world: World) -> None:
         assert admin.request(method, f"/audit-events/{event['id']}").status_code in (404, 405)
 
 
+@pytest.mark.asvs("16.3.1")
 def test_failed_authentication_leaves_a_trace(world: World) -> None:
     form = {"grant_type": "client_credentials", "client_id": world.client.client_id, "client_secret": "wrong"}
     expect(401, world.admin.token_request(form))

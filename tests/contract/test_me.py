@@ -23,6 +23,7 @@ def make(world: World, status: int = 201, user: User | None = None, **fields: An
     return expect(status, world.admin.post(PATS, body, auth=(user or world.user).basic))
 
 
+@pytest.mark.contract("`/me` by Basic; a PAT reads `/me` only")
 def test_me_is_the_profile_the_roles_and_what_they_give_now(admin: Admin) -> None:
     world = found(admin)
     me = expect(200, admin.get("/me", auth=world.user.basic)).json()
@@ -33,6 +34,7 @@ def test_me_is_the_profile_the_roles_and_what_they_give_now(admin: Admin) -> Non
     assert admin.get("/me", auth=world.user.basic).json()["scopes"] == [world.read]
 
 
+@pytest.mark.asvs("6.3.4")
 def test_a_wrong_password_an_unknown_user_and_no_one_are_refused_alike(world: World) -> None:
     admin, password = world.admin, world.user.password
     tries = [
@@ -51,6 +53,7 @@ def test_a_wrong_password_an_unknown_user_and_no_one_are_refused_alike(world: Wo
     assert response.headers["WWW-Authenticate"]
 
 
+@pytest.mark.contract("`/me` by Basic; a PAT reads `/me` only")
 def test_a_pat_reads_me_and_nothing_else_of_ones_own(world: World) -> None:
     held, token = world.issue("pat"), world.issue("pat").token
     me = expect(200, world.admin.get("/me", auth=token)).json()
@@ -79,6 +82,7 @@ def test_a_machine_is_no_user(world: World) -> None:
     assert world.admin.get("/me").status_code in (401, 403)
 
 
+@pytest.mark.contract("a user makes a PAT by page, API, CLI", "PATs: fields, unique names, scopes, expiry")
 def test_a_new_token_has_the_fields_of_the_contract(world: World) -> None:
     response = make(world, description="for the build", expires_in=3600)
     made = response.json()
@@ -91,6 +95,7 @@ def test_a_new_token_has_the_fields_of_the_contract(world: World) -> None:
     assert shown == {name: value for name, value in made.items() if name != "token"}
 
 
+@pytest.mark.contract("PATs: fields, unique names, scopes, expiry")
 def test_a_name_is_unique_among_live_tokens_of_a_user(world: World) -> None:
     first = make(world).json()
     problem(make(world, 409, name=first["name"]), 409)
@@ -100,6 +105,7 @@ def test_a_name_is_unique_among_live_tokens_of_a_user(world: World) -> None:
     make(world, name=first["name"])
 
 
+@pytest.mark.contract("`name` unique among live tokens, also by renaming")
 def test_an_expired_token_gives_its_name_up(world: World) -> None:
     name = unique("short")
     short = make(world, name=name, expires_in=1).json()
@@ -108,6 +114,7 @@ def test_an_expired_token_gives_its_name_up(world: World) -> None:
     make(world, name=name)
 
 
+@pytest.mark.contract("`name` unique among live tokens, also by renaming", "list, read, change, revoke one's own")
 def test_renaming_to_a_live_name_is_409(world: World) -> None:
     first, second = make(world).json(), make(world).json()
     path = f"{PATS}/{second['id']}"
@@ -117,16 +124,20 @@ def test_renaming_to_a_live_name_is_409(world: World) -> None:
     invalid(world.admin.patch(path, {"scopes": [world.write]}, auth=world.user.basic), "scopes")
 
 
+@pytest.mark.contract("PATs: fields, unique names, scopes, expiry")
 @pytest.mark.parametrize("scopes", [[], None, "x", [7], [""], ["a b"], [None], {}, ["x" * 3000]])
 def test_scopes_are_a_list_of_at_least_one(world: World, scopes: object) -> None:
     make(world, 422, scopes=scopes)
 
 
+@pytest.mark.contract("PATs: fields, unique names, scopes, expiry")
 def test_a_scope_that_the_roles_do_not_give_is_422_and_named(world: World) -> None:
     for scope in (unique("unheard-of"), "manage"):
         assert scope in " ".join(invalid(make(world, 422, scopes=[world.read, scope]), "scopes"))
 
 
+@pytest.mark.asvs("2.2.3")
+@pytest.mark.contract("a lifetime is at least 1 s")
 @pytest.mark.parametrize(
     "lifetime",
     [
@@ -146,6 +157,8 @@ def test_a_lifetime_is_at_least_a_second_ahead_and_said_once(world: World, lifet
     make(world, 422, **lifetime)
 
 
+@pytest.mark.asvs("16.2.2")
+@pytest.mark.contract("times are RFC 3339 UTC")
 def test_times_are_rfc_3339_in_utc_whatever_was_sent(world: World) -> None:
     made = make(world, expires_at="2099-06-01T12:00:00+02:00").json()
     assert datetime.fromisoformat(made["expires_at"]) == datetime.fromisoformat("2099-06-01T10:00:00Z")
@@ -157,6 +170,7 @@ def test_a_name_is_a_string_of_sensible_length(world: World, name: object) -> No
     make(world, 422, name=name)
 
 
+@pytest.mark.contract("PATs: fields, unique names, scopes, expiry")
 def test_neither_field_means_thirty_days_and_null_never(world: World) -> None:
     made = make(world).json()
     span = datetime.fromisoformat(made["expires_at"]) - datetime.fromisoformat(made["created_at"])
@@ -164,6 +178,7 @@ def test_neither_field_means_thirty_days_and_null_never(world: World) -> None:
     assert make(world, expires_at=None).json()["expires_at"] is None
 
 
+@pytest.mark.contract("list, read, change, revoke one's own")
 def test_the_list_is_ones_own_and_filtered_by_status(admin: Admin) -> None:
     world = found(admin)
     other = admin.user([world.user_role])
@@ -183,6 +198,7 @@ def test_the_list_is_ones_own_and_filtered_by_status(admin: Admin) -> None:
     assert admin.active(theirs["token"])
 
 
+@pytest.mark.contract("regenerate: 200, the same but for secret and expiry; the old secret is dead")
 def test_regenerating_keeps_identity_and_gives_a_new_secret_and_expiry(world: World) -> None:
     made = make(world, expires_in=3600, description="kept").json()
     path = f"{PATS}/{made['id']}/regenerate"
@@ -195,6 +211,7 @@ def test_regenerating_keeps_identity_and_gives_a_new_secret_and_expiry(world: Wo
     assert not world.admin.active(made["token"]) and world.admin.active(renewed["token"])
 
 
+@pytest.mark.asvs("2.3.1")
 def test_an_expired_token_can_be_regenerated_and_a_revoked_one_not(world: World) -> None:
     short, gone = make(world, expires_in=1).json(), make(world).json()
     until(lambda: not world.admin.active(short["token"]))
@@ -204,6 +221,7 @@ def test_an_expired_token_can_be_regenerated_and_a_revoked_one_not(world: World)
     problem(world.admin.post(f"{PATS}/{gone['id']}/regenerate", {}, auth=world.user.basic), 409)
 
 
+@pytest.mark.contract("`/users/{id}/personal-access-tokens`")
 def test_an_operator_makes_lists_and_revokes_for_a_user(admin: Admin) -> None:
     world = found(admin)
     path = f"/users/{world.user.id}/personal-access-tokens"

@@ -38,6 +38,7 @@ def verify(world: World, keys: jwt.PyJWKClient, token: str) -> None:
     jwt.decode(token, key, algorithms=["ES256"], audience=world.identifier, issuer=world.admin.issuer)
 
 
+@pytest.mark.contract("`/signing-keys`, rotate")
 def test_the_list_tells_kid_alg_and_times_and_nothing_private(mine: World) -> None:
     for key in listed(mine.admin):
         assert set(key) >= FIELDS and key["alg"] == "ES256"
@@ -45,6 +46,7 @@ def test_the_list_tells_kid_alg_and_times_and_nothing_private(mine: World) -> No
     assert {key["kid"] for key in listed(mine.admin)} == published(mine.admin)
 
 
+@pytest.mark.contract("`/signing-keys`, rotate", "`PyJWKClient` refetches an unknown `kid` after 30 s only")
 def test_a_verifier_that_fetched_once_follows_a_rotation_without_a_gap(mine: World) -> None:
     keys = jwt.PyJWKClient(f"{mine.admin.server.url}/.well-known/jwks.json", cache_keys=True, lifespan=3600)
     old = mine.issue("m2m").token
@@ -61,6 +63,8 @@ def test_a_verifier_that_fetched_once_follows_a_rotation_without_a_gap(mine: Wor
     assert keys.jwk_set_cache is None or keys.jwk_set_cache.get() is fetched
 
 
+@pytest.mark.asvs("11.1.1")
+@pytest.mark.contract("the retiring key stays until its last token ended")
 def test_the_next_key_is_published_before_and_the_old_one_after(mine: World) -> None:
     before, signed_by = published(mine.admin), kid(mine.issue("m2m").token)
     rotate(mine.admin)
@@ -71,6 +75,7 @@ def test_the_next_key_is_published_before_and_the_old_one_after(mine: World) -> 
     assert retiring[signed_by].endswith("Z") and retiring[now] is None
 
 
+@pytest.mark.asvs("11.2.2")
 def test_rotating_twice_in_a_row_keeps_every_token_alive(mine: World) -> None:
     tokens = [mine.issue("m2m").token]
     for _ in range(2):
@@ -89,6 +94,7 @@ def test_a_rotation_asks_for_its_scope_and_leaves_a_trace(mine: World) -> None:
     assert admin.get("/audit-events", params={"action": "signing_key.rotate"}).json()["items"]
 
 
+@pytest.mark.contract("`/signing-keys/{kid}`, revoked at once with its tokens")
 def test_a_revoked_key_ends_its_tokens_in_every_process(mine: World) -> None:
     admin, token = mine.admin, mine.issue("m2m").token
     assert all(admin.active(token) for _ in range(6))

@@ -59,6 +59,7 @@ NO_CREDENTIAL = {
 }
 
 
+@pytest.mark.contract("a malformed secret is refused before any look-up")
 @pytest.mark.parametrize("what", NO_CREDENTIAL)
 def test_what_is_no_credential_never_reaches_the_database(core: Core, what: str) -> None:
     token = NO_CREDENTIAL[what]
@@ -94,6 +95,7 @@ def test_no_claim_is_missing_or_made_up(core: Core, kind: str) -> None:
     assert claims.issued_at <= core.clock()
 
 
+@pytest.mark.contract("`iat` never ahead, integers, nothing null")
 @pytest.mark.parametrize("kind", ["m2m", "exchanged pat", "exchanged key"])
 @pytest.mark.spec("RFC 9068 §2.2")
 def test_a_jwts_times_are_whole_seconds_and_never_ahead_of_the_clock(core: Core, kind: str) -> None:
@@ -104,6 +106,7 @@ def test_a_jwts_times_are_whole_seconds_and_never_ahead_of_the_clock(core: Core,
     assert None not in claims.values()
 
 
+@pytest.mark.asvs("9.2.1")
 @pytest.mark.parametrize("kind", ["m2m", "exchanged pat", "exchanged key"])
 def test_a_jwt_ends_at_its_expiry_not_a_second_later(core: Core, kind: str) -> None:
     token = issue(core, kind)

@@ -28,12 +28,14 @@ def test_no_text_makes_it_raise(text: str) -> None:
     assert kind_of(text) is None
 
 
+@pytest.mark.asvs("RFC 8725 §3.3")
 @quick
 @given(st.binary(min_size=1, max_size=60))
 def test_no_payload_makes_it_raise(payload: bytes) -> None:
     assert kind_of(f"e30.{encoded(payload)}.sig") is None
 
 
+@pytest.mark.asvs("RFC 8725 §3.7")
 @quick
 @given(st.lists(st.text(st.sampled_from("ABCabc019-_"), min_size=1, max_size=9), min_size=1, max_size=5))
 def test_no_dotted_base64_makes_it_raise(parts: list[str]) -> None:
@@ -48,6 +50,7 @@ def test_it_names_only_a_string(value: object) -> None:
     assert kind_of(token) == (value if isinstance(value, str) else None)
 
 
+@pytest.mark.asvs("RFC 8725 §2.7, §3.6")
 @pytest.mark.parametrize(
     "payload",
     [b"[" * 9000, b'{"a":' * 2000, b"1" * 9000, b"{} trailing", b"", b"\xff\xfe{\x00}\x00", b"\xef\xbb\xbf{}", b"NaN"],
@@ -57,6 +60,7 @@ def test_json_bombs_name_no_kind(payload: bytes) -> None:
     assert kind_of(f"e30.{encoded(payload)}.sig") is None
 
 
+@pytest.mark.asvs("RFC 8725 §2.7, §3.6")
 def test_what_is_too_long_is_not_even_looked_at() -> None:
     payload = encoded(json.dumps({"credential_type": "client_credentials"}).encode())
     assert kind_of(f"e30.{payload}.{'s' * 100}") == "client_credentials"

@@ -32,6 +32,7 @@ ISSUERS: list[tuple[Callable[[Core], str], str, str]] = [
 each_kind = pytest.mark.parametrize(("issue", "owner", "role"), ISSUERS, ids=["pat", "m2m", "exchanged"])
 
 
+@pytest.mark.contract('a credential left without scope stays active with `""`')
 @each_kind
 def test_without_its_owners_role_it_stays_active_with_no_scope(
     core: Core, issue: Callable[[Core], str], owner: str, role: str

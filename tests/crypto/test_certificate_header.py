@@ -132,18 +132,27 @@ BAD: dict[str, dict[str, str]] = {
 }
 
 
+@pytest.mark.contract(
+    "the header of Traefik, Envoy, ALB, nginx or RFC 9440, by proxy; doctor says when a caller's own arrives"
+)
 @pytest.mark.spec("RFC 9440 §2.1")
 @pytest.mark.parametrize(("proxy", "form"), [(proxy, form) for proxy, forms in GOOD.items() for form in forms])
 def test_what_a_proxy_sends_is_read_and_the_leaf_counts(proxy: str, form: str) -> None:
     assert FORMS[proxy].read(GOOD[proxy][form]) == LEAF
 
 
+@pytest.mark.contract(
+    "the header of Traefik, Envoy, ALB, nginx or RFC 9440, by proxy; doctor says when a caller's own arrives"
+)
 @pytest.mark.spec("RFC 9440 §2.2")
 @pytest.mark.parametrize(("proxy", "form"), [(proxy, form) for proxy, forms in BAD.items() for form in forms])
 def test_what_a_proxy_never_sends_is_no_certificate(proxy: str, form: str) -> None:
     assert FORMS[proxy].read(BAD[proxy][form]) is None
 
 
+@pytest.mark.contract(
+    "the header of Traefik, Envoy, ALB, nginx or RFC 9440, by proxy; doctor says when a caller's own arrives"
+)
 @pytest.mark.parametrize("forged", ["cert", "chain"])
 def test_a_name_in_a_certificate_is_never_read_as_a_field(forged: str) -> None:
     """Envoy writes a certificate's URIs as they are: one may hold `;Cert=…` of somebody else."""
@@ -154,6 +163,9 @@ def test_a_name_in_a_certificate_is_never_read_as_a_field(forged: str) -> None:
     assert read_xfcc(f"Hash={digest(thief)};URI=a:b,Hash={digest(LEAF)};{victim}") is None
 
 
+@pytest.mark.contract(
+    "the header of Traefik, Envoy, ALB, nginx or RFC 9440, by proxy; doctor says when a caller's own arrives"
+)
 @each_proxy
 def test_a_header_is_bounded_before_it_is_read(proxy: str) -> None:
     good = next(iter(GOOD[proxy].values()))
@@ -171,6 +183,9 @@ anything: Callable[[], st.SearchStrategy[str]] = lambda: st.lists(  # noqa: E731
 ).map("".join)
 
 
+@pytest.mark.contract(
+    "the header of Traefik, Envoy, ALB, nginx or RFC 9440, by proxy; doctor says when a caller's own arrives"
+)
 @each_proxy
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())

@@ -91,6 +91,7 @@ STEPS: dict[str, Callable[[Core], object]] = {
 }
 
 
+@pytest.mark.contract("a key is published if and only if it verifies")
 @pytest.mark.spec("RFC 7517 §5")
 @settings(deadline=None, max_examples=25)
 @given(steps=st.lists(st.sampled_from(sorted(STEPS)), max_size=10))
@@ -103,6 +104,7 @@ def test_a_key_is_published_if_and_only_if_it_verifies(long_lived: Core, steps: 
         assert len(in_state(long_lived, "active")) == len(in_state(long_lived, "next")) == 1
 
 
+@pytest.mark.contract("a key is published if and only if it verifies")
 def test_a_key_verifies_up_to_the_instant_at_which_it_retires(core: Core) -> None:
     stolen: PrivateKeys = {}
     steal(core, stolen)
@@ -115,6 +117,7 @@ def test_a_key_verifies_up_to_the_instant_at_which_it_retires(core: Core) -> Non
     assert not core.active(last) and old not in published(core)  # kept by this process until then, and no longer
 
 
+@pytest.mark.contract("`/signing-keys/{kid}`, revoked at once with its tokens")
 @pytest.mark.parametrize("state", ["active", "next", "retiring"])
 def test_a_revoked_key_ends_with_its_tokens_and_there_is_always_one_to_sign_with(core: Core, state: str) -> None:
     stolen: PrivateKeys = {}

@@ -27,10 +27,12 @@ def naive_check(random_part: str) -> str:
     return "".join(BASE62[number // 62**place % 62] for place in range(5, -1, -1))
 
 
+@pytest.mark.contract("prefix, 32 random base62 characters, 6 check characters, padded")
 def test_the_alphabet_is_digits_then_capitals_then_small_letters() -> None:
     assert ALPHABET == BASE62
 
 
+@pytest.mark.contract("prefix, 32 random base62 characters, 6 check characters, padded")
 @pytest.mark.parametrize(
     ("random_part", "check"),
     [
@@ -55,6 +57,7 @@ def test_the_check_is_always_six_characters_padded_with_zeros(random_part: str) 
     assert check[0] in "01234"  # 2**32 is less than 5 * 62**5
 
 
+@pytest.mark.contract("prefix, 32 random base62 characters, 6 check characters, padded")
 def test_a_small_check_is_padded_on_the_left() -> None:
     part = next(p for p in (f"{i:032d}" for i in range(100_000)) if zlib.crc32(p.encode()) < 62**5)
     assert check_characters(part).startswith("0") and prefix_of(f"lk_pat_{part}{check_characters(part)}") is Prefix.PAT
@@ -69,16 +72,20 @@ def test_what_is_minted_is_recognised_by_its_prefix(prefix: Prefix) -> None:
         assert set(token[7:]) <= set(BASE62)
 
 
+@pytest.mark.asvs("11.2.3", "11.5.1")
+@pytest.mark.contract("random characters from a secure source, none twice")
 def test_no_secret_is_minted_twice_and_every_character_occurs() -> None:
     minted = {mint(Prefix.PAT) for _ in range(300)}
     assert len(minted) == 300
     assert set("".join(token[7:39] for token in minted)) == set(BASE62)
 
 
+@pytest.mark.contract("a client secret has the same format")
 def test_the_prefixes_are_those_of_the_wire() -> None:
     assert {str(prefix) for prefix in Prefix} == {"lk_pat_", "lk_key_", "lk_sec_"}
 
 
+@pytest.mark.contract("a wrong prefix, length, alphabet or check is refused")
 @quick
 @given(TOKENS, st.integers(7, 44), st.sampled_from(BASE62))
 def test_one_changed_character_is_refused(token: str, place: int, character: str) -> None:
@@ -87,6 +94,7 @@ def test_one_changed_character_is_refused(token: str, place: int, character: str
     assert prefix_of(token[:place] + character + token[place + 1 :]) is None
 
 
+@pytest.mark.contract("a wrong prefix, length, alphabet or check is refused")
 @quick
 @given(TOKENS, st.integers(0, 44), st.characters())
 def test_one_character_from_outside_is_refused(token: str, place: int, character: str) -> None:
@@ -95,12 +103,14 @@ def test_one_character_from_outside_is_refused(token: str, place: int, character
     assert prefix_of(token[:place] + character + token[place + 1 :]) is None
 
 
+@pytest.mark.contract("a wrong prefix, length, alphabet or check is refused")
 @quick
 @given(TOKENS, st.integers(0, 45), st.text(st.one_of(st.sampled_from(BASE62), st.characters()), min_size=1, max_size=3))
 def test_anything_inserted_is_refused(token: str, place: int, more: str) -> None:
     assert prefix_of(token[:place] + more + token[place:]) is None
 
 
+@pytest.mark.contract("a wrong prefix, length, alphabet or check is refused")
 @quick
 @given(TOKENS, st.integers(0, 44))
 def test_a_token_cut_short_is_refused(token: str, end: int) -> None:
@@ -117,6 +127,7 @@ def test_two_neighbours_swapped_are_refused(token: str) -> None:
     assert prefix_of(token[:place] + token[place + 1] + token[place] + token[place + 2 :]) is None
 
 
+@pytest.mark.contract("a wrong prefix, length, alphabet or check is refused")
 @pytest.mark.parametrize("wrong", ["LK_PAT_", "lk-pat-", "lk_pet_", "lk_PAT_", "ghp_abc", " lk_pat", "lk_pat "])
 def test_a_wrong_prefix_is_refused(wrong: str) -> None:
     assert prefix_of(wrong + mint(Prefix.PAT)[7:]) is None
@@ -142,6 +153,8 @@ def test_no_text_makes_it_raise(text: str) -> None:
     assert isinstance(hint(text), str)
 
 
+@pytest.mark.asvs("11.4.1")
+@pytest.mark.contract("only a SHA-256 digest, uniquely indexed")
 def test_the_digest_is_plain_sha256() -> None:
     token = mint(Prefix.PAT)
     assert digest(token) == hashlib.sha256(token.encode()).hexdigest()

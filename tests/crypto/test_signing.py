@@ -97,6 +97,7 @@ def test_no_text_makes_reading_raise(signer: Core, text: str) -> None:
     assert read(signer, text) is None
 
 
+@pytest.mark.asvs("RFC 8725 §3.3")
 @quick
 @given(parts=st.lists(st.binary(max_size=30), min_size=3, max_size=3))
 def test_no_three_parts_make_reading_raise(signer: Core, parts: list[bytes]) -> None:
@@ -119,6 +120,7 @@ def test_no_header_makes_reading_raise(signer: Core, header: dict[str, Any], cla
     assert read(signer, forged(header | {"typ": "at+jwt", "alg": "ES256", "kid": kid}, claims)) is None
 
 
+@pytest.mark.asvs("9.1.3", "RFC 8725 §3.10")
 @pytest.mark.parametrize("kid", ["\x00", "a\x00b", "\ud800", "k" * 100_000, "' OR 1=1 --", "../../etc/passwd", ""])
 def test_a_key_id_that_cannot_be_ours_never_reaches_the_database(signer: Core, kid: str) -> None:
     asked: list[str] = []
@@ -134,6 +136,7 @@ def test_a_key_id_that_cannot_be_ours_never_reaches_the_database(signer: Core, k
     assert asked == []
 
 
+@pytest.mark.asvs("9.1.1")
 @quick
 @given(place=st.integers(0, 10_000), character=st.sampled_from("AQgwz059-_."))
 def test_one_changed_character_is_refused(signer: Core, place: int, character: str) -> None:
@@ -143,6 +146,8 @@ def test_one_changed_character_is_refused(signer: Core, place: int, character: s
     assert changed == token or read(signer, changed) is None
 
 
+@pytest.mark.asvs("9.1.2")
+@pytest.mark.contract("PyJWT: any algorithm")
 @pytest.mark.spec("RFC 8725 §3.1")
 @pytest.mark.parametrize("alg", ["none", "None", "NONE", "nOnE", ""])
 def test_an_unsigned_token_is_refused(signer: Core, alg: str) -> None:
@@ -151,6 +156,8 @@ def test_an_unsigned_token_is_refused(signer: Core, alg: str) -> None:
     assert read(signer, forged(header, CLAIMS)) is None
 
 
+@pytest.mark.asvs("9.1.2", "RFC 8725 §3.1–3.2")
+@pytest.mark.contract("PyJWT: any algorithm")
 @pytest.mark.spec("RFC 8725 §3.1")
 def test_the_public_key_is_no_hmac_secret(signer: Core) -> None:
     head = {"alg": "HS256", "typ": "at+jwt", "kid": active_kid(signer)}
@@ -160,12 +167,14 @@ def test_the_public_key_is_no_hmac_secret(signer: Core) -> None:
         assert read(signer, f"{body}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}") is None
 
 
+@pytest.mark.asvs("9.2.2", "RFC 8725 §3.11–3.12")
 @pytest.mark.spec("RFC 9068 §4")
 @pytest.mark.parametrize("typ", ["JWT", "jwt", "at+JWT2", "token-introspection+jwt", "", "application/at+jwt; x"])
 def test_what_is_signed_for_another_purpose_is_no_access_token(signer: Core, typ: str) -> None:
     assert read(signer, signed(signer, typ=typ)) is None
 
 
+@pytest.mark.asvs("10.3.3", "RFC 8725 §3.8–3.9")
 @pytest.mark.spec("RFC 9068 §4")
 @pytest.mark.parametrize("issuer", ["https://other.example", ISSUER + "/", "", None, [ISSUER], ISSUER.upper()])
 def test_another_issuers_token_is_refused(signer: Core, issuer: object) -> None:
@@ -175,12 +184,14 @@ def test_another_issuers_token_is_refused(signer: Core, issuer: object) -> None:
     assert read(signer, token) is None
 
 
+@pytest.mark.asvs("9.2.4")
 @pytest.mark.spec("RFC 9068 §2.2")
 @pytest.mark.parametrize("name", ["iss", "exp", "aud", "sub", "client_id", "iat", "jti"])
 def test_a_token_without_a_required_claim_is_refused(signer: Core, name: str) -> None:
     assert read(signer, signed(signer, {k: v for k, v in CLAIMS.items() if k != name})) is None
 
 
+@pytest.mark.asvs("9.1.1")
 def test_a_token_of_a_strangers_key_is_refused(signer: Core) -> None:
     stranger = ec.generate_private_key(ec.SECP256R1())
     for kid in (active_kid(signer), "sig_unknown"):
@@ -220,6 +231,7 @@ def test_the_longest_lifetime_of_a_resource_is_accepted(signer: Core) -> None:
     assert read(signer, signed(signer, CLAIMS | {"iat": 1, "exp": 1 + 86_400})) is not None
 
 
+@pytest.mark.asvs("11.6.1")
 @pytest.mark.spec("RFC 7517 §4")
 def test_only_public_parts_are_published_each_with_its_use(signer: Core) -> None:
     for key in published(signer):
@@ -235,6 +247,7 @@ def test_making_keys_again_makes_none(empty_core: Core) -> None:
     assert sorted(before.values()) == ["active", "next"]
 
 
+@pytest.mark.asvs("2.3.1")
 def test_a_key_is_published_before_it_signs(empty_core: Core) -> None:
     seen = {key["kid"] for key in published(empty_core)}
     for _ in range(3):
@@ -245,6 +258,7 @@ def test_a_key_is_published_before_it_signs(empty_core: Core) -> None:
         assert sorted(states(empty_core).values()).count("active") == 1
 
 
+@pytest.mark.contract("the retiring key stays until its last token ended", "what a retired key signed has ended")
 def test_old_tokens_verify_until_the_last_of_them_has_expired(empty_core: Core) -> None:
     core = empty_core
     token, old = signed(core), active_kid(core)
@@ -261,6 +275,7 @@ def test_old_tokens_verify_until_the_last_of_them_has_expired(empty_core: Core) 
         assert fresh.read(connection, token, ISSUER) is None
 
 
+@pytest.mark.contract("the retiring key stays until its last token ended")
 def test_a_key_stays_longer_than_any_token_it_can_have_signed() -> None:
     assert timedelta(seconds=86_400) < RETIRING
 
@@ -275,6 +290,7 @@ def test_another_process_follows_a_rotation_at_once(empty_core: Core) -> None:
         assert found is not None and found.claims == CLAIMS
 
 
+@pytest.mark.asvs("11.2.2", "11.3.2")
 def test_private_keys_are_sealed_under_the_secret_key(empty_core: Core) -> None:
     with empty_core.store.connection() as connection:
         empty_core.actions.signing_keys.check_seal(connection)

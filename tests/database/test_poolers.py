@@ -52,6 +52,7 @@ def doctor(folder: Path, url: str, pooler: str) -> tuple[int, dict[str, str]]:
     return done.returncode, found
 
 
+@pytest.mark.contract("nodes behind a pooler, on several hosts, on a database in UTF-8 alone")
 @pytest.mark.parametrize("setting", ["auto", "transaction"])
 def test_mixed_requests_of_several_workers_behind_it_all_succeed(
     setting: str, cluster: Cluster, pooler: Pgbouncer, tmp_path: Path
@@ -82,6 +83,7 @@ def test_mixed_requests_of_several_workers_behind_it_all_succeed(
     store.dispose()
 
 
+@pytest.mark.contract("nodes behind a pooler, on several hosts, on a database in UTF-8 alone")
 def test_many_starts_migrate_once_through_it(cluster: Cluster, pooler: Pgbouncer) -> None:
     cluster.create("many_starts")
     url = normalize_url(pooler.url("many_starts"))
@@ -119,6 +121,7 @@ def test_a_database_put_in_place_of_another_behind_it_begins_a_new_epoch(cluster
     store.dispose()
 
 
+@pytest.mark.contract("nodes behind a pooler, on several hosts, on a database in UTF-8 alone")
 def test_a_pooler_that_breaks_the_chosen_mode_is_found_by_the_doctor(
     cluster: Cluster, pooler: Pgbouncer, tmp_path: Path
 ) -> None:

@@ -104,12 +104,14 @@ def test_nobody_waits_for_a_lock_for_ever(database: PostgresqlDatabase) -> None:
     store.dispose()
 
 
+@pytest.mark.asvs("13.2.2")
 def test_it_needs_no_rights_but_its_own_database(database: PostgresqlDatabase, live: LiveServer) -> None:
     [role] = database.execute("SELECT rolsuper, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = current_user")
     assert role == (False, False, False)
     assert live.http.get("/readyz").status_code == 200
 
 
+@pytest.mark.contract("many writers make one unbroken chain, and nothing is lost")
 def test_who_traces_first_and_waits_then_holds_up_nobody(database: PostgresqlDatabase) -> None:
     live = PostgresqlDatabase(database.folder / "chain")
     Base.metadata.create_all(live.engine())

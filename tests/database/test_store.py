@@ -76,6 +76,7 @@ def test_a_transaction_is_committed_when_its_block_ends(store: Store) -> None:
     assert seen_on_connection(store) == seen_in_session(store) == 1
 
 
+@pytest.mark.asvs("2.3.3")
 def test_a_transaction_is_rolled_back_when_its_block_raises(store: Store) -> None:
     def break_off() -> None:
         with store.transaction() as session:
@@ -224,11 +225,14 @@ def test_an_instant_is_kept_to_the_microsecond_and_in_order(a: datetime, b: date
     assert column.process_bind_param(None, dialect) is None and column.process_result_value(None, dialect) is None
 
 
+@pytest.mark.asvs("16.2.2")
 def test_an_instant_without_a_zone_is_refused() -> None:
     with pytest.raises(TypeError):
         Instant().process_bind_param(datetime(2030, 1, 1), sqlite.dialect())
 
 
+@pytest.mark.asvs("10.3.3")
+@pytest.mark.contract("ids are opaque strings")
 def test_ids_are_opaque_short_unlike_and_in_order() -> None:
     early = [new_id("pat") for _ in range(1000)]
     before = time.time_ns() // 1_000_000

@@ -5,6 +5,7 @@ import threading
 from dataclasses import dataclass, field
 
 import httpx
+import pytest
 from sqlalchemy import create_engine
 
 from app.actions.audit.verify import VerifyAudit
@@ -88,6 +89,12 @@ def burst(server: LiveServer, world: World, seen: Acknowledged, seed: int) -> No
         assert not thread.is_alive()
 
 
+@pytest.mark.asvs("2.3.3", "16.5.3")
+@pytest.mark.contract(
+    "acknowledged changes survive `kill -9`",
+    "many writers make one unbroken chain, and nothing is lost",
+    "SIGKILL under load: nothing acknowledged is lost; a killed worker is replaced",
+)
 def test_what_was_acknowledged_holds_after_a_kill(fresh_server: StartServer) -> None:
     server = fresh_server(workers=2)
     world = found(Admin(server))

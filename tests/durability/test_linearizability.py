@@ -90,6 +90,9 @@ def played(nodes: Nodes, fault: Fault, seed: str) -> Round:
     return during
 
 
+@pytest.mark.contract(
+    "a change takes effect at the next introspection, on every node", "revocation: effective on every node at once"
+)
 @pytest.mark.parametrize("number", range(ROUNDS))
 def test_all_nodes_answer_as_one(nodes: Nodes, number: int) -> None:
     seed, fault = f"{len(nodes.servers)} nodes, round {number}", FAULTS[number % len(FAULTS)]
@@ -103,6 +106,9 @@ def test_all_nodes_answer_as_one(nodes: Nodes, number: int) -> None:
     assert live >= ENOUGH and len(during.answers) - live >= ENOUGH, told
 
 
+@pytest.mark.contract(
+    "a change takes effect at the next introspection, on every node", "revocation: effective on every node at once"
+)
 def test_without_the_invalidation_they_do_not(tmp_path_factory: pytest.TempPathFactory) -> None:
     nodes = Nodes(tmp_path_factory.mktemp("broken"), 2)
     try:

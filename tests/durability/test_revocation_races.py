@@ -107,6 +107,10 @@ def exchanged(world: World) -> str:
     return made
 
 
+@pytest.mark.asvs("RFC 9700 §4.8–4.9")
+@pytest.mark.contract(
+    "a change takes effect at the next introspection, on every node", "revocation: effective on every node at once"
+)
 @pytest.mark.parametrize(
     ("kind", "take"),
     [

@@ -80,6 +80,10 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     made.database.drop()
 
 
+@pytest.mark.asvs("11.2.2")
+@pytest.mark.contract(
+    "signing keys rotate by hand and by schedule under load: no request fails, one of the nodes does it"
+)
 def test_signing_keys_turn_by_hand_and_by_schedule_under_load(pair: Pair) -> None:
     callers, admin = pair.callers(), pair.admin
     with Load(callers.works).running() as load:
@@ -97,6 +101,7 @@ def test_signing_keys_turn_by_hand_and_by_schedule_under_load(pair: Pair) -> Non
     assert keys == [("active",), ("next",)]
 
 
+@pytest.mark.contract("client secrets and API keys are replaced under load, and the old ones are refused")
 def test_client_secrets_and_api_keys_change_hands_under_load(pair: Pair) -> None:
     callers = pair.callers()
     world = callers.world
@@ -123,6 +128,8 @@ def test_client_secrets_and_api_keys_change_hands_under_load(pair: Pair) -> None
         until(lambda: not callers.active(rotated["key"]), "the overlap never ended")
 
 
+@pytest.mark.asvs("11.1.1")
+@pytest.mark.contract("SECRET_KEY is replaced on two nodes in four steps under load; then the old one opens nothing")
 def test_a_secret_key_rolls_over_two_nodes_under_load(pair: Pair) -> None:
     callers = pair.callers()
     cookies_of_before = dict(callers.browser.cookies)
@@ -142,6 +149,7 @@ def test_a_secret_key_rolls_over_two_nodes_under_load(pair: Pair) -> None:
         make_ready(stranger, moving=False)
 
 
+@pytest.mark.contract("the kept SECRET_KEY is replaced under a running server, and never lost")
 def test_the_kept_key_is_replaced_while_the_server_runs(tmp_path: Path) -> None:
     live = LiveServer(tmp_path / "instance", {"jwks_max_age": str(MAX_AGE)}).start()
     doors = Doors(live.url)

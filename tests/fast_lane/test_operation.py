@@ -39,6 +39,8 @@ def memory(lanes: Lanes) -> Standing:
     return standing
 
 
+@pytest.mark.asvs("14.2.2")
+@pytest.mark.contract("what is kept is bounded, by use, and no secret in clear")
 def test_a_bounded_memory_keeps_what_is_used_and_never_more() -> None:
     kept: Bounded[int] = Bounded(100)
     keys = [hashlib.sha256(str(i).encode()).digest() for i in range(1_000)]
@@ -50,6 +52,8 @@ def test_a_bounded_memory_keeps_what_is_used_and_never_more() -> None:
     assert kept.get(keys[500]) is None
 
 
+@pytest.mark.asvs("14.2.2")
+@pytest.mark.contract("what is kept is bounded, by use, and no secret in clear")
 def test_no_secret_is_kept_in_clear(own_lanes: OwnLanes) -> None:
     lanes = own_lanes()
     token = lanes.core.pat("alice", "orders:read")[1]
@@ -74,6 +78,7 @@ def test_no_secret_is_kept_in_clear(own_lanes: OwnLanes) -> None:
     assert any(isinstance(held, Answer) for held in standing.answers._kept.values())
 
 
+@pytest.mark.contract("metrics, log lines and last uses, in batches, none lost")
 def test_every_use_is_noted(own_lanes: OwnLanes) -> None:
     lanes = own_lanes()
     view, token = lanes.core.pat("alice", "orders:read")
@@ -85,6 +90,7 @@ def test_every_use_is_noted(own_lanes: OwnLanes) -> None:
         assert session.get_one(PersonalAccessToken, view.id).last_used_at == lanes.core.clock()
 
 
+@pytest.mark.asvs("16.5.3")
 def test_a_failure_in_the_lane_is_spoken_by_flask(own_lanes: OwnLanes, monkeypatch: pytest.MonkeyPatch) -> None:
     lanes = own_lanes()
     asked = introspect(lanes, lanes.core.pat("alice", "orders:read")[1])
@@ -119,6 +125,7 @@ def test_a_wrong_secret_leaves_its_trace(own_lanes: OwnLanes) -> None:
     assert [event.target for event in lanes.core.trace("authentication.fail")] == ["shop", "shop"]
 
 
+@pytest.mark.contract("a setting turns the fast lane off")
 def test_the_setting_takes_the_lane_away(own_lanes: OwnLanes) -> None:
     settings = own_lanes().core.actions.settings
     assert settings.fast_lane
@@ -136,6 +143,9 @@ def test_an_issuer_with_a_path_has_its_lane_there_too(own_lanes: OwnLanes) -> No
     assert not lanes.both(Asked("/auth/auth/oauth/introspect", body=asked.body, headers=asked.headers)).taken
 
 
+@pytest.mark.contract(
+    "an issuer with a path works behind proxies that remove it and that keep it; only a trusted one says which"
+)
 def test_a_prefix_that_a_proxy_removed_means_the_same_to_both_lanes(own_lanes: OwnLanes) -> None:
     lanes = own_lanes(issuer="https://login.example/auth", trusted_proxies="10.0.0.0/8")
     plain = introspect(lanes, lanes.core.pat("alice", "orders:read")[1])
@@ -225,6 +235,7 @@ def test_many_durations_are_counted_as_one_by_one() -> None:
     assert len(samples("/all/at/once")) == 16
 
 
+@pytest.mark.contract("metrics, log lines and last uses, in batches, none lost")
 def test_a_server_that_is_stopped_has_told_of_every_request(fresh_server: StartServer) -> None:
     live = fresh_server(workers=2)
     admin = Admin(live)
@@ -241,6 +252,7 @@ def test_a_server_that_is_stopped_has_told_of_every_request(fresh_server: StartS
     assert live.database.execute("SELECT count(*) FROM api_key WHERE last_used_at IS NULL") == [(0,)]
 
 
+@pytest.mark.contract("metrics, log lines and last uses, in batches, none lost")
 def test_what_the_lane_answers_is_counted(fresh_server: StartServer) -> None:
     live = fresh_server()
     admin = Admin(live)

@@ -48,6 +48,8 @@ def test_a_token_asked_for_with_a_proof_comes_from_behind_the_lane(lanes: Lanes,
     assert lanes.both(plain).body[2]["token_type"] == "Bearer"
 
 
+@pytest.mark.asvs("10.4.14")
+@pytest.mark.contract("the fast lane leaves bound tokens to the code that checks proofs")
 def test_a_client_that_is_bound_is_left_as_soon_as_it_is(lanes: Lanes) -> None:
     for name in ("dpop_bound_access_tokens", "tls_client_certificate_bound_access_tokens"):
         lanes.core.client(name, "worker")
@@ -60,6 +62,7 @@ def test_a_client_that_is_bound_is_left_as_soon_as_it_is(lanes: Lanes) -> None:
         assert reply.status == "400 BAD REQUEST" and not reply.taken
 
 
+@pytest.mark.contract("the fast lane leaves bound tokens to the code that checks proofs")
 def test_a_gateway_hears_the_same_of_a_bound_token(lanes: Lanes, prover: Prover) -> None:
     bound = lanes.wire.post(
         "token",

@@ -22,6 +22,7 @@ def ask(query: str, **headers: str) -> Asked:
     return Asked(PATH, "GET", query=query, headers=headers)
 
 
+@pytest.mark.contract("the fast lane answers as Flask does, byte for byte")
 @pytest.mark.parametrize("name", MADE)
 def test_every_credential_in_every_state(lanes: Lanes, tokens: Tokens, name: str) -> None:
     token = tokens[name]
@@ -190,6 +191,7 @@ def test_a_holder_of_many_scopes(own_lanes: OwnLanes, count: int) -> None:
 PIECES = st.sampled_from(["resource=", "scope=", "&", "orders:read", "+", "%20", ORDERS, "%3A", "x", "=", "challenge="])
 
 
+@pytest.mark.contract("the fast lane answers as Flask does, byte for byte")
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(query=st.lists(PIECES, max_size=9).map("".join), header=st.sampled_from(["AUTHORIZATION", "X_API_KEY"]))
 def test_whatever_is_asked(lanes: Lanes, tokens: Tokens, query: str, header: str) -> None:

@@ -22,6 +22,7 @@ def ask(lanes: Lanes, body: str | bytes, authorization: str | None = None) -> As
     return Asked(PATH, body=raw, headers={"AUTHORIZATION": sent} if sent else {})
 
 
+@pytest.mark.contract("the fast lane answers as Flask does, byte for byte")
 @pytest.mark.parametrize("name", MADE)
 def test_every_credential_in_every_state(lanes: Lanes, tokens: Tokens, name: str) -> None:
     reply = lanes.both(ask(lanes, f"token={tokens[name]}"))
@@ -102,6 +103,7 @@ def test_every_credential_from_every_address(lanes: Lanes, tokens: Tokens, name:
     assert lanes.both(ask(lanes, f"token={tokens[name]}&client_ip={address}")).taken
 
 
+@pytest.mark.contract("the fast lane answers as Flask does, byte for byte")
 @pytest.mark.parametrize("name", BODIES)
 def test_every_body(lanes: Lanes, tokens: Tokens, name: str) -> None:
     body = BODIES[name]
@@ -203,6 +205,7 @@ HEADERS: dict[str, dict[str, str]] = {
 }
 
 
+@pytest.mark.contract("the fast lane answers as Flask does, byte for byte")
 @pytest.mark.parametrize("name", HEADERS)
 def test_every_header(lanes: Lanes, tokens: Tokens, name: str) -> None:
     lanes.both(ask(lanes, f"token={tokens['pat']}").with_headers(**HEADERS[name]))
@@ -274,6 +277,7 @@ FORMS = st.text("token=&%+4Aé_ ;\x00lkpat", max_size=30)
 PIECES = st.sampled_from(["token", "token_type_hint", "=", "&", "%", "%20", "+", "TOKEN", "x", "client_id", "é", ""])
 
 
+@pytest.mark.contract("the fast lane answers as Flask does, byte for byte")
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     form=st.one_of(FORMS, st.lists(PIECES, max_size=9).map("".join)),

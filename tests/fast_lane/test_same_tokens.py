@@ -59,6 +59,7 @@ def ask(lanes: Lanes, body: str, pair: tuple[str, str] | None = None) -> Asked:
     return Asked(PATH, body=body.encode(), headers={"AUTHORIZATION": basic(pair or lanes.wire.robot)})
 
 
+@pytest.mark.contract("the fast lane answers as Flask does, byte for byte")
 @pytest.mark.parametrize("name", TAKEN)
 def test_what_is_issued(lanes: Lanes, name: str) -> None:
     reply = lanes.both(ask(lanes, TAKEN[name]))
@@ -110,6 +111,7 @@ PIECES = st.sampled_from(
 )
 
 
+@pytest.mark.contract("the fast lane answers as Flask does, byte for byte")
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(form=st.lists(PIECES, max_size=9).map("".join))
 def test_whatever_is_asked(lanes: Lanes, form: str) -> None:

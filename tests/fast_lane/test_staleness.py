@@ -11,74 +11,18 @@ import pytest
 from sqlalchemy import Column, Delete, Table, Update, delete, event, text, update
 from sqlalchemy.sql import visitors
 
-from app.actions.audit.actor import OPERATOR, SERVER
-from app.actions.directory.api_keys import KeyChanges
-from app.actions.directory.clients import ClientChanges
-from app.actions.directory.lifetime import AskedLifetime
-from app.actions.directory.resources import NewPermission, PermissionChanges, ResourceChanges
-from app.actions.directory.roles import RoleChanges
-from app.actions.directory.users import UserChanges
+from app.actions.actor import OPERATOR, SERVER
+from app.actions.api_keys import KeyChanges
+from app.actions.clients import ClientChanges
+from app.actions.resources import NewPermission, PermissionChanges, ResourceChanges
+from app.actions.roles import RoleChanges
+from app.actions.users import UserChanges
 from app.credentials.kind import RateLimit
 from app.models import User
 from app.models.authority import CARRIERS, WITHOUT_AUTHORITY
 from tests.core import ORDERS, STOCK, Core
 from tests.fast_lane.conftest import OwnLanes
-from tests.fast_lane.lanes import Asked, Lanes, basic
-
-BOTH = "orders:read orders:write"
-GRANT = "grant_type=client_credentials&scope=orders:read"
-
-
-class Scene:
-    """A credential of each kind, the questions about them, and what was answered before."""
-
-    def __init__(self, lanes: Lanes) -> None:
-        self.lanes, self.core = lanes, lanes.core
-        self.pat, token = self.core.pat("alice", *BOTH.split(), lifetime=AskedLifetime(expires_in=3000))
-        self.key, key = self.core.key(expires_at=self.core.clock() + timedelta(seconds=2000))
-        m2m = self.core.m2m("robot", "orders:read")
-        exchanged = self.core.exchange(key, client_id="robot")
-        self.tokens = {"pat": token, "key": key, "m2m": m2m, "exchanged": exchanged}
-        self.asked = {name: self._introspect(token) for name, token in self.tokens.items()}
-        self.asked |= {f"{name} passes": self._pass(token) for name, token in self.tokens.items()}
-        self.asked["issue"] = Asked("/oauth/token", body=GRANT.encode(), headers=self._by(lanes.wire.robot))
-        self.before = self.answers()
-        assert all(lanes.fast(asked).taken for asked in self.asked.values())
-
-    def answers(self) -> dict[str, Any]:
-        """Ask everything, of both lanes; gives what both say."""
-        said = {}
-        for name, asked in self.asked.items():
-            fast, plain = self.lanes.fast(asked), self.lanes.plain(asked)
-            assert (fast.status, fast.headers, fast.body) == (plain.status, plain.headers, plain.body), name
-            said[name] = (fast.status, fast.body, fast.headers if name.endswith("passes") else None)
-        return said
-
-    def changed(self) -> set[str]:
-        """Name the questions that are answered otherwise than before."""
-        return {name for name, answer in self.answers().items() if answer != self.before[name]}
-
-    def taken(self) -> set[str]:
-        """Name the questions that the lane answers without asking the database for more than the epoch."""
-        seen: list[str] = []
-        with self.core.store.connection() as connection:
-            event.listen(connection, "before_cursor_execute", lambda *executed: seen.append(executed[2]))
-        kept = set()
-        for name, asked in self.asked.items():
-            seen.clear()
-            if self.lanes.fast(asked).taken and not seen:
-                kept.add(name)
-        return kept
-
-    def _introspect(self, token: str) -> Asked:
-        body = f"token={token}".encode()
-        return Asked("/oauth/introspect", body=body, headers=self._by(self.lanes.wire.shop))
-
-    def _pass(self, token: str) -> Asked:
-        return Asked("/oauth/forward-auth", "GET", query=f"resource={ORDERS}", headers={"X_API_KEY": token})
-
-    def _by(self, pair: tuple[str, str]) -> dict[str, str]:
-        return {"AUTHORIZATION": basic(pair)}
+from tests.fast_lane.questions import Scene
 
 
 @pytest.fixture
@@ -204,6 +148,7 @@ CHANGES: dict[str, Change] = {
 }
 
 
+@pytest.mark.contract("no answer is staler than the last commit")
 @pytest.mark.parametrize("name", CHANGES)
 def test_every_change_is_seen_by_the_next_request(scene: Scene, name: str) -> None:
     change, concerned = CHANGES[name]
@@ -232,6 +177,7 @@ OUTSIDE = {
 }
 
 
+@pytest.mark.contract("no answer is staler than the last commit")
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_a_change_by_another_process_is_seen_by_the_next_request(scene: Scene, name: str) -> None:
     program = (
@@ -254,6 +200,7 @@ TIMES = {
 }
 
 
+@pytest.mark.contract('time ends what is kept, and no "no" is ever kept')
 @pytest.mark.parametrize("name", TIMES)
 def test_time_ends_what_is_kept(scene: Scene, name: str) -> None:
     seconds, concerned = TIMES[name]
@@ -311,6 +258,7 @@ def test_issuing_using_and_traces_leave_what_is_kept(scene: Scene) -> None:
     assert scene.taken() == everything
 
 
+@pytest.mark.contract('time ends what is kept, and no "no" is ever kept')
 def test_an_answer_that_says_no_is_never_kept(scene: Scene) -> None:
     asked = scene.asked["pat"]
     with scene.core.store.transaction() as session:
@@ -350,6 +298,7 @@ def _columns(statement: Any) -> list[Column[Any]]:
     return [c for c in visitors.iterate(statement) if isinstance(c, Column) and isinstance(c.table, Table)]
 
 
+@pytest.mark.contract("no answer is staler than the last commit")
 def test_every_column_that_is_watched_moves_the_epoch(scene: Scene) -> None:
     scene.core.actions.rotate_signing_key(OPERATOR)
     scene.core.key(scopes=("orders:list",))
@@ -377,6 +326,7 @@ def _moves(core: Core, statement: Update | Delete) -> bool:
     return core.actions.epoch() != before
 
 
+@pytest.mark.contract("no answer is staler than the last commit")
 def test_whoever_asks_after_a_revocation_hears_of_it(scene: Scene) -> None:
     asked, revoked, late = scene.asked["pat"], threading.Event(), []
     together = threading.Barrier(7)

@@ -54,6 +54,8 @@ def active(wire: Wire, tokens: dict[str, str]) -> set[str]:
     return twice[0]
 
 
+@pytest.mark.asvs("16.5.3")
+@pytest.mark.contract("the clock set back and ahead")
 @pytest.mark.spec("RFC 7662 §2.2")
 @pytest.mark.parametrize("step", [2 * HOUR, 20 * DAY])
 def test_what_was_revoked_is_so_whatever_the_clock_does(wire: Wire, step: timedelta) -> None:
@@ -72,6 +74,7 @@ def test_what_was_revoked_is_so_whatever_the_clock_does(wire: Wire, step: timede
     assert active(wire, ended) == set()
 
 
+@pytest.mark.contract("the clock set back and ahead")
 def test_what_is_revoked_while_the_clock_is_behind_stays_so(wire: Wire) -> None:
     wire.core.clock.now = START + 10 * DAY
     token = wire.core.m2m("robot", "orders:read")
@@ -84,6 +87,7 @@ def test_what_is_revoked_while_the_clock_is_behind_stays_so(wire: Wire) -> None:
     assert timedelta(days=10) < LASTING
 
 
+@pytest.mark.contract("the clock set back and ahead")
 @pytest.mark.spec("RFC 7523 §3")
 @pytest.mark.parametrize("step", [2 * HOUR, 20 * HOUR])
 def test_a_used_assertion_is_used_whatever_the_clock_does(wire: Wire, step: timedelta) -> None:
@@ -96,6 +100,7 @@ def test_a_used_assertion_is_used_whatever_the_clock_does(wire: Wire, step: time
     assert wire.token(**used).status_code == 401
 
 
+@pytest.mark.contract("the clock set back and ahead")
 @pytest.mark.spec("RFC 9068 §2.2")
 def test_no_token_says_that_it_was_issued_later_than_the_clock_says_it_is(wire: Wire) -> None:
     for step in (timedelta(), 2 * HOUR, -2 * HOUR, -DAY, timedelta()):
@@ -106,6 +111,7 @@ def test_no_token_says_that_it_was_issued_later_than_the_clock_says_it_is(wire: 
         assert active(wire, {"m2m": token}) == {"m2m"}
 
 
+@pytest.mark.contract("the clock set back and ahead")
 def test_a_kept_yes_ends_with_a_step_ahead_and_none_is_kept_of_it(wire: Wire) -> None:
     token = each_kind(wire, "kept")["pat"]
     assert active(wire, {"pat": token})
@@ -115,6 +121,7 @@ def test_a_kept_yes_ends_with_a_step_ahead_and_none_is_kept_of_it(wire: Wire) ->
     assert wire.ask(Authorization=f"Bearer {token}").status_code == 401
 
 
+@pytest.mark.contract("the clock set back and ahead")
 @pytest.mark.spec("RFC 7517 §5")
 def test_a_key_is_published_until_the_last_token_it_signed_has_ended(wire: Wire) -> None:
     def kids() -> set[str]:
@@ -129,6 +136,7 @@ def test_a_key_is_published_until_the_last_token_it_signed_has_ended(wire: Wire)
     assert wire.introspect(token, wire.stockist)["active"]
 
 
+@pytest.mark.contract("the clock set back and ahead")
 def test_a_session_that_was_ended_does_not_come_back(wire: Wire) -> None:
     sessions, alice = wire.core.actions.sessions, Actor("user", wire.core.row_id("alice"))
     kept, ended = (sessions.begin(alice, "a browser") for _ in range(2))
@@ -141,6 +149,7 @@ def test_a_session_that_was_ended_does_not_come_back(wire: Wire) -> None:
     assert sessions.use(kept.secret, None, None) is None
 
 
+@pytest.mark.contract("the clock set back and ahead")
 def test_a_spent_limit_blocks_nobody_for_longer_than_a_window_after_a_step_back(wire: Wire) -> None:
     limiter = DatabaseLimiter(wire.core.store, wire.core.clock)
     spend(limiter)
@@ -176,6 +185,7 @@ def spend(limiter: Limiter) -> None:
     assert [limiter.hit("k", 2, 60).admitted for _ in range(3)] == [True, True, False]
 
 
+@pytest.mark.contract("the clock set back and ahead")
 def test_nobody_waits_by_a_clock_that_can_be_set() -> None:
     """Where the wall clock is read, but for the one that is handed in, it is to be told or kept."""
     root = Path(app.__file__).parent

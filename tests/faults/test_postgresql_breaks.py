@@ -68,6 +68,10 @@ def timed(ask: Callable[[], httpx.Response]) -> tuple[httpx.Response, float]:
     return ask(), time.monotonic() - began
 
 
+@pytest.mark.asvs("16.5.2")
+@pytest.mark.contract(
+    "PostgreSQL killed, hung, restarted, read-only, full or out of connections: a bounded 503, then recovery"
+)
 @pytest.mark.spec("RFC 6749 §4.1.2.1")
 @pytest.mark.spec("RFC 9110 §10.2.3")
 def test_killed_it_is_a_503_in_the_form_of_each_face_and_the_kept_answers_are_not_given(scene: Scene) -> None:
@@ -82,6 +86,9 @@ def test_killed_it_is_a_503_in_the_form_of_each_face_and_the_kept_answers_are_no
         scene.cluster.start()
 
 
+@pytest.mark.contract(
+    "PostgreSQL killed, hung, restarted, read-only, full or out of connections: a bounded 503, then recovery"
+)
 def test_while_it_hangs_waiting_ends_and_somebody_is_left_to_say_that_the_process_lives(scene: Scene) -> None:
     over = Event()
 
@@ -115,6 +122,9 @@ def test_while_it_hangs_waiting_ends_and_somebody_is_left_to_say_that_the_proces
     assert readiness == (503, "failed")
 
 
+@pytest.mark.contract(
+    "PostgreSQL killed, hung, restarted, read-only, full or out of connections: a bounded 503, then recovery"
+)
 def test_restarted_under_load_it_costs_503s_and_nobody_helps_the_server_on(scene: Scene) -> None:
     over, heard, faces = Event(), Counter[tuple[str, int]](), scene.faces
     active: list[bool] = []
@@ -145,6 +155,9 @@ def test_restarted_under_load_it_costs_503s_and_nobody_helps_the_server_on(scene
     assert active and not any(active)
 
 
+@pytest.mark.contract(
+    "PostgreSQL killed, hung, restarted, read-only, full or out of connections: a bounded 503, then recovery"
+)
 def test_one_that_only_reads_lets_reading_go_on(scene: Scene) -> None:
     with psycopg.connect(scene.cluster.url(DATABASE)) as connection:  # so that a use of the session would be noted
         connection.execute("UPDATE user_session SET last_used_at = last_used_at - 3600000000")
@@ -162,6 +175,9 @@ def test_one_that_only_reads_lets_reading_go_on(scene: Scene) -> None:
         scene.cluster.end_connections(DATABASE)
 
 
+@pytest.mark.contract(
+    "PostgreSQL killed, hung, restarted, read-only, full or out of connections: a bounded 503, then recovery"
+)
 def test_without_a_connection_left_new_ones_are_refused_and_kept_ones_go_on(scene: Scene) -> None:
     scene.cluster.admit(DATABASE, 0)
     try:
@@ -173,6 +189,9 @@ def test_without_a_connection_left_new_ones_are_refused_and_kept_ones_go_on(scen
         scene.cluster.admit(DATABASE, -1)
 
 
+@pytest.mark.contract(
+    "PostgreSQL killed, hung, restarted, read-only, full or out of connections: a bounded 503, then recovery"
+)
 def test_with_a_full_disk_writing_is_refused_and_reading_goes_on(scene: Scene) -> None:
     filler = fill(required(scene.disk))
     try:

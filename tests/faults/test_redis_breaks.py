@@ -22,6 +22,8 @@ def redis() -> Iterator[RedisServer]:
     server.stop()
 
 
+@pytest.mark.asvs("16.5.2")
+@pytest.mark.contract("Redis away before the start, back, hung, gone")
 def test_whatever_redis_does_requests_are_answered_soon_and_limits_hold(
     redis: RedisServer, fresh_server: StartServer
 ) -> None:
@@ -63,6 +65,7 @@ def test_whatever_redis_does_requests_are_answered_soon_and_limits_hold(
     told_nothing(live.stderr_file.read_text())
 
 
+@pytest.mark.contract("Redis away before the start, back, hung, gone")
 def test_a_redis_that_hangs_is_waited_for_once(redis: RedisServer) -> None:
     redis.start()
     limiter = rate_limits.RedisLimiter(redis.url)

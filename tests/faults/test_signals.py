@@ -48,6 +48,7 @@ def refuses(live: LiveServer) -> bool:
     return False
 
 
+@pytest.mark.contract("SIGTERM under load: what was taken is answered")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_told_to_end_it_answers_what_it_took_and_takes_nothing_more(fresh_server: StartServer, workers: int) -> None:
     live = fresh_server(workers=workers)

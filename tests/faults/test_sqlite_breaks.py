@@ -76,6 +76,7 @@ def create(wire: Wire) -> int:
     return answer.status_code
 
 
+@pytest.mark.contract("SQLite locked, read-only, full, taken away, replaced, damaged, no room at the first start")
 def test_while_another_writes_and_does_not_end_writing_is_refused_and_reading_goes_on(wire: Wire) -> None:
     token = wire.core.pat("alice", "orders:read")[1]
     other = sqlite3.connect(wire.core.database.folder / "latchkey.db", isolation_level=None)
@@ -92,6 +93,7 @@ def test_while_another_writes_and_does_not_end_writing_is_refused_and_reading_go
     other.close()
 
 
+@pytest.mark.contract("SQLite locked, read-only, full, taken away, replaced, damaged, no room at the first start")
 def test_however_many_want_to_write_some_threads_are_left_to_read(tmp_path: Path) -> None:
     turn, over, waited = engines.turns(create_engine(f"sqlite:///{tmp_path / 'latchkey.db'}")), threading.Event(), []
 
@@ -113,6 +115,7 @@ def test_however_many_want_to_write_some_threads_are_left_to_read(tmp_path: Path
     assert given_up == len(waited) == engines.THREADS - 1 - engines.CROWD
 
 
+@pytest.mark.contract("SQLite locked, read-only, full, taken away, replaced, damaged, no room at the first start")
 def test_what_can_only_be_read_is_refused_at_the_start_in_one_line_and_a_503_later() -> None:
     with small_disk(24) as found:
         disk = required(found)
@@ -132,6 +135,7 @@ def test_what_can_only_be_read_is_refused_at_the_start_in_one_line_and_a_503_lat
         stop_wire(wire)
 
 
+@pytest.mark.contract("SQLite locked, read-only, full, taken away, replaced, damaged, no room at the first start")
 @pytest.mark.parametrize("spare", [0, 60_000])  # bytes: none for the secret key; too few for the tables
 def test_a_first_start_without_room_is_one_clear_line(spare: int) -> None:
     with small_disk(4) as found:
@@ -149,6 +153,7 @@ def refusal_of_start(instance: Path) -> list[str]:
     return ran.stderr.strip().splitlines()
 
 
+@pytest.mark.contract("SQLite locked, read-only, full, taken away, replaced, damaged, no room at the first start")
 def test_with_a_full_disk_writing_is_refused_and_reading_goes_on(scene: Scene) -> None:
     filler = fill(scene.disk)
     try:
@@ -166,6 +171,7 @@ def test_with_a_full_disk_writing_is_refused_and_reading_goes_on(scene: Scene) -
     scene.faces.await_all()
 
 
+@pytest.mark.contract("SQLite locked, read-only, full, taken away, replaced, damaged, no room at the first start")
 def test_a_file_that_was_taken_away_is_a_503_and_no_other_is_made_in_its_place(scene: Scene) -> None:
     aside = scene.disk / "aside"
     aside.mkdir()
@@ -183,6 +189,7 @@ def test_a_file_that_was_taken_away_is_a_503_and_no_other_is_made_in_its_place(s
     scene.faces.await_all()
 
 
+@pytest.mark.contract("SQLite locked, read-only, full, taken away, replaced, damaged, no room at the first start")
 @pytest.mark.parametrize("first", ["introspection", "keys"])  # who comes first after it: what keeps answers, or not
 def test_a_file_that_was_replaced_is_the_one_that_counts(tmp_path: Path, first: str) -> None:
     """A restored copy may have the very epoch under which other answers are kept."""
@@ -205,6 +212,8 @@ def test_a_file_that_was_replaced_is_the_one_that_counts(tmp_path: Path, first: 
     stop_wire(wire)
 
 
+@pytest.mark.asvs("16.5.3")
+@pytest.mark.contract("SQLite locked, read-only, full, taken away, replaced, damaged, no room at the first start")
 def test_garbage_in_the_file_lets_nobody_in_and_is_no_stack_trace(scene: Scene) -> None:
     """The last of this file: nothing is left of it."""
     sqlite3.connect(scene.file).execute("PRAGMA wal_checkpoint(TRUNCATE)").close()

@@ -93,6 +93,9 @@ def test_the_metadata_is_found_before_and_below_the_path(host: Host, name: str) 
         assert http.get(f"/{name}", follow_redirects=False).headers["Location"].endswith(f"/{name}/")
 
 
+@pytest.mark.contract(
+    "an issuer with a path works behind proxies that remove it and that keep it; only a trusted one says which"
+)
 @each
 @pytest.mark.spec("RFC 9449 §4.3")
 def test_tokens_proofs_and_the_api_work_by_the_urls_of_the_metadata(host: Host, name: str) -> None:
@@ -116,6 +119,9 @@ def test_tokens_proofs_and_the_api_work_by_the_urls_of_the_metadata(host: Host, 
         assert http.get(f"{issuer}/api/docs/assets/swagger-ui.css").status_code == 200
 
 
+@pytest.mark.contract(
+    "an issuer with a path works behind proxies that remove it and that keep it; only a trusted one says which"
+)
 @each
 def test_every_link_of_every_page_leads_on(host: Host, name: str) -> None:
     with host.client() as http:
@@ -132,6 +138,7 @@ def test_every_link_of_every_page_leads_on(host: Host, name: str) -> None:
         assert len(met) > 15 and any("/assets/" in place for place in met)
 
 
+@pytest.mark.contract("two servers on one host, by port or by path, keep their sessions apart")
 def test_one_cookie_jar_holds_a_session_at_each(host: Host) -> None:
     with host.client() as http:
         for name in NAMES:
@@ -143,6 +150,9 @@ def test_one_cookie_jar_holds_a_session_at_each(host: Host) -> None:
         assert [http.get(f"/{name}/account").status_code for name in NAMES] == [303, 200]
 
 
+@pytest.mark.contract(
+    "an issuer with a path works behind proxies that remove it and that keep it; only a trusted one says which"
+)
 @each
 def test_no_spelling_passes_a_rule_of_the_gateway(host: Host, name: str) -> None:
     with host.client() as http:
@@ -154,6 +164,9 @@ def test_no_spelling_passes_a_rule_of_the_gateway(host: Host, name: str) -> None
         assert http.get("/login").status_code == http.get("/console").status_code == 404
 
 
+@pytest.mark.contract(
+    "an issuer with a path works behind proxies that remove it and that keep it; only a trusted one says which"
+)
 @each
 def test_a_caller_says_nothing_of_the_prefix(host: Host, name: str) -> None:
     with host.client() as http:
@@ -188,6 +201,7 @@ def test_every_recipe_drops_the_header_of_every_form() -> None:
             assert not missing, recipe
 
 
+@pytest.mark.contract("two servers on one host, by port or by path, keep their sessions apart")
 @pytest.mark.parametrize("host", ["caddy"], indirect=True)
 def test_chromium_signed_out_of_one_is_signed_in_to_the_other(host: Host) -> None:
     with Browser.start(require_program(*PROGRAMS)) as browser, browser.page() as watched:

@@ -11,6 +11,7 @@ from tests.gateways.conftest import ORDERS, READ
 from tests.gateways.programs import Upstream, running
 
 
+@pytest.mark.asvs("16.5.3")
 @pytest.mark.parametrize("name", ["nginx", "caddy", "apache"])
 def test_nobody_gets_in_while_the_server_is_away(
     name: str, fresh_server: StartServer, upstream: Upstream, tmp_path: Path

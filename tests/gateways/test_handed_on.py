@@ -53,6 +53,7 @@ def key_of_many_scopes(shop: Shop) -> Iterator[str]:
         admin.remove(f"{place}/{name}")
 
 
+@pytest.mark.contract("never more than 4,096 bytes of headers; the scopes asked for where a holder's would not fit")
 @by_forward_auth
 def test_a_holder_of_many_scopes_passes_a_gateway_of_small_buffers(
     gateway: Gateway, upstream: Upstream, key_of_many_scopes: str

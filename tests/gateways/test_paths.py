@@ -66,6 +66,7 @@ def balancer(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
         yield started
 
 
+@pytest.mark.contract("a path has one form, any other is 404")
 @pytest.mark.spec("RFC 3986 §6.2.2")
 @pytest.mark.parametrize("target", METRICS)
 def test_no_spelling_of_the_metrics_passes_the_balancer(balancer: Gateway, target: str) -> None:
@@ -81,6 +82,7 @@ def test_the_balancer_hands_on_what_it_should(balancer: Gateway) -> None:
         assert heard.startswith(b"HTTP/1.1 401"), heard[:80]
 
 
+@pytest.mark.contract("a path has one form, any other is 404")
 @pytest.mark.parametrize("target", [*INTERNAL, *ODD])
 def test_no_spelling_reaches_the_api_without_a_credential(gateway: Gateway, upstream: Upstream, target: str) -> None:
     for method in ("GET", "POST", "OPTIONS", "HEAD", "FOO", "get"):

@@ -48,6 +48,7 @@ def test_a_narrow_credential_may_read(gateway: Gateway, shop: Shop, upstream: Up
     assert len(reached(upstream)) == 1
 
 
+@pytest.mark.asvs("13.2.1")
 @pytest.mark.spec("RFC 6750 §3")
 def test_who_sends_nothing_or_garbage_is_challenged(gateway: Gateway, upstream: Upstream) -> None:
     for headers in ({}, bearer("garbage"), bearer("a.b.c"), {"Authorization": "Basic eDp5"}):
@@ -66,6 +67,7 @@ def test_a_revocation_is_felt_at_the_next_request(gateway: Gateway, shop: Shop, 
     assert len(reached(upstream)) == 1
 
 
+@pytest.mark.asvs("4.1.3", "10.1.1")
 def test_the_api_never_sees_the_secret_nor_what_the_caller_says_of_itself(
     gateway: Gateway, shop: Shop, upstream: Upstream
 ) -> None:
@@ -167,6 +169,7 @@ def bound_token(shop: Shop, prover: Prover) -> str:
     return str(shop.admin.token_request(form, shop.client, headers={"DPoP": proof}).json()["access_token"])
 
 
+@pytest.mark.contract("DPoP is checked by gateways, the management API, introspection and an API in Flask")
 @by_forward_auth
 @pytest.mark.spec("RFC 9449 §7.1")
 def test_a_bound_token_needs_a_fresh_proof_for_the_very_request(
@@ -194,6 +197,8 @@ def test_a_bound_token_needs_a_fresh_proof_for_the_very_request(
     assert len(seen) == 2 and not any("dpop" in one or token in str(one) for one in seen)
 
 
+@pytest.mark.asvs("10.3.5")
+@pytest.mark.contract("DPoP is checked by gateways, the management API, introspection and an API in Flask")
 @by_mod_oauth2
 @pytest.mark.spec("RFC 9449 §7.2")
 def test_where_nobody_reads_proofs_a_bound_token_is_refused(gateway: Gateway, shop: Shop, upstream: Upstream) -> None:

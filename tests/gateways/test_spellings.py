@@ -22,6 +22,10 @@ def spellings(name: str) -> list[str]:
     return ["".join(itertools.chain(*zip(parts, (*joint, ""), strict=True))) for joint in joints]
 
 
+@pytest.mark.asvs("4.1.3")
+@pytest.mark.contract(
+    "a header name with underscores never counts as a proxy's; doctor says which proxy passes them on"
+)
 @by_forward_auth
 @pytest.mark.parametrize("spelt", spellings("X-Forwarded-For"))
 def test_the_callers_address_is_what_the_gateway_says(
@@ -32,6 +36,9 @@ def test_the_callers_address_is_what_the_gateway_says(
     assert reached(upstream) == []
 
 
+@pytest.mark.contract(
+    "a header name with underscores never counts as a proxy's; doctor says which proxy passes them on"
+)
 @by_forward_auth
 @pytest.mark.spec("RFC 9449 §4.3")
 def test_the_request_that_a_proof_is_for_is_what_the_gateway_says(
@@ -50,6 +57,10 @@ def test_the_request_that_a_proof_is_for_is_what_the_gateway_says(
     assert len(reached(upstream)) == 1
 
 
+@pytest.mark.asvs("4.1.3")
+@pytest.mark.contract(
+    "a header name with underscores never counts as a proxy's; doctor says which proxy passes them on"
+)
 @by_forward_auth
 @pytest.mark.spec("RFC 9440 §4")
 def test_a_caller_does_not_say_which_certificate_it_has(gateway: Gateway, shop: Shop, upstream: Upstream) -> None:
@@ -67,6 +78,9 @@ def test_a_caller_does_not_say_which_certificate_it_has(gateway: Gateway, shop: 
     assert reached(upstream) == []
 
 
+@pytest.mark.contract(
+    "a header name with underscores never counts as a proxy's; doctor says which proxy passes them on"
+)
 @by_forward_auth
 def test_whose_credential_it_is_says_the_gateway(gateway: Gateway, shop: Shop, upstream: Upstream) -> None:
     forged = {spelt: "forged" for name in IDENTITY for spelt in spellings(f"X-Auth-{name}")}
@@ -75,6 +89,9 @@ def test_whose_credential_it_is_says_the_gateway(gateway: Gateway, shop: Shop, u
     assert "forged" not in str(seen)
 
 
+@pytest.mark.contract(
+    "a header name with underscores never counts as a proxy's; doctor says which proxy passes them on"
+)
 @by_mod_oauth2
 @pytest.mark.parametrize("path", ["/orders", "/local/orders"])
 def test_whose_credential_it_is_says_apache(gateway: Gateway, shop: Shop, upstream: Upstream, path: str) -> None:

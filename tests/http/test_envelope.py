@@ -23,6 +23,8 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
 
+@pytest.mark.asvs("3.2.1", "14.3.2")
+@pytest.mark.contract("`X-Request-Id` on each answer")
 @pytest.mark.parametrize("path", ["/healthz", "/nowhere", "/api/v1/nowhere", "/oauth/token", "/boom/bug", "/metrics"])
 def test_every_answer_carries_a_request_id_and_safe_headers(client: FlaskClient, path: str) -> None:
     headers = client.get(path).headers
@@ -33,6 +35,7 @@ def test_every_answer_carries_a_request_id_and_safe_headers(client: FlaskClient,
     assert headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.asvs("14.3.2")
 def test_what_is_cacheable_stays_so(client: FlaskClient) -> None:
     assert "no-store" not in client.get("/.well-known/jwks.json").headers["Cache-Control"]
 
@@ -48,6 +51,8 @@ def test_one_of_another_shape_is_not(client: FlaskClient, offered: str) -> None:
     assert re.fullmatch(r"[0-9a-f]{24}", given)
 
 
+@pytest.mark.asvs("16.2.1", "16.2.2")
+@pytest.mark.contract("one JSON line a request, with its id, never a secret")
 def test_a_request_is_one_line(client: FlaskClient, capsys: pytest.CaptureFixture[str]) -> None:
     client.get("/readyz?token=hush", headers={"X-Request-Id": "mine"})
     [line] = lines(capsys)
@@ -65,6 +70,8 @@ def test_a_request_is_one_line(client: FlaskClient, capsys: pytest.CaptureFixtur
     }
 
 
+@pytest.mark.asvs("16.2.5")
+@pytest.mark.contract("one JSON line a request, with its id, never a secret")
 @pytest.mark.parametrize("path", [f"/{SECRET}", f"/x/{JWT}", f"/nowhere?key={SECRET}", f"/api/v1/users/{SECRET}"])
 def test_a_secret_in_the_url_is_not_logged(client: FlaskClient, capsys: pytest.CaptureFixture[str], path: str) -> None:
     client.get(path, headers={"Authorization": f"Bearer {SECRET}", "X-API-Key": SECRET})
@@ -72,6 +79,7 @@ def test_a_secret_in_the_url_is_not_logged(client: FlaskClient, capsys: pytest.C
     assert JWT not in text
 
 
+@pytest.mark.asvs("16.3.4", "16.5.1")
 @pytest.mark.parametrize(
     ("path", "type_"), [("/boom/bug", "application/json"), ("/api/v1/boom", "application/problem+json")]
 )
@@ -89,6 +97,7 @@ def test_a_bug_is_a_500_without_internals_and_a_line_without_values(
         assert any("builtins.ValueError" in line.get("exception", []) for line in map(json.loads, told.splitlines()))
 
 
+@pytest.mark.asvs("16.3.4", "16.5.2")
 def test_a_database_that_is_away_is_a_503(client: FlaskClient, capsys: pytest.CaptureFixture[str]) -> None:
     answer = client.get("/boom/database")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
@@ -105,6 +114,7 @@ def test_a_body_of_more_than_a_mebibyte_is_refused(client: FlaskClient) -> None:
     assert client.post("/oauth/introspect", data={"token": "x" * (1024 * 1024 + 1)}).status_code == 413
 
 
+@pytest.mark.asvs("4.1.2")
 def test_two_slashes_are_no_redirect(client: FlaskClient) -> None:
     assert client.post("//oauth/token").status_code == 404
 

@@ -96,6 +96,9 @@ def signed_in(site: Site, begin: str, headers: Headers) -> Visitor:
     return who
 
 
+@pytest.mark.contract(
+    "an issuer with a path works behind proxies that remove it and that keep it; only a trusted one says which"
+)
 @through
 def test_every_link_form_redirect_and_asset_stays_below_the_path(site: Site, begin: str, headers: Headers) -> None:
     who = visitor(site, headers)
@@ -153,6 +156,9 @@ def test_the_api_its_description_and_its_proofs_know_the_url_of_the_issuer(
         assert status == 401 or made.headers["Location"].startswith(f"{ISSUER}/api/v1/roles/")
 
 
+@pytest.mark.contract(
+    "an issuer with a path works behind proxies that remove it and that keep it; only a trusted one says which"
+)
 @pytest.mark.parametrize("prefix", FORGED)
 @pytest.mark.parametrize("peer", [PROXY, STRANGER])
 def test_no_other_prefix_changes_anything(site: Site, prefix: str, peer: str) -> None:
@@ -166,11 +172,17 @@ def test_no_other_prefix_changes_anything(site: Site, prefix: str, peer: str) ->
     assert who.get("/auth/auth/login").status_code == 404
 
 
+@pytest.mark.contract(
+    "an issuer with a path works behind proxies that remove it and that keep it; only a trusted one says which"
+)
 def test_a_stranger_says_nothing_of_the_prefix(site: Site) -> None:
     assert visitor(site, REMOVED, STRANGER).get("/auth/login").status_code == 200
     assert visitor(site, REMOVED, PROXY).get("/auth/login").status_code == 404
 
 
+@pytest.mark.contract(
+    "an issuer with a path works behind proxies that remove it and that keep it; only a trusted one says which"
+)
 @pytest.mark.parametrize(
     "said", ["/auth", "/auth/", " /auth ", "/%61uth", "/somebody, /auth", "/au,/auth", "/x, " * 4000 + "/auth"]
 )

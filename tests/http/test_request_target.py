@@ -40,6 +40,7 @@ def status(app: Flask, path: str, **environ: Any) -> int:
     return client.get("/", environ_overrides={"PATH_INFO": path} | asked).status_code
 
 
+@pytest.mark.contract("a path has one form, any other is 404")
 @pytest.mark.spec("RFC 3986 §6.2.2")
 @pytest.mark.parametrize("prefix", ["", "/auth"])
 @pytest.mark.parametrize("path", ROUTES)

@@ -86,6 +86,7 @@ def test_a_second_start_changes_nothing(tmp_path: Path) -> None:
     assert works(tmp_path)
 
 
+@pytest.mark.asvs("13.3.2")
 def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
     start(tmp_path)
     assert stat.S_IMODE((tmp_path / "bootstrap.json").stat().st_mode) == 0o600
@@ -154,6 +155,7 @@ def test_the_hint_of_a_chosen_secret_shows_nothing_of_it(tmp_path: Path) -> None
         assert (client.client_id, client.secrets[0].hint) == ("first", "…")
 
 
+@pytest.mark.asvs("14.2.4")
 def test_what_has_expired_is_swept(tmp_path: Path) -> None:
     _, store = start(tmp_path)
     database = database_in(tmp_path)

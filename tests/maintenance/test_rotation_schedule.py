@@ -35,6 +35,9 @@ def signed_by(core: Core) -> str:
     return str(jwt.get_unverified_header(core.m2m("robot", "orders:read"))["kid"])
 
 
+@pytest.mark.contract(
+    "a key is published before it signs, the first turn, and one by hand that does not ask for it, apart"
+)
 def test_a_key_signs_only_when_every_cache_can_hold_it(keeper: Core) -> None:
     coming = kids(keeper)["next"]
     keeper.clock.advance(seconds=AHEAD - 1)
@@ -45,16 +48,26 @@ def test_a_key_signs_only_when_every_cache_can_hold_it(keeper: Core) -> None:
     assert keeper.actions.rotate_signing_key(OPERATOR, only_when_known=True).kid == coming == signed_by(keeper)
 
 
+@pytest.mark.contract(
+    "a key is published before it signs, the first turn, and one by hand that does not ask for it, apart"
+)
 def test_the_first_turn_need_not_wait_for_nobody_knows_the_one_key_without_the_other(core: Core) -> None:
     core.clock.advance(seconds=1)
     assert core.actions.rotate_signing_key(OPERATOR, only_when_known=True).status == "active"
 
 
+@pytest.mark.contract(
+    "a key is published before it signs, the first turn, and one by hand that does not ask for it, apart"
+)
 def test_asked_for_without_more_it_signs_at_once(keeper: Core) -> None:
     coming = kids(keeper)["next"]
     assert keeper.actions.rotate_signing_key(OPERATOR).kid == coming == signed_by(keeper)
 
 
+@pytest.mark.asvs("11.1.1")
+@pytest.mark.contract(
+    "signing keys rotate by hand and by schedule under load: no request fails, one of the nodes does it"
+)
 def test_a_key_that_signed_for_long_enough_turns_by_itself(keeper: Core) -> None:
     coming, rotate = kids(keeper)["next"], keeper.actions.rotate_signing_key
     keeper.clock.advance(seconds=EVERY - 1)
@@ -65,6 +78,9 @@ def test_a_key_that_signed_for_long_enough_turns_by_itself(keeper: Core) -> None
     assert keeper.trace("signing_key.rotate")[-1].actor_type == "server"
 
 
+@pytest.mark.contract(
+    "signing keys rotate by hand and by schedule under load: no request fails, one of the nodes does it"
+)
 def test_of_many_who_find_it_due_one_turns_it(keeper: Core) -> None:
     keeper.clock.advance(seconds=EVERY)
     turned: list[bool] = []
@@ -93,6 +109,7 @@ def test_by_hand_only_nothing_turns_by_itself(tmp_path: Path, blank_database: Da
     core.store.dispose()
 
 
+@pytest.mark.contract("a database that takes no writes stops no signature; no key is active that cannot be opened")
 def test_a_database_that_takes_no_writes_stops_no_signature(
     keeper: Core, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -119,6 +136,7 @@ def test_the_thread_looks_and_stops(keeper: Core, monkeypatch: pytest.MonkeyPatc
     schedule.stop()
 
 
+@pytest.mark.contract("a database that takes no writes stops no signature; no key is active that cannot be opened")
 def test_a_key_that_this_node_cannot_open_never_becomes_active(keeper: Core) -> None:
     """As when another node seals with a SECRET_KEY that this one was not told of."""
     stranger, active = SigningKeys(OTHER), kids(keeper)["active"]
@@ -137,6 +155,8 @@ def test_a_key_that_this_node_cannot_open_never_becomes_active(keeper: Core) -> 
     assert signed_by(keeper) == active
 
 
+@pytest.mark.asvs("11.2.2")
+@pytest.mark.contract("SECRET_KEY is replaced on two nodes in four steps under load; then the old one opens nothing")
 def test_what_a_previous_secret_key_sealed_opens_until_all_is_sealed_anew(keeper: Core) -> None:
     both, alone = SigningKeys(lambda: [OTHER, "k" * 40]), SigningKeys(OTHER)
     with keeper.store.transaction() as session:
@@ -153,6 +173,7 @@ def test_what_a_previous_secret_key_sealed_opens_until_all_is_sealed_anew(keeper
             SigningKeys("k" * 40).check_seal(session)
 
 
+@pytest.mark.contract("what a retired key signed has ended")
 def test_a_retired_keys_tokens_have_all_ended(keeper: Core) -> None:
     token = keeper.m2m("robot", "orders:read")
     keeper.actions.rotate_signing_key(OPERATOR)

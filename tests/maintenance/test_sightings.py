@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ def seen_in(text: bytes) -> list[Sighting]:
     return list(sightings(io.BytesIO(text)))
 
 
+@pytest.mark.contract("leaked secrets are found in files, by format and check, offline")
 @given(st.lists(st.tuples(st.sampled_from(list(Prefix)), st.text(max_size=40)), max_size=5), st.sampled_from(ENCODINGS))
 def test_each_secret_is_found_once_whatever_stands_around_it(parts: list[tuple[Prefix, str]], encoding: str) -> None:
     around = [(mint(prefix), text.replace("lk_", "")) for prefix, text in parts]
@@ -29,6 +31,7 @@ def test_each_secret_is_found_once_whatever_stands_around_it(parts: list[tuple[P
     assert [one.line for one in found] == lines
 
 
+@pytest.mark.contract("leaked secrets are found in files, by format and check, offline")
 @given(st.integers(1, 120), st.integers(0, 300))
 def test_it_is_found_wherever_the_pieces_that_are_read_end(piece: int, before: int) -> None:
     secrets = [mint(Prefix.PAT), mint(Prefix.CLIENT_SECRET)]
@@ -70,17 +73,19 @@ def test_a_sighting_does_not_print_its_secret() -> None:
     assert secret not in repr(seen_in(secret.encode()))
 
 
-README = (Path(module.__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+HANDBOOK = (Path(module.__file__).parents[2] / "instance" / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_expression_in_the_readme_is_the_one_that_is_used() -> None:
-    published = re.search(r"`(lk_\(pat[^`]+)`", README)
+@pytest.mark.contract("the published expression and check are ours")
+def test_the_expression_in_the_handbook_is_the_one_that_is_used() -> None:
+    published = re.search(r"`(lk_\(pat[^`]+)`", HANDBOOK)
     assert published is not None and re.compile(published[1].encode()).fullmatch(mint(Prefix.PAT).encode())
     assert published[1].replace("(", "(?:") == module.NARROW.decode()
 
 
-def test_the_check_in_the_readme_is_the_one_that_is_used() -> None:
-    source = README[README.index("from zlib import crc32") :].partition("```")[0]
+@pytest.mark.contract("the published expression and check are ours")
+def test_the_check_in_the_handbook_is_the_one_that_is_used() -> None:
+    source = HANDBOOK[HANDBOOK.index("from zlib import crc32") :].partition("```")[0]
     scope: dict[str, Any] = {}
     exec(source, scope)  # noqa: S102 - our own lines
     good = [mint(prefix) for prefix in Prefix for _ in range(20)]

@@ -49,17 +49,21 @@ def delegates(face: Face) -> list[str]:
     return [pat, face.core.exchange(pat)]
 
 
+@pytest.mark.asvs("6.3.4")
+@pytest.mark.contract("the scope of each operation, `manage` for everything")
 def test_the_table_names_every_route_and_nothing_else(face: Face) -> None:
     rules = [rule for rule in face.app.url_map.iter_rules() if rule.rule.startswith(f"{PREFIX}/")]
     routes = {operation(method, rule.rule) for rule in rules for method in rule.methods or ()}
     assert routes == set(TABLE)
 
 
+@pytest.mark.asvs("6.3.4", "10.4.7")
 def test_three_operations_only_are_open_to_anyone() -> None:
     public = {"GET /openapi.json", "POST /credentials/revoke", "GET /comparison"}
     assert {name for name in TABLE if name not in GUARDED} == public
 
 
+@pytest.mark.asvs("8.2.1")
 def test_a_route_that_the_table_forgot_is_refused_to_everybody(own_face: Face) -> None:
     blueprint = own_face.app.blueprints["roles"]
     own_face.app.add_url_rule(f"{PREFIX}/forgotten", "roles.forgotten", lambda: "come in")
@@ -84,6 +88,7 @@ def test_garbage_and_api_keys_are_invalid_tokens(face: Face, name: str, key: str
         assert 'error="invalid_token"' in response.headers.getlist("WWW-Authenticate")[-1]
 
 
+@pytest.mark.asvs("8.2.1")
 @pytest.mark.parametrize("name", SCOPED)
 def test_a_token_without_the_scope_is_told_which(face: Face, name: str, outsider: str) -> None:
     response = face.call(*split(name), outsider)
@@ -92,6 +97,8 @@ def test_a_token_without_the_scope_is_told_which(face: Face, name: str, outsider
     assert 'error="insufficient_scope"' in challenge and f'scope="{SCOPED[name]}"' in challenge
 
 
+@pytest.mark.asvs("8.2.1")
+@pytest.mark.contract("the scope of each operation, `manage` for everything")
 @pytest.mark.parametrize("name", SCOPED)
 def test_the_scope_alone_opens_the_door(face: Face, name: str) -> None:
     assert face.call(*split(name), face.machine(SCOPED[name])).status_code not in (401, 403)
@@ -107,6 +114,7 @@ def test_a_machine_is_no_user_and_a_pat_reads_the_profile_at_most(
     assert face.call(*split(name), pat).status_code == (200 if OWNERS[name] is Door.OWNER_READS else 403)
 
 
+@pytest.mark.contract("letting a client trust an issuer requires the rights that the client has")
 @pytest.mark.parametrize("name", REFUSED_TO_DELEGATES)
 def test_no_delegate_makes_renews_or_reveals_a_credential(
     face: Face, name: str, delegates: list[str], admin: str
@@ -126,6 +134,7 @@ def test_a_token_for_another_audience_is_an_invalid_token(face: Face) -> None:
     assert face.call("GET", "/roles", face.pat("orders:read")).status_code == 401
 
 
+@pytest.mark.asvs("10.3.2")
 def test_a_token_whose_roles_are_gone_is_active_but_short_of_scope(face: Face) -> None:
     username = face.person("roles:read")
     token = face.core.pat(username, "roles:read")[1]
@@ -151,6 +160,7 @@ def test_options_is_no_operation(face: Face, admin: str) -> None:
     assert response.status_code == 405 and "GET" in response.headers["Allow"]
 
 
+@pytest.mark.asvs("8.1.1")
 def test_the_description_says_what_the_table_says(face: Face) -> None:
     document = face.call("GET", "/openapi.json").get_json()
     described = {

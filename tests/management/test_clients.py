@@ -19,6 +19,7 @@ def with_keys(*keys: Any, **fields: Any) -> dict[str, Any]:
     return {"name": "c", "token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": list(keys)}} | fields
 
 
+@pytest.mark.asvs("11.2.3")
 def test_public_keys_of_three_kinds_are_taken(face: Face, admin: str) -> None:
     made = face.made("/clients", with_keys(*PUBLIC), admin)
     assert made["jwks"] == {"keys": PUBLIC} and "client_secret" not in made
@@ -26,6 +27,7 @@ def test_public_keys_of_three_kinds_are_taken(face: Face, admin: str) -> None:
     assert kept["jwks"]["keys"] == [PUBLIC[0] | {"use": "sig", "alg": "ES256"}]
 
 
+@pytest.mark.asvs("RFC 8725 §3.4", "11.2.3", "11.6.1")
 @pytest.mark.parametrize(
     "keys",
     [
@@ -77,6 +79,7 @@ OF_OTHER_USES: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.contract("keys of other uses in a registered set are skipped, private ones refuse it")
 @pytest.mark.spec("RFC 7517 §5")
 def test_keys_of_other_uses_in_a_set_are_skipped(face: Face, admin: str) -> None:
     made = face.made("/clients", with_keys(*OF_OTHER_USES, PUBLIC[0]), admin)
@@ -87,6 +90,7 @@ def test_keys_of_other_uses_in_a_set_are_skipped(face: Face, admin: str) -> None
         assert fields(face.call("POST", "/clients", admin, json=with_keys(other))) == {"jwks"}, other
 
 
+@pytest.mark.contract("keys of other uses in a registered set are skipped, private ones refuse it")
 @pytest.mark.parametrize(
     "secret",
     [
@@ -108,6 +112,7 @@ def test_a_key_set_is_an_object_with_keys(face: Face, admin: str, jwks: object) 
     assert fields(face.call("POST", "/clients", admin, json=with_keys(jwks=jwks))) == {"jwks"}
 
 
+@pytest.mark.asvs("13.2.4")
 @pytest.mark.parametrize(
     "uri",
     ["http://client.example/jwks", "https://", "https://u@client.example", "https://a/#f", "file:///x", "https://[x"],
@@ -117,6 +122,7 @@ def test_keys_are_fetched_from_https_only(face: Face, admin: str, uri: str) -> N
     assert fields(face.call("POST", "/clients", admin, json=body)) == {"jwks_uri"}
 
 
+@pytest.mark.asvs("2.1.2", "2.2.3")
 def test_private_key_jwt_has_one_source_of_keys_and_a_secret_none(face: Face, admin: str) -> None:
     for body in (
         with_keys(PUBLIC[0], jwks_uri=URI),
@@ -128,6 +134,7 @@ def test_private_key_jwt_has_one_source_of_keys_and_a_secret_none(face: Face, ad
     assert face.made("/clients", with_keys(jwks=None, jwks_uri=URI), admin)["jwks_uri"] == URI
 
 
+@pytest.mark.contract("`/clients`: its fields; the server gives `client_id`, `client_secret` once")
 def test_a_client_changes_how_it_proves_itself_in_one_step(face: Face, admin: str) -> None:
     made = face.made("/clients", {"name": "c"}, admin)
     path = f"/clients/{made['id']}"

@@ -31,6 +31,7 @@ def never_measured(face: Face) -> None:
     (face.core.actions.settings.instance_dir / "comparison.json").unlink(missing_ok=True)
 
 
+@pytest.mark.contract("`/comparison`: cached for all, measured for `manage`")
 def test_anybody_reads_the_table_and_starts_nothing(face: Face, measured: list[str]) -> None:
     answer = face.call("GET", "/comparison")
     assert answer.status_code == 200 and answer.json["at"] is None and len(answer.json["columns"]) == 5
@@ -38,6 +39,7 @@ def test_anybody_reads_the_table_and_starts_nothing(face: Face, measured: list[s
     assert not measured
 
 
+@pytest.mark.contract("`/comparison`: cached for all, measured for `manage`")
 def test_who_manages_has_the_first_one_measured_and_then_reads_it(face: Face, measured: list[str], admin: str) -> None:
     first = face.call("GET", "/comparison", admin).json
     assert first["at"] and measured == ["in one process"]
@@ -45,6 +47,7 @@ def test_who_manages_has_the_first_one_measured_and_then_reads_it(face: Face, me
     assert face.call("GET", "/comparison?run=true", admin).status_code == 200 and len(measured) == 2
 
 
+@pytest.mark.contract("`/comparison`: cached for all, measured for `manage`")
 def test_only_who_manages_has_it_measured(face: Face, measured: list[str], admin: str) -> None:
     nobody = face.call("GET", "/comparison?run=true")
     assert nobody.status_code == 401 and nobody.headers["WWW-Authenticate"].startswith("Bearer")

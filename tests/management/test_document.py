@@ -5,6 +5,8 @@ import json
 import re
 from typing import Any
 
+import pytest
+
 from app.management.docs import ASSETS, STATIC
 from tests.management.face import Face
 
@@ -17,6 +19,7 @@ def references(part: Any) -> set[str]:
     return set().union(*map(references, part)) if isinstance(part, list) else set()
 
 
+@pytest.mark.asvs("2.1.1")
 def test_the_document_is_whole(face: Face) -> None:
     response = face.call("GET", "/openapi.json")
     document = response.get_json()
@@ -35,12 +38,15 @@ def test_refusals_are_described_as_problems(face: Face) -> None:
     assert set(responses["422"]["content"]) == {"application/problem+json"}
 
 
+@pytest.mark.asvs("2.1.1")
 def test_unknown_fields_are_refused_by_the_description_too(face: Face) -> None:
     schemas = face.call("GET", "/openapi.json").get_json()["components"]["schemas"]
     taken = [name for name in schemas if name.startswith("New") or name.endswith("Changes")]
     assert taken and all(schemas[name]["additionalProperties"] is False for name in taken)
 
 
+@pytest.mark.asvs("8.1.2", "8.2.3")
+@pytest.mark.contract("`password` is write only")
 def test_passwords_and_secrets_are_never_described_as_answered(face: Face) -> None:
     schemas = face.call("GET", "/openapi.json").get_json()["components"]["schemas"]
     assert "password" not in json.dumps({n: s for n, s in schemas.items() if n in ("User", "UserPage", "Profile")})
@@ -48,6 +54,7 @@ def test_passwords_and_secrets_are_never_described_as_answered(face: Face) -> No
     assert all(name.startswith("Made") for name in once)
 
 
+@pytest.mark.contract("its page: a template without a nonce, scripts from elsewhere")
 def test_the_page_runs_its_own_scripts_only(face: Face) -> None:
     first, second = face.http.get("/api/docs"), face.http.get("/api/docs")
     policy = first.headers["Content-Security-Policy"]
@@ -59,6 +66,8 @@ def test_the_page_runs_its_own_scripts_only(face: Face) -> None:
     assert not re.search(r"(src|href|url:?)\s*=?\s*\"(https?:)?//", first.text)
 
 
+@pytest.mark.asvs("3.7.1")
+@pytest.mark.contract("its page: a template without a nonce, scripts from elsewhere")
 def test_the_assets_are_those_that_were_vendored(face: Face) -> None:
     lines = [line.split("  ") for line in (STATIC / "SHA256SUMS").read_text().splitlines()]
     listed = {name: digest for digest, name in lines}

@@ -19,6 +19,7 @@ def path(face: Face, admin: str) -> str:
     return f"/clients/{face.made('/clients', SECRETLESS, admin)['id']}/federated-credentials"
 
 
+@pytest.mark.contract("a trusted issuer's token makes a client of a CI job, without any secret")
 def test_a_client_without_any_secret_trusts_issuers(face: Face, admin: str) -> None:
     made = face.made("/clients", SECRETLESS, admin)
     assert "client_secret" not in made and made["jwks"] is made["jwks_uri"] is None
@@ -120,6 +121,7 @@ def test_they_belong_to_their_client_alone(face: Face, admin: str, path: str) ->
     problem(face.call("GET", f"/clients/{other}/federated-credentials", admin), 404)
 
 
+@pytest.mark.contract("letting a client trust an issuer requires the rights that the client has")
 def test_nobody_makes_a_way_into_a_client_that_carries_more_than_they_hold(face: Face, admin: str) -> None:
     face.core.role("all of it", "machine", "manage")
     mighty: Any = face.made("/clients", SECRETLESS | {"roles": ["all of it"]}, admin)

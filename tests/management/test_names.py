@@ -66,6 +66,7 @@ def test_a_name_is_kept_in_its_composed_form_without_space_around(scene: Scene, 
             assert fields(answer) == {"name"}
 
 
+@pytest.mark.contract("names: normalised, visible, unique whatever their case")
 @pytest.mark.parametrize("wrong", REFUSED, ids=ascii)
 @pytest.mark.parametrize("noun", NOUNS)
 def test_a_name_is_one_line_of_what_can_be_seen(scene: Scene, noun: str, wrong: str) -> None:
@@ -73,6 +74,7 @@ def test_a_name_is_one_line_of_what_can_be_seen(scene: Scene, noun: str, wrong: 
     assert fields(scene.face.call("POST", path, scene.admin, json=more | {"name": wrong})) == {"name"}
 
 
+@pytest.mark.contract("names: normalised, visible, unique whatever their case")
 @pytest.mark.parametrize("noun", UNIQUE)
 def test_a_name_that_is_unique_is_so_whatever_its_case(scene: Scene, noun: str) -> None:
     path, more = NOUNS[noun](scene)

@@ -60,6 +60,7 @@ def test_any_absolute_uri_is_taken(face: Face, admin: str, identifier: str) -> N
     assert found["items"] == [made]
 
 
+@pytest.mark.contract("`/resources`: fields, default lifetime")
 def test_a_resource_is_changed_by_what_is_named(face: Face, admin: str) -> None:
     made = resource(face, admin, "https://changed.example", "changed:read")
     path = f"/resources/{made['id']}"
@@ -80,6 +81,7 @@ def test_a_scope_name_is_taken_once_on_the_whole_server(face: Face, admin: str) 
     )
 
 
+@pytest.mark.contract("a permission's name is the scope string")
 @pytest.mark.parametrize("name", ["a b", 'a"b', "a\\b", "ä", "", "a\tb", ".", "..", "a/..", "../b", "a/./b"])
 def test_a_permission_is_a_scope_token(face: Face, admin: str, name: str) -> None:
     path = f"/resources/{face.core.row_id(ORDERS)}/permissions"
@@ -147,6 +149,7 @@ def test_the_keys_of_a_deleted_resource_are_revoked_and_say_why(face: Face, admi
     assert [event["action"] for event in trace] == ["api_key.revoke", "api_key.create"]
 
 
+@pytest.mark.contract("the audit commands exit by their result, the API shows the hashes")
 def test_each_audit_event_shows_its_hash_and_that_of_the_one_before(face: Face, admin: str) -> None:
     resource(face, admin, "https://chained.example", chained=True)
     trace = face.call("GET", "/audit-events", admin).json["items"]
@@ -155,6 +158,7 @@ def test_each_audit_event_shows_its_hash_and_that_of_the_one_before(face: Face, 
         assert event["previous_hash"] == before["hash"] and len(before["hash"]) == 64
 
 
+@pytest.mark.contract("`/roles`")
 def test_a_role_takes_known_permissions_and_keeps_its_type(face: Face, admin: str) -> None:
     body = {"name": "typed", "type": "user", "permissions": ["orders:read", "nothing:here"]}
     response = face.call("POST", "/roles", admin, json=body)
@@ -167,6 +171,7 @@ def test_a_role_takes_known_permissions_and_keeps_its_type(face: Face, admin: st
     assert face.call("GET", "/roles?name=typed&type=machine", admin).json["items"] == []
 
 
+@pytest.mark.contract("user roles to users, machine roles to clients")
 def test_roles_go_to_their_type_only(face: Face, admin: str) -> None:
     for name, type in (("for-users", "user"), ("for-machines", "machine")):
         face.made("/roles", {"name": name, "type": type}, admin)
@@ -179,6 +184,7 @@ def test_roles_go_to_their_type_only(face: Face, admin: str) -> None:
             assert fields(response) == {"roles"} and role in response.text
 
 
+@pytest.mark.contract("`/users`")
 @pytest.mark.parametrize(
     "username",
     [
@@ -227,6 +233,7 @@ def test_usernames_that_differ_by_case_are_one(face: Face, admin: str) -> None:
     assert face.call("GET", "/users?username=ANN-marie", admin).json["items"] == [made]
 
 
+@pytest.mark.contract("`/users`")
 def test_an_email_address_is_one_and_ones_own(face: Face, admin: str) -> None:
     made = face.made("/users", {"username": "mailed", "email": "a@example.com"}, admin)
     response = face.call("POST", "/users", admin, json={"username": "mailed2", "email": "a@example.com"})
@@ -237,6 +244,8 @@ def test_an_email_address_is_one_and_ones_own(face: Face, admin: str) -> None:
     face.made("/users", {"username": "mailed2", "email": "a@example.com"}, admin)
 
 
+@pytest.mark.asvs("6.2.1")
+@pytest.mark.contract("a password: 12 characters, not a common one")
 @pytest.mark.parametrize("password", ["short", "password1234", "Password1234!", "x" * 201, "my-own-username", None])
 def test_a_password_is_long_and_uncommon(face: Face, admin: str, password: str | None) -> None:
     body = {"username": "my-own-username", "password": password}

@@ -45,11 +45,13 @@ def test_what_two_readers_could_read_differently_is_malformed(face: Face, admin:
     problem(face.call("POST", "/roles", admin, data=body, headers=JSON), 400)
 
 
+@pytest.mark.asvs("2.2.1")
 @pytest.mark.parametrize("body", [[], "x", 7, None, True, [{"name": "x"}]])
 def test_a_body_that_is_no_object_has_the_wrong_shape(face: Face, admin: str, body: object) -> None:
     problem(face.call("POST", "/roles", admin, data=json.dumps(body), headers=JSON), 422)
 
 
+@pytest.mark.asvs("3.5.2")
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "text/json", "application/xml"])
 def test_only_json_is_read(face: Face, admin: str, kind: str) -> None:
     problem(face.call("POST", "/roles", admin, data=b"{}", headers={"Content-Type": kind}), 415)
@@ -66,6 +68,7 @@ def test_a_body_that_is_too_large_is_not_read(face: Face, admin: str) -> None:
     problem(face.call("POST", "/roles", admin, data=b" " * (MAX_BODY + 1), headers=JSON), 413)
 
 
+@pytest.mark.asvs("2.2.1")
 @pytest.mark.parametrize(
     "name", ["", " ", "\t", "a\x00b", "a\x1bb", "a\nb", "\ud800", "x" * 201, 7, None, True, [], {}]
 )
@@ -85,6 +88,7 @@ def test_a_flag_is_true_or_false(face: Face, admin: str, value: object) -> None:
     assert fields(face.call("POST", "/users", admin, json=body)) == {"enabled"}
 
 
+@pytest.mark.asvs("2.2.1")
 @pytest.mark.parametrize("value", ["3600", True, 3600.0, None, -1, 10**30, [3600]])
 def test_a_number_is_a_whole_number(face: Face, admin: str, value: object) -> None:
     body = {"identifier": "https://n.example", "name": "n", "access_token_ttl": value}
@@ -131,6 +135,7 @@ def test_a_time_comes_back_in_utc(face: Face, admin: str, sent: str, shown: str)
     assert face.made("/api-keys", body, admin)["expires_at"] == shown
 
 
+@pytest.mark.asvs("2.2.1")
 def test_every_wrong_field_is_named_at_once(face: Face, admin: str) -> None:
     body = {"identifier": 1, "access_token_ttl": 1, "permissions": [{"name": "ok"}, {"public": 1}], "x" * 300: 1}
     named = fields(face.call("POST", "/resources", admin, json=body))
@@ -162,6 +167,7 @@ def test_what_can_be_no_id_is_not_found(face: Face, admin: str, path: str) -> No
     problem(face.call("GET", path, admin), 404)
 
 
+@pytest.mark.contract("flask-smorest rewrites error bodies, drops `WWW-Authenticate` and `Allow`")
 def test_a_method_that_does_not_fit_names_those_that_do(face: Face, admin: str) -> None:
     response = face.call("PUT", "/audit-events", admin, json={})
     problem(response, 405)
@@ -174,11 +180,13 @@ def test_head_is_get_without_the_body(face: Face, admin: str) -> None:
     assert face.call("HEAD", "/roles").status_code == 401
 
 
+@pytest.mark.contract("flask-smorest rewrites error bodies, drops `WWW-Authenticate` and `Allow`")
 def test_paths_outside_the_api_are_left_alone(face: Face) -> None:
     assert face.http.get("/nowhere").content_type != "application/problem+json"
     assert face.http.get("/api/nowhere").content_type == "application/problem+json"
 
 
+@pytest.mark.asvs("16.5.1")
 def test_a_failure_of_ours_says_nothing_of_it(face: Face, admin: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("lk_pat_ secret inside")
@@ -203,6 +211,7 @@ def test_what_was_deleted_answers_with_nothing_at_all(face: Face, admin: str) ->
     assert "Content-Type" not in response.headers
 
 
+@pytest.mark.asvs("14.2.2")
 def test_no_answer_may_be_kept(face: Face, admin: str) -> None:
     for response in (face.call("GET", "/roles", admin), face.call("GET", "/roles"), face.me("nobody")):
         assert "no-store" in response.headers["Cache-Control"]

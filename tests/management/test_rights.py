@@ -67,10 +67,12 @@ def scene(face: Face, admin: str) -> Scene:
     return made
 
 
+@pytest.mark.contract("no operation exceeds the caller's own rights")
 def test_every_operation_with_a_scope_is_in_the_matrix() -> None:
     assert set(CASES) == set(SCOPED)
 
 
+@pytest.mark.contract("no operation exceeds the caller's own rights")
 @pytest.mark.parametrize(("name", "case"), MATRIX)
 def test_without_the_scope_nobody_gets_in(scene: Scene, callers: Callers, name: str, case: Case) -> None:
     method, path, body = case.request(scene, name)
@@ -84,6 +86,7 @@ def test_without_the_scope_nobody_gets_in(scene: Scene, callers: Callers, name: 
         assert status != 403 or 'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]
 
 
+@pytest.mark.contract("no operation exceeds the caller's own rights")
 @pytest.mark.parametrize(("name", "case"), MATRIX)
 def test_the_finer_scope_reaches_what_carries_no_more_than_it(
     scene: Scene, callers: Callers, name: str, case: Case
@@ -101,6 +104,7 @@ def test_the_finer_scope_reaches_what_carries_no_more_than_it(
         assert scene.face.call(method, path, scene.admin, json=body).status_code in DONE  # nothing was done before
 
 
+@pytest.mark.contract("no operation exceeds the caller's own rights")
 @pytest.mark.parametrize(("name", "case"), MATRIX)
 def test_manage_reaches_everything_but_a_delegate_makes_no_credential(
     scene: Scene, callers: Callers, name: str, case: Case

@@ -22,6 +22,7 @@ def limited(tmp_path: Path) -> Iterator[Face]:
     stop_face(made)
 
 
+@pytest.mark.contract("`RATE_LIMITS=off`: the abuse limits, never the keys' own")
 def test_after_twenty_failures_the_right_password_waits_too(limited: Face) -> None:
     username, other = limited.person("roles:read"), limited.person("roles:read")
     pat = limited.core.pat(username, "roles:read")[1]
@@ -37,6 +38,7 @@ def test_after_twenty_failures_the_right_password_waits_too(limited: Face) -> No
     assert limited.me(username).status_code == 200
 
 
+@pytest.mark.asvs("2.4.1")
 def test_failures_count_on_all_nodes_together(limited: Face) -> None:
     username = limited.person("roles:read")
     settings, clock = limited.core.actions.settings, limited.core.clock
@@ -53,11 +55,13 @@ def test_successes_do_not_count(limited: Face) -> None:
     assert {limited.me(username).status_code for _ in range(LIMIT.most + 5)} == {200}
 
 
+@pytest.mark.contract("`RATE_LIMITS=off`: the abuse limits, never the keys' own")
 def test_limits_can_be_off(face: Face) -> None:
     username = face.person("roles:read")
     assert {face.me(username, "wrong").status_code for _ in range(LIMIT.most + 5)} == {401}
 
 
+@pytest.mark.asvs("6.3.1")
 def test_every_failure_hashes_once_and_answers_alike(face: Face, admin: str, monkeypatch: pytest.MonkeyPatch) -> None:
     disabled, known = face.person("roles:read"), face.person("roles:read")
     face.core.enable(disabled, False)
@@ -76,6 +80,7 @@ def test_every_failure_hashes_once_and_answers_alike(face: Face, admin: str, mon
     assert len(hashed) == len(tries)
 
 
+@pytest.mark.asvs("11.4.2")
 def test_the_stand_in_hash_costs_what_a_real_one_does() -> None:
     real = Passwords().hash(PASSWORD)
     assert real.rsplit("$", 2)[0] == NOBODY.rsplit("$", 2)[0]
@@ -83,11 +88,13 @@ def test_the_stand_in_hash_costs_what_a_real_one_does() -> None:
     assert not Passwords().verify(None, PASSWORD)
 
 
+@pytest.mark.asvs("6.2.8")
 def test_letters_written_two_ways_are_one_password(face: Face, admin: str) -> None:
     face.made("/users", {"username": "accented", "password": "caf\u00e9 au lait s'il vous"}, admin)
     assert face.me("accented", "cafe\u0301 au lait s'il vous").status_code == 200
 
 
+@pytest.mark.asvs("16.3.1")
 def test_a_failure_is_traced_without_what_was_typed(own_face: Face) -> None:
     username = own_face.person("roles:read")
     own_face.me(username, "my other password")

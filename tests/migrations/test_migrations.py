@@ -33,6 +33,7 @@ def engine(tmp_path: Path) -> Engine:
     return database_in(tmp_path).engine()
 
 
+@pytest.mark.contract("the first start creates or migrates the database, makes key and administrator")
 def test_up_makes_exactly_what_the_models_say(url: str, engine: Engine) -> None:
     assert run.upgrade(url) is True
     with engine.connect() as connection:
@@ -83,6 +84,7 @@ def test_the_revisions_are_one_line_of_history() -> None:
     assert [name[:4] for name in names] == [f"{number:04}" for number in range(1, len(names) + 1)]
 
 
+@pytest.mark.contract("older audit events are chained, and older nodes keep writing")
 def test_the_events_that_there_are_become_a_chain_and_what_an_older_node_adds_still_fits(tmp_path: Path) -> None:
     database = database_in(tmp_path)
     run.upgrade(database.url, "0004")

@@ -33,6 +33,7 @@ ANY = st.text(st.characters(), max_size=40)
 SPELLED = st.one_of(ANY, st.builds("{}@{}".format, ANY, ANY), st.text("aAbBßΣσςéİıＡ\u0301 .-_@1", max_size=12))
 
 
+@pytest.mark.contract("names: normalised, visible, unique whatever their case")
 @pytest.mark.parametrize("rule", RULES)
 @settings(deadline=None, max_examples=300)
 @given(text=SPELLED)
@@ -54,6 +55,7 @@ def test_what_is_accepted_is_kept_as_it_is_and_shows_all_of_itself(rule: str, te
         assert normalize(other) == name
 
 
+@pytest.mark.contract("names: normalised, visible, unique whatever their case")
 @pytest.mark.parametrize("rule", ["name", "username"])
 @settings(deadline=None, max_examples=300)
 @given(text=SPELLED)

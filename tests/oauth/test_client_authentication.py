@@ -60,6 +60,7 @@ def test_the_basic_challenge_comes_only_when_basic_was_tried(wire: Wire) -> None
         assert "WWW-Authenticate" not in response.headers
 
 
+@pytest.mark.contract("`/clients/{id}/secrets`: name, end, hint, once; at most five live")
 def test_each_live_secret_works_and_no_other(wire: Wire) -> None:
     wire.core.client("many", "worker")
     now = wire.core.clock()
@@ -122,6 +123,7 @@ def test_the_audience_is_the_issuer_or_the_endpoint_called(wire: Wire, endpoint:
         refused(wire.post(endpoint, form | wire.assertion(aud=aud)), 401, "invalid_client")
 
 
+@pytest.mark.asvs("9.2.1")
 @pytest.mark.spec("RFC 7523 §3")
 @pytest.mark.parametrize(("seconds", "status"), [(-31, 401), (-29, 200), (3600, 200), (3629, 200), (3632, 401)])
 def test_an_assertion_ends_within_an_hour_by_our_clock(wire: Wire, seconds: int, status: int) -> None:
@@ -129,6 +131,7 @@ def test_an_assertion_ends_within_an_hour_by_our_clock(wire: Wire, seconds: int,
     assert wire.token(**wire.assertion(exp=exp)).status_code == status
 
 
+@pytest.mark.asvs("9.2.1")
 @pytest.mark.spec("RFC 7523 §3")
 @pytest.mark.parametrize(
     "wrong",
@@ -228,6 +231,7 @@ def test_a_key_registered_for_another_use_is_still_the_clients(wire: Wire) -> No
     assert answer.status_code == 400  # authenticated: it is only without a role
 
 
+@pytest.mark.asvs("RFC 8725 §3.11–3.12")
 @pytest.mark.spec("RFC 8725 §3.11")
 @pytest.mark.parametrize(
     ("type_", "status"),

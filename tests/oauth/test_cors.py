@@ -18,6 +18,7 @@ def preflight(wire: Wire, path: str, origin: str) -> Any:
     return wire.http.options(path, headers=headers)
 
 
+@pytest.mark.contract("public documents are read by every page; token and revoke by `ALLOWED_ORIGINS`; nothing else")
 @pytest.mark.parametrize("path", PUBLIC)
 def test_every_page_reads_the_public_documents(wire: Wire, path: str) -> None:
     for origin in ({}, {"Origin": OTHER}, {"Origin": "null"}):
@@ -26,6 +27,7 @@ def test_every_page_reads_the_public_documents(wire: Wire, path: str) -> None:
         assert "Access-Control-Allow-Credentials" not in answer.headers
 
 
+@pytest.mark.contract("public documents are read by every page; token and revoke by `ALLOWED_ORIGINS`; nothing else")
 def test_by_default_no_page_reads_a_token(wire: Wire) -> None:
     for endpoint in ("token", "revoke"):
         refused(preflight(wire, f"/oauth/{endpoint}", APP), 405, "invalid_request")
@@ -33,6 +35,7 @@ def test_by_default_no_page_reads_a_token(wire: Wire) -> None:
     assert answer.status_code == 200 and not any(name in answer.headers for name in (*CORS, "Vary"))
 
 
+@pytest.mark.contract("public documents are read by every page; token and revoke by `ALLOWED_ORIGINS`; nothing else")
 @pytest.mark.parametrize("endpoint", ["token", "revoke"])
 def test_a_page_of_an_allowed_origin_reads_the_answer_and_the_refusal(own_wire: MakeWire, endpoint: str) -> None:
     wire = own_wire(allowed_origins=f"http://localhost:5173, {APP}")
@@ -46,6 +49,7 @@ def test_a_page_of_an_allowed_origin_reads_the_answer_and_the_refusal(own_wire: 
         assert "Access-Control-Allow-Credentials" not in answer.headers
 
 
+@pytest.mark.contract("public documents are read by every page; token and revoke by `ALLOWED_ORIGINS`; nothing else")
 @pytest.mark.parametrize(
     "origin", [OTHER, "null", f"{APP}:8443", f"{APP}.evil.example", "http://app.example", APP.upper(), ""]
 )
@@ -64,6 +68,7 @@ def test_an_options_request_that_is_no_preflight_is_refused(own_wire: MakeWire) 
     assert wire.http.options("/oauth/token").status_code == 405
 
 
+@pytest.mark.contract("public documents are read by every page; token and revoke by `ALLOWED_ORIGINS`; nothing else")
 def test_no_other_endpoint_answers_an_allowed_origin(own_wire: MakeWire) -> None:
     wire = own_wire(allowed_origins=APP)
     app: Any = wire.http.application

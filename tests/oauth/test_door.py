@@ -55,6 +55,7 @@ def test_what_is_no_utf8_is_refused(wire: Wire, endpoint: str, body: bytes) -> N
     refused(send(wire, endpoint, body), 400, "invalid_request")
 
 
+@pytest.mark.asvs("2.4.1")
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_too_much_is_413_and_too_many_fields_400(wire: Wire, endpoint: str) -> None:
     refused(send(wire, endpoint, b"token=" + b"x" * MAX_BODY), 413, "invalid_request")
@@ -70,12 +71,14 @@ def test_another_method_is_405_and_says_which(wire: Wire, endpoint: str, method:
     assert response.content_type == "application/json" and response.headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.contract("a repeated parameter is `invalid_request`, but for `resource` and `audience`")
 @pytest.mark.spec("RFC 8707 §2", "RFC 8693 §2.1")
 def test_resource_and_audience_may_be_repeated_and_mean_the_same(wire: Wire) -> None:
     answer = wire.token(wire.robot, resource=[ORDERS, ORDERS], audience=["https://api.example/stock", ORDERS])
     assert "stock:read" in answer.json["scope"].split() and answer.json["expires_in"] == 600
 
 
+@pytest.mark.asvs("2.2.1")
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 @QUICK
 @given(fields=FORMS, header=HEADERS)

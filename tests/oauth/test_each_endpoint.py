@@ -33,6 +33,10 @@ def ask(wire: Wire, endpoint: str, method: str, right: bool = True) -> Any:
     return wire.post(endpoint, form_of(wire, endpoint) | form, headers=headers)
 
 
+@pytest.mark.asvs("6.3.4", "10.4.10")
+@pytest.mark.contract(
+    "client authentication is the same on all of them", "an unregistered authentication method is a 500"
+)
 @pytest.mark.spec("RFC 6749 §2.3", "RFC 7662 §2.1", "RFC 7009 §2.1")
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
@@ -45,6 +49,11 @@ def test_each_method_authenticates_at_each_endpoint(wire: Wire, endpoint: str, m
     assert response.headers["Cache-Control"] == "no-store" and response.headers["Pragma"] == "no-cache"
 
 
+@pytest.mark.asvs("10.4.10")
+@pytest.mark.contract(
+    "errors are RFC 6749 §5.2 objects, at each endpoint",
+    "failed client authentication: 401, Basic challenge when tried",
+)
 @pytest.mark.spec("RFC 6749 §5.2")
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
@@ -55,6 +64,7 @@ def test_each_failure_is_401_and_challenges_where_basic_was_tried(wire: Wire, en
     assert challenge.startswith("Basic ") if method == "client_secret_basic" else not challenge
 
 
+@pytest.mark.contract("client authentication is the same on all of them")
 @pytest.mark.spec("RFC 6749 §2.3")
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_two_methods_at_once_are_refused_at_each_endpoint(wire: Wire, endpoint: str) -> None:
@@ -64,6 +74,8 @@ def test_two_methods_at_once_are_refused_at_each_endpoint(wire: Wire, endpoint: 
         refused(response, 400, "invalid_request")
 
 
+@pytest.mark.asvs("3.5.3")
+@pytest.mark.contract("a repeated parameter is `invalid_request`, but for `resource` and `audience`")
 @pytest.mark.spec("RFC 6749 §3.2")
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_nothing_is_read_from_the_url_twice_or_by_get_at_any_endpoint(wire: Wire, endpoint: str) -> None:
@@ -74,6 +86,7 @@ def test_nothing_is_read_from_the_url_twice_or_by_get_at_any_endpoint(wire: Wire
     refused(wire.http.get(f"/oauth/{endpoint}", query_string=form, headers=headers), 405, "invalid_request")
 
 
+@pytest.mark.contract("an assertion's `jti`: single use")
 @pytest.mark.spec("RFC 7523 §3")
 def test_an_assertion_is_used_up_at_every_endpoint_by_its_use_at_one(wire: Wire) -> None:
     serve(wire.core, "keyed", ORDERS)

@@ -72,6 +72,9 @@ def status(lanes: Lanes, path: str, method: str, token: str | None) -> int:
     return int(said[0][:3])
 
 
+@pytest.mark.contract(
+    "forward-auth and every path below it: each method judged like GET, no 2xx without a good credential"
+)
 def test_nobody_gets_a_2xx_but_from_a_public_route_by_its_own_method(lanes: Lanes) -> None:
     answered = {
         (rule.rule, method)
@@ -83,6 +86,9 @@ def test_nobody_gets_a_2xx_but_from_a_public_route_by_its_own_method(lanes: Lane
     assert answered == {(rule, method) for rule in PUBLIC for method in READ}
 
 
+@pytest.mark.contract(
+    "forward-auth and every path below it: each method judged like GET, no 2xx without a good credential"
+)
 def test_a_good_credential_gets_a_2xx_by_the_methods_of_the_route_alone(lanes: Lanes) -> None:
     core = lanes.core
     core.role("managing", "machine", "manage")
@@ -103,6 +109,9 @@ def test_the_oauth_endpoints_have_their_own_method_alone_on_both_lanes(lanes: La
         assert not reply.status.startswith("2")
 
 
+@pytest.mark.contract(
+    "forward-auth and every path below it: each method judged like GET, no 2xx without a good credential"
+)
 @pytest.mark.parametrize(
     ("method", "rest"),
     [

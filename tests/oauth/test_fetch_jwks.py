@@ -127,6 +127,7 @@ def test_an_unknown_kid_asks_again_every_half_minute_at_most(host: Host) -> None
     assert fetch(host.url, "k2") == {"keys": [{"kid": "k2"}]} and host.asked == 2
 
 
+@pytest.mark.asvs("16.5.2")
 def test_a_failure_is_remembered_for_half_a_minute(host: Host) -> None:
     ticks = Ticks()
     fetch = FetchJwks(allow_private=True, monotonic=ticks)
@@ -141,6 +142,8 @@ def test_a_failure_is_remembered_for_half_a_minute(host: Host) -> None:
 FAILURES: dict[str, Answer] = {"an error": says(b"", "503 Away"), "no set": says(b'{"error": "later"}')}
 
 
+@pytest.mark.asvs("16.5.2")
+@pytest.mark.contract("a key host that fails or hangs affects no other client")
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_failure_ends_no_good_keys_before_their_time(host: Host, failure: str) -> None:
     ticks = Ticks()
@@ -156,6 +159,7 @@ def test_a_failure_ends_no_good_keys_before_their_time(host: Host, failure: str)
     assert fetch(host.url, "k1") is None and host.asked == 3  # they are no younger for it
 
 
+@pytest.mark.contract("a key host that fails or hangs affects no other client")
 def test_one_uri_is_fetched_once_at_a_time_and_a_few_wait_for_it(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch_jwks, "WAITING", 30.0)
     held, fetch = Held(), FetchJwks(allow_private=True)
@@ -200,6 +204,8 @@ def test_while_one_fetches_anew_the_others_use_what_is_kept(host: Host, monkeypa
     first.join()
 
 
+@pytest.mark.asvs("16.5.2")
+@pytest.mark.contract("a key host that fails or hangs affects no other client")
 def test_hosts_that_hang_hold_few_threads(host: Host) -> None:
     held, fetch = Held(), FetchJwks(allow_private=True)
     assert fetch(host.url, "k1") == SET
@@ -236,6 +242,7 @@ DRIPPING: dict[str, Answer] = {
 }
 
 
+@pytest.mark.asvs("13.2.5")
 @pytest.mark.parametrize("answer", BROKEN)
 def test_what_is_no_set_of_keys_is_none(host: Host, answer: str) -> None:
     host.answer = BROKEN[answer]
@@ -250,6 +257,7 @@ def test_a_host_that_drips_has_one_deadline_for_all(host: Host, answer: str) -> 
     assert time.monotonic() - started < 5
 
 
+@pytest.mark.asvs("9.1.3", "13.2.4")
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "10.0.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.1", "100.64.0.1", "::1", "fe80::1%eth0",
@@ -274,12 +282,14 @@ def test_a_public_address_is_asked_also_by_what_stands_for_it(monkeypatch: pytes
     assert FetchJwks(allow_private=False)._checked_address(httpcore.URL("https://keys.example/")) == address
 
 
+@pytest.mark.asvs("RFC 8725 §3.10")
 def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", resolving_to("203.0.114.1", "127.0.0.1"))
     with pytest.raises(ValueError, match="private"):
         FetchJwks(allow_private=False)._checked_address(httpcore.URL("https://keys.example/"))
 
 
+@pytest.mark.asvs("13.2.4")
 def test_plain_http_to_the_outside_is_never_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", resolving_to("198.41.0.4"))
     for allowed in (True, False):
@@ -288,6 +298,7 @@ def test_plain_http_to_the_outside_is_never_taken(monkeypatch: pytest.MonkeyPatc
     assert FetchJwks(allow_private=False)._checked_address(httpcore.URL("https://keys.example/")) == "198.41.0.4"
 
 
+@pytest.mark.asvs("13.2.5")
 def test_the_connection_goes_where_the_check_looked(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that resolves otherwise the second time (DNS rebinding) changes nothing."""
     port, asked = int(host.url.split(":")[2].split("/")[0]), []

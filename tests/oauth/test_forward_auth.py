@@ -127,6 +127,7 @@ def test_the_query_takes_api_keys_only_where_a_parameter_is_named(own_wire: Make
 # --- where the credential is
 
 
+@pytest.mark.contract("the credential as Basic's user name, the other half of any bytes")
 @pytest.mark.spec("RFC 7617 §2")
 @pytest.mark.parametrize("password", ["", "x-oauth-basic", "x-token-auth"])
 def test_the_credential_may_be_the_user_name_of_basic(wire: Wire, password: str) -> None:
@@ -137,6 +138,7 @@ def test_the_credential_may_be_the_user_name_of_basic(wire: Wire, password: str)
         assert wire.ask(Authorization=basic(token, "anything else")).status_code == 401
 
 
+@pytest.mark.contract("the credential as Basic's user name, the other half of any bytes")
 @pytest.mark.spec("RFC 7617 §2")
 @pytest.mark.parametrize(
     "username", [b"", b"zo\xeb", b"\xff\xfe", b"\0", b"a b,c", b"lk_key_x", "日本".encode(), b"%3A"]
@@ -167,6 +169,7 @@ def size(response: Any) -> int:
     return added + sum(len(f"{name}: {value}\r\n") for name, value in response.headers)
 
 
+@pytest.mark.contract("never more than 4,096 bytes of headers; the scopes asked for where a holder's would not fit")
 @pytest.mark.parametrize("count", [1, 50, 70, 100, 250])
 def test_the_headers_are_never_longer_than_a_gateways_buffer(own_wire: MakeWire, count: int) -> None:
     wire = own_wire()
@@ -185,6 +188,7 @@ def test_the_headers_are_never_longer_than_a_gateways_buffer(own_wire: MakeWire,
         assert response.status_code == (400 if len(scope) > 2_000 else 403 if "none" in scope else 200)
 
 
+@pytest.mark.contract("never more than 4,096 bytes of headers; the scopes asked for where a holder's would not fit")
 @pytest.mark.parametrize("username", ["𐍈" * 200, "日" * 200, "a" * 200, "日" * 60])
 def test_a_name_that_is_too_long_for_a_header_is_left_out_whole(own_wire: MakeWire, username: str) -> None:
     wire = own_wire()

@@ -23,6 +23,7 @@ def test_it_names_endpoints_methods_and_algorithms(wire: Wire) -> None:
     assert told["introspection_signing_alg_values_supported"] == ["ES256"]
 
 
+@pytest.mark.contract("the same metadata as `openid-configuration`, in both places of an issuer with a path")
 @pytest.mark.spec("RFC 8414 §3.1")
 @pytest.mark.parametrize(
     ("issuer", "path"), [("https://login.example/auth", "/auth"), ("https://x.example/a/b", "/a/b")]
@@ -66,6 +67,7 @@ def test_the_keys_are_public_and_named(wire: Wire) -> None:
         assert (key["use"], key["alg"]) == ("sig", "ES256")
 
 
+@pytest.mark.contract("the same metadata as `openid-configuration`, in both places of an issuer with a path")
 @pytest.mark.spec("RFC 8414 §5")
 def test_who_knows_the_openid_name_alone_finds_the_same_document(wire: Wire) -> None:
     told: Any = wire.http.get(WELL_KNOWN).json

@@ -41,6 +41,7 @@ def outcome(wire: Wire, answer: Any) -> str:
     return "refused"
 
 
+@pytest.mark.contract("what is issued is accepted: a token that would be too long is `invalid_scope`")
 @pytest.mark.spec("RFC 6749 §5.2")
 @pytest.mark.parametrize("count", [1, 20, 40, 58, 59, 60, 61, 62, 250])
 def test_for_any_number_of_scopes_the_token_is_active_or_refused(own_wire: MakeWire, count: int) -> None:

@@ -37,6 +37,7 @@ def published_keys(wire: Wire) -> set[str]:
 # --- issuing
 
 
+@pytest.mark.contract("Authlib's JWTs: no `kid` or a random one, RS256")
 @pytest.mark.spec("RFC 9068 §2.1")
 def test_a_token_names_the_published_key_that_signed_it(wire: Wire) -> None:
     header = jwt.get_unverified_header(wire.token(wire.robot, scope="orders:read").json["access_token"])
@@ -45,6 +46,7 @@ def test_a_token_names_the_published_key_that_signed_it(wire: Wire) -> None:
     assert header["kid"] in published and len(published) == 2
 
 
+@pytest.mark.contract("`aud` is the client, ten days, `exp` is not `expires_in`")
 @pytest.mark.spec("RFC 9068 §2.2")
 def test_audience_and_lifetime_are_the_resources_not_the_librarys(wire: Wire) -> None:
     answer = wire.token(wire.robot, resource=STOCK).json
@@ -53,6 +55,7 @@ def test_audience_and_lifetime_are_the_resources_not_the_librarys(wire: Wire) ->
     assert claims["exp"] - claims["iat"] == answer["expires_in"] == 600
 
 
+@pytest.mark.contract("an omitted scope is empty, an unknown one dropped")
 @pytest.mark.spec("RFC 6749 §3.3")
 def test_an_omitted_scope_is_all_and_an_unknown_one_is_refused_by_name(wire: Wire) -> None:
     assert wire.token(wire.robot, resource=ORDERS).json["scope"] == "orders:list orders:read orders:write"
@@ -62,6 +65,7 @@ def test_an_omitted_scope_is_all_and_an_unknown_one_is_refused_by_name(wire: Wir
 # --- introspection and revocation
 
 
+@pytest.mark.contract("500 on a missing claim")
 @pytest.mark.spec("RFC 7662 §2.2")
 @pytest.mark.parametrize("claim", ["sub", "client_id", "exp", "iat", "aud", "jti", "iss", "credential_type"])
 def test_a_signed_token_without_a_claim_is_inactive(wire: Wire, claim: str) -> None:
@@ -70,6 +74,7 @@ def test_a_signed_token_without_a_claim_is_inactive(wire: Wire, claim: str) -> N
     assert wire.revoke(token, wire.robot).status_code == 200
 
 
+@pytest.mark.contract("401 on a wrong `typ`; a JWT without `typ` is accepted")
 @pytest.mark.spec("RFC 9068 §4")
 @pytest.mark.parametrize("typ", ["JWT", None, "token-introspection+jwt", "application/at+jwt x"])
 def test_a_signed_token_of_another_type_is_inactive(wire: Wire, typ: str | None) -> None:
@@ -78,6 +83,7 @@ def test_a_signed_token_of_another_type_is_inactive(wire: Wire, typ: str | None)
     refused(wire.post("introspect", {"token": "x"}, forged(wire, typ, aud=OWN)), 401, "invalid_token")
 
 
+@pytest.mark.contract("every JWT is refused at revocation")
 @pytest.mark.spec("RFC 7009 §2")
 def test_a_jwt_can_be_revoked_and_is_then_inactive(wire: Wire) -> None:
     token = wire.core.m2m("robot", "orders:read")
@@ -86,6 +92,7 @@ def test_a_jwt_can_be_revoked_and_is_then_inactive(wire: Wire) -> None:
     assert wire.introspect(token) == INACTIVE
 
 
+@pytest.mark.contract("an unknown `token_type_hint` is an error")
 @pytest.mark.spec("RFC 7662 §2.1", "RFC 7009 §2.1")
 @pytest.mark.parametrize("hint", ["nonsense", "refresh_token", "ä", "x" * 5000])
 def test_an_unknown_hint_is_no_error(wire: Wire, hint: str) -> None:
@@ -95,17 +102,20 @@ def test_an_unknown_hint_is_no_error(wire: Wire, hint: str) -> None:
     assert wire.introspect(token, token_type_hint=hint) == INACTIVE
 
 
+@pytest.mark.contract("`token` twice passes")
 @pytest.mark.spec("RFC 7662 §2.1", "RFC 7009 §2.1")
 def test_a_token_given_twice_is_refused(wire: Wire) -> None:
     for endpoint in ("introspect", "revoke"):
         refused(wire.post(endpoint, {"token": ["a", "b"]}, wire.robot), 400, "invalid_request")
 
 
+@pytest.mark.contract("every endpoint declines: `None`, a 500")
 def test_what_no_kind_recognizes_is_an_answer_and_not_none(wire: Wire) -> None:
     assert wire.introspect("nobody's") == INACTIVE
     assert wire.revoke("nobody's").status_code == 200
 
 
+@pytest.mark.contract("an unregistered authentication method is a 500")
 def test_every_named_authentication_method_is_registered(wire: Wire) -> None:
     server: Any = create_server(wire.http.application)
     assert set(METHODS) <= set(server._client_auth._methods)
@@ -113,6 +123,7 @@ def test_every_named_authentication_method_is_registered(wire: Wire) -> None:
         assert endpoint.CLIENT_AUTH_METHODS == METHODS
 
 
+@pytest.mark.contract("failure without Basic in the list is 400; a `Bearer` challenge")
 @pytest.mark.spec("RFC 6749 §5.2")
 @pytest.mark.parametrize("endpoint", ["token", "introspect"])
 def test_a_failure_is_401_and_never_a_bearer_challenge(wire: Wire, endpoint: str) -> None:
@@ -126,6 +137,7 @@ def test_a_failure_is_401_and_never_a_bearer_challenge(wire: Wire, endpoint: str
 # --- requests
 
 
+@pytest.mark.contract("grant parameters from the URL, repeated ones")
 @pytest.mark.spec("RFC 6749 §3.2")
 def test_grant_parameters_in_the_url_are_refused(wire: Wire) -> None:
     for query in ("grant_type=client_credentials", "scope=orders:read", "client_secret=x", "token=x"):
@@ -135,12 +147,14 @@ def test_grant_parameters_in_the_url_are_refused(wire: Wire) -> None:
         refused(response, 400, "invalid_request")
 
 
+@pytest.mark.contract("grant parameters from the URL, repeated ones")
 @pytest.mark.spec("RFC 6749 §3.2")
 @pytest.mark.parametrize("values", [["orders:read", "orders:read"], ["orders:read", ""], ["", ""]])
 def test_a_repeated_parameter_is_refused_even_when_one_is_empty(wire: Wire, values: list[str]) -> None:
     refused(wire.token(wire.robot, scope=values), 400, "invalid_request")
 
 
+@pytest.mark.contract("Basic that is not UTF-8, a secret that is not ASCII")
 @pytest.mark.spec("RFC 6749 §2.3.1")
 @pytest.mark.parametrize("pair", [(b"\xff\xfe", b"\xff"), (b"robot", b"\xff"), ("robot", "ü"), ("robot", "%FF")])
 def test_what_is_no_utf8_or_no_ascii_fails_like_any_wrong_secret(wire: Wire, pair: tuple[Any, Any]) -> None:
@@ -149,6 +163,7 @@ def test_what_is_no_utf8_or_no_ascii_fails_like_any_wrong_secret(wire: Wire, pai
     refused(wire.token(client_id="robot", client_secret="ü€"), 401, "invalid_client")
 
 
+@pytest.mark.contract("plain http off loopback raises; `AUTHLIB_INSECURE_TRANSPORT`")
 def test_plain_http_off_loopback_is_the_settings_business(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AUTHLIB_INSECURE_TRANSPORT", raising=False)
     response = wire.post("token", {"grant_type": "client_credentials", "scope": "orders:read"}, wire.robot,
@@ -156,6 +171,7 @@ def test_plain_http_off_loopback_is_the_settings_business(wire: Wire, monkeypatc
     assert response.status_code == 200
 
 
+@pytest.mark.contract("unknown client and wrong secret differ")
 @pytest.mark.spec("RFC 6749 §5.2")
 def test_unknown_client_wrong_secret_disabled_and_wrong_method_answer_alike(wire: Wire) -> None:
     wire.core.client("sleeper")
@@ -170,6 +186,7 @@ def test_unknown_client_wrong_secret_disabled_and_wrong_method_answer_alike(wire
     assert by_basic[0].headers["WWW-Authenticate"].startswith("Basic realm=")
 
 
+@pytest.mark.contract('a description with `"`, `\\`, non-ASCII raises')
 @pytest.mark.spec("RFC 6749 §5.2")
 @pytest.mark.parametrize("text", ['"quoted"', "back\\slash", "ünïcode", "\x00", "line\r\nbreak: x", "'<script>"])
 def test_no_input_breaks_the_description_of_an_error(wire: Wire, text: str) -> None:
@@ -187,6 +204,7 @@ def test_no_input_breaks_the_description_of_an_error(wire: Wire, text: str) -> N
         refused(response, 400, response.json["error"])
 
 
+@pytest.mark.contract("Authlib's logger prints whole tokens at DEBUG")
 def test_no_log_holds_a_secret_even_at_debug(
     wire: Wire, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -210,6 +228,7 @@ def test_no_log_holds_a_secret_even_at_debug(
 # --- private_key_jwt
 
 
+@pytest.mark.contract("`private_key_jwt`: an `exp` a year ahead, no `iat`")
 @pytest.mark.spec("RFC 7523 §3")
 def test_an_exp_a_year_ahead_is_refused(wire: Wire) -> None:
     now = int(wire.core.clock().timestamp())
@@ -217,6 +236,7 @@ def test_an_exp_a_year_ahead_is_refused(wire: Wire) -> None:
     assert wire.token(**wire.assertion(exp=now + 3600)).status_code == 200
 
 
+@pytest.mark.contract("`private_key_jwt`: an `exp` a year ahead, no `iat`")
 @pytest.mark.spec("RFC 7523 §3")
 def test_iat_is_optional_but_never_ahead(wire: Wire) -> None:
     now = int(wire.core.clock().timestamp())
@@ -226,6 +246,8 @@ def test_iat_is_optional_but_never_ahead(wire: Wire) -> None:
         refused(wire.token(**wire.assertion(**{name: now + 60})), 401, "invalid_client")
 
 
+@pytest.mark.asvs("9.1.2")
+@pytest.mark.contract("HS256 among its algorithms")
 @pytest.mark.spec("RFC 8725 §3.1")
 def test_hs256_with_what_everybody_knows_is_refused(wire: Wire) -> None:
     for secret in ("x" * 64, wire.robot[1] + "x" * 32):
@@ -234,6 +256,8 @@ def test_hs256_with_what_everybody_knows_is_refused(wire: Wire) -> None:
         refused(wire.token(**form), 401, "invalid_client")
 
 
+@pytest.mark.asvs("2.3.4")
+@pytest.mark.contract("an assertion's `jti`: single use", "`jti` by get and then set")
 @pytest.mark.spec("RFC 7523 §3")
 def test_of_ten_at_once_with_one_jti_one_gets_in(wire: Wire) -> None:
     form, statuses, start = wire.assertion(), [], threading.Barrier(10)
@@ -254,6 +278,7 @@ def test_of_ten_at_once_with_one_jti_one_gets_in(wire: Wire) -> None:
 # --- what guards, and what is published
 
 
+@pytest.mark.contract("a second `bearer` validator is ignored, a 403 without a challenge")
 @pytest.mark.spec("RFC 6750 §3.1", "RFC 7662 §2.3")
 def test_one_door_takes_each_kind_of_bearer_and_its_403_is_a_challenge(wire: Wire) -> None:
     wire.core.role("person who asks", "user", "introspect")
@@ -269,6 +294,7 @@ def test_one_door_takes_each_kind_of_bearer_and_its_403_is_a_challenge(wire: Wir
     assert 'scope="introspect"' in response.headers["WWW-Authenticate"]
 
 
+@pytest.mark.contract("`validate()` of the metadata: empty `response_types_supported`, foreign URLs")
 @pytest.mark.spec("RFC 8414 §2")
 def test_the_metadata_is_valid_and_every_url_is_the_issuers(wire: Wire) -> None:
     told: Any = wire.http.get("/.well-known/oauth-authorization-server").json
@@ -277,6 +303,7 @@ def test_the_metadata_is_valid_and_every_url_is_the_issuers(wire: Wire) -> None:
     assert len(urls) >= 6 and all(url.startswith(ISSUER) for url in urls)
 
 
+@pytest.mark.contract("`PyJWKClient` refetches an unknown `kid` after 30 s only")
 @pytest.mark.spec("RFC 7517 §5")
 def test_a_key_is_published_before_it_signs(wire: Wire) -> None:
     before = published_keys(wire)
@@ -291,11 +318,13 @@ def test_a_key_is_published_before_it_signs(wire: Wire) -> None:
     assert wire.introspect(old)["active"] and wire.introspect(new)["active"]
 
 
+@pytest.mark.contract("Authlib's mixins keep secrets in clear")
 def test_no_table_is_authlibs(wire: Wire) -> None:
     for mapper in Base.registry.mappers:
         assert not issubclass(mapper.class_, OAuth2ClientMixin | OAuth2TokenMixin)
 
 
+@pytest.mark.contract("flask-smorest rewrites error bodies, drops `WWW-Authenticate` and `Allow`")
 def test_the_management_api_leaves_our_errors_alone(wire: Wire) -> None:
     response = wire.http.get("/oauth/token")
     refused(response, 405, "invalid_request")

@@ -21,6 +21,8 @@ from tests.live import LiveServer
 from tests.oauth.wire import ORDERS, Wire
 
 
+@pytest.mark.asvs("2.4.1")
+@pytest.mark.contract("a password hash is slow and large")
 def test_no_more_passwords_are_hashed_at_once_than_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     running, most, lock, pause = 0, 0, threading.Lock(), threading.Event()
 
@@ -55,6 +57,7 @@ def test_no_more_passwords_are_hashed_at_once_than_memory_allows(monkeypatch: py
     assert refused and all(refused)  # with Retry-After, and no thread of theirs waits
 
 
+@pytest.mark.contract("a password hash is slow and large")
 def test_no_token_or_client_secret_costs_a_password_hash(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     def slow(*_: object) -> bool:
         raise AssertionError("a password hash")
@@ -68,6 +71,7 @@ def test_no_token_or_client_secret_costs_a_password_hash(wire: Wire, monkeypatch
     assert wire.token(("robot", "wrong")).status_code == 401
 
 
+@pytest.mark.contract("constraints without names")
 def test_each_constraint_has_a_name_that_a_migration_can_use() -> None:
     constraints = [one for table in Base.metadata.tables.values() for one in table.constraints]
     named: list[Constraint] = [one for one in constraints if not isinstance(one, PrimaryKeyConstraint)]
@@ -75,12 +79,14 @@ def test_each_constraint_has_a_name_that_a_migration_can_use() -> None:
     assert [f"{one.table.name}: {one!r}" for one in constraints if one.name is None] == []
 
 
+@pytest.mark.contract("Authlib's logger prints whole tokens at DEBUG")
 def test_no_process_lets_authlib_log_below_info(wire: Wire) -> None:
     logging.getLogger("authlib").setLevel(logging.DEBUG)
     create_server(wire.http.application)
     assert not logging.getLogger("authlib.oauth2.rfc6749.grants.base").isEnabledFor(logging.DEBUG)
 
 
+@pytest.mark.contract("plain http off loopback raises; `AUTHLIB_INSECURE_TRANSPORT`")
 def test_authlibs_switch_for_plain_http_is_never_set(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AUTHLIB_INSECURE_TRANSPORT", raising=False)
     create_server(wire.http.application)
@@ -88,6 +94,7 @@ def test_authlibs_switch_for_plain_http_is_never_set(wire: Wire, monkeypatch: py
     assert "AUTHLIB_INSECURE_TRANSPORT" not in os.environ
 
 
+@pytest.mark.contract("`validate()` of the metadata: empty `response_types_supported`, foreign URLs")
 @pytest.mark.spec("RFC 8414 §2")
 def test_authlib_refuses_our_empty_response_types_and_nothing_else(wire: Wire) -> None:
     told: Any = wire.http.get("/.well-known/oauth-authorization-server").json
@@ -96,6 +103,7 @@ def test_authlib_refuses_our_empty_response_types_and_nothing_else(wire: Wire) -
     AuthorizationServerMetadata(told | {"response_types_supported": ["none"]}).validate()
 
 
+@pytest.mark.contract("`PyJWKClient` refetches an unknown `kid` after 30 s only")
 @pytest.mark.spec("RFC 7517 §5")
 def test_a_verifier_that_fetched_the_keys_once_reads_tokens_of_the_next(wire: Wire) -> None:
     keys = jwt.PyJWKSet.from_dict(wire.http.get("/.well-known/jwks.json").json)  # type: ignore[arg-type]
@@ -108,6 +116,7 @@ def test_a_verifier_that_fetched_the_keys_once_reads_tokens_of_the_next(wire: Wi
     assert claims["client_id"] == "robot"
 
 
+@pytest.mark.contract("Basic that is not UTF-8, a secret that is not ASCII")
 @pytest.mark.spec("RFC 6749 §2.3.1")
 def test_form_encoding_is_undone_once(wire: Wire) -> None:
     name, secret = wire.robot
@@ -116,6 +125,8 @@ def test_form_encoding_is_undone_once(wire: Wire) -> None:
     assert wire.token((name.replace("o", "%6F"), secret.replace("_", "%5F"))).status_code == 200
 
 
+@pytest.mark.asvs("13.2.2", "16.2.3")
+@pytest.mark.contract("the server leaves files under the home directory")
 def test_a_server_keeps_its_files_in_its_instance(
     fresh_server: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,6 +141,7 @@ def test_a_server_keeps_its_files_in_its_instance(
     assert list(home.rglob("*")) == []
 
 
+@pytest.mark.contract("Prometheus' folder: emptied at a start")
 def test_what_another_server_counted_is_gone_with_the_next_start(fresh_server: StartServer) -> None:
     live = fresh_server()
     live.kill()  # no farewell: its files are still there

@@ -42,15 +42,18 @@ def present_metrics(server: LiveServer) -> str:
     return text
 
 
+@pytest.mark.contract("`/healthz`")
 def test_healthz_says_that_the_process_answers(server: LiveServer) -> None:
     assert server.http.get("/healthz").json() == {"status": "ok"}
 
 
+@pytest.mark.contract("`/readyz`: database, Redis where set, migrated")
 def test_readyz_says_that_the_database_is_there_and_migrated(server: LiveServer) -> None:
     answer = server.http.get("/readyz")
     assert (answer.status_code, answer.json()["checks"]) == (200, {"database": "ok", "migrations": "ok"})
 
 
+@pytest.mark.contract("`/readyz`: database, Redis where set, migrated")
 def test_readyz_is_503_when_the_database_is_not_migrated(fresh_server: StartServer) -> None:
     live = fresh_server()
     live.database.execute("UPDATE alembic_version SET version_num = '0001'")
@@ -70,6 +73,7 @@ def test_a_node_goes_on_while_an_upgrade_widens_the_tables(fresh_server: StartSe
     assert (answer.status_code, answer.json()["checks"]["migrations"]) == (200, "ok")
 
 
+@pytest.mark.contract("`/readyz`: database, Redis where set, migrated")
 def test_readyz_is_503_when_redis_does_not_answer_and_healthz_is_not(fresh_server: StartServer) -> None:
     live = fresh_server(redis_url="redis://127.0.0.1:1/0")
     answer = httpx.get(f"{live.url}/readyz", trust_env=False)
@@ -77,6 +81,7 @@ def test_readyz_is_503_when_redis_does_not_answer_and_healthz_is_not(fresh_serve
     assert live.http.get("/healthz").status_code == 200
 
 
+@pytest.mark.contract("`/metrics`: issued, introspected, refused by kind and outcome; latencies")
 def test_metrics_add_up_over_the_worker_processes(fresh_server: StartServer) -> None:
     live = fresh_server(workers=2)
     before = count(live, "latchkey_request_seconds_count", route="/healthz", method="GET", status="2xx")
@@ -87,6 +92,7 @@ def test_metrics_add_up_over_the_worker_processes(fresh_server: StartServer) -> 
     assert len({file.name for file in (live.instance / "metrics" / str(live.port)).glob("histogram_*.db")}) == 2
 
 
+@pytest.mark.contract("Prometheus' folder: emptied at a start")
 def test_metrics_count_from_the_start_of_the_server(fresh_server: StartServer) -> None:
     live = fresh_server()
     for _ in range(5):
@@ -95,6 +101,7 @@ def test_metrics_count_from_the_start_of_the_server(fresh_server: StartServer) -
     assert count(live, "latchkey_request_seconds_count", route="/healthz") < 5
 
 
+@pytest.mark.asvs("13.4.5")
 def test_no_path_is_a_label(server: LiveServer) -> None:
     server.http.get("/no/such/place-of-ours")
     text = present_metrics(server)
@@ -102,6 +109,7 @@ def test_no_path_is_a_label(server: LiveServer) -> None:
     assert re.search(r'latchkey_request_seconds_count\{method="GET",route="none",status="4xx"\}', text)
 
 
+@pytest.mark.contract("`/metrics`: issued, introspected, refused by kind and outcome; latencies")
 def test_issued_and_introspected_credentials_are_counted_by_kind_and_outcome(server: LiveServer, admin: Admin) -> None:
     api = admin.resource(public=["counted:read"], identifier="https://counted.example")
     kinds = {"kind": "api_key", "outcome": "success"}
@@ -116,6 +124,8 @@ def test_issued_and_introspected_credentials_are_counted_by_kind_and_outcome(ser
     assert count(server, "latchkey_introspected_total", kind="unknown", outcome="inactive") == inactive + 1
 
 
+@pytest.mark.asvs("16.3.3")
+@pytest.mark.contract("`/metrics`: issued, introspected, refused by kind and outcome; latencies")
 def test_refusals_are_counted_by_kind_and_outcome(server: LiveServer, admin: Admin) -> None:
     def refused(outcome: str) -> float:
         return count(server, "latchkey_refused_total", outcome=outcome)
@@ -154,6 +164,7 @@ def test_a_flood_of_calls_makes_the_metrics_a_few_times(fresh_server: StartServe
     assert len(texts) <= metrics.MOST_TEXTS + 1 + time.monotonic() - began  # one more in each second that passed
 
 
+@pytest.mark.contract("`/metrics`: issued, introspected, refused by kind and outcome; latencies")
 @pytest.mark.spec("RFC 6750 §2.1")
 def test_with_a_token_the_metrics_are_for_who_sends_it(fresh_server: StartServer) -> None:
     token = "metrics-token-0123456789"
@@ -174,6 +185,7 @@ def test_with_a_token_the_metrics_are_for_who_sends_it(fresh_server: StartServer
     assert token not in live.log_text()
 
 
+@pytest.mark.contract("`/readyz`: database, Redis where set, migrated")
 def test_readyz_names_what_hinders_writes_and_leaves_the_database_in_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,7 @@ def libraries() -> Iterator[None]:
         logging.getLogger(name).setLevel(before)
 
 
+@pytest.mark.asvs("16.2.4")
 @pytest.mark.usefixtures("libraries")
 def test_libraries_write_the_same_lines(capsys: pytest.CaptureFixture[str]) -> None:
     for handler in logging.getLogger().handlers:
@@ -52,6 +53,8 @@ def test_an_exception_is_told_by_type_and_place_alone() -> None:
     assert any("test_logs.py" in line for line in told)
 
 
+@pytest.mark.asvs("16.2.5")
+@pytest.mark.contract("one JSON line a request, with its id, never a secret")
 def test_at_debug_no_secret_of_any_kind_is_in_what_a_server_prints(fresh_server: StartServer) -> None:
     live = fresh_server(log_level="debug", forward_auth_query_key="api_key")
     admin = Admin(live)

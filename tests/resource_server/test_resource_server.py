@@ -83,6 +83,7 @@ def test_each_kind_comes_in_as_a_bearer_and_as_a_key(world: World, api: FlaskCli
         assert seen.json["id"] == credential.id
 
 
+@pytest.mark.asvs("10.3.2")
 def test_the_view_is_told_whose_it_is(world: World, api: FlaskClient) -> None:
     pat, key, machine = (call(api, "/asked", world.issue(kind).token).json for kind in KINDS)
     assert pat and key and machine
@@ -116,6 +117,7 @@ def test_two_credentials_are_refused(world: World, api: FlaskClient) -> None:
     assert both.status_code == 400
 
 
+@pytest.mark.asvs("10.3.2")
 @pytest.mark.spec("RFC 6750 §3.1")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_scope_that_is_missing_is_named(world: World, api: FlaskClient, kind: Kind) -> None:
@@ -131,6 +133,7 @@ def test_a_scope_that_is_missing_is_named(world: World, api: FlaskClient, kind: 
     assert f'error="insufficient_scope", scope="{world.write}"' in refused.headers["WWW-Authenticate"]
 
 
+@pytest.mark.asvs("9.2.3", "10.3.1")
 @pytest.mark.parametrize("path", ["/asked", "/local"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_for_another_api_is_refused(world: World, api: FlaskClient, kind: Kind, path: str) -> None:
@@ -166,6 +169,7 @@ def test_an_answer_is_kept_as_long_as_was_said_and_no_longer(world: World, clock
     assert call(api, "/asked", token).status_code == 401
 
 
+@pytest.mark.contract("a key's networks at introspection: by `client_ip`, without it inactive (section 10)")
 @pytest.mark.parametrize("max_age", [0, 3600])
 def test_a_key_with_networks_is_judged_by_the_address_of_each_caller(
     world: World, clock: Clock, max_age: float
@@ -187,6 +191,7 @@ def test_a_kept_answer_does_not_outlive_the_credential(world: World, clock: Cloc
     assert call(api, "/asked", token).status_code == 401
 
 
+@pytest.mark.asvs("9.1.1")
 @pytest.mark.spec("RFC 9068 §4")
 def test_no_forged_token_is_taken_locally(world: World, api: FlaskClient) -> None:
     good = world.issue("m2m").token
@@ -207,6 +212,7 @@ def test_no_forged_token_is_taken_locally(world: World, api: FlaskClient) -> Non
         assert call(api, "/local", token).status_code == 401, token
 
 
+@pytest.mark.asvs("9.2.2")
 @pytest.mark.spec("RFC 8725 §3.11")
 def test_a_signed_answer_of_the_server_is_no_access_token(world: World, api: FlaskClient) -> None:
     asked = world.admin.http.post(
@@ -218,12 +224,14 @@ def test_a_signed_answer_of_the_server_is_no_access_token(world: World, api: Fla
     assert call(api, "/local", asked.text).status_code == 401
 
 
+@pytest.mark.asvs("16.5.3")
 @pytest.mark.parametrize("path", ["/asked", "/local"])
 def test_while_the_server_is_away_nobody_is_let_in(world: World, clock: Clock, path: str) -> None:
     api = api_of(world, clock, issuer="http://127.0.0.1:9")
     assert call(api, path, world.issue("m2m").token).status_code == 503
 
 
+@pytest.mark.asvs("10.3.1")
 def test_a_client_that_does_not_serve_the_api_lets_nobody_in(world: World, clock: Clock) -> None:
     stranger = world.admin.client()
     app = Flask("api")
@@ -239,6 +247,8 @@ def bound(world: World, prover: Prover) -> str:
     return str(expect(200, world.admin.token_request(form, world.client, headers=proof)).json()["access_token"])
 
 
+@pytest.mark.asvs("10.3.5")
+@pytest.mark.contract("DPoP is checked by gateways, the management API, introspection and an API in Flask")
 @pytest.mark.spec("RFC 9449 §7", "RFC 9449 §4.3")
 @pytest.mark.parametrize("path", ["/asked", "/local"])
 def test_a_bound_token_comes_in_with_a_fresh_proof_alone(

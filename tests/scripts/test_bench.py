@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from scripts.benchmark.measure import Measured, Round
-from scripts.benchmark.profile import shares
-from scripts.benchmark.soak import Soaked
-from scripts.benchmark.targets import targets
+from tests.benchmark.measure import Measured, Round
+from tests.benchmark.profile import shares
+from tests.benchmark.soak import Soaked
+from tests.benchmark.targets import targets
 from tests.machine import require_program
 from tests.scripts.test_demo import WHOLE_SECRET, still_running
 
@@ -96,6 +96,7 @@ def test_the_table_has_a_line_for_each_row_and_the_picture_a_curve(instance: Pat
     assert picture.read_text(encoding="utf-8").count("<polyline") == len(ROWS)
 
 
+@pytest.mark.contract("the benchmark counts no wrong answer as a fast one, and judges each target by what it saw")
 def test_each_target_is_judged_by_what_was_seen(whole: Done, figures: Json) -> None:
     rows = {row["row"]: row for row in figures["rows"] if row["subject"] == "latchkey"}
     judged = {(one["row"], one["of"]): one for one in figures["targets"]}
@@ -109,6 +110,7 @@ def test_each_target_is_judged_by_what_was_seen(whole: Done, figures: Json) -> N
         assert f"| {one['verdict']}" in whole.stdout
 
 
+@pytest.mark.contract("the benchmark counts no wrong answer as a fast one, and judges each target by what it saw")
 def test_a_missed_target_says_where_its_time_goes(instance: Path, whole: Done, figures: Json) -> None:
     missed = {f"{one['row']} {one['size']}" for one in figures["targets"] if one["verdict"] != "met"}
     assert set(figures["profiles"]) == missed
@@ -154,6 +156,7 @@ def tokens(instance: Path, what: str) -> int:
         return int(database.execute(f"SELECT {what} FROM personal_access_token").fetchone()[0])  # noqa: S608 - ours
 
 
+@pytest.mark.contract("the benchmark counts no wrong answer as a fast one, and judges each target by what it saw")
 def test_a_row_whose_answers_are_wrong_fails_and_so_does_the_run(instance: Path, figures: Json, tmp_path: Path) -> None:
     shutil.copytree(instance / "bench" / "data", tmp_path / "bench" / "data")
     file = tmp_path / "bench" / "data" / "sqlite-200" / "instance" / "latchkey.db"
@@ -183,6 +186,7 @@ def test_a_writer_beside_it_issues_as_many_as_it_is_told_and_its_price_is_told(i
     assert price["seen"] == pytest.approx(beside["requests_per_second"] / alone["requests_per_second"])
 
 
+@pytest.mark.contract("the benchmark counts no wrong answer as a fast one, and judges each target by what it saw")
 def test_growth_is_judged_against_the_smallest_size() -> None:
     def measured(size: int, cpu_us: float) -> Measured:
         told = dict.fromkeys(Round.__dataclass_fields__, 1.0) | {"errors": 0, "why": "", "cpu_us": cpu_us}
@@ -193,6 +197,7 @@ def test_growth_is_judged_against_the_smallest_size() -> None:
     assert grown.size == 1_000_000 and grown.verdict == "missed by 1%"
 
 
+@pytest.mark.contract("a soak complains of errors, slow minutes and growth")
 def test_a_soak_is_driven_at_the_share_that_was_asked_for(instance: Path, figures: Json) -> None:
     report = instance / "soaked.json"
     soaking = ("--soak", "2", "--minute", "2", "--load", "25", "--rows", "introspect-pat", "--writer", "5")
@@ -206,6 +211,7 @@ def test_a_soak_is_driven_at_the_share_that_was_asked_for(instance: Path, figure
     assert not [complaint for complaint in told["complaints"] if "p99" not in complaint]
 
 
+@pytest.mark.contract("a soak complains of errors, slow minutes and growth")
 def test_a_soak_complains_of_errors_slow_minutes_and_growth() -> None:
     def minute(**changed: float) -> Round:
         told = dict.fromkeys(Round.__dataclass_fields__, 1.0) | {"errors": 0, "why": "", "requests": 9} | changed

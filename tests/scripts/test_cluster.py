@@ -68,6 +68,7 @@ def told_until(process: "subprocess.Popen[str]", wanted: str) -> str:
     return line
 
 
+@pytest.mark.contract("nodes on one PostgreSQL and Redis give the same answers, one killed or not")
 def test_two_nodes_hold_what_the_story_says_and_leave_nothing_behind(folder: Path) -> None:
     command = [*PROGRAM, "--once", "--nodes", "2"]
     done = subprocess.run(command, env=environment(folder), capture_output=True, text=True, timeout=PATIENCE)
@@ -90,6 +91,7 @@ def test_two_nodes_hold_what_the_story_says_and_leave_nothing_behind(folder: Pat
     assert nothing_is_left(folder)
 
 
+@pytest.mark.contract("nodes on one PostgreSQL and Redis give the same answers, one killed or not")
 @pytest.mark.parametrize("moment", ["Starting", "killed while requests hang"])
 def test_ended_in_the_midst_it_leaves_nothing_behind(folder: Path, moment: str) -> None:
     with started(folder, "--nodes", "2") as process:

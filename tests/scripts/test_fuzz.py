@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.fuzzing.part import PARTS
 from tests.architecture.checkout import ROOT
+from tests.fuzzing.part import PARTS
 from tests.machine import lacking
 from tests.scripts.test_demo import still_running
 
@@ -49,6 +49,10 @@ def found(folder: Path) -> str:
     return "\n".join(file.read_text(encoding="utf-8") for file in folder.iterdir())
 
 
+@pytest.mark.asvs("2.2.1", "8.2.2")
+@pytest.mark.contract(
+    "fuzzing finds nothing open: a model of every right, schemathesis, strange forms, parsers under Atheris"
+)
 def test_nothing_is_open(runs: dict[str, Done], folders: dict[str, Path]) -> None:
     done = runs["whole"]
     assert done.returncode == 0, done.stdout + done.stderr
@@ -60,6 +64,9 @@ def test_nothing_is_open(runs: dict[str, Done], folders: dict[str, Path]) -> Non
     assert not folders["whole"].exists()
 
 
+@pytest.mark.contract(
+    "fuzzing finds what is planted: a false belief of the model with its steps, a parser that breaks with its input"
+)
 def test_a_false_belief_of_the_model_is_found_with_the_steps_that_lead_there(
     runs: dict[str, Done], folders: dict[str, Path]
 ) -> None:
@@ -70,6 +77,9 @@ def test_a_false_belief_of_the_model_is_found_with_the_steps_that_lead_there(
     assert "expected {" in told and "answered {" in told and "state.begin()" in told
 
 
+@pytest.mark.contract(
+    "fuzzing finds what is planted: a false belief of the model with its steps, a parser that breaks with its input"
+)
 def test_a_parser_that_breaks_is_found_with_its_input(runs: dict[str, Done], folders: dict[str, Path]) -> None:
     if find_spec("atheris") is None:
         lacking("Atheris")
@@ -78,6 +88,7 @@ def test_a_parser_that_breaks_is_found_with_its_input(runs: dict[str, Done], fol
     assert "AssertionError" in told and "input: b" in told
 
 
+@pytest.mark.contract("a fuzzer that is ended early leaves no process behind")
 def test_ended_early_it_leaves_no_process_behind(tmp_path: Path) -> None:
     folder = {"TMPDIR": str(tmp_path)}
     command = [*FUZZ, "--keep", str(tmp_path / "found"), "--minutes", "5", "--only", "model"]

@@ -35,6 +35,7 @@ def test_each_entry_is_one_version_with_hashes(lock: str) -> None:
     assert all(pin.version and pin.hashes for pin in pins(text_of(lock)))
 
 
+@pytest.mark.contract("the lock installs beside newer releases, on each Python")
 @pytest.mark.parametrize("lock", LOCKS)
 @pytest.mark.parametrize("python", PYTHONS)
 @pytest.mark.parametrize("machine", MACHINES)
@@ -80,6 +81,7 @@ def tags_of(python: str, machine: str) -> Iterator[Tag]:
     yield from compatible_tags(version, f"cp{python.replace('.', '')}", platforms)
 
 
+@pytest.mark.contract("the lock installs beside newer releases, on each Python")
 @pytest.mark.parametrize("lock", LOCKS)
 @pytest.mark.parametrize("python", PYTHONS)
 @pytest.mark.parametrize("machine", MACHINES)
@@ -148,6 +150,7 @@ def install(index: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedPr
 Install = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.mark.contract("the lock installs beside newer releases, on each Python")
 @pytest.mark.parametrize("lock", LOCKS)
 def test_a_lock_installs_beside_newer_releases_even_when_it_is_resolved_again(install: Install, lock: str) -> None:
     done = install(text_of(lock))

@@ -3,6 +3,8 @@
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.architecture.checkout import ROOT
 from tests.browser import PROGRAMS
 from tests.machine import require_program
@@ -10,6 +12,7 @@ from tests.machine import require_program
 PAGES = ("compare", "sign-in", "account", "tokens", "new-token", "console", "holders")
 
 
+@pytest.mark.contract("the page `/compare` shows the same")
 def test_each_page_is_photographed_and_nothing_is_wrong_with_it(tmp_path: Path) -> None:
     require_program(*PROGRAMS)
     run = subprocess.run([ROOT / "scripts" / "screenshots", tmp_path], capture_output=True, text=True, timeout=300)

@@ -62,6 +62,7 @@ def test_it_takes_more_nodes_for_more_and_fewer_when_resource_servers_verify(mod
     assert plans[2][0] >= 60  # a million times 60 µs
 
 
+@pytest.mark.contract("how many nodes it takes is simulated with measured costs")
 def test_every_plan_keeps_its_promise_below_its_ceiling(model: Any) -> None:
     costs = model.Costs(introspection=0.0002, look=0.0003)
     for load in model.LOADS[:2]:
@@ -71,6 +72,7 @@ def test_every_plan_keeps_its_promise_below_its_ceiling(model: Any) -> None:
         assert load * costs.look / plan.database_cores <= model.CEILING
 
 
+@pytest.mark.contract("how many nodes it takes is simulated with measured costs")
 def test_it_is_fed_by_what_was_measured(tmp_path: Path) -> None:
     rows = [
         {"subject": "latchkey", "row": "introspect-pat", "cpu_us": 80.0, "database_cpu_us": 70.0},

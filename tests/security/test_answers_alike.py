@@ -23,6 +23,7 @@ def face(response: object) -> tuple[object, ...]:
     return response.status_code, response.text, told  # type: ignore[attr-defined]
 
 
+@pytest.mark.contract("unknown client and wrong secret answer alike", "unknown client and wrong secret differ")
 @pytest.mark.spec("RFC 6749 §5.2")
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("basic", [True, False])

@@ -67,6 +67,7 @@ def section(title: str) -> str:
     return found[1]
 
 
+@pytest.mark.contract("ASVS 5.0.0: every requirement has an answer, and what it names has run")
 def test_each_requirement_has_one_row() -> None:
     answered = [number for row in ROWS for number in row.numbers]
     assert sorted(answered) == sorted(set(answered))
@@ -74,6 +75,7 @@ def test_each_requirement_has_one_row() -> None:
     assert set(answered) - set(wanted()) == set()
 
 
+@pytest.mark.contract("ASVS 5.0.0: every requirement has an answer, and what it names has run")
 def test_each_row_has_an_answer_and_a_test_or_a_reason() -> None:
     assert [row.numbers for row in ROWS if len(row.answer) < 8] == []
     bare = [row.numbers for row in ROWS if not row.tests and not row.shown_by.startswith(REASON)]
@@ -92,6 +94,7 @@ def test_each_line_that_looks_like_a_row_is_one() -> None:
     assert not [line for line in lines if line.count(".py") != len(asvs.FILE.findall(line))]
 
 
+@pytest.mark.contract("ASVS 5.0.0: every requirement has an answer, and what it names has run")
 def test_each_test_that_is_named_exists() -> None:
     named = sorted(asvs.named_tests(TEXT))
     assert len(named) > 150
@@ -104,6 +107,8 @@ def test_each_test_that_is_named_exists() -> None:
     assert missing == []
 
 
+@pytest.mark.asvs("2.1.3", "6.1.1", "7.1.1", "11.4.2", "13.1.1")
+@pytest.mark.contract("the limits, keys, data, logs and rules in asvs.md are those of the code")
 def test_the_limits_are_those_of_the_code() -> None:
     documented = section("Limits") + section("Sessions") + section("Words that make a password easy")
     guessing = [one for one in vars(abuse_limits).values() if isinstance(one, abuse_limits.Limit)]
@@ -145,6 +150,8 @@ def test_the_limits_are_those_of_the_code() -> None:
         assert said in documented, said
 
 
+@pytest.mark.asvs("11.1.1", "11.1.2", "11.2.1", "11.3.1", "11.4.1")
+@pytest.mark.contract("the limits, keys, data, logs and rules in asvs.md are those of the code")
 def test_each_algorithm_of_the_code_is_in_the_inventory() -> None:
     inventory = section("Keys and algorithms")
     taken = *client_authentication.ALGORITHMS, *dpop.ALGORITHMS
@@ -162,6 +169,7 @@ def test_each_algorithm_of_the_code_is_in_the_inventory() -> None:
     assert "SHA-1" in inventory and "CRC-32" in inventory
 
 
+@pytest.mark.asvs("RFC 8725 §3.5", "11.5.1")
 def test_nothing_but_request_ids_comes_from_a_weak_source() -> None:
     weak = [
         short(file)
@@ -171,6 +179,7 @@ def test_nothing_but_request_ids_comes_from_a_weak_source() -> None:
     assert weak == ["app/http/envelope.py"]
 
 
+@pytest.mark.asvs("11.3.3")
 def test_a_seal_that_was_touched_opens_nothing() -> None:
     keys = signing.SigningKeys("k" * 40)
     row = keys._new("active", datetime(2030, 1, 1, tzinfo=UTC))
@@ -182,6 +191,8 @@ def test_a_seal_that_was_touched_opens_nothing() -> None:
             keys._unseal(base64.urlsafe_b64encode(touched))
 
 
+@pytest.mark.asvs("16.1.1")
+@pytest.mark.contract("the limits, keys, data, logs and rules in asvs.md are those of the code")
 def test_each_event_of_the_code_is_in_the_inventory() -> None:
     documented = section("Logs")
     told = set()
@@ -199,6 +210,8 @@ def test_each_event_of_the_code_is_in_the_inventory() -> None:
     }
 
 
+@pytest.mark.asvs("14.1.1", "14.1.2")
+@pytest.mark.contract("the limits, keys, data, logs and rules in asvs.md are those of the code")
 def test_each_table_has_its_level() -> None:
     levels = section("Data")
     assert not [table for table in Base.metadata.tables if f"`{table}`" not in levels]
@@ -210,6 +223,7 @@ def test_each_table_has_its_level() -> None:
             assert f"`{name}`" in secret[1], name
 
 
+@pytest.mark.asvs("6.1.3")
 def test_each_way_in_is_documented() -> None:
     ways = section("Ways in")
     for path in ("/login", "/account", "/console", "/api/v1/me", "/oauth/token", "/oauth/introspect", "/oauth/revoke"):
@@ -219,6 +233,7 @@ def test_each_way_in_is_documented() -> None:
     assert len(client_authentication.METHODS) == 3 and "assertion" in ways
 
 
+@pytest.mark.asvs("8.1.1", "8.1.2")
 def test_each_kind_of_object_has_its_rule() -> None:
     rules = section("Whose is what")
     for scope in ("resources", "roles", "users", "clients", "tokens", "api-keys", "keys", "audit"):
@@ -227,12 +242,14 @@ def test_each_kind_of_object_has_its_rule() -> None:
         assert f"`{scope}:write`" in rules
 
 
+@pytest.mark.asvs("2.1.2")
 def test_what_must_fit_together_is_documented() -> None:
     rules = section("What must fit together")
     for named in ("`expires_at`", "`expires_in`", "`private_key_jwt`", "`jwks`", "`jwks_uri`", "resource"):
         assert named in rules
 
 
+@pytest.mark.asvs("13.2.1")
 def test_the_database_may_be_met_with_a_certificate(tmp_path: Path) -> None:
     url = (
         "postgresql://latchkey@db.example/latchkey?sslmode=verify-full&sslrootcert=/ca.pem&sslcert=/c.pem&sslkey=/k.pem"

@@ -12,6 +12,8 @@ def digests(count: int) -> list[str]:
     return sorted(hashlib.sha1(f"password {n}".encode()).hexdigest().upper() for n in range(count))  # noqa: S324
 
 
+@pytest.mark.asvs("6.2.12")
+@pytest.mark.contract("passwords: any characters, as typed, none that is common, breached or made of the place's words")
 @pytest.mark.parametrize("count", [1, 2, 80, 90, 3_000])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_each_line_of_the_file_is_found_and_nothing_else(tmp_path: Path, count: int, end: str) -> None:

@@ -39,6 +39,8 @@ def guess(siege: Siege, username: str, count: int, address: str = ATTACKER) -> s
 # --- passwords
 
 
+@pytest.mark.asvs("6.3.1")
+@pytest.mark.contract("password guesses are limited by user, by address and by both, for a time")
 @pytest.mark.parametrize("username", ["alice", "nobody-of-this-name"])
 def test_one_name_from_one_address_waits_and_is_let_in_again(siege: Siege, username: str) -> None:
     assert guess(siege, username, PASSWORD.most) == {401}
@@ -50,6 +52,8 @@ def test_one_name_from_one_address_waits_and_is_let_in_again(siege: Siege, usern
     assert siege.me(username, RIGHT).status_code == (200 if username == "alice" else 401)
 
 
+@pytest.mark.asvs("6.3.1")
+@pytest.mark.contract("password guesses are limited by user, by address and by both, for a time")
 def test_one_address_waits_for_every_name_but_of_those_who_signed_in_from_there(siege: Siege) -> None:
     assert siege.me("bob", RIGHT, ATTACKER).status_code == 200
     siege.spend(PASSWORDS_OF_ADDRESS.of(ATTACKER), but=6)
@@ -63,6 +67,11 @@ def test_one_address_waits_for_every_name_but_of_those_who_signed_in_from_there(
     assert siege.me("alice", RIGHT).status_code == 200
 
 
+@pytest.mark.asvs("6.1.1")
+@pytest.mark.contract(
+    "password guesses are limited by user, by address and by both, for a time",
+    "strangers cannot lock anybody out: tokens, keys and sessions keep working",
+)
 def test_a_name_guessed_at_from_everywhere_still_gets_in_from_where_it_did_before(siege: Siege) -> None:
     """No stranger keeps the owner out, and what the owner holds works all the while."""
     core = siege.wire.core
@@ -87,6 +96,7 @@ def test_a_name_guessed_at_from_everywhere_still_gets_in_from_where_it_did_befor
     assert siege.me("alice", RIGHT, OTHER).status_code == 200
 
 
+@pytest.mark.contract("unknown names are limited as known ones are")
 def test_a_name_that_nobody_has_is_limited_as_one_that_somebody_has(alone: Siege) -> None:
     alone.me("alice", RIGHT, HOME)
     told: dict[str, list[tuple[int, str]]] = {}
@@ -110,6 +120,7 @@ def test_a_known_address_is_kept_as_a_digest_and_forgotten_in_time(alone: Siege)
     assert len(alone.wire.core.database.execute(known)) == 1
 
 
+@pytest.mark.contract("password guesses are limited by user, by address and by both, for a time")
 def test_two_attackers_have_a_count_each(siege: Siege) -> None:
     assert guess(siege, "alice", PASSWORD.most, ATTACKER) == {401}
     assert guess(siege, "alice", PASSWORD.most, OTHER) == {401}
@@ -117,6 +128,7 @@ def test_two_attackers_have_a_count_each(siege: Siege) -> None:
     assert siege.me("alice", RIGHT, HOME).status_code == 200
 
 
+@pytest.mark.contract("a caller's address cannot be forged: `X-Forwarded-For`, IPv6, none at all")
 def test_an_address_that_nobody_vouches_for_is_not_believed(alone: Siege) -> None:
     for number in range(PASSWORD.most):
         assert alone.me("alice", "guess", X_Forwarded_For=f"203.0.113.{number}").status_code == 401
@@ -128,6 +140,7 @@ def test_an_address_that_nobody_vouches_for_is_not_believed(alone: Siege) -> Non
     assert alone.me("alice", RIGHT, "10.0.0.1", X_Forwarded_For=HOME).status_code == 200
 
 
+@pytest.mark.contract("a caller's address cannot be forged: `X-Forwarded-For`, IPv6, none at all")
 def test_the_addresses_of_an_ipv6_network_count_together(siege: Siege) -> None:
     for number in range(PASSWORD.most):
         assert siege.me("alice", "guess", f"2001:db8:0:1:{number:x}::{number:x}").status_code == 401
@@ -135,12 +148,14 @@ def test_the_addresses_of_an_ipv6_network_count_together(siege: Siege) -> None:
     assert siege.me("alice", RIGHT, "2001:db8:0:2::1").status_code == 200
 
 
+@pytest.mark.contract("a caller's address cannot be forged: `X-Forwarded-For`, IPv6, none at all")
 def test_callers_without_an_address_count_together(alone: Siege) -> None:
     assert guess(alone, "alice", PASSWORD.most, "") == {401}
     assert alone.me("alice", RIGHT, "").status_code == 429
     assert alone.me("alice", RIGHT, HOME).status_code == 200
 
 
+@pytest.mark.asvs("6.3.1")
 def test_the_form_and_the_change_of_a_password_count_as_well(alone: Siege) -> None:
     inside, outside = Visitor(alone.nodes[0]), Visitor(alone.nodes[1])
     assert inside.sign_in("alice", RIGHT).status_code == 303
@@ -154,6 +169,7 @@ def test_the_form_and_the_change_of_a_password_count_as_well(alone: Siege) -> No
     assert inside.get("/account").status_code == 200
 
 
+@pytest.mark.contract("strangers cannot lock anybody out: tokens, keys and sessions keep working")
 def test_a_session_changes_its_password_while_strangers_guess(alone: Siege) -> None:
     inside = Visitor(alone.nodes[0])
     inside.sign_in("carol", RIGHT)
@@ -165,6 +181,7 @@ def test_a_session_changes_its_password_while_strangers_guess(alone: Siege) -> N
     assert inside.post("/account/password", present=RIGHT, password=new, again=new).status_code == 303
 
 
+@pytest.mark.contract("password guesses are limited by user, by address and by both, for a time")
 def test_no_more_than_the_limit_and_one_a_thread_are_hashed(alone: Siege, monkeypatch: pytest.MonkeyPatch) -> None:
     threads, hashed = 30, []
     verify, at_once, most = Passwords.verify, threading.BoundedSemaphore(threads), PASSWORD.most
@@ -188,6 +205,8 @@ def test_no_more_than_the_limit_and_one_a_thread_are_hashed(alone: Siege, monkey
     assert most <= len(hashed) <= most + threads and len(hashed) == answers.count(401)
 
 
+@pytest.mark.asvs("16.3.3")
+@pytest.mark.contract("a flood costs no write; its events and counters are bounded and contain no names")
 def test_a_spent_limit_leaves_one_event_and_then_none(siege: Siege) -> None:
     guess(siege, "alice", PASSWORD.most + 10)
     assert len(siege.traces("authentication.fail")) == PASSWORD.most
@@ -198,6 +217,8 @@ def test_a_spent_limit_leaves_one_event_and_then_none(siege: Siege) -> None:
 # --- clients
 
 
+@pytest.mark.asvs("6.3.1")
+@pytest.mark.contract("a client's failures are limited, its right secret passes, no keys are fetched for a guesser")
 @pytest.mark.spec("RFC 6749 §2.3.1")
 @pytest.mark.parametrize("client_id", ["robot", "no-such-client"])
 def test_guesses_at_a_client_are_limited_and_its_secret_passes(siege: Siege, client_id: str) -> None:
@@ -217,6 +238,7 @@ def test_guesses_at_a_client_are_limited_and_its_secret_passes(siege: Siege, cli
     refused(siege.token((client_id, GUESS)), 401, "invalid_client")
 
 
+@pytest.mark.contract("a client's failures are limited, its right secret passes, no keys are fetched for a guesser")
 def test_an_address_is_limited_whatever_clients_it_makes_up(siege: Siege) -> None:
     siege.spend(CLIENTS_OF_ADDRESS.of(ATTACKER), but=6)
     for number in range(6):
@@ -227,6 +249,7 @@ def test_an_address_is_limited_whatever_clients_it_makes_up(siege: Siege) -> Non
     refused(siege.token(("robot", GUESS), OTHER), 401, "invalid_client")
 
 
+@pytest.mark.contract("a flood costs no write; its events and counters are bounded and contain no names")
 def test_failures_beyond_the_limit_leave_no_trace(alone: Siege) -> None:
     for _ in range(CLIENT.most + 10):
         alone.token(("robot", GUESS))
@@ -234,6 +257,7 @@ def test_failures_beyond_the_limit_leave_no_trace(alone: Siege) -> None:
     assert [event.target for event in alone.traces("authentication.limited")] == ["robot"]
 
 
+@pytest.mark.contract("a client's failures are limited, its right secret passes, no keys are fetched for a guesser")
 @pytest.mark.spec("RFC 7523 §3")
 def test_assertions_count_and_beyond_the_limit_no_keys_are_fetched(
     alone: Siege, monkeypatch: pytest.MonkeyPatch
@@ -257,6 +281,7 @@ def test_assertions_count_and_beyond_the_limit_no_keys_are_fetched(
 # --- both
 
 
+@pytest.mark.asvs("6.1.1")
 def test_the_numbers_are_what_they_are_said_to_be(alone: Siege) -> None:
     """The table counts what really happens, request by request."""
     for number in range(PASSWORDS_OF_ADDRESS.most):
@@ -273,6 +298,7 @@ def test_off_means_off(own_siege: OwnSiege) -> None:
     assert siege.traces("authentication.limited") == [] and siege.wire.core.count(SpentLimit) == 0
 
 
+@pytest.mark.contract("a flood costs no write; its events and counters are bounded and contain no names")
 def test_what_is_kept_names_nobody(alone: Siege) -> None:
     alone.me("alice", "guess", "192.0.2.123")
     alone.token(("robot", GUESS), "192.0.2.123")
@@ -281,6 +307,7 @@ def test_what_is_kept_names_nobody(alone: Siege) -> None:
     assert all(re.search(r"abuse:[a-z-]+:[0-9a-f]{64}/", key) for key in kept)
 
 
+@pytest.mark.contract("limits are held without Redis, with it, and while it is away")
 def test_while_redis_is_away_each_node_counts_alone(own_siege: OwnSiege) -> None:
     siege = own_siege(redis_url="redis://127.0.0.1:1/0")
     for node in (0, 1):

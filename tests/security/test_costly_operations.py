@@ -90,11 +90,13 @@ BOUNDS: dict[str, list[str]] = {
 }
 
 
+@pytest.mark.contract("every costly operation has its bound, and what is beyond it is a 503 or 429")
 @pytest.mark.parametrize("operation", sorted(BOUNDS))
 def test_a_bound_is_that_of_the_code(operation: str) -> None:
     assert [bound for bound in BOUNDS[operation] if bound not in ROWS[operation]] == []
 
 
+@pytest.mark.contract("every costly operation has its bound, and what is beyond it is a 503 or 429")
 def test_every_module_with_a_costly_call_is_in_the_table() -> None:
     named = section("Costly operations")
     calling = {str(file.relative_to(ROOT)): _calls(file) for file in sorted(ROOT.rglob("*.py"))}
@@ -158,6 +160,7 @@ def visitor(face: Face) -> Visitor:
     return browser_of(face, face.person("manage"))
 
 
+@pytest.mark.contract("every costly operation has its bound, and what is beyond it is a 503 or 429")
 def test_a_busy_process_answers_503_with_retry_after_on_every_interface(
     face: Face, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,6 +180,7 @@ def test_a_busy_process_answers_503_with_retry_after_on_every_interface(
     assert {answer.headers["Retry-After"] for answer in answers} == {str(RETRY_AFTER)}
 
 
+@pytest.mark.contract("every costly operation has its bound, and what is beyond it is a 503 or 429")
 def test_a_password_is_estimated_once_and_never_beyond_its_beginning(
     face: Face, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,6 +219,7 @@ def test_changing_ones_password_is_limited_though_the_present_one_is_right(
     assert int(answers[-1].headers["Retry-After"]) > 0
 
 
+@pytest.mark.contract("every costly operation has its bound, and what is beyond it is a 503 or 429")
 def test_a_leak_report_is_counted_before_its_body_is_read(tmp_path_factory: pytest.TempPathFactory) -> None:
     face = start_face(tmp_path_factory.mktemp("leaks"), rate_limits="on")
     most = abuse_limits.LEAK_REPORTS.most

@@ -36,6 +36,8 @@ def spend(siege: Siege, address: str = ATTACKER, but: int = 0) -> None:
     siege.spend(CREDENTIALS_OF_ADDRESS.of(neighbourhood(address)), but)
 
 
+@pytest.mark.asvs("2.4.1")
+@pytest.mark.contract("floods of bad credentials and of reports end in 429, what is good passes")
 def test_bad_credentials_at_a_gateway_wait_and_good_ones_pass(siege: Siege) -> None:
     good = credentials_of(siege)
     answers = [siege.door(GARBAGE, node=n % 2).status_code for n in range(CREDENTIALS_OF_ADDRESS.most)]
@@ -79,6 +81,7 @@ def test_behind_a_trusted_gateway_the_callers_own_address_counts(alone: Siege) -
     assert alone.door(GARBAGE, ATTACKER, X_Forwarded_For=HOME).status_code == 429
 
 
+@pytest.mark.contract("floods of bad credentials and of reports end in 429, what is good passes")
 @pytest.mark.spec("RFC 8693 §2.2.2")
 def test_bad_subject_tokens_count_unless_a_client_presents_them(siege: Siege) -> None:
     good = credentials_of(siege)[0]
@@ -94,6 +97,8 @@ def test_bad_subject_tokens_count_unless_a_client_presents_them(siege: Siege) ->
     refused(siege.exchange(GARBAGE, OTHER), 400, "invalid_request")
 
 
+@pytest.mark.asvs("2.4.1")
+@pytest.mark.contract("floods of bad credentials and of reports end in 429, what is good passes")
 def test_reports_of_leaks_are_limited_by_address(siege: Siege) -> None:
     assert {siege.report(node=n % 2).status_code for n in range(LEAK_REPORTS.most)} == {202}
     for node in (0, 1):
@@ -103,6 +108,7 @@ def test_reports_of_leaks_are_limited_by_address(siege: Siege) -> None:
     assert siege.report().status_code == 202
 
 
+@pytest.mark.contract("floods of bad credentials and of reports end in 429, what is good passes")
 def test_reports_of_leaks_count_by_the_credentials_in_them(alone: Siege) -> None:
     full = LEAKED_CREDENTIALS.most // MOST_CREDENTIALS
     assert {alone.report(times=MOST_CREDENTIALS).status_code for _ in range(full)} == {202}
@@ -110,6 +116,7 @@ def test_reports_of_leaks_count_by_the_credentials_in_them(alone: Siege) -> None
     assert alone.report(OTHER).status_code == 202
 
 
+@pytest.mark.contract("floods of bad credentials and of reports end in 429, what is good passes")
 def test_nobody_who_introspects_garbage_waits(alone: Siege) -> None:
     spend(alone)
     alone.spend(CLIENTS_OF_ADDRESS.of(ATTACKER))
@@ -136,6 +143,8 @@ def test_the_description_names_the_429(alone: Siege) -> None:
     assert list(told["content"]) == [PROBLEM]
 
 
+@pytest.mark.asvs("2.4.1")
+@pytest.mark.contract("a flood costs no write; its events and counters are bounded and contain no names")
 def test_a_flood_beyond_the_limit_and_what_is_good_write_nothing(alone: Siege) -> None:
     good, wire = credentials_of(alone), alone.wire
     spend(alone)
@@ -159,6 +168,7 @@ def test_a_flood_beyond_the_limit_and_what_is_good_write_nothing(alone: Siege) -
     assert written == []
 
 
+@pytest.mark.contract("a flood costs no write; its events and counters are bounded and contain no names")
 def test_windows_that_ended_are_forgotten(siege: Siege) -> None:
     for number in range(20):
         siege.door(GARBAGE, f"192.0.2.{number}")
@@ -172,6 +182,7 @@ def test_windows_that_ended_are_forgotten(siege: Siege) -> None:
         assert siege.wire.core.count(SpentLimit) == 1
 
 
+@pytest.mark.contract("limits are held without Redis, with it, and while it is away")
 def test_a_database_that_takes_no_count_refuses_as_before(alone: Siege) -> None:
     """What is bad is a 401 and not an error, though its count cannot be kept."""
     database = alone.wire.core.database

@@ -64,6 +64,8 @@ def asked(lure: socket.socket) -> bool:
     return True
 
 
+@pytest.mark.asvs("9.1.3")
+@pytest.mark.contract("a JWT that contains its own key is refused")
 @pytest.mark.spec("RFC 8725 §3.10")
 def test_a_token_that_brings_its_key_along_is_refused(
     wire: Wire, stranger: ec.EllipticCurvePrivateKey, lure: socket.socket
@@ -78,6 +80,8 @@ def test_a_token_that_brings_its_key_along_is_refused(
     assert not asked(lure)
 
 
+@pytest.mark.asvs("9.1.3")
+@pytest.mark.contract("a JWT that contains its own key is refused")
 @pytest.mark.spec("RFC 8725 §3.10")
 def test_an_assertion_that_brings_its_key_along_is_refused(
     wire: Wire, stranger: ec.EllipticCurvePrivateKey, lure: socket.socket
@@ -97,6 +101,7 @@ def test_what_a_header_demands_and_nobody_knows_is_refused(wire: Wire) -> None:
     assert answer.status_code == 401
 
 
+@pytest.mark.asvs("9.2.1")
 @pytest.mark.parametrize("claim", ["nbf", "iat"])
 def test_a_token_of_the_future_is_refused(wire: Wire, claim: str) -> None:
     ahead = int(wire.core.clock().timestamp()) + 120

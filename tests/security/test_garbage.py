@@ -162,6 +162,7 @@ def filled(rule: str, segment: str) -> str:
     return "/".join(parts)
 
 
+@pytest.mark.asvs("2.2.1")
 @pytest.mark.parametrize("wrong", [None, True, 0, -1, 1.5, [], {}, [None], {"a": {}}, "\u0000", "x" * 100_000])
 def test_a_wrong_type_in_any_field_is_refused(admin: Admin, wrong: Any) -> None:
     document = admin.get("/openapi.json", auth=False).json()

@@ -73,6 +73,7 @@ def shapes_of(valid: str) -> st.SearchStrategy[str]:
     return st.one_of(spoilt, hostile, st.lists(pieces, max_size=8).map("".join), st.just(f"{valid},{valid}"))
 
 
+@pytest.mark.contract("a proxy's certificates and `X-Forwarded-For` are read or ignored, never half read")
 @pytest.mark.spec("RFC 9440 §2.1")
 @pytest.mark.parametrize(("read", "valid"), READERS)
 @QUICK
@@ -110,6 +111,7 @@ def is_proxy(peer: Any) -> bool:
     return bool(peer == ip_address(PROXY))
 
 
+@pytest.mark.contract("a proxy's certificates and `X-Forwarded-For` are read or ignored, never half read")
 @pytest.mark.spec("RFC 9110 §5.6.1")
 @QUICK
 @given(chain=chains)
@@ -127,6 +129,7 @@ def test_a_chain_leads_to_an_address_or_to_none(chain: str, sender: str) -> None
     assert found is None or str(ip_address(str(found))) == str(found)
 
 
+@pytest.mark.contract("a proxy's certificates and `X-Forwarded-For` are read or ignored, never half read")
 def test_an_endless_chain_of_proxies_is_walked_no_further_than_any_real_one() -> None:
     asked: list[Any] = []
 

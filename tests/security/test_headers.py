@@ -50,6 +50,8 @@ def answers(face: Face) -> list[TestResponse]:
     return given
 
 
+@pytest.mark.asvs("3.2.1", "3.4.1", "3.4.3", "3.4.4", "3.4.5", "3.4.6")
+@pytest.mark.contract("every answer has its security headers, and none that name the software")
 def test_every_answer_says_how_it_may_be_used(answers: list[TestResponse]) -> None:
     for answer in answers:
         said, asked = answer.headers, answer.request.path
@@ -61,6 +63,7 @@ def test_every_answer_says_how_it_may_be_used(answers: list[TestResponse]) -> No
         assert "unsafe" not in policy.replace("style-src 'self' 'unsafe-inline'", "") or asked == "/api/docs", asked
 
 
+@pytest.mark.asvs("3.4.1")
 def test_without_https_nothing_is_promised_of_it(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,6 +72,8 @@ def test_without_https_nothing_is_promised_of_it(
         assert "Strict-Transport-Security" not in app.test_client().get(path).headers
 
 
+@pytest.mark.asvs("3.4.2")
+@pytest.mark.contract("every answer has its security headers, and none that name the software")
 def test_no_other_origin_may_read_an_answer_but_the_public_documents(face: Face, answers: list[TestResponse]) -> None:
     opened = {answer.request.path for answer in answers if answer.status_code == 200 and _cors(answer)}
     assert opened == set(PUBLIC)
@@ -82,6 +87,7 @@ def test_no_other_origin_may_read_an_answer_but_the_public_documents(face: Face,
         assert "Set-Cookie" not in face.http.get(path, headers=sent).headers
 
 
+@pytest.mark.asvs("4.1.1")
 def test_each_body_is_of_the_type_it_says(answers: list[TestResponse]) -> None:
     for answer in answers:
         kind, asked = answer.content_type or "", f"{answer.request.method} {answer.request.path}"
@@ -98,6 +104,7 @@ def test_each_body_is_of_the_type_it_says(answers: list[TestResponse]) -> None:
         assert answer.data.lstrip().startswith((b"<!doctype", b"<!DOCTYPE")) == (answer.mimetype == "text/html"), asked
 
 
+@pytest.mark.asvs("3.7.2", "4.1.2", "4.1.3")
 def test_no_address_is_made_of_what_the_caller_says(http: FlaskClient) -> None:
     lies = {
         "Host": "evil.example",
@@ -116,6 +123,8 @@ def test_no_address_is_made_of_what_the_caller_says(http: FlaskClient) -> None:
     assert http.get("/healthz", base_url="http://login.example").status_code == 200  # never led on to https
 
 
+@pytest.mark.asvs("3.5.4", "13.2.5", "13.4.1", "13.4.3")
+@pytest.mark.contract("every answer has its security headers, and none that name the software")
 def test_nothing_but_what_is_meant_is_served(http: FlaskClient) -> None:
     for path in HIDDEN.split(" "):
         answer = http.get(path)
@@ -123,6 +132,7 @@ def test_nothing_but_what_is_meant_is_served(http: FlaskClient) -> None:
         assert not answer.headers.get("Location", "").startswith("/assets"), path
 
 
+@pytest.mark.contract("every answer has its security headers, and none that name the software")
 def test_no_answer_names_what_it_is_made_with(answers: list[TestResponse]) -> None:
     for answer in answers:
         assert "Server" not in answer.headers and "X-Powered-By" not in answer.headers
@@ -131,6 +141,7 @@ def test_no_answer_names_what_it_is_made_with(answers: list[TestResponse]) -> No
             assert not VERSIONS.search(answer.text)
 
 
+@pytest.mark.asvs("13.4.2")
 def test_nobody_turns_debugging_on(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLASK_DEBUG", "1")
     monkeypatch.setenv("FLASK_ENV", "development")
@@ -141,6 +152,7 @@ def test_nobody_turns_debugging_on(tmp_path_factory: pytest.TempPathFactory, mon
     assert answer.status_code == 500 and "Traceback" not in answer.text and "ValueError" not in answer.text
 
 
+@pytest.mark.asvs("13.4.5")
 def test_the_balancer_keeps_the_metrics_to_itself() -> None:
     recipe = (ROOT / "scripts/gateways/haproxy.cfg").read_text(encoding="utf-8")
     assert "deny deny_status 404 if { path,url_dec -m end /metrics }" in recipe

@@ -48,6 +48,7 @@ def test_a_long_name_at_the_sign_in_page_is_not_echoed(server: LiveServer, piece
     assert ask(server, "GET", "/healthz")[0] == 200
 
 
+@pytest.mark.contract("pages take a plain form alone, and no boundary is compiled")
 @pytest.mark.parametrize("length", [100, 1_000, 16_000, 380_000])
 @pytest.mark.parametrize("path", ["/login", "/oauth/token", LEAKS, "/oauth/forward-auth?resource=x"])
 def test_a_boundary_of_any_length_is_refused_or_ignored(server: LiveServer, path: str, length: int) -> None:
@@ -57,6 +58,7 @@ def test_a_boundary_of_any_length_is_refused_or_ignored(server: LiveServer, path
     assert len(answer) < LONGEST_ANSWER
 
 
+@pytest.mark.contract("no input of any size is echoed or answered at length: forms, queries, paths, headers, JSON")
 @pytest.mark.parametrize(
     "body",
     [
@@ -83,6 +85,7 @@ def test_a_form_of_many_fields_is_refused(server: LiveServer, path: str) -> None
         assert status in (400, 413) and len(answer) < LONGEST_ANSWER
 
 
+@pytest.mark.contract("no input of any size is echoed or answered at length: forms, queries, paths, headers, JSON")
 @pytest.mark.parametrize("name", ["Cookie", "Accept", "Accept-Language", "If-None-Match", "Authorization", "X-Long"])
 @pytest.mark.parametrize("path", ["/login", "/account", "/api/v1/me", "/assets/latchkey.css", "/.well-known/jwks.json"])
 def test_a_long_header_is_refused(server: LiveServer, path: str, name: str) -> None:

@@ -32,6 +32,8 @@ def answers(heard: bytes) -> list[int]:
     return [int(piece[:3]) for piece in heard.split(b"HTTP/1.1 ")[1:]]
 
 
+@pytest.mark.asvs("4.2.1")
+@pytest.mark.contract("no message is read in two ways")
 @pytest.mark.spec("RFC 9112 §6.3", "RFC 9112 §11.2")
 @pytest.mark.parametrize(
     "message",
@@ -58,6 +60,8 @@ def test_what_has_one_length_is_followed_by_the_next(server: LiveServer) -> None
     assert heard == [401, 404] or heard == [400, 404]
 
 
+@pytest.mark.asvs("13.4.4")
+@pytest.mark.contract("no message is read in two ways")
 def test_trace_is_refused(server: LiveServer) -> None:
     for method in ("TRACE", "TRACK", "CONNECT", "DEBUG"):
         for path in ("/healthz", "/oauth/token", "/api/v1/me", "/login"):
@@ -66,6 +70,7 @@ def test_trace_is_refused(server: LiveServer) -> None:
             assert b"hush" not in heard
 
 
+@pytest.mark.asvs("4.4.1–4")
 def test_no_connection_is_upgraded(server: LiveServer) -> None:
     asked = (
         b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: %b\r\nSec-WebSocket-Version: 13\r\n"
@@ -76,6 +81,7 @@ def test_no_connection_is_upgraded(server: LiveServer) -> None:
         assert 101 not in answers(heard) and answers(heard), protocol
 
 
+@pytest.mark.contract("no message is read in two ways")
 def test_headers_without_end_are_refused(server: LiveServer) -> None:
     for head in (b"X-Long: " + b"a" * 600_000 + b"\r\n", b"".join(b"X-%d: a\r\n" % n for n in range(5_000))):
         assert answers(sent(server, b"GET /healthz HTTP/1.1\r\nHost: a\r\n" + head + b"\r\n")) == [431]

@@ -26,6 +26,8 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().err.split("\n") if line]
 
 
+@pytest.mark.asvs("16.3.1")
+@pytest.mark.contract("each authentication and refusal is logged, and callers cannot forge log lines")
 def test_each_authentication_can_be_found_again(wire: Wire, capsys: pytest.CaptureFixture[str]) -> None:
     token = wire.token(wire.robot).json["access_token"]
     wire.introspect(token, wire.shop)
@@ -57,6 +59,8 @@ def test_a_sign_in_leaves_who_and_by_what(wire: Wire) -> None:
     assert (begun.actor, begun.actor_name, begun.address) == (user.id, "watched", "127.0.0.1")
 
 
+@pytest.mark.asvs("16.3.2", "16.3.3")
+@pytest.mark.contract("each authentication and refusal is logged, and callers cannot forge log lines")
 def test_each_refusal_can_be_found_again(wire: Wire, capsys: pytest.CaptureFixture[str]) -> None:
     core = wire.core
     machine = core.m2m("auditor", "introspect", core.actions.settings.management_identifier)
@@ -75,6 +79,8 @@ def test_each_refusal_can_be_found_again(wire: Wire, capsys: pytest.CaptureFixtu
     assert told[1]["credential_id"] == core.verified(machine).credential_id
 
 
+@pytest.mark.asvs("16.4.1")
+@pytest.mark.contract("each authentication and refusal is logged, and callers cannot forge log lines")
 def test_no_caller_writes_a_line_of_their_own(wire: Wire, capsys: pytest.CaptureFixture[str]) -> None:
     environ = {"REMOTE_ADDR": "127.0.0.1"}
     for path in (f"/{FORGED}", f"/api/v1/users/{FORGED}"):
@@ -89,6 +95,7 @@ def test_no_caller_writes_a_line_of_their_own(wire: Wire, capsys: pytest.Capture
     assert wire.core.trace("authentication.fail")[-1].target.isprintable()
 
 
+@pytest.mark.asvs("16.3.4")
 def test_keys_that_cannot_be_fetched_are_a_line(caplog: pytest.LogCaptureFixture) -> None:
     fetch = FetchJwks(allow_private=False)
     assert fetch("https://localhost/keys/lk_sec_hush?token=hush", None) is None

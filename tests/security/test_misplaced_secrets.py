@@ -256,11 +256,13 @@ def places_of(secret: str, text: bytes) -> list[str]:
 KINDS = ("personal access token", "API key", "client secret", "JWT", "password", "session cookie", "DPoP proof")
 
 
+@pytest.mark.contract("unknown names are not stored, because they may contain secrets")
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_database_keeps_no_misplaced_secret(aftermath: Aftermath, kind: str) -> None:
     assert places_of(aftermath.secrets[kind], aftermath.live.database.dump()) == []
 
 
+@pytest.mark.contract("unknown names are not stored, because they may contain secrets")
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_log_line_and_no_metric_holds_a_misplaced_secret(aftermath: Aftermath, kind: str) -> None:
     log = aftermath.live.log_text().encode()
@@ -269,6 +271,7 @@ def test_no_log_line_and_no_metric_holds_a_misplaced_secret(aftermath: Aftermath
     assert places_of(aftermath.secrets[kind], aftermath.metrics.encode()) == []
 
 
+@pytest.mark.contract("unknown names are not stored, because they may contain secrets")
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_audit_event_holds_a_misplaced_secret_and_failures_are_told_apart(aftermath: Aftermath, kind: str) -> None:
     assert places_of(aftermath.secrets[kind], aftermath.audit.encode()) == []
@@ -329,6 +332,7 @@ def named(admin: Admin) -> World:
     return found(admin)
 
 
+@pytest.mark.contract("unknown names are not stored, because they may contain secrets")
 @pytest.mark.parametrize("what", NAMED)
 def test_a_secret_is_refused_as_a_name_and_the_answer_says_why(named: World, what: str) -> None:
     path, body, wrong = NAMED[what]

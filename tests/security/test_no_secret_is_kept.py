@@ -115,6 +115,8 @@ def hidden(secrets: set[str], where: bytes, what: str) -> None:
         assert core.encode() not in where, f"{what} holds the core of {secret[:12]}…"
 
 
+@pytest.mark.asvs("13.3.1", "14.2.4")
+@pytest.mark.contract("a secret is shown once and never again, on any interface")
 def test_the_database_holds_no_secret(session: Any) -> None:
     live, witness, _, _ = session
     kept = live.database.dump()
@@ -126,6 +128,7 @@ def test_the_database_holds_no_secret(session: Any) -> None:
     assert b'"d":' not in kept
 
 
+@pytest.mark.asvs("6.4.1")
 def test_the_first_credentials_stand_in_one_file_alone(session: Any) -> None:
     live, _, _, _ = session
     firsts = {live.bootstrap["admin_password"], live.bootstrap["client_secret"]}
@@ -135,6 +138,10 @@ def test_the_first_credentials_stand_in_one_file_alone(session: Any) -> None:
             hidden(firsts, path.read_bytes(), path.name)
 
 
+@pytest.mark.asvs("14.2.4", "16.2.5")
+@pytest.mark.contract(
+    "a secret is shown once and never again, on any interface", "Authlib's logger prints whole tokens at DEBUG"
+)
 def test_no_log_at_debug_holds_a_secret(session: Any) -> None:
     live, witness, _, _ = session
     log = live.log_text().encode()
@@ -144,6 +151,8 @@ def test_no_log_at_debug_holds_a_secret(session: Any) -> None:
     assert not JWT.search(log)
 
 
+@pytest.mark.asvs("13.4.5")
+@pytest.mark.contract("a secret is shown once and never again, on any interface")
 def test_no_audit_event_no_error_and_no_metric_holds_a_secret(session: Any) -> None:
     _, witness, audit, metrics = session
     assert '"personal_access_token.regenerate"' in audit
@@ -154,6 +163,7 @@ def test_no_audit_event_no_error_and_no_metric_holds_a_secret(session: Any) -> N
     hidden(witness.secrets, metrics.encode(), "a metric")
 
 
+@pytest.mark.asvs("11.3.2", "14.2.4")
 def test_a_private_key_is_sealed(fresh_server: StartServer) -> None:
     server = fresh_server()
     server.stop()
@@ -162,6 +172,7 @@ def test_a_private_key_is_sealed(fresh_server: StartServer) -> None:
     assert b"\x30\x81\x87\x02\x01\x00\x30\x13\x06\x07\x2a\x86\x48\xce\x3d" not in kept  # PKCS #8 of a P-256 key
 
 
+@pytest.mark.asvs("14.2.4")
 def test_a_secret_has_no_repr(admin: Admin) -> None:
     from app.access.scopes import Scopes
     from app.actions.tokens.issue import AccessToken

@@ -91,6 +91,7 @@ def is_short(response: Any, usual: int = 0) -> bool:
     return size <= (usual + LONGEST_ANSWER if response.mimetype == "text/html" else max(usual, LONGEST_ANSWER))
 
 
+@pytest.mark.contract("no input of any size is echoed or answered at length: forms, queries, paths, headers, JSON")
 def test_long_fields_of_a_form_are_not_echoed(face: Face, operator: Visitor) -> None:
     assert {"username", "jwks", "allowed_ips", "expires_on", "description"} <= set(NAMES)
     size = MOST_FORM // len(NAMES) - 50
@@ -105,6 +106,7 @@ def test_long_fields_of_a_form_are_not_echoed(face: Face, operator: Visitor) -> 
             operator = operator if path != "/logout" else browser_of(face, face.person("manage"))
 
 
+@pytest.mark.contract("pages take a plain form alone, and no boundary is compiled")
 @pytest.mark.parametrize("path", ["/login", "/account/password", "/oauth/token", "/oauth/introspect", "/oauth/revoke"])
 def test_a_form_is_bounded_in_bytes_and_fields(face: Face, path: str) -> None:
     visitor = browser_of(face, face.person())
@@ -115,6 +117,7 @@ def test_a_form_is_bounded_in_bytes_and_fields(face: Face, path: str) -> None:
     assert too_many.status_code in (400, 413) and is_short(too_many)
 
 
+@pytest.mark.contract("pages take a plain form alone, and no boundary is compiled")
 @pytest.mark.parametrize(
     "content_type", ["multipart/form-data; boundary=" + "x" * 100, "application/json", "text/plain"]
 )
@@ -125,6 +128,7 @@ def test_pages_take_a_plain_form_alone(face: Face, content_type: str) -> None:
         assert response.status_code == 415 and response.mimetype == "text/html", path
 
 
+@pytest.mark.contract("pages take a plain form alone, and no boundary is compiled")
 def test_no_boundary_of_any_length_is_compiled(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
     def parse(*_: object, **__: object) -> None:
         raise AssertionError("a multipart parser was made")
@@ -137,6 +141,7 @@ def test_no_boundary_of_any_length_is_compiled(face: Face, monkeypatch: pytest.M
             ask(face.app.test_client(), method, path, data=b"--x", content_type=content_type)
 
 
+@pytest.mark.contract("no input of any size is echoed or answered at length: forms, queries, paths, headers, JSON")
 def test_long_parameters_of_a_query_are_not_echoed(face: Face, operator: Visitor, token: str) -> None:
     headers = {"Authorization": f"Bearer {token}"}
     for path in (path for method, path in routes(face) if method == "GET" and path != "/api/v1/comparison"):
@@ -148,6 +153,7 @@ def test_long_parameters_of_a_query_are_not_echoed(face: Face, operator: Visitor
             assert is_short(answer, usual), (path, name)
 
 
+@pytest.mark.contract("no input of any size is echoed or answered at length: forms, queries, paths, headers, JSON")
 def test_a_long_path_is_answered_soon_and_not_echoed(face: Face, token: str) -> None:
     client = face.app.test_client()
     for rule in face.app.url_map.iter_rules():
@@ -158,6 +164,7 @@ def test_a_long_path_is_answered_soon_and_not_echoed(face: Face, token: str) -> 
             assert is_short(ask(client, "GET", "/", environ_overrides=given)), rule.rule
 
 
+@pytest.mark.contract("no input of any size is echoed or answered at length: forms, queries, paths, headers, JSON")
 @pytest.mark.parametrize("value", VALUES)
 def test_long_headers_are_refused_or_ignored(face: Face, value: str) -> None:
     client = face.app.test_client(use_cookies=False)
@@ -214,6 +221,7 @@ def bodies(properties: list[str], most: int = MEBIBYTE // 8) -> Iterator[bytes]:
     yield b'{"x": 1, ' * (most // 10)
 
 
+@pytest.mark.contract("no input of any size is echoed or answered at length: forms, queries, paths, headers, JSON")
 def test_no_body_of_the_api_is_answered_at_length(face: Face, token: str) -> None:
     document: Any = face.http.get("/api/v1/openapi.json").json
     schemas = document["components"]["schemas"]
@@ -233,6 +241,7 @@ def test_no_body_of_the_api_is_answered_at_length(face: Face, token: str) -> Non
     assert tried > 300
 
 
+@pytest.mark.contract("no input of any size is echoed or answered at length: forms, queries, paths, headers, JSON")
 @pytest.mark.parametrize(
     "name", ["scope", "resource", "token", "grant_type", "client_id", "subject_token", "client_ip"]
 )

@@ -33,6 +33,7 @@ def shown(face: Face, who: Visitor) -> dict[str, str]:
     return {path: page.text for path, page in found.items() if page.status_code == 200 and page.mimetype == "text/html"}
 
 
+@pytest.mark.asvs("7.4.4")
 def test_every_page_offers_to_sign_out(face: Face, operator: Visitor) -> None:
     found = shown(face, operator)
     assert len(found) > 10
@@ -40,6 +41,7 @@ def test_every_page_offers_to_sign_out(face: Face, operator: Visitor) -> None:
     assert without == ["/login"]
 
 
+@pytest.mark.asvs("6.2.6", "6.2.7")
 def test_each_password_field_hides_it_and_lets_programs_fill_it_in(face: Face, operator: Visitor) -> None:
     user = face.core.row_id(face.person())
     everything = {**shown(face, operator), "user": operator.get(f"/console/users/{user}").text}
@@ -52,6 +54,7 @@ def test_each_password_field_hides_it_and_lets_programs_fill_it_in(face: Face, o
         assert not re.search(r"onpaste|oncopy|[\"']paste|maxlength", text)
 
 
+@pytest.mark.asvs("3.2.2", "3.5.5", "14.3.3")
 def test_our_script_writes_text_and_keeps_nothing() -> None:
     assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\b|new Function", SCRIPT)
     assert not re.search(r"localStorage|sessionStorage|indexedDB|document\.cookie|caches\b", SCRIPT)
@@ -65,6 +68,7 @@ def test_our_script_writes_text_and_keeps_nothing() -> None:
     assert '"historyCacheSize":0' in config and '"allowEval":false' in config and '"selfRequestsOnly":true' in config
 
 
+@pytest.mark.asvs("3.3.4", "10.1.1")
 def test_no_page_shows_what_the_cookie_holds(face: Face, operator: Visitor) -> None:
     held = read(operator)
     assert {"secret"} <= set(held)
@@ -72,6 +76,7 @@ def test_no_page_shows_what_the_cookie_holds(face: Face, operator: Visitor) -> N
         assert held["secret"] not in page, path
 
 
+@pytest.mark.asvs("14.3.3")
 def test_the_cookie_holds_no_more_than_it_must(operator: Visitor) -> None:
     operator.get("/account")
     assert set(read(operator)) <= {"secret", "csrf_token", "_permanent", "_flashes"}
@@ -87,6 +92,7 @@ def read(who: Visitor) -> dict[str, str]:
     return held
 
 
+@pytest.mark.asvs("3.5.3")
 def test_no_get_changes_anything(face: Face, operator: Visitor) -> None:
     before = len(face.core.trace())
     for rule in face.app.url_map.iter_rules():
@@ -94,6 +100,7 @@ def test_no_get_changes_anything(face: Face, operator: Visitor) -> None:
     assert len(face.core.trace()) == before
 
 
+@pytest.mark.asvs("RFC 9700 §4.11–4.12")
 def test_no_redirect_repeats_a_post(face: Face) -> None:
     name, who = face.person(), Visitor(face.app.test_client())
     answers = [who.sign_in(name, PASSWORD), who.get("/account"), who.post("/account/sessions/end-others")]
@@ -102,6 +109,7 @@ def test_no_redirect_repeats_a_post(face: Face) -> None:
     assert 303 in statuses and not statuses & {301, 302, 307, 308}  # RFC 9700 §4.12
 
 
+@pytest.mark.asvs("3.5.2")
 @pytest.mark.parametrize(
     ("site", "status"), [("cross-site", 403), ("same-site", 403), ("same-origin", 422), (None, 422)]
 )

@@ -43,12 +43,16 @@ def lets_in(core: Core, name: str, password: str) -> bool:
     return True
 
 
+@pytest.mark.asvs("6.2.4", "6.2.12")
+@pytest.mark.contract("passwords: any characters, as typed, none that is common, breached or made of the place's words")
 @pytest.mark.parametrize("password", COMMON.split(" "))
 def test_common_passwords_are_refused(core: Core, password: str) -> None:
     with pytest.raises(Invalid):
         user(core, "somebody", password)
 
 
+@pytest.mark.asvs("6.2.12", "6.3.3")
+@pytest.mark.contract("passwords: any characters, as typed, none that is common, breached or made of the place's words")
 def test_a_breached_password_is_refused(core: Core) -> None:
     with pytest.raises(Invalid) as refusal:
         user(core, "somebody", BREACHED)
@@ -56,6 +60,8 @@ def test_a_breached_password_is_refused(core: Core) -> None:
     assert user(core, "somebody", BREACHED + "8")
 
 
+@pytest.mark.asvs("6.1.2", "6.2.11")
+@pytest.mark.contract("passwords: any characters, as typed, none that is common, breached or made of the place's words")
 @pytest.mark.parametrize(
     "password",
     [
@@ -88,6 +94,8 @@ def test_beside_other_words_they_may_stand(core: Core) -> None:
     assert user(core, "user-7f3a21", "password-user-7f3a21-x")
 
 
+@pytest.mark.asvs("6.2.5")
+@pytest.mark.contract("passwords: any characters, as typed, none that is common, breached or made of the place's words")
 @pytest.mark.parametrize(
     "password",
     [
@@ -106,6 +114,8 @@ def test_any_characters_make_a_password(core: Core, password: str) -> None:
     assert lets_in(core, name, password)
 
 
+@pytest.mark.asvs("6.2.8")
+@pytest.mark.contract("passwords: any characters, as typed, none that is common, breached or made of the place's words")
 def test_a_password_counts_as_it_was_typed(core: Core) -> None:
     typed = " Marmalade on Tuesdays only "
     user(core, "typist", typed)
@@ -114,6 +124,7 @@ def test_a_password_counts_as_it_was_typed(core: Core) -> None:
         assert not lets_in(core, "typist", other)
 
 
+@pytest.mark.asvs("6.2.9")
 def test_a_long_password_counts_to_its_end(core: Core) -> None:
     for length in (64, 72, 73, 128):
         user(core, f"long{length}", LONG[:length])
@@ -122,6 +133,7 @@ def test_a_long_password_counts_to_its_end(core: Core) -> None:
         assert not lets_in(core, f"long{length}", LONG[: length - 1] + "#")
 
 
+@pytest.mark.asvs("6.2.10")
 def test_a_password_does_not_age(core: Core) -> None:
     user(core, "faithful", LONG[:40])
     core.clock.advance(days=3650)

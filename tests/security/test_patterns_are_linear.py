@@ -28,20 +28,24 @@ def test_there_are_patterns_and_all_are_found() -> None:
     }
 
 
+@pytest.mark.contract("no regular expression takes more than linear time, whatever strangers write")
 def test_no_pattern_is_made_where_this_test_cannot_see_it() -> None:
     assert stray_patterns() == []
 
 
+@pytest.mark.contract("no regular expression takes more than linear time, whatever strangers write")
 @pytest.mark.parametrize("use", FOUND, ids=[f"{n}-{use.place}-{use.method}" for n, use in enumerate(FOUND)])
 def test_a_pattern_is_linear_in_its_worst_input(use: Use) -> None:
     assert seconds_of(use) <= MOST_SECONDS, use.pattern.pattern
 
 
+@pytest.mark.contract("no regular expression takes more than linear time, whatever strangers write")
 @pytest.mark.parametrize(("text", "method"), QUADRATIC)
 def test_a_pattern_that_is_not_linear_would_be_found(text: str, method: str) -> None:
     assert seconds_of(Use("here", re.compile(text), method)) > MOST_SECONDS
 
 
+@pytest.mark.contract("no regular expression takes more than linear time, whatever strangers write")
 @pytest.mark.parametrize("piece", WRITTEN)
 def test_redaction_of_the_largest_body_takes_twice_the_time_of_half_of_it(piece: str) -> None:
     whole = piece * (MEBIBYTE // len(piece))

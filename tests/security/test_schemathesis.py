@@ -40,6 +40,8 @@ def document(owner: Admin) -> Any:
     return schemathesis.openapi.from_url(f"{owner.server.url}/api/v1/openapi.json")
 
 
+@pytest.mark.asvs("2.1.1")
+@pytest.mark.contract("OpenAPI 3.1 and its page")
 def test_every_operation_answers_as_described(owner: Admin, document: Any) -> None:
     operations = [found.ok() for found in document.get_all_operations()]
     assert len(operations) > 40

@@ -1,5 +1,7 @@
 """Sessions of browsers beyond signing in and out: secrets, re-authentication, ending others (ASVS 5.0.0 chapter V7)."""
 
+import pytest
+
 from tests.management.face import PASSWORD, Face
 from tests.web.visitor import Visitor, browser_of
 
@@ -23,6 +25,7 @@ def sessions_of(face: Face, name: str) -> list[str]:
     return [one.id for one in face.core.actions.sessions.page(face.core.row_id(name))]
 
 
+@pytest.mark.asvs("7.2.2", "7.2.3", "11.5.1")
 def test_each_sign_in_has_a_long_secret_of_its_own(face: Face) -> None:
     actor = face.core.actions.authenticate_user(face.person(), PASSWORD, None, None)
     secrets = {face.core.actions.sessions.begin(actor, "").secret for _ in range(50)}
@@ -30,6 +33,8 @@ def test_each_sign_in_has_a_long_secret_of_its_own(face: Face) -> None:
     assert all(len(secret) * 6 >= 256 for secret in secrets)  # base64url
 
 
+@pytest.mark.asvs("7.2.4")
+@pytest.mark.contract("authenticating again gives a new session secret; a stale sign-in cannot end others")
 def test_signing_in_again_ends_the_session_before(face: Face) -> None:
     name = face.person()
     who = browser_of(face, name)
@@ -48,6 +53,8 @@ def test_a_failed_sign_in_ends_nothing(face: Face) -> None:
     assert opens(face, cookie_of(who))
 
 
+@pytest.mark.asvs("7.2.4")
+@pytest.mark.contract("authenticating again gives a new session secret; a stale sign-in cannot end others")
 def test_a_changed_password_changes_the_secret_of_the_session(face: Face) -> None:
     name = face.person()
     who = browser_of(face, name)
@@ -59,6 +66,8 @@ def test_a_changed_password_changes_the_secret_of_the_session(face: Face) -> Non
     assert "Your password is changed" in who.get("/account").text
 
 
+@pytest.mark.asvs("7.5.2")
+@pytest.mark.contract("authenticating again gives a new session secret; a stale sign-in cannot end others")
 def test_ending_another_sign_in_takes_a_fresh_one_or_the_password(face: Face) -> None:
     name = face.person()
     who, other = browser_of(face, name), browser_of(face, name)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, event
 
 from app.actions.limits.abuse import (
@@ -73,11 +74,13 @@ def written() -> Iterator[set[tuple[str, str]]]:
         event.remove(Engine, "before_cursor_execute", note)
 
 
+@pytest.mark.contract("nothing that strangers write grows without bound")
 def test_each_table_is_judged() -> None:
     assert ADDED.keys() | CHANGED.keys() | NEEDS_CREDENTIAL.keys() == Base.metadata.tables.keys()
     assert len(ADDED) + len(CHANGED) + len(NEEDS_CREDENTIAL) == len(Base.metadata.tables)
 
 
+@pytest.mark.contract("nothing that strangers write grows without bound")
 def test_no_route_lets_a_stranger_add_to_any_other_table(alone: Siege) -> None:
     http = alone.nodes[0]
     with written() as seen:
@@ -109,6 +112,7 @@ def requests(path: str, method: str, siege: Siege) -> Iterator[dict[str, Any]]:
     yield {"headers": {"DPoP": proof}, "data": form | assertion}
 
 
+@pytest.mark.contract("nothing that strangers write grows without bound")
 def test_the_counters_of_an_address_are_bounded_and_swept(alone: Siege) -> None:
     core = alone.wire.core
     for number in range(CLIENTS_OF_ADDRESS.most + 50):

@@ -134,6 +134,7 @@ def test_prepare_threshold_is_obeyed(cluster: Cluster, multihost: str, threshold
     store.dispose()
 
 
+@pytest.mark.contract("nodes behind a pooler, on several hosts, on a database in UTF-8 alone")
 def test_a_server_and_its_commands_work_on_the_one_of_several_hosts_that_writes(multihost: str, tmp_path: Path) -> None:
     url = f"{multihost}?target_session_attrs=read-write&prepare_threshold=none"
     live = LiveServer(tmp_path / "instance", {"database_url": url}).start()
@@ -152,6 +153,7 @@ def test_a_server_and_its_commands_work_on_the_one_of_several_hosts_that_writes(
         live.stop()
 
 
+@pytest.mark.contract("nodes behind a pooler, on several hosts, on a database in UTF-8 alone")
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
 def test_a_database_of_another_encoding_is_refused_in_one_line_by_start_and_doctor(
     cluster: Cluster, tmp_path: Path, encoding: str

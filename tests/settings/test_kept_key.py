@@ -2,16 +2,19 @@
 
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
 
 from app.errors import BadSettings
-from app.settings.kept_key import KeptKey
+from app.kept_key import KeptKey
+from app.settings import load_settings
 
 NOW = 1_900_000_000.0
 
 
+@pytest.mark.contract("the kept SECRET_KEY is replaced under a running server, and never lost")
 def test_the_key_before_counts_until_its_time_is_over(tmp_path: Path) -> None:
     kept = KeptKey(tmp_path)
     keys = [kept.read_or_make()]
@@ -31,6 +34,7 @@ def test_the_key_before_counts_until_its_time_is_over(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["secret_key", "secret_key.previous"]
 
 
+@pytest.mark.contract("the kept SECRET_KEY is replaced under a running server, and never lost")
 def test_killed_in_the_midst_it_has_lost_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept, real = KeptKey(tmp_path), os.replace
     first = kept.read_or_make()
@@ -76,3 +80,13 @@ def test_a_damaged_file_is_refused_and_shows_nothing(tmp_path: Path, damage: byt
         kept.previous(NOW)
     assert "secret_key.previous" in str(refused.value) and "secretword" not in str(refused.value)
     assert refused.value.__suppress_context__
+
+
+@pytest.mark.contract("the kept SECRET_KEY is replaced under a running server, and never lost")
+def test_a_kept_key_that_was_replaced_is_seen_by_who_runs(clean: Path) -> None:
+    running = load_settings()
+    first = running.secret_key.get_secret_value()
+    assert running.secret_keys() == (first,)
+    KeptKey(clean).replace(time.time() + 60)
+    second = load_settings().secret_key.get_secret_value()
+    assert running.secret_keys() == (second, first) == load_settings().secret_keys()

@@ -50,6 +50,7 @@ def test_every_secret_setting_is_tried_here() -> None:
     assert set(GOOD) == set(secret_settings())
 
 
+@pytest.mark.contract("secrets from files, pipes and the environment: one set of rules, one line")
 @pytest.mark.parametrize("name", sorted(GOOD))
 @pytest.mark.parametrize("shape", ["{}", "{}\n", "{}\r\n", "{}\n\n", "\ufeff{}\r\n"])
 def test_line_ends_and_a_byte_order_mark_are_no_part_of_it_wherever_it_comes_from(
@@ -68,6 +69,7 @@ def test_line_ends_and_a_byte_order_mark_are_no_part_of_it_wherever_it_comes_fro
     assert held(load_settings(), name) == GOOD[name]
 
 
+@pytest.mark.contract("secrets from files, pipes and the environment: one set of rules, one line")
 @pytest.mark.parametrize("name", sorted(set(Settings.model_fields) - {"instance_dir"}))
 @pytest.mark.parametrize("control", ["\n", "\t", "\r", "\x7f", "\x85", "\u2028", "\ufeff"])
 def test_what_is_left_of_control_characters_is_refused_by_name(name: str, control: str) -> None:
@@ -85,6 +87,7 @@ def test_bytes_that_are_no_text_are_refused_by_name(clean: Path, monkeypatch: py
     assert refusal() == f"setting {name.upper()}: is not UTF-8 text"
 
 
+@pytest.mark.contract("secrets from files, pipes and the environment: one set of rules, one line")
 @pytest.mark.parametrize("name", sorted(GOOD))
 def test_a_setting_and_its_file_together_are_refused(clean: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     (clean / "held").write_text(GOOD[name])
@@ -141,6 +144,7 @@ def test_the_kept_secret_key_is_read_by_the_same_rules(clean: Path) -> None:
     assert "secret_key has a control character" in refusal()
 
 
+@pytest.mark.contract("secrets from files, pipes and the environment: one set of rules, one line")
 @pytest.mark.parametrize(
     ("raw", "said"),
     [

@@ -34,6 +34,7 @@ def injected(service: str, address: str, ports: dict[str, tuple[str, int]]) -> d
     return made
 
 
+@pytest.mark.contract("variables that Kubernetes injects for a Service are not settings")
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     service=st.one_of(st.just("latchkey"), LABEL.map("latchkey-{}".format)),
@@ -52,6 +53,7 @@ def test_a_service_of_any_name_changes_no_setting(
         assert service_links() == sorted(made)
 
 
+@pytest.mark.contract("variables that Kubernetes injects for a Service are not settings")
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.one_of(

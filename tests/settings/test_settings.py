@@ -2,7 +2,6 @@
 
 import os
 import stat
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.errors import BadSettings
-from app.settings.kept_key import KeptKey
-from app.settings.settings import FORWARD_AUTH_PARAMETERS, Settings, load_settings
+from app.settings import FORWARD_AUTH_PARAMETERS, Settings, load_settings
 
 KEY = "0123456789abcdef0123456789abcdef"
 
@@ -36,6 +34,7 @@ def refusal(monkeypatch: pytest.MonkeyPatch, **values: str) -> str:
     return message
 
 
+@pytest.mark.contract("the server listens on 127.0.0.1:8080; `--host`, `--port`, `--workers`")
 def test_without_anything_set_it_is_a_single_node_on_loopback(clean: Path) -> None:
     s = load_settings()
     assert s.issuer == "http://127.0.0.1:8080" and s.issuer_path == ""
@@ -86,6 +85,7 @@ GOOD: list[tuple[str, str, Any]] = [
 ]
 
 
+@pytest.mark.contract("settings from the environment or the file")
 @pytest.mark.parametrize(("name", "value", "read"), GOOD)
 def test_a_good_value_is_read(monkeypatch: pytest.MonkeyPatch, name: str, value: str, read: object) -> None:
     assert getattr(load(monkeypatch, **{name: value}), name.lower()) == read
@@ -189,6 +189,8 @@ BAD: list[tuple[str, str]] = [
 ]
 
 
+@pytest.mark.asvs("11.4.4")
+@pytest.mark.contract("an unknown or impossible setting stops the start in one line")
 @pytest.mark.parametrize(("name", "value"), BAD)
 def test_a_bad_value_is_refused_by_name_and_not_shown(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     message = refusal(monkeypatch, **{name: value})
@@ -206,6 +208,7 @@ def test_every_setting_has_a_good_and_a_bad_value_here() -> None:
     assert {name.lower() for name, _ in BAD} == set(Settings.model_fields) - free
 
 
+@pytest.mark.contract("an unknown or impossible setting stops the start in one line")
 @pytest.mark.parametrize("name", ["LATCHKEY_ISUER", "LATCHKEY_", "latchkey_isuer", "LATCHKEY_SECRET"])
 def test_an_unknown_variable_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "secretword")
@@ -245,6 +248,8 @@ def test_an_address_off_loopback_needs_an_issuer(monkeypatch: pytest.MonkeyPatch
     assert "ALLOW_INSECURE_ISSUER" in refusal(monkeypatch, HOST="192.0.2.1")
 
 
+@pytest.mark.asvs("3.3.1", "RFC 9700 §2.6")
+@pytest.mark.contract("plain http is refused off loopback")
 @pytest.mark.spec("RFC 8414 §2")
 def test_plain_http_off_loopback_must_be_allowed_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "ALLOW_INSECURE_ISSUER" in refusal(monkeypatch, ISSUER="http://login.example")
@@ -271,6 +276,7 @@ def test_a_relative_database_file_lies_in_the_instance(clean: Path, monkeypatch:
     assert load(monkeypatch, DATABASE_URL="sqlite:///other.db").database_url == f"sqlite:///{clean}/other.db"
 
 
+@pytest.mark.contract("settings from the environment or the file")
 def test_the_environment_wins_over_the_file_and_what_is_handed_in_over_both(
     clean: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,6 +289,7 @@ def test_the_environment_wins_over_the_file_and_what_is_handed_in_over_both(
     assert load_settings(port=None).port == 1
 
 
+@pytest.mark.contract("an unknown or impossible setting stops the start in one line")
 @pytest.mark.parametrize(
     ("text", "named"),
     [
@@ -306,12 +313,14 @@ def test_a_file_that_is_no_text_is_refused(clean: Path, monkeypatch: pytest.Monk
     assert "latchkey.toml" in refusal(monkeypatch)
 
 
+@pytest.mark.asvs("11.4.4", "13.3.1")
 def test_the_secret_key_is_made_once_and_kept_for_its_owner_alone(clean: Path) -> None:
     first, again = load_settings(), load_settings()
     assert first.secret_key == again.secret_key and len(first.secret_key.get_secret_value()) >= 32
     assert stat.S_IMODE((clean / "secret_key").stat().st_mode) == 0o600
 
 
+@pytest.mark.asvs("13.2.3")
 def test_many_first_starts_at_once_keep_one_secret_key(clean: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         keys = {future.result().secret_key for future in [pool.submit(load_settings) for _ in range(24)]}
@@ -341,15 +350,7 @@ def test_accepted_secret_keys_are_those_of_now_and_before(clean: Path, monkeypat
     assert load_settings().secret_keys() == (KEY, older, oldest)
 
 
-def test_a_kept_key_that_was_replaced_is_seen_by_who_runs(clean: Path) -> None:
-    running = load_settings()
-    first = running.secret_key.get_secret_value()
-    assert running.secret_keys() == (first,)
-    KeptKey(clean).replace(time.time() + 60)
-    second = load_settings().secret_key.get_secret_value()
-    assert running.secret_keys() == (second, first) == load_settings().secret_keys()
-
-
+@pytest.mark.asvs("13.3.1")
 def test_a_secret_key_that_is_set_is_not_written(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert load(monkeypatch, SECRET_KEY=KEY).secret_key.get_secret_value() == KEY
     assert list(clean.iterdir()) == []

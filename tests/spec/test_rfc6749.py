@@ -24,12 +24,17 @@ def in_body(client: Client) -> dict[str, str]:
     return {"client_id": client.client_id, "client_secret": client.client_secret}
 
 
+@pytest.mark.contract(
+    "an M2M token by client id and secret, or a private key",
+    "`client_secret_basic` form-decoded, `client_secret_post`, either way",
+)
 @pytest.mark.spec("RFC 6749 §2.3.1")
 def test_a_client_with_a_secret_may_send_it_either_way(world: World) -> None:
     expect(200, world.admin.token_request(GRANT, world.client))
     expect(200, world.admin.token_request(GRANT | in_body(world.client)))
 
 
+@pytest.mark.contract("`client_secret_basic` form-decoded, `client_secret_post`, either way")
 @pytest.mark.spec("RFC 6749 §2.3.1")
 def test_basic_credentials_are_form_decoded(world: World) -> None:
     def escaped(text: str) -> str:
@@ -76,12 +81,14 @@ def test_a_broken_basic_header_is_a_failed_authentication(admin: Admin, header: 
     challenge(response, 401, "Basic")
 
 
+@pytest.mark.asvs("14.2.1")
 @pytest.mark.spec("RFC 6749 §2.3.1")
 def test_client_credentials_in_the_url_are_refused(world: World) -> None:
     response = world.admin.token_request(GRANT, params=in_body(world.client))
     oauth_error(response, 400, "invalid_request")
 
 
+@pytest.mark.contract("two methods at once; Basic with the same `client_id` is one")
 @pytest.mark.spec("RFC 6749 §2.3")
 def test_two_methods_at_once_are_an_invalid_request(world: World) -> None:
     oauth_error(world.admin.token_request(GRANT | in_body(world.client), world.client), 400, "invalid_request")
@@ -91,6 +98,7 @@ def test_two_methods_at_once_are_an_invalid_request(world: World) -> None:
     oauth_error(world.admin.token_request(both | in_body(world.client)), 400, "invalid_request")
 
 
+@pytest.mark.contract("two methods at once; Basic with the same `client_id` is one")
 @pytest.mark.spec("RFC 6749 §2.3")
 def test_basic_with_the_same_client_id_in_the_body_is_one_method(world: World) -> None:
     expect(200, world.admin.token_request(GRANT | {"client_id": world.client.client_id}, world.client))
@@ -115,6 +123,7 @@ def test_an_unknown_client_and_a_wrong_secret_answer_alike(world: World) -> None
         assert answers[0].headers.get("WWW-Authenticate") == answers[1].headers.get("WWW-Authenticate")
 
 
+@pytest.mark.contract("failed client authentication: 401, Basic challenge when tried")
 @pytest.mark.spec("RFC 6749 §5.2")
 def test_a_failed_basic_authentication_carries_a_basic_challenge(world: World) -> None:
     wrong = Client("", world.client.client_id, "wrong")
@@ -143,6 +152,7 @@ def test_a_disabled_client_is_invalid_client(admin: Admin) -> None:
     expect(200, admin.token_request(GRANT, world.client))
 
 
+@pytest.mark.contract("GET on a POST endpoint is 405")
 @pytest.mark.spec("RFC 6749 §3.2")
 def test_only_post_is_served(world: World) -> None:
     for path in ("/oauth/token", "/oauth/introspect", "/oauth/revoke"):
@@ -151,6 +161,7 @@ def test_only_post_is_served(world: World) -> None:
         assert "POST" in response.headers["Allow"]
 
 
+@pytest.mark.contract("a repeated parameter is `invalid_request`, but for `resource` and `audience`")
 @pytest.mark.spec("RFC 6749 §3.2")
 @pytest.mark.parametrize("name", ["grant_type", "scope", "client_id", "unknown"])
 def test_a_repeated_parameter_is_an_invalid_request(world: World, name: str) -> None:
@@ -178,6 +189,7 @@ def test_parameters_in_the_query_string_are_refused(world: World) -> None:
     oauth_error(also, 400, "invalid_request")
 
 
+@pytest.mark.contract("forms in, JSON out, `no-store` and `no-cache`")
 @pytest.mark.spec("RFC 6749 §4.4.2")
 def test_another_content_type_is_an_invalid_request(world: World) -> None:
     for content_type in ("application/json", "text/plain", "multipart/form-data; boundary=x", ""):
@@ -200,6 +212,8 @@ def test_a_body_of_garbage_is_refused_cleanly(world: World, body: bytes) -> None
     assert response.json()["error"] in ("invalid_request", "invalid_scope", "unsupported_grant_type")
 
 
+@pytest.mark.asvs("10.4.5", "RFC 9700 §2.2.2, §4.14")
+@pytest.mark.contract("the answer's members; never a refresh token")
 @pytest.mark.spec("RFC 6749 §4.4.3", "RFC 6749 §5.1")
 def test_the_answer_has_the_members_of_section_5_1_and_no_refresh_token(world: World) -> None:
     response = expect(200, world.admin.token_request(GRANT, world.client))
@@ -210,6 +224,8 @@ def test_the_answer_has_the_members_of_section_5_1_and_no_refresh_token(world: W
     assert response.headers["Content-Type"].split(";")[0] == "application/json"
 
 
+@pytest.mark.asvs("14.3.2")
+@pytest.mark.contract("forms in, JSON out, `no-store` and `no-cache`")
 @pytest.mark.spec("RFC 6749 §5.1")
 def test_an_answer_with_a_token_is_never_cached(world: World) -> None:
     response = world.admin.token_request(GRANT, world.client)
@@ -217,11 +233,14 @@ def test_an_answer_with_a_token_is_never_cached(world: World) -> None:
     assert response.headers["Pragma"] == "no-cache"
 
 
+@pytest.mark.contract("errors are RFC 6749 §5.2 objects, at each endpoint")
 @pytest.mark.spec("RFC 6749 §5.2")
 def test_a_missing_grant_type_is_an_invalid_request(world: World) -> None:
     oauth_error(world.admin.token_request({"scope": world.read}, world.client), 400, "invalid_request")
 
 
+@pytest.mark.asvs("10.4.4", "RFC 9700 §2.4")
+@pytest.mark.contract("errors are RFC 6749 §5.2 objects, at each endpoint")
 @pytest.mark.spec("RFC 6749 §5.2")
 @pytest.mark.parametrize(
     "grant", ["authorization_code", "password", "refresh_token", "implicit", "urn:x:y", "Client_credentials"]
@@ -231,6 +250,8 @@ def test_another_grant_is_unsupported(world: World, grant: str) -> None:
     oauth_error(world.admin.token_request(form, world.client), 400, "unsupported_grant_type")
 
 
+@pytest.mark.asvs("10.4.11")
+@pytest.mark.contract("a scope out of reach is `invalid_scope` and named, also without any role")
 @pytest.mark.spec("RFC 6749 §3.3", "RFC 6749 §5.2")
 def test_a_scope_that_the_roles_do_not_give_is_invalid_scope_and_named(world: World) -> None:
     other = unique("other") + ":read"
@@ -249,6 +270,7 @@ def test_a_malformed_scope_is_invalid_scope(world: World, scope: str) -> None:
     oauth_error(world.admin.token_request(GRANT | {"scope": scope}, world.client), 400, "invalid_scope")
 
 
+@pytest.mark.contract("a permission's name is the scope string")
 @pytest.mark.spec("RFC 6749 §3.3")
 def test_the_scope_asked_for_is_the_scope_given(world: World) -> None:
     assert world.admin.grant(world.client, scope=world.read)["scope"] == world.read
@@ -256,11 +278,14 @@ def test_the_scope_asked_for_is_the_scope_given(world: World) -> None:
     assert set(both["scope"].split()) == {world.read, world.write}
 
 
+@pytest.mark.contract("no `scope`: all on the resource")
 @pytest.mark.spec("RFC 6749 §3.3")
 def test_no_scope_means_all_that_the_roles_give(world: World) -> None:
     assert set(world.admin.grant(world.client)["scope"].split()) == {world.read, world.write}
 
 
+@pytest.mark.asvs("10.4.4", "10.4.11")
+@pytest.mark.contract("a scope out of reach is `invalid_scope` and named, also without any role")
 @pytest.mark.spec("RFC 6749 §3.3")
 def test_a_client_without_any_role_gets_invalid_scope(world: World) -> None:
     oauth_error(world.admin.token_request(GRANT, world.resource_server), 400, "invalid_scope")

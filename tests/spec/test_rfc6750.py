@@ -9,6 +9,7 @@ from tests.contract.world import KINDS, Kind, World
 BAD = "lk_pat_" + "0" * 38
 
 
+@pytest.mark.contract("401 and 403 carry the RFC 6750 challenge")
 @pytest.mark.spec("RFC 6750 §3")
 def test_the_management_api_challenges_who_sends_nothing_without_an_error_code(admin: Admin) -> None:
     response = admin.get("/resources", auth=False)
@@ -16,6 +17,7 @@ def test_the_management_api_challenges_who_sends_nothing_without_an_error_code(a
     assert set(challenge(response, 401)) == {"realm"}
 
 
+@pytest.mark.contract("401 and 403 carry the RFC 6750 challenge")
 @pytest.mark.spec("RFC 6750 §3.1")
 @pytest.mark.parametrize("token", [BAD, "x", "a.b.c", "lk_pat_", "a b", "%41"])
 def test_the_management_api_says_invalid_token_for_a_bad_one(admin: Admin, token: str) -> None:
@@ -24,6 +26,7 @@ def test_the_management_api_says_invalid_token_for_a_bad_one(admin: Admin, token
     assert challenge(response, 401)["error"] == "invalid_token"
 
 
+@pytest.mark.asvs("9.2.3")
 @pytest.mark.spec("RFC 6750 §3.1")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_token_for_another_resource_is_invalid_at_the_management_api(world: World, kind: Kind) -> None:
@@ -31,6 +34,10 @@ def test_a_token_for_another_resource_is_invalid_at_the_management_api(world: Wo
     assert challenge(response, 401)["error"] == "invalid_token"
 
 
+@pytest.mark.contract(
+    "401 and 403 carry the RFC 6750 challenge",
+    "flask-smorest rewrites error bodies, drops `WWW-Authenticate` and `Allow`",
+)
 @pytest.mark.spec("RFC 6750 §3.1")
 def test_the_management_api_names_the_scope_that_is_missing(admin: Admin) -> None:
     weak = admin.m2m(admin.client([admin.role("machine", ["roles:read"])]))
@@ -47,6 +54,7 @@ def test_the_scheme_name_is_case_insensitive(admin: Admin) -> None:
     expect(200, admin.http.get("/api/v1/roles", headers={"Authorization": f"bEARER {admin.token()}"}))
 
 
+@pytest.mark.asvs("14.2.1")
 @pytest.mark.spec("RFC 6750 §2.3")
 def test_a_token_in_the_url_is_not_taken(admin: Admin) -> None:
     response = admin.get("/roles", auth=False, params={"access_token": admin.token()})
@@ -58,6 +66,7 @@ def test_forward_auth_challenges_who_sends_nothing_without_an_error_code(world: 
     assert set(challenge(world.admin.forward_auth(None, world.resource), 401)) == {"realm"}
 
 
+@pytest.mark.contract("401 with `invalid_token`, without a code when nothing was sent")
 @pytest.mark.spec("RFC 6750 §3.1")
 def test_forward_auth_says_invalid_token_for_a_bad_one(world: World) -> None:
     assert challenge(world.admin.forward_auth(BAD, world.resource), 401)["error"] == "invalid_token"

@@ -11,6 +11,7 @@ def gone(world: World, credential: Credential) -> bool:
     return not world.admin.active(credential.token)
 
 
+@pytest.mark.contract("revocation by possession; by the client")
 @pytest.mark.spec("RFC 7009 §2.1")
 @pytest.mark.parametrize("kind", ["pat", "api_key"])
 def test_possession_proves_the_right_to_revoke_an_opaque_credential(world: World, kind: Kind) -> None:
@@ -21,6 +22,7 @@ def test_possession_proves_the_right_to_revoke_an_opaque_credential(world: World
     assert gone(world, held)
 
 
+@pytest.mark.contract("revocation by possession; by the client")
 @pytest.mark.spec("RFC 7009 §2.1")
 def test_a_machine_token_is_revoked_by_its_client(world: World) -> None:
     held = world.issue("m2m")
@@ -28,6 +30,8 @@ def test_a_machine_token_is_revoked_by_its_client(world: World) -> None:
     assert gone(world, held)
 
 
+@pytest.mark.asvs("10.4.10")
+@pytest.mark.contract("an M2M token without a client: 401; another client's: 400, and it lives")
 @pytest.mark.spec("RFC 7009 §2.1")
 def test_a_machine_token_without_client_authentication_is_invalid_client(world: World) -> None:
     held = world.issue("m2m")
@@ -35,6 +39,7 @@ def test_a_machine_token_without_client_authentication_is_invalid_client(world: 
     assert not gone(world, held)
 
 
+@pytest.mark.contract("an M2M token without a client: 401; another client's: 400, and it lives")
 @pytest.mark.spec("RFC 7009 §2.1")
 def test_another_clients_token_is_invalid_grant_and_stays_alive(world: World) -> None:
     held = world.issue("m2m")
@@ -50,6 +55,7 @@ def test_a_client_that_fails_to_authenticate_revokes_nothing(world: World) -> No
         assert not gone(world, held)
 
 
+@pytest.mark.contract("revocation: always 200 and empty, whether the token is known or not")
 @pytest.mark.spec("RFC 7009 §2.2")
 @pytest.mark.parametrize(
     "token",
@@ -59,6 +65,7 @@ def test_what_is_unknown_is_revoked_already(admin: Admin, token: str) -> None:
     assert expect(200, admin.revoke(token)).content == b""
 
 
+@pytest.mark.contract("revocation: always 200 and empty, whether the token is known or not")
 @pytest.mark.spec("RFC 7009 §2.2")
 @pytest.mark.parametrize("kind", KINDS)
 def test_revoking_twice_is_fine(world: World, kind: Kind) -> None:
@@ -87,6 +94,7 @@ def test_no_token_a_repeated_one_and_one_in_the_url_are_invalid_requests(world: 
     assert not gone(world, held)
 
 
+@pytest.mark.contract("exchange: dies with its subject token")
 @pytest.mark.spec("RFC 7009 §2")
 def test_what_was_exchanged_for_a_revoked_credential_dies_with_it(world: World) -> None:
     for kind, urn in (("pat", "personal_access_token"), ("api_key", "api_key")):

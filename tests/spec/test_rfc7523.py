@@ -41,6 +41,11 @@ def refused(admin: Admin, signed: str) -> None:
     oauth_error(ask(admin, signed), 401, "invalid_client")
 
 
+@pytest.mark.asvs("RFC 9700 §2.5", "11.4.3")
+@pytest.mark.contract(
+    "an M2M token by client id and secret, or a private key",
+    "`private_key_jwt`: ES256, RS256, PS256, EdDSA and no other",
+)
 @pytest.mark.spec("RFC 7523 §2.2")
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_each_algorithm_of_the_contract_works(admin: Admin, algorithm: str) -> None:
@@ -51,6 +56,7 @@ def test_each_algorithm_of_the_contract_works(admin: Admin, algorithm: str) -> N
     assert answer["scope"] == scope
 
 
+@pytest.mark.contract("an assertion's `aud`: the issuer, or the URL of the endpoint called or of the token endpoint")
 @pytest.mark.spec("RFC 7523 §3")
 def test_the_audience_is_the_issuer_or_the_url_of_the_endpoint_called(admin: Admin, key: Key, client: Client) -> None:
     for audience in (admin.issuer, f"{admin.issuer}/oauth/token"):
@@ -60,6 +66,7 @@ def test_the_audience_is_the_issuer_or_the_url_of_the_endpoint_called(admin: Adm
     refused(admin, key.sign(claims(client, admin.issuer, aud=None)))
 
 
+@pytest.mark.contract("an assertion's `aud`: the issuer, or the URL of the endpoint called or of the token endpoint")
 @pytest.mark.spec("RFC 7523 §3")
 def test_introspection_and_revocation_take_their_own_url_or_the_token_endpoints_as_audience(
     admin: Admin, key: Key
@@ -83,6 +90,7 @@ def test_a_client_id_beside_the_assertion_must_be_the_same(admin: Admin, key: Ke
     assert other.status_code in (400, 401) and other.json()["error"] in ("invalid_request", "invalid_client")
 
 
+@pytest.mark.contract("an assertion's `exp`: an hour ahead at most, 30 s of leeway")
 @pytest.mark.spec("RFC 7523 §3")
 @pytest.mark.parametrize(
     ("ahead", "good"), [(5, True), (3590, True), (3700, False), (31_536_000, False), (-20, True), (-60, False)]
@@ -94,6 +102,7 @@ def test_it_ends_at_most_an_hour_ahead_with_thirty_seconds_of_leeway(
     assert response.status_code == (200 if good else 401), response.text
 
 
+@pytest.mark.asvs("RFC 8725 §3.8–3.9")
 @pytest.mark.spec("RFC 7523 §3")
 @pytest.mark.parametrize(
     "wrong",
@@ -123,6 +132,8 @@ def test_a_wrong_claim_is_invalid_client(admin: Admin, key: Key, client: Client,
     refused(admin, signed)
 
 
+@pytest.mark.asvs("6.8.3", "10.4.16")
+@pytest.mark.contract("an assertion's `jti`: single use")
 @pytest.mark.spec("RFC 7523 §3")
 def test_an_assertion_works_once(admin: Admin, key: Key, client: Client) -> None:
     signed = key.sign(claims(client, admin.issuer))
@@ -142,6 +153,8 @@ def test_two_clients_may_use_the_same_jti(admin: Admin, key: Key, client: Client
     oauth_error(response, 400, "invalid_scope")  # authenticated: it only has no role
 
 
+@pytest.mark.asvs("6.8.2")
+@pytest.mark.contract("HS256 among its algorithms")
 @pytest.mark.spec("RFC 7523 §3", "RFC 8725 §3.1")
 def test_unsigned_and_symmetric_assertions_are_refused(admin: Admin, key: Key, client: Client) -> None:
     body = claims(client, admin.issuer)
@@ -153,6 +166,8 @@ def test_unsigned_and_symmetric_assertions_are_refused(admin: Admin, key: Key, c
     refused(admin, f"{head}.{payload}.")
 
 
+@pytest.mark.asvs("9.1.2", "RFC 8725 §3.1–3.2")
+@pytest.mark.contract("`private_key_jwt`: ES256, RS256, PS256, EdDSA and no other")
 @pytest.mark.spec("RFC 7523 §3", "RFC 8725 §3.1")
 @pytest.mark.parametrize("algorithm", ["RS384", "RS512", "PS512", "HS512"])
 def test_an_algorithm_that_the_contract_does_not_name_is_refused(admin: Admin, algorithm: str) -> None:
@@ -163,6 +178,7 @@ def test_an_algorithm_that_the_contract_does_not_name_is_refused(admin: Admin, a
     refused(admin, jwt.encode(claims(client, admin.issuer), signing, algorithm, {"kid": own.kid}))
 
 
+@pytest.mark.asvs("6.8.2")
 @pytest.mark.spec("RFC 7523 §3")
 def test_another_key_is_refused_whatever_kid_it_claims(admin: Admin, key: Key, client: Client) -> None:
     thief = new_key("ES256")
@@ -197,6 +213,8 @@ def test_another_assertion_type_is_refused(admin: Admin, key: Key, client: Clien
         assert response.json()["error"] in ("invalid_request", "invalid_client")
 
 
+@pytest.mark.asvs("10.4.16")
+@pytest.mark.contract("a client registered for keys never authenticates by secret")
 @pytest.mark.spec("RFC 7523 §2.2")
 def test_a_client_registered_for_keys_never_authenticates_by_secret(admin: Admin, key: Key) -> None:
     scope = unique("thing") + ":read"
@@ -227,6 +245,7 @@ def test_creating_such_a_client_answers_no_secret_and_no_private_key(admin: Admi
     assert made["jwks"]["keys"][0]["x"] == key.public["x"]
 
 
+@pytest.mark.asvs("RFC 8725 §3.4", "11.6.1")
 @pytest.mark.spec("RFC 7517 §9.2")
 def test_a_private_or_symmetric_key_cannot_be_registered(admin: Admin, key: Key) -> None:
     private = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(key.private))

@@ -18,6 +18,8 @@ from tests.spec.workload import BEARER, PATTERN, SUBJECT, Trusting, signed, star
 ACCESS = ("access_token", "expires_in", "scope", "token_type")
 
 
+@pytest.mark.asvs("RFC 9700 §2.5")
+@pytest.mark.contract("a trusted issuer's token makes a client of a CI job, without any secret")
 @pytest.mark.spec("RFC 7523 §2.1", "RFC 7523 §2.2")
 def test_a_job_gets_a_token_by_its_own_token_alone(shared: Trusting) -> None:
     token = shared.token()
@@ -37,6 +39,8 @@ def test_scope_and_resource_are_asked_for_as_with_client_credentials(shared: Tru
     refused(shared.grant(shared.token(), resource="https://nobody.example"), 400, "invalid_target")
 
 
+@pytest.mark.asvs("10.4.10")
+@pytest.mark.contract("a trusted issuer's token makes a client of a CI job, without any secret")
 @pytest.mark.spec("RFC 7523 §2.2")
 def test_it_authenticates_at_introspection_and_revocation_too(shared: Trusting) -> None:
     form = asserted(shared.token()) | {"client_id": shared.client_id}
@@ -45,6 +49,8 @@ def test_it_authenticates_at_introspection_and_revocation_too(shared: Trusting) 
     assert shared.wire.post("introspect", form | {"token": mine}).json == {"active": False}
 
 
+@pytest.mark.asvs("6.8.1", "RFC 8725 §3.8–3.9")
+@pytest.mark.contract("each claim of a trusted issuer's token is checked, its time and its type")
 @pytest.mark.spec("RFC 7523 §3")
 @pytest.mark.parametrize(
     "wrong",
@@ -83,6 +89,8 @@ def test_each_claim_that_is_wrong_refuses_it(shared: Trusting, wrong: dict[str, 
     shared.refuses(signed(shared.issuer.keys[0], body))
 
 
+@pytest.mark.asvs("9.2.1")
+@pytest.mark.contract("each claim of a trusted issuer's token is checked, its time and its type")
 @pytest.mark.spec("RFC 7523 §3")
 @pytest.mark.parametrize(
     ("claim", "seconds", "good"),
@@ -111,6 +119,8 @@ def test_an_audience_among_several_will_do_and_another_may_be_agreed_on(shared: 
     shared.takes(shared.token(aud="api://latchkey"), client_id)
 
 
+@pytest.mark.asvs("9.2.2")
+@pytest.mark.contract("each claim of a trusted issuer's token is checked, its time and its type")
 @pytest.mark.spec("RFC 8725 §3.11")
 @pytest.mark.parametrize(
     ("header", "good"),
@@ -131,6 +141,8 @@ def test_an_access_token_is_no_identity_and_what_is_critical_is_not_passed_over(
     (shared.takes if good else shared.refuses)(shared.issuer.token(shared.claims(), **header))
 
 
+@pytest.mark.asvs("6.8.2", "9.1.2")
+@pytest.mark.contract("each claim of a trusted issuer's token is checked, its time and its type")
 @pytest.mark.spec("RFC 8725 §3.1")
 def test_unsigned_symmetric_and_other_keys_are_refused(shared: Trusting) -> None:
     key, thief = shared.issuer.keys[0], new_key("RS256")
@@ -167,6 +179,8 @@ def test_the_metadata_names_the_grant(shared: Trusting) -> None:
     assert told["token_endpoint_auth_methods_supported"][-1] == "private_key_jwt"
 
 
+@pytest.mark.asvs("6.8.1")
+@pytest.mark.contract("a trusted issuer's token opens only the client that trusts it")
 @pytest.mark.spec("RFC 7523 §3")
 def test_one_clients_trust_opens_no_other_client(shared: Trusting) -> None:
     theirs, row_id = shared.client()
@@ -180,6 +194,7 @@ def test_one_clients_trust_opens_no_other_client(shared: Trusting) -> None:
     assert shared.wire.introspect(shared.grant(token).json["access_token"])["client_id"] == theirs
 
 
+@pytest.mark.contract("a trusted issuer's token opens only the client that trusts it")
 @pytest.mark.spec("RFC 7523 §3.1")
 def test_a_token_that_two_clients_trust_must_say_whose_it_is(shared: Trusting) -> None:
     (one, one_row), (two, two_row) = shared.client(), shared.client()
@@ -192,6 +207,7 @@ def test_a_token_that_two_clients_trust_must_say_whose_it_is(shared: Trusting) -
     shared.takes(token, two)
 
 
+@pytest.mark.contract("a trusted issuer's token opens only the client that trusts it")
 @pytest.mark.spec("RFC 7523 §3.1")
 def test_a_client_that_authenticates_besides_must_be_the_one_spoken_for(shared: Trusting) -> None:
     form = {"grant_type": BEARER, "assertion": shared.token(), "resource": ORDERS}
@@ -204,6 +220,8 @@ def test_a_client_that_authenticates_besides_must_be_the_one_spoken_for(shared: 
     assert shared.wire.token(shared.wire.robot).status_code == 200
 
 
+@pytest.mark.asvs("RFC 8725 §3.8–3.9")
+@pytest.mark.contract("each claim of a trusted issuer's token is checked, its time and its type")
 @pytest.mark.spec("RFC 7523 §3")
 def test_further_claims_are_demanded_to_the_letter(shared: Trusting) -> None:
     client_id, row_id = shared.client()
@@ -223,6 +241,8 @@ def test_a_client_of_its_own_keys_goes_on_as_before(shared: Trusting) -> None:
     refused(shared.wire.token(None, **asserted(shared.token())), 401, "invalid_client")  # who, it does not say
 
 
+@pytest.mark.asvs("6.3.4", "10.4.16")
+@pytest.mark.contract("a trusted issuer's token makes a client of a CI job, without any secret")
 def test_a_client_without_a_secret_takes_none(shared: Trusting) -> None:
     for auth in ((shared.client_id, ""), (shared.client_id, "lk_sec_x")):
         refused(shared.wire.token(auth), 401, "invalid_client")

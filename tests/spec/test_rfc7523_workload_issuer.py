@@ -41,6 +41,7 @@ def test_a_key_that_is_not_understood_is_passed_over(own: Trusting) -> None:
     own.takes(own.token())
 
 
+@pytest.mark.contract("the issuer's keys are found, follow their rotation, and fail closed")
 @pytest.mark.spec("RFC 7523 §3")
 def test_the_issuer_may_change_its_keys(own: Trusting) -> None:
     own.takes(own.token())
@@ -56,6 +57,8 @@ def test_the_issuer_may_change_its_keys(own: Trusting) -> None:
     own.takes(own.token())
 
 
+@pytest.mark.asvs("9.1.3")
+@pytest.mark.contract("the issuer's keys are found, follow their rotation, and fail closed")
 @pytest.mark.spec("RFC 7523 §3")
 @pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/keys"])
 @pytest.mark.parametrize(
@@ -70,6 +73,8 @@ def test_whatever_the_issuer_answers_instead_nobody_gets_in(shared: Trusting, pa
     broken.close()
 
 
+@pytest.mark.asvs("9.1.3")
+@pytest.mark.contract("the issuer's keys are found, follow their rotation, and fail closed")
 @pytest.mark.spec("RFC 7523 §3")
 def test_discovery_must_be_of_the_issuer_and_name_an_address_that_may_be_asked(shared: Trusting) -> None:
     keys = f"{shared.issuer.url}/keys"
@@ -94,6 +99,8 @@ def test_discovery_must_be_of_the_issuer_and_name_an_address_that_may_be_asked(s
         liar.close()
 
 
+@pytest.mark.asvs("16.5.2")
+@pytest.mark.contract("the issuer's keys are found, follow their rotation, and fail closed")
 @pytest.mark.spec("RFC 7523 §3")
 def test_an_issuer_that_is_down_lets_nobody_in(own: Trusting) -> None:
     own.issuer.close()
@@ -114,6 +121,8 @@ def test_a_token_has_the_keys_of_one_source_fetched_at_a_time(own: Trusting) -> 
     assert answers[-1] == 200 and sum(own.issuer.asked.values()) == 3
 
 
+@pytest.mark.asvs("13.2.4")
+@pytest.mark.contract("the issuer's keys are found, follow their rotation, and fail closed")
 def test_an_issuer_on_a_private_address_is_not_asked_unless_that_is_allowed(own: Trusting) -> None:
     fetch: Any = own.wire.core.actions.fetch_jwks
     fetch._allow_private = False
@@ -121,6 +130,7 @@ def test_an_issuer_on_a_private_address_is_not_asked_unless_that_is_allowed(own:
     assert own.issuer.asked == {}
 
 
+@pytest.mark.contract("trust that is taken away ends at the next request to any node")
 def test_what_is_taken_away_is_refused_at_the_next_request(own: Trusting) -> None:
     actions = own.wire.core.actions
     own.takes(own.token())
@@ -139,6 +149,8 @@ def test_what_is_taken_away_is_refused_at_the_next_request(own: Trusting) -> Non
     actions_of(another).store.dispose()
 
 
+@pytest.mark.asvs("6.8.1")
+@pytest.mark.contract("a trusted issuer's token opens only the client that trusts it")
 def test_our_own_tokens_never_prove_who_somebody_is(own: Trusting) -> None:
     ours = own.authenticate(own.token()).json["access_token"]
     with own.wire.core.store.connection() as connection:
@@ -152,6 +164,7 @@ def test_our_own_tokens_never_prove_who_somebody_is(own: Trusting) -> None:
     own.refuses(key.sign(own.claims(iss=ISSUER, sub=own.client_id, aud=ORDERS)))
 
 
+@pytest.mark.contract("the issuer's keys are found, follow their rotation, and fail closed")
 def test_who_fails_too_often_waits_and_nothing_is_fetched_for_them(tmp_path: Path) -> None:
     made = start(tmp_path, rate_limits="on")
     for _ in range(15):
@@ -173,6 +186,7 @@ def test_every_failure_leaves_a_trace_without_the_token(own: Trusting) -> None:
     assert not any(token.split(".")[2] in str(vars(trace)) for trace in traces)
 
 
+@pytest.mark.contract("a trusted issuer's token makes a client of a CI job, without any secret")
 @pytest.mark.spec("RFC 7523 §2.1", "RFC 7523 §2.2")
 def test_a_job_needs_no_secret_over_http(configured: Admin) -> None:
     admin, issuer, scope = configured, OidcIssuer(), unique("thing") + ":read"

@@ -18,6 +18,7 @@ MEMBERS: dict[Kind, set[str]] = {
 INACTIVE = {"active": False}
 
 
+@pytest.mark.contract("introspection: the members of each kind")
 @pytest.mark.spec("RFC 7662 §2.2")
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_active_credential_has_exactly_its_kinds_members(world: World, kind: Kind) -> None:
@@ -34,6 +35,7 @@ def test_an_active_credential_has_exactly_its_kinds_members(world: World, kind: 
         assert answer["jti"] == held.id
 
 
+@pytest.mark.contract("what each kind represents: a user, nobody, a client", "introspection: the members of each kind")
 @pytest.mark.spec("RFC 7662 §2.2")
 def test_a_personal_access_token_names_its_user(world: World) -> None:
     answer = world.admin.introspect(world.issue("pat", expires_in=600).token)
@@ -41,6 +43,7 @@ def test_a_personal_access_token_names_its_user(world: World) -> None:
     assert type(answer["exp"]) is int and 590 <= answer["exp"] - answer["iat"] <= 601
 
 
+@pytest.mark.contract("what each kind represents: a user, nobody, a client", "introspection: the members of each kind")
 @pytest.mark.spec("RFC 7662 §2.2")
 def test_a_machine_token_names_its_client_twice_by_the_public_id(world: World) -> None:
     answer = world.admin.introspect(world.issue("m2m").token)
@@ -48,12 +51,14 @@ def test_a_machine_token_names_its_client_twice_by_the_public_id(world: World) -
     assert answer["exp"] - answer["iat"] == 3600
 
 
+@pytest.mark.contract("what each kind represents: a user, nobody, a client", "introspection: the members of each kind")
 @pytest.mark.spec("RFC 7662 §2.2")
 def test_an_api_key_names_nobody(world: World) -> None:
     answer = world.admin.introspect(world.issue("api_key").token)
     assert not {"sub", "username", "client_id", "exp"} & set(answer)
 
 
+@pytest.mark.contract("lifetime of an API key: optional", "`exp` unless it never expires")
 @pytest.mark.spec("RFC 7662 §2.2")
 def test_exp_is_there_unless_it_never_expires(world: World) -> None:
     soon = "2099-01-01T00:00:00Z"
@@ -62,6 +67,7 @@ def test_exp_is_there_unless_it_never_expires(world: World) -> None:
     assert "exp" not in world.admin.introspect(world.issue("pat", expires_at=None).token)
 
 
+@pytest.mark.contract("a JWT from an exchange: its subject's members, `exchanged`")
 @pytest.mark.spec("RFC 7662 §2.2")
 def test_an_exchanged_token_has_its_subjects_members(world: World) -> None:
     for kind, urn in (("pat", "personal_access_token"), ("api_key", "api_key")):
@@ -74,6 +80,7 @@ def test_an_exchanged_token_has_its_subjects_members(world: World) -> None:
         assert answer.get("sub") == (world.user.id if kind == "pat" else None)
 
 
+@pytest.mark.contract('inactive is `{"active": false}` and nothing more')
 @pytest.mark.spec("RFC 7662 §2.2")
 @pytest.mark.parametrize(
     "token",
@@ -116,6 +123,7 @@ def test_one_changed_character_makes_it_inactive(world: World, kind: Kind) -> No
         assert world.admin.introspect(other) == INACTIVE
 
 
+@pytest.mark.contract('inactive is `{"active": false}` and nothing more')
 @pytest.mark.spec("RFC 7662 §2.2")
 def test_what_is_expired_is_inactive(world: World) -> None:
     pat = world.issue("pat", expires_in=1)
@@ -123,6 +131,7 @@ def test_what_is_expired_is_inactive(world: World) -> None:
     assert world.admin.introspect(pat.token) == INACTIVE
 
 
+@pytest.mark.contract('inactive is `{"active": false}` and nothing more')
 @pytest.mark.spec("RFC 7662 §2.2")
 def test_the_credentials_of_a_disabled_owner_are_inactive(admin: Admin) -> None:
     world = found(admin)
@@ -139,6 +148,11 @@ def test_the_credentials_of_a_disabled_owner_are_inactive(admin: Admin) -> None:
         assert admin.introspect(token)["active"]
 
 
+@pytest.mark.asvs("8.2.2")
+@pytest.mark.contract(
+    "introspection by a serving client or a Bearer of scope `introspect`",
+    "introspection: limited to the resources that the caller serves",
+)
 @pytest.mark.spec("RFC 7662 §2.2")
 def test_a_resource_server_sees_only_what_it_serves(world: World) -> None:
     admin, further = world.admin, unique("further") + ":read"
@@ -158,6 +172,8 @@ def test_a_resource_server_sees_only_what_it_serves(world: World) -> None:
         assert admin.introspect(one, nobodys) == INACTIVE
 
 
+@pytest.mark.asvs("9.2.3")
+@pytest.mark.contract("introspection: limited to the resources that the caller serves")
 @pytest.mark.spec("RFC 7662 §2.2")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_token_without_an_audience_in_common_is_inactive(world: World, kind: Kind) -> None:
@@ -175,6 +191,7 @@ def test_what_a_client_serves_can_change(admin: Admin) -> None:
     assert admin.introspect(token, world.resource_server)["active"]
 
 
+@pytest.mark.contract("a hint is never trusted")
 @pytest.mark.spec("RFC 7662 §2.1")
 @pytest.mark.parametrize(
     "hint", ["access_token", "refresh_token", "personal_access_token", "api_key", "nonsense", "", "ä"]
@@ -186,6 +203,7 @@ def test_a_hint_changes_nothing(world: World, kind: Kind, hint: str) -> None:
     assert world.admin.introspect("x", token_type_hint=hint) == INACTIVE
 
 
+@pytest.mark.contract("introspection by a serving client or a Bearer of scope `introspect`")
 @pytest.mark.spec("RFC 7662 §2.1")
 def test_any_token_of_scope_introspect_may_ask(world: World) -> None:
     admin = world.admin
@@ -200,6 +218,7 @@ def test_any_token_of_scope_introspect_may_ask(world: World) -> None:
         assert answer["jti"] == held.id
 
 
+@pytest.mark.contract("introspection by a serving client or a Bearer of scope `introspect`")
 @pytest.mark.spec("RFC 7662 §2.1")
 def test_who_does_not_authenticate_learns_nothing(world: World) -> None:
     token = world.issue("pat").token
@@ -207,6 +226,7 @@ def test_who_does_not_authenticate_learns_nothing(world: World) -> None:
     oauth_error(response, 401, "invalid_client")
 
 
+@pytest.mark.contract("introspection: `token` is required")
 @pytest.mark.spec("RFC 7662 §2.1")
 def test_no_token_a_repeated_one_and_one_in_the_url_are_invalid_requests(world: World) -> None:
     post, auth, token = world.admin.http.post, world.resource_server.basic, world.issue("pat").token
@@ -218,6 +238,7 @@ def test_no_token_a_repeated_one_and_one_in_the_url_are_invalid_requests(world: 
     oauth_error(post("/oauth/introspect", data=hints, auth=auth), 400, "invalid_request")
 
 
+@pytest.mark.contract("forms in, JSON out, `no-store` and `no-cache`")
 @pytest.mark.spec("RFC 7662 §2.2")
 def test_an_answer_is_json_and_never_cached(world: World) -> None:
     for token in (world.issue("pat").token, "x"):
@@ -226,6 +247,7 @@ def test_an_answer_is_json_and_never_cached(world: World) -> None:
         assert "no-store" in response.headers["Cache-Control"] and response.headers["Pragma"] == "no-cache"
 
 
+@pytest.mark.contract('a credential left without scope stays active with `""`')
 @pytest.mark.spec("RFC 7662 §4")
 def test_a_token_left_without_scope_stays_active(admin: Admin) -> None:
     world = found(admin)

@@ -22,11 +22,14 @@ def metadata(admin: Admin, path: str = "") -> Json:
     return body
 
 
+@pytest.mark.asvs("RFC 9700 §2.6")
 @pytest.mark.spec("RFC 8414 §3.3")
 def test_the_issuer_is_the_one_asked(admin: Admin) -> None:
     assert metadata(admin)["issuer"] == admin.issuer
 
 
+@pytest.mark.asvs("10.4.4")
+@pytest.mark.contract("metadata, also for an issuer with a path")
 @pytest.mark.spec("RFC 8414 §2")
 def test_it_names_what_the_contract_offers(admin: Admin) -> None:
     told, issuer = metadata(admin), admin.issuer
@@ -47,6 +50,7 @@ def test_nothing_is_null_or_empty_but_response_types(admin: Admin) -> None:
     assert [name for name, value in told.items() if value in (None, [], "")] in ([], ["response_types_supported"])
 
 
+@pytest.mark.contract("metadata, also for an issuer with a path")
 @pytest.mark.spec("RFC 8414 §2")
 def test_authlib_finds_it_valid(admin: Admin) -> None:
     told = metadata(admin)
@@ -58,6 +62,7 @@ def test_authlib_finds_it_valid(admin: Admin) -> None:
     AuthorizationServerMetadata(told).validate()
 
 
+@pytest.mark.contract("metadata, also for an issuer with a path")
 @pytest.mark.spec("RFC 8414 §3.1")
 def test_an_issuer_with_a_path_answers_where_section_3_1_says(tmp_path: Path) -> None:
     server = LiveServer(tmp_path / "instance")

@@ -28,6 +28,7 @@ def exchanged(world: World, kind: Kind, token: str, as_client: Client | None = N
     return answer
 
 
+@pytest.mark.contract("exchange: the answer, `issued_token_type`")
 @pytest.mark.spec("RFC 8693 §2.2.1")
 @pytest.mark.parametrize("kind", SUBJECTS)
 def test_the_answer_has_the_members_of_section_2_2_1(world: World, kind: Kind) -> None:
@@ -44,6 +45,7 @@ def test_the_answer_is_never_cached(world: World) -> None:
     assert "no-store" in response.headers["Cache-Control"] and response.headers["Pragma"] == "no-cache"
 
 
+@pytest.mark.contract("exchange: subject token types, Logto's too")
 @pytest.mark.spec("RFC 8693 §2.1")
 def test_each_subject_token_type_that_the_contract_names_is_taken(world: World) -> None:
     pat, key = world.issue("pat").token, world.issue("api_key").token
@@ -51,6 +53,7 @@ def test_each_subject_token_type_that_the_contract_names_is_taken(world: World) 
         expect(200, world.admin.exchange(token, urn))
 
 
+@pytest.mark.contract("exchange: a bad subject token is `invalid_request`, so is a JWT")
 @pytest.mark.spec("RFC 8693 §2.2.2")
 def test_a_subject_token_type_that_is_not_the_tokens_is_refused(world: World) -> None:
     pat, key = world.issue("pat").token, world.issue("api_key").token
@@ -79,6 +82,7 @@ def test_a_repeated_parameter_is_an_invalid_request(world: World) -> None:
         oauth_error(response, 400, "invalid_request")
 
 
+@pytest.mark.contract("exchange: a bad subject token is `invalid_request`, so is a JWT")
 @pytest.mark.spec("RFC 8693 §2.2.2")
 def test_a_subject_token_that_is_not_active_is_an_invalid_request(world: World) -> None:
     revoked, short = world.issue("pat"), world.issue("pat", expires_in=1)
@@ -89,6 +93,7 @@ def test_a_subject_token_that_is_not_active_is_an_invalid_request(world: World) 
             oauth_error(world.admin.exchange(token, urn), 400, "invalid_request")
 
 
+@pytest.mark.contract("exchange: a bad subject token is `invalid_request`, so is a JWT")
 @pytest.mark.spec("RFC 8693 §2.2.2")
 @pytest.mark.parametrize("urn", [ACCESS_TOKEN, "personal_access_token", "api_key"])
 def test_a_jwt_is_never_a_subject(world: World, urn: str) -> None:
@@ -115,6 +120,8 @@ def test_an_actor_token_is_refused_and_not_ignored(world: World) -> None:
         oauth_error(world.admin.exchange(token, URN["pat"], **parameters), 400, "invalid_request")
 
 
+@pytest.mark.asvs("RFC 9700 §2.3")
+@pytest.mark.contract("exchange: `scope` and `resource` narrow")
 @pytest.mark.spec("RFC 8693 §2.1")
 @pytest.mark.parametrize("kind", SUBJECTS)
 def test_scope_and_resource_narrow_and_never_widen(world: World, kind: Kind) -> None:
@@ -131,6 +138,7 @@ def test_scope_and_resource_narrow_and_never_widen(world: World, kind: Kind) -> 
         oauth_error(admin.exchange(token, URN[kind], resource=identifier), 400, "invalid_target")
 
 
+@pytest.mark.contract("exchange: `scope` and `resource` narrow")
 @pytest.mark.spec("RFC 8693 §2.1")
 def test_a_token_narrower_than_its_owner_does_not_widen(world: World) -> None:
     held = world.issue("pat", scopes=[world.read])
@@ -138,6 +146,10 @@ def test_a_token_narrower_than_its_owner_does_not_widen(world: World) -> None:
     oauth_error(world.admin.exchange(held.token, URN["pat"], scope=world.write), 400, "invalid_scope")
 
 
+@pytest.mark.contract(
+    "exchange: `sub` is the user, or the key's id that introspection does not show",
+    "exchange: client optional; `client_id` and `act`, or the subject token's id",
+)
 @pytest.mark.spec("RFC 8693 §4")
 def test_the_jwt_of_a_pat_is_the_users(world: World) -> None:
     held = world.issue("pat")
@@ -148,6 +160,7 @@ def test_the_jwt_of_a_pat_is_the_users(world: World) -> None:
     assert "act" not in claims
 
 
+@pytest.mark.contract("exchange: `sub` is the user, or the key's id that introspection does not show")
 @pytest.mark.spec("RFC 8693 §4")
 def test_the_jwt_of_an_api_key_has_the_keys_id_and_introspection_shows_none(world: World) -> None:
     held = world.issue("api_key")
@@ -156,6 +169,7 @@ def test_the_jwt_of_an_api_key_has_the_keys_id_and_introspection_shows_none(worl
     assert not {"sub", "username", "client_id"} & set(world.admin.introspect(token))
 
 
+@pytest.mark.contract("exchange: client optional; `client_id` and `act`, or the subject token's id")
 @pytest.mark.spec("RFC 8693 §4.1")
 @pytest.mark.parametrize("kind", SUBJECTS)
 def test_an_authenticated_client_is_named_as_actor(world: World, kind: Kind) -> None:
@@ -164,12 +178,15 @@ def test_an_authenticated_client_is_named_as_actor(world: World, kind: Kind) -> 
     assert claims["act"]["sub"] == world.client.client_id
 
 
+@pytest.mark.asvs("10.4.10")
+@pytest.mark.contract("exchange: client optional; `client_id` and `act`, or the subject token's id")
 @pytest.mark.spec("RFC 8693 §2.1")
 def test_a_client_that_fails_to_authenticate_gets_nothing(world: World) -> None:
     wrong = Client("", world.client.client_id, "wrong")
     oauth_error(world.admin.exchange(world.issue("pat").token, URN["pat"], wrong), 401, "invalid_client")
 
 
+@pytest.mark.contract("exchange: never outlives its subject token")
 @pytest.mark.spec("RFC 8693 §2.2.1")
 @pytest.mark.parametrize("kind", SUBJECTS)
 def test_it_never_outlives_its_subject_token(world: World, kind: Kind) -> None:
@@ -188,6 +205,7 @@ def test_its_lifetime_is_the_resources(admin: Admin) -> None:
     assert 88 <= exchanged(world, "pat", world.issue("pat").token)["expires_in"] <= 90
 
 
+@pytest.mark.contract("exchange: dies with the secret it was made from")
 @pytest.mark.spec("RFC 8693 §1")
 def test_it_dies_with_a_regenerated_token(world: World) -> None:
     held = world.issue("pat")
@@ -198,6 +216,7 @@ def test_it_dies_with_a_regenerated_token(world: World) -> None:
     assert world.admin.active(exchanged(world, "pat", renewed["token"])["access_token"])
 
 
+@pytest.mark.contract("exchange: dies with the secret it was made from")
 @pytest.mark.spec("RFC 8693 §1")
 def test_it_lives_through_a_rotations_overlap_and_no_longer(world: World) -> None:
     held = world.issue("api_key")
@@ -211,6 +230,7 @@ def test_it_lives_through_a_rotations_overlap_and_no_longer(world: World) -> Non
     assert not world.admin.active(before) and not world.admin.active(within["access_token"])
 
 
+@pytest.mark.contract("exchange: dies with its subject token")
 @pytest.mark.spec("RFC 8693 §1")
 @pytest.mark.parametrize("kind", SUBJECTS)
 def test_it_dies_with_a_deleted_subject_and_with_its_disabled_owner(admin: Admin, kind: Kind) -> None:

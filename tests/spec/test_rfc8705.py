@@ -134,6 +134,8 @@ def by_key(register: Register, *keys: Any) -> str:
     return register(token_endpoint_auth_method="self_signed_tls_client_auth", jwks={"keys": list(keys)})
 
 
+@pytest.mark.asvs("10.4.16")
+@pytest.mark.contract("a certificate proves a client and binds its tokens, from the proxy alone")
 @pytest.mark.spec("RFC 8705 §2.1.2")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_certificate_that_names_the_client_authenticates_it_and_no_other(
@@ -175,6 +177,8 @@ def test_what_is_no_certificate_is_none(wire: Wire, register: Register, handed: 
     refused(ask(wire, by_name(register, "tls_client_auth_san_dns"), handed), 401, "invalid_client")
 
 
+@pytest.mark.asvs("4.1.3", "RFC 9700 §4.13")
+@pytest.mark.contract("a certificate proves a client and binds its tokens, from the proxy alone")
 @pytest.mark.spec("RFC 8705 §2", "RFC 8705 §6.5")
 def test_a_stranger_hands_nothing_over(wire: Wire, register: Register, robot: Holder) -> None:
     client_id = by_name(register, "tls_client_auth_san_dns")
@@ -192,6 +196,8 @@ def test_a_certificate_counts_while_it_is_valid(wire: Wire, register: Register, 
     refused(ask(wire, by_key(register, holder.jwk(x5c=holder.x5c)), holder.field), 401, "invalid_client")
 
 
+@pytest.mark.asvs("RFC 9700 §2.5")
+@pytest.mark.contract("a certificate proves a client and binds its tokens, from the proxy alone")
 @pytest.mark.spec("RFC 8705 §2.2.2")
 def test_a_registered_certificate_or_its_key_alone_authenticates(wire: Wire, register: Register) -> None:
     for key in (None, rsa.generate_private_key(65537, 2048)):
@@ -218,6 +224,7 @@ def test_a_key_behind_a_uri_must_be_as_strong_as_a_registered_one(
     assert ask(wire, client_id, holder.field).status_code == status
 
 
+@pytest.mark.asvs("6.3.4", "10.4.16")
 @pytest.mark.spec("RFC 6749 §2.3", "RFC 8705 §2")
 def test_no_method_stands_in_for_another(wire: Wire, register: Register, robot: Holder) -> None:
     named, keyed = by_name(register, "tls_client_auth_san_dns"), by_key(register, robot.jwk())
@@ -231,6 +238,7 @@ def test_no_method_stands_in_for_another(wire: Wire, register: Register, robot: 
     assert ask(wire, "robot", robot.field, client_secret=secret).status_code == 200  # a certificate beside it is fine
 
 
+@pytest.mark.asvs("10.4.10")
 @pytest.mark.spec("RFC 8705 §2")
 def test_it_authenticates_at_every_endpoint(wire: Wire, register: Register, robot: Holder) -> None:
     client_id = by_name(register, "tls_client_auth_san_dns", serves=(ORDERS,))
@@ -264,6 +272,8 @@ def test_a_certificate_authenticates_nobody_who_has_another_method(
     refused(wire.post("revoke", {"token": wire.core.key()[1], "client_id": another}, **handed), 401, "invalid_client")
 
 
+@pytest.mark.asvs("10.3.5", "RFC 9700 §2.2.1")
+@pytest.mark.contract("a certificate proves a client and binds its tokens, from the proxy alone")
 @pytest.mark.spec("RFC 8705 §3", "RFC 8705 §3.1", "RFC 8705 §3.2", "RFC 8705 §3.4")
 def test_a_bound_token_is_of_use_with_its_certificate_alone(wire: Wire, register: Register, robot: Holder) -> None:
     client_id = by_name(register, "tls_client_auth_san_dns", tls_client_certificate_bound_access_tokens=True)
@@ -282,6 +292,7 @@ def test_a_bound_token_is_of_use_with_its_certificate_alone(wire: Wire, register
         assert refusal.headers["WWW-Authenticate"] == 'Bearer realm="latchkey", error="invalid_token"'
 
 
+@pytest.mark.asvs("10.4.14")
 @pytest.mark.spec("RFC 8705 §3", "RFC 8705 §4")
 def test_whoever_is_bound_gets_nothing_without_and_may_be_bound_to_both(wire: Wire, robot: Holder) -> None:
     wire.core.client("both", "worker")
@@ -313,6 +324,7 @@ def test_whoever_is_bound_gets_nothing_without_and_may_be_bound_to_both(wire: Wi
     assert (opened(robot.field), opened(Holder().field)) == (200, 401)
 
 
+@pytest.mark.asvs("11.6.1")
 @pytest.mark.spec("RFC 8705 §2.1.2", "RFC 8705 §2.2.2")
 def test_what_is_registered_must_be_what_can_be_matched(wire: Wire, register: Register, robot: Holder) -> None:
     dns, dn = "tls_client_auth_san_dns", "tls_client_auth_subject_dn"
@@ -367,6 +379,7 @@ def test_the_metadata_tells_of_it_where_a_proxy_hands_certificates_over(
         stop_wire(bare)
 
 
+@pytest.mark.contract("a certificate proves a client and binds its tokens, from the proxy alone")
 @pytest.mark.spec("RFC 8705 §2.1", "RFC 8705 §2.2")
 def test_where_no_chain_is_checked_a_name_counts_for_nothing(
     robot: Holder, tmp_path_factory: pytest.TempPathFactory

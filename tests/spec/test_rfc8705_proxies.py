@@ -35,6 +35,9 @@ def ask(wire: Wire, client_id: str, headers: list[tuple[str, str]], peer: str = 
     return wire.http.post("/oauth/token", data=form, headers=headers, environ_base={"REMOTE_ADDR": peer})
 
 
+@pytest.mark.contract(
+    "the header of Traefik, Envoy, ALB, nginx or RFC 9440, by proxy; doctor says when a caller's own arrives"
+)
 @pytest.mark.spec("RFC 8705 §2.2", "RFC 8705 §3", "RFC 9440 §2.2")
 @pytest.mark.parametrize("proxy", FORMS)
 def test_the_header_of_the_named_proxy_proves_a_client(tmp_path: Path, proxy: str) -> None:

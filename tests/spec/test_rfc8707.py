@@ -36,12 +36,15 @@ def audience(answer: Json) -> object:
     return jwt.decode(answer["access_token"], options={"verify_signature": False})["aud"]
 
 
+@pytest.mark.asvs("9.2.4", "RFC 9700 §2.3")
+@pytest.mark.contract("audience of an M2M token: asked for, or inferred", "no `scope`: all on the resource")
 @pytest.mark.spec("RFC 8707 §2")
 def test_a_named_resource_is_the_audience_and_bounds_the_scope(admin: Admin, two: Two) -> None:
     answer = admin.grant(two.client, resource=two.first["identifier"])
     assert (audience(answer), answer["scope"], answer["expires_in"]) == (two.first["identifier"], two.one, 600)
 
 
+@pytest.mark.contract("several resources: the shortest lifetime, `aud` an array")
 @pytest.mark.spec("RFC 8707 §2")
 def test_several_resources_are_an_array_and_live_the_shortest_of_their_lifetimes(admin: Admin, two: Two) -> None:
     both = [two.first["identifier"], two.second["identifier"]]
@@ -57,12 +60,17 @@ def test_the_same_resource_twice_is_one(admin: Admin, two: Two) -> None:
     assert audience(admin.grant(two.client, resource=[two.first["identifier"]] * 2)) == two.first["identifier"]
 
 
+@pytest.mark.contract(
+    "audience of an M2M token: asked for, or inferred",
+    "no `resource`: inferred, else the only one, else `invalid_target` naming the choices",
+)
 @pytest.mark.spec("RFC 8707 §2")
 def test_without_a_resource_it_is_inferred_from_the_scopes(admin: Admin, two: Two) -> None:
     assert audience(admin.grant(two.client, scope=two.other)) == two.second["identifier"]
     assert len(list(audience(admin.grant(two.client, scope=f"{two.one} {two.other}")))) == 2  # type: ignore[call-overload]
 
 
+@pytest.mark.contract("no `resource`: inferred, else the only one, else `invalid_target` naming the choices")
 @pytest.mark.spec("RFC 8707 §2")
 def test_with_neither_the_roles_must_reach_one_resource(admin: Admin, two: Two) -> None:
     description = oauth_error(admin.token_request(GRANT, two.client), 400, "invalid_target")
@@ -71,6 +79,8 @@ def test_with_neither_the_roles_must_reach_one_resource(admin: Admin, two: Two) 
     assert audience(admin.grant(single)) == two.first["identifier"]
 
 
+@pytest.mark.asvs("9.2.4")
+@pytest.mark.contract("`invalid_target`")
 @pytest.mark.spec("RFC 8707 §2")
 def test_a_resource_that_is_unknown_or_out_of_reach_is_an_invalid_target(admin: Admin, two: Two) -> None:
     beyond = admin.resource(permissions=[unique("beyond") + ":read"])["identifier"]
@@ -88,12 +98,15 @@ def test_unknown_and_out_of_reach_answer_alike(admin: Admin, two: Two) -> None:
     assert known == unknown.replace("https://unknown.example/", "")
 
 
+@pytest.mark.asvs("2.2.3")
+@pytest.mark.contract("a scope out of reach is `invalid_scope` and named, also without any role")
 @pytest.mark.spec("RFC 8707 §2.2")
 def test_a_scope_of_another_resource_is_invalid_scope_and_named(admin: Admin, two: Two) -> None:
     form = GRANT | {"resource": two.first["identifier"], "scope": f"{two.one} {two.other}"}
     assert two.other in oauth_error(admin.token_request(form, two.client), 400, "invalid_scope")
 
 
+@pytest.mark.asvs("9.2.4")
 @pytest.mark.spec("RFC 8707 §2")
 def test_the_identifier_is_compared_to_the_letter(admin: Admin, two: Two) -> None:
     identifier = str(two.first["identifier"])
@@ -101,6 +114,7 @@ def test_the_identifier_is_compared_to_the_letter(admin: Admin, two: Two) -> Non
         oauth_error(admin.token_request(GRANT | {"resource": near}, two.client), 400, "invalid_target")
 
 
+@pytest.mark.contract("a resource: identifier (absolute URI, no fragment), name, lifetime, permissions")
 @pytest.mark.spec("RFC 8707 §2")
 @pytest.mark.parametrize(
     "identifier", ["relative", "https://a.example/#part", "https://a.example/#", "", "no scheme", "//a.example"]

@@ -28,6 +28,8 @@ def verified(admin: Admin, token: str, audience: str) -> Json:
     return claims
 
 
+@pytest.mark.asvs("11.4.3")
+@pytest.mark.contract("format of an M2M token: `at+jwt`, ES256")
 @pytest.mark.spec("RFC 9068 §2.1")
 def test_the_header_has_the_type_the_algorithm_and_the_published_key(world: World) -> None:
     header = jwt.get_unverified_header(world.issue("m2m").token)
@@ -36,6 +38,8 @@ def test_the_header_has_the_type_the_algorithm_and_the_published_key(world: Worl
     assert header["kid"] in {key["kid"] for key in published}
 
 
+@pytest.mark.asvs("10.3.3")
+@pytest.mark.contract("`iat` never ahead, integers, nothing null")
 @pytest.mark.spec("RFC 9068 §2.2")
 def test_the_claims_are_those_of_section_2_2(world: World) -> None:
     before = int(time.time())
@@ -49,6 +53,7 @@ def test_the_claims_are_those_of_section_2_2(world: World) -> None:
     assert before <= claims["iat"] <= time.time() and claims["exp"] - claims["iat"] == 3600
 
 
+@pytest.mark.contract("`iat` never ahead, integers, nothing null")
 @pytest.mark.spec("RFC 9068 §2.2")
 def test_what_does_not_apply_is_left_out_never_null(world: World) -> None:
     def nulls(value: Any) -> bool:
@@ -74,6 +79,7 @@ def test_the_scope_claim_is_what_was_granted(world: World) -> None:
     assert verified(world.admin, token, world.identifier)["scope"] == world.write
 
 
+@pytest.mark.contract("lifetime of an M2M token: 3600 s, or the resource's")
 @pytest.mark.spec("RFC 9068 §3")
 def test_the_lifetime_is_the_resources(admin: Admin) -> None:
     for ttl in (60, 86_400):
@@ -84,6 +90,7 @@ def test_the_lifetime_is_the_resources(admin: Admin) -> None:
         assert answer["expires_in"] == claims["exp"] - claims["iat"] == ttl
 
 
+@pytest.mark.asvs("9.1.2")
 @pytest.mark.spec("RFC 9068 §4")
 def test_a_jwt_without_the_type_or_signed_otherwise_is_refused_everywhere(world: World) -> None:
     token = world.issue("m2m").token
@@ -98,6 +105,7 @@ def test_a_jwt_without_the_type_or_signed_otherwise_is_refused_everywhere(world:
         assert world.admin.forward_auth(forged, world.resource).status_code == 401
 
 
+@pytest.mark.asvs("9.2.2")
 @pytest.mark.spec("RFC 9068 §4")
 def test_a_signed_introspection_answer_is_no_access_token(world: World) -> None:
     held = world.issue("m2m")

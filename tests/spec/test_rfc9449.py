@@ -62,6 +62,8 @@ def challenged(answer: Any, error: str) -> str:
     return str(answer.json["error_description"])
 
 
+@pytest.mark.asvs("RFC 9700 §2.2.1")
+@pytest.mark.contract("a stolen token is of no use: DPoP binds it to a key, in both grants")
 @pytest.mark.spec("RFC 9449 §5", "RFC 9449 §6.1", "RFC 7638 §3")
 @pytest.mark.parametrize("alg", MAKERS)
 def test_a_token_asked_for_with_a_proof_is_bound_to_its_key(wire: Wire, alg: str) -> None:
@@ -81,6 +83,8 @@ def test_introspection_tells_the_key_and_the_token_type(wire: Wire, prover: Prov
     assert "cnf" not in plain and plain["token_type"] == "Bearer"
 
 
+@pytest.mark.asvs("10.4.14")
+@pytest.mark.contract("a stolen token is of no use: DPoP binds it to a key, in both grants")
 @pytest.mark.spec("RFC 9449 §5", "RFC 8693 §2.2.1")
 def test_an_exchange_with_a_proof_gives_a_bound_token(wire: Wire, prover: Prover) -> None:
     for subject in (wire.core.pat("alice", "orders:read", name=prover.jkt)[1], wire.core.key()[1]):
@@ -154,6 +158,8 @@ BAD: dict[str, Make] = {
 }  # fmt: skip
 
 
+@pytest.mark.asvs("9.1.2")
+@pytest.mark.contract("a DPoP proof is valid for one key and one request, once, now")
 @pytest.mark.spec("RFC 9449 §4.3", "RFC 9449 §5")
 @pytest.mark.parametrize("name", BAD)
 def test_a_proof_that_is_none_gives_no_token(wire: Wire, prover: Prover, name: str) -> None:
@@ -161,6 +167,7 @@ def test_a_proof_that_is_none_gives_no_token(wire: Wire, prover: Prover, name: s
     refused(exchanged(wire, wire.core.key()[1], BAD[name](prover)), 400, "invalid_dpop_proof")
 
 
+@pytest.mark.asvs("11.6.1")
 @pytest.mark.spec("RFC 9449 §4.3")
 def test_a_weak_key_and_a_curve_that_is_not_taken_prove_nothing(wire: Wire) -> None:
     now = lambda: wire.core.clock().timestamp()  # noqa: E731 - a clock is this short
@@ -188,6 +195,7 @@ def test_a_url_is_compared_and_not_its_spelling(wire: Wire, prover: Prover, spel
     assert grant(wire, prover.proof("POST", spelled)).status_code == 200
 
 
+@pytest.mark.contract("a DPoP proof is valid for one key and one request, once, now")
 @pytest.mark.spec("RFC 9449 §11.1")
 def test_a_proof_is_good_once_and_another_key_may_use_its_jti(wire: Wire, prover: Prover) -> None:
     proof = prover.proof("POST", TOKEN, jti="mine")
@@ -197,6 +205,8 @@ def test_a_proof_is_good_once_and_another_key_may_use_its_jti(wire: Wire, prover
     assert grant(wire, Prover(prover.now).proof("POST", TOKEN, jti="mine")).status_code == 200
 
 
+@pytest.mark.asvs("2.3.4", "10.3.5")
+@pytest.mark.contract("a DPoP proof is valid for one key and one request, once, now")
 @pytest.mark.spec("RFC 9449 §11.1")
 def test_of_many_at_once_one_gets_in(wire: Wire, prover: Prover) -> None:
     token = bound(wire, prover)
@@ -219,6 +229,8 @@ def test_who_is_refused_anyway_uses_nothing_up_and_what_is_over_is_forgotten(wir
     assert wire.core.count(UsedProof) == 1
 
 
+@pytest.mark.asvs("10.4.14")
+@pytest.mark.contract("a stolen token is of no use: DPoP binds it to a key, in both grants")
 @pytest.mark.spec("RFC 9449 §5.2")
 def test_a_client_that_is_bound_gets_no_token_without_a_proof(wire: Wire, prover: Prover) -> None:
     wire.core.client("careful", "worker")
@@ -240,6 +252,7 @@ def test_forward_auth_lets_the_holder_of_the_key_through_once(wire: Wire, prover
     assert "used before" in challenged(opened(wire, token, proof), "invalid_dpop_proof")
 
 
+@pytest.mark.asvs("RFC 9700 §4.13")
 @pytest.mark.spec("RFC 9449 §7.1")
 def test_forward_auth_hears_of_the_request_in_either_way(wire: Wire, prover: Prover) -> None:
     token = bound(wire, prover)
@@ -272,6 +285,8 @@ MISMATCHED: dict[str, tuple[str, Callable[[Prover, str], str | None]]] = {
 }
 
 
+@pytest.mark.asvs("10.3.5", "RFC 8725 §3.11–3.12")
+@pytest.mark.contract("a DPoP proof is valid for one key and one request, once, now")
 @pytest.mark.spec("RFC 9449 §7.1", "RFC 9449 §4.3")
 @pytest.mark.parametrize("name", MISMATCHED)
 def test_a_proof_of_something_else_opens_nothing(wire: Wire, prover: Prover, name: str) -> None:
@@ -280,6 +295,8 @@ def test_a_proof_of_something_else_opens_nothing(wire: Wire, prover: Prover, nam
     challenged(opened(wire, token, make(prover, token)), error)
 
 
+@pytest.mark.asvs("10.3.5")
+@pytest.mark.contract("DPoP is checked by gateways, the management API, introspection and an API in Flask")
 @pytest.mark.spec("RFC 9449 §7.2")
 def test_a_bound_token_is_no_bearer_token_and_the_other_way_round(wire: Wire, prover: Prover) -> None:
     token = bound(wire, prover)
@@ -299,6 +316,7 @@ def managed(wire: Wire, method: str, path: str, token: str, proof: str | None, s
     return wire.http.open(f"/api/v1{path}", method=method, headers=headers)
 
 
+@pytest.mark.contract("DPoP is checked by gateways, the management API, introspection and an API in Flask")
 @pytest.mark.spec("RFC 9449 §7")
 def test_the_management_api_asks_for_the_proof_too(wire: Wire, prover: Prover) -> None:
     wire.core.role("reader", "machine", "roles:read")
@@ -318,6 +336,7 @@ def test_the_management_api_asks_for_the_proof_too(wire: Wire, prover: Prover) -
         assert 'error="invalid_dpop_proof"' in answer.headers["WWW-Authenticate"]
 
 
+@pytest.mark.contract("DPoP is checked by gateways, the management API, introspection and an API in Flask")
 @pytest.mark.spec("RFC 9449 §7", "RFC 7662 §2.1")
 def test_who_introspects_by_a_bound_token_proves_it(wire: Wire, prover: Prover) -> None:
     pair = ("auditor", wire.core.client_secret("auditor"))
@@ -359,6 +378,7 @@ def test_a_server_that_demands_its_nonce_gives_it_and_takes_it(strict: Wire) -> 
     assert stale.headers["DPoP-Nonce"] != nonce
 
 
+@pytest.mark.contract("a DPoP proof is valid for one key and one request, once, now")
 @pytest.mark.spec("RFC 9449 §8")
 def test_a_nonce_that_is_not_ours_is_refused_though_none_is_demanded(wire: Wire, prover: Prover) -> None:
     for nonce in ("theirs", "", "\u00e9", "\ud800"):

@@ -9,6 +9,7 @@ from tests.contract.refusals import invalid, problem
 from tests.contract.world import World
 
 
+@pytest.mark.contract("errors are problems, a 422 names its fields")
 @pytest.mark.spec("RFC 9457 §3")
 def test_each_refusal_is_a_problem(world: World) -> None:
     admin = world.admin
@@ -34,6 +35,7 @@ def test_the_type_is_a_uri_reference_and_tells_problems_apart_with_the_status(ad
     assert first.json()["title"] == second.json()["title"]
 
 
+@pytest.mark.contract("errors are problems, a 422 names its fields")
 @pytest.mark.spec("RFC 9457 §3.2")
 def test_a_422_names_each_wrong_field(admin: Admin) -> None:
     body = {"identifier": "x", "name": 7, "access_token_ttl": 59, "permissions": [{"name": "a b"}], "colour": "red"}
@@ -49,6 +51,7 @@ def test_a_405_names_what_is_allowed(admin: Admin) -> None:
     assert {"GET", "POST"} <= {method.strip() for method in response.headers["Allow"].split(",")}
 
 
+@pytest.mark.asvs("16.5.1")
 @pytest.mark.spec("RFC 9457 §5")
 def test_a_problem_gives_nothing_of_the_inside_away(admin: Admin) -> None:
     for response in (

@@ -27,6 +27,7 @@ def verified(world: World, response: httpx.Response, audience: str) -> Json:
     return claims
 
 
+@pytest.mark.contract("introspection: a signed answer for a caller that accepts it")
 @pytest.mark.spec("RFC 9701 §5")
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_says_in_token_introspection_what_the_json_says(world: World, kind: Kind) -> None:
@@ -35,6 +36,7 @@ def test_it_says_in_token_introspection_what_the_json_says(world: World, kind: K
     assert claims["token_introspection"] == world.admin.introspect(token, server)
 
 
+@pytest.mark.contract("introspection: a signed answer for a caller that accepts it")
 @pytest.mark.spec("RFC 9701 §5")
 def test_its_claims_are_its_own_and_never_the_tokens(world: World) -> None:
     response = signed(world, world.issue("m2m").token, world.resource_server)
@@ -44,6 +46,7 @@ def test_its_claims_are_its_own_and_never_the_tokens(world: World) -> None:
     assert abs(claims["iat"] - time.time()) < 10
 
 
+@pytest.mark.asvs("RFC 8725 §3.11–3.12")
 @pytest.mark.spec("RFC 9701 §5")
 def test_its_header_names_its_type(world: World) -> None:
     header = jwt.get_unverified_header(signed(world, world.issue("pat").token, world.resource_server).text)
@@ -58,6 +61,7 @@ def test_an_inactive_token_is_signed_inactive_and_nothing_more(world: World) -> 
         assert claims["token_introspection"] == {"active": False}
 
 
+@pytest.mark.contract("introspection: a signed answer for a caller that accepts it")
 @pytest.mark.spec("RFC 9701 §4")
 def test_it_is_an_answer_only_to_those_who_ask_for_it(world: World) -> None:
     token = world.issue("api_key").token

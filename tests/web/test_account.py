@@ -29,6 +29,8 @@ def test_it_shows_who_one_is_and_what_the_roles_give(face: Face) -> None:
     assert "Nothing yet" in browser_of(face, face.person()).get("/account").text
 
 
+@pytest.mark.asvs("6.3.3", "7.1.2", "7.5.2")
+@pytest.mark.contract("sessions are rows: listed, ended one by one, by a new password, with the user")
 def test_each_sign_in_is_listed_and_ends_alone(face: Face) -> None:
     name = face.person()
     here, there = browser_of(face, name), browser_of(face, name, agent=HOSTILE)
@@ -45,6 +47,7 @@ def own(who: Visitor) -> str:
     return before.split("/account/sessions/")[1].split("/end")[0]
 
 
+@pytest.mark.asvs("8.2.2")
 def test_nobody_ends_another_users_session(face: Face) -> None:
     victim, attacker = face.person(), browser_of(face, face.person())
     watched = browser_of(face, victim)
@@ -53,6 +56,7 @@ def test_nobody_ends_another_users_session(face: Face) -> None:
     assert watched.get("/account").status_code == 200
 
 
+@pytest.mark.asvs("7.5.2")
 def test_all_others_can_be_ended_together(face: Face) -> None:
     name = face.person()
     others, here = [browser_of(face, name) for _ in range(3)], browser_of(face, name)
@@ -62,6 +66,8 @@ def test_all_others_can_be_ended_together(face: Face) -> None:
     assert [other.get("/account").status_code for other in others] == [303, 303, 303]
 
 
+@pytest.mark.asvs("6.2.2", "7.4.3")
+@pytest.mark.contract("sessions are rows: listed, ended one by one, by a new password, with the user")
 def test_a_changed_password_ends_the_other_sessions_and_tokens_go_on(face: Face) -> None:
     name = face.person("orders:read")
     _, token = face.core.pat(name, "orders:read")
@@ -75,6 +81,7 @@ def test_a_changed_password_ends_the_other_sessions_and_tokens_go_on(face: Face)
     assert Visitor(face.app.test_client()).sign_in(name, PASSWORD).status_code == 401
 
 
+@pytest.mark.asvs("6.2.3", "7.5.1")
 @pytest.mark.parametrize(
     ("present", "password", "again", "field", "said"),
     [
@@ -99,6 +106,8 @@ def test_a_password_that_cannot_be_is_refused_at_its_field(
     browser_of(face, name)
 
 
+@pytest.mark.asvs("6.2.3")
+@pytest.mark.contract("user enumeration and brute force")
 def test_the_present_password_is_not_guessed_there_either(tmp_path_factory: pytest.TempPathFactory) -> None:
     face = start_face(tmp_path_factory.mktemp("guessing"), rate_limits="on")
     who = browser_of(face, face.person())

@@ -64,6 +64,7 @@ def test_only_reading_is_possible(face: Face) -> None:
         assert face.http.open("/compare", method=method).status_code == 405
 
 
+@pytest.mark.asvs("3.7.1")
 def test_the_assets_are_those_that_were_vendored(face: Face) -> None:
     lines = [line.split("  ") for line in (STATIC / "SHA256SUMS").read_text().splitlines()]
     listed = {name: digest for digest, name in lines}
@@ -78,6 +79,7 @@ def test_the_assets_are_those_that_were_vendored(face: Face) -> None:
         assert face.http.get(f"/assets/{name}").status_code == 404
 
 
+@pytest.mark.contract("the page `/compare` shows the same")
 @pytest.mark.parametrize("width", [390, 1280])
 def test_it_looks_right(browser: Browser, server: LiveServer, width: int) -> None:
     with browser.page(width) as watched:
@@ -86,6 +88,7 @@ def test_it_looks_right(browser: Browser, server: LiveServer, width: int) -> Non
         assert not watched.errors and not watched.foreign and not watched.serious_findings()
 
 
+@pytest.mark.contract("the page `/compare` shows the same")
 def test_on_a_phone_each_cell_names_its_kind_and_on_paper_the_head_does(browser: Browser, server: LiveServer) -> None:
     named = "getComputedStyle(document.querySelector('td[data-kind]'), '::before').content"
     with browser.page(390) as watched:

@@ -37,6 +37,10 @@ def nothing_wrong(watched: Watched) -> None:
     assert not watched.serious_findings() and not watched.scrolls_sideways()
 
 
+@pytest.mark.contract(
+    "a user makes a PAT by page, API, CLI",
+    "a user makes, copies, uses, regenerates and revokes a token, with scripts and without, and by keyboard",
+)
 @JAVASCRIPT
 def test_a_token_from_making_to_revoking(
     browser: Browser, server: LiveServer, admin: Admin, person: tuple[User, str], javascript: bool
@@ -80,6 +84,8 @@ def shown_secret(page: Page, watched: Watched, javascript: bool) -> str:
     return secret
 
 
+@pytest.mark.asvs("14.3.1")
+@pytest.mark.contract("a secret is shown once: not by a reload, nor by going back")
 def test_going_back_never_shows_the_secret_again(
     browser: Browser, server: LiveServer, person: tuple[User, str]
 ) -> None:
@@ -96,6 +102,7 @@ def test_going_back_never_shows_the_secret_again(
         assert secret not in page.content()
 
 
+@pytest.mark.asvs("14.3.1")
 def test_signing_out_empties_the_other_tabs(browser: Browser, server: LiveServer, person: tuple[User, str]) -> None:
     user, _ = person
     with browser.page() as watched:
@@ -108,6 +115,9 @@ def test_signing_out_empties_the_other_tabs(browser: Browser, server: LiveServer
         assert user.username not in other.content()
 
 
+@pytest.mark.contract(
+    "a user makes, copies, uses, regenerates and revokes a token, with scripts and without, and by keyboard"
+)
 def test_it_all_goes_by_keyboard(browser: Browser, server: LiveServer, person: tuple[User, str]) -> None:
     user, scope = person
     with browser.page() as watched:
@@ -137,6 +147,10 @@ def go_to(page: Page, wanted: str, by: str = "id") -> None:
     raise AssertionError(f"{wanted} is not reached by keyboard")
 
 
+@pytest.mark.asvs("3.7.1", "14.2.3")
+@pytest.mark.contract(
+    "nothing serious by axe, no console error, no violated policy, no other host, on phone and desk, light and dark"
+)
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
 def test_each_page_looks_right(
     browser: Browser, server: LiveServer, admin: Admin, person: tuple[User, str], width: int, scheme: str

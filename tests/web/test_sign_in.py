@@ -70,6 +70,8 @@ def test_the_root_leads_to_ones_tokens(face: Face) -> None:
     assert visitor(face).get("/").location == "/account/tokens"
 
 
+@pytest.mark.asvs("3.7.2", "RFC 9700 §4.11–4.12")
+@pytest.mark.contract("open redirect after sign-in")
 @pytest.mark.parametrize("wanted", ELSEWHERE)
 def test_nobody_is_sent_elsewhere_after_signing_in(face: Face, wanted: str) -> None:
     who = visitor(face)
@@ -78,6 +80,7 @@ def test_nobody_is_sent_elsewhere_after_signing_in(face: Face, wanted: str) -> N
     assert visitor(face).http.get("/login", query_string={"next": wanted}).text.count("evil") == 0
 
 
+@pytest.mark.asvs("3.3.1", "3.3.2", "3.3.3", "3.3.4")
 def test_the_cookie_is_kept_from_scripts_other_sites_and_other_hosts(face: Face) -> None:
     who = visitor(face)
     who.get("/login")
@@ -91,6 +94,8 @@ def test_on_loopback_without_https_a_browser_keeps_the_cookie_too(fresh_server: 
     assert re.match(r"latchkey-\d+=", made) and "HttpOnly" in made and "Secure" not in made
 
 
+@pytest.mark.asvs("7.2.4")
+@pytest.mark.contract("session fixation")
 def test_a_cookie_of_before_signing_in_is_worth_nothing_after(face: Face) -> None:
     who = visitor(face)
     who.get("/login")
@@ -102,6 +107,8 @@ def test_a_cookie_of_before_signing_in_is_worth_nothing_after(face: Face) -> Non
     assert not is_in(other)
 
 
+@pytest.mark.asvs("7.2.1", "7.4.1")
+@pytest.mark.contract("session fixation")
 def test_signing_out_ends_the_session_and_not_only_the_cookie(face: Face) -> None:
     who, _ = signed_in(face)
     stolen = cookie_of(who)
@@ -113,6 +120,7 @@ def test_signing_out_ends_the_session_and_not_only_the_cookie(face: Face) -> Non
     assert not is_in(thief)
 
 
+@pytest.mark.asvs("7.2.1")
 def test_a_cookie_that_was_made_up_or_changed_is_nobodys(face: Face) -> None:
     who, _ = signed_in(face)
     for forged in (cookie_of(who)[:-2] + "xx", "eyJzZWNyZXQiOiJhIn0.aaaa.bbbb", "\N{SNOWMAN}", "x" * 5000):
@@ -121,6 +129,7 @@ def test_a_cookie_that_was_made_up_or_changed_is_nobodys(face: Face) -> None:
         assert not is_in(other)
 
 
+@pytest.mark.contract("user enumeration and brute force")
 def test_unknown_user_wrong_password_and_disabled_user_look_alike(face: Face) -> None:
     disabled = face.person()
     face.core.actions.users.change(OPERATOR, face.core.row_id(disabled), UserChanges(enabled=False))
@@ -134,6 +143,7 @@ def test_unknown_user_wrong_password_and_disabled_user_look_alike(face: Face) ->
     assert len(seen) == 1
 
 
+@pytest.mark.contract("user enumeration and brute force")
 def test_guessing_is_slowed_down_and_the_owner_gets_in_from_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> None:
     face = start_face(tmp_path_factory.mktemp("guessing"), rate_limits="on")
     name, guesser = face.person(), visitor(face)
@@ -156,6 +166,8 @@ def test_an_odd_name_is_wrong_and_no_error(face: Face, username: str) -> None:
     assert answer.status_code == 401 and "<script>" not in answer.text.split("<main")[1]
 
 
+@pytest.mark.asvs("7.4.2", "7.4.5")
+@pytest.mark.contract("sessions are rows: listed, ended one by one, by a new password, with the user")
 def test_a_disabled_user_is_out_at_once_and_for_good(face: Face) -> None:
     who, name = signed_in(face)
     row = face.core.row_id(name)
@@ -165,12 +177,15 @@ def test_a_disabled_user_is_out_at_once_and_for_good(face: Face) -> None:
     assert not is_in(who)
 
 
+@pytest.mark.asvs("7.4.2")
 def test_a_deleted_user_is_out_at_once(face: Face) -> None:
     who, name = signed_in(face)
     face.core.actions.users.delete(OPERATOR, face.core.row_id(name))
     assert not is_in(who)
 
 
+@pytest.mark.asvs("8.3.1")
+@pytest.mark.contract("only holders of `manage` reach the console")
 def test_the_console_is_for_those_who_manage_and_only_as_long_as_they_do(face: Face) -> None:
     stranger, (person, _), (operator, name) = visitor(face), signed_in(face, "orders:read"), signed_in(face, "manage")
     signed_in(face, "manage")  # the last administrator would stay
@@ -181,6 +196,8 @@ def test_the_console_is_for_those_who_manage_and_only_as_long_as_they_do(face: F
     assert operator.get("/console").status_code == 403
 
 
+@pytest.mark.asvs("7.3.1", "7.3.2")
+@pytest.mark.contract("sessions are rows: listed, ended one by one, by a new password, with the user")
 def test_it_ends_when_it_was_not_used_for_a_day_and_after_thirty_days_of_use(face: Face) -> None:
     who, _ = signed_in(face)
     for _ in range(2):
@@ -204,6 +221,8 @@ def rooms(app: Flask, method: str) -> list[str]:
     return ["/".join("x" if part.startswith("<") else part for part in path.split("/")) for path in paths]
 
 
+@pytest.mark.asvs("3.5.1", "7.6.2")
+@pytest.mark.contract("request forgery, on every form")
 def test_no_form_of_another_site_changes_anything(face: Face) -> None:
     who, _ = signed_in(face, "manage")
     for path in rooms(face.app, "POST"):
@@ -222,6 +241,8 @@ def test_a_refusal_leaves_the_browser_signed_in(face: Face) -> None:
         assert who.http.post("/logout").status_code == 400 and is_in(who)
 
 
+@pytest.mark.asvs("3.5.1")
+@pytest.mark.contract("request forgery, on every form")
 def test_a_token_of_another_browsers_form_does_not_count(face: Face) -> None:
     one, _ = signed_in(face)
     other, _ = signed_in(face)
@@ -231,6 +252,8 @@ def test_a_token_of_another_browsers_form_does_not_count(face: Face) -> None:
     assert answer.status_code == 400 and is_in(other)
 
 
+@pytest.mark.asvs("3.4.3", "RFC 9700 §4.16", "14.2.3")
+@pytest.mark.contract("clickjacking, cache headers, policy")
 def test_every_page_is_framed_nowhere_kept_nowhere_and_runs_only_our_scripts(face: Face) -> None:
     who, _ = signed_in(face, "manage")
     for path in rooms(face.app, "GET"):
@@ -245,12 +268,15 @@ def test_every_page_is_framed_nowhere_kept_nowhere_and_runs_only_our_scripts(fac
             assert " style=" not in answer.text and "onclick" not in answer.text and "<style" not in answer.text, path
 
 
+@pytest.mark.asvs("3.4.3")
+@pytest.mark.contract("clickjacking, cache headers, policy")
 def test_each_page_has_a_nonce_of_its_own(face: Face) -> None:
     who, _ = signed_in(face)
     policies = {who.get("/account").headers["Content-Security-Policy"] for _ in range(3)}
     assert len(policies) == 3 and all("script-src 'nonce-" in policy for policy in policies)
 
 
+@pytest.mark.asvs("7.6.2")
 def test_nothing_but_pages_sets_or_reads_the_cookie(face: Face) -> None:
     who, _ = signed_in(face)
     for path in ("/healthz", "/compare", "/oauth/jwks", "/.well-known/oauth-authorization-server"):
@@ -258,6 +284,7 @@ def test_nothing_but_pages_sets_or_reads_the_cookie(face: Face) -> None:
     assert who.http.get("/api/v1/users").status_code == 401
 
 
+@pytest.mark.asvs("3.5.1")
 def test_the_users_own_part_of_the_api_takes_the_browser_and_its_token(face: Face) -> None:
     who, name = signed_in(face, "orders:read")
     who.get("/account")

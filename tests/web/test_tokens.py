@@ -52,12 +52,14 @@ def test_the_first_page_says_what_to_do(face: Face) -> None:
     assert "Ask an operator" in person(face)[0].get("/account/tokens/new").text
 
 
+@pytest.mark.asvs("10.7.1–3")
 def test_scopes_are_offered_by_api_and_only_those_the_roles_give(face: Face) -> None:
     page = person(face, "orders:read")[0].get("/account/tokens/new").text
     assert 'value="orders:read"' in page and "https://api.example/orders" in page
     assert 'value="orders:write"' not in page and 'value="manage"' not in page
 
 
+@pytest.mark.contract("a secret is shown once: not by a reload, nor by going back")
 def test_a_token_is_shown_once_and_works(face: Face) -> None:
     who, user = person(face, "orders:read", "orders:write")
     answer = who.post("/account/tokens", name="laptop", scopes=["orders:read"], lifetime="7", description="mine")
@@ -74,6 +76,7 @@ def test_a_token_is_shown_once_and_works(face: Face) -> None:
     assert "laptop" in who.get("/account/tokens").text and secret[-4:] in who.get("/account/tokens").text
 
 
+@pytest.mark.contract("a secret is shown once: not by a reload, nor by going back")
 def test_sent_again_the_form_makes_no_second_token(face: Face) -> None:
     who, _ = person(face, "orders:read")
     made(who)
@@ -81,6 +84,7 @@ def test_sent_again_the_form_makes_no_second_token(face: Face) -> None:
     assert again.status_code == 409 and not SECRET.search(again.text) and "live token of this name" in again.text
 
 
+@pytest.mark.asvs("2.2.2")
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
@@ -140,6 +144,7 @@ def test_regenerating_kills_the_old_secret_and_shows_the_new_one_once(face: Face
     assert answer.headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.asvs("10.4.9", "10.7.1–3")
 def test_revoking_asks_once_says_what_stops_and_is_for_good(face: Face) -> None:
     who, user = person(face, "orders:read")
     secret, token = made(who), only_token(face, user)
@@ -175,6 +180,7 @@ def test_what_a_token_did_stands_on_its_page(face: Face) -> None:
     assert "personal_access_token.create" in page and "personal_access_token.update" in page
 
 
+@pytest.mark.asvs("8.2.2")
 def test_another_users_token_is_not_there(face: Face) -> None:
     victim, user = person(face, "orders:read")
     secret, token = made(victim), only_token(face, user)
@@ -185,6 +191,8 @@ def test_another_users_token_is_not_there(face: Face) -> None:
     assert face.core.actions.verify(secret) is not None
 
 
+@pytest.mark.asvs("3.2.2")
+@pytest.mark.contract("stored scripts, in every name")
 def test_every_text_is_escaped(face: Face) -> None:
     who, user = person(face, "orders:read")
     display = UserChanges(display_name=HOSTILE)

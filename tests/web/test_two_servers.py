@@ -30,6 +30,7 @@ ISSUERS = (
 COOKIE_NAME = re.compile(r"[A-Za-z0-9_-]+")  # a token of RFC 6265 §4.1.1, whatever the path holds
 
 
+@pytest.mark.contract("two servers on one host, by port or by path, keep their sessions apart")
 @pytest.mark.spec("RFC 6265 §8.5")
 def test_no_two_issuers_of_a_host_share_a_cookie_name() -> None:
     names = [cookie_name(issuer) for issuer in ISSUERS]
@@ -70,6 +71,7 @@ def sign_in(http: httpx.Client, server: LiveServer, password: str | None = None)
     return http.post(f"{server.url}/login", data=form)
 
 
+@pytest.mark.contract("two servers on one host, by port or by path, keep their sessions apart")
 def test_one_cookie_jar_holds_a_session_at_each_of_two_ports(pair: tuple[LiveServer, LiveServer]) -> None:
     with httpx.Client(trust_env=False, cookies=CookieJar()) as http:
         for server in pair:
@@ -93,6 +95,7 @@ def test_a_form_that_was_open_before_the_other_sign_in_still_works(pair: tuple[L
         assert http.post(f"{one.url}/login", data=form).status_code == 303
 
 
+@pytest.mark.contract("two servers on one host, by port or by path, keep their sessions apart")
 def test_chromium_holds_a_session_at_each_of_two_ports(pair: tuple[LiveServer, LiveServer], browser: Browser) -> None:
     with browser.page() as watched:
         page = watched.page

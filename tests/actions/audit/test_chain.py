@@ -111,6 +111,8 @@ def test_a_chain_without_events_is_intact(empty_core: Core) -> None:
     assert verdict(empty_core, Place(0, NO_HASH)) == Verdict(0, None, Place(0, NO_HASH), ())
 
 
+@pytest.mark.asvs("16.4.2")
+@pytest.mark.contract("a changed audit event is found, whatever was changed")
 @pytest.mark.parametrize("column", OTHER)
 @pytest.mark.parametrize("id", [1, 4, EVENTS])
 def test_a_changed_column_is_found_by_the_events_id(chained: Core, column: str, id: int) -> None:
@@ -126,10 +128,13 @@ def test_a_changed_column_is_found_by_the_events_id(chained: Core, column: str, 
         assert (found.breaks[0].event, found.breaks[0].what, len(found.breaks)) == (id, "changed", 1)
 
 
+@pytest.mark.contract("a changed audit event is found, whatever was changed")
 def test_the_columns_tried_are_all_there_are() -> None:
     assert set(OTHER) == {column.key for column in AuditEvent.__mapper__.column_attrs}
 
 
+@pytest.mark.asvs("16.4.2")
+@pytest.mark.contract("removed, inserted and swapped audit events are found, and a changed head")
 @pytest.mark.parametrize(
     ("gone", "shown"), [((1,), 2), ((4,), 5), ((3, 4, 5), 6), ((EVENTS,), EVENTS), ((6, 7, 8), EVENTS)]
 )
@@ -140,6 +145,7 @@ def test_removed_events_are_found_where_they_stood(chained: Core, gone: tuple[in
     assert len(verdict(chained).breaks) == 1
 
 
+@pytest.mark.contract("removed, inserted and swapped audit events are found, and a changed head")
 def test_all_events_removed_is_found(chained: Core) -> None:
     chained.database.execute("DELETE FROM audit_event")
     assert first_break(chained) == (EVENTS, "removed")
@@ -158,6 +164,7 @@ def insert(core: Core, id: int, previous_hash: str) -> None:
     )
 
 
+@pytest.mark.contract("removed, inserted and swapped audit events are found, and a changed head")
 @pytest.mark.parametrize("fits", [True, False])
 def test_an_event_inserted_at_the_start_in_the_middle_or_behind_the_head_is_found(chained: Core, fits: bool) -> None:
     happened(chained.store, 9)
@@ -173,6 +180,7 @@ def test_an_event_inserted_at_the_start_in_the_middle_or_behind_the_head_is_foun
         chained.database.execute("DELETE FROM audit_event WHERE id = :id", id=id)
 
 
+@pytest.mark.contract("removed, inserted and swapped audit events are found, and a changed head")
 def test_an_event_inserted_by_moving_the_others_is_found(chained: Core) -> None:
     for id in range(EVENTS, 3, -1):
         chained.database.execute("UPDATE audit_event SET id = :then WHERE id = :id", id=id, then=id + 1)
@@ -181,12 +189,14 @@ def test_an_event_inserted_by_moving_the_others_is_found(chained: Core) -> None:
     assert first_break(chained) == (5, "changed")
 
 
+@pytest.mark.contract("removed, inserted and swapped audit events are found, and a changed head")
 @pytest.mark.parametrize(("one", "other"), [(1, 2), (3, 6), (7, 8)])
 def test_swapped_events_are_found(chained: Core, one: int, other: int) -> None:
     swap(chained, one, other)
     assert first_break(chained) in ((one, "changed"), (one, "inserted"))
 
 
+@pytest.mark.contract("removed, inserted and swapped audit events are found, and a changed head")
 @pytest.mark.parametrize(
     ("change", "found"),
     [
@@ -201,6 +211,7 @@ def test_a_changed_head_is_found(chained: Core, change: str, found: tuple[object
     assert first_break(chained) == found
 
 
+@pytest.mark.contract("a rebuilt or cut audit chain is found by a value noted before")
 def test_a_chain_made_anew_is_found_by_what_was_noted_before(chained: Core) -> None:
     noted = [Place(row.id, hash_of(row)) for row in chained.trace()]
     assert verdict(chained, *noted).intact
@@ -211,6 +222,7 @@ def test_a_chain_made_anew_is_found_by_what_was_noted_before(chained: Core) -> N
     assert first_break(chained, *noted) == (3, "expected")
 
 
+@pytest.mark.contract("a rebuilt or cut audit chain is found by a value noted before")
 def test_a_chain_cut_with_its_head_is_found_by_what_was_noted_before(chained: Core) -> None:
     noted = verdict(chained).last
     chained.database.execute("DELETE FROM audit_event WHERE id > 5")
@@ -219,6 +231,7 @@ def test_a_chain_cut_with_its_head_is_found_by_what_was_noted_before(chained: Co
     assert first_break(chained, noted) == (EVENTS, "expected")
 
 
+@pytest.mark.contract("removed, inserted and swapped audit events are found, and a changed head")
 def test_several_breaks_are_told_and_not_too_many(chained: Core) -> None:
     chained.database.execute("UPDATE audit_event SET actor = 'usr_other' WHERE id IN (2, 7)")
     assert [found.event for found in verdict(chained).breaks] == [2, 7]
@@ -227,6 +240,7 @@ def test_several_breaks_are_told_and_not_too_many(chained: Core) -> None:
     assert len(verdict(chained).breaks) == 20
 
 
+@pytest.mark.contract("a changed audit event is found, whatever was changed")
 @pytest.mark.parametrize(
     "details", ["", "no JSON", "[" * 100_000, '{"number": 1e999}', '{"number":0,"number":4,"names":["a","b"]}', "null"]
 )
@@ -240,6 +254,7 @@ def test_details_that_nobody_can_read_are_a_change_and_no_crash(chained: Core, d
     assert not verify_export(export(chained.store, Span())).intact
 
 
+@pytest.mark.contract("a changed audit event is found, whatever was changed")
 @pytest.mark.parametrize("value", ["'when'", "x'ff'", "CAST(x'ff' AS TEXT)", "99999999999999999"])
 def test_values_of_another_type_are_a_change_and_no_crash(chained: Core, value: str) -> None:
     for column in ("at", "actor", "hash"):
@@ -250,6 +265,7 @@ def test_values_of_another_type_are_a_change_and_no_crash(chained: Core, value: 
         assert not verify_export(export(chained.store, Span())).intact
 
 
+@pytest.mark.contract("a change that is rolled back leaves no gap, none is made without a trace")
 def test_a_transaction_that_is_rolled_back_leaves_no_gap(chained: Core) -> None:
     def broken() -> None:
         with chained.store.transaction() as session:
@@ -264,6 +280,7 @@ def test_a_transaction_that_is_rolled_back_leaves_no_gap(chained: Core) -> None:
     assert verdict(chained).intact
 
 
+@pytest.mark.contract("a change that is rolled back leaves no gap, none is made without a trace")
 def test_an_event_put_where_the_next_would_stand_stops_nobody_and_stays_found(chained: Core) -> None:
     insert(chained, EVENTS + 1, "0" * 64)
     happened(chained.store, 9, 10)
@@ -271,6 +288,7 @@ def test_an_event_put_where_the_next_would_stand_stops_nobody_and_stays_found(ch
     assert len(verdict(chained).breaks) == 1
 
 
+@pytest.mark.contract("a change that is rolled back leaves no gap, none is made without a trace")
 def test_without_a_head_nothing_is_done_that_would_leave_no_trace(chained: Core) -> None:
     chained.database.execute("DELETE FROM audit_head")
     with pytest.raises(DatabaseError, match="audit verify"):
@@ -278,6 +296,7 @@ def test_without_a_head_nothing_is_done_that_would_leave_no_trace(chained: Core)
     assert len(chained.trace()) == EVENTS
 
 
+@pytest.mark.contract("many writers make one unbroken chain, and nothing is lost")
 def test_threads_of_several_nodes_make_one_unbroken_chain(empty_core: Core) -> None:
     nodes = [empty_core.store, Store(create_engine(empty_core.store.engine.url))]
     with ThreadPoolExecutor(8) as pool:
@@ -305,6 +324,7 @@ for number in range(20):
 """
 
 
+@pytest.mark.contract("many writers make one unbroken chain, and nothing is lost")
 def test_several_processes_make_one_unbroken_chain(empty_core: Core) -> None:
     command = [sys.executable, "-c", WRITER, empty_core.database.url]
     with subprocess.Popen([*command, "w0"]) as one, subprocess.Popen([*command, "w1"]) as other:
@@ -317,6 +337,7 @@ def test_several_processes_make_one_unbroken_chain(empty_core: Core) -> None:
     assert verdict(empty_core).intact
 
 
+@pytest.mark.contract("older audit events are chained, and older nodes keep writing")
 def test_what_a_node_of_the_version_before_wrote_is_told_and_then_chained(chained: Core) -> None:
     columns = ", ".join(FIELDS[1:])
     for id in (UNCHAINED + 1, UNCHAINED):
@@ -332,6 +353,7 @@ def test_what_a_node_of_the_version_before_wrote_is_told_and_then_chained(chaine
     assert found.intact and found.last.id == EVENTS + 4
 
 
+@pytest.mark.contract("many writers make one unbroken chain, and nothing is lost")
 def test_it_is_verified_and_exported_while_the_server_writes(chained: Core) -> None:
     with ThreadPoolExecutor(1) as pool:
         writing = pool.submit(each, chained.store, 60)

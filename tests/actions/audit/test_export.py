@@ -19,6 +19,7 @@ def chained(empty_core: Core) -> Core:
     return empty_core
 
 
+@pytest.mark.contract("an export verifies without the database, in pieces too")
 def test_the_columns_of_a_line_are_those_of_the_table(chained: Core) -> None:
     for line, row in zip(export(chained.store, Span()), chained.trace(), strict=True):
         said = json.loads(line)
@@ -27,6 +28,8 @@ def test_the_columns_of_a_line_are_those_of_the_table(chained: Core) -> None:
         assert all(getattr(row, name) == value for name, value in said.items())
 
 
+@pytest.mark.asvs("16.4.3")
+@pytest.mark.contract("an export verifies without the database, in pieces too")
 def test_an_export_is_verified_without_the_database(chained: Core) -> None:
     whole = list(export(chained.store, Span()))
     noted = verdict(chained).last
@@ -51,6 +54,7 @@ TAMPERED: dict[str, tuple[Callable[[list[str]], list[str]], object]] = {
 }
 
 
+@pytest.mark.contract("an export verifies without the database, in pieces too")
 @pytest.mark.parametrize("how", TAMPERED)
 def test_a_tampered_export_is_found(chained: Core, how: str) -> None:
     tamper, event = TAMPERED[how]
@@ -58,6 +62,7 @@ def test_a_tampered_export_is_found(chained: Core, how: str) -> None:
     assert not found.intact and found.breaks[0].event == event
 
 
+@pytest.mark.contract("an export verifies without the database, in pieces too")
 def test_a_part_of_the_chain_is_exported_without_gaps(empty_core: Core) -> None:
     for second in (0, 10, 5, 20, 15, 30):  # the clocks of nodes differ
         empty_core.clock.now = START.replace(second=second)

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,18 +37,22 @@ def same(one: Any, other: Any) -> bool:
     return repr(one) == repr(other)  # -0.0 is not 0.0
 
 
+@pytest.mark.asvs("11.4.1")
+@pytest.mark.contract("two events have the same hash only when they are the same")
 @given(events, events)
 def test_two_events_have_the_same_bytes_only_when_they_are_the_same(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert (canonical(NO_HASH, one) == canonical(NO_HASH, other)) is same(one, other)
     assert canonical(NO_HASH, one) != canonical("1" * 64, one)
 
 
+@pytest.mark.contract("two events have the same hash only when they are the same")
 @given(events, st.sampled_from(FIELDS), anything)
 def test_no_member_can_change_and_leave_the_bytes(event: dict[str, Any], name: str, value: Any) -> None:
     changed = event | {name: value}
     assert (canonical(NO_HASH, event) == canonical(NO_HASH, changed)) is same(event, changed)
 
 
+@pytest.mark.contract("two events have the same hash only when they are the same")
 @given(events)
 def test_what_an_event_says_is_read_back_from_its_bytes(event: dict[str, Any]) -> None:
     version, before, *values = json.loads(canonical(NO_HASH, event))
@@ -55,6 +60,7 @@ def test_what_an_event_says_is_read_back_from_its_bytes(event: dict[str, Any]) -
     assert same(dict(zip(FIELDS, values, strict=True)), {name: event[name] for name in FIELDS})
 
 
+@pytest.mark.contract("two events have the same hash only when they are the same")
 def test_the_form_of_the_bytes_stays_what_it_is() -> None:
     event = dict.fromkeys(FIELDS, "é") | {"id": 7, "at": 5, "address": None, "details": {"b": [1, 2.5], "a": True}}
     assert canonical(NO_HASH, event) == (
@@ -63,6 +69,7 @@ def test_the_form_of_the_bytes_stays_what_it_is() -> None:
     )
 
 
+@pytest.mark.contract("two events have the same hash only when they are the same")
 def test_what_details_become_in_the_database_is_what_is_hashed(empty_core: Core) -> None:
     odd = {
         "tuple": (1, "a"),

@@ -61,6 +61,7 @@ def secrets(empty_core: Core) -> tuple[str, ...]:
     return pat, key, sec, JWT
 
 
+@pytest.mark.contract("unknown names are not stored, because they may contain secrets")
 def test_secrets_are_found_and_taken_out_of_every_text(empty_core: Core, secrets: tuple[str, ...]) -> None:
     core = empty_core
     assert core.actions.redact_audit.find() == [2, 3, 4, 5]

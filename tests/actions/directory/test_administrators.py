@@ -86,6 +86,7 @@ OF_CLIENTS: dict[str, Act] = {
 }
 
 
+@pytest.mark.contract("the last administrator cannot be removed, and demotion is permanent")
 @pytest.mark.parametrize("how", OF_USERS)
 def test_the_last_administrator_among_users_stays(court: Core, how: str) -> None:
     before = court.actions.users.get(court.row_id("boss"))
@@ -102,6 +103,7 @@ def test_the_last_administrator_among_users_stays(court: Core, how: str) -> None
     OF_USERS[how](court)
 
 
+@pytest.mark.contract("the last administrator cannot be removed, and demotion is permanent")
 @pytest.mark.parametrize("how", OF_CLIENTS)
 def test_the_last_administrator_among_clients_stays(court: Core, how: str) -> None:
     with pytest.raises(Conflict, match="no enabled client"):
@@ -161,6 +163,7 @@ def _other(core: Core, secret: str) -> str:
         return session.scalars(select(ClientSecret.id).where(~ClientSecret.hint.endswith(secret[-4:]))).one()
 
 
+@pytest.mark.contract("the last administrator cannot be removed, and demotion is permanent")
 @pytest.mark.parametrize("number", range(3))
 def test_of_two_last_administrators_that_go_at_once_one_stays(court: Core, number: int) -> None:
     court.user("deputy", "users")
@@ -200,6 +203,7 @@ def elected(court: Core) -> Core:
     return court
 
 
+@pytest.mark.contract("the last administrator cannot be removed, and demotion is permanent")
 @pytest.mark.parametrize("how", DEMOTIONS)
 def test_a_token_of_a_demoted_administrator_does_not_wake_with_the_next_promotion(elected: Core, how: str) -> None:
     view, token = elected.pat("boss", MANAGE, "orders:read")
@@ -281,6 +285,7 @@ def promote_client(core: Core) -> None:
     client(core, roles=("restored", "clerks"))
 
 
+@pytest.mark.contract("the last administrator cannot be removed, and demotion is permanent")
 @pytest.mark.parametrize("how", CLIENT_DEMOTIONS)
 def test_a_token_of_a_demoted_client_does_not_regain_manage(staffed: Core, how: str) -> None:
     old, other = staffed.m2m("chief", MANAGE, OWN), staffed.m2m("deputy", MANAGE, OWN)

@@ -82,6 +82,7 @@ def test_a_key_opens_a_resource_that_exists_and_is_not_our_own_api(core: Core) -
         keys(core).create(OPERATOR, NewKey("k", "https://nowhere.example"))
 
 
+@pytest.mark.contract("lifetime of an API key: optional")
 def test_a_key_ends_at_its_expiry(core: Core) -> None:
     view, token = core.key(expires_at=START + timedelta(seconds=1))
     core.clock.advance(seconds=1, microseconds=-1)

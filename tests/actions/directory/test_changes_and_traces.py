@@ -78,6 +78,8 @@ class Broken(Exception):
     """What the test makes go wrong."""
 
 
+@pytest.mark.asvs("2.3.3")
+@pytest.mark.contract("a change that is rolled back leaves no gap, none is made without a trace")
 @each_change
 def test_a_failure_after_the_change_leaves_neither_change_nor_trace(
     scene: Scene, name: str, monkeypatch: pytest.MonkeyPatch

@@ -24,6 +24,7 @@ def test_manage_stands_for_every_scope() -> None:
     assert not anonymous(None, None).holds("audit:read")
 
 
+@pytest.mark.asvs("6.3.3")
 def test_a_delegate_makes_no_credential_whatever_it_holds() -> None:
     with pytest.raises(Forbidden):
         refuse_delegates(DELEGATE)

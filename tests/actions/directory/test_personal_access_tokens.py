@@ -177,6 +177,7 @@ def test_the_policy_bounds_what_is_regenerated(core: Core, strict: Core) -> None
     assert expiries == [START + timedelta(days=7), START + timedelta(days=7), START + timedelta(seconds=60)]
 
 
+@pytest.mark.contract("regenerate: 200, the same but for secret and expiry; the old secret is dead")
 def test_regenerating_gives_a_new_secret_and_as_long_a_life_again(core: Core) -> None:
     view, old = core.pat("alice", "orders:read", name="ci", lifetime=seconds(100))
     core.clock.advance(seconds=40)
@@ -249,6 +250,7 @@ def test_lists_go_page_by_page_and_by_status(core: Core) -> None:
     assert [v.id for v in tokens(core).page(alice(core), 9, status="revoked")[0]] == [dead.id]
 
 
+@pytest.mark.asvs("8.2.2")
 def test_nobody_reaches_another_users_token(core: Core) -> None:
     bob = core.user("bob", "clerk")
     view, token = core.pat("alice", "orders:read")

@@ -73,6 +73,7 @@ def test_a_token_that_is_revoked_and_regenerated_is_dead_and_holds_no_name(core:
     core.pat("alice", "orders:read", name="laptop")
 
 
+@pytest.mark.asvs("2.3.4")
 @each_round
 def test_a_name_goes_to_one_token_and_an_expired_one_gives_it_up_once(core: Core, number: int) -> None:
     core.pat("alice", "orders:read", name="laptop", lifetime=AskedLifetime(expires_in=60))
@@ -89,6 +90,7 @@ def test_of_many_rotated_secrets_the_last_alone_outlives_the_overlap(core: Core,
     assert sum(core.active(str(secret)) for secret in (first, *rotated)) == 1
 
 
+@pytest.mark.asvs("2.3.4")
 @each_round
 def test_a_client_never_gets_one_live_secret_too_many(core: Core, number: int) -> None:
     secrets = core.actions.client_secrets

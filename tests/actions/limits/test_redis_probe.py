@@ -94,6 +94,7 @@ def test_one_that_is_away_or_hangs_does_not_answer(server: RedisServer) -> None:
     assert time.monotonic() - began < 3
 
 
+@pytest.mark.contract("`/readyz`: database, Redis where set, migrated")
 def test_the_reason_is_in_the_health_the_doctor_and_the_log(
     server: RedisServer,
     admin: "redis.Redis",
@@ -116,6 +117,7 @@ def test_the_reason_is_in_the_health_the_doctor_and_the_log(
     store.dispose()
 
 
+@pytest.mark.contract("`/readyz`: database, Redis where set, migrated")
 def test_sentinels_name_the_master_that_counts(server: RedisServer, tmp_path: Path) -> None:
     port, program = free_port(), require_program("redis-sentinel")
     configuration = tmp_path / "sentinel.conf"

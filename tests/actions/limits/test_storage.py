@@ -102,6 +102,7 @@ def test_a_sweep_takes_a_small_batch(store: Store, clock: MovedClock) -> None:
             assert session.scalar(select(func.count()).select_from(SpentLimit)) == left
 
 
+@pytest.mark.asvs("2.3.4")
 def test_uses_at_the_same_moment_are_all_counted(store: Store, clock: MovedClock) -> None:
     nodes = [DatabaseLimiter(store, clock), DatabaseLimiter(Store(create_engine(store.engine.url)), clock)]
     with ThreadPoolExecutor(8) as pool:
@@ -122,6 +123,7 @@ def test_it_is_a_storage_of_the_limits_library(store: Store, clock: MovedClock) 
     assert storage.get("y") == 0
 
 
+@pytest.mark.asvs("16.5.2")
 def test_while_redis_is_away_limits_are_kept_in_memory() -> None:
     limiter = RedisLimiter("redis://127.0.0.1:1/0")
     assert [limiter.hit("key:a", 2, 60).admitted for _ in range(3)] == [True, True, False]

@@ -19,6 +19,7 @@ def total(core: Core) -> int:
     return sum(event.details.get("merged", 1) for event in core.trace(FAIL[0]))
 
 
+@pytest.mark.contract("nothing that strangers write grows without bound")
 def test_ten_thousand_failures_from_three_addresses_are_a_few_rows(core: Core) -> None:
     failures = core.actions.failed_authentications
     for number in range(10_000):
@@ -47,6 +48,7 @@ def test_each_minute_begins_with_single_events(core: Core) -> None:
     assert last.details["since"] <= last.details["until"]
 
 
+@pytest.mark.contract("nothing that strangers write grows without bound")
 def test_strangers_with_ever_new_addresses_are_bounded_in_all(core: Core) -> None:
     failures, sent = core.actions.failed_authentications, SINGLE_IN_ALL + 2 * MOST_ADDRESSES
     for number in range(sent):

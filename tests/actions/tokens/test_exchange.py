@@ -166,6 +166,7 @@ def test_in_its_last_second_a_subject_token_gives_none(core: Core) -> None:
         core.exchange(token)
 
 
+@pytest.mark.contract("exchange: never outlives its subject token")
 def test_it_never_outlives_the_overlap_of_its_secret(core: Core) -> None:
     view, old = core.key()
     before = core.exchange(old)

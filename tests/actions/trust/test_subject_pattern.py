@@ -12,6 +12,7 @@ from app.errors import Invalid
 FEW = st.text("ab:/-*.\n", max_size=14)
 
 
+@pytest.mark.contract("a subject pattern matches nothing that a stranger could name")
 @given(pattern=FEW, subject=st.text("ab:/-.\n", max_size=14))
 @example(pattern="a*b*b", subject="abbb")
 @example(pattern="*b*", subject="abb")
@@ -47,6 +48,7 @@ def test_patterns_that_name_whose_they_are_are_kept(pattern: str) -> None:
     assert checked_pattern(pattern) == pattern
 
 
+@pytest.mark.contract("a subject pattern matches nothing that a stranger could name")
 @pytest.mark.parametrize(
     "pattern",
     [
@@ -77,6 +79,7 @@ def test_patterns_that_strangers_could_come_to_fit_are_refused(pattern: str) -> 
     assert [error.field for error in refusal.value.errors] == ["subject"]
 
 
+@pytest.mark.contract("a subject pattern matches nothing that a stranger could name")
 @pytest.mark.parametrize(
     ("pattern", "subject", "good"),
     [

@@ -43,6 +43,7 @@ def path_of(rule: Rule) -> str:
     return "/".join(SOME_ID if part.startswith("<") else part for part in rule.rule.split("/"))
 
 
+@pytest.mark.contract("only holders of `manage` reach the console")
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_stranger_is_asked_to_sign_in(face: Face, room: str) -> None:
     for method, path in rules_of(face, room):
@@ -50,6 +51,8 @@ def test_a_stranger_is_asked_to_sign_in(face: Face, room: str) -> None:
         assert answer.status_code == 303 and answer.location.startswith("/login"), (method, path)
 
 
+@pytest.mark.asvs("8.2.1")
+@pytest.mark.contract("only holders of `manage` reach the console")
 @pytest.mark.parametrize("room", ROOMS)
 def test_who_does_not_manage_is_refused(face: Face, room: str) -> None:
     visitor = Visitor(face.app.test_client())
@@ -60,6 +63,7 @@ def test_who_does_not_manage_is_refused(face: Face, room: str) -> None:
         assert answer.status_code == 403 and "for operators" in answer.text, (method, path)
 
 
+@pytest.mark.asvs("3.5.1")
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_form_without_its_token_changes_nothing(face: Face, operator: Visitor, room: str) -> None:
     for method, path in rules_of(face, room):

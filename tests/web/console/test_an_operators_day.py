@@ -57,6 +57,10 @@ class Day:
         return self.page.url.rsplit("/", 1)[1].partition("?")[0]
 
 
+@pytest.mark.contract(
+    "an operator issues an API key by console, API, CLI",
+    "an operator does everything, with scripts and without, and by keyboard",
+)
 @pytest.mark.parametrize("javascript", [True, False], ids=["scripts", "no scripts"])
 def test_an_operator_does_everything(
     browser: Browser, server: LiveServer, admin: Admin, javascript: bool, tmp_path: Path

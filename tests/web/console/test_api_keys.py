@@ -3,7 +3,9 @@
 import re
 from datetime import timedelta
 
-from app.actions.directory.api_keys import KeyView
+import pytest
+
+from app.actions.api_keys import KeyView
 from app.credentials.kind import RateLimit
 from tests.core import ORDERS
 from tests.management.face import OWN, Face
@@ -149,6 +151,7 @@ def test_an_overlap_is_at_most_a_week(face: Face, operator: Visitor) -> None:
     assert face.core.active(old) and kept(face, old).hint == face.core.actions.inspect(old).hint
 
 
+@pytest.mark.asvs("10.4.9")
 def test_a_key_ends_once_one_was_asked(face: Face, operator: Visitor) -> None:
     secret = issued(operator, "ending")
     key = kept(face, secret)

@@ -86,6 +86,7 @@ def test_older_events_come_by_page_with_the_same_filter(face: Face, operator: Vi
     assert len(rows(second)) == 10 and "Older" not in second
 
 
+@pytest.mark.asvs("3.2.1")
 def test_a_file_holds_what_the_filter_finds(face: Face, operator: Visitor) -> None:
     happened(face, 60)
     happened(face, actor=OPERATOR)

@@ -50,6 +50,8 @@ def checked(page: str, *, shown: bool = True) -> None:
     assert ("&lt;script&gt;" in page) is shown
 
 
+@pytest.mark.asvs("3.2.2")
+@pytest.mark.contract("stored scripts, in every name")
 def test_every_page_shows_names_as_text(face: Face, operator: Visitor, secrets: dict[str, str]) -> None:
     key = face.core.actions.inspect(secrets["key"]).id
     for path in (
@@ -79,6 +81,7 @@ def test_what_is_found_by_its_secret_is_shown_as_text(operator: Visitor, secrets
         checked(operator.post("/console/search", credential=secrets[kind]).text)
 
 
+@pytest.mark.contract("stored scripts, in every name")
 def test_what_was_typed_comes_back_as_text(face: Face, operator: Visitor, secrets: dict[str, str]) -> None:
     key = face.core.actions.inspect(secrets["key"]).id
     typed = dict.fromkeys(("name", "requests", "window_seconds", "allowed_ips", "expires_on", "scopes"), HOSTILE)

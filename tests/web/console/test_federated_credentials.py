@@ -2,8 +2,10 @@
 
 from html import unescape
 
-from app.actions.audit.actor import OPERATOR
-from app.actions.directory.clients import NewClient
+import pytest
+
+from app.actions.actor import OPERATOR
+from app.actions.clients import NewClient
 from tests.management.face import Face
 from tests.web.visitor import Visitor
 
@@ -11,6 +13,7 @@ ISSUER = "https://ci.example"
 GOOD = {"credential_name": "CI of <b>orders</b>", "issuer": ISSUER, "subject": "repo:acme/orders:ref:refs/heads/*"}
 
 
+@pytest.mark.contract("a trusted issuer's token makes a client of a CI job, without any secret")
 def test_a_client_is_registered_without_a_secret_and_trusts_an_issuer(face: Face, operator: Visitor) -> None:
     operator.get("/console/clients/new")
     answer = operator.post("/console/clients", name="a job", token_endpoint_auth_method="federated_jwt")

@@ -84,6 +84,7 @@ class Mix:
             assert listed(self.core, scope) - users == self.carriers(scope), scope
 
 
+@pytest.mark.contract('"who can do this?" says what introspection says')
 def test_it_agrees_with_introspection_at_every_turn(own_face: Face) -> None:
     core, mix = own_face.core, Mix(own_face.core)
     assert len(mix.carriers(SCOPE)) == 5 and len(mix.carriers(PUBLIC)) == 6
@@ -169,6 +170,7 @@ def test_a_long_list_goes_on_kind_by_kind(own_face: Face, own_operator: Visitor)
     assert own_operator.get(f"/console/holders?scope={SCOPE}&kind=cats").status_code == 400
 
 
+@pytest.mark.contract("lists stay quick with 100,000 rows")
 def test_it_stays_quick_with_a_hundred_thousand_tokens_that_no_role_gives_any_more(
     own_face: Face, own_operator: Visitor
 ) -> None:

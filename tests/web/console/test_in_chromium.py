@@ -63,6 +63,9 @@ def paths(admin: Admin) -> list[str]:
     ]
 
 
+@pytest.mark.contract(
+    "nothing serious by axe, no console error, no violated policy, no other host, on phone and desk, light and dark"
+)
 @pytest.mark.parametrize(("width", "dark"), [(390, False), (1280, True)])
 def test_every_page_looks_right(browser: Browser, server: LiveServer, paths: list[str], width: int, dark: bool) -> None:
     with browser.page(width, "dark" if dark else "light") as watched:
@@ -74,6 +77,7 @@ def test_every_page_looks_right(browser: Browser, server: LiveServer, paths: lis
             assert not watched.errors and not watched.foreign, path
 
 
+@pytest.mark.contract("an operator does everything, with scripts and without, and by keyboard")
 @pytest.mark.parametrize("javascript", [True, False])
 def test_a_roles_matrix_is_saved_by_keyboard_alone(
     browser: Browser, server: LiveServer, admin: Admin, javascript: bool
@@ -94,6 +98,7 @@ def test_a_roles_matrix_is_saved_by_keyboard_alone(
         assert not watched.errors
 
 
+@pytest.mark.contract("an operator does everything, with scripts and without, and by keyboard")
 def test_a_client_is_registered_given_its_secret_and_deleted_by_keyboard_without_javascript(
     browser: Browser, server: LiveServer, admin: Admin
 ) -> None:

@@ -72,6 +72,7 @@ def assert_only_text(page: str, where: str) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page, where
 
 
+@pytest.mark.contract("stored scripts, in every name")
 def test_every_page_shows_hostile_names_as_text(operator: Visitor, paths: list[str]) -> None:
     for path in paths:
         answer = operator.get(path)
@@ -79,6 +80,7 @@ def test_every_page_shows_hostile_names_as_text(operator: Visitor, paths: list[s
         assert_only_text(answer.text, path)
 
 
+@pytest.mark.contract("stored scripts, in every name")
 def test_refused_forms_show_what_was_sent_as_text(operator: Visitor, paths: list[str]) -> None:
     hostile = dict.fromkeys(FIELDS.split(), HOSTILE) | {"permission": SCOPE}
     operator.get("/account")

@@ -4,6 +4,7 @@ import re
 import time
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import insert, update
 
 from app.actions.audit.actor import anonymous
@@ -108,6 +109,7 @@ def test_the_chart_says_in_words_what_it_draws(own_face: Face, own_operator: Vis
     assert "stored nowhere" in page and "/console/audit?action=authentication.fail" in page
 
 
+@pytest.mark.contract("lists stay quick with 100,000 rows")
 def test_it_stays_quick_with_a_hundred_thousand_tokens_and_failures(own_face: Face, own_operator: Visitor) -> None:
     core = own_face.core
     core.role("reader", "user", "orders:read")

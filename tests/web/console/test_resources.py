@@ -1,7 +1,9 @@
 """The console's API resources: defined, changed, deleted once one was asked; our own API stays."""
 
-from app.actions.audit.actor import OPERATOR
-from app.actions.directory.resources import NewResource
+import pytest
+
+from app.actions.actor import OPERATOR
+from app.actions.resources import NewResource
 from tests.core import ORDERS
 from tests.management.face import OWN, Face
 from tests.web.console.listing import pages_of
@@ -70,6 +72,7 @@ def test_a_permission_is_added_described_published_and_deleted(face: Face, opera
     assert not face.core.actions.resources.get(row).permissions
 
 
+@pytest.mark.asvs("2.2.2")
 def test_a_scope_that_is_taken_or_malformed_is_refused_by_its_field(face: Face, operator: Visitor) -> None:
     row = made(face, operator, "crates")
     operator.get(f"/console/resources/{row}")

@@ -52,6 +52,9 @@ def tab_to(page: Page, wanted: str) -> None:
     raise AssertionError(f"no way by keyboard to {wanted}")
 
 
+@pytest.mark.contract(
+    "nothing serious by axe, no console error, no violated policy, no other host, on phone and desk, light and dark"
+)
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
 def test_every_room_looks_right(browser: Browser, admin: Admin, width: int, scheme: Literal["light", "dark"]) -> None:
     [key] = admin.get("/api-keys").json()["items"]
@@ -84,6 +87,7 @@ def test_every_room_looks_right(browser: Browser, admin: Admin, width: int, sche
             assert not watched.serious_findings(), (path, watched.serious_findings())
 
 
+@pytest.mark.contract("an operator does everything, with scripts and without, and by keyboard")
 def test_a_key_is_issued_and_ended_by_keyboard_alone_without_javascript(browser: Browser, admin: Admin) -> None:
     with browser.page(390, javascript=False) as watched:
         page = signed_in(watched, admin)

@@ -67,6 +67,8 @@ def way_to_end(page: str) -> str:
     return unescape(found[1])
 
 
+@pytest.mark.asvs("10.4.9")
+@pytest.mark.contract("a pasted secret is never kept, logged or shown again")
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_told_and_ended_by_its_id(core: Core, operator: Visitor, kind: str) -> None:
     secret = secret_of(core, kind)
@@ -83,6 +85,7 @@ def test_it_is_told_and_ended_by_its_id(core: Core, operator: Visitor, kind: str
     assert "revoked already" in operator.get(path).text and operator.post(path).status_code == 303
 
 
+@pytest.mark.contract("a pasted secret is never kept, logged or shown again")
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_secret_stays_nowhere(core: Core, operator: Visitor, kind: str, capfd: pytest.CaptureFixture[str]) -> None:
     secret = secret_of(core, kind)
@@ -141,6 +144,8 @@ def test_nothing_and_too_much_are_refused_by_the_field(operator: Visitor) -> Non
         assert answer.status_code == 422 and f'id="credential-help">{said}' in answer.text
 
 
+@pytest.mark.asvs("14.2.1")
+@pytest.mark.contract("a pasted secret is never kept, logged or shown again")
 def test_an_address_takes_no_secret(core: Core, operator: Visitor) -> None:
     secret = secret_of(core, "pat")
     assert "status" not in operator.get(f"/console/search?credential={secret}").text.replace('role="status"', "")

@@ -94,6 +94,7 @@ def test_a_refused_change_shows_what_was_sent(face: Face, operator: Visitor) -> 
     assert face.core.actions.users.get(row).display_name == ""
 
 
+@pytest.mark.asvs("6.4.3", "7.4.5")
 def test_setting_a_password_ends_the_sign_ins(face: Face, operator: Visitor) -> None:
     username = face.person("orders:read")
     theirs = Visitor(face.app.test_client())
@@ -108,6 +109,7 @@ def test_setting_a_password_ends_the_sign_ins(face: Face, operator: Visitor) -> 
     assert enters(face, username, ANOTHER) and not enters(face, username, PASSWORD)
 
 
+@pytest.mark.asvs("6.2.3")
 def test_ones_own_password_needs_the_present_one(face: Face) -> None:
     me, visitor = manager(face)
     page = visitor.get(f"/console/users/{me.id}").text

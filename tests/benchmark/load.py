@@ -1,0 +1,109 @@
+"""Drive one kind of request with wrk, and count every answer that is not as it should be."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.operations.logs import redacted
+from tests.benchmark.machine import Cores, pinned
+
+SCRIPT = Path(__file__).with_name("load.lua")
+TIMEOUT = 10  # seconds that an answer may take
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One kind of request. `{line}` stands for a line of `file`, `{count}` for something that is never the same.
+
+    `answer` is a Lua pattern that the body must hold, or the header `answer_header` where one is named.
+    """
+
+    file: Path
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: str | None = field(default=None, repr=False)
+    status: int = 200
+    answer: str = ""
+    answer_header: str | None = None
+    unique: bool = False
+    pause_ms: float = 0.0  # that a connection rests after an answer, on average
+
+
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """What wrk saw. `wrong` counts the answers that were not as expected; `busy` is its share of its core."""
+
+    requests: int
+    seconds: float
+    p50_us: int
+    p99_us: int
+    max_us: int
+    socket_errors: int
+    wrong: int
+    sample: str
+    busy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Generator:
+    """How hard it drives, and on which cores."""
+
+    connections: int
+    threads: int
+    cores: Cores
+    distinct: int  # lines of a plan's file that are used at the most
+
+    def drive(self, plan: Plan, url: str, seconds: int) -> Driven:
+        """Send requests for so many seconds; raises RuntimeError when wrk itself fails."""
+        with tempfile.TemporaryDirectory(prefix="latchkey-bench-") as folder:
+            file = Path(folder) / "plan.lua"
+            file.write_text(_lua(plan, self.distinct), encoding="ascii")  # secrets stay out of the command line
+            return self._run([*self._command(seconds), url, "--", str(file)])
+
+    def _command(self, seconds: int) -> list[str]:
+        wrk = ["wrk", f"-t{self.threads}", f"-c{self.connections}", f"-d{seconds}s", f"--timeout={TIMEOUT}s"]
+        return pinned([*wrk, "-s", str(SCRIPT)], self.cores.generator)
+
+    def _run(self, command: list[str]) -> Driven:
+        before = _spent()
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        spent = _spent() - before
+        told = [line for line in done.stdout.splitlines() if line.startswith('{"requests"')]
+        if done.returncode or not told:
+            raise RuntimeError(f"wrk failed: {redacted((done.stderr or done.stdout).strip()[-300:])}")
+        seen = json.loads(told[0])
+        return Driven(**seen | {"sample": redacted(seen["sample"])}, busy=round(spent / seen["seconds"], 3))
+
+
+def _spent() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _lua(plan: Plan, distinct: int) -> str:
+    """Write a plan as Lua: the strings of JSON are Lua's, as long as they are ASCII."""
+    headers = ", ".join(f"[{json.dumps(name)}] = {json.dumps(value)}" for name, value in plan.headers.items())
+    fields: dict[str, object] = {
+        "file": str(plan.file),
+        "method": plan.method,
+        "path": plan.path,
+        "body": plan.body,
+        "status": plan.status,
+        "answer": plan.answer,
+        "answer_header": plan.answer_header,
+        "unique": plan.unique,
+        "pause": plan.pause_ms,
+        "distinct": distinct,
+        "seed": time.time_ns() // 1_000_000 % 1_000_000_000 + os.getpid() % 1000,
+    }
+    told = ", ".join(f"{name} = {json.dumps(value)}" for name, value in fields.items() if value is not None)
+    return f"return {{ {told}, headers = {{ {headers} }} }}\n"

@@ -1,0 +1,99 @@
+"""What is asked of each subject: a name, and a plan for the load."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+from tests.benchmark.dataset import DataSet
+from tests.benchmark.load import Plan
+from tests.benchmark.organisation import ORDERS, basic
+
+FORM = "application/x-www-form-urlencoded"
+ACTIVE, INACTIVE = '"active":%s*true', '"active":%s*false'
+ISSUED = '"access_token":%s*"'
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+PAT_TYPE = "urn:latchkey:token-type:personal_access_token"
+INTROSPECTED = {  # row: which secrets, and what is expected of them
+    "introspect-pat": ("pat", ACTIVE),
+    "introspect-api-key": ("api-key", ACTIVE),
+    "introspect-m2m": ("m2m", ACTIVE),
+    "introspect-exchanged": ("exchanged", ACTIVE),
+    "introspect-inactive": ("inactive", INACTIVE),
+    "introspect-malformed": ("malformed", INACTIVE),
+}
+LATCHKEY = (*INTROSPECTED, "client-credentials", "token-exchange", "forward-auth", "pat-creation")
+BARE = "bare-flask"
+NODE, AUTHLIB = "node-oidc-provider", "authlib"
+COUNTERPARTS = {  # the row of a peer that a row of ours is compared with
+    **{row: {NODE: "introspect-opaque", AUTHLIB: "introspect-opaque"} for row in INTROSPECTED},
+    "client-credentials": {NODE: "token-jwt", AUTHLIB: "token-jwt"},
+}
+
+
+def of_latchkey(data_set: DataSet, admin_token: str) -> dict[str, Plan]:
+    """Give each row's plan; `admin_token` may create personal access tokens."""
+    server = data_set.secrets("server").read_text(encoding="ascii").strip()
+    plans = {
+        name: _form(data_set.secrets(what), "/oauth/introspect", "token={line}", answer, server)
+        for name, (what, answer) in INTROSPECTED.items()
+    }
+    resource = urlencode({"grant_type": "client_credentials", "resource": ORDERS})
+    plans["client-credentials"] = _form(data_set.secrets("client"), "/oauth/token", resource, ISSUED, "{line}")
+    exchange = urlencode({"grant_type": EXCHANGE, "subject_token_type": PAT_TYPE, "resource": ORDERS})
+    subject = f"{exchange}&subject_token={{line}}"
+    plans["token-exchange"] = _form(data_set.secrets("pat"), "/oauth/token", subject, ISSUED)
+    plans["forward-auth"] = _forward_auth(data_set.secrets("pat"))
+    plans["pat-creation"] = _creation(data_set.secrets("user"), admin_token)
+    return plans
+
+
+def of_bare_flask(data_set: DataSet) -> dict[str, Plan]:
+    """Give the one row: the same request as an introspection."""
+    server = data_set.secrets("server").read_text(encoding="ascii").strip()
+    return {"form-to-json": _form(data_set.secrets("pat"), "/oauth/introspect", "token={line}", ACTIVE, server)}
+
+
+def of_node(folder: Path) -> dict[str, Plan]:
+    """Give the rows of node-oidc-provider, whose secrets lie in the folder."""
+    caller = _caller(folder)
+    grant = {"grant_type": "client_credentials", "scope": "orders:read orders:write"}
+    jwt = urlencode(grant | {"resource": ORDERS})
+    return {
+        "introspect-opaque": _form(folder / "token", "/token/introspection", "token={line}", ACTIVE, caller),
+        "token-opaque": _form(folder / "client", "/token", urlencode(grant), ISSUED, caller),
+        "token-jwt": _form(folder / "client", "/token", jwt, ISSUED + "eyJ", caller),
+    }
+
+
+def of_authlib(folder: Path) -> dict[str, Plan]:
+    """Give the rows of Authlib, whose secrets lie in the folder."""
+    caller = _caller(folder)
+    grant = urlencode({"grant_type": "client_credentials", "scope": "orders:read orders:write"})
+    return {
+        "introspect-opaque": _form(folder / "token", "/oauth/introspect", "token={line}", ACTIVE, caller),
+        "token-jwt": _form(folder / "client", "/oauth/token", grant, ISSUED + "eyJ", caller),
+    }
+
+
+def _form(file: Path, path: str, body: str, answer: str, authorization: str | None = None) -> Plan:
+    headers = {"Content-Type": FORM} | ({"Authorization": authorization} if authorization else {})
+    return Plan(file, "POST", path, headers, body, answer=answer)
+
+
+def _forward_auth(file: Path) -> Plan:
+    path = f"/oauth/forward-auth?resource={quote(ORDERS, safe='')}&scope=orders:read"
+    headers = {"Authorization": "Bearer {line}"}
+    return Plan(file, "GET", path, headers, answer="orders:read", answer_header="x-auth-scope")
+
+
+def _creation(file: Path, token: str) -> Plan:
+    body = json.dumps({"name": "bench-{count}", "scopes": ["orders:read"], "expires_in": 86_400})
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+    path = "/api/v1/users/{line}/personal-access-tokens"
+    return Plan(file, "POST", path, headers, body, status=201, answer="lk_pat_", unique=True)
+
+
+def _caller(folder: Path) -> str:
+    return basic(*(folder / "client").read_text(encoding="ascii").strip().split(":", 1))

@@ -1,0 +1,82 @@
+"""The programs that are measured: started on their cores, watched by their process ids, stopped by them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from tests.benchmark import machine
+
+PATIENCE = 60.0  # seconds for a start or a stop
+
+
+@dataclass
+class Server:
+    """A server of one of the subjects. `{port}` in the command is where it shall listen."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str] = field(repr=False)
+    cores: Sequence[int]
+    log: Path
+    health: str = "/healthz"
+    folder: Path | None = None  # to run in
+    port: int = 0
+
+    def start(self) -> None:
+        """Start it and wait until it answers; raises RuntimeError with the end of its log when it does not."""
+        self.port = self.port or _free_port()
+        command = machine.pinned([part.replace("{port}", str(self.port)) for part in self.command], self.cores)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, env=dict(self.environment), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline and self._process.poll() is None:
+            if self._answers():
+                return
+            time.sleep(0.05)
+        self.stop()
+        raise RuntimeError(f"{self.name} did not start: {self.log.read_text(errors='replace').strip()[-300:]}")
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def processes(self) -> list[int]:
+        """Give its process and all that it started."""
+        return machine.family(self._process.pid)
+
+    def forget_log(self) -> None:
+        """Empty the log, which a fast server fills fast."""
+        os.truncate(self.log, 0)
+
+    def stop(self) -> None:
+        """End it by its process id; killed when it does not end."""
+        self._process.terminate()
+        try:
+            self._process.wait(PATIENCE / 4)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(PATIENCE)
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(self.url + self.health, timeout=5, trust_env=False).status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

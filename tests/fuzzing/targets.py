@@ -1,0 +1,285 @@
+"""The targets: a parser each, with what must hold whatever bytes come. Only documented exceptions are let pass."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from io import BytesIO
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any
+
+import click
+from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt import PyJWK
+from jwt.algorithms import ECAlgorithm
+from marshmallow import ValidationError
+
+from app.access.scopes import SCOPE_TOKEN, Grants, MalformedScope, Scopes
+from app.actions.directory import api_keys
+from app.actions.directory.lifetime import AskedLifetime, Policy
+from app.actions.tokens import exchange
+from app.actions.tokens import issue as issue_machine_token
+from app.actions.trust import registration as client_keys
+from app.cli.options import Duration, Instant, Rate
+from app.credentials.kind import Claims
+from app.crypto import signing
+from app.crypto.access_token import kind_of
+from app.crypto.opaque import ALPHABET, Prefix, check_characters, digest, hint, prefix_of
+from app.errors import BadSettings, Invalid, InvalidScope, InvalidTarget, LatchkeyError
+from app.http.envelope import id_for
+from app.maintenance.sightings import sightings as sightings_of
+from app.management import api_keys as api_key_views
+from app.management import clients, credentials, me, personal_access_tokens, resources, roles, users
+from app.management.blueprint import PageQuery, read_cursor, read_json, write_cursor
+from app.management.fields import Moment
+from app.oauth import client_authentication, introspection
+from app.operations.envelope import id_for
+from app.settings import Settings, load_settings
+from tests.fuzzing.inputs import header_of, holds, text_of, tokens_of
+
+NOW = datetime(2030, 1, 1, 12, 0, 0, 750_000, UTC)
+SECRET = "x" * 32
+
+
+def planted(data: bytes) -> None:
+    """Break, so that it is seen that a target that breaks is found."""
+    holds(b"!" not in data, data)
+
+
+def opaque(data: bytes) -> None:
+    """A secret is well-formed exactly when it is what minting gives; one changed character is always seen."""
+    text = text_of(data)
+    prefix, random_part, check = text[:7], text[7:39], text[39:]
+    spelled = len(text) == 45 and all(c in ALPHABET for c in text[7:]) and prefix in set(Prefix)
+    holds((prefix_of(text) is not None) == (spelled and check_characters(random_part) == check), text)
+    holds(len(digest(text)) == 64 and hint(text), text)
+    chosen = "".join(ALPHABET[byte % 62] for byte in data[:32].ljust(32, b"\0"))
+    secret = f"lk_pat_{chosen}{check_characters(chosen)}"
+    place = 7 + (data[0] if data else 0) % 38
+    other = ALPHABET[(ALPHABET.index(secret[place]) + 1) % 62]
+    holds(
+        prefix_of(secret) is Prefix.PAT and prefix_of(f"{secret[:place]}{other}{secret[place + 1 :]}") is None, secret
+    )
+
+
+def sightings(data: bytes) -> None:
+    """A whole secret is found wherever it stands, however the bytes are read, and once."""
+    chosen = "".join(ALPHABET[byte % 62] for byte in data[:32].ljust(32, b"\0"))
+    secret = f"lk_key_{chosen}{check_characters(chosen)}"
+    around, _, after = data[32:].partition(b"\n")
+    text = around + secret.encode() + after
+    found = [seen.secret for seen in sightings_of(BytesIO(text))]
+    holds(secret in found and len(found) <= len(text) // 45, text)
+    holds(all(prefix_of(one) for one in found), text)
+
+
+def cursor(data: bytes) -> None:
+    """A cursor is one that we made, or it is refused."""
+    text = text_of(data)
+    with contextlib.suppress(ValidationError):
+        holds(write_cursor(read_cursor(text)) == text, text)
+    place = "".join(ALPHABET[byte % 62] for byte in data[:40]) or "x"
+    holds(read_cursor(write_cursor(place)) == place, place)
+
+
+def request_id(data: bytes) -> None:
+    """A request's id is what a caller offers only when it is short, plain and no secret."""
+    offered = header_of(data)
+    taken = id_for({"HTTP_X_REQUEST_ID": offered})
+    holds(0 < len(taken) <= 64 and taken.isascii() and taken.isprintable() and " " not in taken, offered)
+
+
+def scopes(data: bytes) -> None:
+    """What is read is exactly the words, and reads the same when it is printed."""
+    text = text_of(data)
+    words = {word for word in text.split(" ") if word}
+    fit = all(len(word) <= 200 and SCOPE_TOKEN.fullmatch(word) for word in words)
+    try:
+        read = Scopes.parse(text)
+    except MalformedScope:
+        return holds(not fit, text)
+    holds(fit and read.names == words and Scopes.parse(str(read)) == read, text)
+    return None
+
+
+def jwt(data: bytes) -> None:
+    """No JWT that we did not sign is read, whatever stands in it."""
+    for token in tokens_of(data):
+        kind = kind_of(token)
+        holds(kind is None or isinstance(kind, str), token)
+        holds(signing._read(token, "https://issuer.example", _key_of) is None, token)
+
+
+_JWK = PyJWK(json.loads(ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()).public_key())))
+_KEY = signing._PublicKey(_JWK, None)
+
+
+def _key_of(kid: object) -> signing._PublicKey:
+    return _KEY
+
+
+def assertion(data: bytes) -> None:
+    """A client's assertion is read, or refused in the one way."""
+    reader = client_authentication.PrivateKeyJwt()
+    for token in tokens_of(data):
+        with contextlib.suppress(InvalidClientError):
+            reader.extract_assertion(token)
+
+
+def networks(data: bytes) -> None:
+    """Networks and addresses are read or refused; what was read reads the same again."""
+    text = text_of(data)
+    with contextlib.suppress(Invalid):
+        kept = api_keys._networks((text,))
+        holds(api_keys._networks(kept) == kept, text)
+        claims = Claims("api_key", "", (), Grants(), NOW, None, allowed_networks=tuple(map(ip_network, kept)))
+        holds(isinstance(claims.allows_address(ip_address("192.0.2.1")), bool), text)
+    with contextlib.suppress(InvalidRequestError):
+        introspection.read_client_ip(text)
+    with contextlib.suppress(ValueError):
+        Settings._networks(text)
+
+
+def durations(data: bytes) -> None:
+    """A command's durations, rates and instants are numbers, or one line that says why not."""
+    text = text_of(data)
+    for option in (Duration(), Rate(), Instant()):
+        with contextlib.suppress(click.BadParameter):
+            read: Any = option.convert(text, None, None)
+            if isinstance(read, datetime):
+                _lifetime(read)
+    if text.isascii() and text.isdigit() and len(text) <= 12:
+        holds(Duration().convert(text, None, None) == int(text), text)
+
+
+def _lifetime(moment: datetime) -> None:
+    with contextlib.suppress(Invalid):
+        ends = AskedLifetime(expires_at=moment).resolve(NOW, Policy(60, None))
+        holds(ends is not None and ends.astimezone(UTC) > NOW, moment)
+
+
+def moments(data: bytes) -> None:
+    """An instant of the API is read to the microsecond and printed so that it reads the same."""
+    field, text = Moment(), text_of(data)
+    with contextlib.suppress(ValidationError):
+        read = field.deserialize(text)
+        holds(field.deserialize(field._serialize(read, None, None)) == read, text)
+
+
+SCHEMAS: tuple[Any, ...] = tuple(
+    schema()
+    for module in (api_key_views, clients, credentials, me, personal_access_tokens, resources, roles, users)
+    for name, schema in vars(module).items()
+    if name.endswith(("Schema", "Query")) and isinstance(schema, type) and hasattr(schema, "makes")
+)
+
+
+def json_body(data: bytes) -> None:
+    """A body is a JSON object or a refusal of ours."""
+    with contextlib.suppress(LatchkeyError):
+        read_json(data)
+
+
+def schemas(data: bytes) -> None:
+    """Every body and query is taken or refused field by field, whatever types come."""
+    if not data:
+        return
+    schema = SCHEMAS[data[0] % len(SCHEMAS)]
+    names = list(schema.fields)
+    try:
+        value = json.loads(data[2:])
+    except (ValueError, RecursionError):
+        value = text_of(data[2:])
+    bodies = [value, {names[data[1 % len(data)] % len(names)]: value}] if names else [value]
+    for body in bodies:
+        with contextlib.suppress(ValidationError, LatchkeyError):
+            schema.load(body)
+    with contextlib.suppress(ValidationError, LatchkeyError):
+        PageQuery().load({"cursor": text_of(data[2:]), "limit": text_of(data[2:4])})
+
+
+SCRATCH = Path(tempfile.gettempdir())
+
+
+def settings(data: bytes) -> None:
+    """A setting is taken, or refused in one line that does not hold its value."""
+    if len(data) < 2:
+        return
+    names = [name for name in Settings.model_fields if name != "instance_dir"]
+    name, text = names[data[0] % len(names)], text_of(data[1:])
+    if name == "secret_key" and not text:
+        return  # it would be made and kept
+    try:
+        load_settings(**{"instance_dir": SCRATCH, "secret_key": SECRET} | {name: text})
+    except BadSettings as error:
+        holds("\n" not in str(error) and (len(text) < 12 or text not in str(error)), name, text)
+
+
+def settings_file(data: bytes) -> None:
+    """A file of settings is read or refused in one line, whatever is in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "latchkey.toml").write_bytes(data)
+        os.environ["LATCHKEY_INSTANCE_DIR"] = folder
+        try:
+            load_settings()
+        except BadSettings as error:
+            holds("\n" not in str(error), data)
+        finally:
+            del os.environ["LATCHKEY_INSTANCE_DIR"]
+
+
+def _choice(data: bytes) -> tuple[Grants, str | None, tuple[str, ...]]:
+    """Read what is given, what is asked for and which resources are named, out of a few bytes."""
+    bits, places = data[:1] or b"\0", [f"urn:{place}" for place in range(3)]
+    pairs = [(places[byte % 3], f"s{byte // 3 % 8}-{byte % 3}") for byte in data[1:6]]
+    named = tuple(place for number, place in enumerate(places) if bits[0] >> number & 1)
+    scope = text_of(data[6:]) if bits[0] & 8 else " ".join(f"s{byte // 3 % 8}-{byte % 3}" for byte in data[6:10])
+    return Grants.of(pairs), scope or None, named
+
+
+def _chosen(choose: Callable[..., Grants], given: Grants, of: Any, scope: str | None, named: tuple[str, ...]) -> None:
+    """Assert that nothing is chosen that is not given, and nothing that was not asked for."""
+    try:
+        chosen = choose(of, scope, named)
+    except (InvalidScope, InvalidTarget):
+        return
+    holds(chosen.scopes <= given.scopes, given, scope, named)
+    holds(not named or set(chosen.audience) == set(named), given, scope, named)
+    asked = Scopes.parse(scope) if scope else Scopes()
+    holds(not asked or chosen.scopes == asked, given, scope, named)
+    for identifier, names in chosen.by_resource.items():
+        holds(names <= given.by_resource.get(identifier, Scopes()), given, scope, named)
+
+
+def machine_choice(data: bytes) -> None:
+    """A client never gets what its roles do not give, nor what it did not ask for."""
+    given, scope, named = _choice(data)
+    _chosen(issue_machine_token.choose, given, given, scope, named)
+
+
+def exchange_choice(data: bytes) -> None:
+    """What is exchanged never reaches further than what it is exchanged for."""
+    given, scope, named = _choice(data)
+    source = Claims("api_key", "", given.audience, given, NOW, None)
+    _chosen(exchange._choose, given, source, scope, named)
+
+
+def jwks(data: bytes) -> None:
+    """A client's keys are taken or refused; what was taken is taken again."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        value = None
+    for keys in (value, {"keys": [value]}):
+        if isinstance(keys, dict):
+            with contextlib.suppress(Invalid):
+                kept = client_keys.checked_jwks(keys)
+                holds(client_keys.checked_jwks(kept) == kept, keys)
+    with contextlib.suppress(Invalid):
+        client_keys.checked_jwks_uri(text_of(data), private=True)
