@@ -12,7 +12,7 @@ import click
 import pytest
 
 from app.cli import main
-from app.settings import Settings, secret_settings
+from app.settings.settings import Settings, secret_settings
 from tests.architecture.checkout import ROOT, files_in, short
 from tests.conftest import StartServer
 from tests.documents import CHANGELOG, DOCUMENTS, EVERYTHING, HANDBOOK, README, TEXTS, anchors, blocks, code, links

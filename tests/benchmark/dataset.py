@@ -24,9 +24,10 @@ from app.credentials.exchanged import ExchangedTokens
 from app.credentials.kind import PERSONAL_ACCESS_TOKEN, Subject, Terms
 from app.credentials.m2m import MachineTokens
 from app.credentials.pat import PersonalAccessTokens
-from app.credentials.signing import SigningKeys
-from app.database import Base
-from app.settings import load_settings
+from app.crypto.opaque import Prefix, mint
+from app.crypto.signing import SigningKeys
+from app.database.types import Base
+from app.settings.settings import load_settings
 from tests.benchmark import bulk
 from tests.benchmark.databases import Database
 from tests.benchmark.organisation import ORDERS, SCOPES, TOKEN_LIFETIME, Organisation, Proportions

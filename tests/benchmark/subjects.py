@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from app.engines import THREADS
+from app.database.engines import THREADS
 from tests.benchmark import rows
 from tests.benchmark.dataset import ISSUER, LATCHKEY, DataSet, environment
 from tests.benchmark.load import Plan

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import event
 
-from app.actions.lifetime import AskedLifetime
+from app.actions.directory.lifetime import AskedLifetime
 from tests.core import ORDERS
 from tests.fast_lane.lanes import Asked, Lanes, basic
 

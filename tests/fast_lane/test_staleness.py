@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import Column, Delete, Table, Update, delete, event, text, update
 from sqlalchemy.sql import visitors
 
-from app.actions.actor import OPERATOR, SERVER
-from app.actions.api_keys import KeyChanges
-from app.actions.clients import ClientChanges
-from app.actions.resources import NewPermission, PermissionChanges, ResourceChanges
-from app.actions.roles import RoleChanges
-from app.actions.users import UserChanges
+from app.actions.audit.actor import OPERATOR, SERVER
+from app.actions.directory.api_keys import KeyChanges
+from app.actions.directory.clients import ClientChanges
+from app.actions.directory.resources import NewPermission, PermissionChanges, ResourceChanges
+from app.actions.directory.roles import RoleChanges
+from app.actions.directory.users import UserChanges
 from app.credentials.kind import RateLimit
 from app.models import User
 from app.models.authority import CARRIERS, WITHOUT_AUTHORITY

@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from app.credentials import certificate as certificates
-from app.credentials import dpop as proofs
-from app.credentials.certificate import SUBJECT_FIELDS
-from app.credentials.certificate_header import FORMS
+from app.crypto import certificate as certificates
+from app.crypto import dpop as proofs
+from app.crypto.certificate import SUBJECT_FIELDS
+from app.crypto.certificate_header import FORMS
 from tests.fuzzing.inputs import header_of, holds, text_of, tokens_of
 
 NOW = datetime(2030, 1, 1, 12, 0, 0, 750_000, UTC)

@@ -39,8 +39,7 @@ from app.management import clients, credentials, me, personal_access_tokens, res
 from app.management.blueprint import PageQuery, read_cursor, read_json, write_cursor
 from app.management.fields import Moment
 from app.oauth import client_authentication, introspection
-from app.operations.envelope import id_for
-from app.settings import Settings, load_settings
+from app.settings.settings import Settings, load_settings
 from tests.fuzzing.inputs import header_of, holds, text_of, tokens_of
 
 NOW = datetime(2030, 1, 1, 12, 0, 0, 750_000, UTC)

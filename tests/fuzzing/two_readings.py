@@ -17,9 +17,7 @@ from app.fast_lane import shape
 from app.http import peer as peers
 from app.http.request_bounds import FORM
 from app.oauth import client_authentication, door, forward_auth
-from app.operations import peer as peers
-from app.operations.request_bounds import FORM
-from app.settings import Settings
+from app.settings.settings import Settings
 from tests.fuzzing.inputs import environ_of, header_of, holds, query_of
 
 LANE_FIELDS = frozenset({"grant_type", "scope", "resource", "token", "token_type_hint"})

@@ -3,7 +3,7 @@
 import re
 from configparser import ConfigParser
 
-from app.settings import Settings
+from app.settings.settings import Settings
 from tests.architecture.checkout import ROOT
 
 DEPLOY = ROOT / "scripts" / "deploy"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from app.errors import BadSettings
-from app.kept_key import KeptKey
-from app.settings import load_settings
+from app.settings.kept_key import KeptKey
+from app.settings.settings import load_settings
 
 NOW = 1_900_000_000.0
 

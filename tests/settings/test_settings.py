@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.errors import BadSettings
-from app.settings import FORWARD_AUTH_PARAMETERS, Settings, load_settings
+from app.settings.settings import FORWARD_AUTH_PARAMETERS, Settings, load_settings
 
 KEY = "0123456789abcdef0123456789abcdef"
 

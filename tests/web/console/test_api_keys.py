@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.actions.api_keys import KeyView
+from app.actions.directory.api_keys import KeyView
 from app.credentials.kind import RateLimit
 from tests.core import ORDERS
 from tests.management.face import OWN, Face

@@ -4,8 +4,8 @@ from html import unescape
 
 import pytest
 
-from app.actions.actor import OPERATOR
-from app.actions.clients import NewClient
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.clients import NewClient
 from tests.management.face import Face
 from tests.web.visitor import Visitor
 

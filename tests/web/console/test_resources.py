@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.actions.actor import OPERATOR
-from app.actions.resources import NewResource
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.resources import NewResource
 from tests.core import ORDERS
 from tests.management.face import OWN, Face
 from tests.web.console.listing import pages_of
