@@ -8,10 +8,10 @@ from marshmallow import post_load
 
 from app.actions.trust.certificates import LONGEST
 from app.crypto.certificate import SUBJECT_FIELDS
-from app.management.fields import Given, Text
+from app.management.fields import RequestSchema, Text
 
 
-class CertificateSchema(Given):
+class CertificateSchema(RequestSchema):
     """Reads the five fields together, as the `certificate_subject` of a client."""
 
     tls_client_auth_subject_dn = Text(LONGEST, allow_none=True, metadata={"description": "as RFC 4514 writes it"})

@@ -17,13 +17,13 @@ from app.compose import Actions
 from app.errors import Conflict, Forbidden, Unauthenticated
 from app.management.authorization import caller
 from app.management.blueprint import Operations
-from app.management.fields import Given, QueryFlag
+from app.management.fields import QueryFlag, RequestSchema
 
 operations = Operations("comparison", "The kinds of credential, side by side")
 running = threading.Lock()
 
 
-class WantedSchema(Given):
+class WantedSchema(RequestSchema):
     """Whether to measure now."""
 
     run = QueryFlag(load_default=None)

@@ -10,7 +10,7 @@ from app.actions.limits.abuse import LEAK_REPORTS, LEAKED_CREDENTIALS
 from app.compose import Actions
 from app.management.authorization import caller
 from app.management.blueprint import Operations
-from app.management.fields import Given, Listed, Moment
+from app.management.fields import Array, Moment, RequestSchema
 
 operations = Operations("credentials", "Credentials of any kind, by their secret")
 MOST_CREDENTIALS = 1000
@@ -21,17 +21,17 @@ def count_report(actions: Actions) -> None:
     actions.abuse_limits.refuse_beyond(LEAK_REPORTS.at(caller().address))
 
 
-class LeakSchema(Given):
+class LeakSchema(RequestSchema):
     """Leaked secrets: tokens, keys, client secrets."""
 
-    credentials = Listed(fields.String(), shortest=1, longest=MOST_CREDENTIALS, required=True, load_only=True)
+    credentials = Array(fields.String(), shortest=1, longest=MOST_CREDENTIALS, required=True, load_only=True)
 
 
 class AcceptedSchema(Schema):
     """An empty answer, whatever the strings were."""
 
 
-class PresentedSchema(Given):
+class PresentedSchema(RequestSchema):
     """A secret to look up; it is neither stored nor logged."""
 
     credential = fields.String(required=True, load_only=True)

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import marshmallow as ma
 
-from app.management.fields import Given, QueryWhole, Text
+from app.management.fields import QueryWhole, RequestSchema, Text
 from app.management.schemas import value_field
 
 DEFAULT_LIMIT, HIGHEST_LIMIT = 50, 200
@@ -19,7 +19,7 @@ INVALID_CURSOR = "Is not a valid cursor: use the next_cursor of this list."
 ROW_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-class PageQuery(Given):
+class PageQuery(RequestSchema):
     """Which page of a list."""
 
     limit = QueryWhole(1, HIGHEST_LIMIT, load_default=DEFAULT_LIMIT)

@@ -14,7 +14,7 @@ from marshmallow import Schema, fields
 
 from app.actions.directory.changes import UNSET
 from app.actions.directory.fields import Mark, RecordField, ValueType, fields_of, read_type
-from app.management.fields import Flag, Given, Listed, Members, Moment, Name, Text, Whole, one_of
+from app.management.fields import Array, Flag, JsonObject, Moment, Name, RequestSchema, Text, Whole, one_of
 
 Make = Callable[..., fields.Field[Any]]
 
@@ -24,17 +24,17 @@ def request_schema(
     name: str = "",
     /,
     *,
-    base: type[Given] = Given,
+    base: type[RequestSchema] = RequestSchema,
     without: Collection[str] = (),
     **more: fields.Field[Any],
-) -> type[Given]:
+) -> type[RequestSchema]:
     """Return the schema that reads a request into a record.
 
     `base` has the fields that the request has and the record has not, `without` names those of the record that it does
     not have; `more` are further fields.
     """
     own = {field.name: request_field(field) for field in fields_of(record) if field.name not in without}
-    return cast(type[Given], _named(name or record.__name__, base, {**own, **more, "makes": record}))
+    return cast(type[RequestSchema], _named(name or record.__name__, base, {**own, **more, "makes": record}))
 
 
 def answer_schema(
@@ -85,7 +85,7 @@ def _whole(value: ValueType, **options: Any) -> fields.Field[Any]:
 def _list(value: ValueType, **options: Any) -> fields.Field[Any]:
     if value.item is None or value.max_length is None:
         raise TypeError("a list in a request needs a max_length")
-    return Listed(_request_value(value.item), shortest=value.min_length or 0, longest=value.max_length, **options)
+    return Array(_request_value(value.item), shortest=value.min_length or 0, longest=value.max_length, **options)
 
 
 REQUEST: Mapping[type, Make] = {
@@ -94,7 +94,7 @@ REQUEST: Mapping[type, Make] = {
     tuple: _list,
     bool: lambda _value, **options: Flag(**options),
     datetime: lambda _value, **options: Moment(**options),
-    Mapping: lambda _value, **options: Members(**options),
+    Mapping: lambda _value, **options: JsonObject(**options),
 }
 ANSWER: Mapping[type, Make] = {
     str: fields.String,
@@ -120,7 +120,7 @@ def _element(value: ValueType, **options: Any) -> fields.Field[Any]:
 
 
 @cache
-def nested_request(record: type) -> type[Given]:
+def nested_request(record: type) -> type[RequestSchema]:
     """Return the one schema of a record inside others; one that answers hold too is named apart."""
     return request_schema(record, record.__name__ if record.__name__.startswith("New") else f"Given{record.__name__}")
 

@@ -8,7 +8,7 @@ from app.actions.directory.signing_keys import SigningKeyView
 from app.compose import Actions
 from app.management.authorization import caller
 from app.management.blueprint import Operations
-from app.management.fields import Flag, Given
+from app.management.fields import Flag, RequestSchema
 from app.management.paging import PageQuery, answer_page, page_schema
 from app.management.schemas import answer_schema
 
@@ -17,11 +17,11 @@ operations = Operations("signing-keys", "The server's signing keys")
 SigningKeySchema = answer_schema(SigningKeyView)
 
 
-class NothingSchema(Given):
+class NothingSchema(RequestSchema):
     """An empty object."""
 
 
-class RotationSchema(Given):
+class RotationSchema(RequestSchema):
     """How to rotate."""
 
     only_when_known = Flag(

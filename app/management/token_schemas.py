@@ -9,14 +9,14 @@ from marshmallow import ValidationError, fields, post_load, validates_schema
 from app.actions.directory.fields import Status
 from app.actions.directory.lifetime import AskedLifetime
 from app.actions.directory.personal_access_tokens import NewToken, TokenView
-from app.management.fields import Given, Moment, Whole
+from app.management.fields import Moment, RequestSchema, Whole
 from app.management.paging import page_query
 from app.management.schemas import answer_schema, request_schema
 
 LONGEST_LIFETIME = 2**53  # seconds that a JSON number can say; the policy is stricter
 
 
-class _WithLifetime(Given):
+class _WithLifetime(RequestSchema):
     """Reads `expires_at` or `expires_in` as the lifetime; `expires_at` null means never, neither the default."""
 
     @validates_schema

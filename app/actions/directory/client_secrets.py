@@ -7,13 +7,13 @@ from datetime import datetime
 from functools import partial
 from typing import Annotated
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.actions.audit.actor import Actor
 from app.actions.audit.record import record
 from app.actions.directory.administrators import keep_administrators
-from app.actions.directory.escalation import refuse_changing_client, refuse_delegates
+from app.actions.directory.client_rows import load_client, lock_changeable_client
+from app.actions.directory.escalation import refuse_delegates
 from app.actions.directory.fields import Mark, Name, Status
 from app.actions.directory.lifetime import future_or_never
 from app.actions.directory.names import checked_name
@@ -23,10 +23,9 @@ from app.actions.sign_in.clients import SECRET_METHODS
 from app.clock import Clock
 from app.credentials.kind import Issued
 from app.crypto.opaque import Prefix, digest, hint, mint
-from app.database.locks import for_update
 from app.database.store import Store
 from app.database.types import new_id
-from app.errors import Conflict, NotFound
+from app.errors import Conflict
 from app.models import Client, ClientSecret
 
 TARGET = "client_secret"
@@ -76,7 +75,7 @@ class ClientSecretActions:
         now = self._clock()
         name = "" if new.name is None else checked_name(new.name)  # blank is refused, left out is allowed
         with self._store.transaction() as session:
-            client = self._lock_client(session, actor, client_row_id)
+            client = lock_changeable_client(session, actor, client_row_id, self._management)
             if client.token_endpoint_auth_method not in SECRET_METHODS:
                 proof = PROOFS.get(client.token_endpoint_auth_method, "something else")
                 raise Conflict(f"the client proves itself by {proof}: it takes no secret")
@@ -94,7 +93,7 @@ class ClientSecretActions:
         """
         now = self._clock()
         with self._store.transaction() as session, keep_administrators(session, actor, now):
-            client = self._lock_client(session, actor, client_row_id)
+            client = lock_changeable_client(session, actor, client_row_id, self._management)
             row = _load(session, client_row_id, secret_id)
             if row.revoked_at is None:
                 row.revoked_at, row.revoked_reason = now, "revoked by an operator"
@@ -112,18 +111,9 @@ class ClientSecretActions:
         now = self._clock()
         of_status = None if status is None else has_status(ClientSecret, status, now)
         with self._store.reading() as session:
-            if session.get(Client, client_row_id) is None:
-                raise NotFound("there is no such client")
+            load_client(session, client_row_id)
             view = partial(_view, now=now)
             return SECRETS.page(session, limit, after, view, ClientSecret.client_id == client_row_id, of_status)
-
-    def _lock_client(self, session: Session, actor: Actor, client_row_id: str) -> Client:
-        """Lock the client, so that two requests together cannot add one secret too many."""
-        client = session.scalar(for_update(select(Client).where(Client.id == client_row_id), Client))
-        if client is None:
-            raise NotFound("there is no such client")
-        refuse_changing_client(actor, session, client.id, self._management)
-        return client
 
 
 def mint_secret(client: Client, name: str, at: datetime, expires_at: datetime | None = None) -> Issued:

@@ -9,19 +9,20 @@ from typing import Annotated, Any
 
 from pydantic import Field
 from sqlalchemy import delete, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session
 
 from app.access.rbac import grants_of_roles
 from app.actions.audit.actor import Actor
 from app.actions.audit.record import record
 from app.actions.directory.administrators import keep_administrators
 from app.actions.directory.changes import UNSET, Unset, assign, changed_fields
+from app.actions.directory.client_rows import CLIENTS, load_client, lock_changeable_client
 from app.actions.directory.client_secrets import mint_secret
 from app.actions.directory.escalation import refuse_changing_client, refuse_delegates, refuse_exceeding, refuse_serving
 from app.actions.directory.fields import LONGEST_LIST, Identifier, Name, Names
 from app.actions.directory.names import checked_name
 from app.actions.directory.roles import load_assignable_roles
-from app.actions.directory.rows import Page, Rows, view_of
+from app.actions.directory.rows import Page, view_of
 from app.actions.directory.uniqueness import translate_duplicates
 from app.actions.trust.certificates import (
     KEY_METHODS,
@@ -50,13 +51,6 @@ PLAIN = (
 )
 DPOP = "it gets no token without a DPoP proof (RFC 9449 §5.2)"
 CERTIFICATE = "nor without a client certificate (RFC 8705 §3.4)"
-CLIENTS = Rows(
-    Client,
-    "there is no such client",
-    selectinload(Client.roles),
-    selectinload(Client.serves),
-    selectinload(Client.secrets),
-)
 Jwks = Mapping[str, Any]
 JwksUri = Annotated[str, Field(min_length=1, max_length=LONGEST_URI)]
 Identifiers = Annotated[tuple[Identifier, ...], Field(max_length=LONGEST_LIST)]
@@ -190,8 +184,7 @@ class ClientActions:
         """
         now = self._clock()
         with self._store.transaction() as session, keep_administrators(session, actor, now):
-            row = load_client(session, client_row_id, lock=True)
-            refuse_changing_client(actor, session, row.id, self._management)
+            row = lock_changeable_client(session, actor, client_row_id, self._management)
             session.execute(delete(Client).where(Client.id == client_row_id))
             record(session, actor, f"{TARGET}.delete", TARGET, row.client_id, now, name=row.name)
 
@@ -238,11 +231,6 @@ class ClientActions:
         roles = load_assignable_roles(session, names, "machine")
         refuse_exceeding(actor, grants_of_roles(session, [role.id for role in roles]), self._management)
         row.roles = roles
-
-
-def load_client(session: Session, client_row_id: str, *, lock: bool = False) -> Client:
-    """Return the client's row; with `lock`, lock it until the transaction ends. Raises NotFound."""
-    return CLIENTS.load(session, Client.id == client_row_id, lock=lock)
 
 
 def _load_served(session: Session, actor: Actor, identifiers: tuple[str, ...]) -> list[Resource]:

@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session
 from app.actions.audit.actor import Actor
 from app.actions.audit.record import record
 from app.actions.directory.administrators import keep_administrators
-from app.actions.directory.clients import Jwks, JwksUri, load_client
-from app.actions.directory.escalation import refuse_changing_client, refuse_delegates
+from app.actions.directory.client_rows import load_client, lock_changeable_client
+from app.actions.directory.clients import Jwks, JwksUri
+from app.actions.directory.escalation import refuse_delegates
 from app.actions.directory.fields import Name
 from app.actions.directory.names import checked_name
 from app.actions.directory.rows import Page, Rows
@@ -26,7 +27,7 @@ from app.clock import Clock
 from app.database.store import Store
 from app.database.types import new_id
 from app.errors import Conflict, Invalid
-from app.models import Client, FederatedCredential
+from app.models import FederatedCredential
 from app.settings.settings import Settings
 
 TARGET = "federated_credential"
@@ -71,7 +72,7 @@ class FederatedCredentialActions:
         refuse_delegates(actor)
         now, row = self._clock(), self._new_row(new)
         with self._store.transaction() as session:
-            client = self._lock_client(session, actor, client_row_id)
+            client = lock_changeable_client(session, actor, client_row_id, self._management)
             count = select(func.count(FederatedCredential.id)).where(FederatedCredential.client_id == client_row_id)
             if (session.scalar(count) or 0) >= MOST:
                 raise Conflict(f"a client has at most {MOST} federated credentials: delete one first")
@@ -89,7 +90,7 @@ class FederatedCredentialActions:
         """
         now = self._clock()
         with self._store.transaction() as session, keep_administrators(session, actor, now):
-            client = self._lock_client(session, actor, client_row_id)
+            client = lock_changeable_client(session, actor, client_row_id, self._management)
             row = _load(session, client_row_id, credential_id)
             session.delete(row)
             details = {"client": client.client_id, "issuer": row.issuer, "subject": row.subject}
@@ -105,12 +106,6 @@ class FederatedCredentialActions:
         with self._store.reading() as session:
             load_client(session, client_row_id)
             return CREDENTIALS.page(session, limit, after, view_of, FederatedCredential.client_id == client_row_id)
-
-    def _lock_client(self, session: Session, actor: Actor, client_row_id: str) -> Client:
-        """Lock the client, so that two requests together cannot add one too many."""
-        client = load_client(session, client_row_id, lock=True)
-        refuse_changing_client(actor, session, client.id, self._management)
-        return client
 
     def _new_row(self, new: NewFederatedCredential) -> FederatedCredential:
         if new.jwks is not None and new.jwks_uri is not None:

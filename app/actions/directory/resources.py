@@ -35,6 +35,7 @@ DEFAULT_TTL = 3600
 RESOURCES = Rows(Resource, "there is no such resource", selectinload(Resource.permissions))
 PERMISSIONS = Rows(Permission, "the resource has no such permission")
 Ttl = Annotated[int, Field(ge=SHORTEST_TTL, le=LONGEST_TTL)]
+BUILT_IN = "the management API is built in: it cannot be deleted, nor its identifier or permissions changed"
 TAKEN_IDENTIFIER = "another resource has this identifier"
 TAKEN = "a permission of this name is defined already: scope names are unique on the whole server"
 
@@ -247,7 +248,7 @@ def _apply(row: Resource, changes: ResourceChanges) -> None:
 
 def _refuse_built_in(row: Resource) -> None:
     if row.built_in:
-        raise BuiltIn("the server itself stands on the management API")
+        raise BuiltIn(BUILT_IN)
 
 
 def _revoke_keys(session: Session, row: Resource, now: datetime) -> Sequence[str]:
