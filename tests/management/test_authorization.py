@@ -55,12 +55,12 @@ def test_the_table_names_every_route_and_nothing_else(face: Face) -> None:
     assert routes == set(TABLE)
 
 
-def test_three_operations_only_are_open_to_anyone() -> None:
+def test_only_three_operations_need_no_authentication() -> None:
     public = {"GET /openapi.json", "POST /credentials/revoke", "GET /comparison"}
     assert {name for name in TABLE if name not in GUARDED} == public
 
 
-def test_a_route_that_the_table_forgot_is_refused_to_everybody(own_face: Face) -> None:
+def test_a_route_missing_from_the_table_is_refused_to_everybody(own_face: Face) -> None:
     blueprint = own_face.app.blueprints["roles"]
     own_face.app.add_url_rule(f"{PREFIX}/forgotten", "roles.forgotten", lambda: "come in")
     assert blueprint.name == "roles"
@@ -68,7 +68,7 @@ def test_a_route_that_the_table_forgot_is_refused_to_everybody(own_face: Face) -
 
 
 @pytest.mark.parametrize("name", GUARDED)
-def test_who_sends_nothing_is_challenged_without_an_error_code(face: Face, name: str) -> None:
+def test_a_request_without_credentials_is_challenged_without_an_error_code(face: Face, name: str) -> None:
     response = face.call(*split(name))
     assert response.status_code == 401 and response.content_type == "application/problem+json"
     challenges = response.headers.getlist("WWW-Authenticate")
@@ -85,7 +85,7 @@ def test_garbage_and_api_keys_are_invalid_tokens(face: Face, name: str, key: str
 
 
 @pytest.mark.parametrize("name", SCOPED)
-def test_a_token_without_the_scope_is_told_which(face: Face, name: str, outsider: str) -> None:
+def test_the_refusal_of_a_token_without_the_scope_names_the_scope(face: Face, name: str, outsider: str) -> None:
     response = face.call(*split(name), outsider)
     assert response.status_code == 403
     challenge = response.headers["WWW-Authenticate"]
@@ -93,12 +93,12 @@ def test_a_token_without_the_scope_is_told_which(face: Face, name: str, outsider
 
 
 @pytest.mark.parametrize("name", SCOPED)
-def test_the_scope_alone_opens_the_door(face: Face, name: str) -> None:
+def test_the_scope_alone_is_sufficient(face: Face, name: str) -> None:
     assert face.call(*split(name), face.machine(SCOPED[name])).status_code not in (401, 403)
 
 
 @pytest.mark.parametrize("name", OWNERS)
-def test_a_machine_is_no_user_and_a_pat_reads_the_profile_at_most(
+def test_a_machine_is_not_a_user_and_a_pat_only_reads_the_profile(
     face: Face, name: str, admin: str, delegates: list[str]
 ) -> None:
     pat, exchanged = delegates
@@ -108,7 +108,7 @@ def test_a_machine_is_no_user_and_a_pat_reads_the_profile_at_most(
 
 
 @pytest.mark.parametrize("name", REFUSED_TO_DELEGATES)
-def test_no_delegate_makes_renews_or_reveals_a_credential(
+def test_a_delegate_cannot_create_renew_or_reveal_a_credential(
     face: Face, name: str, delegates: list[str], admin: str
 ) -> None:
     client = face.made("/clients", {"name": "a client"}, admin)["id"]
@@ -126,7 +126,7 @@ def test_a_token_for_another_audience_is_an_invalid_token(face: Face) -> None:
     assert face.call("GET", "/roles", face.pat("orders:read")).status_code == 401
 
 
-def test_a_token_whose_roles_are_gone_is_active_but_short_of_scope(face: Face) -> None:
+def test_a_token_whose_roles_are_removed_is_active_without_the_scope(face: Face) -> None:
     username = face.person("roles:read")
     token = face.core.pat(username, "roles:read")[1]
     assert face.call("GET", "/roles", token).status_code == 200
@@ -142,11 +142,11 @@ def test_a_scope_of_the_same_token_for_another_resource_does_not_count(face: Fac
 
 
 @pytest.mark.parametrize("sent", ["Basic YTpi", "Digest x", "Bearer", "Bearer ", "bearer\t", "lk_pat_x", ""])
-def test_other_schemes_and_no_token_are_nobody(face: Face, sent: str) -> None:
+def test_other_schemes_and_missing_tokens_are_unauthenticated(face: Face, sent: str) -> None:
     assert face.call("GET", "/roles", headers={"Authorization": sent}).status_code == 401
 
 
-def test_options_is_no_operation(face: Face, admin: str) -> None:
+def test_options_is_not_an_operation(face: Face, admin: str) -> None:
     response = face.call("OPTIONS", "/roles", admin)
     assert response.status_code == 405 and "GET" in response.headers["Allow"]
 

@@ -17,14 +17,14 @@ def carrying(*scopes: str) -> Grants:
     return Grants.of([*((OWN, scope) for scope in scopes), ("https://other.example", "manage-nothing")])
 
 
-def test_manage_stands_for_every_scope() -> None:
+def test_manage_includes_every_scope() -> None:
     assert CHIEF.manages and CHIEF.holds("audit:read") and CHIEF.holds("introspect")
     assert AUDITOR.holds("audit:read") and not AUDITOR.holds("users:read") and not AUDITOR.holds("manage")
     assert OPERATOR.manages and SERVER.manages
     assert not anonymous(None, None).holds("audit:read")
 
 
-def test_a_delegate_makes_no_credential_whatever_it_holds() -> None:
+def test_a_delegate_creates_no_credential_whatever_its_scopes() -> None:
     with pytest.raises(Forbidden):
         refuse_delegates(DELEGATE)
     for actor in (AUDITOR, CHIEF, OPERATOR):
@@ -40,7 +40,7 @@ def test_only_manage_puts_our_permissions_into_a_role() -> None:
     refuse_granting(AUDITOR, Scopes())
 
 
-def test_nobody_hands_on_more_than_they_hold() -> None:
+def test_nobody_grants_more_than_they_hold() -> None:
     refuse_exceeding(AUDITOR, carrying("audit:read"), OWN)
     refuse_exceeding(AUDITOR, carrying(), OWN)
     refuse_exceeding(AUDITOR, Grants.of([("https://other.example", "users:write")]), OWN)
