@@ -57,6 +57,6 @@ def revoke_api_key(actions: Actions, key_id: str) -> None:
 
 @operations.post("/api-keys/<row:key_id>/rotate", MadeKeySchema, body=OverlapSchema, body_required=False, status=200)
 def rotate_api_key(actions: Actions, overlap: KeyOverlap, key_id: str) -> Any:
-    """Give an API key a new secret, answered once; the old one works until the overlap ends"""
+    """Issue a new secret for an API key, answered once; the old one works until the overlap ends"""
     key, issued = actions.api_keys.rotate(caller(), key_id, overlap.overlap_seconds)
     return add_secret(key, key=issued.token)

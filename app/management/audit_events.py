@@ -32,7 +32,7 @@ class AuditEventSchema(Schema):
     request_id = fields.String(required=True, allow_none=True)
     details = fields.Dict(required=True)
     previous_hash = fields.String(
-        required=True, allow_none=True, metadata={"description": "the hash of the event before"}
+        required=True, allow_none=True, metadata={"description": "the hash of the previous event"}
     )
     hash = fields.String(
         required=True, allow_none=True, metadata={"description": "SHA-256 of this event and of `previous_hash`"}

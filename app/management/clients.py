@@ -56,13 +56,13 @@ def get_client(actions: Actions, row_id: str) -> Any:
 
 @operations.patch("/clients/<row:row_id>", ClientSchema, body=ClientChangesSchema)
 def change_client(actions: Actions, changes: ClientChanges, row_id: str) -> Any:
-    """Change a client: every token of it feels it at once"""
+    """Change a client; the change applies to its tokens at once"""
     return actions.clients.change(caller(), row_id, changes)
 
 
 @operations.delete("/clients/<row:row_id>")
 def delete_client(actions: Actions, row_id: str) -> None:
-    """Delete a client: its secrets and tokens are dead at once"""
+    """Delete a client; its secrets and tokens end at once"""
     actions.clients.delete(caller(), row_id)
 
 
@@ -74,7 +74,7 @@ def list_client_secrets(actions: Actions, query: dict[str, Any], row_id: str) ->
 
 @operations.post("/clients/<row:row_id>/secrets", MadeClientSecretSchema, body=NewClientSecretSchema)
 def create_client_secret(actions: Actions, new: NewClientSecret, row_id: str) -> Any:
-    """Give a client a further secret, answered once; at most five live"""
+    """Add a secret to a client, answered once; at most five are live"""
     secret, issued = actions.client_secrets.create(caller(), row_id, new)
     return answer_created(
         actions, add_secret(secret, client_secret=issued.token), f"/clients/{row_id}/secrets/{secret.id}"

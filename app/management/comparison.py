@@ -67,7 +67,7 @@ class ComparisonSchema(Schema):
 
 @operations.get("/comparison", ComparisonSchema, query=WantedSchema)
 def show_comparison(actions: Actions, query: dict[str, Any]) -> Any:
-    """Show the last comparison; with the scope `manage` and `run=true`, or when there is none yet, measure anew"""
+    """Show the last comparison; with the scope `manage` and `run=true`, or when there is none yet, measure now"""
     report = latest(actions.settings)
     if query["run"]:
         _require_manage(caller())

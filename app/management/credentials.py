@@ -66,5 +66,5 @@ def report_leak(actions: Actions, body: dict[str, Any]) -> Any:
 
 @operations.post("/credentials/inspect", InspectionSchema, body=PresentedSchema, status=200)
 def inspect_credential(actions: Actions, body: dict[str, Any]) -> Any:
-    """Tell which credential a secret is, whose, and why it is not active"""
+    """Show which credential a secret is, whose it is, and why it is not active"""
     return actions.inspect(body["credential"])

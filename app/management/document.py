@@ -32,11 +32,11 @@ SCHEMES = {
     },
 }
 ALWAYS = {400: "The request cannot be read", 413: "The body is too large"}
-AUTHENTICATED = {401: "No credential, or one that is not good", 403: "The credential does not allow this"}
+AUTHENTICATED = {401: "No credential, or an invalid one", 403: "The credential does not allow this"}
 WITH_BODY = {415: "The body is not application/json"}
 WITH_INPUT = {422: "Some fields cannot be accepted"}
-CHANGING = {409: "A name is taken, or the state of the thing does not allow this"}
-IN_A_PATH = {404: "There is no such thing"}
+CHANGING = {409: "A name is taken, or the object's state does not allow this"}
+IN_A_PATH = {404: "The object does not exist"}
 LIMITED = {429: "Too many failed attempts, or too many reports"}
 
 

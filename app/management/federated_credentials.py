@@ -1,4 +1,4 @@
-"""/clients/{id}/federated-credentials: which tokens of other issuers a client is recognised by, without a secret."""
+"""/clients/{id}/federated-credentials: tokens of other issuers that authenticate a client."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.management.blueprint import Operations, answer_created
 from app.management.paging import PageQuery, answer_page, page_schema
 from app.management.schemas import answer_schema, request_schema
 
-operations = Operations("federated_credentials", "What clients are recognised by without a secret")
+operations = Operations("federated_credentials", "Tokens of other issuers that authenticate clients")
 
 FederatedCredentialSchema = answer_schema(FederatedCredentialView)
 NewFederatedCredentialSchema = request_schema(NewFederatedCredential)
@@ -20,7 +20,7 @@ NewFederatedCredentialSchema = request_schema(NewFederatedCredential)
 
 @operations.get("/clients/<row:row_id>/federated-credentials", page_schema(FederatedCredentialSchema), query=PageQuery)
 def list_federated_credentials(actions: Actions, query: dict[str, Any], row_id: str) -> Any:
-    """List what a client is recognised by"""
+    """List a client's federated credentials"""
     return answer_page(actions.federated_credentials.page(row_id, **query))
 
 
@@ -28,18 +28,18 @@ def list_federated_credentials(actions: Actions, query: dict[str, Any], row_id: 
     "/clients/<row:row_id>/federated-credentials", FederatedCredentialSchema, body=NewFederatedCredentialSchema
 )
 def create_federated_credential(actions: Actions, new: NewFederatedCredential, row_id: str) -> Any:
-    """Let a client be recognised by another issuer's token"""
+    """Add a federated credential: tokens of another issuer authenticate the client"""
     created = actions.federated_credentials.create(caller(), row_id, new)
     return answer_created(actions, created, f"/clients/{row_id}/federated-credentials/{created.id}")
 
 
 @operations.get("/clients/<row:row_id>/federated-credentials/<row:credential_id>", FederatedCredentialSchema)
 def get_federated_credential(actions: Actions, row_id: str, credential_id: str) -> Any:
-    """Show one of the things that a client is recognised by"""
+    """Show a federated credential"""
     return actions.federated_credentials.get(row_id, credential_id)
 
 
 @operations.delete("/clients/<row:row_id>/federated-credentials/<row:credential_id>")
 def delete_federated_credential(actions: Actions, row_id: str, credential_id: str) -> None:
-    """Recognise a client by it no more, at once"""
+    """Delete a federated credential; its tokens are refused at once"""
     actions.federated_credentials.delete(caller(), row_id, credential_id)

@@ -25,33 +25,33 @@ TokenChangesSchema = request_schema(TokenChanges)
 
 @operations.get("/me", ProfileSchema)
 def get_me(actions: Actions) -> Any:
-    """Show the profile, the roles and the scopes that they give now"""
+    """Show the profile, the roles and the scopes that they grant now"""
     profile = actions.users.profile(caller().id)
     return asdict(profile.user) | {"scopes": list(profile.scopes)}
 
 
 @operations.get("/me/personal-access-tokens", page_schema(TokenSchema), query=TokenQuery)
 def list_my_tokens(actions: Actions, query: dict[str, Any]) -> Any:
-    """List one's own tokens"""
+    """List the user's own tokens"""
     return answer_page(actions.personal_access_tokens.page(caller().id, **query))
 
 
 @operations.post("/me/personal-access-tokens", MadeTokenSchema, body=NewTokenSchema)
 def create_my_token(actions: Actions, new: NewToken) -> Any:
-    """Make a token of scopes that the roles give now; its secret is answered once"""
+    """Create a token of scopes that the roles grant now; its secret is answered once"""
     token, issued = actions.personal_access_tokens.create(caller(), caller().id, new)
     return answer_created(actions, add_secret(token, token=issued.token), f"/me/personal-access-tokens/{token.id}")
 
 
 @operations.get("/me/personal-access-tokens/<row:token_id>", TokenSchema)
 def get_my_token(actions: Actions, token_id: str) -> Any:
-    """Show one of one's own tokens"""
+    """Show one of the user's own tokens"""
     return actions.personal_access_tokens.get(caller().id, token_id)
 
 
 @operations.patch("/me/personal-access-tokens/<row:token_id>", TokenSchema, body=TokenChangesSchema)
 def change_my_token(actions: Actions, changes: TokenChanges, token_id: str) -> Any:
-    """Rename a token, or describe it anew"""
+    """Change the name or the description of a token"""
     return actions.personal_access_tokens.change(caller(), caller().id, token_id, changes)
 
 
@@ -69,6 +69,6 @@ def revoke_my_token(actions: Actions, token_id: str) -> None:
     status=200,
 )
 def regenerate_my_token(actions: Actions, _nothing: dict[str, Any], token_id: str) -> Any:
-    """Give a token a new secret and a new expiry; the old secret is dead at once"""
+    """Issue a new secret with a new expiry for a token; the old secret ends at once"""
     token, issued = actions.personal_access_tokens.regenerate(caller(), caller().id, token_id)
     return add_secret(token, token=issued.token)

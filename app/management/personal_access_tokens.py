@@ -22,7 +22,7 @@ def list_tokens(actions: Actions, query: dict[str, Any], user_id: str) -> Any:
 
 @operations.post("/users/<row:user_id>/personal-access-tokens", MadeTokenSchema, body=NewTokenSchema)
 def create_token(actions: Actions, new: NewToken, user_id: str) -> Any:
-    """Make a token for a user; its secret is answered once"""
+    """Create a token for a user; its secret is answered once"""
     token, issued = actions.personal_access_tokens.create(caller(), user_id, new)
     return answer_created(
         actions, add_secret(token, token=issued.token), f"/users/{user_id}/personal-access-tokens/{token.id}"

@@ -28,7 +28,7 @@ def list_roles(actions: Actions, query: dict[str, Any]) -> Any:
 
 @operations.post("/roles", RoleSchema, body=NewRoleSchema)
 def create_role(actions: Actions, new: NewRole) -> Any:
-    """Make a role"""
+    """Create a role"""
     role = actions.roles.create(caller(), new)
     return answer_created(actions, role, f"/roles/{role.id}")
 
@@ -41,11 +41,11 @@ def get_role(actions: Actions, role_id: str) -> Any:
 
 @operations.patch("/roles/<row:role_id>", RoleSchema, body=RoleChangesSchema)
 def change_role(actions: Actions, changes: RoleChanges, role_id: str) -> Any:
-    """Change a role: all who have it feel it at once"""
+    """Change a role; the change applies at once to all who have it"""
     return actions.roles.change(caller(), role_id, changes)
 
 
 @operations.delete("/roles/<row:role_id>")
 def delete_role(actions: Actions, role_id: str) -> None:
-    """Delete a role: all who have it lose it at once"""
+    """Delete a role; all who have it lose it at once"""
     actions.roles.delete(caller(), role_id)

@@ -40,11 +40,11 @@ def list_signing_keys(actions: Actions, query: dict[str, Any]) -> Any:
 
 @operations.post("/signing-keys/rotate", SigningKeySchema, body=RotationSchema, body_required=False, status=200)
 def rotate_signing_key(actions: Actions, given: dict[str, Any]) -> Any:
-    """Let the next key sign; the one before verifies until its last token has ended"""
+    """Sign with the next key; the previous one verifies until its last token has expired"""
     return actions.rotate_signing_key(caller(), only_when_known=given["only_when_known"])
 
 
 @operations.delete("/signing-keys/<row:kid>")
 def revoke_signing_key(actions: Actions, kid: str) -> None:
-    """End a signing key at once, with every token it signed; needs manage. After the active one the next key signs"""
+    """Revoke a signing key and every token it signed; needs manage. When it is the active one, the next key signs"""
     actions.rotate_signing_key.revoke(caller(), kid)

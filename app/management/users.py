@@ -27,7 +27,7 @@ def list_users(actions: Actions, query: dict[str, Any]) -> Any:
 
 @operations.post("/users", UserSchema, body=NewUserSchema)
 def create_user(actions: Actions, new: NewUser) -> Any:
-    """Make a user"""
+    """Create a user"""
     user = actions.users.create(caller(), new)
     return answer_created(actions, user, f"/users/{user.id}")
 
@@ -40,11 +40,11 @@ def get_user(actions: Actions, user_id: str) -> Any:
 
 @operations.patch("/users/<row:user_id>", UserSchema, body=UserChangesSchema)
 def change_user(actions: Actions, changes: UserChanges, user_id: str) -> Any:
-    """Change a user: every credential of theirs feels it at once"""
+    """Change a user; the change applies to all their credentials at once"""
     return actions.users.change(caller(), user_id, changes)
 
 
 @operations.delete("/users/<row:user_id>")
 def delete_user(actions: Actions, user_id: str) -> None:
-    """Delete a user and every token of theirs"""
+    """Delete a user with all their tokens"""
     actions.users.delete(caller(), user_id)
