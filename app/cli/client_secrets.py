@@ -7,6 +7,7 @@ from datetime import datetime
 import click
 
 from app.actions.audit.actor import OPERATOR
+from app.actions.directory.client_secrets import NewClientSecret
 from app.cli.options import Instant
 from app.cli.output import done, json_option, show_all, show_secret
 from app.cli.session import client_named, everything, open_actions
@@ -28,7 +29,7 @@ def create(client_name: str, name: str | None, expires_at: datetime | None, as_j
     """Give a client a further secret, printed alone on stdout."""
     actions = open_actions()
     found = client_named(actions, client_name)
-    view, issued = actions.client_secrets.create(OPERATOR, found.id, name, expires_at)
+    view, issued = actions.client_secrets.create(OPERATOR, found.id, NewClientSecret(name, expires_at))
 
     def undo() -> str:
         actions.client_secrets.revoke(OPERATOR, found.id, view.id)

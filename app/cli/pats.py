@@ -8,8 +8,9 @@ from typing import Literal
 import click
 
 from app.actions.audit.actor import OPERATOR
+from app.actions.directory.changes import UNSET
 from app.actions.directory.lifetime import AskedLifetime
-from app.actions.directory.personal_access_tokens import NewToken
+from app.actions.directory.personal_access_tokens import NewToken, TokenChanges
 from app.cli.options import Duration, Instant, many
 from app.cli.output import done, json_option, show_all, show_one, show_secret
 from app.cli.session import everything, open_actions, user_named
@@ -91,7 +92,8 @@ def update(owner: str, token_id: str, name: str | None, description: str | None,
     """Rename a token or describe it anew."""
     actions = open_actions()
     found = user_named(actions, owner)
-    show_one(as_json, actions.personal_access_tokens.change(OPERATOR, found.id, token_id, name, description))
+    changes = TokenChanges(UNSET if name is None else name, UNSET if description is None else description)
+    show_one(as_json, actions.personal_access_tokens.change(OPERATOR, found.id, token_id, changes))
 
 
 @pat.command()

@@ -4,13 +4,13 @@ import re
 
 import pytest
 
-from app.management.authorization import TABLE, Door, operation
+from app.management.authorization import TABLE, Access, operation_name
 from app.management.blueprint import PREFIX
 from tests.core import ORDERS
 from tests.management.face import OWN, Face
 
 SCOPED = {name: needed for name, needed in TABLE.items() if isinstance(needed, str)}
-OWNERS = {name: needed for name, needed in TABLE.items() if needed in (Door.OWNER, Door.OWNER_READS)}
+OWNERS = {name: needed for name, needed in TABLE.items() if needed in (Access.OWNER, Access.OWNER_READS)}
 GUARDED = SCOPED | OWNERS
 REFUSED_TO_DELEGATES = {
     "POST /clients": {"name": "x"},
@@ -53,18 +53,18 @@ def delegates(face: Face) -> list[str]:
 @pytest.mark.contract("the scope of each operation, `manage` for everything")
 def test_the_table_names_every_route_and_nothing_else(face: Face) -> None:
     rules = [rule for rule in face.app.url_map.iter_rules() if rule.rule.startswith(f"{PREFIX}/")]
-    routes = {operation(method, rule.rule) for rule in rules for method in rule.methods or ()}
+    routes = {operation_name(method, rule.rule) for rule in rules for method in rule.methods or ()}
     assert routes == set(TABLE)
 
 
 @pytest.mark.asvs("6.3.4", "10.4.7")
-def test_three_operations_only_are_open_to_anyone() -> None:
+def test_only_three_operations_need_no_authentication() -> None:
     public = {"GET /openapi.json", "POST /credentials/revoke", "GET /comparison"}
     assert {name for name in TABLE if name not in GUARDED} == public
 
 
 @pytest.mark.asvs("8.2.1")
-def test_a_route_that_the_table_forgot_is_refused_to_everybody(own_face: Face) -> None:
+def test_a_route_missing_from_the_table_is_refused_to_everybody(own_face: Face) -> None:
     blueprint = own_face.app.blueprints["roles"]
     own_face.app.add_url_rule(f"{PREFIX}/forgotten", "roles.forgotten", lambda: "come in")
     assert blueprint.name == "roles"
@@ -72,7 +72,7 @@ def test_a_route_that_the_table_forgot_is_refused_to_everybody(own_face: Face) -
 
 
 @pytest.mark.parametrize("name", GUARDED)
-def test_who_sends_nothing_is_challenged_without_an_error_code(face: Face, name: str) -> None:
+def test_a_request_without_credentials_is_challenged_without_an_error_code(face: Face, name: str) -> None:
     response = face.call(*split(name))
     assert response.status_code == 401 and response.content_type == "application/problem+json"
     challenges = response.headers.getlist("WWW-Authenticate")
@@ -90,7 +90,7 @@ def test_garbage_and_api_keys_are_invalid_tokens(face: Face, name: str, key: str
 
 @pytest.mark.asvs("8.2.1")
 @pytest.mark.parametrize("name", SCOPED)
-def test_a_token_without_the_scope_is_told_which(face: Face, name: str, outsider: str) -> None:
+def test_the_refusal_of_a_token_without_the_scope_names_the_scope(face: Face, name: str, outsider: str) -> None:
     response = face.call(*split(name), outsider)
     assert response.status_code == 403
     challenge = response.headers["WWW-Authenticate"]
@@ -100,23 +100,23 @@ def test_a_token_without_the_scope_is_told_which(face: Face, name: str, outsider
 @pytest.mark.asvs("8.2.1")
 @pytest.mark.contract("the scope of each operation, `manage` for everything")
 @pytest.mark.parametrize("name", SCOPED)
-def test_the_scope_alone_opens_the_door(face: Face, name: str) -> None:
+def test_the_scope_alone_is_sufficient(face: Face, name: str) -> None:
     assert face.call(*split(name), face.machine(SCOPED[name])).status_code not in (401, 403)
 
 
 @pytest.mark.parametrize("name", OWNERS)
-def test_a_machine_is_no_user_and_a_pat_reads_the_profile_at_most(
+def test_a_machine_is_not_a_user_and_a_pat_only_reads_the_profile(
     face: Face, name: str, admin: str, delegates: list[str]
 ) -> None:
     pat, exchanged = delegates
     for token in (admin, exchanged):
         assert face.call(*split(name), token).status_code == 403
-    assert face.call(*split(name), pat).status_code == (200 if OWNERS[name] is Door.OWNER_READS else 403)
+    assert face.call(*split(name), pat).status_code == (200 if OWNERS[name] is Access.OWNER_READS else 403)
 
 
 @pytest.mark.contract("letting a client trust an issuer requires the rights that the client has")
 @pytest.mark.parametrize("name", REFUSED_TO_DELEGATES)
-def test_no_delegate_makes_renews_or_reveals_a_credential(
+def test_a_delegate_cannot_create_renew_or_reveal_a_credential(
     face: Face, name: str, delegates: list[str], admin: str
 ) -> None:
     client = face.made("/clients", {"name": "a client"}, admin)["id"]
@@ -135,7 +135,7 @@ def test_a_token_for_another_audience_is_an_invalid_token(face: Face) -> None:
 
 
 @pytest.mark.asvs("10.3.2")
-def test_a_token_whose_roles_are_gone_is_active_but_short_of_scope(face: Face) -> None:
+def test_a_token_whose_roles_are_removed_is_active_without_the_scope(face: Face) -> None:
     username = face.person("roles:read")
     token = face.core.pat(username, "roles:read")[1]
     assert face.call("GET", "/roles", token).status_code == 200
@@ -151,11 +151,11 @@ def test_a_scope_of_the_same_token_for_another_resource_does_not_count(face: Fac
 
 
 @pytest.mark.parametrize("sent", ["Basic YTpi", "Digest x", "Bearer", "Bearer ", "bearer\t", "lk_pat_x", ""])
-def test_other_schemes_and_no_token_are_nobody(face: Face, sent: str) -> None:
+def test_other_schemes_and_missing_tokens_are_unauthenticated(face: Face, sent: str) -> None:
     assert face.call("GET", "/roles", headers={"Authorization": sent}).status_code == 401
 
 
-def test_options_is_no_operation(face: Face, admin: str) -> None:
+def test_options_is_not_an_operation(face: Face, admin: str) -> None:
     response = face.call("OPTIONS", "/roles", admin)
     assert response.status_code == 405 and "GET" in response.headers["Allow"]
 

@@ -20,7 +20,7 @@ def with_keys(*keys: Any, **fields: Any) -> dict[str, Any]:
 
 
 @pytest.mark.asvs("11.2.3")
-def test_public_keys_of_three_kinds_are_taken(face: Face, admin: str) -> None:
+def test_public_keys_of_three_kinds_are_accepted(face: Face, admin: str) -> None:
     made = face.made("/clients", with_keys(*PUBLIC), admin)
     assert made["jwks"] == {"keys": PUBLIC} and "client_secret" not in made
     kept = face.made("/clients", with_keys(PUBLIC[0] | {"use": "sig", "alg": "ES256", "x5t": "x"}), admin)
@@ -59,7 +59,7 @@ def test_public_keys_of_three_kinds_are_taken(face: Face, admin: str) -> None:
         [PUBLIC[1]] * 21,
     ],
 )
-def test_other_keys_are_not(face: Face, admin: str, keys: list[Any]) -> None:
+def test_other_public_keys_are_refused(face: Face, admin: str, keys: list[Any]) -> None:
     assert fields(face.call("POST", "/clients", admin, json=with_keys(*keys))) == {"jwks"}
 
 
@@ -135,7 +135,7 @@ def test_private_key_jwt_has_one_source_of_keys_and_a_secret_none(face: Face, ad
 
 
 @pytest.mark.contract("`/clients`: its fields; the server gives `client_id`, `client_secret` once")
-def test_a_client_changes_how_it_proves_itself_in_one_step(face: Face, admin: str) -> None:
+def test_a_client_changes_its_authentication_method_in_one_step(face: Face, admin: str) -> None:
     made = face.made("/clients", {"name": "c"}, admin)
     path = f"/clients/{made['id']}"
     to_keys = {"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": PUBLIC}}
@@ -191,7 +191,7 @@ def test_a_secrets_name_is_refused_like_any_other_empty_name(face: Face, admin: 
     assert face.made(path, {}, admin)["name"] == ""  # it may be left out
 
 
-def test_expired_and_revoked_secrets_make_room(face: Face, admin: str) -> None:
+def test_expired_and_revoked_secrets_do_not_count_against_the_limit(face: Face, admin: str) -> None:
     made = face.made("/clients", {"name": "full"}, admin)
     path = f"/clients/{made['id']}/secrets"
     for _ in range(4):
@@ -223,7 +223,7 @@ def test_a_client_may_be_bound_and_unbound(face: Face, admin: str) -> None:
         assert face.made("/clients", {"name": "c", name: True}, admin)[name] is True
 
 
-def test_no_delegate_takes_a_binding_off_but_may_put_one_on(face: Face, admin: str) -> None:
+def test_a_delegate_may_add_but_not_remove_a_binding(face: Face, admin: str) -> None:
     pat = face.pat("clients:write")
     for token in (pat, face.core.exchange(pat)):
         for name in BOUND:
@@ -237,7 +237,7 @@ def test_no_delegate_takes_a_binding_off_but_may_put_one_on(face: Face, admin: s
 
 
 @pytest.mark.spec("RFC 8705 §2.1.2")
-def test_a_client_may_prove_itself_by_what_its_certificate_names(face: Face, admin: str) -> None:
+def test_a_client_may_authenticate_by_its_certificate_subject(face: Face, admin: str) -> None:
     by_certificate = {"name": "c", "token_endpoint_auth_method": "tls_client_auth"}
     names = {"tls_client_auth_san_dns": "robot.example"}
     made = face.made("/clients", by_certificate | names, admin)

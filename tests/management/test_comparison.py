@@ -32,7 +32,7 @@ def never_measured(face: Face) -> None:
 
 
 @pytest.mark.contract("`/comparison`: cached for all, measured for `manage`")
-def test_anybody_reads_the_table_and_starts_nothing(face: Face, measured: list[str]) -> None:
+def test_anybody_reads_the_table_without_starting_a_measurement(face: Face, measured: list[str]) -> None:
     answer = face.call("GET", "/comparison")
     assert answer.status_code == 200 and answer.json["at"] is None and len(answer.json["columns"]) == 5
     assert face.call("GET", "/comparison", face.machine("introspect")).json == answer.json
@@ -40,7 +40,7 @@ def test_anybody_reads_the_table_and_starts_nothing(face: Face, measured: list[s
 
 
 @pytest.mark.contract("`/comparison`: cached for all, measured for `manage`")
-def test_who_manages_has_the_first_one_measured_and_then_reads_it(face: Face, measured: list[str], admin: str) -> None:
+def test_the_first_read_with_manage_measures_and_later_ones_do_not(face: Face, measured: list[str], admin: str) -> None:
     first = face.call("GET", "/comparison", admin).json
     assert first["at"] and measured == ["in one process"]
     assert face.call("GET", "/comparison", admin).json == first == face.call("GET", "/comparison").json
@@ -48,7 +48,7 @@ def test_who_manages_has_the_first_one_measured_and_then_reads_it(face: Face, me
 
 
 @pytest.mark.contract("`/comparison`: cached for all, measured for `manage`")
-def test_only_who_manages_has_it_measured(face: Face, measured: list[str], admin: str) -> None:
+def test_only_a_holder_of_manage_starts_a_measurement(face: Face, measured: list[str], admin: str) -> None:
     nobody = face.call("GET", "/comparison?run=true")
     assert nobody.status_code == 401 and nobody.headers["WWW-Authenticate"].startswith("Bearer")
     other = face.call("GET", "/comparison?run=true", face.machine("introspect"))
@@ -58,23 +58,23 @@ def test_only_who_manages_has_it_measured(face: Face, measured: list[str], admin
 
 
 @pytest.mark.parametrize("token", ["garbage", "lk_pat_" + 38 * "0"])
-def test_a_credential_that_is_no_good_is_refused_also_where_none_is_needed(face: Face, token: str) -> None:
+def test_an_invalid_credential_is_refused_even_where_none_is_needed(face: Face, token: str) -> None:
     assert face.call("GET", "/comparison", token).status_code == 401
 
 
 @pytest.mark.parametrize("query", ["run=1", "run=", "run=true&run=true", "walk=true"])
-def test_an_odd_query_is_refused_by_field(face: Face, query: str) -> None:
+def test_an_invalid_query_is_refused_by_field(face: Face, query: str) -> None:
     assert face.call("GET", f"/comparison?{query}").status_code == 422
 
 
-def test_one_runs_at_a_time(face: Face, measured: list[str], admin: str) -> None:
+def test_only_one_measurement_runs_at_a_time(face: Face, measured: list[str], admin: str) -> None:
     lock: threading.Lock = comparison.running
     with lock:
         assert face.call("GET", "/comparison?run=true", admin).status_code == 409
     assert face.call("GET", "/comparison?run=true", admin).status_code == 200
 
 
-def test_a_folder_that_cannot_be_written_costs_only_the_memory(
+def test_an_unwritable_folder_does_not_prevent_the_answer(
     face: Face, measured: list[str], admin: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any) -> None:

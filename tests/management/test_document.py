@@ -20,7 +20,7 @@ def references(part: Any) -> set[str]:
 
 
 @pytest.mark.asvs("2.1.1")
-def test_the_document_is_whole(face: Face) -> None:
+def test_the_document_has_no_missing_or_unused_schema(face: Face) -> None:
     response = face.call("GET", "/openapi.json")
     document = response.get_json()
     assert response.content_type == "application/json" and document["openapi"] == "3.1.0"
@@ -68,7 +68,7 @@ def test_the_page_runs_its_own_scripts_only(face: Face) -> None:
 
 @pytest.mark.asvs("3.7.1")
 @pytest.mark.contract("its page: a template without a nonce, scripts from elsewhere")
-def test_the_assets_are_those_that_were_vendored(face: Face) -> None:
+def test_the_assets_match_their_vendored_checksums(face: Face) -> None:
     lines = [line.split("  ") for line in (STATIC / "SHA256SUMS").read_text().splitlines()]
     listed = {name: digest for digest, name in lines}
     assert set(listed) == {file.name for file in STATIC.iterdir()} - {"SHA256SUMS"}

@@ -81,13 +81,13 @@ def test_each_wrong_field_is_named(face: Face, admin: str, path: str, field: str
     }
 
 
-def test_what_is_missing_is_named(face: Face, admin: str, path: str) -> None:
+def test_each_missing_field_is_named(face: Face, admin: str, path: str) -> None:
     assert fields(face.call("POST", path, admin, json={})) == {"name", "issuer", "subject"}
     both = {"jwks": {"keys": [PUBLIC[0]]}, "jwks_uri": "https://ci.example/keys"}
     assert fields(face.call("POST", path, admin, json=GOOD | both)) == {"jwks"}
 
 
-def test_keys_and_claims_come_back_as_they_were_told(face: Face, admin: str, path: str) -> None:
+def test_keys_and_claims_are_returned_as_given(face: Face, admin: str, path: str) -> None:
     for more in (
         {"jwks": {"keys": PUBLIC}},
         {"jwks_uri": "https://ci.example/keys", "audience": "api://latchkey", "claims": {"repository_id": "4711"}},
@@ -109,7 +109,7 @@ def test_a_client_trusts_ten_at_most(face: Face, admin: str) -> None:
     face.made(path, GOOD, admin)
 
 
-def test_they_belong_to_their_client_alone(face: Face, admin: str, path: str) -> None:
+def test_federated_credentials_belong_to_one_client(face: Face, admin: str, path: str) -> None:
     kept, other = face.made(path, GOOD, admin), face.made("/clients", SECRETLESS, admin)["id"]
     elsewhere = f"/clients/{other}/federated-credentials/{kept['id']}"
     for method in ("GET", "DELETE"):
@@ -122,7 +122,7 @@ def test_they_belong_to_their_client_alone(face: Face, admin: str, path: str) ->
 
 
 @pytest.mark.contract("letting a client trust an issuer requires the rights that the client has")
-def test_nobody_makes_a_way_into_a_client_that_carries_more_than_they_hold(face: Face, admin: str) -> None:
+def test_nobody_adds_a_credential_to_a_client_with_more_scopes_than_theirs(face: Face, admin: str) -> None:
     face.core.role("all of it", "machine", "manage")
     mighty: Any = face.made("/clients", SECRETLESS | {"roles": ["all of it"]}, admin)
     path = f"/clients/{mighty['id']}/federated-credentials"
@@ -134,7 +134,7 @@ def test_nobody_makes_a_way_into_a_client_that_carries_more_than_they_hold(face:
     assert face.made(f"/clients/{harmless['id']}/federated-credentials", GOOD, clerk)
 
 
-def test_the_way_a_client_proves_itself_changes_to_none_of_its_own_and_back(face: Face, admin: str) -> None:
+def test_a_client_can_change_to_federated_authentication_and_back(face: Face, admin: str) -> None:
     client = face.made("/clients", {"name": "changes"}, admin)
     own, grant = f"/clients/{client['id']}", {"grant_type": "client_credentials"}
     pair = (client["client_id"], client["client_secret"])

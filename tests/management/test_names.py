@@ -69,14 +69,14 @@ def test_a_name_is_kept_in_its_composed_form_without_space_around(scene: Scene, 
 @pytest.mark.contract("names: normalised, visible, unique whatever their case")
 @pytest.mark.parametrize("wrong", REFUSED, ids=ascii)
 @pytest.mark.parametrize("noun", NOUNS)
-def test_a_name_is_one_line_of_what_can_be_seen(scene: Scene, noun: str, wrong: str) -> None:
+def test_a_name_is_one_line_of_visible_characters(scene: Scene, noun: str, wrong: str) -> None:
     path, more = NOUNS[noun](scene)
     assert fields(scene.face.call("POST", path, scene.admin, json=more | {"name": wrong})) == {"name"}
 
 
 @pytest.mark.contract("names: normalised, visible, unique whatever their case")
 @pytest.mark.parametrize("noun", UNIQUE)
-def test_a_name_that_is_unique_is_so_whatever_its_case(scene: Scene, noun: str) -> None:
+def test_unique_names_are_unique_whatever_their_case(scene: Scene, noun: str) -> None:
     path, more = NOUNS[noun](scene)
     scene.made(path, **more | {"name": "Straße É"})
     for other in ("STRASSE É", "straße e\u0301", "Straße É ", "ＳＴＲＡＳＳＥ\u3000é"):
@@ -92,14 +92,14 @@ def test_a_role_may_change_the_case_of_its_own_name_and_not_take_anothers(scene:
     assert user["roles"] == ["NIGHT SHIFT"]
 
 
-def test_a_permission_is_taken_once_whatever_its_case(scene: Scene) -> None:
+def test_permission_names_are_unique_whatever_their_case(scene: Scene) -> None:
     path = f"/resources/{scene.resource()}/permissions"
     scene.face.call("POST", path, scene.admin, json={"name": "Stock:Count"})
     problem(scene.face.call("POST", path, scene.admin, json={"name": "stock:count"}), 409)
     problem(scene.face.call("POST", path, scene.admin, json={"name": "MANAGE"}), 409)
 
 
-def test_a_secret_without_a_name_has_none(scene: Scene) -> None:
+def test_a_secret_may_have_no_name(scene: Scene) -> None:
     assert scene.made(f"/clients/{scene.client()}/secrets")["name"] == ""
 
 
@@ -110,7 +110,7 @@ def test_a_display_name_is_a_name_and_may_be_empty(scene: Scene) -> None:
     assert fields(answer) == {"display_name"}
 
 
-def test_an_address_is_taken_once_whatever_its_case(scene: Scene) -> None:
+def test_email_addresses_are_unique_whatever_their_case(scene: Scene) -> None:
     made = scene.made("/users", username=unique("u"), email="Ann@Shop.example")
     assert made["email"] == "Ann@Shop.example"
     answer = scene.face.call("POST", "/users", scene.admin, json={"username": unique("u"), "email": "ann@shop.EXAMPLE"})
@@ -119,7 +119,7 @@ def test_an_address_is_taken_once_whatever_its_case(scene: Scene) -> None:
     assert [one["id"] for one in found] == [made["id"]]
 
 
-def test_a_username_from_before_the_rules_still_signs_in_and_is_kept(scene: Scene) -> None:
+def test_a_username_that_present_rules_refuse_still_signs_in(scene: Scene) -> None:
     made = scene.made("/users", username=unique("u"), password=PASSWORD)
     with scene.face.core.store.transaction() as session:  # as a node of the version before writes it: without a key
         old = {"username": "\u0430nn-of-old", "username_key": None}

@@ -54,14 +54,14 @@ def test_an_identifier_is_an_absolute_uri_without_fragment(face: Face, admin: st
         "https://a%20b.example/",
     ],
 )
-def test_any_absolute_uri_is_taken(face: Face, admin: str, identifier: str) -> None:
+def test_any_absolute_uri_is_accepted(face: Face, admin: str, identifier: str) -> None:
     made = resource(face, admin, identifier)
     found = face.call("GET", "/resources", admin, query_string={"identifier": identifier}).json
     assert found["items"] == [made]
 
 
 @pytest.mark.contract("`/resources`: fields, default lifetime")
-def test_a_resource_is_changed_by_what_is_named(face: Face, admin: str) -> None:
+def test_only_the_given_fields_of_a_resource_change(face: Face, admin: str) -> None:
     made = resource(face, admin, "https://changed.example", "changed:read")
     path = f"/resources/{made['id']}"
     changes = {"identifier": "https://moved.example", "access_token_ttl": 60}
@@ -70,7 +70,7 @@ def test_a_resource_is_changed_by_what_is_named(face: Face, admin: str) -> None:
     assert fields(face.call("PATCH", path, admin, json={"permissions": []})) == {"permissions"}
 
 
-def test_a_scope_name_is_taken_once_on_the_whole_server(face: Face, admin: str) -> None:
+def test_scope_names_are_unique_on_the_whole_server(face: Face, admin: str) -> None:
     body = {"identifier": "https://twice.example", "name": "t", "permissions": [{"name": "orders:read"}]}
     assert "scope names" in problem(face.call("POST", "/resources", admin, json=body), 409)["detail"]
     body["permissions"] = [{"name": "same"}, {"name": "same"}]
@@ -89,7 +89,7 @@ def test_a_permission_is_a_scope_token(face: Face, admin: str, name: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["a/b", "/a", "a//b/", "a?b", "a#b", "a%2Fb", "a:b", "...", "a..b", "!", "x" * 200])
-def test_whatever_its_name_a_permission_has_a_place(face: Face, admin: str, name: str) -> None:
+def test_every_permission_name_has_a_path(face: Face, admin: str, name: str) -> None:
     made = resource(face, admin, f"https://place.example/{quote(name, safe='')}")
     path = f"/resources/{made['id']}/permissions"
     response = face.call("POST", path, admin, json={"name": name})
@@ -123,7 +123,7 @@ def test_permissions_come_in_pages(face: Face, admin: str) -> None:
     assert sorted(names) == [f"page:{n}" for n in range(5)]
 
 
-def test_the_server_stands_on_its_own_api(face: Face, admin: str) -> None:
+def test_the_management_api_keeps_its_identifier_and_permissions(face: Face, admin: str) -> None:
     own = f"/resources/{face.core.row_id(OWN)}"
     for method, path, body in (
         ("DELETE", own, None),
@@ -172,7 +172,7 @@ def test_a_role_takes_known_permissions_and_keeps_its_type(face: Face, admin: st
 
 
 @pytest.mark.contract("user roles to users, machine roles to clients")
-def test_roles_go_to_their_type_only(face: Face, admin: str) -> None:
+def test_roles_are_assigned_only_to_their_type(face: Face, admin: str) -> None:
     for name, type in (("for-users", "user"), ("for-machines", "machine")):
         face.made("/roles", {"name": name, "type": type}, admin)
     for path, body, wrong in (
@@ -205,12 +205,12 @@ def test_roles_go_to_their_type_only(face: Face, admin: str) -> None:
         " ",
     ],
 )
-def test_a_username_is_spelt_plainly(face: Face, admin: str, username: str) -> None:
+def test_a_username_has_only_plain_characters(face: Face, admin: str, username: str) -> None:
     assert fields(face.call("POST", "/users", admin, json={"username": username})) == {"username"}
 
 
 @pytest.mark.spec("RFC 8265 §3.3")
-def test_a_username_is_one_however_it_is_spelt(face: Face, admin: str) -> None:
+def test_usernames_that_look_alike_are_the_same(face: Face, admin: str) -> None:
     for first, others in {
         "Émile": ("e\u0301mile", "ÉMILE"),
         "wide": ("ｗｉｄｅ", " WIDE "),
@@ -224,7 +224,7 @@ def test_a_username_is_one_however_it_is_spelt(face: Face, admin: str) -> None:
             assert face.me(other).json["id"] == made["id"]
 
 
-def test_usernames_that_differ_by_case_are_one(face: Face, admin: str) -> None:
+def test_usernames_that_differ_by_case_are_the_same(face: Face, admin: str) -> None:
     made = face.made("/users", {"username": "Ann-Marie", "password": PASSWORD}, admin)
     problem(face.call("POST", "/users", admin, json={"username": "ann-marie"}), 409)
     other = face.made("/users", {"username": "josé"}, admin)
@@ -234,7 +234,7 @@ def test_usernames_that_differ_by_case_are_one(face: Face, admin: str) -> None:
 
 
 @pytest.mark.contract("`/users`")
-def test_an_email_address_is_one_and_ones_own(face: Face, admin: str) -> None:
+def test_an_email_address_is_valid_and_unique(face: Face, admin: str) -> None:
     made = face.made("/users", {"username": "mailed", "email": "a@example.com"}, admin)
     response = face.call("POST", "/users", admin, json={"username": "mailed2", "email": "a@example.com"})
     assert "email" in problem(response, 409)["detail"]
@@ -252,7 +252,7 @@ def test_a_password_is_long_and_uncommon(face: Face, admin: str, password: str |
     assert fields(face.call("POST", "/users", admin, json=body)) == {"password"}
 
 
-def test_without_a_password_nobody_signs_in(face: Face, admin: str) -> None:
+def test_a_user_without_a_password_cannot_sign_in(face: Face, admin: str) -> None:
     made = face.made("/users", {"username": "silent"}, admin)
     assert face.me("silent", "").status_code == 401
     face.call("PATCH", f"/users/{made['id']}", admin, json={"password": "one password of mine"})
@@ -270,7 +270,7 @@ def test_a_change_of_a_user_is_traced_without_its_values(face: Face, admin: str)
     assert PASSWORD not in trace.text
 
 
-def test_a_users_tokens_go_with_them(face: Face, admin: str) -> None:
+def test_deleting_a_user_deletes_their_tokens(face: Face, admin: str) -> None:
     username = face.person("roles:read")
     token = face.core.pat(username, "roles:read")[1]
     assert face.call("DELETE", f"/users/{face.core.row_id(username)}", admin).status_code == 204

@@ -47,7 +47,7 @@ def test_what_two_readers_could_read_differently_is_malformed(face: Face, admin:
 
 @pytest.mark.asvs("2.2.1")
 @pytest.mark.parametrize("body", [[], "x", 7, None, True, [{"name": "x"}]])
-def test_a_body_that_is_no_object_has_the_wrong_shape(face: Face, admin: str, body: object) -> None:
+def test_a_body_must_be_an_object(face: Face, admin: str, body: object) -> None:
     problem(face.call("POST", "/roles", admin, data=json.dumps(body), headers=JSON), 422)
 
 
@@ -151,24 +151,24 @@ def test_every_wrong_field_is_named_at_once(face: Face, admin: str) -> None:
         *("colour=red", "name=%00", "name=a&name=b", "type=both", "name=" + "x" * 300, "name[]=x"),
     ],
 )
-def test_a_query_is_read_as_strictly(face: Face, admin: str, query: str) -> None:
+def test_a_query_is_read_as_strictly_as_a_body(face: Face, admin: str, query: str) -> None:
     assert fields(face.call("GET", f"/roles?{query}", admin))
 
 
 @pytest.mark.parametrize("cursor", ["cm9sZV8x", "OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5"])
-def test_the_cursor_of_another_list_is_no_cursor_of_the_trace(face: Face, admin: str, cursor: str) -> None:
+def test_the_cursor_of_another_list_is_refused(face: Face, admin: str, cursor: str) -> None:
     assert fields(face.call("GET", f"/audit-events?cursor={cursor}", admin)) == {"cursor"}
 
 
 @pytest.mark.parametrize(
     "path", ["/roles/%00", "/roles/a%2Fb", "/roles/ä", "/roles/" + "x" * 9000, "//roles", "/roles/"]
 )
-def test_what_can_be_no_id_is_not_found(face: Face, admin: str, path: str) -> None:
+def test_a_malformed_id_is_not_found(face: Face, admin: str, path: str) -> None:
     problem(face.call("GET", path, admin), 404)
 
 
 @pytest.mark.contract("flask-smorest rewrites error bodies, drops `WWW-Authenticate` and `Allow`")
-def test_a_method_that_does_not_fit_names_those_that_do(face: Face, admin: str) -> None:
+def test_a_wrong_method_is_answered_with_the_allowed_ones(face: Face, admin: str) -> None:
     response = face.call("PUT", "/audit-events", admin, json={})
     problem(response, 405)
     assert set(response.headers["Allow"].split(", ")) == {"GET", "HEAD"}
@@ -187,7 +187,7 @@ def test_paths_outside_the_api_are_left_alone(face: Face) -> None:
 
 
 @pytest.mark.asvs("16.5.1")
-def test_a_failure_of_ours_says_nothing_of_it(face: Face, admin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_internal_error_reveals_nothing(face: Face, admin: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("lk_pat_ secret inside")
 
@@ -196,7 +196,7 @@ def test_a_failure_of_ours_says_nothing_of_it(face: Face, admin: str, monkeypatc
     assert "inside" not in json.dumps(problem(response, 500))
 
 
-def test_without_a_head_of_the_trace_nothing_is_changed_and_it_is_a_503(own_face: Face) -> None:
+def test_a_missing_audit_head_prevents_changes_with_503(own_face: Face) -> None:
     token = own_face.machine("manage")
     own_face.core.database.execute("DELETE FROM audit_head")
     response = own_face.call("POST", "/roles", token, json={"name": "untraced", "type": "user"})
@@ -204,7 +204,7 @@ def test_without_a_head_of_the_trace_nothing_is_changed_and_it_is_a_503(own_face
     assert own_face.core.actions.roles.page(1, name="untraced")[0] == []
 
 
-def test_what_was_deleted_answers_with_nothing_at_all(face: Face, admin: str) -> None:
+def test_a_deletion_is_answered_without_a_body(face: Face, admin: str) -> None:
     role = face.made("/roles", {"name": "gone", "type": "user"}, admin)
     response = face.call("DELETE", f"/roles/{role['id']}", admin)
     assert (response.status_code, response.data) == (204, b"")
@@ -212,19 +212,19 @@ def test_what_was_deleted_answers_with_nothing_at_all(face: Face, admin: str) ->
 
 
 @pytest.mark.asvs("14.2.2")
-def test_no_answer_may_be_kept(face: Face, admin: str) -> None:
+def test_answers_must_not_be_cached(face: Face, admin: str) -> None:
     for response in (face.call("GET", "/roles", admin), face.call("GET", "/roles"), face.me("nobody")):
         assert "no-store" in response.headers["Cache-Control"]
 
 
-def test_a_leak_report_takes_any_strings(face: Face) -> None:
+def test_a_leak_report_accepts_any_strings(face: Face) -> None:
     strange = ["", "\x00", "\ud800", "a.b.c", "x" * 100_000, "lk_sec_" + 38 * "0", "é"]
     assert face.call("POST", "/credentials/revoke", json={"credentials": strange}).status_code == 202
     for wrong in ([], ["x"] * 1001, "x", [7], [None], {"x": 1}):
         problem(face.call("POST", "/credentials/revoke", json={"credentials": wrong}), 422)
 
 
-def test_inspecting_takes_any_string(face: Face) -> None:
+def test_inspecting_accepts_any_string(face: Face) -> None:
     reader = face.machine("tokens:read")
     for strange in ("", "\x00", "\ud800", "a.b.c", "x" * 100_000, "lk_sec_" + 38 * "0"):
         assert face.call("POST", "/credentials/inspect", reader, json={"credential": strange}).status_code == 200

@@ -74,7 +74,7 @@ def test_every_operation_with_a_scope_is_in_the_matrix() -> None:
 
 @pytest.mark.contract("no operation exceeds the caller's own rights")
 @pytest.mark.parametrize(("name", "case"), MATRIX)
-def test_without_the_scope_nobody_gets_in(scene: Scene, callers: Callers, name: str, case: Case) -> None:
+def test_every_operation_is_refused_without_its_scope(scene: Scene, callers: Callers, name: str, case: Case) -> None:
     method, path, body = case.request(scene, name)
     noun, verb = SCOPED[name].split(":")
     others = {callers.machine("introspect"): 403, callers.demoted(): 403, callers.disabled(): 401, "": 401}
@@ -88,7 +88,7 @@ def test_without_the_scope_nobody_gets_in(scene: Scene, callers: Callers, name: 
 
 @pytest.mark.contract("no operation exceeds the caller's own rights")
 @pytest.mark.parametrize(("name", "case"), MATRIX)
-def test_the_finer_scope_reaches_what_carries_no_more_than_it(
+def test_a_scope_reaches_objects_with_no_more_scopes_than_the_caller(
     scene: Scene, callers: Callers, name: str, case: Case
 ) -> None:
     method, path, body = case.request(scene, name)
@@ -106,7 +106,7 @@ def test_the_finer_scope_reaches_what_carries_no_more_than_it(
 
 @pytest.mark.contract("no operation exceeds the caller's own rights")
 @pytest.mark.parametrize(("name", "case"), MATRIX)
-def test_manage_reaches_everything_but_a_delegate_makes_no_credential(
+def test_manage_reaches_everything_but_a_delegate_creates_no_credential(
     scene: Scene, callers: Callers, name: str, case: Case
 ) -> None:
     for token, delegated in {scene.admin: False, callers.pat(): True, callers.exchanged(): True}.items():
@@ -127,7 +127,7 @@ def test_the_last_administrator_is_kept_with_a_reason(own_face: Face) -> None:
     assert own_face.call("GET", f"/users/{boss}", admin).json["enabled"]
 
 
-def test_only_manage_revokes_a_signing_key_whichever_it_is(own_face: Face) -> None:
+def test_only_manage_revokes_any_signing_key(own_face: Face) -> None:
     admin, rotate = own_face.machine("manage"), own_face.core.actions.rotate_signing_key
     rotate(OPERATOR)
     keeper = own_face.machine("keys:write")

@@ -23,7 +23,7 @@ def limited(tmp_path: Path) -> Iterator[Face]:
 
 
 @pytest.mark.contract("`RATE_LIMITS=off`: the abuse limits, never the keys' own")
-def test_after_twenty_failures_the_right_password_waits_too(limited: Face) -> None:
+def test_after_twenty_failures_the_right_password_is_refused_too(limited: Face) -> None:
     username, other = limited.person("roles:read"), limited.person("roles:read")
     pat = limited.core.pat(username, "roles:read")[1]
     for _ in range(LIMIT.most):
@@ -95,7 +95,7 @@ def test_letters_written_two_ways_are_one_password(face: Face, admin: str) -> No
 
 
 @pytest.mark.asvs("16.3.1")
-def test_a_failure_is_traced_without_what_was_typed(own_face: Face) -> None:
+def test_a_failure_is_traced_without_the_typed_text(own_face: Face) -> None:
     username = own_face.person("roles:read")
     own_face.me(username, "my other password")
     own_face.me("i typed my password here", "x")
@@ -106,7 +106,7 @@ def test_a_failure_is_traced_without_what_was_typed(own_face: Face) -> None:
     assert "password here" not in trace.text and "my other" not in trace.text
 
 
-def test_only_the_servers_own_mark_hides_a_failure_and_only_of_its_throwaway_user(own_face: Face) -> None:
+def test_only_the_servers_own_mark_hides_a_failure_of_its_throwaway_user(own_face: Face) -> None:
     def traces_of(username: str, mark: str) -> int:
         before = len(own_face.core.trace("authentication.fail"))
         answer = own_face.http.get("/api/v1/me", headers={HEADER: mark}, auth=(username, "a wrong password"))

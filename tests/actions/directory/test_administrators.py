@@ -118,7 +118,7 @@ def test_the_last_administrator_among_clients_stays(court: Core, how: str) -> No
     OF_CLIENTS[how](court)
 
 
-def test_a_disabled_administrator_is_none(court: Core) -> None:
+def test_a_disabled_administrator_does_not_count(court: Core) -> None:
     court.user("deputy", "users")
     give_password(court, "deputy")
     court.enable("deputy", False)
@@ -165,7 +165,7 @@ def _other(core: Core, secret: str) -> str:
 
 @pytest.mark.contract("the last administrator cannot be removed, and demotion is permanent")
 @pytest.mark.parametrize("number", range(3))
-def test_of_two_last_administrators_that_go_at_once_one_stays(court: Core, number: int) -> None:
+def test_of_two_last_administrators_removed_at_once_one_is_kept(court: Core, number: int) -> None:
     court.user("deputy", "users")
     give_password(court, "deputy")
     court.client("second", "machines")
@@ -205,7 +205,7 @@ def elected(court: Core) -> Core:
 
 @pytest.mark.contract("the last administrator cannot be removed, and demotion is permanent")
 @pytest.mark.parametrize("how", DEMOTIONS)
-def test_a_token_of_a_demoted_administrator_does_not_wake_with_the_next_promotion(elected: Core, how: str) -> None:
+def test_a_demoted_administrators_token_regains_nothing_with_the_next_promotion(elected: Core, how: str) -> None:
     view, token = elected.pat("boss", MANAGE, "orders:read")
     jwt = elected.exchange(token)
     DEMOTIONS[how](elected)
@@ -218,7 +218,7 @@ def test_a_token_of_a_demoted_administrator_does_not_wake_with_the_next_promotio
     assert (event.target, event.details) == (view.id, {"user": elected.row_id("boss"), "dropped": MANAGE})
 
 
-def test_only_what_the_roles_give_no_more_is_dropped(elected: Core) -> None:
+def test_only_scopes_that_the_roles_no_longer_grant_are_dropped(elected: Core) -> None:
     elected.give("readers", "audit:read")
     token = elected.pat("boss", MANAGE, "audit:read", "orders:read")[1]
     user(elected, roles=("readers",))
@@ -226,7 +226,7 @@ def test_only_what_the_roles_give_no_more_is_dropped(elected: Core) -> None:
     assert elected.scope(elected.pat("deputy", MANAGE)[1]) == MANAGE
 
 
-def test_scopes_of_other_apis_sleep_and_wake(elected: Core) -> None:
+def test_scopes_of_other_apis_are_kept_while_dormant(elected: Core) -> None:
     token = elected.pat("boss", MANAGE, "orders:read")[1]
     user(elected, roles=("users",))
     assert elected.scope(token) == MANAGE
@@ -234,7 +234,7 @@ def test_scopes_of_other_apis_sleep_and_wake(elected: Core) -> None:
     assert elected.scope(token) == f"{MANAGE} orders:read"
 
 
-def test_who_is_disabled_is_not_demoted(elected: Core) -> None:
+def test_a_disabled_user_is_not_demoted(elected: Core) -> None:
     token = elected.pat("boss", MANAGE)[1]
     user(elected, enabled=False)
     user(elected, enabled=True)
@@ -242,7 +242,7 @@ def test_who_is_disabled_is_not_demoted(elected: Core) -> None:
 
 
 @pytest.mark.parametrize("number", range(3))
-def test_a_token_made_during_the_demotion_does_not_wake_either(elected: Core, number: int) -> None:
+def test_a_token_created_during_the_demotion_regains_nothing(elected: Core, number: int) -> None:
     outcomes = at_once(
         lambda: elected.pat("boss", MANAGE, "orders:read")[1],
         lambda: user(elected, roles=("readers",)),
@@ -252,7 +252,7 @@ def test_a_token_made_during_the_demotion_does_not_wake_either(elected: Core, nu
         assert elected.scope(str(outcomes[0])) == "orders:read"
 
 
-def test_what_slept_before_is_dropped_by_the_next_start(elected: Core) -> None:
+def test_dormant_scopes_are_dropped_at_the_next_start(elected: Core) -> None:
     token = elected.pat("boss", MANAGE, "orders:read")[1]
     elected.assign("boss", "readers")  # as an older version demoted
     core = elected.actions
@@ -298,7 +298,7 @@ def test_a_token_of_a_demoted_client_does_not_regain_manage(staffed: Core, how: 
     assert (event.target, event.details) == ("chief", {"dropped": MANAGE})
 
 
-def test_a_client_that_is_demoted_twice_keeps_no_token_of_between(staffed: Core) -> None:
+def test_tokens_issued_between_two_demotions_of_a_client_regain_nothing(staffed: Core) -> None:
     for _ in range(2):
         old = staffed.m2m("chief", MANAGE, OWN)
         client(staffed, roles=("clerks",))
@@ -317,7 +317,7 @@ def test_a_token_issued_while_the_client_is_demoted_does_not_gain_manage(staffed
     assert staffed.scope(between) == ""
 
 
-def test_of_a_client_only_what_its_roles_give_no_more_is_dropped(staffed: Core) -> None:
+def test_a_client_loses_only_scopes_that_its_roles_no_longer_grant(staffed: Core) -> None:
     client(staffed, roles=("machines", "clerks"))
     own = staffed.m2m("chief", f"{MANAGE} audit:read", OWN)
     orders = staffed.m2m("chief", "orders:read", ORDERS)

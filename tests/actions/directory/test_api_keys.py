@@ -8,7 +8,7 @@ import pytest
 
 from app.access.scopes import Scopes
 from app.actions.audit.actor import OPERATOR, Actor
-from app.actions.directory.api_keys import LONGEST_OVERLAP, ApiKeyActions, KeyChanges, KeyView, NewKey, Status
+from app.actions.directory.api_keys import LONGEST_OVERLAP, ApiKeyActions, KeyChanges, KeyStatus, KeyView, NewKey
 from app.credentials.kind import RateLimit
 from app.crypto.opaque import Prefix, prefix_of
 from app.errors import Conflict, Forbidden, Invalid, NotFound
@@ -65,7 +65,7 @@ def test_a_new_key_is_shown_with_all_but_its_secret(core: Core) -> None:
         ({"allowed_ips": ("",)}, "allowed_ips"),
     ],
 )
-def test_what_cannot_be_is_refused_and_named(core: Core, terms: dict[str, Any], field: str) -> None:
+def test_each_invalid_field_is_refused_and_named(core: Core, terms: dict[str, Any], field: str) -> None:
     with pytest.raises(Invalid) as refusal:
         core.key(**terms)
     assert [e.field for e in refusal.value.errors] == [field]
@@ -141,7 +141,7 @@ def test_an_overlap_lasts_at_most_a_week(core: Core, overlap: int) -> None:
     rotate(core, view, LONGEST_OVERLAP)
 
 
-def test_a_dead_key_is_not_rotated(core: Core) -> None:
+def test_an_expired_or_revoked_key_is_not_rotated(core: Core) -> None:
     revoked, _ = core.key()
     keys(core).revoke(OPERATOR, revoked.id)
     expired, _ = core.key(expires_at=START + timedelta(seconds=1))
@@ -151,7 +151,7 @@ def test_a_dead_key_is_not_rotated(core: Core) -> None:
             rotate(core, view, 0)
 
 
-def test_a_disabled_key_rests_with_all_its_secrets(core: Core) -> None:
+def test_a_disabled_key_works_with_none_of_its_secrets(core: Core) -> None:
     view, old = core.key()
     new = rotate(core, view, 60)
     assert keys(core).change(OPERATOR, view.id, KeyChanges(enabled=False)).status == "disabled"
@@ -160,12 +160,12 @@ def test_a_disabled_key_rests_with_all_its_secrets(core: Core) -> None:
     assert core.active(old) and core.active(new)
 
 
-def test_a_key_can_be_made_disabled(core: Core) -> None:
+def test_a_key_can_be_created_disabled(core: Core) -> None:
     view, token = core.key(enabled=False)
     assert view.status == "disabled" and not core.active(token)
 
 
-def test_a_revoked_key_is_dead_for_good(core: Core) -> None:
+def test_a_revoked_key_stays_revoked(core: Core) -> None:
     view, old = core.key()
     new = rotate(core, view, 60)
     keys(core).revoke(OPERATOR, view.id)
@@ -179,7 +179,7 @@ def test_a_revoked_key_is_dead_for_good(core: Core) -> None:
     assert len(core.trace("api_key.revoke")) == 1
 
 
-def test_what_is_not_named_does_not_change(core: Core) -> None:
+def test_fields_that_are_not_given_do_not_change(core: Core) -> None:
     view, token = core.key(rate_limit=RateLimit(5, 60), allowed_ips=("192.0.2.0/24",), scopes=("orders:list",))
     assert keys(core).change(OPERATOR, view.id, KeyChanges()) == view
     changed = keys(core).change(OPERATOR, view.id, KeyChanges(name="renamed"))
@@ -187,7 +187,7 @@ def test_what_is_not_named_does_not_change(core: Core) -> None:
     assert core.active(token)
 
 
-def test_each_field_can_be_changed_and_taken_back(core: Core) -> None:
+def test_each_field_can_be_changed_and_reset(core: Core) -> None:
     core.publish("orders:read", True)
     view, token = core.key()
     ends = START + timedelta(days=2)
@@ -208,7 +208,7 @@ def test_each_field_can_be_changed_and_taken_back(core: Core) -> None:
         KeyChanges(allowed_ips=("nonsense",)),
     ],
 )
-def test_a_change_that_cannot_be_changes_nothing(core: Core, changes: KeyChanges) -> None:
+def test_an_invalid_change_changes_nothing(core: Core, changes: KeyChanges) -> None:
     view, _ = core.key()
     with pytest.raises(Invalid):
         keys(core).change(OPERATOR, view.id, changes)
@@ -224,7 +224,7 @@ def test_a_key_of_a_deleted_resource_is_still_listed(core: Core) -> None:
         keys(core).change(OPERATOR, view.id, KeyChanges(scopes=("orders:list",)))
 
 
-def test_lists_go_by_status_and_by_resource(core: Core) -> None:
+def test_lists_are_filtered_by_status_and_resource(core: Core) -> None:
     made = {
         "active": core.key()[0].id,
         "disabled": core.key(enabled=False)[0].id,
@@ -233,7 +233,7 @@ def test_lists_go_by_status_and_by_resource(core: Core) -> None:
     }
     keys(core).revoke(OPERATOR, made["revoked"])
     core.clock.advance(seconds=1)
-    statuses = get_args(Status)
+    statuses = get_args(KeyStatus)
     found = {status: [v.id for v in keys(core).page(9, status=status)[0]] for status in statuses}
     assert found == {status: [id] for status, id in made.items()}
     assert [v.id for v in keys(core).page(9, resource=STOCK)[0]] == [made["revoked"]]
@@ -242,7 +242,7 @@ def test_lists_go_by_status_and_by_resource(core: Core) -> None:
     assert len(first) == 3 and end is None and {v.id for v in first + rest} == set(made.values())
 
 
-def test_a_delegate_makes_and_reveals_nothing(core: Core) -> None:
+def test_a_delegate_creates_and_reveals_no_key(core: Core) -> None:
     delegate = Actor("user", "somebody", management=Scopes.of("manage"), delegated=True)
     view, old = core.key()
     with pytest.raises(Forbidden):

@@ -9,7 +9,7 @@ import pytest
 from app.access.scopes import Scopes
 from app.actions.audit.actor import OPERATOR, Actor
 from app.actions.directory.lifetime import AskedLifetime
-from app.actions.directory.personal_access_tokens import PersonalAccessTokenActions, TokenView
+from app.actions.directory.personal_access_tokens import PersonalAccessTokenActions, TokenChanges, TokenView
 from app.crypto.opaque import Prefix, prefix_of
 from app.errors import Conflict, Duplicate, Forbidden, Invalid, NotFound
 from app.models import PersonalAccessToken
@@ -50,7 +50,7 @@ def test_a_new_token_is_shown_with_all_but_its_secret(core: Core) -> None:
     assert tokens(core).get(alice(core), view.id) == view
 
 
-def test_a_scope_the_roles_do_not_give_is_named(core: Core) -> None:
+def test_a_scope_that_the_roles_do_not_grant_is_named(core: Core) -> None:
     core.role("reader", "user", "orders:read")
     core.user("bob", "reader")
     with pytest.raises(Invalid, match="orders:write stock:read") as refusal:
@@ -98,28 +98,28 @@ def test_an_expired_token_frees_its_name_at_that_moment(core: Core) -> None:
     core.pat("alice", "orders:read", name="ci")
 
 
-def test_an_expired_token_whose_name_was_taken_cannot_come_back_under_it(core: Core) -> None:
+def test_an_expired_token_whose_name_was_taken_cannot_be_regenerated(core: Core) -> None:
     old, _ = core.pat("alice", "orders:read", name="ci", lifetime=seconds(60))
     core.clock.advance(seconds=60)
     core.pat("alice", "orders:read", name="ci")
     with pytest.raises(Duplicate):
         tokens(core).regenerate(OPERATOR, alice(core), old.id)
-    tokens(core).change(OPERATOR, alice(core), old.id, name="ci, the old one")
+    tokens(core).change(OPERATOR, alice(core), old.id, TokenChanges("ci, the old one"))
     view, issued = tokens(core).regenerate(OPERATOR, alice(core), old.id)
     assert view.status == "active" and core.active(issued.token)
     with pytest.raises(Duplicate):
         core.pat("alice", "orders:read", name="ci, the old one")
 
 
-def test_it_can_be_renamed_and_described_but_not_to_a_live_name(core: Core) -> None:
+def test_a_token_can_be_renamed_and_described_but_not_to_a_live_name(core: Core) -> None:
     core.pat("alice", "orders:read", name="taken")
     view, token = core.pat("alice", "orders:read", name="ci")
     with pytest.raises(Duplicate):
-        tokens(core).change(OPERATOR, alice(core), view.id, name="taken")
+        tokens(core).change(OPERATOR, alice(core), view.id, TokenChanges("taken"))
     assert tokens(core).get(alice(core), view.id).name == "ci"
-    changed = tokens(core).change(OPERATOR, alice(core), view.id, name="build", description="for the build")
+    changed = tokens(core).change(OPERATOR, alice(core), view.id, TokenChanges("build", "for the build"))
     assert (changed.name, changed.description) == ("build", "for the build")
-    assert tokens(core).change(OPERATOR, alice(core), view.id, description="").name == "build"
+    assert tokens(core).change(OPERATOR, alice(core), view.id, TokenChanges(description="")).name == "build"
     core.pat("alice", "orders:read", name="ci")  # the old name is free again
     assert core.active(token)
 
@@ -178,7 +178,7 @@ def test_the_policy_bounds_what_is_regenerated(core: Core, strict: Core) -> None
 
 
 @pytest.mark.contract("regenerate: 200, the same but for secret and expiry; the old secret is dead")
-def test_regenerating_gives_a_new_secret_and_as_long_a_life_again(core: Core) -> None:
+def test_regenerating_gives_a_new_secret_and_the_same_lifetime(core: Core) -> None:
     view, old = core.pat("alice", "orders:read", name="ci", lifetime=seconds(100))
     core.clock.advance(seconds=40)
     renewed, issued = tokens(core).regenerate(OPERATOR, alice(core), view.id)
@@ -192,7 +192,7 @@ def test_regenerating_gives_a_new_secret_and_as_long_a_life_again(core: Core) ->
     assert tokens(core).regenerate(OPERATOR, alice(core), view.id)[0].expires_at == START + timedelta(seconds=180)
 
 
-def test_one_that_never_expires_never_expires_once_regenerated(core: Core) -> None:
+def test_a_token_that_never_expires_does_not_after_regeneration_either(core: Core) -> None:
     view, _ = core.pat("alice", "orders:read", lifetime=AskedLifetime(never=True))
     assert tokens(core).regenerate(OPERATOR, alice(core), view.id)[0].expires_at is None
 
@@ -208,7 +208,7 @@ def test_an_expired_token_can_be_regenerated_a_revoked_one_cannot(core: Core) ->
     assert not core.active(issued.token)
 
 
-def test_regenerating_does_not_win_lost_scopes_back(core: Core) -> None:
+def test_regenerating_does_not_restore_lost_scopes(core: Core) -> None:
     view, _ = core.pat("alice", "orders:read", "stock:read")
     core.drop_permission("stock:read")
     renewed, issued = tokens(core).regenerate(OPERATOR, alice(core), view.id)
@@ -235,7 +235,7 @@ def test_revoking_twice_is_one_revocation(core: Core) -> None:
     assert tokens(core).get(alice(core), view.id).revoked_reason == "revoked by an operator"
 
 
-def test_lists_go_page_by_page_and_by_status(core: Core) -> None:
+def test_lists_come_in_pages_and_are_filtered_by_status(core: Core) -> None:
     live = [core.pat("alice", "orders:read", name=f"live {i}")[0] for i in range(3)]
     dead = core.pat("alice", "orders:read", name="dead")[0]
     late = core.pat("alice", "orders:read", name="late", lifetime=seconds(1))[0]
@@ -256,7 +256,7 @@ def test_nobody_reaches_another_users_token(core: Core) -> None:
     view, token = core.pat("alice", "orders:read")
     attempts: list[Callable[[], object]] = [
         lambda: tokens(core).get(bob, view.id),
-        lambda: tokens(core).change(OPERATOR, bob, view.id, name="mine"),
+        lambda: tokens(core).change(OPERATOR, bob, view.id, TokenChanges("mine")),
         lambda: tokens(core).regenerate(OPERATOR, bob, view.id),
         lambda: tokens(core).revoke(OPERATOR, bob, view.id),
     ]
@@ -273,7 +273,7 @@ def test_an_unknown_user_or_token_is_not_found(core: Core) -> None:
         tokens(core).get(alice(core), "pat_none")
 
 
-def test_a_delegate_makes_and_reveals_nothing(core: Core) -> None:
+def test_a_delegate_creates_and_reveals_no_token(core: Core) -> None:
     delegate = Actor("user", alice(core), management=Scopes.of("manage"), delegated=True)
     view, token = core.pat("alice", "orders:read")
     with pytest.raises(Forbidden):
@@ -283,7 +283,7 @@ def test_a_delegate_makes_and_reveals_nothing(core: Core) -> None:
     assert core.active(token) and core.count(PersonalAccessToken) == 1
 
 
-def test_nobody_gets_more_of_our_own_api_than_they_hold(core: Core) -> None:
+def test_nobody_creates_a_token_with_more_management_scopes_than_theirs(core: Core) -> None:
     own = core.actions.settings.management_identifier
     core.resource(own, "manage", "audit:read", "users:read")
     core.give("clerk", "manage", "audit:read", "users:read")

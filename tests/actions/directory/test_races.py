@@ -8,8 +8,10 @@ import pytest
 
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.api_keys import KeyChanges
+from app.actions.directory.client_secrets import NewClientSecret
 from app.actions.directory.clients import ClientChanges
 from app.actions.directory.lifetime import AskedLifetime
+from app.actions.directory.personal_access_tokens import TokenChanges
 from app.actions.directory.resources import NewPermission, PermissionChanges
 from app.actions.directory.roles import RoleChanges
 from app.actions.directory.users import UserChanges
@@ -43,7 +45,7 @@ def done(outcomes: list[object]) -> list[object]:
 
 
 @each_round
-def test_of_many_regenerated_secrets_the_last_alone_works_and_what_was_made_from_it(core: Core, number: int) -> None:
+def test_only_the_last_of_many_regenerated_secrets_works(core: Core, number: int) -> None:
     pat, _ = core.pat("alice", "orders:read")
     made: list[tuple[str, str]] = []
 
@@ -61,13 +63,13 @@ def test_of_many_regenerated_secrets_the_last_alone_works_and_what_was_made_from
 
 
 @each_round
-def test_a_token_that_is_revoked_and_regenerated_is_dead_and_holds_no_name(core: Core, number: int) -> None:
+def test_a_token_revoked_while_it_is_regenerated_is_revoked_and_frees_its_name(core: Core, number: int) -> None:
     pat, secret = core.pat("alice", "orders:read", name="laptop")
     mine, whose = core.actions.personal_access_tokens, core.row_id("alice")
     outcomes = at_once(
         lambda: mine.regenerate(OPERATOR, whose, pat.id)[1].token,
         lambda: mine.revoke(OPERATOR, whose, pat.id),
-        lambda: mine.change(OPERATOR, whose, pat.id, name="laptop"),
+        lambda: mine.change(OPERATOR, whose, pat.id, TokenChanges("laptop")),
     )
     assert not any(core.active(token) for token in (secret, *outcomes) if isinstance(token, str))
     core.pat("alice", "orders:read", name="laptop")
@@ -75,7 +77,7 @@ def test_a_token_that_is_revoked_and_regenerated_is_dead_and_holds_no_name(core:
 
 @pytest.mark.asvs("2.3.4")
 @each_round
-def test_a_name_goes_to_one_token_and_an_expired_one_gives_it_up_once(core: Core, number: int) -> None:
+def test_a_name_freed_by_an_expired_token_goes_to_one_token(core: Core, number: int) -> None:
     core.pat("alice", "orders:read", name="laptop", lifetime=AskedLifetime(expires_in=60))
     core.clock.advance(seconds=61)
     outcomes = at_once(*[lambda: core.pat("alice", "orders:read", name="laptop")] * MANY)
@@ -83,7 +85,7 @@ def test_a_name_goes_to_one_token_and_an_expired_one_gives_it_up_once(core: Core
 
 
 @each_round
-def test_of_many_rotated_secrets_the_last_alone_outlives_the_overlap(core: Core, number: int) -> None:
+def test_only_the_last_of_many_rotated_secrets_outlives_the_overlap(core: Core, number: int) -> None:
     key, first = core.key()
     rotated = done(at_once(*[lambda: core.actions.api_keys.rotate(OPERATOR, key.id, 0)[1].token] * MANY))
     assert len(rotated) == MANY
@@ -92,26 +94,26 @@ def test_of_many_rotated_secrets_the_last_alone_outlives_the_overlap(core: Core,
 
 @pytest.mark.asvs("2.3.4")
 @each_round
-def test_a_client_never_gets_one_live_secret_too_many(core: Core, number: int) -> None:
+def test_parallel_requests_do_not_exceed_the_limit_of_live_secrets(core: Core, number: int) -> None:
     secrets = core.actions.client_secrets
-    outcomes = at_once(*[lambda: secrets.create(OPERATOR, core.row_id("robot"), None, None)] * 8)
+    outcomes = at_once(*[lambda: secrets.create(OPERATOR, core.row_id("robot"), NewClientSecret())] * 8)
     assert len(done(outcomes)) == 5
 
 
 @each_round
-def test_a_client_that_turns_to_a_key_has_no_further_secret_from_then_on(core: Core, number: int) -> None:
+def test_a_client_changed_to_a_key_gets_no_further_secret(core: Core, number: int) -> None:
     rows, client = core.actions.client_secrets, core.row_id("robot")
     to_key = ClientChanges(token_endpoint_auth_method="private_key_jwt", jwks_uri="https://keys.example/jwks")
     changed, secret = at_once(
         lambda: core.actions.clients.change(OPERATOR, client, to_key),
-        lambda: rows.create(OPERATOR, client, "late", None),
+        lambda: rows.create(OPERATOR, client, NewClientSecret("late")),
     )
     assert len(done([changed])) == 1
     assert len(rows.page(client, 10)[0]) == len(done([secret]))
 
 
 @each_round
-def test_of_many_changes_of_a_list_one_stands_whole(core: Core, number: int) -> None:
+def test_of_many_changes_of_a_list_one_is_applied_whole(core: Core, number: int) -> None:
     for name in NAMES:
         core.role(name, "user", "orders:read")
     users, roles = core.actions.users, core.actions.roles
@@ -126,7 +128,7 @@ def test_of_many_changes_of_a_list_one_stands_whole(core: Core, number: int) -> 
 
 
 @each_round
-def test_of_many_narrowings_of_a_key_one_stands_whole(core: Core, number: int) -> None:
+def test_of_many_narrowings_of_a_key_one_is_applied_whole(core: Core, number: int) -> None:
     public = [f"orders:p{i}" for i in range(MANY)]
     for name in public:
         core.add_permission(ORDERS, name, public=True)
@@ -137,7 +139,7 @@ def test_of_many_narrowings_of_a_key_one_stands_whole(core: Core, number: int) -
 
 
 @each_round
-def test_a_deleted_resource_leaves_no_key_that_looks_alive(core: Core, number: int) -> None:
+def test_a_deleted_resource_leaves_no_key_that_looks_active(core: Core, number: int) -> None:
     stock = core.row_id(STOCK)
     at_once(*[lambda: core.key(STOCK)] * MANY, lambda: core.actions.resources.delete(OPERATOR, stock))
     keys, _ = core.actions.api_keys.page(100)
@@ -169,7 +171,7 @@ def test_what_is_deleted_while_it_is_used_is_a_refusal_and_leaves_nothing(core: 
 
 
 @each_round
-def test_reports_of_the_same_leaks_end_each_once(core: Core, number: int) -> None:
+def test_parallel_reports_of_a_leak_revoke_it_once(core: Core, number: int) -> None:
     leaked = [core.key()[1] for _ in range(MANY)] + [core.pat("alice", "orders:read", name=name)[1] for name in NAMES]
     actor = OPERATOR
     ended = at_once(*[lambda n=n: core.actions.report_leak(actor, leaked[n:] + leaked[:n]) for n in range(MANY)])
@@ -177,7 +179,7 @@ def test_reports_of_the_same_leaks_end_each_once(core: Core, number: int) -> Non
 
 
 @each_round
-def test_windows_that_ended_are_forgotten_while_others_begin(core: Core, number: int) -> None:
+def test_ended_windows_are_deleted_while_others_begin(core: Core, number: int) -> None:
     limiter = core.actions.spend_key_limit._limiter
     for key in NAMES:
         limiter.hit(key, 5, 10)

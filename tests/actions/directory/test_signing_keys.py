@@ -43,7 +43,7 @@ def test_tokens_of_both_keys_verify(core: Core) -> None:
     assert all(core.active(token) for token in (old_token, old_exchanged, new_token))
 
 
-def test_a_retired_key_is_no_longer_listed_and_goes_with_the_next_rotation(core: Core) -> None:
+def test_a_retired_key_is_unlisted_and_deleted_by_the_next_rotation(core: Core) -> None:
     old = kid_of(core.m2m("robot", "orders:read"))
     core.actions.rotate_signing_key(OPERATOR)
     core.clock.now = START + RETIRING
@@ -52,7 +52,7 @@ def test_a_retired_key_is_no_longer_listed_and_goes_with_the_next_rotation(core:
     assert old not in listed(core) and len(listed(core)) == 3
 
 
-def test_rotations_at_the_same_moment_follow_one_another(core: Core) -> None:
+def test_concurrent_rotations_run_one_after_another(core: Core) -> None:
     failures: list[BaseException] = []
 
     def rotate() -> None:

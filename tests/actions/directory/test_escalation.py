@@ -4,7 +4,7 @@ import pytest
 
 from app.access.scopes import Grants, Scopes
 from app.actions.audit.actor import OPERATOR, SERVER, Actor, anonymous
-from app.actions.directory.guard import refuse_delegates, refuse_exceeding, refuse_granting
+from app.actions.directory.escalation import refuse_delegates, refuse_exceeding, refuse_granting
 from app.errors import Forbidden
 
 OWN = "https://login.example/api/v1"
@@ -17,7 +17,7 @@ def carrying(*scopes: str) -> Grants:
     return Grants.of([*((OWN, scope) for scope in scopes), ("https://other.example", "manage-nothing")])
 
 
-def test_manage_stands_for_every_scope() -> None:
+def test_manage_includes_every_scope() -> None:
     assert CHIEF.manages and CHIEF.holds("audit:read") and CHIEF.holds("introspect")
     assert AUDITOR.holds("audit:read") and not AUDITOR.holds("users:read") and not AUDITOR.holds("manage")
     assert OPERATOR.manages and SERVER.manages
@@ -25,7 +25,7 @@ def test_manage_stands_for_every_scope() -> None:
 
 
 @pytest.mark.asvs("6.3.3")
-def test_a_delegate_makes_no_credential_whatever_it_holds() -> None:
+def test_a_delegate_creates_no_credential_whatever_its_scopes() -> None:
     with pytest.raises(Forbidden):
         refuse_delegates(DELEGATE)
     for actor in (AUDITOR, CHIEF, OPERATOR):
@@ -41,7 +41,7 @@ def test_only_manage_puts_our_permissions_into_a_role() -> None:
     refuse_granting(AUDITOR, Scopes())
 
 
-def test_nobody_hands_on_more_than_they_hold() -> None:
+def test_nobody_grants_more_than_they_hold() -> None:
     refuse_exceeding(AUDITOR, carrying("audit:read"), OWN)
     refuse_exceeding(AUDITOR, carrying(), OWN)
     refuse_exceeding(AUDITOR, Grants.of([("https://other.example", "users:write")]), OWN)
