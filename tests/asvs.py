@@ -1,4 +1,4 @@
-"""The rows of tests/security/asvs.md, and a pytest plugin: a whole run fails unless the tests that they name have passed."""
+"""The rows of tests/security/asvs.md, and a pytest plugin: after a whole run the tests named there must have passed."""
 
 import os
 import re
