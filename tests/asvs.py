@@ -1,4 +1,4 @@
-"""What tests/security/asvs.md says, and a pytest plugin: after a whole run the tests that it names must have passed."""
+"""The rows of tests/security/asvs.md, and a pytest plugin: after a whole run the tests named there must have passed."""
 
 import os
 import re
@@ -16,7 +16,7 @@ NARROWING = ("keyword", "markexpr", "deselect", "ignore_glob", "lf", "spec", "co
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the table: which requirements it answers, how, and what shows it."""
+    """A row of the table: the requirements that it answers, the answer, and the tests that show it."""
 
     numbers: tuple[str, ...]
     answer: str
@@ -24,7 +24,7 @@ class Row:
 
     @property
     def tests(self) -> tuple[tuple[str, str], ...]:
-        """The (file, test) that it names, files relative to tests/, tests by their whole name."""
+        """Return each (file, test) that the row names: files relative to tests/, tests by their whole name."""
         named = FILE.findall(self.shown_by)
         return tuple((file, f"test_{name}") for file, names in named for name in re.findall(r"`(\w+)`", names))
 
@@ -42,45 +42,45 @@ def _numbers(written: str) -> Iterable[str]:
 
 
 def named_tests(text: str) -> set[str]:
-    """Give the tests that any line of the table names, as in `tests/a/test_b.py::test_c`."""
+    """Return the tests that any line of the table names, as in `tests/a/test_b.py::test_c`."""
     found = FILE.findall(text)
     return {f"tests/{file}::test_{name}" for file, names in found for name in re.findall(r"`(\w+)`", names)}
 
 
 class Ran:
-    """Notes how each test came out, and fails a whole run in which a named one did not pass."""
+    """Record the outcome of each test, and fail a whole run in which a named one did not pass."""
 
     def __init__(self, named: set[str], ignored: Iterable[str]) -> None:
         left_out = tuple(str(Path(path)) for path in ignored)
         self._named = {test for test in named if not _below(test.partition("::")[0], left_out)}
         self._outcomes: dict[str, set[str]] = {}
-        self._said: list[str] = []
+        self._lines: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note a test's outcome; its parameters are folded together."""
+        """Record the outcome of a test, with its parameters folded together."""
         if report.when == "call" or report.outcome != "passed":
             self._outcomes.setdefault(report.nodeid.partition("[")[0], set()).add(report.outcome)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Judge a run that is good otherwise."""
+        """Fail a run that passed otherwise but lacks a named test."""
         if exitstatus != pytest.ExitCode.OK:
             return
         unseen = sorted(test for test in self._named if "passed" not in self._outcomes.get(test, ()))
         skipped = [test for test in unseen if "skipped" in self._outcomes.get(test, ())]
-        self._said = [f"ASVS: not shown on this machine, which lacks a tool: {test}" for test in skipped]
+        self._lines = [f"ASVS: not shown on this machine, which lacks a tool: {test}" for test in skipped]
         if missing := [test for test in unseen if os.environ.get("CI") == "true" or test not in skipped]:
-            self._said = [f"ASVS: {TABLE} names tests that did not run: {', '.join(missing)}"]
+            self._lines = [f"ASVS: {TABLE} names tests that did not run: {', '.join(missing)}"]
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say what was not shown."""
-        for line in self._said:
+        """Print which tests were missing."""
+        for line in self._lines:
             terminalreporter.write_line(line, red=True)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Watch where the whole suite was asked for; with xdist that is the process that the others report to."""
+    """Watch runs of the whole suite; with xdist in the process to which the others report."""
     table = config.rootpath / TABLE
     narrowed = any(config.getoption(name, None) for name in NARROWING)
     everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS

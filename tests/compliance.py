@@ -45,7 +45,7 @@ def _sections(item: pytest.Item) -> list[str]:
 
 
 def _worst_outcomes(reports: Iterable[object]) -> dict[tuple[str, str], str]:
-    """Give the outcome of each (section, test), parameters folded together: one failure makes the row fail."""
+    """Return the outcome of each (section, test), parameters folded together: one failure makes the row fail."""
     worst: dict[tuple[str, str], str] = {}
     for report in reports:
         if not isinstance(report, pytest.TestReport) or (report.when != "call" and report.outcome == "passed"):

@@ -14,13 +14,13 @@ MARKS = list(marks())
 
 
 def rows() -> list[str]:
-    """Give the lines of the tables, without their heads."""
+    """Return the rows of the tables, without their heads."""
     text = TABLES["contract"].read_text(encoding="utf-8").partition("\n## ")[2]
     return [line for line in text.splitlines() if line.startswith("|") and line[2:].split(" |")[0] not in HEADS]
 
 
 def named() -> list[tuple[str, str]]:
-    """Give each (file, test) that the tables name."""
+    """Return each (file, test) that the tables name."""
     found = [
         (file, name) for row in rows() for file, names in FILE.findall(row) for name in re.findall(r"`(\w+)`", names)
     ]
@@ -30,7 +30,7 @@ def named() -> list[tuple[str, str]]:
 
 @cache
 def names_in(file: str) -> frozenset[str]:
-    """Give the names of a file's tests, without their prefix."""
+    """Return the names of a file's tests, without their prefix."""
     tree = ast.parse((TESTS / file).read_text(encoding="utf-8"))
     functions = [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     return frozenset(name.removeprefix("test_") for name in functions if name.startswith("test_"))
