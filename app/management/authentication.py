@@ -16,9 +16,9 @@ from app.crypto.probe_mark import HEADER as PROBE
 from app.errors import Forbidden, Unauthenticated
 from app.http import browser
 from app.http.current import actions
-from app.http.envelope import request_id, used_credential
-from app.http.peer import caller_address
-from app.http.possession import prove, sent_to_us
+from app.http.envelope import log_credential
+from app.http.possession import PresentedToken, check_possession
+from app.http.request import Request, read_request
 
 TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 §2.1
 INVALID = "invalid_token"
@@ -46,7 +46,8 @@ def by_visitor() -> Actor:
     Raises Unauthenticated for a credential that is not good.
     """
     if "Authorization" not in request.headers:
-        return anonymous(caller_address(), request_id())
+        context = _context()
+        return anonymous(context.peer, context.id)
     claims = _proven()
     return _using(claims, _actor(claims, claims.grants.on([actions().settings.management_identifier]).scopes))
 
@@ -56,14 +57,15 @@ def by_owner(*, reading: bool) -> Actor:
 
     For `reading`, their personal access token will do. Raises Unauthenticated, Forbidden, TooManyRequests.
     """
-    if "Authorization" not in request.headers and (browsing := browser.signed_in()):
+    if "Authorization" not in request.headers and (browsing := browser.find_session(actions())):
         return _from_page(browsing.actor)
     scheme, value = _authorization()
     if scheme == "basic":
         username, password = _read_basic(value)
         _refuse_foreign_page()
         probe = request.headers.get(PROBE, "")
-        return actions().authenticate_user(username, password, caller_address(), request_id(), probe=probe)
+        context = _context()
+        return actions().authenticate_user(username, password, context.peer, context.id, probe=probe)
     if scheme != "bearer":
         raise Unauthenticated("send a username and a password")
     claims = _proven()
@@ -75,7 +77,7 @@ def by_owner(*, reading: bool) -> Actor:
 
 
 def _from_page(actor: Actor) -> Actor:
-    if request.method not in SAFE and not browser.shows_token():  # another site's form would bring the cookie too
+    if request.method not in SAFE and not browser.has_csrf_token():  # another site's form would bring the cookie too
         raise Forbidden("send the token of your page as X-CSRF-Token")
     return actor
 
@@ -87,7 +89,7 @@ def _refuse_foreign_page() -> None:
 
 
 def _actor(claims: Claims, management: Scopes) -> Actor:
-    delegated = claims.kind == PERSONAL_ACCESS_TOKEN
+    delegated, context = claims.kind == PERSONAL_ACCESS_TOKEN, _context()
     return Actor(
         type="user" if delegated else "client",
         id=claims.subject or "",
@@ -95,8 +97,8 @@ def _actor(claims: Claims, management: Scopes) -> Actor:
         credential_id=claims.credential_id,
         management=management,
         delegated=delegated,
-        address=caller_address(),
-        request_id=request_id(),
+        address=context.peer,
+        request_id=context.id,
     )
 
 
@@ -109,7 +111,7 @@ def _active(token: str) -> Claims:
     claims = actions().verify(token)
     if claims is None:
         raise Unauthenticated("the token is not active", INVALID)
-    used_credential(claims.credential_id, claims.kind)
+    log_credential(claims.credential_id, claims.kind)
     return claims
 
 
@@ -121,8 +123,13 @@ def _proven() -> Claims:
     if TOKEN68.fullmatch(value) is None:
         raise Unauthenticated("the token is malformed", INVALID)
     claims = _active(value)
-    prove(claims, sent_to_us(scheme, value))
+    presented = PresentedToken.sent_here(value, _context(), actions().settings.issuer)
+    check_possession(claims, presented, actions().check_proof)
     return claims
+
+
+def _context() -> Request:
+    return read_request(request, actions().settings, actions().clock)
 
 
 def _authorization() -> tuple[str, str]:

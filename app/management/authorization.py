@@ -11,8 +11,8 @@ from flask import Flask, g, request
 
 from app.actions.audit.actor import Actor, anonymous
 from app.errors import Forbidden
-from app.http.envelope import request_id
-from app.http.peer import caller_address
+from app.http.current import actions
+from app.http.request import read_request
 from app.management.authentication import by_bearer, by_owner, by_visitor
 from app.management.blueprint import PREFIX
 
@@ -119,7 +119,8 @@ def _admit() -> None:
 
 def _let_in(needed: str | Door) -> Actor:
     if needed is Door.ANYONE:
-        return anonymous(caller_address(), request_id())
+        context = read_request(request, actions().settings, actions().clock)
+        return anonymous(context.peer, context.id)
     if needed is Door.VISITOR:
         return by_visitor()
     if isinstance(needed, Door):

@@ -9,7 +9,7 @@ from marshmallow import Schema, fields
 
 from app.actions.directory.clients import ClientChanges, NewClient
 from app.actions.directory.resources import LONGEST_IDENTIFIER
-from app.actions.trust.certificates import Method
+from app.actions.trust.auth_methods import Method
 from app.actions.trust.registration import LONGEST_URI
 from app.http.current import actions
 from app.management.authorization import caller

@@ -19,7 +19,8 @@ from app.errors import (
     Unauthenticated,
     Unproven,
 )
-from app.http.possession import REALM, challenge, challenges, scheme_used
+from app.http.possession import REALM, challenge, challenges
+from app.http.request import authorization_scheme
 
 PROBLEM = "application/problem+json"
 ROOT = "/api/"
@@ -87,12 +88,16 @@ def _challenges(error: Unauthenticated | Forbidden) -> list[str]:
     """Say how to come in, by the scheme that was used (RFC 6750 §3, RFC 9449 §7.1); where a password opens, say so."""
     if isinstance(error, Forbidden):
         scope = f', scope="{error.scope}"' if error.scope else ""
-        return [challenge(scheme_used(), _parameters("insufficient_scope", str(error)) + scope)]
+        return [challenge(_scheme(), _parameters("insufficient_scope", str(error)) + scope)]
     if isinstance(error, Unproven):
         return challenges(error)
-    scheme, said = (scheme_used(), _parameters(error.error, str(error))) if error.error else ("bearer", "")
+    scheme, said = (_scheme(), _parameters(error.error, str(error))) if error.error else ("bearer", "")
     token = challenge(scheme, said)
     return [BASIC, token] if g.get("takes_passwords") else [token]
+
+
+def _scheme() -> str:
+    return authorization_scheme(request.headers.get("Authorization"))
 
 
 def _parameters(code: str, description: str) -> str:

@@ -1,4 +1,4 @@
-"""What stands before the endpoints: a form, small enough, in UTF-8; and no garbage ever gives a 500."""
+"""The endpoints read one form, small enough, in UTF-8; no garbage gives a 500."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app import MAX_BODY
 from app.http.request_bounds import MOST_FIELDS
-from app.oauth.door import KNOWN
+from app.oauth.form_reader import KNOWN
 from tests.oauth.wire import EXCHANGE, GRANT, ORDERS, Wire, basic, refused
 
 FORM = "application/x-www-form-urlencoded"

@@ -11,8 +11,8 @@ from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 
 from app.database.store import Base
 from app.oauth.client_authentication import METHODS
-from app.oauth.introspection import Introspection
-from app.oauth.revocation import Revocation
+from app.oauth.introspection import TokenIntrospection
+from app.oauth.revocation import TokenRevocation
 from app.oauth.server import create_server
 from tests.core import contents
 from tests.oauth.wire import GRANT, ISSUER, ORDERS, OWN, STOCK, Wire, basic, refused
@@ -107,9 +107,9 @@ def test_what_no_kind_recognizes_is_an_answer_and_not_none(wire: Wire) -> None:
 
 
 def test_every_named_authentication_method_is_registered(wire: Wire) -> None:
-    server: Any = create_server(wire.http.application)
+    server: Any = create_server(wire.http.application, wire.core.actions)
     assert set(METHODS) <= set(server._client_auth._methods)
-    for endpoint in (Introspection, Revocation):
+    for endpoint in (TokenIntrospection, TokenRevocation):
         assert endpoint.CLIENT_AUTH_METHODS == METHODS
 
 

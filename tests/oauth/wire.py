@@ -14,7 +14,6 @@ from sqlalchemy import update
 
 from app import create_app
 from app.database.store import Base, new_id
-from app.http.current import actions_of
 from app.maintenance.bootstrap import PERMISSIONS
 from app.models import Client, ClientServes, Resource
 from app.settings.settings import Settings
@@ -120,7 +119,7 @@ def _start(folder: Path, chosen: dict[str, Any]) -> tuple[Core, FlaskClient]:
     settings = Settings(instance_dir=folder, **database.settings, **chosen)
     Base.metadata.create_all(database.engine())
     app = create_app(settings, clock)
-    core = Core(actions_of(app), clock, database)
+    core = Core(app.actions, clock, database)
     with core.store.transaction() as session:
         core.actions.signing_keys.ensure(session, clock())
     return core, app.test_client()

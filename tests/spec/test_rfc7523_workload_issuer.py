@@ -11,7 +11,6 @@ import pytest
 from app import create_app
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.clients import ClientChanges
-from app.http.current import actions_of
 from app.models import FederatedCredential
 from tests.api import Admin, expect, unique
 from tests.core import ISSUER, ORDERS
@@ -136,7 +135,7 @@ def test_what_is_taken_away_is_refused_at_the_next_request(own: Trusting) -> Non
     own.trusting(own.row_id)
     actions.clients.delete(OPERATOR, own.row_id)
     node.refuses(own.token())
-    actions_of(another).store.dispose()
+    another.actions.store.dispose()
 
 
 def test_our_own_tokens_never_prove_who_somebody_is(own: Trusting) -> None:

@@ -254,9 +254,9 @@ def test_forward_auth_hears_of_the_request_in_either_way(wire: Wire, prover: Pro
     assert told(**forwarded, **GATEWAY).status_code == 200
     for missing in forwarded:
         rest = {name: value for name, value in forwarded.items() if name != missing}
-        assert "the gateway does not tell" in challenged(told(**rest), "invalid_dpop_proof")
+        assert "the gateway does not send" in challenged(told(**rest), "invalid_dpop_proof")
     differing = forwarded | {"X_Forwarded_Uri": "/orders/8"}  # one of the two is the caller's own
-    assert "the gateway does not tell" in challenged(told(**differing, **GATEWAY), "invalid_dpop_proof")
+    assert "the gateway does not send" in challenged(told(**differing, **GATEWAY), "invalid_dpop_proof")
 
 
 MISMATCHED: dict[str, tuple[str, Callable[[Prover, str], str | None]]] = {

@@ -16,7 +16,7 @@ from app.actions.directory.guard import refuse_changing_client, refuse_delegates
 from app.actions.directory.lifetime import future_or_never
 from app.actions.directory.names import checked_name
 from app.actions.directory.paging import page
-from app.actions.sign_in.clients import SECRET_METHODS
+from app.actions.trust.auth_methods import PRIVATE_KEY_JWT, SECRET_METHODS, SELF_SIGNED_METHOD, TLS_METHOD
 from app.clock import Clock
 from app.credentials.kind import Issued
 from app.crypto.opaque import Prefix, digest, hint, mint
@@ -28,9 +28,9 @@ Status = Literal["active", "expired", "revoked"]
 TARGET = "client_secret"
 MOST_LIVE = 5
 PROOFS = {
-    "private_key_jwt": "its private key",
-    "tls_client_auth": "its certificate",
-    "self_signed_tls_client_auth": "its certificate",
+    PRIVATE_KEY_JWT: "its private key",
+    TLS_METHOD: "its certificate",
+    SELF_SIGNED_METHOD: "its certificate",
     "federated_jwt": "the tokens of issuers that it trusts",
 }
 
