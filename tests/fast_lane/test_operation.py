@@ -225,7 +225,7 @@ def test_many_durations_are_counted_as_one_by_one() -> None:
     assert len(samples("/all/at/once")) == 16
 
 
-def test_a_server_that_is_stopped_has_told_of_every_request(fresh_server: StartServer) -> None:
+def test_a_stopped_server_has_logged_every_request(fresh_server: StartServer) -> None:
     live = fresh_server(workers=2)
     admin = Admin(live)
     api = admin.resource(public=["told:read"])

@@ -166,7 +166,7 @@ def test_no_other_prefix_changes_anything(site: Site, prefix: str, peer: str) ->
     assert who.get("/auth/auth/login").status_code == 404
 
 
-def test_a_stranger_says_nothing_of_the_prefix(site: Site) -> None:
+def test_the_prefix_counts_only_from_a_trusted_proxy(site: Site) -> None:
     assert visitor(site, REMOVED, STRANGER).get("/auth/login").status_code == 200
     assert visitor(site, REMOVED, PROXY).get("/auth/login").status_code == 404
 

@@ -24,7 +24,7 @@ from tests.live import LiveServer
 
 
 def count(server: LiveServer, name: str, **labels: str) -> float:
-    """Give the sum of a metric's samples that carry these labels."""
+    """Return the sum of a metric's samples that carry these labels."""
     total = 0.0
     for line in present_metrics(server).splitlines():
         if line.startswith(name + "{") and all(f'{label}="{value}"' in line for label, value in labels.items()):

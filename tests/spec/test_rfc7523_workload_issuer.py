@@ -20,7 +20,7 @@ from tests.spec.workload import BEARER, SUBJECT, Trusting, signed, start, stop
 
 
 @pytest.mark.spec("RFC 7517 §5")
-def test_keys_may_be_told_beforehand_where_nobody_reaches_the_cluster(shared: Trusting) -> None:
+def test_keys_may_be_registered_where_nobody_reaches_the_cluster(shared: Trusting) -> None:
     key, (client_id, row_id) = new_key("ES256"), shared.client()
     cluster, subject = "https://kubernetes.default.svc.cluster.local", "system:serviceaccount:ci:deployer"
     shared.trusting(row_id, issuer=cluster, subject=subject, jwks={"keys": [key.public]})
