@@ -22,7 +22,7 @@ from app.errors import Unproven
 from app.http.envelope import log_credential, logged_kind
 from app.http.possession import REALM, PresentedToken, challenge, challenges, check_possession
 from app.http.request import Request, read_request
-from app.oauth.original import read_original_request
+from app.oauth.original_request import read_original_request
 from app.operations import metrics
 from app.operations.paths import FORWARD_AUTH
 

@@ -36,7 +36,7 @@ OF_NOBODY_OUTSIDE = (  # commands, the start, files and rows of our own, and wha
     *("cli/", "migrations/", "comparison/", "resource_server.py", "settings.py", "kept_key.py", "database.py"),
     *("actions/backup.py", "actions/bootstrap.py", "actions/doctor.py", "actions/audit_chain.py"),
     *("actions/audit_rows.py", "engines.py", "operations/number_files.py", "actions/abuse_limits.py"),
-    *("operations/ledger.py", "operations/logs.py", "actions/usage.py", "actions/known_addresses.py"),
+    *("operations/request_log.py", "operations/logs.py", "actions/usage.py", "actions/known_addresses.py"),
     *("setting_sources.py", "database_url.py"),
 )
 ROWS = {

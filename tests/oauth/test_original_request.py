@@ -3,7 +3,7 @@
 import pytest
 from werkzeug.datastructures import Headers
 
-from app.oauth.original import read_original_request
+from app.oauth.original_request import read_original_request
 
 
 @pytest.mark.spec("RFC 6455 §4.1")
