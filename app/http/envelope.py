@@ -53,7 +53,7 @@ def id_for(environ: WSGIEnvironment) -> str:
     An id of 20 characters or more that mixes upper and lower case is replaced: it might be a secret.
     """
     offered = environ.get("HTTP_X_REQUEST_ID")
-    usable = offered and REQUEST_ID_SHAPE.fullmatch(offered) and logs.redacted(offered) == offered
+    usable = offered and REQUEST_ID_SHAPE.fullmatch(offered) and logs.redact(offered) == offered
     return str(offered) if usable else f"{random.getrandbits(96):024x}"  # unique, and no secret: random is enough
 
 
@@ -161,9 +161,9 @@ class _Response:
 
         Our own cookies look like secrets and are kept.
         """
-        kept = [(name, v if name == "Set-Cookie" else logs.redacted(v)) for name, v in self.headers.items()]
+        kept = [(name, v if name == "Set-Cookie" else logs.redact(v)) for name, v in self.headers.items()]
         self.headers = Headers(kept)
-        redacted = logs.redacted(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+        redacted = logs.redact(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
         if len(redacted) != len(body):
             self.headers["Content-Length"] = str(len(redacted))
         return redacted

@@ -23,7 +23,7 @@ _least = logging.INFO  # the level below which our own lines are not written
 request_log: Any = structlog.get_logger("latchkey.request")
 
 
-def redacted(text: str) -> str:
+def redact(text: str) -> str:
     """Return the text without what looks like a secret of ours; in time that grows with its length alone."""
     if "lk_" in text:
         text = OPAQUE.sub(REDACTED, text)
@@ -119,4 +119,4 @@ def _add_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> Ev
 
 def _render_line(logger: WrappedLogger, method: str, event: MutableMapping[str, Any]) -> str:
     """Render the line, and redact what looks like a secret anywhere in it."""
-    return redacted(str(_as_json(logger, method, event)))
+    return redact(str(_as_json(logger, method, event)))
