@@ -1,4 +1,4 @@
-"""Latchkey: three kinds of credential from one server. This is the one place where its parts are joined."""
+"""Latchkey: three kinds of credential from one server. This is where the application is assembled."""
 
 from __future__ import annotations
 
@@ -8,54 +8,55 @@ from app.clock import Clock, system_clock
 from app.settings.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from flask import Flask
+    from app.http.application import Latchkey
 
 MAX_BODY = 1024 * 1024  # bytes
 
 
-def create_app(settings: Settings | None = None, clock: Clock = system_clock) -> Flask:
-    """Join the parts; the database must be migrated and bootstrapped (`latchkey init`).
+def create_app(settings: Settings | None = None, clock: Clock = system_clock) -> Latchkey:
+    """Assemble the application; the database must be migrated and bootstrapped (`latchkey init`).
 
-    Without settings they are read from the environment and instance/latchkey.toml; raises BadSettings.
+    Without settings they are read from the environment and instance/latchkey.toml; raise BadSettings.
     """
-    # Loaded here, not above: `app` is the parent of every module, and a command needs none of the faces.
-    from app import fast_lane, management, oauth, operations, web
+    # Loaded here, not above: `app` is the parent of every module, and a command needs none of the interfaces.
+    from app import fast_lane, http, management, oauth, operations, web
     from app.actions.limits import storage as rate_limits
     from app.compose import join
     from app.database.store import Store
     from app.database.types import db
-    from app.http import current as parts
+    from app.http.client_certificate import header_name
+    from app.operations.request_log import RequestLog
 
     settings = settings or load_settings()
     app = _bare_flask(settings)
     db.init_app(app)
     with app.app_context():
         store = Store(db.engine)
-    known = join(settings, store, clock, rate_limits.key_limiter(settings, store, clock))
-    parts.attach(app, known)
-    for room in (operations, oauth):
-        room.register(app)
-    management.register(app, known)
+    app.actions = actions = join(settings, store, clock, rate_limits.key_limiter(settings, store, clock))
+    app.request_log = RequestLog()
+    http.register(app, settings)
+    operations.register(app, actions, app.request_log, header_name(settings))
+    oauth.register(app, actions)
+    management.register(app, actions)
     web.register(app)
-    app.wsgi_app = fast_lane.in_front_of(app.wsgi_app, known)  # type: ignore[assignment,method-assign]
+    app.wsgi_app = fast_lane.in_front_of(app.wsgi_app, actions, app.request_log)  # type: ignore[assignment,method-assign]
     return app
 
 
-def _bare_flask(settings: Settings) -> Flask:
-    """Make a Flask without sessions and static files, that reads no more than MAX_BODY of a request."""
-    from flask import Flask
-
+def _bare_flask(settings: Settings) -> Latchkey:
+    """Return a Flask application without static files, that reads at most MAX_BODY of a request."""
     from app.database.engines import THREADS
+    from app.http.application import Latchkey
 
-    app = Flask("latchkey", static_folder=None, template_folder=None, instance_path=str(settings.instance_dir))
+    app = Latchkey("latchkey", static_folder=None, template_folder=None, instance_path=str(settings.instance_dir))
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY,
         MAX_FORM_MEMORY_SIZE=MAX_BODY,
-        PROVIDE_AUTOMATIC_OPTIONS=False,  # a 2xx for anybody means yes to a gateway that hands the method on
+        PROVIDE_AUTOMATIC_OPTIONS=False,  # for a gateway that forwards the method, any 2xx means yes
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS={"pool_size": THREADS, "pool_pre_ping": True},
     )
     app.debug = False  # FLASK_DEBUG would turn it on
-    app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
-    app.url_map.merge_slashes = False  # `//oauth/token` is not found; a redirect would send the body elsewhere
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # an attribute of Flask's own provider
+    app.url_map.merge_slashes = False  # `//oauth/token` is 404: a redirect would send the body elsewhere
     return app

@@ -1,8 +1,8 @@
-"""Every action, joined once with what it stands on; the faces are handed this and nothing below it."""
+"""Every action, built once with its dependencies; the interfaces are handed this and nothing below it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.access.epoch import AuthorityEpoch
 from app.actions.audit.record import ReadAudit
@@ -57,7 +57,7 @@ from app.settings.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Actions:
-    """What can be done on this server."""
+    """What can be done on this server; `join` builds it."""
 
     settings: Settings
     store: Store
@@ -86,77 +86,44 @@ class Actions:
     spend_key_limit: SpendKeyLimit
     usage: Usage
 
-    @property
-    def check_proof(self) -> CheckProof:
-        """Whether a DPoP proof fits its request."""
-        nonces = Nonces(self.settings.secret_keys)
-        return CheckProof(self.store, nonces, self.clock, nonce_required=self.settings.dpop_nonce == "required")
+    check_proof: CheckProof = field(init=False)
+    failed_authentications: FailedAuthentications = field(init=False)
+    federated_credentials: FederatedCredentialActions = field(init=False)
+    trusted_issuers: TrustedIssuers = field(init=False)
+    note_keys: NoteKeys = field(init=False)
+    audit: ReadAudit = field(init=False)
+    redact_audit: RedactAudit = field(init=False)
+    reseal: Reseal = field(init=False)
+    reach: Reach = field(init=False)
+    choices: Choices = field(init=False)
+    consequences: Consequences = field(init=False)
+    overview: Overview = field(init=False)
+    holders: Holders = field(init=False)
+    known_credentials: KnownCredentials = field(init=False)
 
-    @property
-    def failed_authentications(self) -> FailedAuthentications:
-        """What traces them: the users' and the clients' together."""
-        return self.authenticate_client.failures
-
-    @property
-    def audit(self) -> ReadAudit:
-        """The trace."""
-        return ReadAudit(self.store)
-
-    @property
-    def reach(self) -> Reach:
-        """What roles give where."""
-        return Reach(self.store)
-
-    @property
-    def federated_credentials(self) -> FederatedCredentialActions:
-        """What clients are recognised by without a secret."""
-        return FederatedCredentialActions(self.store, self.settings, self.clock)
-
-    @property
-    def trusted_issuers(self) -> TrustedIssuers:
-        """Whom foreign tokens speak for."""
-        return TrustedIssuers(self.store, self.fetch_jwks, self.settings.issuer)
-
-    @property
-    def choices(self) -> Choices:
-        """What forms offer."""
-        return Choices(self.store)
-
-    @property
-    def reseal(self) -> Reseal:
-        """What follows a change of SECRET_KEY."""
-        return Reseal(self.store, self.signing_keys, self.clock)
-
-    @property
-    def note_keys(self) -> NoteKeys:
-        """What signs the notes in the audit trail; keys that are kept though their time is over count, too."""
-        return NoteKeys(self.settings.sealing_keys)
-
-    @property
-    def redact_audit(self) -> RedactAudit:
-        """What takes secrets out of the audit trail."""
-        return RedactAudit(self.store, self.note_keys, self.clock)
-
-    @property
-    def consequences(self) -> Consequences:
-        """What would stop working."""
-        return Consequences(self.store, self.clock)
-
-    @property
-    def overview(self) -> Overview:
-        """How things stand."""
-        return Overview(self.store, self.clock)
-
-    @property
-    def holders(self) -> Holders:
-        """Who can do what."""
-        return Holders(self.store, self.clock)
-
-    @property
-    def known_credentials(self) -> KnownCredentials:
-        """Credentials by kind and id."""
+    def __post_init__(self) -> None:
+        """Build once what follows from the other parts."""
+        settings, store, clock = self.settings, self.store, self.clock
+        nonces, note_keys = Nonces(settings.secret_keys), NoteKeys(settings.sealing_keys)
         kinds = self.personal_access_tokens, self.api_keys, self.client_secrets
-        return KnownCredentials(self.store, *kinds, self.clock)
+        parts: dict[str, object] = {
+            "check_proof": CheckProof(store, nonces, clock, nonce_required=settings.dpop_nonce == "required"),
+            "failed_authentications": self.authenticate_client.failures,
+            "federated_credentials": FederatedCredentialActions(store, settings, clock),
+            "trusted_issuers": TrustedIssuers(store, self.fetch_jwks, settings.issuer),
+            "note_keys": note_keys,
+            "audit": ReadAudit(store),
+            "redact_audit": RedactAudit(store, note_keys, clock),
+            "reseal": Reseal(store, self.signing_keys, clock),
+            "reach": Reach(store),
+            "choices": Choices(store),
+            "consequences": Consequences(store, clock),
+            "overview": Overview(store, clock),
+            "holders": Holders(store, clock),
+            "known_credentials": KnownCredentials(store, *kinds, clock),
+        }
+        for name, part in parts.items():
+            object.__setattr__(self, name, part)
 
 
 def _passwords(settings: Settings) -> Passwords:

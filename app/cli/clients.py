@@ -10,7 +10,7 @@ import click
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.changes import UNSET, Unset
 from app.actions.directory.clients import ClientChanges, NewClient
-from app.actions.trust.certificates import Method
+from app.actions.trust.auth_methods import Method
 from app.cli.client_secrets import secret
 from app.cli.federated_credentials import federated
 from app.cli.jwks_file import JWKS, keys_in

@@ -10,20 +10,19 @@ from multiprocessing.util import Finalize
 from types import FrameType
 from typing import Any
 
-from flask import Flask
 from granian import _signals
 from granian.server import mp as granian_server
 
 from app import MAX_BODY, create_app
+from app.compose import Actions
 from app.fast_lane.lane import Lane
-from app.http import current as parts
+from app.http.application import Latchkey
 from app.http.issuer_path import decoded_path
 from app.maintenance.rotation_schedule import RotationSchedule
 from app.operations import logs, metrics
 from app.operations.admission import Admission
 from app.operations.connections import most_connections
 from app.operations.dispatch import Dispatch
-from app.operations.ledger import ledger
 from app.operations.reaper import Reaper
 from app.operations.thread_limit import most_waiting
 from app.settings.settings import Settings
@@ -36,29 +35,29 @@ MALLOPT = {  # glibc: -8 is M_ARENA_MAX, -3 M_MMAP_THRESHOLD
 }
 
 
-def application() -> Flask:
-    """Make the application in a worker process that granian started; called once, before it serves."""
+def application() -> Latchkey:
+    """Return the application in a worker process that granian started; called once, before it serves."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     _die_with_parent()
     _heed_one_signal()
     _give_memory_back()
     app = create_app()
-    logs.configure_libraries(parts.actions_of(app).settings.log_level)
-    settings = parts.actions_of(app).settings
-    dispatch, reaper = _dispatch(app, settings)
-    ledger.gather()
-    Finalize(None, _keep_schedule(app), exitpriority=25)
-    Finalize(None, parts.actions_of(app).usage.stop, exitpriority=20)  # granian's workers run no atexit handlers
-    Finalize(None, parts.actions_of(app).failed_authentications.stop, exitpriority=20)
-    Finalize(None, ledger.settle, exitpriority=15)
+    actions = app.actions
+    logs.configure_libraries(actions.settings.log_level)
+    dispatch, reaper = _start_dispatch(app, actions.settings)
+    app.request_log.start()
+    Finalize(None, _start_schedule(actions), exitpriority=25)
+    Finalize(None, actions.usage.stop, exitpriority=20)  # granian's workers run no atexit handlers
+    Finalize(None, actions.failed_authentications.stop, exitpriority=20)
+    Finalize(None, app.request_log.flush, exitpriority=15)
     Finalize(None, metrics.forget_process, exitpriority=10)
     Finalize(None, reaper.stop, exitpriority=5)
     Finalize(None, dispatch.stop, exitpriority=5)
     return app
 
 
-def _dispatch(app: Flask, settings: Settings) -> tuple[Dispatch, Reaper]:
-    """Start what answers each request that the server brings, and what ends the connections that hold it up."""
+def _start_dispatch(app: Latchkey, settings: Settings) -> tuple[Dispatch, Reaper]:
+    """Start the dispatch of requests, and the reaper of idle connections."""
     prefix = decoded_path(settings.issuer)
     admission = Admission(MAX_BODY, prefix, most_waiting(settings.workers))
     lane = app.wsgi_app if isinstance(app.wsgi_app, Lane) else None
@@ -71,10 +70,9 @@ def _dispatch(app: Flask, settings: Settings) -> tuple[Dispatch, Reaper]:
     return dispatch, reaper
 
 
-def _keep_schedule(app: Flask) -> Callable[[], None]:
-    """Rotate the signing keys when they are due; gives what ends it."""
-    known = parts.actions_of(app)
-    schedule = RotationSchedule(known.rotate_signing_key, known.settings.signing_key_rotation)
+def _start_schedule(actions: Actions) -> Callable[[], None]:
+    """Rotate the signing keys when they are due; return what stops it."""
+    schedule = RotationSchedule(actions.rotate_signing_key, actions.settings.signing_key_rotation)
     schedule.start()
     return schedule.stop
 

@@ -1,8 +1,8 @@
-"""The fast lane: the common shape of the hot routes, answered before Flask. Its law: it decides nothing.
+"""The fast lane: the common shape of the hot routes, answered before Flask. It decides nothing.
 
-It asks the same actions and prints with the same functions as the oauth room; whatever is not exactly the common shape,
-and every refusal, is left to that room untouched. An answer is kept only while the authority epoch stands, which is
-read at every use, and never past the instant at which time alone would change it.
+It calls the same actions and renders with the same functions as the oauth package, and leaves every other shape and
+every refusal to it. An answer is cached only while the authority epoch is unchanged, which is read at every use, and
+never beyond the instant at which time alone would change it.
 """
 
 from __future__ import annotations
@@ -10,24 +10,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.compose import Actions
-from app.fast_lane.forward_auth import forward_auth
-from app.fast_lane.introspection import Introspection
-from app.fast_lane.lane import Lane, Road
+from app.fast_lane.forward_auth import create_route
+from app.fast_lane.introspection import IntrospectionRoute
+from app.fast_lane.lane import FastRoute, Lane
 from app.fast_lane.memory import Memory
-from app.fast_lane.token import Token
+from app.fast_lane.token import TokenRoute
+from app.operations.paths import FORWARD_AUTH, TOKEN
+from app.operations.request_log import RequestLog
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 
-def in_front_of(inner: WSGIApplication, known: Actions) -> WSGIApplication:
-    """Put the lane before an application, unless the setting FAST_LANE says no."""
-    if not known.settings.fast_lane:
+def in_front_of(inner: WSGIApplication, actions: Actions, request_log: RequestLog) -> WSGIApplication:
+    """Return the lane before an application, or the application alone without the setting FAST_LANE."""
+    if not actions.settings.fast_lane:
         return inner
-    memory = Memory(known.epoch)
-    roads: dict[str, Road | None] = {
-        "/oauth/introspect": Introspection(known, memory),
-        "/oauth/token": Token(known, memory),
-        "/oauth/forward-auth": forward_auth(known, memory),
+    memory = Memory(actions.epoch)
+    routes: dict[str, FastRoute | None] = {
+        "/oauth/introspect": IntrospectionRoute(actions, memory),
+        TOKEN: TokenRoute(actions, memory),
+        FORWARD_AUTH: create_route(actions, memory),
     }
-    return Lane(inner, {route: road for route, road in roads.items() if road}, known.settings.issuer)
+    present = {path: route for path, route in routes.items() if route}
+    return Lane(inner, present, actions.settings.issuer, request_log)

@@ -9,80 +9,80 @@ from app.actions.tokens.usage import use_of
 from app.compose import Actions
 from app.credentials.kind import Address, Claims
 from app.crypto.confirmation import UNBOUND
-from app.fast_lane.memory import Answer, Memory, Standing, key_of
-from app.fast_lane.shape import bearer, fields
-from app.oauth.forward_auth import Asked, Refusal, admit, headers_of
+from app.fast_lane.memory import Answer, CacheGeneration, Memory, digest_of
+from app.fast_lane.shape import read_bearer, read_fields
+from app.oauth.forward_auth import AccessRequest, Refusal, admit, identity_headers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 KNOWN = frozenset({"resource", "scope", "challenge"})
-ENDING = (("Content-Type", "text/html; charset=utf-8"), ("Content-Length", "0"))  # Flask's, of an empty answer
+EMPTY_BODY = (("Content-Type", "text/html; charset=utf-8"), ("Content-Length", "0"))  # Flask's, of an empty answer
 
 
 class NotCommon(Exception):
-    """What depends on more than the lane reads."""
+    """The answer depends on more than the lane reads."""
 
 
-class ForwardAuth:
-    """Gives the kept answer to the very same question, or looks, with the functions of the oauth room."""
+class ForwardAuthRoute:
+    """Returns the cached answer to the same request, or decides it with the functions of the oauth package."""
 
     method: ClassVar[str] = "GET"
 
-    def __init__(self, known: Actions, memory: Memory) -> None:
-        self._known = known
+    def __init__(self, actions: Actions, memory: Memory) -> None:
+        self._actions = actions
         self._memory = memory
 
     def __call__(self, environ: WSGIEnvironment) -> Answer | None:
-        """Answer."""
-        token = bearer(environ)
+        """Return the answer, None if the request is not of the common shape."""
+        token = read_bearer(environ)
         if token is None or environ.get("CONTENT_LENGTH", "0") not in ("", "0"):
             return None
         query: str = environ.get("QUERY_STRING", "")
-        standing, now = self._memory.standing(), self._known.clock()
-        key = key_of(b"forward-auth", token.encode(), query.encode())
-        kept = standing.answers.get(key)
-        if kept is None or not kept.stands(now):
-            return self._look(standing, key, token, query)
-        if kept.use is not None:
-            self._known.usage.again(kept.use, now)
-        return kept
+        generation, now = self._memory.generation(), self._actions.clock()
+        key = digest_of(b"forward-auth", token.encode(), query.encode())
+        cached = generation.answers.get(key)
+        if cached is None or not cached.is_fresh(now):
+            return self._decide(generation, key, token, query)
+        if cached.use is not None:
+            self._actions.usage.again(cached.use, now)
+        return cached
 
-    def _look(self, standing: Standing, key: bytes, token: str, query: str) -> Answer | None:
-        asked = fields(query, KNOWN)
-        if not asked or "resource" not in asked:
+    def _decide(self, generation: CacheGeneration, key: bytes, token: str, query: str) -> Answer | None:
+        fields = read_fields(query, KNOWN)
+        if not fields or "resource" not in fields:
             return None
         try:
-            wanted = Asked(asked["resource"], Scopes.parse(asked.get("scope", "")))
-            claims = admit(self._known, wanted, token, False, _unbound, _peer, _nothing)
+            wanted = AccessRequest(fields["resource"], Scopes.parse(fields.get("scope", "")))
+            claims = admit(self._actions, wanted, token, False, _refuse_bound, _refuse_networks, _log_nothing)
         except (MalformedScope, Refusal, NotCommon):
             return None
-        answer = _answer(claims, wanted)
-        if claims.rate_limit is None:  # a use of those that have one is counted each time
-            standing.answers.put(key, answer)
+        answer = _build_answer(claims, wanted)
+        if claims.rate_limit is None:  # with a rate limit each use has to be counted
+            generation.answers.put(key, answer)
         return answer
 
 
-def forward_auth(known: Actions, memory: Memory) -> ForwardAuth | None:
-    """Make the road; none where a key may come under a name that means something else here."""
-    return None if known.settings.forward_auth_query_key in KNOWN else ForwardAuth(known, memory)
+def create_route(actions: Actions, memory: Memory) -> ForwardAuthRoute | None:
+    """Return the route; None if an API key may be sent in a parameter that has another meaning here."""
+    return None if actions.settings.forward_auth_query_key in KNOWN else ForwardAuthRoute(actions, memory)
 
 
-def _answer(claims: Claims, asked: Asked) -> Answer:
-    head = (*headers_of(claims, asked).items(), *ENDING)
+def _build_answer(claims: Claims, wanted: AccessRequest) -> Answer:
+    head = (*identity_headers(claims, wanted).items(), *EMPTY_BODY)
     return Answer(head, b"", claims.credential_id, None, use_of(claims), claims.stands_until)
 
 
-def _unbound(claims: Claims) -> None:
-    """Leave a token that is bound to its holder to who reads the proof."""
+def _refuse_bound(claims: Claims) -> None:
+    """Leave a sender-constrained token to Flask, which reads proofs and certificates."""
     if claims.confirmation != UNBOUND:
         raise NotCommon
 
 
-def _peer() -> Address | None:
-    """Leave a key with networks to who knows the proxies."""
+def _refuse_networks() -> Address | None:
+    """Leave a key that is restricted to networks to Flask, which reads X-Forwarded-For."""
     raise NotCommon
 
 
-def _nothing(credential_id: str, kind: str) -> None:
-    """Note nothing yet: who gives way has another note it."""
+def _log_nothing(credential_id: str, kind: str) -> None:
+    """Log nothing: the answer carries the id, and Flask logs what it answers."""

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, ClassVar
 from app.actions.tokens.usage import use_of
 from app.clock import soonest
 from app.compose import Actions
-from app.fast_lane.memory import Answer, Head, Memory, Standing, key_of
-from app.fast_lane.present import present
-from app.fast_lane.shape import fields, posted
-from app.oauth.introspection import caller_of, introspect
+from app.fast_lane.client import authenticate
+from app.fast_lane.memory import Answer, CacheGeneration, Head, Memory, digest_of
+from app.fast_lane.shape import read_body, read_fields
+from app.oauth.introspection import client_caller, introspect
 from app.operations import metrics
 from app.settings.addresses import read_address
 
@@ -22,54 +22,55 @@ if TYPE_CHECKING:
 KNOWN = frozenset({"token", "token_type_hint", "client_ip"})
 
 
-class Introspection:
-    """Gives the kept answer to the very same question, or looks, with the functions of the oauth room."""
+class IntrospectionRoute:
+    """Returns the cached answer to the same request, or decides it with the functions of the oauth package."""
 
     method: ClassVar[str] = "POST"
 
-    def __init__(self, known: Actions, memory: Memory) -> None:
-        self._known = known
+    def __init__(self, actions: Actions, memory: Memory) -> None:
+        self._actions = actions
         self._memory = memory
 
     def __call__(self, environ: WSGIEnvironment) -> Answer | None:
-        """Answer."""
-        authorization, body = environ.get("HTTP_AUTHORIZATION"), posted(environ)
+        """Return the answer, None if the request is not of the common shape."""
+        authorization, body = environ.get("HTTP_AUTHORIZATION"), read_body(environ)
         if authorization is None or body is None:
             return None
-        standing, now = self._memory.standing(), self._known.clock()
-        key = key_of(b"introspect", authorization.encode(), body)
-        kept = standing.answers.get(key)
-        if kept is None or not kept.stands(now):
-            return self._look(standing, key, authorization, body)
-        if kept.use is not None:
-            self._known.usage.again(kept.use, now)
-        return kept
+        generation, now = self._memory.generation(), self._actions.clock()
+        key = digest_of(b"introspect", authorization.encode(), body)
+        cached = generation.answers.get(key)
+        if cached is None or not cached.is_fresh(now):
+            return self._decide(generation, key, authorization, body)
+        if cached.use is not None:
+            self._actions.usage.again(cached.use, now)
+        return cached
 
-    def _look(self, standing: Standing, key: bytes, authorization: str, body: bytes) -> Answer | None:
-        asked = fields(body.decode("latin-1"), KNOWN)
-        client = present(self._known, standing, authorization, self._known.clock()) if asked else None
-        if client is None or not asked or "token" not in asked:
+    def _decide(self, generation: CacheGeneration, key: bytes, authorization: str, body: bytes) -> Answer | None:
+        actions, fields = self._actions, read_fields(body.decode("latin-1"), KNOWN)
+        authenticated = authenticate(actions, generation, authorization, actions.clock()) if fields else None
+        if authenticated is None or not fields or "token" not in fields:
             return None
-        caller = client.caller = client.caller or caller_of(self._known, client.known)
+        client = authenticated.client
+        caller = authenticated.caller = authenticated.caller or client_caller(actions, client)
         try:
-            client_ip = read_address(asked["client_ip"]) if "client_ip" in asked else None
-        except ValueError:  # Flask says what is wrong with it
+            client_ip = read_address(fields["client_ip"]) if "client_ip" in fields else None
+        except ValueError:  # Flask answers with the reason
             return None
-        members, claims = introspect(self._known, asked["token"], caller, client_ip)
+        members, claims = introspect(actions, fields["token"], caller, client_ip)
         text = json.dumps(members).encode()
-        adds = metrics.introspecting(claims.kind if claims else None)
-        answer = Answer(json_head(len(text)), text, adds=adds, client_id=client.known.client_id)
+        adds = metrics.introspected_counter(claims.kind if claims else None)
+        answer = Answer(json_headers(len(text)), text, adds=adds, client_id=client.client_id)
         if claims is not None:
             answer.credential_id, answer.use = claims.credential_id, use_of(claims)
-            answer.until = soonest(client.known.stands_until, claims.stands_until)
-            if claims.rate_limit is None:  # a use of those that have one is counted each time
-                standing.answers.put(key, answer)
+            answer.until = soonest(client.stands_until, claims.stands_until)
+            if claims.rate_limit is None:  # with a rate limit each use has to be counted
+                generation.answers.put(key, answer)
         return answer
 
 
 @lru_cache(maxsize=1024)
-def json_head(length: int) -> Head:
-    """Give the headers of a JSON answer of so many bytes, in the order of the oauth room."""
+def json_headers(length: int) -> Head:
+    """Return the headers of a JSON answer of so many bytes, in the order of the oauth package."""
     return (
         ("Content-Type", "application/json"),
         ("Cache-Control", "no-store"),

@@ -1,4 +1,4 @@
-"""What a process remembers between two changes of authority: bounded, by digests, never an answer that says no."""
+"""The caches of a process between two changes of authority: bounded, keyed by digests, without any refusal."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from app.actions.tokens.issue import Decision
 from app.actions.tokens.usage import Use
 from app.oauth.introspection import Caller
 
-MOST_CLIENTS, MOST_ANSWERS, MOST_DECISIONS = 10_000, 10_000, 10_000  # about 1 kB each, all told
+MOST_CLIENTS, MOST_ANSWERS, MOST_DECISIONS = 10_000, 10_000, 10_000  # about 1 kB each
 Value = TypeVar("Value")
 Head = tuple[tuple[str, str], ...]
 
 
-def key_of(*parts: bytes) -> bytes:
-    """Give the digest under which something is kept: no secret is a key in clear."""
+def digest_of(*parts: bytes) -> bytes:
+    """Return the cache key of a request: a digest, since the parts, such as the Authorization header, hold secrets."""
     return hashlib.sha256(b"\0".join(parts)).digest()
 
 
 class Bounded(Generic[Value]):
-    """A mapping that forgets what was used longest ago. Threads share it: each step is one call of the ordered dict."""
+    """A mapping that drops the least recently used. Threads share it: each step is one call of the ordered dict."""
 
     __slots__ = ("_kept", "_most")
 
@@ -36,20 +36,20 @@ class Bounded(Generic[Value]):
         self._kept: OrderedDict[bytes, Value] = OrderedDict()
 
     def get(self, key: bytes) -> Value | None:
-        """Give what is kept, and keep it for longer."""
+        """Return the value, and mark it as used."""
         found = self._kept.get(key)
         if found is not None:
             try:  # noqa: SIM105 - suppress() costs ten times as much
                 self._kept.move_to_end(key)
-            except KeyError:  # forgotten in between
+            except KeyError:  # dropped meanwhile
                 pass
         return found
 
     def put(self, key: bytes, value: Value) -> None:
-        """Keep a value."""
+        """Store a value."""
         self._kept[key] = value
         if len(self._kept) > self._most:
-            with suppress(KeyError):  # another thread forgot the last
+            with suppress(KeyError):  # another thread dropped the last
                 self._kept.popitem(last=False)
 
     def __len__(self) -> int:
@@ -58,9 +58,10 @@ class Bounded(Generic[Value]):
 
 @dataclass(slots=True)
 class Answer:
-    """A 200 and what is told of it. `use` names what was used, so that its last use is kept at every answer.
+    """A 200 and what is logged of it.
 
-    `client_id` is the client that proved itself.
+    `use` names the credential whose last use is stored at every answer, `adds` increments a metric, `client_id` is the
+    authenticated client.
     """
 
     head: Head
@@ -71,55 +72,55 @@ class Answer:
     until: datetime | None = None
     client_id: str | None = None
 
-    def stands(self, at: datetime) -> bool:
-        """Tell whether time alone has not changed it yet."""
+    def is_fresh(self, at: datetime) -> bool:
+        """Return whether time alone has not changed the answer yet."""
         return self.until is None or at < self.until
 
 
 @dataclass(slots=True)
-class Present:
-    """A client that has proved itself; `caller` is filled in when it first asks about a token."""
+class AuthenticatedClient:
+    """A client whose secret was checked; `caller` is set at its first introspection."""
 
-    known: KnownClient
+    client: KnownClient
     caller: Caller | None = None
 
 
 @dataclass(slots=True)
-class Decided:
-    """What a client gets for what it asked, until the first of its secrets ends: the JSON `around` its token too."""
+class CachedDecision:
+    """What a client gets for a request, until the first of its secrets ends, with the JSON `around` its token."""
 
     client: KnownClient
     decision: Decision
     around: tuple[bytes, bytes]
 
-    def stands(self, at: datetime) -> bool:
-        """Tell whether the secrets that the client may have proved itself by still stand."""
+    def is_fresh(self, at: datetime) -> bool:
+        """Return whether none of the secrets that the client may have authenticated with has expired."""
         return self.client.stands_until is None or at < self.client.stands_until
 
 
 @dataclass(slots=True)
-class Standing:
-    """What was found since the epoch moved."""
+class CacheGeneration:
+    """What was found in one authority epoch."""
 
     epoch: int
-    clients: Bounded[Present] = field(default_factory=lambda: Bounded(MOST_CLIENTS))
+    clients: Bounded[AuthenticatedClient] = field(default_factory=lambda: Bounded(MOST_CLIENTS))
     answers: Bounded[Answer] = field(default_factory=lambda: Bounded(MOST_ANSWERS))
-    decisions: Bounded[Decided] = field(default_factory=lambda: Bounded(MOST_DECISIONS))
+    decisions: Bounded[CachedDecision] = field(default_factory=lambda: Bounded(MOST_DECISIONS))
 
 
 class Memory:
-    """One for all threads of a process."""
+    """The caches of the current epoch, for all threads of a process."""
 
     def __init__(self, epoch: AuthorityEpoch) -> None:
         self._epoch = epoch
-        self._standing = Standing(-1)
+        self._generation = CacheGeneration(-1)
 
-    def standing(self) -> Standing:
-        """Give what still stands. A request asks once, before it looks anything up, and keeps what it finds in that:
+    def generation(self) -> CacheGeneration:
+        """Return the current generation. A request calls this once, before any look-up, and caches into the result:
 
-        what is found later is at least as new as the epoch under which it is kept.
+        what it finds later is at least as new as the epoch that it is cached under.
         """
-        epoch, standing = self._epoch(), self._standing
-        if standing.epoch != epoch:
-            standing = self._standing = Standing(epoch)
-        return standing
+        epoch, generation = self._epoch(), self._generation
+        if generation.epoch != epoch:
+            generation = self._generation = CacheGeneration(epoch)
+        return generation

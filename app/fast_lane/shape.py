@@ -1,4 +1,4 @@
-"""The common shape: what the lane reads of a request. Everything else, and every doubt, is None: not for the lane."""
+"""Read requests of the common shape; anything else, and anything doubtful, is None and left to Flask."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LONGEST_HOST = 253  # characters
 
 
 def is_common(environ: WSGIEnvironment) -> bool:
-    """Tell whether nothing about a request is odd, whatever it asks."""
+    """Return whether a request has no header that needs special treatment."""
     if environ.get("SCRIPT_NAME"):
         return False
     for odd in ODD:
@@ -38,9 +38,9 @@ def _is_host(text: str) -> bool:
     return len(text) <= LONGEST_HOST and HOST.fullmatch(text) is not None
 
 
-def posted(environ: WSGIEnvironment) -> bytes | None:
-    """Give the body of a plain form, and put it back for whoever comes next."""
-    length = _bytes(environ.get("CONTENT_LENGTH", ""))
+def read_body(environ: WSGIEnvironment) -> bytes | None:
+    """Return the body of a plain form, and put it back for Flask."""
+    length = _read_length(environ.get("CONTENT_LENGTH", ""))
     if (
         environ.get("CONTENT_TYPE") not in FORMS
         or environ.get("QUERY_STRING")
@@ -49,7 +49,7 @@ def posted(environ: WSGIEnvironment) -> bytes | None:
     ):
         return None
     sent = environ["wsgi.input"]
-    if type(sent) is BytesIO:  # it was read already; its position stays at the beginning
+    if type(sent) is BytesIO:  # read already, and still positioned at its start
         body = sent.getvalue()
     else:
         body = sent.read(length)
@@ -58,12 +58,12 @@ def posted(environ: WSGIEnvironment) -> bytes | None:
 
 
 @lru_cache(maxsize=256)
-def _bytes(text: str) -> int | None:
+def _read_length(text: str) -> int | None:
     return int(text) if LENGTH.fullmatch(text) else None
 
 
-def fields(text: str, known: frozenset[str]) -> dict[str, str] | None:
-    """Read a plain form or query: known parameters, each once, those without a value left out."""
+def read_fields(text: str, known: frozenset[str]) -> dict[str, str] | None:
+    """Read a plain form or query: known parameters, each once, without the empty ones."""
     if PLAIN.fullmatch(text) is None:
         return None
     pairs = parse_qsl(text, keep_blank_values=True)
@@ -73,14 +73,14 @@ def fields(text: str, known: frozenset[str]) -> dict[str, str] | None:
     return {name: value for name, value in pairs if value}
 
 
-def basic(authorization: str) -> str | None:
-    """Give what follows `Basic`, if it is nothing but Base64."""
+def read_basic(authorization: str) -> str | None:
+    """Return what follows `Basic`, if it is Base64."""
     found = BASIC.fullmatch(authorization)
     return found[1] if found else None
 
 
-def bearer(environ: WSGIEnvironment) -> str | None:
-    """Give the one credential that was sent as a Bearer token or an API key."""
+def read_bearer(environ: WSGIEnvironment) -> str | None:
+    """Return the one credential that was sent as a Bearer token or an API key."""
     authorization, key = environ.get("HTTP_AUTHORIZATION"), environ.get("HTTP_X_API_KEY")
     if (authorization is None) == (key is None):
         return None

@@ -9,11 +9,11 @@ from app.actions.tokens.issue import Decision
 from app.compose import Actions
 from app.credentials.kind import CLIENT_CREDENTIALS
 from app.errors import GrantRefused
-from app.fast_lane.introspection import json_head
-from app.fast_lane.memory import Answer, Decided, Memory, Standing, key_of
-from app.fast_lane.present import present
-from app.fast_lane.shape import fields, posted
-from app.oauth.client_credentials import members
+from app.fast_lane.client import authenticate
+from app.fast_lane.introspection import json_headers
+from app.fast_lane.memory import Answer, CachedDecision, CacheGeneration, Memory, digest_of
+from app.fast_lane.shape import read_body, read_fields
+from app.oauth.client_credentials import render_token
 from app.operations import metrics
 
 if TYPE_CHECKING:
@@ -21,61 +21,65 @@ if TYPE_CHECKING:
 
 GRANT = "client_credentials"
 KNOWN = frozenset({"grant_type", "scope", "resource"})
-BLANK = "<token>"  # stands first in the answer: no scope comes before it
+PLACEHOLDER = "<token>"  # the first value of the answer: no scope precedes it
 
 
-class Token:
-    """Signs a fresh token for what was decided when the very same was asked before."""
+class TokenRoute:
+    """Signs a new token for the cached decision of the same request."""
 
     method: ClassVar[str] = "POST"
 
-    def __init__(self, known: Actions, memory: Memory) -> None:
-        self._known = known
+    def __init__(self, actions: Actions, memory: Memory) -> None:
+        self._actions = actions
         self._memory = memory
-        self._adds = metrics.issuing(CLIENT_CREDENTIALS)
-        self._answers_browsers = bool(known.settings.allowed_origins)
+        self._adds = metrics.issued_counter(CLIENT_CREDENTIALS)
+        self._answers_browsers = bool(actions.settings.allowed_origins)
 
     def __call__(self, environ: WSGIEnvironment) -> Answer | None:
-        """Answer."""
+        """Return the answer, None if the request is not of the common shape."""
         if self._answers_browsers and "HTTP_ORIGIN" in environ:
             return None
-        authorization, body = environ.get("HTTP_AUTHORIZATION"), posted(environ)
+        authorization, body = environ.get("HTTP_AUTHORIZATION"), read_body(environ)
         if authorization is None or body is None:
             return None
-        standing, now = self._memory.standing(), self._known.clock()
-        key = key_of(b"token", authorization.encode(), body)
-        kept = standing.decisions.get(key)
-        if kept is None or not kept.stands(now):
-            kept = self._decide(standing, key, authorization, body)
+        generation, now = self._memory.generation(), self._actions.clock()
+        key = digest_of(b"token", authorization.encode(), body)
+        cached = generation.decisions.get(key)
+        if cached is None or not cached.is_fresh(now):
+            cached = self._decide(generation, key, authorization, body)
         try:
-            return None if kept is None else self._sign(kept)
+            return None if cached is None else self._sign(cached)
         except GrantRefused:  # the token would be too long
             return None
 
-    def _decide(self, standing: Standing, key: bytes, authorization: str, body: bytes) -> Decided | None:
-        asked = fields(body.decode("latin-1"), KNOWN)
-        if not asked or asked.get("grant_type") != GRANT:
+    def _decide(
+        self, generation: CacheGeneration, key: bytes, authorization: str, body: bytes
+    ) -> CachedDecision | None:
+        actions, fields = self._actions, read_fields(body.decode("latin-1"), KNOWN)
+        if not fields or fields.get("grant_type") != GRANT:
             return None
-        client = present(self._known, standing, authorization, self._known.clock())
-        if client is None or client.known.sender_constrained:
+        authenticated = authenticate(actions, generation, authorization, actions.clock())
+        if authenticated is None or authenticated.client.sender_constrained:
             return None
-        resources = [asked["resource"]] if "resource" in asked else []
+        client = authenticated.client
+        resources = [fields["resource"]] if "resource" in fields else []
         try:
-            decide, who = self._known.issue_machine_token.decide, client.known
-            decision = decide(who.row_id, who.client_id, asked.get("scope"), resources)
+            decide = actions.issue_machine_token.decide
+            decision = decide(client.row_id, client.client_id, fields.get("scope"), resources)
         except GrantRefused:
             return None
-        decided = Decided(client.known, decision, _around(decision))
-        standing.decisions.put(key, decided)
-        return decided
+        cached = CachedDecision(client, decision, _render_around(decision))
+        generation.decisions.put(key, cached)
+        return cached
 
-    def _sign(self, decided: Decided) -> Answer:
-        issued = self._known.issue_machine_token.sign(decided.decision)
-        text = issued.token.encode().join(decided.around)
-        return Answer(json_head(len(text)), text, issued.credential_id, self._adds, client_id=decided.client.client_id)
+    def _sign(self, cached: CachedDecision) -> Answer:
+        issued = self._actions.issue_machine_token.sign(cached.decision)
+        text, client_id = issued.token.encode().join(cached.around), cached.client.client_id
+        return Answer(json_headers(len(text)), text, issued.credential_id, self._adds, client_id=client_id)
 
 
-def _around(decision: Decision) -> tuple[bytes, bytes]:
-    """Write the answer's JSON but for the token: that is base64url and dots, of which JSON escapes nothing."""
-    opening, _, closing = json.dumps(members(decision.answer(BLANK, ""))).encode().partition(BLANK.encode())
+def _render_around(decision: Decision) -> tuple[bytes, bytes]:
+    """Render the JSON around the token, which is base64url and dots: JSON escapes none of it."""
+    answer = json.dumps(render_token(decision.answer(PLACEHOLDER, ""))).encode()
+    opening, _, closing = answer.partition(PLACEHOLDER.encode())
     return opening, closing

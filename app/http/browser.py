@@ -1,6 +1,6 @@
-"""Who is signed in with a browser: a signed cookie holds the secret of a session, and the token that forms carry.
+"""Browser sessions: a signed cookie with the secret of a session and the CSRF token of its forms.
 
-Only pages, and the user's own part of the API, have a session: nothing else reads the cookie or sets one.
+Only the pages and the user's own part of the API have a session: nothing else reads or sets the cookie.
 """
 
 from __future__ import annotations
@@ -17,33 +17,42 @@ from werkzeug.exceptions import UnsupportedMediaType
 from wtforms import ValidationError
 
 from app.actions.sign_in.sessions import LONGEST, Begun, SignedIn
-from app.http.current import actions, actions_of
-from app.http.envelope import request_id
-from app.http.peer import caller_address
+from app.compose import Actions
+from app.http.request import read_request
 from app.http.request_bounds import FORM
+from app.settings.settings import Settings
 
 COOKIE = "latchkey"
-ROOMS = ("/login", "/logout", "/account", "/console", "/api/v1/me")
+PATHS = ("/login", "/logout", "/account", "/console", "/api/v1/me")
 SECRET = "secret"  # noqa: S105 - the name of a member
 SAFE = ("GET", "HEAD")
 TOKEN_HEADERS = ("X-CSRF-Token", "X-CSRFToken")
-__all__ = ["CSRFError", "cookie_name", "protect", "register", "shows_token", "sign_in", "sign_out", "signed_in"]
+__all__ = [
+    "CSRFError",
+    "check_form",
+    "cookie_name",
+    "find_session",
+    "has_csrf_token",
+    "register",
+    "sign_in",
+    "sign_out",
+]
 
 forms = CSRFProtect()
 
 
 class Sessions(SecureCookieSessionInterface):
-    """Flask's own signed cookie, for the rooms that have a session."""
+    """Flask's own signed cookie, for the paths that have a session."""
 
     digest_method = staticmethod(hashlib.sha256)
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        """Read the cookie, or give none."""
-        return super().open_session(app, request) if request.path.startswith(ROOMS) else None
+        """Read the cookie; return None for a path without a session."""
+        return super().open_session(app, request) if request.path.startswith(PATHS) else None
 
 
 def cookie_name(issuer: str) -> str:
-    """Return a cookie name of this issuer's own, with its port and a digest of its path.
+    """Return a cookie name that no other issuer on the host has: with its port and a digest of its path.
 
     A browser sends the cookies of a host to each of its ports (RFC 6265 §8.5), and `__Host-` allows no narrower path.
     """
@@ -53,13 +62,12 @@ def cookie_name(issuer: str) -> str:
     return name + port + (f"-{hashlib.sha256(parts.path.encode()).hexdigest()[:8]}" if parts.path else "")
 
 
-def register(app: Flask) -> None:
+def register(app: Flask, settings: Settings) -> None:
     """Sign cookies with a key of their own, the same on every node (RFC 6265bis §4.1.3.2: `__Host-`)."""
-    settings = actions_of(app).settings
     secure = settings.issuer.startswith("https://")  # a browser keeps no Secure cookie of plain http off loopback
-    present = settings.secret_key.get_secret_value()
-    app.secret_key = _cookie_key(present)
-    before = [_cookie_key(key) for key in settings.secret_keys()[::-1] if key != present]
+    current = settings.secret_key.get_secret_value()
+    app.secret_key = _cookie_key(current)
+    previous = [_cookie_key(key) for key in settings.secret_keys()[::-1] if key != current]
     app.session_interface = Sessions()
     app.config.update(
         SESSION_COOKIE_NAME=cookie_name(settings.issuer),
@@ -69,46 +77,51 @@ def register(app: Flask) -> None:
         SESSION_COOKIE_PATH="/",
         SESSION_REFRESH_EACH_REQUEST=False,
         PERMANENT_SESSION_LIFETIME=LONGEST,
-        SECRET_KEY_FALLBACKS=before,
-        WTF_CSRF_SECRET_KEY=[*before, app.secret_key],  # itsdangerous signs with the last and takes any
+        SECRET_KEY_FALLBACKS=previous,
+        WTF_CSRF_SECRET_KEY=[*previous, app.secret_key],  # itsdangerous signs with the last and accepts any
         WTF_CSRF_CHECK_DEFAULT=False,
-        WTF_CSRF_TIME_LIMIT=None,  # it ends with its session
-        WTF_CSRF_SSL_STRICT=False,  # it would want the Referer, which our pages never send
+        WTF_CSRF_TIME_LIMIT=None,  # it expires with its session
+        WTF_CSRF_SSL_STRICT=False,  # it requires the Referer, which our pages never send
         WTF_CSRF_HEADERS=list(TOKEN_HEADERS),
     )
     forms.init_app(app)
 
 
-def signed_in() -> SignedIn | None:
-    """Tell who is signed in with the browser that sent this request; None when nobody is."""
-    if "signed_in" not in g:
-        secret, use = session.get(SECRET), actions().sessions.use
-        g.signed_in = use(secret, caller_address(), request_id()) if isinstance(secret, str) else None
-    found: SignedIn | None = g.signed_in
+def find_session(actions: Actions) -> SignedIn | None:
+    """Return the session of the browser that sent this request, looked up once; None when nobody is signed in."""
+    if "browser_session" not in g:
+        secret = session.get(SECRET)
+        g.browser_session = _use_session(actions, secret) if isinstance(secret, str) else None
+    found: SignedIn | None = g.browser_session
     return found
 
 
+def _use_session(actions: Actions, secret: str) -> SignedIn | None:
+    context = read_request(request, actions.settings, actions.clock)
+    return actions.sessions.use(secret, context.peer, context.id)
+
+
 def sign_in(begun: Begun) -> None:
-    """Let this browser be signed in from its next request on; nothing of before stays in its cookie."""
+    """Sign this browser in from its next request on, with an empty cookie but for the new secret."""
     session.clear()
     session[SECRET] = begun.secret
     session.permanent = True
 
 
 def sign_out() -> None:
-    """Forget everything."""
+    """Empty the cookie."""
     session.clear()
 
 
-def protect() -> None:
-    """Refuse a form that none of our pages gave to this browser; raises CSRFError, UnsupportedMediaType."""
+def check_form() -> None:
+    """Refuse a form that is not from a page of ours; raises CSRFError and UnsupportedMediaType."""
     if request.method not in SAFE and request.mimetype not in ("", FORM):
         raise UnsupportedMediaType(f"send {FORM}")
     forms.protect()
 
 
-def shows_token() -> bool:
-    """Tell whether a program on our pages sends this: it shows the token that its page holds."""
+def has_csrf_token() -> bool:
+    """Return whether a script of our pages sends this request: it sends the CSRF token of its page."""
     sent = next((request.headers[name] for name in TOKEN_HEADERS if name in request.headers), None)
     try:
         validate_csrf(sent)

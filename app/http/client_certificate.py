@@ -1,30 +1,32 @@
-"""The certificate of a client's connection, as its proxy hands it over: TRUSTED_PROXIES alone are believed."""
+"""The client certificate that a trusted proxy terminated TLS with and forwards in a header (RFC 9440)."""
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import TYPE_CHECKING
+
 from cryptography import x509
-from flask import request
 
 from app.crypto.certificate import read_certificate, stands
 from app.crypto.certificate_header import FORMS
-from app.http.current import actions
-from app.http.peer import comes_from_trusted_proxy
 from app.settings.settings import Settings
+
+if TYPE_CHECKING:
+    from werkzeug.datastructures import Headers
 
 
 def header_name(settings: Settings) -> str:
-    """Return the name of the header that holds the certificate; empty when no proxy hands one over."""
+    """Return the name of the header that holds the certificate; empty when no proxy forwards one."""
     proxy = settings.client_certificate_proxy
     return FORMS[proxy].header if proxy else settings.client_certificate_header
 
 
-def handed_certificate() -> x509.Certificate | None:
-    """Give the certificate; None without one, from a stranger, or when it is unreadable, not yet valid or expired."""
-    settings = actions().settings
+def read_client_certificate(headers: Headers, settings: Settings, at: datetime) -> x509.Certificate | None:
+    """Return the certificate in the headers of a trusted proxy; None without one that is readable and valid at `at`."""
     name = header_name(settings)
-    text = request.headers.get(name, "") if name else ""
-    if not text or not comes_from_trusted_proxy():
+    text = headers.get(name, "") if name else ""
+    if not text:
         return None
     proxy = settings.client_certificate_proxy
     certificate = FORMS[proxy].read(text) if proxy else read_certificate(text)
-    return certificate if certificate is not None and stands(certificate, actions().clock()) else None
+    return certificate if certificate is not None and stands(certificate, at) else None

@@ -1,4 +1,4 @@
-"""The faces' one door to the actions that create_app joined."""
+"""The actions of the application that answers this request, for routes that are not handed them yet."""
 
 from __future__ import annotations
 
@@ -7,20 +7,14 @@ from typing import cast
 from flask import Flask, current_app
 
 from app.compose import Actions
-
-KEY = "latchkey"
-
-
-def attach(app: Flask, actions: Actions) -> None:
-    """Hand the joined actions to a Flask application."""
-    app.extensions[KEY] = actions
+from app.http.application import Latchkey
 
 
 def actions() -> Actions:
-    """Give the actions of the application that answers this request."""
-    return cast(Actions, current_app.extensions[KEY])
+    """Return the actions of the application that answers this request."""
+    return cast(Latchkey, current_app).actions
 
 
 def actions_of(app: Flask) -> Actions:
-    """Give the actions of an application outside a request."""
-    return cast(Actions, app.extensions[KEY])
+    """Return the actions of an application outside a request."""
+    return cast(Latchkey, app).actions

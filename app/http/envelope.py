@@ -1,4 +1,4 @@
-"""What stands around every answer: a request id, safe headers, a log line, a measured time; no exception gets out."""
+"""Around every answer: a request id, safe headers, a log line, a measured time; no exception escapes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from wsgiref.headers import Headers
 from flask import Flask, request
 
 from app.http.issuer_path import decoded_path
-from app.http.request_target import FORWARD_AUTH
 from app.operations import logs, metrics
+from app.operations.paths import FORWARD_AUTH
+from app.operations.wsgi import read_body
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -28,7 +29,7 @@ CLIENT = "latchkey.client_id"
 REQUEST_ID_SHAPE = re.compile(r"[A-Za-z0-9._-]{1,19}|[a-z0-9._-]{1,64}|[A-Z0-9._-]{1,64}")
 OWN_ID = re.compile(r"[a-z]{2,8}_[0-9a-f]{20,40}")  # of a row, a token or a signing key
 CHUNK = 65_536  # bytes
-MOST_LEFT = 1_048_576 + CHUNK  # bytes of a body that are read though nobody asked: as many as a form may have
+MOST_LEFT = 1_048_576 + CHUNK  # bytes of a body that are read and dropped: more than the largest body accepted
 LONGEST_PATH = 300  # characters of it that are logged
 DEFAULTS = {
     "X-Content-Type-Options": "nosniff",
@@ -42,39 +43,39 @@ FAILURE = json.dumps({"error": "server_error", "error_description": "something w
 
 
 def request_id() -> str:
-    """Give the id of the request that is being answered."""
+    """Return the id of the request that is being answered."""
     return str(request.environ[REQUEST_ID])
 
 
 def id_for(environ: WSGIEnvironment) -> str:
-    """Return the id of a request: the one that it offers, if it looks like one, else a fresh one.
+    """Return the id that a request offers in X-Request-Id, if it looks like one, else a new id.
 
     An id of 20 characters or more that mixes upper and lower case is replaced: it might be a secret.
     """
     offered = environ.get("HTTP_X_REQUEST_ID")
-    taken = offered and REQUEST_ID_SHAPE.fullmatch(offered) and logs.redacted(offered) == offered
-    return str(offered) if taken else f"{random.getrandbits(96):024x}"  # it tells requests apart, and keeps no secret
+    usable = offered and REQUEST_ID_SHAPE.fullmatch(offered) and logs.redact(offered) == offered
+    return str(offered) if usable else f"{random.getrandbits(96):024x}"  # unique, and no secret: random is enough
 
 
-def used_credential(credential_id: str, kind: str | None = None) -> None:
-    """Let this request's log line name the credential that it is about; never call it with a secret."""
+def log_credential(credential_id: str, kind: str | None = None) -> None:
+    """Name the credential in the log line of this request, by its id and kind; never pass a secret."""
     request.environ[CREDENTIAL] = credential_id
     request.environ[KIND] = kind
 
 
-def authenticated_client(client_id: str) -> None:
-    """Let this request's log line name the client that proved itself."""
+def log_client(client_id: str) -> None:
+    """Name the authenticated client in the log line of this request."""
     request.environ[CLIENT] = client_id
 
 
-def used_kind() -> str | None:
-    """Give the kind of the credential that this request is about, as far as it is known."""
+def logged_kind() -> str | None:
+    """Return the kind of the credential that this request is about, if it is known."""
     kind: str | None = request.environ.get(KIND)
     return kind
 
 
 def safe_headers(issuer: str) -> dict[str, str]:
-    """Give the headers of every answer; who is known by https tells browsers to come by it alone (RFC 6797 §7.2)."""
+    """Return the headers of every answer, for an https issuer with HSTS (RFC 6797 §7.2)."""
     return DEFAULTS | (ONLY_HTTPS if issuer.startswith("https:") else {})
 
 
@@ -90,7 +91,7 @@ def register(app: Flask, issuer: str) -> None:
 
 
 class _Paths:
-    """What the log tells of a path: the words of our routes and our ids; of any other part, its length."""
+    """Paths as the log has them: the words of our routes and our ids; any other part by its length."""
 
     def __init__(self, app: Flask, issuer: str) -> None:
         self._app = app
@@ -99,12 +100,12 @@ class _Paths:
         self._words: frozenset[str] | None = None
 
     def __call__(self, path: str) -> str:
-        """Return the path without what a stranger put into it, which may be a secret: `/api/v1/users/<45>`."""
+        """Return the path without what a caller made up, which may be a secret: `/api/v1/users/<45>`."""
         rest = path.removeprefix(self._decoded)
         return self._prefix + self._shorten(rest) if rest.startswith("/") and rest != path else self._shorten(path)
 
     def _shorten(self, path: str) -> str:
-        if self._words is None:  # the routes are all there by the first request
+        if self._words is None:  # all routes are registered by the first request
             rules = (word for rule in self._app.url_map.iter_rules() for word in rule.rule.split("/"))
             self._words = frozenset((*rules, *self._prefix.split("/")))
         if path.startswith(FORWARD_AUTH + "/"):  # what a gateway appends is its caller's
@@ -125,27 +126,27 @@ class Envelope:
         """Answer a request."""
         started = time.perf_counter()
         environ[REQUEST_ID] = id_for(environ)
-        came = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")  # whatever is made of it further in
-        answer = _Answer()
+        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")  # the inner applications change both
+        answer = _Response()
         try:
-            body = whole(self._inner(environ, answer.start))
+            body = read_body(self._inner(environ, answer.start))
         except Exception as error:
             logs.request_log.error("unhandled exception", request_id=environ[REQUEST_ID], exc_info=error)
             answer, body = _failure(), FAILURE
         if answer.status[0] in "45":
             body = answer.without_secrets(body)
-        if not _read_to_its_end(environ):
+        if not _drain_input(environ):
             answer.headers["Connection"] = "close"
         answer.headers["X-Request-Id"] = environ[REQUEST_ID]
         for name, value in self._headers.items():
             answer.headers.setdefault(name, value)
         start_response(answer.status, answer.headers.items())
-        _tell(environ, self._shorten(came), int(answer.status[:3]), time.perf_counter() - started)
+        _record_request(environ, self._shorten(path), int(answer.status[:3]), time.perf_counter() - started)
         return [body]
 
 
-class _Answer:
-    """What the inner application says before its body."""
+class _Response:
+    """Status and headers of the inner application's answer."""
 
     def __init__(self, status: str = "500 Internal Server Error", *headers: tuple[str, str]) -> None:
         self.status = status
@@ -156,48 +157,37 @@ class _Answer:
         return lambda _data: None
 
     def without_secrets(self, body: bytes) -> bytes:
-        """Give the body of an error, which may echo what was sent, without what looks like a secret; headers too.
+        """Redact what looks like a secret in an error, which may echo what was sent; return the body.
 
-        A cookie of ours looks like one, and is meant to get there.
+        Our own cookies look like secrets and are kept.
         """
-        kept = [(name, v if name == "Set-Cookie" else logs.redacted(v)) for name, v in self.headers.items()]
+        kept = [(name, v if name == "Set-Cookie" else logs.redact(v)) for name, v in self.headers.items()]
         self.headers = Headers(kept)
-        spoken = logs.redacted(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
-        if len(spoken) != len(body):
-            self.headers["Content-Length"] = str(len(spoken))
-        return spoken
+        redacted = logs.redact(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+        if len(redacted) != len(body):
+            self.headers["Content-Length"] = str(len(redacted))
+        return redacted
 
 
-def _failure() -> _Answer:
+def _failure() -> _Response:
     length = str(len(FAILURE))
-    return _Answer("500 Internal Server Error", ("Content-Type", "application/json"), ("Content-Length", length))
+    return _Response("500 Internal Server Error", ("Content-Type", "application/json"), ("Content-Length", length))
 
 
-def _read_to_its_end(environ: WSGIEnvironment) -> bool:
-    """Read what the answer did not need of the request's body; False when too much of it is left.
+def _drain_input(environ: WSGIEnvironment) -> bool:
+    """Read the rest of the request's body; return False when too much of it is left.
 
-    The server drops a connection with an unread body, under a client or a gateway that means to use it again.
+    The server drops a connection with an unread body, which a client or a gateway may want to use again.
     """
     if environ.get("CONTENT_LENGTH", "0") in ("", "0") and "HTTP_TRANSFER_ENCODING" not in environ:
         return True
     return any(not environ["wsgi.input"].read(CHUNK) for _ in range(MOST_LEFT // CHUNK))
 
 
-def whole(chunks: Iterable[bytes]) -> bytes:
-    """Return the whole body of an answer, and close it.
-
-    Our answers are short; an error in the middle of one must not be sent, and a slow peer must not hold a thread.
-    """
-    try:
-        return b"".join(chunks)
-    finally:
-        if hasattr(chunks, "close"):
-            chunks.close()
-
-
-def _tell(environ: WSGIEnvironment, path: str, status: int, seconds: float) -> None:
+def _record_request(environ: WSGIEnvironment, path: str, status: int, seconds: float) -> None:
+    """Write the log line and the metrics of a request."""
     method, route = environ.get("REQUEST_METHOD", ""), environ.get(ROUTE, "")
-    metrics.answered(method, route or "none", status, seconds, environ.get(KIND))
+    metrics.count_request(method, route or "none", status, seconds, environ.get(KIND))
     line = {
         "request_id": environ[REQUEST_ID],
         "method": method if method in metrics.METHODS else "OTHER",

@@ -1,8 +1,8 @@
 """Answer at the issuer's path as well as at the root: behind a proxy that removes the path, and one that does not.
 
-Whichever it is, every link on a page begins with the issuer's path. A proxy that removes the path says so by
+Either way, every link on a page begins with the issuer's path. A proxy that removes the path says so by
 `X-Forwarded-Prefix`; a path that begins with the prefix once more is then not found, so that no rule of the proxy is
-passed by naming the prefix twice.
+bypassed by repeating the prefix.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from flask import Flask, request
 
-from app.http.peer import is_trusted_proxy
+from app.settings.addresses import is_trusted_proxy
 from app.settings.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def encoded_path(decoded: str) -> str:
 
 
 def encoded_root() -> str:
-    """Return what each path of a link begins with: the issuer's path, encoded; Flask's `script_root` is decoded."""
+    """Return the prefix of every link: the issuer's path, encoded, where Flask's `script_root` is decoded."""
     return encoded_path(request.environ.get("SCRIPT_NAME", ""))
 
 
@@ -48,7 +48,7 @@ def register(app: Flask, settings: Settings) -> None:
 
 
 def _encode_links(app: Flask) -> None:
-    """Encode the issuer's path in what `url_for` returns; Werkzeug puts it there decoded."""
+    """Encode the issuer's path in the links of `url_for`, where Werkzeug leaves it decoded."""
     bind = app.url_map.bind_to_environ
 
     def bind_encoded(environ: WSGIEnvironment, *more: Any, **options: Any) -> MapAdapter:
@@ -67,36 +67,36 @@ class UnderPath:
         self._path = decoded_path(settings.issuer)
         self._proxies = settings.trusted_proxies
         self._app = app
-        self._rooms: frozenset[str] | None = None
+        self._first_segments: frozenset[str] | None = None
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Hand the request on."""
+        """Pass the request on."""
         path: str = environ.get("PATH_INFO", "")
         rest = path.removeprefix(self._path)
-        if rest == path or _first(rest) not in self._known() or self._is_removed(environ):
+        if rest == path or _first_segment(rest) not in self._routed_segments() or self._is_removed(environ):
             rest = path
-        # in place: what is noted of the request further in is read further out
+        # in place: the outer applications read what the inner ones note in it
         environ.update(PATH_INFO=rest, SCRIPT_NAME=environ.get("SCRIPT_NAME", "") + self._path)
         return self._inner(environ, start_response)
 
     def _is_removed(self, environ: WSGIEnvironment) -> bool:
         """Return whether a trusted proxy says that it removed the issuer's path; any other prefix says nothing."""
-        prefix: str = environ.get(FORWARDED_PREFIX, "")[-LONGEST_PREFIX:]  # a caller's own stands before the proxy's
+        prefix: str = environ.get(FORWARDED_PREFIX, "")[-LONGEST_PREFIX:]  # the proxy appends to its caller's
         return self._path in _prefixes(prefix) and is_trusted_proxy(environ.get("REMOTE_ADDR", ""), self._proxies)
 
-    def _known(self) -> frozenset[str]:
-        if self._rooms is None:  # the routes are all there by the first request
-            self._rooms = frozenset(_first(rule.rule) for rule in self._app.url_map.iter_rules())
-        return self._rooms
+    def _routed_segments(self) -> frozenset[str]:
+        if self._first_segments is None:  # all routes are registered by the first request
+            self._first_segments = frozenset(_first_segment(rule.rule) for rule in self._app.url_map.iter_rules())
+        return self._first_segments
 
 
 def _prefixes(header: str) -> Iterable[str]:
-    """Return what the last proxy may have removed, what the last two have, and so on: each of a row adds its own."""
+    """Return what the last proxy may have removed, then the last two, and so on: each in a row appends its own."""
     removed = ""
-    for one in reversed(header.split(",")):
-        removed = unquote(one.strip().rstrip("/"), "latin-1") + removed
+    for prefix in reversed(header.split(",")):
+        removed = unquote(prefix.strip().rstrip("/"), "latin-1") + removed
         yield removed
 
 
-def _first(path: str) -> str:
+def _first_segment(path: str) -> str:
     return path[: (path + "/").find("/", 1)]

@@ -1,6 +1,6 @@
-"""How large a request may be, before anything of it is read: its headers, its form, and which form it may be.
+"""Bounds of a request, checked before it is parsed: the length of its headers, the size and the type of its form.
 
-granian takes heads of some 400 kB, and closes the connection on longer ones; a body is bounded by MAX_BODY
+granian accepts heads of about 400 kB, and closes the connection on longer ones; a body is bounded by MAX_BODY
 (app/__init__.py). No route takes a file: `multipart/form-data` is never parsed, and its boundary never compiled.
 """
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 FORM = "application/x-www-form-urlencoded"
-LONGEST_HEADER = 16_384  # characters of one header; a client certificate is the longest that we read
+LONGEST_HEADER = 16_384  # characters of one header; the longest that we read is a client certificate
 LONGEST_TYPE = 256  # characters of a Content-Type
 MOST_FORM = 262_144  # bytes of a form; the longest field, a pasted JWK set, has 60,000 characters
 MOST_FIELDS = 1_000  # of a form
 UNKNOWN_TYPE = "application/octet-stream"
-HANDED_ON = "/oauth/"  # a gateway copies there what its caller sent, cookies too: nothing is parsed but Accept
+FORWARDED = "/oauth/"  # a gateway copies its caller's headers there, cookies too: only Accept is parsed
 REFUSED = "431 Request Header Fields Too Large"  # RFC 6585 §5
 DETAIL = f"a header is longer than {LONGEST_HEADER} characters"
 
 
 def register(app: Flask) -> None:
-    """Bound every request of the application."""
+    """Bound every request to the application."""
     app.request_class = BoundedRequest
     app.before_request(_bound_form)
     app.wsgi_app = HeaderBounds(app.wsgi_app)  # type: ignore[method-assign]
@@ -66,11 +66,11 @@ class HeaderBounds:
         self._inner = inner
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Hand the request on, a Content-Type that is too long as one that no route takes; or answer 431."""
+        """Pass the request on, an overlong Content-Type as one that no route takes; or answer 431."""
         if len(environ.get("CONTENT_TYPE", "")) > LONGEST_TYPE:
             environ["CONTENT_TYPE"] = UNKNOWN_TYPE
         path: str = environ.get("PATH_INFO", "")
-        if path.startswith(HANDED_ON):
+        if path.startswith(FORWARDED):
             if len(environ.get("HTTP_ACCEPT", "")) > LONGEST_HEADER:
                 del environ["HTTP_ACCEPT"]
             return self._inner(environ, start_response)
@@ -82,7 +82,7 @@ class HeaderBounds:
 
 
 def _bound_form() -> None:
-    """Bound a form to MOST_FORM; what is read beyond it is 413."""
+    """Bound a form to MOST_FORM; a longer one is 413."""
     if request.mimetype == FORM:
         request.max_content_length = MOST_FORM
 
@@ -92,7 +92,7 @@ def _has_long_header(environ: WSGIEnvironment) -> bool:
 
 
 def _refusal(path: str) -> tuple[bytes, str]:
-    """Return the body and its type, as the path's interface spells errors (RFC 9457, RFC 6749 §5.2)."""
+    """Return the body and its type, in the error format of the path (RFC 9457, RFC 6749 §5.2)."""
     if path.startswith("/api/"):
         status, _, title = REFUSED.partition(" ")
         problem = {"type": "about:blank", "title": title, "status": int(status), "detail": DETAIL}

@@ -1,4 +1,4 @@
-"""One reading of the request line: a path or a method that a proxy in front may read differently reaches no route.
+"""One reading of the request line: refuse a path or a method that a proxy in front may read differently.
 
 WSGI hands over the decoded path alone (PEP 3333). Where a server also hands over the target as it was sent
 (REQUEST_URI or RAW_URI), a needless escape such as `/%6detrics` is refused too; granian 2 does not, so rules of a proxy
@@ -10,27 +10,28 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from flask import Flask, abort, request
 from werkzeug.exceptions import MethodNotAllowed
 
 from app.http.issuer_path import decoded_path, encoded_path
+from app.operations.admission import SHORT_BODY
+from app.operations.paths import FORWARD_AUTH
+from app.operations.wsgi import closing
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-FORWARD_AUTH = "/oauth/forward-auth"
 BELOW = FORWARD_AUTH + "/"
 SEGMENTS = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,=:@-]+)+")  # no route needs another character, or an escape
-FREE = re.compile(  # what follows is checked by the route: a permission's name, the issuer's path
+CHECKED_BY_ROUTE = re.compile(  # what follows is checked there: a permission's name, the issuer's path
     r"/api/v1/resources/[A-Za-z0-9_-]{1,64}/permissions/"
     r"|/\.well-known/(?:oauth-authorization-server|openid-configuration)/"
 )
 ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
-SHORT_BODY = 4_096  # bytes, which arrive together with the headers
-COPIED = ("CONTENT_LENGTH", "CONTENT_TYPE", "HTTP_TRANSFER_ENCODING", "HTTP_EXPECT")  # from the caller's headers
+BODY_HEADERS = ("CONTENT_LENGTH", "CONTENT_TYPE", "HTTP_TRANSFER_ENCODING", "HTTP_EXPECT")  # copied from the caller
 
 
 def register(app: Flask, issuer: str) -> None:
@@ -44,23 +45,23 @@ def register(app: Flask, issuer: str) -> None:
             abort(404)
         rule, method = request.url_rule, request.environ["REQUEST_METHOD"]
         if rule is not None and rule.methods is not None and method not in rule.methods:
-            raise MethodNotAllowed(sorted(rule.methods))  # RFC 9110 §9.1: `get` is not GET, but Werkzeug thinks so
+            raise MethodNotAllowed(sorted(rule.methods))  # RFC 9110 §9.1: methods are case-sensitive, not to Werkzeug
 
-    app.wsgi_app = Prepared(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = InputFilter(app.wsgi_app)  # type: ignore[method-assign]
 
 
 def is_normal(path: str) -> bool:
     """Return whether a decoded path is in the one form that is routed; `path` is text as in PATH_INFO."""
     if path == "/":
         return True
-    fixed = FREE.match(path)
+    fixed = CHECKED_BY_ROUTE.match(path)
     checked = fixed[0][:-1] if fixed else path
     dotted = any(segment.endswith(".") for segment in checked.split("/"))  # `.`, `..`, and what Windows drops
     return SEGMENTS.fullmatch(checked) is not None and not dotted
 
 
 def _prefixes(issuer: str) -> frozenset[str]:
-    """Return what may precede our paths in the target: nothing, the issuer's path as set, and as our links have it."""
+    """Return what may precede our paths in the target: nothing, or the issuer's path as configured or as linked."""
     return frozenset(("", _in_capitals(urlsplit(issuer).path), encoded_path(decoded_path(issuer))))
 
 
@@ -78,48 +79,38 @@ def _is_sent_as(path: str, prefixes: frozenset[str]) -> bool:
     sent = sent.partition("?")[0]
     if not sent.startswith("/"):
         sent = "/" + sent.partition("://")[2].partition("/")[2]  # RFC 9112 §3.2.2: absolute-form
-    fixed = FREE.match(path)
+    fixed = CHECKED_BY_ROUTE.match(path)
     if fixed or path == FORWARD_AUTH:
         begin = fixed[0] if fixed else FORWARD_AUTH
         return _in_capitals(sent).startswith(tuple(prefix + begin for prefix in prefixes))
     return sent.endswith(path) and _in_capitals(sent.removesuffix(path)) in prefixes
 
 
-class Prepared:
+class InputFilter:
     """Drop Upgrade headers everywhere, and the request body at forward-auth."""
 
     def __init__(self, inner: WSGIApplication) -> None:
         self._inner = inner
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Hand the request on."""
+        """Pass the request on."""
         environ.pop("HTTP_UPGRADE", None)  # RFC 9110 §7.8: it may be ignored; Werkzeug routes a WebSocket elsewhere
         path = environ["PATH_INFO"]
         if path != FORWARD_AUTH and not path.startswith(BELOW):
             return self._inner(environ, start_response)
-        return self._inner(environ, start_response if _set_body_aside(environ) else closing(start_response))
+        return self._inner(environ, start_response if _hide_body(environ) else closing(start_response))
 
 
-def _set_body_aside(environ: WSGIEnvironment) -> bool:
-    """Hide the body of a request to forward-auth: a gateway often announces one that it keeps.
+def _hide_body(environ: WSGIEnvironment) -> bool:
+    """Hide the body of a request to forward-auth: a gateway often announces one without sending it.
 
-    Return whether it is so short that the server sees by itself whether it has come, and keeps the connection.
+    Return whether it is short enough for the server to keep the connection.
     """
     length = environ.get("CONTENT_LENGTH") or "0"
     short = length.isdecimal() and int(length[:10]) <= SHORT_BODY and "HTTP_TRANSFER_ENCODING" not in environ
-    for name in COPIED:
+    for name in BODY_HEADERS:
         environ.pop(name, None)
     environ["wsgi.input"] = BytesIO()
-    environ["HTTP_HOST"] = "localhost"  # the caller's may be malformed, and nothing here depends on it
+    environ["HTTP_HOST"] = "localhost"  # the caller's may be malformed, and forward-auth does not use it
     environ["PATH_INFO"] = FORWARD_AUTH  # Envoy appends the caller's path
     return short
-
-
-def closing(start_response: StartResponse) -> StartResponse:
-    """Announce that the connection ends: the server drops it, and what follows would be taken for the body."""
-
-    def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
-        others = [header for header in headers if header[0] != "Connection"]
-        return start_response(status, [*others, ("Connection", "close")], exc_info)
-
-    return start

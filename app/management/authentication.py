@@ -16,9 +16,9 @@ from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN, Claims
 from app.crypto.probe_mark import HEADER as PROBE
 from app.errors import Forbidden, Unauthenticated
 from app.http import browser
-from app.http.envelope import request_id, used_credential
-from app.http.peer import caller_address
-from app.http.possession import prove, sent_to_us
+from app.http.envelope import log_credential
+from app.http.possession import PresentedToken, check_possession
+from app.http.request import Request, read_request
 
 TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 §2.1
 INVALID = "invalid_token"
@@ -34,7 +34,7 @@ def authenticate_bearer(actions: Actions, scope: str) -> Actor:
     management = actions.settings.management_identifier
     if claims.kind == API_KEY or management not in claims.audience:
         raise Unauthenticated("the token is not for the management API", INVALID)
-    actor = _actor(claims, claims.grants.on([management]).scopes)
+    actor = _actor(actions, claims, claims.grants.on([management]).scopes)
     if not actor.holds(scope):
         raise Forbidden(f"the token lacks the scope {scope}", scope)
     return _note_use(actions, claims, actor)
@@ -46,10 +46,11 @@ def authenticate_optionally(actions: Actions) -> Actor:
     Raises Unauthenticated for a credential that is not active.
     """
     if "Authorization" not in request.headers:
-        return anonymous(caller_address(), request_id())
+        context = _read_context(actions)
+        return anonymous(context.peer, context.id)
     claims = _verify_bearer(actions)
     management = actions.settings.management_identifier
-    return _note_use(actions, claims, _actor(claims, claims.grants.on([management]).scopes))
+    return _note_use(actions, claims, _actor(actions, claims, claims.grants.on([management]).scopes))
 
 
 def authenticate_owner(actions: Actions, *, reading: bool) -> Actor:
@@ -57,14 +58,15 @@ def authenticate_owner(actions: Actions, *, reading: bool) -> Actor:
 
     For `reading`, their personal access token is accepted too. Raises Unauthenticated, Forbidden, TooManyRequests.
     """
-    if "Authorization" not in request.headers and (browsing := browser.signed_in()):
+    if "Authorization" not in request.headers and (browsing := browser.find_session(actions)):
         return _check_page(browsing.actor)
     scheme, value = _authorization()
     if scheme == "basic":
         username, password = _read_basic(value)
         _refuse_foreign_page()
         probe = request.headers.get(PROBE, "")
-        return actions.authenticate_user(username, password, caller_address(), request_id(), probe=probe)
+        context = _read_context(actions)
+        return actions.authenticate_user(username, password, context.peer, context.id, probe=probe)
     if scheme != "bearer":
         raise Unauthenticated("send a username and a password")
     claims = _verify_bearer(actions)
@@ -72,11 +74,11 @@ def authenticate_owner(actions: Actions, *, reading: bool) -> Actor:
         raise Unauthenticated("an API key belongs to no user", INVALID)
     if not reading or claims.kind != PERSONAL_ACCESS_TOKEN or claims.exchanged:
         raise Forbidden("only the user's own password opens this")
-    return _note_use(actions, claims, _actor(claims, Scopes()))
+    return _note_use(actions, claims, _actor(actions, claims, Scopes()))
 
 
 def _check_page(actor: Actor) -> Actor:
-    if request.method not in SAFE and not browser.shows_token():  # another site's form would send the cookie too
+    if request.method not in SAFE and not browser.has_csrf_token():  # another site's form would send the cookie too
         raise Forbidden("send the token of your page as X-CSRF-Token")
     return actor
 
@@ -87,8 +89,8 @@ def _refuse_foreign_page() -> None:
         raise Forbidden("a page of another site sent this")
 
 
-def _actor(claims: Claims, management: Scopes) -> Actor:
-    delegated = claims.kind == PERSONAL_ACCESS_TOKEN
+def _actor(actions: Actions, claims: Claims, management: Scopes) -> Actor:
+    delegated, context = claims.kind == PERSONAL_ACCESS_TOKEN, _read_context(actions)
     return Actor(
         type="user" if delegated else "client",
         id=claims.subject or "",
@@ -96,8 +98,8 @@ def _actor(claims: Claims, management: Scopes) -> Actor:
         credential_id=claims.credential_id,
         management=management,
         delegated=delegated,
-        address=caller_address(),
-        request_id=request_id(),
+        address=context.peer,
+        request_id=context.id,
     )
 
 
@@ -110,7 +112,7 @@ def _verify(actions: Actions, token: str) -> Claims:
     claims = actions.verify(token)
     if claims is None:
         raise Unauthenticated("the token is not active", INVALID)
-    used_credential(claims.credential_id, claims.kind)
+    log_credential(claims.credential_id, claims.kind)
     return claims
 
 
@@ -122,8 +124,13 @@ def _verify_bearer(actions: Actions) -> Claims:
     if TOKEN68.fullmatch(value) is None:
         raise Unauthenticated("the token is malformed", INVALID)
     claims = _verify(actions, value)
-    prove(claims, sent_to_us(scheme, value))
+    presented = PresentedToken.sent_here(value, _read_context(actions), actions.settings.issuer)
+    check_possession(claims, presented, actions.check_proof)
     return claims
+
+
+def _read_context(actions: Actions) -> Request:
+    return read_request(request, actions.settings, actions.clock)
 
 
 def _authorization() -> tuple[str, str]:

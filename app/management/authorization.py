@@ -13,8 +13,7 @@ from flask import Flask, g, request
 from app.actions.audit.actor import Actor, anonymous
 from app.compose import Actions
 from app.errors import Forbidden
-from app.http.envelope import request_id
-from app.http.peer import caller_address
+from app.http.request import read_request
 from app.management.authentication import authenticate_bearer, authenticate_optionally, authenticate_owner
 from app.management.blueprint import PREFIX
 
@@ -121,7 +120,8 @@ def _admit(actions: Actions) -> None:
 
 def _authenticate(actions: Actions, needed: str | Access) -> Actor:
     if needed is Access.ANYONE:
-        return anonymous(caller_address(), request_id())
+        context = read_request(request, actions.settings, actions.clock)
+        return anonymous(context.peer, context.id)
     if needed is Access.VISITOR:
         return authenticate_optionally(actions)
     if isinstance(needed, Access):

@@ -19,7 +19,8 @@ from app.errors import (
     Unauthenticated,
     Unproven,
 )
-from app.http.possession import REALM, challenge, challenges, scheme_used
+from app.http.possession import REALM, challenge, challenges
+from app.http.request import authorization_scheme
 
 PROBLEM = "application/problem+json"
 ROOT = "/api/"
@@ -87,12 +88,16 @@ def _challenges(error: Unauthenticated | Forbidden) -> list[str]:
     """List the challenges: of the scheme that was used (RFC 6750 §3, RFC 9449 §7.1), and Basic where it is accepted."""
     if isinstance(error, Forbidden):
         scope = f', scope="{error.scope}"' if error.scope else ""
-        return [challenge(scheme_used(), _parameters("insufficient_scope", str(error)) + scope)]
+        return [challenge(_scheme(), _parameters("insufficient_scope", str(error)) + scope)]
     if isinstance(error, Unproven):
         return challenges(error)
-    scheme, parameters = (scheme_used(), _parameters(error.error, str(error))) if error.error else ("bearer", "")
+    scheme, parameters = (_scheme(), _parameters(error.error, str(error))) if error.error else ("bearer", "")
     token = challenge(scheme, parameters)
     return [BASIC, token] if g.get("takes_passwords") else [token]
+
+
+def _scheme() -> str:
+    return authorization_scheme(request.headers.get("Authorization"))
 
 
 def _parameters(code: str, description: str) -> str:

@@ -1,17 +1,16 @@
-"""Who calls an OAuth endpoint, as an actor."""
+"""The caller of an OAuth endpoint as an actor."""
 
 from __future__ import annotations
 
 from app.actions.audit.actor import Actor, anonymous
-from app.http.envelope import request_id
-from app.http.peer import caller_address
+from app.http.request import Request
 
 
-def anonymous_actor() -> Actor:
-    """Make the actor of a caller who is not, or not yet, known."""
-    return anonymous(caller_address(), request_id())
+def anonymous_actor(request: Request) -> Actor:
+    """Return the actor of a caller that is not authenticated (yet)."""
+    return anonymous(request.peer, request.id)
 
 
-def client_actor(client_id: str) -> Actor:
-    """Make the actor of an authenticated client."""
-    return Actor(type="client", id=client_id, address=caller_address(), request_id=request_id())
+def client_actor(client_id: str, request: Request) -> Actor:
+    """Return the actor of an authenticated client."""
+    return Actor(type="client", id=client_id, address=request.peer, request_id=request.id)

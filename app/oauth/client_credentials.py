@@ -7,13 +7,13 @@ from typing import Any
 from authlib.oauth2.rfc6749 import ClientCredentialsGrant
 
 from app.actions.tokens.issue import AccessToken
+from app.compose import Actions
 from app.credentials.kind import CLIENT_CREDENTIALS
 from app.crypto.confirmation import UNBOUND, Confirmation
-from app.http.current import actions
-from app.http.envelope import used_credential
-from app.oauth.bond import bond_of
+from app.http.envelope import log_credential
 from app.oauth.client_authentication import METHODS
-from app.oauth.door import form_of, resources_of
+from app.oauth.form_reader import form_request, resources_of
+from app.oauth.token_binding import read_binding
 from app.operations import metrics
 
 
@@ -28,20 +28,21 @@ class ClientCredentials(ClientCredentialsGrant):
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:  # type: ignore[override]
         """Answer with a signed JWT (RFC 6749 §4.4.3), never a refresh token."""
-        client, form = self.client.known, form_of(self.request)
-        bond = bond_of(client)
-        who, asked = (client.row_id, client.client_id), (form.get("scope"), resources_of(form))
-        issue = actions().issue_machine_token
-        issued = issue.sign(issue.decide(*who, *asked, bond.confirmation))
-        more = bond.seal()
-        metrics.issued(CLIENT_CREDENTIALS)
-        used_credential(issued.credential_id)
-        body = members(issued, bond.confirmation)
-        return 200, body, [*self.TOKEN_RESPONSE_HEADER, *more]
+        actions: Actions = self.server.actions
+        client, request = self.client.registration, form_request(self.request)
+        binding = read_binding(client, request.context, actions.settings.issuer, actions.check_proof)
+        scope, resources = request.form.get("scope"), resources_of(request.form)
+        issue = actions.issue_machine_token
+        decision = issue.decide(client.row_id, client.client_id, scope, resources, binding.confirmation)
+        issued = issue.sign(decision)
+        nonce = binding.consume_proof()
+        metrics.count_issued(CLIENT_CREDENTIALS)
+        log_credential(issued.credential_id)
+        return 200, render_token(issued, binding.confirmation), [*self.TOKEN_RESPONSE_HEADER, *nonce]
 
 
-def members(issued: AccessToken, confirmation: Confirmation = UNBOUND) -> dict[str, Any]:
-    """Give the members of the answer (RFC 6749 §5.1). Needs no request."""
+def render_token(issued: AccessToken, confirmation: Confirmation = UNBOUND) -> dict[str, Any]:
+    """Return the members of the answer (RFC 6749 §5.1)."""
     return {
         "access_token": issued.token,
         "token_type": confirmation.token_type,

@@ -1,4 +1,4 @@
-"""Which answers a script on a page of another origin may read (Fetch standard, CORS); never with cookies."""
+"""CORS (Fetch standard): the answers that a script on a page of another origin may read, never with cookies."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Collection
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import MethodNotAllowed
 
-SHARED = ("token", "revoke")  # endpoints that a public client in a browser needs
+SHARED = ("token", "revoke")  # the endpoints that a public client in a browser needs
 HEADERS = "Authorization, Content-Type, DPoP"
 EXPOSED = "DPoP-Nonce, Retry-After, WWW-Authenticate, X-Request-Id"
-KEPT = 600  # seconds that a browser may keep the answer to a preflight
+PREFLIGHT_MAX_AGE = 600  # seconds that a browser may keep the answer to a preflight
 
 
 def open_to_all(response: Response) -> Response:
@@ -32,7 +32,7 @@ def open_to(blueprint: Blueprint, origins: Collection[str]) -> None:
         if request.headers.get("Origin") not in origins or "Access-Control-Request-Method" not in request.headers:
             raise MethodNotAllowed(["POST"])
         methods = {"Access-Control-Allow-Methods": "POST", "Access-Control-Allow-Headers": HEADERS}
-        return Response(status=204, headers={**methods, "Access-Control-Max-Age": str(KEPT)})
+        return Response(status=204, headers={**methods, "Access-Control-Max-Age": str(PREFLIGHT_MAX_AGE)})
 
     for name in SHARED:
         blueprint.add_url_rule(f"/{name}", f"{name}_preflight", preflight, methods=["OPTIONS"])

@@ -1,12 +1,15 @@
-"""One handler: every refusal on the OAuth side as an RFC 6749 §5.2 object."""
+"""Render every refusal of the OAuth endpoints as an RFC 6749 §5.2 object."""
 
 from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 from authlib.oauth2 import OAuth2Error
+from authlib.oauth2.rfc6749 import InvalidClientError
 from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
 
 from app.errors import (
     LONGEST_TEXT,
@@ -19,39 +22,55 @@ from app.errors import (
     Unproven,
     shorten,
 )
-from app.http.possession import challenges
+from app.http.possession import REALM, challenges
 
 OUTSIDE = re.compile(r"[^\x20-\x21\x23-\x5B\x5D-\x7E]")  # RFC 6749 §5.2: what error_description may not hold
-KEPT_OF_OTHERS = ("Allow", "Retry-After", "Vary", "Access-Control-Allow-Origin", "Access-Control-Expose-Headers")
+KEPT_HEADERS = ("Allow", "Retry-After")  # of an error of Flask
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
+class ClientRefused(InvalidClientError):
+    """The one answer to every failed authentication, where Authlib distinguishes them (RFC 6749 §5.2)."""
+
+    def __init__(self, *, tried_basic: bool = False) -> None:
+        super().__init__("client authentication failed", status_code=401)
+        self._tried_basic = tried_basic
+
+    def get_headers(self) -> list[tuple[str, str]]:
+        """Challenge with Basic only when Basic was tried."""
+        inherited: list[tuple[str, str]] = super().get_headers()  # type: ignore[no-untyped-call]
+        headers = [h for h in inherited if h[0] != "WWW-Authenticate"]
+        if self._tried_basic:
+            headers.append(("WWW-Authenticate", f'Basic realm="{REALM}", charset="UTF-8"'))
+        return headers
+
+
 def refusal(status: int, error: str, description: str, headers: dict[str, str] | None = None) -> Response:
-    """Make the error answer."""
+    """Return the error response."""
     text = OUTSIDE.sub("?", shorten(description, LONGEST_TEXT))
     body = json.dumps({"error": error, "error_description": text})
     return Response(body, status, NO_STORE | (headers or {}), content_type="application/json")
 
 
 def register(app: Flask) -> None:
-    """Translate refusals; other rooms translate their own."""
+    """Handle what no other interface handles: an error of Authlib, and of Flask (404, 405 and 413)."""
     app.register_error_handler(OAuth2Error, from_authlib)
-    app.after_request(in_our_words)
+    app.register_error_handler(HTTPException, from_flask)
 
 
 def from_authlib(error: OAuth2Error) -> Response:
-    """Print an error of Authlib, or of our overrides."""
+    """Render an error of Authlib, or of our overrides."""
     status, body, headers = error()
-    return Response(json.dumps(described(body)), status, [*headers])
+    return Response(json.dumps(with_description(body)), status, [*headers])
 
 
-def described(body: dict[str, str]) -> dict[str, str]:
-    """Give every error a description: several of Authlib's have none."""
+def with_description(body: dict[str, str]) -> dict[str, str]:
+    """Return the error with a description: several of Authlib's have none."""
     return {"error_description": body["error"].replace("_", " ")} | body
 
 
 def from_latchkey(error: LatchkeyError) -> Response:
-    """Print a refusal of an action."""
+    """Render a refusal of an action."""
     if isinstance(error, NonceNeeded):
         return refusal(400, error.code, str(error), {"DPoP-Nonce": error.nonce})  # RFC 9449 §8
     if isinstance(error, GrantRefused):
@@ -68,13 +87,10 @@ def from_latchkey(error: LatchkeyError) -> Response:
     return refusal(400, "invalid_request", str(error))
 
 
-def in_our_words(response: Response) -> Response:
-    """Give what Flask refused by itself (404, 405 with its Allow, 413) as an object too; other rooms are left alone."""
-    outside = request.path.startswith("/api/") or "Content-Security-Policy" in response.headers  # a page
-    if response.status_code < 400 or response.mimetype != "text/html" or outside:
-        return response
-    spoken = refusal(response.status_code, "invalid_request", response.status.partition(" ")[2].lower())
-    for name in KEPT_OF_OTHERS:
-        if name in response.headers:
-            spoken.headers[name] = response.headers[name]
-    return spoken
+def from_flask(error: HTTPException) -> Any:
+    """Render what Flask refuses by itself; redirects and complete responses stay as they are."""
+    code = error.code or 500
+    if code < 400 or error.response is not None or request.path.startswith("/api/"):
+        return error
+    headers = {name: value for name, value in error.get_headers() if name in KEPT_HEADERS}
+    return refusal(code, "invalid_request", error.name.lower(), headers)

@@ -1,4 +1,4 @@
-"""Forward-auth: a gateway asks with the request's own headers whether to let it through."""
+"""Forward-auth: a gateway sends the headers of a request and asks whether to let it through."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from flask import Blueprint, Request, Response, request
+from flask import Blueprint, Response, request
+from flask import Request as FlaskRequest
 from flask.sansio.blueprints import BlueprintSetupState
 from werkzeug.routing import Rule
 
@@ -18,35 +19,35 @@ from app.actions.limits.abuse import CREDENTIALS_OF_ADDRESS, WAIT
 from app.compose import Actions
 from app.credentials.kind import API_KEY, Address, Claims
 from app.errors import Unproven
-from app.http.current import actions
-from app.http.envelope import used_credential, used_kind
-from app.http.peer import caller_address, peer_address
-from app.http.possession import REALM, Sent, challenge, challenges, prove, scheme_used
-from app.http.request_target import FORWARD_AUTH
-from app.oauth.original import original_request
+from app.http.envelope import log_credential, logged_kind
+from app.http.possession import REALM, PresentedToken, challenge, challenges, check_possession
+from app.http.request import Request, read_request
+from app.oauth.original_request import read_original_request
 from app.operations import metrics
+from app.operations.paths import FORWARD_AUTH
 
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "") + " "
-LONGEST_NAMED = 1_000  # characters of the scopes that a challenge names
+LONGEST_CHALLENGE_SCOPE = 1_000  # characters of the scopes in a challenge
 ENDPOINT = "forward_auth.forward_auth"
-BESIDE_A_USERNAME = frozenset({b"", b"x-oauth-basic", b"x-token-auth"})  # passwords beside which the token is the user
-LONGEST_IDENTITY = 3_500  # bytes of the six headers: with 560 for all others a gateway's buffer of 4,096 holds them
-LONGEST_ASKED = 2_000  # bytes of the scopes asked for, which each answer must be able to hold
+TOKEN_AS_USERNAME = frozenset({b"", b"x-oauth-basic", b"x-token-auth"})  # passwords that mark the user name as a token
+LONGEST_IDENTITY = 3_500  # bytes of the six headers: with 560 of the others they fit a gateway's buffer of 4,096
+LONGEST_REQUESTED_SCOPE = 2_000  # bytes of the requested scopes, which every answer must be able to hold
 LONGEST_USERNAME = 1_200  # bytes
-blueprint = Blueprint("forward_auth", __name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What the gateway asks: the resource, and the scopes that are all needed."""
+class AccessRequest:
+    """What the gateway requires: the resource, and scopes that must all be granted."""
 
     resource: str
     scopes: Scopes
 
     def __post_init__(self) -> None:
         """Refuse scopes that would not fit into the headers of an answer."""
-        if self.scopes and len(str(self.scopes)) > LONGEST_ASKED:
-            raise Refusal(400, "invalid_request", f"scope is longer than {LONGEST_ASKED} characters: ask for fewer")
+        if self.scopes and len(str(self.scopes)) > LONGEST_REQUESTED_SCOPE:
+            raise Refusal(
+                400, "invalid_request", f"scope is longer than {LONGEST_REQUESTED_SCOPE} characters: ask for fewer"
+            )
 
 
 class Refusal(Exception):
@@ -60,35 +61,53 @@ class Refusal(Exception):
         self.challenges: list[str] = []
 
 
-@blueprint.record
-def add_route(state: BlueprintSetupState) -> None:
-    """Route every method here, made-up ones too: a gateway hands on the caller's. Flask's own way wants a list."""
-    state.app.url_map.add(Rule(FORWARD_AUTH, endpoint=ENDPOINT, methods=None))
-    state.app.view_functions[ENDPOINT] = forward_auth
+def create_blueprint(actions: Actions) -> Blueprint:
+    """Return the route, for every method, made-up ones too: a gateway forwards its caller's."""
+    blueprint = Blueprint("forward_auth", __name__)
+
+    def forward_auth() -> Response:
+        return answer_gateway(request, actions)
+
+    @blueprint.record
+    def add_route(state: BlueprintSetupState) -> None:  # Flask's own way needs a list of methods
+        state.app.url_map.add(Rule(FORWARD_AUTH, endpoint=ENDPOINT, methods=None))
+        state.app.view_functions[ENDPOINT] = forward_auth
+
+    return blueprint
 
 
-def forward_auth() -> Response:
-    """Answer 200 with whose credential it is, or refuse. The method, the body and Accept change nothing."""
-    basic = request.args.get("challenge") == "basic"
+def answer_gateway(request: FlaskRequest, actions: Actions) -> Response:
+    """Answer 200 with the identity behind the credential, or refuse. The method, the body and Accept do not matter."""
+    context = read_request(request, actions.settings, actions.clock)
     try:
-        asked = _asked(request)
-        token, from_url = _credential(request)
-        claims = admit(actions(), asked, token, from_url, lambda c: _prove(c, token), peer_address, used_credential)
-        headers = headers_of(claims, asked)
+        wanted = read_access_request(request)
+        token, from_url = read_credential(request, actions.settings.forward_auth_query_key)
+        presented = PresentedToken(token, context, *read_original_request(request.headers))
+        claims = admit(
+            actions,
+            wanted,
+            token,
+            from_url,
+            lambda claims: _check_possession(claims, presented, actions),
+            lambda: context.address,
+            log_credential,
+        )
+        headers = identity_headers(claims, wanted)
     except Refusal as refusal:
-        return _refuse(_counted(refusal), basic)
+        return _refuse(_count_refusal(refusal, context, actions), context, request.args.get("challenge") == "basic")
     return Response("", 200, headers)
 
 
-def _counted(refusal: Refusal) -> Refusal:
-    """Count what is not good at its caller's address; beyond the limit the refusal is another."""
+def _count_refusal(refusal: Refusal, request: Request, actions: Actions) -> Refusal:
+    """Count an invalid credential at its caller's address; return another refusal beyond the limit."""
     if refusal.error != "invalid_token":
         return refusal
-    wait = actions().abuse_limits.count(CREDENTIALS_OF_ADDRESS.at(caller_address())).wait
+    wait = actions.abuse_limits.count(CREDENTIALS_OF_ADDRESS.at(request.peer)).wait
     return Refusal(429, "rate_limited", WAIT, retry_after=str(wait)) if wait else refusal
 
 
-def _asked(request: Request) -> Asked:
+def read_access_request(request: FlaskRequest) -> AccessRequest:
+    """Return what the query requires; raise Refusal."""
     for name in request.args:
         if len(request.args.getlist(name)) > 1:
             raise Refusal(400, "invalid_request", "a parameter is repeated")
@@ -96,20 +115,19 @@ def _asked(request: Request) -> Asked:
     if not resource:
         raise Refusal(400, "invalid_request", "resource is missing")
     try:
-        return Asked(resource, Scopes.parse(request.args.get("scope", "")))
+        return AccessRequest(resource, Scopes.parse(request.args.get("scope", "")))
     except MalformedScope:
         raise Refusal(400, "invalid_request", "scope is malformed") from None
 
 
-def _credential(request: Request) -> tuple[str, bool]:
-    """Give the one credential sent, and whether it came in the URL; two are refused (RFC 6750 §2)."""
-    key_name = actions().settings.forward_auth_query_key
-    ways = [
+def read_credential(request: FlaskRequest, key_name: str) -> tuple[str, bool]:
+    """Return the one credential sent, and whether it is in the URL, as `key_name`; refuse two (RFC 6750 §2)."""
+    candidates = [
         (_from_authorization(request.headers.getlist("Authorization")), False),
-        *((value, False) for value in _each(request.headers.getlist("X-API-Key"))),
+        *((value, False) for value in _split(request.headers.getlist("X-API-Key"))),
         *((value, True) for value in (request.args.getlist(key_name) if key_name else [])),
     ]
-    sent = [(value, from_url) for value, from_url in ways if value]
+    sent = [(value, from_url) for value, from_url in candidates if value]
     if len(sent) > 1:
         raise Refusal(400, "invalid_request", "more than one credential")
     if not sent:
@@ -117,28 +135,28 @@ def _credential(request: Request) -> tuple[str, bool]:
     return sent[0]
 
 
-def _each(headers: list[str]) -> list[str]:
-    """Take apart what the server joined: a header that was sent twice comes as one with a comma (RFC 9110 §5.3)."""
+def _split(headers: list[str]) -> list[str]:
+    """Split what the server joined: a header that was sent twice arrives as one with a comma (RFC 9110 §5.3)."""
     return [part.strip() for header in headers for part in header.split(",") if part.strip()]
 
 
 def _from_authorization(headers: list[str]) -> str:
-    given = _each(headers)
-    if len(given) > 1:
+    sent = _split(headers)
+    if len(sent) > 1:
         raise Refusal(400, "invalid_request", "more than one credential")
-    scheme, _, value = (given or [""])[0].partition(" ")
+    scheme, _, value = (sent or [""])[0].partition(" ")
     if scheme.lower() in ("bearer", "dpop"):
         return value.strip()
     return _from_basic(value.strip()) if scheme.lower() == "basic" else ""
 
 
 def _from_basic(value: str) -> str:
-    """Return the password, or where that says so the user name; the other half may be any bytes (RFC 7617 §2)."""
+    """Return the password, or the user name if the password marks it as the token (RFC 7617 §2)."""
     try:
         username, colon, password = base64.b64decode(value, validate=True).partition(b":")
         if not colon:
             raise ValueError
-        if password not in BESIDE_A_USERNAME:
+        if password not in TOKEN_AS_USERNAME:
             return password.decode("ascii")
         return username.decode("ascii") if password or _is_token(username) else ""
     except (binascii.Error, ValueError):
@@ -146,56 +164,56 @@ def _from_basic(value: str) -> str:
 
 
 def _is_token(username: bytes) -> bool:
-    """Return whether a user name without a password is meant as a token, and not as a person's name."""
+    """Return whether a user name without a password looks like a token, and not like a person's name."""
     return username.startswith(b"lk_") or username.count(b".") == 2
 
 
 def admit(
-    known: Actions,
-    asked: Asked,
+    actions: Actions,
+    wanted: AccessRequest,
     token: str,
     from_url: bool,
-    prove: Callable[[Claims], None],
-    peer: Callable[[], Address | None],
-    note: Callable[[str, str], None],
+    check_holder: Callable[[Claims], None],
+    read_address: Callable[[], Address | None],
+    log: Callable[[str, str], None],
 ) -> Claims:
-    """Give the claims of what may pass, or raise Refusal. Needs no request: `peer` is asked only where it matters.
+    """Return the claims of a credential that may pass, or raise Refusal.
 
-    `prove` raises for a token whose sender does not prove to be its holder. `note` is told the credential's id and
-    kind as soon as they are known.
+    `check_holder` raises when the sender does not hold what the token is bound to; `read_address` is called only
+    for a key that is restricted to networks; `log` takes the credential's id and kind as soon as they are known.
     """
-    verified = known.verify(token)
-    claims = verified.cut_to(frozenset({asked.resource})) if verified else None
+    verified = actions.verify(token)
+    claims = verified.cut_to(frozenset({wanted.resource})) if verified else None
     if claims is None or (from_url and claims.kind != API_KEY):
         raise Refusal(401, "invalid_token", "the credential is not active, or is for another audience")
-    note(claims.credential_id, claims.kind)
-    prove(claims)
-    if claims.allowed_networks and not claims.allows_address(peer()):
+    log(claims.credential_id, claims.kind)
+    check_holder(claims)
+    if claims.allowed_networks and not claims.allows_address(read_address()):
         raise Refusal(403, "insufficient_scope", "the key is not allowed from this address")
-    if missing := asked.scopes - claims.scopes:
+    if missing := wanted.scopes - claims.scopes:
         raise Refusal(403, "insufficient_scope", "a scope is missing", scope=str(missing))
-    window = known.spend_key_limit(claims)
+    window = actions.spend_key_limit(claims)
     if window is not None and not window.admitted:
         raise Refusal(429, "rate_limited", "the key's rate limit is spent", retry_after=str(window.reset_seconds))
-    known.usage.note(claims)
+    actions.usage.note(claims)
     return claims
 
 
-def _prove(claims: Claims, token: str) -> None:
-    """Let pass who proves to hold the key that the token is bound to, for the request that the gateway tells of."""
+def _check_possession(claims: Claims, presented: PresentedToken, actions: Actions) -> None:
+    """Raise Refusal unless the sender holds what the token is bound to, for the request that the gateway names."""
     try:
-        prove(claims, Sent(scheme_used(), token, *original_request(request.headers)))
+        check_possession(claims, presented, actions.check_proof)
     except Unproven as error:
         refusal = Refusal(401, error.error, str(error), **({"nonce": error.nonce} if error.nonce else {}))
         refusal.challenges = challenges(error)
         raise refusal from None
 
 
-def headers_of(claims: Claims, asked: Asked) -> Mapping[str, str]:
-    """Return all six, empty where one does not apply: a gateway copies what is missing from the caller.
+def identity_headers(claims: Claims, wanted: AccessRequest) -> Mapping[str, str]:
+    """Return all six, empty where one does not apply: a gateway copies missing ones from its caller.
 
-    A list of scopes that is too long for gateways gives way to those asked for; a name that is too long is left out,
-    for its beginning may be another user's.
+    Scopes that are too long for gateways are replaced by the requested ones; a user name that is too long is left out,
+    since its beginning may be another user's.
     """
     username = quote(claims.username or "", safe=PRINTABLE)
     headers = {
@@ -207,16 +225,16 @@ def headers_of(claims: Claims, asked: Asked) -> Mapping[str, str]:
         "X-Auth-Credential-Id": claims.credential_id,
     }
     if sum(len(name) + len(value) + len(": \r\n") for name, value in headers.items()) > LONGEST_IDENTITY:
-        headers["X-Auth-Scope"] = str(asked.scopes)
+        headers["X-Auth-Scope"] = str(wanted.scopes)
     return headers | {"Cache-Control": "no-store"}
 
 
-def _refuse(refusal: Refusal, basic: bool) -> Response:
-    metrics.refused(used_kind(), refusal.error or "nothing_sent")
+def _refuse(refusal: Refusal, request: Request, basic: bool) -> Response:
+    metrics.count_refused(logged_kind(), refusal.error or "nothing_sent")
     body = json.dumps({"error": refusal.error or "unauthorized", "error_description": str(refusal)})
     answer = Response(body, refusal.status, {"Cache-Control": "no-store"}, content_type="application/json")
     if refusal.status in (401, 403):
-        answer.headers.extend([("WWW-Authenticate", value) for value in _challenges(refusal, basic)])
+        answer.headers.extend([("WWW-Authenticate", value) for value in _challenges(refusal, request.scheme, basic)])
     if "nonce" in refusal.more:
         answer.headers["DPoP-Nonce"] = refusal.more["nonce"]  # RFC 9449 §9
     if "retry_after" in refusal.more:
@@ -224,13 +242,13 @@ def _refuse(refusal: Refusal, basic: bool) -> Response:
     return answer
 
 
-def _challenges(refusal: Refusal, basic: bool) -> list[str]:
-    """Give the RFC 6750 §3 challenge, that of DPoP to who used it, or the Basic one that git and npm wait for."""
+def _challenges(refusal: Refusal, scheme: str, basic: bool) -> list[str]:
+    """Return the RFC 6750 §3 challenge, that of DPoP if it was used, or the Basic one that git and npm wait for."""
     if refusal.challenges:
         return refusal.challenges
-    if basic and refusal.status == 401 and scheme_used() != "dpop":
+    if basic and refusal.status == 401 and scheme != "dpop":
         return [f'Basic realm="{REALM}", charset="UTF-8"']
-    said = f', error="{refusal.error}"' if refusal.error else ""
+    parameters = f', error="{refusal.error}"' if refusal.error else ""
     scope = refusal.more.get("scope", "")
-    said += f', scope="{scope}"' if 0 < len(scope) <= LONGEST_NAMED else ""  # optional (RFC 6750 §3)
-    return [challenge(scheme_used(), said)]
+    parameters += f', scope="{scope}"' if 0 < len(scope) <= LONGEST_CHALLENGE_SCOPE else ""  # optional (RFC 6750 §3)
+    return [challenge(scheme, parameters)]

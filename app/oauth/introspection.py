@@ -1,4 +1,4 @@
-"""Introspection (RFC 7662) for every kind, cut to the caller's resources. Only this file spells the members."""
+"""Introspection (RFC 7662) of every kind, cut to the caller's resources; the one place that renders the members."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from app.actions.limits.windows import Window
 from app.actions.sign_in.clients import KnownClient
 from app.compose import Actions
 from app.credentials.kind import API_KEY, CLIENT_CREDENTIALS, PERSONAL_ACCESS_TOKEN, Claims
-from app.http.current import actions
-from app.http.envelope import used_credential
-from app.http.possession import challenge, prove, scheme_used, sent_to_us
-from app.oauth.client_authentication import METHODS, authenticated, presented_methods
+from app.http.envelope import log_credential
+from app.http.possession import PresentedToken, challenge, check_possession
+from app.http.request import Request
+from app.oauth.client_authentication import METHODS, authenticate_endpoint_client
 from app.oauth.errors import NO_STORE
+from app.oauth.form_reader import FormRequest
 from app.operations import metrics
 from app.settings.addresses import Address, read_address
 
@@ -31,73 +32,76 @@ INACTIVE: dict[str, Any] = {"active": False}
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: `serves` None sees every resource."""
+    """The caller of the endpoint; `serves` None means every resource."""
 
     id: str
     serves: frozenset[str] | None
 
 
 class TokenRefused(OAuth2Error):
-    """The caller's own token is not good enough (RFC 7662 §2.3, RFC 6750 §3, RFC 9449 §7.1)."""
+    """The caller's own token is not accepted (RFC 7662 §2.3, RFC 6750 §3, RFC 9449 §7.1)."""
 
-    def __init__(self, error: str, status: int, description: str) -> None:
+    def __init__(self, error: str, status: int, description: str, scheme: str) -> None:
         super().__init__(description, status_code=status, error=error)
+        self._scheme = scheme
 
     def get_headers(self) -> list[tuple[str, str]]:
-        """Add the challenge, of the scheme that the token came by."""
+        """Add the challenge, of the scheme that the token was sent with."""
         scope = f', scope="{SCOPE}"' if self.status_code == 403 else ""
-        said = challenge(scheme_used(), f', error="{self.error}"{scope}')
-        return [*super().get_headers(), ("WWW-Authenticate", said)]
+        value = challenge(self._scheme, f', error="{self.error}"{scope}')
+        return [*super().get_headers(), ("WWW-Authenticate", value)]
 
 
-class Introspection(IntrospectionEndpoint):
-    """Take a Bearer token as well as a client, and no hint seriously, where Authlib refuses an unknown one."""
+class TokenIntrospection(IntrospectionEndpoint):
+    """Accept a Bearer token as well as a client, and ignore the hint, where Authlib refuses an unknown one."""
 
     CLIENT_AUTH_METHODS = METHODS
 
-    def create_endpoint_response(self, request: Any) -> tuple[int, Any, list[tuple[str, str]]]:
-        """Authenticate the caller, then look, narrow, cut and print."""
-        caller = self._caller(request)
+    def create_endpoint_response(  # type: ignore[override]
+        self, request: FormRequest
+    ) -> tuple[int, Any, list[tuple[str, str]]]:
+        """Authenticate the caller, then verify, cut and render."""
+        actions: Actions = self.server.actions
+        caller = self._authenticate_caller(request, actions)
         form = request.form
         if "token" not in form:
             raise InvalidRequestError("token is missing")
-        body, claims = introspect(actions(), form["token"], caller, read_client_ip(form.get("client_ip")))
-        metrics.introspected(body.get("credential_type"), claims is not None)
+        body, claims = introspect(actions, form["token"], caller, read_client_ip(form.get("client_ip")))
+        metrics.count_introspected(body.get("credential_type"), claims is not None)
         if claims is not None:
-            used_credential(claims.credential_id)
+            log_credential(claims.credential_id)
         if flask_request.accept_mimetypes.best_match(["application/json", SIGNED]) == SIGNED:
-            return 200, _signed(body, caller), [("Content-Type", SIGNED), *NO_STORE.items()]
+            return 200, _sign_answer(body, caller, actions), [("Content-Type", SIGNED), *NO_STORE.items()]
         return 200, body, [("Content-Type", "application/json"), *NO_STORE.items()]
 
-    def _caller(self, request: Any) -> Caller:
-        scheme, _, token = flask_request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() not in ("bearer", "dpop"):
-            client = authenticated(self, request).known
-            return caller_of(actions(), client)
-        if presented_methods(request.form):
+    def _authenticate_caller(self, request: FormRequest, actions: Actions) -> Caller:
+        context = request.context
+        if context.scheme not in ("bearer", "dpop"):
+            return client_caller(actions, authenticate_endpoint_client(self, request).registration)
+        if self.server.authentication.presented_methods(request):
             raise InvalidRequestError("a Bearer token and client authentication at once")
-        return _bearer(scheme.lower(), token.strip())
+        return _token_caller(actions, context)
 
 
-def caller_of(known: Actions, client: KnownClient) -> Caller:
-    """Give an authenticated client as the one who asks."""
-    return Caller(client.client_id, known.authenticate_client.serves(client))
+def client_caller(actions: Actions, client: KnownClient) -> Caller:
+    """Return an authenticated client as the caller."""
+    return Caller(client.client_id, actions.authenticate_client.serves(client))
 
 
 def introspect(
-    known: Actions, token: str, caller: Caller, client_ip: Address | None
+    actions: Actions, token: str, caller: Caller, client_ip: Address | None
 ) -> tuple[dict[str, Any], Claims | None]:
-    """Give the members of the answer (RFC 7662 §2.2), and the claims behind them if it is active. Needs no request."""
-    claims = known.verify(token)
+    """Return the members of the answer (RFC 7662 §2.2), and the claims behind them if the token is active."""
+    claims = actions.verify(token)
     if claims is not None and caller.serves is not None:
         claims = claims.cut_to(caller.serves)
     if claims is None or not claims.allows_address(client_ip):
         return INACTIVE, None  # RFC 7662 §2.2: never say why
-    window = known.spend_key_limit(claims)
+    window = actions.spend_key_limit(claims)
     if window is not None and not window.admitted:
         return INACTIVE, None
-    known.usage.note(claims)
-    return _members(known.settings.issuer, claims, window), claims
+    actions.usage.note(claims)
+    return _members(actions.settings.issuer, claims, window), claims
 
 
 def _members(issuer: str, claims: Claims, window: Window | None) -> dict[str, Any]:
@@ -136,22 +140,24 @@ OWNER: dict[str, Callable[[Claims], dict[str, Any]]] = {
 }
 
 
-def _bearer(scheme: str, token: str) -> Caller:
-    claims = actions().verify(token)
+def _token_caller(actions: Actions, request: Request) -> Caller:
+    """Return the caller by its Bearer or DPoP token, which sees every resource."""
+    token, settings, scheme = request.credentials, actions.settings, request.scheme
+    claims = actions.verify(token)
     if claims is None or claims.kind == API_KEY:
-        raise TokenRefused("invalid_token", 401, "the token is not active, or is an API key")
-    prove(claims, sent_to_us(scheme, token))
-    own = claims.cut_to(frozenset({actions().settings.management_identifier}))
+        raise TokenRefused("invalid_token", 401, "the token is not active, or is an API key", scheme)
+    check_possession(claims, PresentedToken.sent_here(token, request, settings.issuer), actions.check_proof)
+    own = claims.cut_to(frozenset({settings.management_identifier}))
     if own is None:
-        raise TokenRefused("invalid_token", 401, "the token is for another audience")
+        raise TokenRefused("invalid_token", 401, "the token is for another audience", scheme)
     if SCOPE not in own.scopes and MANAGE not in own.scopes:
-        raise TokenRefused("insufficient_scope", 403, f"the scope {SCOPE} is needed")
-    actions().usage.note(claims)
+        raise TokenRefused("insufficient_scope", 403, f"the scope {SCOPE} is needed", scheme)
+    actions.usage.note(claims)
     return Caller(claims.client_id or str(claims.subject), None)
 
 
 def read_client_ip(text: str | None) -> Address | None:
-    """Return the address that the resource server was called from; raises InvalidRequestError for a malformed one."""
+    """Return the address that the resource server was called from; raise InvalidRequestError for a malformed one."""
     if not text:  # RFC 6749 §3.2: a parameter without a value is omitted
         return None
     try:
@@ -160,11 +166,11 @@ def read_client_ip(text: str | None) -> Address | None:
         raise InvalidRequestError("client_ip is not an IP address: send one such as 192.0.2.7 or 2001:db8::7") from None
 
 
-def _signed(body: dict[str, Any], caller: Caller) -> str:
-    now = actions().clock()
-    claims = {"iss": actions().settings.issuer, "aud": caller.id, "iat": _seconds(now), "token_introspection": body}
-    with actions().store.connection() as connection:
-        return actions().signing_keys.sign(connection, claims, typ="token-introspection+jwt")  # RFC 9701 §5
+def _sign_answer(body: dict[str, Any], caller: Caller, actions: Actions) -> str:
+    iat = _seconds(actions.clock())
+    claims = {"iss": actions.settings.issuer, "aud": caller.id, "iat": iat, "token_introspection": body}
+    with actions.store.connection() as connection:
+        return actions.signing_keys.sign(connection, claims, typ="token-introspection+jwt")  # RFC 9701 §5
 
 
 def _seconds(moment: datetime) -> int:

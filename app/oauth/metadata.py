@@ -1,4 +1,4 @@
-"""What a client can find out by itself: RFC 8414 metadata and the JWK set."""
+"""What a client discovers by itself: the server's metadata (RFC 8414) and its public keys (RFC 7517)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from urllib.parse import unquote
 
 from flask import Blueprint, Response, abort, jsonify
 
+from app.compose import Actions
 from app.crypto.dpop import ALGORITHMS as DPOP_ALGORITHMS
 from app.crypto.signing import ALGORITHM
-from app.http.current import actions
-from app.oauth.client_authentication import ASSERTION_ALGORITHMS, METHODS, certificate_methods
+from app.oauth.assertions import ASSERTION_ALGORITHMS
+from app.oauth.client import certificate_methods
+from app.oauth.client_authentication import METHODS
 from app.oauth.cors import open_to_all
 from app.oauth.jwt_bearer import JwtBearer
 from app.oauth.token_exchange import TokenExchange
@@ -19,60 +21,59 @@ from app.oauth.token_exchange import TokenExchange
 WELL_KNOWN = "/.well-known/oauth-authorization-server"
 OPENID = "/.well-known/openid-configuration"
 FRESH = "public, max-age=300"  # seconds
-blueprint = Blueprint("metadata", __name__)
-blueprint.after_request(open_to_all)
+OF_OPENID = {"subject_types_supported": ["public"], "id_token_signing_alg_values_supported": [ALGORITHM]}
 
 
-@blueprint.get(WELL_KNOWN)
-def metadata() -> Response:
-    """Print the metadata (RFC 8414 §3.2)."""
-    return _printed({})
+def create_blueprint(actions: Actions) -> Blueprint:
+    """Return the routes of the metadata and of the JWK set."""
+    blueprint = Blueprint("metadata", __name__)
+    blueprint.after_request(open_to_all)
+    settings = actions.settings
+    document = build_document(settings.issuer, sorted(certificate_methods(settings)))
+
+    @blueprint.get(WELL_KNOWN)
+    def metadata() -> Response:
+        return _render(document)  # RFC 8414 §3.2
+
+    @blueprint.get(OPENID)
+    def openid_configuration() -> Response:
+        return _render(document | OF_OPENID)  # RFC 8414 §5, with what OpenID Connect Discovery §3 requires
+
+    @blueprint.get(f"{WELL_KNOWN}/<path:path>")
+    def metadata_of_path(path: str) -> Response:
+        _refuse_other_issuer(path, settings.issuer_path)
+        return metadata()  # RFC 8414 §3.1: of an issuer with a path
+
+    @blueprint.get(f"{OPENID}/<path:path>")
+    def openid_configuration_of_path(path: str) -> Response:
+        _refuse_other_issuer(path, settings.issuer_path)
+        return openid_configuration()  # RFC 8414 §5: the path at the end; `UnderPath` answers with it in front
+
+    @blueprint.get("/.well-known/jwks.json")
+    def jwks() -> Response:
+        with actions.store.connection() as connection:
+            keys = actions.signing_keys.published(connection, actions.clock())
+        answer = jsonify({"keys": keys})
+        answer.headers["Cache-Control"] = f"public, max-age={settings.jwks_max_age}"
+        answer.mimetype = "application/jwk-set+json"
+        return answer
+
+    return blueprint
 
 
-@blueprint.get(OPENID)
-def openid_configuration() -> Response:
-    """Print it for clients that know this name alone (RFC 8414 §5), with what OpenID Connect Discovery §3 requires."""
-    return _printed({"subject_types_supported": ["public"], "id_token_signing_alg_values_supported": [ALGORITHM]})
-
-
-@blueprint.get(f"{WELL_KNOWN}/<path:path>")
-def metadata_of_path(path: str) -> Response:
-    """Print it for an issuer with a path (RFC 8414 §3.1)."""
-    _refuse_other_issuer(path)
-    return metadata()
-
-
-@blueprint.get(f"{OPENID}/<path:path>")
-def openid_configuration_of_path(path: str) -> Response:
-    """Print it with the path at the end (RFC 8414 §5); `UnderPath` answers with the path in front."""
-    _refuse_other_issuer(path)
-    return openid_configuration()
-
-
-def _refuse_other_issuer(path: str) -> None:
-    if f"/{path}" != unquote(actions().settings.issuer_path):
+def _refuse_other_issuer(path: str, issuer_path: str) -> None:
+    if f"/{path}" != unquote(issuer_path):
         abort(404)
 
 
-def _printed(more: dict[str, Any]) -> Response:
-    answer = jsonify(document(actions().settings.issuer, sorted(certificate_methods())) | more)
+def _render(document: dict[str, Any]) -> Response:
+    answer = jsonify(document)
     answer.headers["Cache-Control"] = FRESH
     return answer
 
 
-@blueprint.get("/.well-known/jwks.json")
-def jwks() -> Response:
-    """Print the public keys (RFC 7517 §5)."""
-    with actions().store.connection() as connection:
-        keys = actions().signing_keys.published(connection, actions().clock())
-    answer = jsonify({"keys": keys})
-    answer.headers["Cache-Control"] = f"public, max-age={actions().settings.jwks_max_age}"
-    answer.mimetype = "application/jwk-set+json"
-    return answer
-
-
-def document(issuer: str, certificates: Sequence[str] = ()) -> dict[str, Any]:
-    """Give the members (RFC 8414 §2); every URL starts with the issuer. `certificates` are methods that count here."""
+def build_document(issuer: str, certificates: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the members (RFC 8414 §2); every URL starts with the issuer. `certificates` are the methods offered."""
     methods = {
         f"{endpoint}_endpoint_{member}": value
         for endpoint in ("token", "introspection", "revocation")

@@ -10,72 +10,43 @@ from typing import Any
 
 from authlib.integrations.flask_oauth2 import AuthorizationServer
 from authlib.oauth2 import OAuth2Error
-from authlib.oauth2.rfc6749 import (
-    InvalidClientError,
-    InvalidRequestError,
-    OAuth2Payload,
-    OAuth2Request,
-    UnsupportedGrantTypeError,
-)
-from flask import Request, Response
-from flask import request as flask_request
+from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError, UnsupportedGrantTypeError
+from flask import Flask, Response
 from joserfc.errors import SecurityWarning
-from werkzeug.datastructures import MultiDict
 
-from app.http.current import actions
-from app.http.envelope import authenticated_client
-from app.oauth import client_authentication as ca
+from app.actions.trust.auth_methods import CLIENT_SECRET_BASIC, CLIENT_SECRET_POST, PRIVATE_KEY_JWT, TLS_METHOD
+from app.compose import Actions
+from app.http.envelope import log_client
 from app.oauth.caller import anonymous_actor
+from app.oauth.client_authentication import ClientAuthentication, claimed_client_id
 from app.oauth.client_credentials import ClientCredentials
-from app.oauth.door import read_form
-from app.oauth.errors import described
-from app.oauth.introspection import Introspection
+from app.oauth.errors import ClientRefused, with_description
+from app.oauth.form_reader import FormRequest, form_request
+from app.oauth.introspection import TokenIntrospection
 from app.oauth.jwt_bearer import JwtBearer
-from app.oauth.revocation import Revocation
+from app.oauth.revocation import TokenRevocation
 from app.oauth.token_exchange import TokenExchange
-from app.oauth.workload import AnyAssertion
 
-
-class FormPayload(OAuth2Payload):
-    """Only what the form holds, where Authlib reads the query string too."""
-
-    def __init__(self, form: MultiDict[str, str]) -> None:
-        self._form = form
-
-    @property
-    def data(self) -> MultiDict[str, str]:
-        """The parameters, each once but for `resource` and `audience`."""
-        return self._form
-
-    @property
-    def datalist(self) -> dict[str, list[str]]:
-        """Every value of each parameter."""
-        return {name: self._form.getlist(name) for name in self._form}
-
-
-class FormRequest(OAuth2Request):
-    """A request that has come through the door; https in front of us is the settings' business, not Authlib's."""
-
-    def __init__(self, request: Request) -> None:
-        self._checked = read_form(request)
-        super().__init__(request.method, "https://checked.by.settings/", headers=dict(request.headers))
-        self.payload = FormPayload(self._checked)
-
-    @property
-    def form(self) -> MultiDict[str, str]:
-        """The parameters as the door let them in."""
-        return self._checked
+warnings.filterwarnings("ignore", category=SecurityWarning)  # of EdDSA, which the contract names
 
 
 class Server(AuthorizationServer):
-    """One exit for every client that is refused, where Authlib answers in several ways (RFC 6749 §5.2)."""
+    """One exit for every client that is refused, where Authlib answers in several ways (RFC 6749 §5.2).
+
+    Grants and endpoints find the actions and the client authentication here.
+    """
+
+    def __init__(self, app: Flask, actions: Actions) -> None:
+        self.actions = actions
+        self.authentication = ClientAuthentication(actions)
+        super().__init__(app, query_client=self.authentication.find_client, save_token=_store_nothing)
 
     def create_oauth2_request(self, request: object) -> FormRequest:  # type: ignore[override]
-        """Read the form at the door."""
-        return request if isinstance(request, FormRequest) else FormRequest(flask_request)
+        """Take the request that the route read, where Authlib reads Flask's again."""
+        return form_request(request)
 
     def get_token_grant(self, request: FormRequest) -> Any:  # type: ignore[override]
-        """Tell a missing grant_type from an unknown one, and describe both, where Authlib does neither (§5.2)."""
+        """Describe a missing and an unknown grant_type, where Authlib does not distinguish them (RFC 6749 §5.2)."""
         if "grant_type" not in request.form:
             raise InvalidRequestError("grant_type is missing")
         try:
@@ -83,46 +54,48 @@ class Server(AuthorizationServer):
         except UnsupportedGrantTypeError:
             raise OAuth2Error("the grant_type is not supported", error="unsupported_grant_type") from None
 
-    def authenticate_client(self, request: Any, methods: object, endpoint: str = "token") -> Any:
-        """Try the one method that was presented; every failure is the same answer, counts, and leaves a trace."""
-        tried = ca.presented_methods(request.form)
+    def authenticate_client(  # type: ignore[override]
+        self, request: FormRequest, methods: object, endpoint: str = "token"
+    ) -> Any:
+        """Try the one presented method; every failure gets the same answer, counts, and is recorded."""
+        context, presented = request.context, self.authentication.presented_methods(request)
         try:
-            if not tried:
-                raise ca.ClientRefused
-            client = super().authenticate_client(request, tried, endpoint)
-            authenticated_client(client.get_client_id())
+            if not presented:
+                raise ClientRefused
+            client = super().authenticate_client(request, presented, endpoint)
+            log_client(client.get_client_id())
             return client
         except InvalidClientError:
-            if tried:
-                actions().authenticate_client.failed(anonymous_actor(), ca.claimed_id(request.form))
-            raise ca.ClientRefused from None
+            if presented:
+                self.actions.authenticate_client.failed(anonymous_actor(context), claimed_client_id(request))
+            undecodable = context.authorization == ""  # a header outside ASCII reaches us as an empty one
+            raise ClientRefused(tried_basic=undecodable or context.scheme == "basic") from None
 
     def handle_response(self, status_code: int, payload: object, headers: Any) -> Response:
-        """Print JSON, or the text that an endpoint made."""
+        """Render JSON, or the text that an endpoint made."""
         if isinstance(payload, Mapping):
-            payload = json.dumps(described(dict(payload)) if "error" in payload else payload)
+            payload = json.dumps(with_description(dict(payload)) if "error" in payload else payload)
         return Response(payload, status_code, headers)  # type: ignore[arg-type]
 
     def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
-        """Tell nobody: the actions leave the traces."""
+        """Send none: the actions record the events."""
 
 
-def create_server(app: Any) -> Server:
-    """Join grants and endpoints."""
-    logging.getLogger("authlib").setLevel(logging.INFO)  # at DEBUG it prints whole tokens
-    warnings.filterwarnings("ignore", category=SecurityWarning)  # of EdDSA, which the contract names, on stderr
-    server = Server(app, query_client=ca.query_client, save_token=_store_nothing)
-    server.register_client_auth_method(ca.BASIC, ca.by_basic)
-    server.register_client_auth_method(ca.POST, ca.by_post)
-    server.register_client_auth_method(ca.ASSERTION, AnyAssertion())
-    server.register_client_auth_method(ca.CERTIFICATE, ca.by_certificate)
+def create_server(app: Flask, actions: Actions) -> Server:
+    """Return a server with our client authentication, grants and endpoints."""
+    logging.getLogger("authlib").setLevel(logging.INFO)  # at DEBUG it logs whole tokens
+    server = Server(app, actions)
+    server.register_client_auth_method(CLIENT_SECRET_BASIC, server.authentication.by_basic)
+    server.register_client_auth_method(CLIENT_SECRET_POST, server.authentication.by_post)
+    server.register_client_auth_method(PRIVATE_KEY_JWT, server.authentication.by_assertion)
+    server.register_client_auth_method(TLS_METHOD, server.authentication.by_certificate)
     server.register_grant(ClientCredentials)
     server.register_grant(TokenExchange)
     server.register_grant(JwtBearer)
-    server.register_endpoint(Introspection)
-    server.register_endpoint(Revocation)
+    server.register_endpoint(TokenIntrospection)
+    server.register_endpoint(TokenRevocation)
     return server
 
 
 def _store_nothing(token: object, request: object) -> None:
-    """Keep no row for a JWT: it keeps itself."""
+    """Keep no row: a JWT is self-contained."""

@@ -10,13 +10,12 @@ from authlib.oauth2.rfc6749 import BaseGrant, InvalidRequestError, TokenEndpoint
 from app.actions.limits.abuse import CREDENTIALS_OF_ADDRESS
 from app.actions.tokens.exchange import ACCESS_TOKEN
 from app.actions.tokens.issue import AccessToken
+from app.compose import Actions
 from app.errors import InvalidSubject
-from app.http.current import actions
-from app.http.envelope import used_credential
-from app.http.peer import caller_address, peer_address
-from app.oauth.bond import Bond, bond_of
-from app.oauth.client_authentication import METHODS, presented_methods
-from app.oauth.door import form_of, resources_of
+from app.http.envelope import log_credential
+from app.oauth.client_authentication import METHODS
+from app.oauth.form_reader import form_request, resources_of
+from app.oauth.token_binding import TokenBinding, read_binding
 from app.operations import metrics
 
 JWT = "urn:ietf:params:oauth:token-type:jwt"
@@ -29,9 +28,10 @@ class TokenExchange(BaseGrant, TokenEndpointMixin):
     TOKEN_ENDPOINT_AUTH_METHODS = METHODS
 
     def validate_token_request(self) -> None:
-        """Check the parameters, and authenticate the client if one presents itself: possession proves the right."""
-        form = self.request.form
-        if presented_methods(form):
+        """Check the parameters, and authenticate a client that identifies itself: possession is enough without one."""
+        request = form_request(self.request)
+        form = request.form
+        if self.server.authentication.presented_methods(request):
             self.request.client = self.authenticate_token_endpoint_client()
         for name in ("subject_token", "subject_token_type"):
             if name not in form:
@@ -44,29 +44,47 @@ class TokenExchange(BaseGrant, TokenEndpointMixin):
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:  # type: ignore[override]
         """Answer as RFC 8693 §2.2.1 says."""
         issued = self._issue()
-        more = self._bond.seal()
-        metrics.issued("exchanged")
-        used_credential(issued.credential_id)
+        nonce = self._binding.consume_proof()
+        metrics.count_issued("exchanged")
+        log_credential(issued.credential_id)
         body: dict[str, Any] = {
             "access_token": issued.token,
             "issued_token_type": ACCESS_TOKEN,
-            "token_type": self._bond.confirmation.token_type,
+            "token_type": self._binding.confirmation.token_type,
             "expires_in": issued.expires_in,
             "scope": str(issued.scopes),
         }
-        return 200, body, [*self.TOKEN_RESPONSE_HEADER, *more]
+        return 200, body, [*self.TOKEN_RESPONSE_HEADER, *nonce]
 
     @cached_property
-    def _bond(self) -> Bond:
-        return bond_of(self.client.known if self.client else None)
+    def _binding(self) -> TokenBinding:
+        client = self.client.registration if self.client else None
+        return read_binding(client, form_request(self.request).context, self._issuer, self._actions.check_proof)
+
+    @property
+    def _actions(self) -> Actions:
+        actions: Actions = self.server.actions
+        return actions
+
+    @property
+    def _issuer(self) -> str:
+        return self._actions.settings.issuer
 
     def _issue(self) -> AccessToken:
-        """Exchange; whoever shows no client and no good token either is counted, as at forward-auth."""
-        form, client_id = form_of(self.request), self.client.get_client_id() if self.client else None
-        asked = form["subject_token"], form["subject_token_type"], form.get("scope"), resources_of(form)
+        """Exchange; count a caller with neither a client nor a valid token, as at forward-auth."""
+        request, client_id = form_request(self.request), self.client.get_client_id() if self.client else None
+        form = request.form
         try:
-            return actions().exchange_token(*asked, client_id, peer_address(), lambda: self._bond.confirmation)
+            return self._actions.exchange_token(
+                subject_token=form["subject_token"],
+                subject_token_type=form["subject_token_type"],
+                scope=form.get("scope"),
+                resources=resources_of(form),
+                client_id=client_id,
+                address=request.context.address,
+                bind=lambda: self._binding.confirmation,
+            )
         except InvalidSubject:
             if client_id is None:
-                actions().abuse_limits.refuse_beyond(CREDENTIALS_OF_ADDRESS.at(caller_address()))
+                self._actions.abuse_limits.refuse_beyond(CREDENTIALS_OF_ADDRESS.at(request.context.peer))
             raise

@@ -1,9 +1,9 @@
-"""Workload identity: a trusted issuer's token says who a client is, so that it needs no secret (RFC 7523 §2.2, §3)."""
+"""Workload identity: a trusted issuer's token authenticates a client without a secret (RFC 7523 §2.2, §3)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -11,101 +11,75 @@ from authlib.oauth2.rfc6749 import InvalidClientError
 from joserfc.jws import JWSRegistry
 
 from app.actions.sign_in.clients import KnownClient
+from app.actions.trust.issuers import Trust
 from app.actions.trust.registration import Jwk
-from app.http.current import actions
-from app.oauth.client_authentication import (
+from app.compose import Actions
+from app.http.request import Request
+from app.oauth.assertions import (
     ALGORITHMS,
-    ASSERTION,
-    ASSERTION_TYPE,
-    AuthenticatedClient,
-    PrivateKeyJwt,
     expiry_if_timely,
+    import_keys,
     is_identity,
-    key_set,
     may_fetch_for,
-    signed_claims,
+    read_assertion,
+    verify_signature,
 )
 
 FURTHEST = timedelta(hours=24)  # how far ahead the `exp` of a foreign token may lie
 REGISTRY = JWSRegistry(algorithms=ALGORITHMS, strict_check_header=False)  # `crit` is obeyed all the same
 
 
-class Workload(AuthenticatedClient):
-    """A client that a trusted issuer's token spoke for; how it is registered to prove itself does not matter."""
+def find_client(token: str, client_id: str | None, request: Request, actions: Actions) -> KnownClient | None:
+    """Return the one client that trusts the issuer and the subject of a token; None for none, or more than one.
 
-    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
-        """Admit the assertion, and nothing else."""
-        return method == ASSERTION
-
-
-class AnyAssertion(PrivateKeyJwt):
-    """Take a trusted issuer's token too, where the form names another client than the one that signs."""
-
-    def __call__(self, query_client: Any, request: Any) -> AuthenticatedClient | None:
-        """Judge the assertion by its issuer: the client itself, or one that the client trusts."""
-        form = request.form
-        signed, client_id = form.get("client_assertion", ""), form.get("client_id")
-        if form.get("client_assertion_type") != ASSERTION_TYPE or not client_id or _issuer_of(signed) == client_id:
-            own: Any = super().__call__
-            return own(query_client, request)  # type: ignore[no-any-return]
-        known = client_of(signed, client_id)
-        return None if known is None else Workload(known)
-
-
-def client_of(token: str, client_id: str | None) -> KnownClient | None:
-    """Give the one client that a trusted issuer's token speaks for; None when there is none, or more than one.
-
-    A token may come again until its `exp`: clusters hand the same one out for an hour, so no `jti` is used up.
+    A token may be presented again until its `exp`: clusters issue the same one for an hour, so no `jti` is used up.
     """
     try:
-        header, claims = _READER.extract_assertion(token)
+        header, claims = read_assertion(token)
     except InvalidClientError:
         return None
     if not is_identity(header):
         return None
-    named = set(_spoken_for(token, header, claims.get("iss"), client_id))
-    known = actions().authenticate_client.find(named.pop()) if len(named) == 1 else None  # with all that binds it
-    return known if known is not None and known.exists else None
+    may_fetch = _from_one_source(may_fetch_for(client_id or "", request, actions.authenticate_client))
+    trusts = actions.trusted_issuers.trusts(claims.get("iss"), client_id)
+    client_ids = set(_matching_clients(token, header, trusts, may_fetch, actions))
+    client = actions.authenticate_client.find(client_ids.pop()) if len(client_ids) == 1 else None
+    return client if client is not None and client.exists else None
 
 
-def _spoken_for(token: str, header: Mapping[str, Any], issuer: object, client_id: str | None) -> Iterator[str]:
-    """Give every client_id that trusts this token: its signature is judged once for each source of keys."""
-    may_fetch = _from_one_source(may_fetch_for(client_id or ""))
-    trusted, kid, algorithm = actions().trusted_issuers, header.get("kid"), header.get("alg")
-    read: dict[str, Mapping[str, Any] | None] = {}
-    for trust in trusted.trusts(issuer, client_id):
-        if trust.source not in read:
-            keys = trusted.keys(trust, kid, algorithm, partial(may_fetch, trust.source))
-            read[trust.source] = _verified(token, keys)
-        claims = read[trust.source]
+def _matching_clients(
+    token: str,
+    header: Mapping[str, Any],
+    trusts: Iterable[Trust],
+    may_fetch: Callable[[str], bool],
+    actions: Actions,
+) -> Iterator[str]:
+    """Yield the client_id of each trust that covers the token; its signature is verified once for each key source."""
+    verified: dict[str, Mapping[str, Any] | None] = {}
+    for trust in trusts:
+        if trust.source not in verified:
+            allowed = partial(may_fetch, trust.source)
+            keys = actions.trusted_issuers.keys(trust, header.get("kid"), header.get("alg"), allowed)
+            verified[trust.source] = _verify_token(token, keys, actions.clock())
+        claims = verified[trust.source]
         if claims is not None and trust.covers(claims):
             yield trust.client_id
 
 
 def _from_one_source(may_fetch: Callable[[], bool]) -> Callable[[str], bool]:
-    """Let a request fetch from one source alone, an address or discovery: several that hang would hang it in turn."""
+    """Allow a request to fetch from one source only, an address or discovery: several that hang would add up."""
     chosen: list[str] = []
 
-    def may(source: str) -> bool:
+    def may_fetch_from(source: str) -> bool:
         if not chosen and may_fetch():
             chosen.append(source)
         return chosen == [source]
 
-    return may
+    return may_fetch_from
 
 
-def _verified(token: str, keys: Iterable[Jwk]) -> Mapping[str, Any] | None:
-    """Give the claims if one of the keys has signed them, with an algorithm of ours, and their time is now."""
-    claims = signed_claims(token, key_set(keys), REGISTRY)
-    timely = claims is not None and expiry_if_timely(claims, actions().clock(), FURTHEST) is not None
+def _verify_token(token: str, keys: Iterable[Jwk], now: datetime) -> Mapping[str, Any] | None:
+    """Return the claims if one of the keys has signed them with an algorithm of ours, and they are valid now."""
+    claims = verify_signature(token, import_keys(keys), REGISTRY)
+    timely = claims is not None and expiry_if_timely(claims, now, FURTHEST) is not None
     return claims if timely else None
-
-
-def _issuer_of(token: str) -> object:
-    try:
-        return _READER.extract_assertion(token)[1].get("iss")
-    except InvalidClientError:
-        return None
-
-
-_READER = PrivateKeyJwt()

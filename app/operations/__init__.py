@@ -1,28 +1,23 @@
-"""What keeps a server running and seen: health, metrics, logs, limits, headers. Below the faces, above the actions."""
+"""Running a server and watching it: health, metrics, logs, limits of threads and connections."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from app.compose import Actions
+
 if TYPE_CHECKING:
     from flask import Flask
 
+    from app.operations.request_log import RequestLog
 
-def register(app: Flask) -> None:
-    """Add the operational routes and hooks."""
-    # Loaded here: the metrics must not be before the server has named the folder that its processes share.
-    from app.http import browser, envelope, issuer_path, last_resort, request_bounds, request_target
-    from app.http import current as parts
+
+def register(app: Flask, actions: Actions, request_log: RequestLog, certificate_header: str) -> None:
+    """Add the operational routes; `certificate_header` names what a proxy forwards a client certificate in, if any."""
+    # Loaded here: the server names the folder that its processes share before the metrics are loaded.
     from app.operations import health, logs, metrics
-    from app.operations.ledger import ledger
 
-    settings = parts.actions_of(app).settings
+    settings = actions.settings
     logs.configure(settings.log_level)
-    request_target.register(app, settings.issuer)
-    health.register(app)
-    metrics.register(app, ledger.settle, settings.metrics_token.get_secret_value())
-    last_resort.register(app)
-    browser.register(app)
-    request_bounds.register(app)
-    issuer_path.register(app, settings)
-    envelope.register(app, settings.issuer)
+    health.register(app, actions.store, settings, certificate_header)
+    metrics.register(app, request_log.flush, settings.metrics_token.get_secret_value())

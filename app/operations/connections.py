@@ -1,7 +1,8 @@
-"""The connections of this process as the kernel sees them (Linux): what ends one whose peer does nothing.
+"""The connections of this process as the kernel sees them (Linux), to end those whose peer is idle.
 
-The HTTP server waits without a limit for a body, and for a peer to take its answer, and names no port of the peer. The
-kernel knows when data last came and went on each connection; closing its reading end ends the wait for the body.
+The HTTP server waits without a limit for a body, and for a peer to read its answer, and does not expose the port of
+the peer. The kernel knows when data last arrived and left on each connection; shutting down its reading end ends the
+wait for the body.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ LAST_SENT = struct.Struct("=44xI4xI")  # of tcp_info: tcpi_last_data_sent, tcpi_
 AMOUNTS = struct.Struct("=120xQQ8xI")  # tcpi_bytes_acked, tcpi_bytes_received, tcpi_notsent_bytes
 TCP_INFO_SIZE = 192  # bytes that hold all of these (Linux 4.6)
 FILES = "/proc/self/fd"
-MOST_CONNECTIONS = 4_096  # of one process; an unfinished head may take 400 kB
-OTHER_FILES = 256  # that a process has open besides
+MOST_CONNECTIONS = 4_096  # of one process; an incomplete head may take 400 kB
+OTHER_FILES = 256  # further open files of a process
 SUPPORTED = sys.platform == "linux"
 
 
@@ -41,13 +42,13 @@ class Connection:
 
     @property
     def is_mid_request(self) -> bool:
-        """Whether the peer may have sent something that was not answered yet."""
+        """Whether the peer may have sent something that is not answered yet."""
         return self.received > 0 and self.since_received <= self.since_sent
 
     @property
     def is_surely_mid_request(self) -> bool:
-        """Whether it has: an answer at once, and one to an earlier request of the same moment, look alike."""
-        nothing_sent = self.acknowledged <= 1 and not self.unsent  # the first one counts the handshake
+        """Whether it certainly has: an immediate answer and one to a request just before look alike."""
+        nothing_sent = self.acknowledged <= 1 and not self.unsent  # the handshake counts as one
         return self.is_mid_request and (nothing_sent or self.since_received < self.since_sent)
 
     @property
@@ -56,16 +57,16 @@ class Connection:
         return min(self.since_sent, self.since_received)
 
     def end_reading(self) -> None:
-        """Make the server see the end of the stream, while it can still answer."""
+        """Shut down reading: the server sees the end of the stream and can still answer."""
         _shut(self.socket, socket.SHUT_RD)
 
     def end(self) -> None:
-        """End the connection both ways."""
+        """Shut down both directions."""
         _shut(self.socket, socket.SHUT_RDWR)
 
 
 def most_connections() -> int:
-    """Raise the limit of open files as far as needed and allowed; return how many connections it leaves room for."""
+    """Raise the limit of open files as far as needed and allowed; return how many connections fit in it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_CONNECTIONS + OTHER_FILES
     if soft < wanted and soft != resource.RLIM_INFINITY:
@@ -83,30 +84,30 @@ def count_open_files() -> int:
 
 
 def connections_at(port: int) -> Iterator[Connection]:
-    """Yield the clients' connections to our port; each is valid until the next one is asked for."""
+    """Yield the clients' connections to our port; each is valid until the next one is yielded."""
     for name in os.listdir(FILES):
         with suppress(OSError), _duplicate(int(name)) as duplicate:
-            found = _described(duplicate, port)
+            found = _describe(duplicate, port)
             if found is not None:
                 yield found
 
 
 def _duplicate(descriptor: int) -> socket.socket:
-    """Duplicate a socket: its descriptor may be closed and used again while we look. Raises OSError for other files.
+    """Duplicate a socket, whose descriptor may be closed and reused meanwhile; raise OSError for other files.
 
-    No copy of another file is ever closed: that would release all locks of this process on it (fcntl(2)), and so let
-    another process believe that it is the last one to use our database.
+    No copy of another file is ever closed: that would release all locks of this process on it (fcntl(2)), and another
+    process would believe that it is the last one to use our database.
     """
     if not _is_socket(descriptor):
-        raise OSError("no socket")
-    return socket.socket(fileno=os.dup(descriptor))  # one that became a file in between is not closed again
+        raise OSError("not a socket")
+    return socket.socket(fileno=os.dup(descriptor))  # a descriptor that became a file meanwhile is not closed
 
 
 def _is_socket(descriptor: int) -> bool:
     return stat.S_ISSOCK(os.fstat(descriptor).st_mode)
 
 
-def _described(of: socket.socket, port: int) -> Connection | None:
+def _describe(of: socket.socket, port: int) -> Connection | None:
     if of.family not in (socket.AF_INET, socket.AF_INET6) or of.type != socket.SOCK_STREAM:
         return None
     if of.getsockname()[1] != port:

@@ -1,4 +1,4 @@
-"""/healthz: this process is alive. /readyz: what it needs is there, and does what use asks of it."""
+"""/healthz: this process is alive. /readyz: the database and Redis, if any, work."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from app import migrations
 from app.actions.limits.redis_probe import open_storage, write_failure
 from app.database.engines import write_obstacle
 from app.database.store import Store
-from app.http import current as parts
-from app.http.client_certificate import header_name
-from app.http.peer import comes_from_trusted_proxy
+from app.operations.paths import HEALTHZ
 from app.operations.shared_result import SharedResult
+from app.settings.addresses import is_trusted_proxy
+from app.settings.settings import Settings
 
 OK, FAILED = "ok", "failed"
 PROBE = "Latchkey-Probe"  # what `latchkey doctor` sends as Latchkey_Probe
-CERTIFICATE_PROBE = "Latchkey-Certificate-Probe"  # says that a caller's own certificate header came through
-FORGED = "latchkey-doctor"  # what `latchkey doctor` sends in the place of a certificate
-MOST_PROBES = 3  # at once, and one a second: however often callers ask
+CERTIFICATE_PROBE = "Latchkey-Certificate-Probe"  # the proxy passed a caller's own certificate header on
+FORGED = "latchkey-doctor"  # what `latchkey doctor` sends instead of a certificate
+MOST_CHECKS = 3  # in a burst, then one a second, however often /readyz is called
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The outcome of each check, `ok` or `failed`, and why it failed where that may be shown to anybody."""
+    """The outcome of each check, `ok` or `failed`, and the reasons of failures that are public."""
 
     checks: dict[str, str]
     reasons: dict[str, str] = field(default_factory=dict)
@@ -40,22 +40,22 @@ class Health:
         return all(outcome == OK for outcome in self.checks.values())
 
     def describe(self) -> str:
-        """Name what failed, for the log."""
+        """Name the failed checks, for the log."""
         failed = (name for name, outcome in self.checks.items() if outcome != OK)
         return ", ".join(f"{name}: {self.reasons.get(name, FAILED)}" for name in failed)
 
 
 class HealthWatch:
-    """Checks the health, and logs when what fails has changed."""
+    """Checks the health, and logs when the failed checks change."""
 
     def __init__(self, store: Store, redis: Any) -> None:
-        """Take the database, and the storage of limits on Redis, if any."""
+        """Store what is checked: the database, and the Redis storage of limits, if any."""
         self._store = store
         self._redis = redis
         self._failing = ""
 
     def __call__(self) -> Health:
-        """Make each check."""
+        """Run all checks."""
         found = check_health(self._store, self._redis)
         before, self._failing = self._failing, found.describe()
         if self._failing != before:
@@ -63,28 +63,27 @@ class HealthWatch:
         return found
 
 
-def register(app: Flask) -> None:
-    """Add both routes."""
-    known = parts.actions_of(app)
-    storage = open_storage(known.settings.redis_url) if known.settings.redis_url else None
-    readiness = SharedResult(HealthWatch(known.store, storage), MOST_PROBES)
+def register(app: Flask, store: Store, settings: Settings, certificate_header: str) -> None:
+    """Add both routes; `certificate_header` is where a proxy forwards client certificates, empty for nowhere."""
+    storage = open_storage(settings.redis_url) if settings.redis_url else None
+    readiness = SharedResult(HealthWatch(store, storage), MOST_CHECKS)
+
+    def healthz() -> ResponseReturnValue:
+        """Return 200; tell a probe which of its headers a trusted proxy passed on."""
+        forwarded = "X-Forwarded-For" in request.headers
+        if not forwarded or not is_trusted_proxy(request.remote_addr or "", settings.trusted_proxies):
+            return {"status": OK}, {}
+        arrived = {PROBE: PROBE in request.headers, CERTIFICATE_PROBE: _is_forged(certificate_header)}
+        return {"status": OK}, {name: "arrived" for name, did in arrived.items() if did}
 
     def readyz() -> ResponseReturnValue:
-        """Say whether it can serve: 200, or 503 with the check that failed, and the reason where it has one."""
+        """Return whether requests can be answered: 200, or 503 with the failed checks and their public reasons."""
         found = readiness()
         reasons = {"reasons": found.reasons} if found.reasons else {}
         return {"status": OK if found.ready else FAILED, "checks": found.checks, **reasons}, 200 if found.ready else 503
 
-    app.add_url_rule("/healthz", view_func=healthz)
+    app.add_url_rule(HEALTHZ, view_func=healthz)
     app.add_url_rule("/readyz", view_func=readyz)
-
-
-def healthz() -> ResponseReturnValue:
-    """Say that this process answers; to a probe also that a proxy handed it on, though its name passes for another."""
-    handed_on = "X-Forwarded-For" in request.headers and comes_from_trusted_proxy()
-    certificate = header_name(parts.actions().settings)
-    arrived = {PROBE: PROBE in request.headers, CERTIFICATE_PROBE: _is_forged(certificate)}
-    return {"status": OK}, {name: "arrived" for name, did in arrived.items() if did and handed_on}
 
 
 def _is_forged(name: str) -> bool:
@@ -92,14 +91,14 @@ def _is_forged(name: str) -> bool:
 
 
 def check_health(store: Store, redis: Any) -> Health:
-    """Make each check; `redis` is the storage of limits, if any.
+    """Run all checks; `redis` is the storage of limits, if any.
 
-    A database that only reads fails the check `writes` and not `database`: a balancer leaves the node in use.
+    A read-only database fails the check `writes` and not `database`, so that a balancer keeps the node in use.
     """
     checks, reasons = {"database": FAILED, "migrations": FAILED}, {}
     try:
         with store.connection() as connection:
-            migrated = migrations.state(connection) in ("current", "newer")  # newer: others are upgraded meanwhile
+            migrated = migrations.state(connection) in ("current", "newer")  # newer: another node is upgraded already
             obstacle = write_obstacle(connection)
         checks = {"database": OK, "migrations": OK if migrated else FAILED}
         if obstacle:

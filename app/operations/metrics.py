@@ -1,6 +1,6 @@
-"""What Prometheus reads at /metrics: what was issued, introspected and refused, and how long requests took.
+"""The metrics at /metrics: what was issued, introspected and refused, and how long requests took.
 
-With PROMETHEUS_MULTIPROC_DIR set before this is loaded (the server does so) the numbers of all its processes add up.
+With PROMETHEUS_MULTIPROC_DIR set before this module is loaded, as the server does, its processes share their numbers.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN
-from app.operations.number_files import take_room_first
+from app.operations.number_files import PreallocatedMmapDict
+from app.operations.paths import FORWARD_AUTH, TOKEN
 from app.operations.shared_result import SharedResult
 
-take_room_first()
+PreallocatedMmapDict.install()
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-MOST_TEXTS = 10  # made at once, and one a second: one costs up to 25 ms
+MOST_RENDERINGS = 10  # in a burst, then one a second: each takes up to 25 ms
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="metrics"'}
 UNKNOWN = "unknown"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -48,71 +49,71 @@ _latency = Histogram(
 )
 
 
-def issuing(kind: str) -> Callable[[float], None]:
-    """Give what adds to the credentials of a kind that were issued."""
+def issued_counter(kind: str) -> Callable[[float], None]:
+    """Return a function that adds to the issued credentials of a kind."""
     count: Callable[[float], None] = _issued.labels(kind, "success").inc
     return count
 
 
 @cache
-def introspecting(kind: str | None) -> Callable[[float], None]:
-    """Give what adds to the introspections with the answer active; `kind` None: inactive."""
+def introspected_counter(kind: str | None) -> Callable[[float], None]:
+    """Return a function that adds to the active introspections of a kind; for None, to the inactive ones."""
     count: Callable[[float], None] = _introspected.labels(kind or UNKNOWN, "active" if kind else "inactive").inc
     return count
 
 
-def issued(kind: str, outcome: str = "success") -> None:
+def count_issued(kind: str, outcome: str = "success") -> None:
     """Count a credential that was issued, or an attempt: `outcome` is success or the error's code."""
     _issued.labels(kind, outcome).inc()
 
 
-def introspected(kind: str | None, active: bool) -> None:
+def count_introspected(kind: str | None, active: bool) -> None:
     """Count an introspection; `kind` None when the credential was not recognized or is not active."""
     _introspected.labels(kind or UNKNOWN, "active" if active else "inactive").inc()
 
 
-def refused(kind: str | None, outcome: str) -> None:
+def count_refused(kind: str | None, outcome: str) -> None:
     """Count a refusal; `outcome` is the error's code, as in invalid_token or insufficient_scope."""
     _refused.labels(kind or UNKNOWN, outcome).inc()
 
 
-def answered(method: str, route: str, status: int, seconds: float, kind: str | None) -> None:
-    """Note how long a request took and what came of it; `route` is the rule that matched, never the path.
+def count_request(method: str, route: str, status: int, seconds: float, kind: str | None) -> None:
+    """Record the duration and the outcome of a request; `route` is the rule that matched, never the path.
 
-    `kind` is that of the credential that it came with, if it is known.
+    `kind` is that of the credential that was sent, if it is known.
     """
     _latency.labels(method if method in METHODS else "OTHER", route, f"{status // 100}xx").observe(seconds)
     if (method, route) in ISSUING:
-        issued(ISSUING[method, route], "success" if status < 300 else "refused")
-    elif (method, route) == ("POST", "/oauth/token") and status >= 400:
-        issued(UNKNOWN, "refused")  # the grants count what they issue, by its kind
-    if status in REFUSALS and route != "/oauth/forward-auth":  # which counts its own, by their codes
-        refused(kind, REFUSALS[status])
+        count_issued(ISSUING[method, route], "success" if status < 300 else "refused")
+    elif (method, route) == ("POST", TOKEN) and status >= 400:
+        count_issued(UNKNOWN, "refused")  # successes are counted by the grants, with their kind
+    if status in REFUSALS and route != FORWARD_AUTH:  # which counts its own, by their error codes
+        count_refused(kind, REFUSALS[status])
 
 
-def answered_well(method: str, route: str, seconds: Sequence[float]) -> None:
-    """Note how long requests took that were answered with 200: a write a bucket, where `observe` takes two each."""
+def count_successes(method: str, route: str, seconds: Sequence[float]) -> None:
+    """Record durations of requests answered with 200: one write a bucket, where `observe` needs two a request."""
     child: Any = _latency.labels(method, route, "2xx")
     bounds = child._upper_bounds
     child._sum.inc(sum(seconds))
-    for bucket, times in Counter_(bisect_left(bounds, one) for one in seconds).items():
+    for bucket, times in Counter_(bisect_left(bounds, duration) for duration in seconds).items():
         child._buckets[bucket].inc(times)
 
 
 def forget_process() -> None:
-    """Drop what counts only while a process lives; for the end of this one."""
+    """Drop the numbers that count only while this process lives; call it at its end."""
     if os.environ.get(FOLDER):
         mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
 
 
-def register(app: Flask, settle: Callable[[], None], token: str = "") -> None:
-    """Add /metrics; `settle` counts what waits to be counted in this process, `token` is METRICS_TOKEN."""
+def register(app: Flask, flush: Callable[[], None], token: str = "") -> None:
+    """Add /metrics; `flush` counts the pending requests of this process, `token` is METRICS_TOKEN."""
 
-    def make() -> bytes:
-        settle()
+    def render() -> bytes:
+        flush()
         return generate_latest(_registry())
 
-    exposition = SharedResult(make, MOST_TEXTS)
+    exposition = SharedResult(render, MOST_RENDERINGS)
 
     @app.get("/metrics")
     def metrics() -> Response:

@@ -1,4 +1,4 @@
-"""One costly result for all callers: however often strangers ask, it is made only so often."""
+"""One costly result for all callers, computed at a bounded rate however often it is requested."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ T = TypeVar("T")
 
 
 class SharedResult(Generic[T]):
-    """Makes a result once a second, and up to `most` times at once after as many seconds, one caller at a time.
+    """Computes a result at most once a second, with bursts of `most` after as many idle seconds.
 
-    Whoever asks beyond that, or while another caller makes it, gets the last one: it is about a second old at the most.
+    Further callers, and those during a computation, get the last result: it is about a second old at the most.
     """
 
     def __init__(self, make: Callable[[], T], most: int, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._make = make
         self._most = most
         self._monotonic = monotonic
-        self._making = threading.Lock()
-        self._left, self._counted_at = float(most), monotonic()  # of a bucket that a second fills by one
-        self._last: list[T] = []  # nothing, or the one that was made last
+        self._computing = threading.Lock()
+        self._left, self._counted_at = float(most), monotonic()  # tokens of a bucket: one more each second
+        self._last: list[T] = []  # empty, or the last result
 
     def __call__(self) -> T:
-        """Return a new result or the last one; only the very first is waited for."""
-        if not self._making.acquire(blocking=not self._last):
+        """Return a new result or the last one; wait only for the very first."""
+        if not self._computing.acquire(blocking=not self._last):
             return self._last[0]
         try:
-            if self._take_one() or not self._last:
+            if self._take_token() or not self._last:
                 self._last = [self._make()]
             return self._last[0]
         finally:
-            self._making.release()
+            self._computing.release()
 
-    def _take_one(self) -> bool:
+    def _take_token(self) -> bool:
         now = self._monotonic()
         self._left = min(self._most, self._left + now - self._counted_at)
         self._counted_at = now

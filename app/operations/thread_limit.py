@@ -1,4 +1,4 @@
-"""How many threads a server process may have: granian ends the process when the system refuses it one."""
+"""The number of threads of a server process: granian ends the process when the system refuses it one."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 from app.errors import BadSettings
 from app.operations.admission import MOST_WAITING
 
-SPARE = 64  # threads beside those that wait for bodies: they bring requests to those that work
-OWN = 32  # threads of a process beside those of the server that bring requests
-SUPERVISOR = 8  # processes and threads beside those that serve
-FEWEST = 8  # that bring requests, for each process
+SPARE = 64  # threads besides those that wait for bodies: they bring requests to the workers
+OWN = 32  # threads of a process besides those that bring requests
+SUPERVISOR = 8  # processes and threads besides those that serve
+FEWEST = 8  # threads that bring requests, for each process
 CGROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 def most_waiting(processes: int) -> int:
-    """Return how many threads of each server process may wait for bodies; raises BadSettings as `most_bringing`."""
+    """Return how many threads of each server process may wait for bodies; raise BadSettings like `most_bringing`."""
     bringing = most_bringing(processes)
     return bringing - min(SPARE, bringing // 2)
 
@@ -38,7 +38,7 @@ def most_bringing(processes: int) -> int:
 
 
 def _most_threads() -> int:
-    """Return the lowest limit that the system sets: of the user (RLIMIT_NPROC), and of the control groups."""
+    """Return the lower of the limits of the user (RLIMIT_NPROC) and of the control groups."""
     limits = [_control_group_limit()]
     user_limit = resource.getrlimit(resource.RLIMIT_NPROC)[0]
     if user_limit != resource.RLIM_INFINITY:
@@ -47,7 +47,7 @@ def _most_threads() -> int:
 
 
 def _control_group_limit() -> int:
-    """Return the lowest `pids.max` of our control group and of those above it (cgroups v2 and v1)."""
+    """Return the lowest `pids.max` of our control group and its ancestors (cgroups v2 and v1)."""
     lowest = sys.maxsize
     with suppress(OSError, ValueError):
         for line in MEMBERSHIP.read_text(encoding="utf-8").splitlines():

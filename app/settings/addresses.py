@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Address = IPv4Address | IPv6Address
@@ -16,6 +17,25 @@ def read_address(text: str) -> Address:
     """
     address = ip_address(text.partition("%")[0])
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def parse_address(text: str) -> Address | None:
+    """Return the address that a peer or a proxy names, in brackets or not; None for a malformed one."""
+    try:
+        return read_address(text.strip("[]"))
+    except ValueError:
+        return None
+
+
+def is_within(address: Address, networks: Collection[Network]) -> bool:
+    """Return whether one of the networks contains the address."""
+    return any(address.version == network.version and address in network for network in networks)
+
+
+def is_trusted_proxy(text: str, proxies: Collection[Network]) -> bool:
+    """Return whether the address of a connection belongs to one of the trusted proxies."""
+    address = parse_address(text)
+    return address is not None and is_within(address, proxies)
 
 
 def read_network(text: str) -> Network:

@@ -32,12 +32,12 @@ class Room(Blueprint):
         refuse_forms(self)
 
     def _admit(self) -> Response | None:
-        who = browser.signed_in()
+        who = browser.find_session(actions())
         if who is None:
             return redirect(url_for("sign_in.show_form", next=_wanted()), 303)
         if self._operators and not who.actor.manages:
             raise Forbidden("this is for operators, whose roles give the scope manage", "manage")
-        browser.protect()
+        browser.check_form()
         return None
 
 
@@ -50,7 +50,7 @@ def refuse_forms(blueprint: Blueprint) -> None:
 
 def visitor() -> SignedIn:
     """Give who is signed in, in a room that lets nobody else in."""
-    who = browser.signed_in()
+    who = browser.find_session(actions())
     if who is None:
         raise Forbidden("sign in first")
     return who
@@ -63,14 +63,14 @@ def actor() -> Actor:
 
 def begin_session(actor: Actor) -> None:
     """Let the browser of somebody who has just proved who they are hold a new secret; the one of before is dead."""
-    before = browser.signed_in()
+    before = browser.find_session(actions())
     agent = request.headers.get("User-Agent", "")
     browser.sign_in(actions().sessions.begin(actor, agent, before.session_id if before else None))
 
 
 def show(template: str, status: int = 200, **shown: Any) -> Response:
     """Give a page of a room, with who is signed in."""
-    return scripted_page(template, status, visitor=browser.signed_in(), **shown)
+    return scripted_page(template, status, visitor=browser.find_session(actions()), **shown)
 
 
 def done(message: str, endpoint: str, **values: Any) -> Response:

@@ -11,9 +11,8 @@ from app.database.secret_text import redact
 from app.errors import Busy, TooManyRequests, Unauthenticated
 from app.http import browser
 from app.http.current import actions
-from app.http.envelope import request_id
 from app.http.issuer_path import encoded_root
-from app.http.peer import caller_address
+from app.http.request import read_request
 from app.web.room import LONGEST_PLACE, begin_session, in_time, refuse_forms, show, status_of
 
 OURS = re.compile(r"/(account|console)([/?][A-Za-z0-9_./?=&%+~:@-]*+)?")  # nobody is sent elsewhere after signing in
@@ -32,7 +31,7 @@ def begin() -> Response:
 @blueprint.get("/login")
 def show_form() -> Response:
     """Ask for a name and a password; who is signed in goes on."""
-    if browser.signed_in():
+    if browser.find_session(actions()):
         return redirect(_onward(request.args.get("next", "")), 303)
     return _form(200)
 
@@ -40,10 +39,11 @@ def show_form() -> Response:
 @blueprint.post("/login")
 def sign_in() -> Response:
     """Begin a session, whatever the browser held before."""
-    browser.protect()
+    browser.check_form()
     username, password = request.form.get("username", ""), request.form.get("password", "")
+    context = read_request(request, actions().settings, actions().clock)
     try:
-        actor = actions().authenticate_user(username, password, caller_address(), request_id())
+        actor = actions().authenticate_user(username, password, context.peer, context.id)
     except Unauthenticated:
         return _form(401, username, WRONG)
     except (TooManyRequests, Busy) as error:
@@ -55,8 +55,8 @@ def sign_in() -> Response:
 @blueprint.post("/logout")
 def sign_out() -> Response:
     """End the session of this browser."""
-    browser.protect()
-    who = browser.signed_in()
+    browser.check_form()
+    who = browser.find_session(actions())
     if who is not None:
         actions().sessions.end(who.actor, who.actor.id, who.session_id)
     browser.sign_out()

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.operations.logs import redacted
+from app.operations.logs import redact
 from tests.benchmark.machine import Cores, pinned
 
 SCRIPT = Path(__file__).with_name("load.lua")
@@ -79,9 +79,9 @@ class Generator:
         spent = _spent() - before
         told = [line for line in done.stdout.splitlines() if line.startswith('{"requests"')]
         if done.returncode or not told:
-            raise RuntimeError(f"wrk failed: {redacted((done.stderr or done.stdout).strip()[-300:])}")
+            raise RuntimeError(f"wrk failed: {redact((done.stderr or done.stdout).strip()[-300:])}")
         seen = json.loads(told[0])
-        return Driven(**seen | {"sample": redacted(seen["sample"])}, busy=round(spent / seen["seconds"], 3))
+        return Driven(**seen | {"sample": redact(seen["sample"])}, busy=round(spent / seen["seconds"], 3))
 
 
 def _spent() -> float:

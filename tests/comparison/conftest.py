@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from flask import Flask
 from sqlalchemy import func, select
 
 from app import create_app
@@ -13,7 +12,7 @@ from app.comparison.probes import compare, in_process
 from app.comparison.report import Report
 from app.compose import Actions
 from app.database.types import Base
-from app.http.current import actions_of
+from app.http.application import Latchkey
 from app.settings.settings import load_settings
 from tests.cli.test_serve import run
 from tests.live import environment
@@ -25,11 +24,11 @@ KEPT = {"audit_event", "spent_limit", "revoked_token"}  # what happened stays on
 class Compared:
     """An application, what its probes gave, and how many rows each table has."""
 
-    app: Flask
+    app: Latchkey
 
     @property
     def actions(self) -> Actions:
-        return actions_of(self.app)
+        return self.app.actions
 
     def run(self, *columns: str) -> Report:
         with in_process(self.app.wsgi_app, self.actions.settings.issuer) as client:
@@ -51,8 +50,8 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compared]:
             patched.setenv(name, value)
         app = create_app(load_settings().model_copy(update={"log_level": "error"}))
     yield Compared(app)
-    actions_of(app).usage.stop()
-    actions_of(app).store.dispose()
+    app.actions.usage.stop()
+    app.actions.store.dispose()
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Two applications over one database, the one with the fast lane and the other without, asked the very same."""
+"""Two applications over one database, with and without the fast lane, that get the same requests."""
 
 import base64
 import json
@@ -17,13 +17,13 @@ from app.operations import logs
 from tests.oauth.wire import Wire, start_wire
 
 FORM = "application/x-www-form-urlencoded"
-TOLD_APART = ("duration_ms", "time")
+CHANGING = ("duration_ms", "time")  # members of a log line
 Headers = dict[str, str]
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A request as a server hands it over; `headers` are named as in WSGI, without HTTP_."""
+    """A request as a WSGI server passes it; `headers` are named as in WSGI, without HTTP_."""
 
     path: str
     method: str = "POST"
@@ -39,7 +39,7 @@ class Asked:
         return replace(self, environ=self.environ | environ)
 
     def wsgi(self) -> dict[str, Any]:
-        """Give a fresh WSGI environment."""
+        """Return a fresh WSGI environment."""
         made: dict[str, Any] = {
             "REQUEST_METHOD": self.method,
             "SCRIPT_NAME": "",
@@ -68,7 +68,7 @@ class Asked:
 
 @dataclass
 class Reply:
-    """What came back, what was logged of it and what was counted."""
+    """The answer, its log lines and the metrics that changed."""
 
     status: str
     headers: list[tuple[str, str]]
@@ -79,7 +79,7 @@ class Reply:
 
 
 class Lanes:
-    """Ask `fast` and `plain`, or `both` and compare."""
+    """Send a request to `fast` or `plain`, or to `both` and compare."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.wire: Wire = start_wire(folder, **settings)
@@ -97,16 +97,16 @@ class Lanes:
         return self._inner(environ, start_response)
 
     def fast(self, asked: Asked) -> Reply:
-        """Ask the application with the lane; `taken` tells whether the lane answered by itself."""
+        """Send a request to the application with the lane; `taken`: the lane answered by itself."""
         self._taken = True
         return self._ask(self._fast, asked)
 
     def plain(self, asked: Asked) -> Reply:
-        """Ask the application without."""
+        """Send a request to the application without the lane."""
         return self._ask(self._plain, asked)
 
     def both(self, asked: Asked) -> Reply:
-        """Ask both, the fast one twice so that what it keeps is asked too; assert that nothing differs."""
+        """Send a request to both, to the fast one twice so that the cache answers too; assert that nothing differs."""
         plain = self.plain(asked)
         first, again = self.fast(asked), self.fast(asked)
         assert first == plain
@@ -115,19 +115,19 @@ class Lanes:
         return again
 
     def raw(self, asked: Asked) -> bytes:
-        """Give the body of the fast one as it is."""
+        """Return the body of the fast one as it is."""
         return b"".join(self._fast(asked.wsgi(), lambda *_: len))
 
     def _ask(self, app: Any, asked: Asked) -> Reply:
-        said: list[Any] = []
+        answers: list[Any] = []
         self.lines.clear()
         before = _samples()
-        body = b"".join(app(asked.wsgi(), lambda *answer: said.append(answer)))
-        [(status, headers)] = said
+        body = b"".join(app(asked.wsgi(), lambda *answer: answers.append(answer)))
+        [(status, headers)] = answers
         counted = {name: value - before.get(name, 0) for name, value in _samples().items()}
         lines = [line for line in map(json.loads, self.lines) if line["event"] == "request"]
         for line in lines:
-            assert all(line.pop(name) is not None for name in TOLD_APART)
+            assert all(line.pop(name) is not None for name in CHANGING)
         headers = [pair for pair in headers if pair[0] != "Date"]
         reply = Reply(status, headers, body, lines, {n: v for n, v in counted.items() if v}, self._taken)
         return _without_chance(reply)
@@ -144,7 +144,7 @@ def _samples() -> dict[str, float]:
 
 
 def _without_chance(reply: Reply) -> Reply:
-    """Take out of a token what no two of them share: its id and its signature."""
+    """Remove what differs between two tokens: the id and the signature."""
     if not reply.body.startswith(b'{"access_token"'):
         return reply
     body = json.loads(reply.body)
@@ -162,6 +162,6 @@ def basic(pair: tuple[str, str]) -> str:
 
 
 def capture(lanes: Lanes, patch: pytest.MonkeyPatch) -> None:
-    """Let the lines of the log go to `lanes.lines`."""
+    """Collect the log lines in `lanes.lines`."""
     for level in ("msg", "debug", "info", "warning", "error"):
         patch.setattr(logs._Stderr, level, lambda _self, lines: lanes.lines.extend(lines.splitlines()))

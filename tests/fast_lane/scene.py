@@ -1,4 +1,4 @@
-"""Credentials of every kind in every state, and who may ask about them."""
+"""Credentials of every kind in every state, and the clients that may introspect them."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -76,7 +76,7 @@ MADE: dict[str, Make] = {
 
 
 def make(wire: Wire) -> dict[str, str]:
-    """Make one of each, then take away what is to be gone."""
+    """Make one of each, then revoke or disable those that are named so."""
     core = wire.core
     for name in ("bob", "carol", "Zoë Ø'Neil"):
         core.user(name, "clerk")

@@ -1,4 +1,4 @@
-"""The fast lane is told of like everything else, gives way to Flask when it fails, and is bounded and optional."""
+"""The fast lane is logged like everything else, gives way to Flask when it fails, and is bounded and optional."""
 
 import gc
 import hashlib
@@ -15,10 +15,10 @@ import pytest
 from app import create_app
 from app.crypto.opaque import Prefix, mint
 from app.fast_lane.lane import Lane
-from app.fast_lane.memory import Answer, Bounded, Standing
+from app.fast_lane.memory import Answer, Bounded, CacheGeneration
 from app.models import PersonalAccessToken
 from app.operations import logs, metrics
-from app.operations.ledger import Entry, Ledger, Place
+from app.operations.request_log import Entry, Place, RequestLog
 from tests.api import Admin
 from tests.conftest import StartServer
 from tests.core import ORDERS
@@ -33,10 +33,10 @@ def introspect(lanes: Lanes, token: str) -> Asked:
     return Asked("/oauth/introspect", body=f"token={token}".encode(), headers={"AUTHORIZATION": basic(lanes.wire.shop)})
 
 
-def memory(lanes: Lanes) -> Standing:
+def memory(lanes: Lanes) -> CacheGeneration:
     fast: Any = lanes._fast
-    standing: Standing = fast._roads["/oauth/introspect"][0]._memory.standing()
-    return standing
+    generation: CacheGeneration = fast._routes["/oauth/introspect"][0]._memory.generation()
+    return generation
 
 
 @pytest.mark.asvs("14.2.2")
@@ -62,9 +62,9 @@ def test_no_secret_is_kept_in_clear(own_lanes: OwnLanes) -> None:
     assert lanes.fast(
         Asked("/oauth/forward-auth", "GET", query=f"resource={ORDERS}", headers={"X_API_KEY": token})
     ).taken
-    standing = memory(lanes)
-    assert len(standing.answers) == 2
-    seen: list[Any] = [standing]
+    generation = memory(lanes)
+    assert len(generation.answers) == 2
+    seen: list[Any] = [generation]
     known: set[int] = set()
     while seen:
         held = seen.pop()
@@ -75,7 +75,7 @@ def test_no_secret_is_kept_in_clear(own_lanes: OwnLanes) -> None:
         assert not isinstance(held, str | bytes) or lanes.wire.shop[1] not in str(held)
         if isinstance(held, dict | list | tuple) or type(held).__module__.startswith("app."):
             seen += gc.get_referents(held)
-    assert any(isinstance(held, Answer) for held in standing.answers._kept.values())
+    assert any(isinstance(held, Answer) for held in generation.answers._kept.values())
 
 
 @pytest.mark.contract("metrics, log lines and last uses, in batches, none lost")
@@ -161,13 +161,13 @@ def entry(number: int, adds: Callable[[float], None] | None = None) -> Entry:
     return Entry(1_900_000_000.25 + number, f"r{number}", PLACE, 0.0004 * number, "::1", "pat_1", adds)
 
 
-def test_a_ledger_tells_at_once_until_it_gathers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_log_writes_at_once_until_it_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
     monkeypatch.setattr(logs, "write", written.append)
-    monkeypatch.setattr(logs, "tells", lambda level: level == "info")
+    monkeypatch.setattr(logs, "is_written", lambda level: level == "info")
     told: list[float] = []
-    ledger = Ledger(pause=60)
-    ledger.enter(entry(1, told.append))
+    log = RequestLog(pause=60)
+    log.add(entry(1, told.append))
     assert len(written) == 1 and told == [1]
     assert json.loads(written[0]) == {
         "request_id": "r1",
@@ -182,17 +182,17 @@ def test_a_ledger_tells_at_once_until_it_gathers(monkeypatch: pytest.MonkeyPatch
         "level": "info",
         "time": "2030-03-17T17:46:41.250000Z",
     }
-    ledger.gather()
+    log.start()
     for number in range(2, 30):
-        ledger.enter(entry(number, told.append))
+        log.add(entry(number, told.append))
     assert len(written) == 1
-    ledger.settle()
+    log.flush()
     assert len(written) == 2 and len(written[1].splitlines()) == 28 and told == [1, 28]
-    ledger.settle()
+    log.flush()
     assert len(written) == 2
 
 
-def test_a_ledger_that_gathers_tells_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_started_request_log_writes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     written, all_there = [], threading.Event()
 
     def write(lines: str) -> None:
@@ -201,11 +201,11 @@ def test_a_ledger_that_gathers_tells_by_itself(monkeypatch: pytest.MonkeyPatch) 
             all_there.set()
 
     monkeypatch.setattr(logs, "write", write)
-    monkeypatch.setattr(logs, "tells", lambda level: True)
-    ledger = Ledger(pause=0.001)
-    ledger.gather()
+    monkeypatch.setattr(logs, "is_written", lambda level: True)
+    log = RequestLog(pause=0.001)
+    log.start()
     for number in range(500):
-        ledger.enter(entry(number))
+        log.add(entry(number))
     assert all_there.wait(10)
     assert [json.loads(line)["request_id"] for line in written] == [f"r{number}" for number in range(500)]
 
@@ -216,7 +216,7 @@ def test_a_log_that_cannot_be_written_hinders_nothing(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(logs, "write", fail)
     told: list[float] = []
-    Ledger().enter(entry(1, told.append))
+    RequestLog().add(entry(1, told.append))
     assert told == [1]
 
 
@@ -224,7 +224,7 @@ def test_many_durations_are_counted_as_one_by_one() -> None:
     seconds = [0.0, 0.0001, 0.0005, 0.00051, 0.3, 7.0, 11.0]
     for one in seconds:
         metrics._latency.labels("GET", "/one/by/one", "2xx").observe(one)
-    metrics.answered_well("GET", "/all/at/once", seconds)
+    metrics.count_successes("GET", "/all/at/once", seconds)
 
     def samples(route: str) -> dict[str, float]:
         [family] = metrics._latency.collect()
@@ -236,7 +236,7 @@ def test_many_durations_are_counted_as_one_by_one() -> None:
 
 
 @pytest.mark.contract("metrics, log lines and last uses, in batches, none lost")
-def test_a_server_that_is_stopped_has_told_of_every_request(fresh_server: StartServer) -> None:
+def test_a_stopped_server_has_logged_every_request(fresh_server: StartServer) -> None:
     live = fresh_server(workers=2)
     admin = Admin(live)
     api = admin.resource(public=["told:read"])

@@ -27,7 +27,7 @@ def forward_auth(**headers: str) -> Asked:
 
 
 def alike(lanes: Lanes, *asked: Asked) -> Reply:
-    """Ask both lanes, each with a proof of its own; the fast one must leave it."""
+    """Send a request to both lanes, each with a proof of its own; the fast one must leave it to Flask."""
     fast, plain = lanes.fast(asked[0]), lanes.plain(asked[1])
     assert fast == plain and not fast.taken
     return fast
@@ -63,7 +63,7 @@ def test_a_client_that_is_bound_is_left_as_soon_as_it_is(lanes: Lanes) -> None:
 
 
 @pytest.mark.contract("the fast lane leaves bound tokens to the code that checks proofs")
-def test_a_gateway_hears_the_same_of_a_bound_token(lanes: Lanes, prover: Prover) -> None:
+def test_a_gateway_gets_the_same_answer_for_a_bound_token(lanes: Lanes, prover: Prover) -> None:
     bound = lanes.wire.post(
         "token",
         {"grant_type": "client_credentials", "resource": ORDERS},
@@ -78,7 +78,7 @@ def test_a_gateway_hears_the_same_of_a_bound_token(lanes: Lanes, prover: Prover)
         assert reply.status == "401 UNAUTHORIZED" and not reply.taken
 
 
-def test_what_is_not_bound_is_refused_as_dpop_and_still_kept_as_bearer(lanes: Lanes, tokens: Tokens) -> None:
+def test_an_unbound_token_is_refused_as_dpop_and_still_cached_as_bearer(lanes: Lanes, tokens: Tokens) -> None:
     for name in ("pat", "key", "m2m", "exchanged pat"):
         assert lanes.both(forward_auth(AUTHORIZATION=f"Bearer {tokens[name]}")).taken
         assert lanes.both(forward_auth(AUTHORIZATION=f"DPoP {tokens[name]}")).status == "401 UNAUTHORIZED"

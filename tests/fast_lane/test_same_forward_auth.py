@@ -109,7 +109,7 @@ SENT: dict[str, dict[str, str]] = {
 
 
 def sent(value: str, token: str) -> str:
-    """Fill the token in, and encode what stands in angle brackets."""
+    """Insert the token, and encode what is in angle brackets."""
     filled = value.replace("TOKEN", token)
     scheme, bracket, pair = filled.partition("<")
     return scheme + base64.b64encode(pair[:-1].encode("latin-1")).decode() if bracket else filled

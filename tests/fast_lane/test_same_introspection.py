@@ -16,7 +16,7 @@ PATH = "/oauth/introspect"
 
 
 def ask(lanes: Lanes, body: str | bytes, authorization: str | None = None) -> Asked:
-    """Ask as `shop`, which serves the orders, unless another header is given; an empty one is none."""
+    """Send a request as `shop`, which serves the orders, or with another header; an empty one is left out."""
     sent = basic(lanes.wire.shop) if authorization is None else authorization
     raw = body if isinstance(body, bytes) else body.encode()
     return Asked(PATH, body=raw, headers={"AUTHORIZATION": sent} if sent else {})
@@ -255,7 +255,7 @@ def test_every_environment(lanes: Lanes, tokens: Tokens, name: str) -> None:
 
 
 @pytest.mark.parametrize("offered", [None, "", "a b", "x" * 65, "é", "a,b", "lk_pat_" + "A" * 38])
-def test_a_request_id_that_is_not_taken_is_made_anew(lanes: Lanes, tokens: Tokens, offered: str | None) -> None:
+def test_a_request_id_that_is_not_accepted_is_replaced(lanes: Lanes, tokens: Tokens, offered: str | None) -> None:
     asked = ask(lanes, f"token={tokens['pat']}").with_environ(HTTP_X_REQUEST_ID=offered)
     given = []
     for reply in (lanes.fast(asked), lanes.plain(asked), lanes.fast(asked)):

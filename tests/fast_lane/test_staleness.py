@@ -1,4 +1,4 @@
-"""No answer of the fast lane is older than the last commit, whoever made it; and time alone ends what it keeps."""
+"""No answer of the fast lane is older than the last commit of any process, and time alone ends a cached one."""
 
 import subprocess
 import sys
@@ -202,7 +202,7 @@ TIMES = {
 
 @pytest.mark.contract('time ends what is kept, and no "no" is ever kept')
 @pytest.mark.parametrize("name", TIMES)
-def test_time_ends_what_is_kept(scene: Scene, name: str) -> None:
+def test_time_ends_a_cached_answer(scene: Scene, name: str) -> None:
     seconds, concerned = TIMES[name]
     scene.core.clock.advance(seconds=seconds)
     assert scene.changed() - {"issue"} == concerned
@@ -217,7 +217,7 @@ def test_a_moment_earlier_and_a_moment_later(scene: Scene) -> None:
     assert scene.changed() >= PAT
 
 
-def test_an_overlap_ends_what_is_kept(scene: Scene) -> None:
+def test_the_end_of_an_overlap_ends_a_cached_answer(scene: Scene) -> None:
     scene.core.actions.api_keys.rotate(OPERATOR, scene.key.id, 100)
     scene.before = scene.answers()
     scene.core.clock.advance(seconds=99)
@@ -245,7 +245,7 @@ def test_a_client_whose_secret_ends_is_known_no_longer(own_lanes: OwnLanes, clie
     assert scene.lanes.fast(scene.asked["issue"]).taken == (client == "shop")
 
 
-def test_issuing_using_and_traces_leave_what_is_kept(scene: Scene) -> None:
+def test_issuing_using_and_audit_events_leave_the_cache(scene: Scene) -> None:
     everything, epoch = set(scene.asked), scene.core.actions.epoch()
     scene.core.pat("alice", "orders:read", name="another")
     scene.core.key()
@@ -259,7 +259,7 @@ def test_issuing_using_and_traces_leave_what_is_kept(scene: Scene) -> None:
 
 
 @pytest.mark.contract('time ends what is kept, and no "no" is ever kept')
-def test_an_answer_that_says_no_is_never_kept(scene: Scene) -> None:
+def test_a_refusal_is_never_cached(scene: Scene) -> None:
     asked = scene.asked["pat"]
     with scene.core.store.transaction() as session:
         session.execute(text("UPDATE personal_access_token SET revoked_at = 1"))
@@ -269,7 +269,7 @@ def test_an_answer_that_says_no_is_never_kept(scene: Scene) -> None:
     with scene.core.store.transaction() as session:
         session.execute(text("UPDATE personal_access_token SET revoked_at = NULL"))
         session.execute(text("UPDATE authority SET epoch = epoch - (SELECT count(*) FROM personal_access_token)"))
-    assert scene.core.actions.epoch() == epoch  # as if nobody had been told
+    assert scene.core.actions.epoch() == epoch  # as if the epoch had not moved
     assert scene.lanes.fast(asked).body != inactive.body
 
 
@@ -327,7 +327,7 @@ def _moves(core: Core, statement: Update | Delete) -> bool:
 
 
 @pytest.mark.contract("no answer is staler than the last commit")
-def test_whoever_asks_after_a_revocation_hears_of_it(scene: Scene) -> None:
+def test_every_request_after_a_revocation_sees_it(scene: Scene) -> None:
     asked, revoked, late = scene.asked["pat"], threading.Event(), []
     together = threading.Barrier(7)
 

@@ -18,7 +18,7 @@ from app.actions.limits.storage import SKEW, DatabaseLimiter, RedisLimiter
 from app.actions.limits.windows import Limiter
 from app.crypto.denial import LASTING
 from app.crypto.signing import RETIRING
-from app.oauth.client_authentication import REMEMBERED
+from app.oauth.private_key_jwt import REMEMBERED
 from tests.core import START, STOCK, contents
 from tests.live import free_port
 from tests.oauth.wire import Wire, start_wire, stop_wire

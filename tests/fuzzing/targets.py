@@ -39,7 +39,8 @@ from app.management import clients, credentials, me, personal_access_tokens, res
 from app.management.fields import Moment
 from app.management.paging import PageQuery, read_cursor, write_cursor
 from app.management.parser import read_body
-from app.oauth import client_authentication, introspection
+from app.oauth import introspection
+from app.oauth.assertions import read_assertion
 from app.settings.settings import Settings, load_settings
 from tests.fuzzing.inputs import header_of, holds, text_of, tokens_of
 
@@ -126,10 +127,9 @@ def _key_of(kid: object) -> signing._PublicKey:
 
 def assertion(data: bytes) -> None:
     """A client's assertion is read, or refused in the one way."""
-    reader = client_authentication.PrivateKeyJwt()
     for token in tokens_of(data):
         with contextlib.suppress(InvalidClientError):
-            reader.extract_assertion(token)
+            read_assertion(token)
 
 
 def networks(data: bytes) -> None:

@@ -5,37 +5,34 @@ from __future__ import annotations
 import base64
 import contextlib
 from io import BytesIO
-from types import SimpleNamespace
-from typing import Any
 from urllib.parse import quote_plus
 
 from authlib.oauth2.rfc6749 import InvalidRequestError
-from flask import Flask, Request
+from flask import Request
 
 from app.access.scopes import MalformedScope, Scopes
 from app.fast_lane import shape
-from app.http import peer as peers
+from app.http.peer import peer_address
+from app.http.request import Request as Context
 from app.http.request_bounds import FORM
-from app.oauth import client_authentication, door, forward_auth
+from app.oauth import client_authentication, form_reader, forward_auth
+from app.settings.addresses import parse_address
 from app.settings.settings import Settings
 from tests.fuzzing.inputs import environ_of, header_of, holds, query_of
 
 LANE_FIELDS = frozenset({"grant_type", "scope", "resource", "token", "token_type_hint"})
-FLASK = Flask("targets")
-_known: Any = SimpleNamespace(settings=SimpleNamespace(forward_auth_query_key="", trusted_proxies=()))
-forward_auth.actions = peers.actions = lambda: _known  # type: ignore[attr-defined]  # what they read of the server
 
 
 def form(data: bytes) -> None:
-    """What the fast lane reads of a form, the door reads alike; what the lane hands on is whole."""
+    """What the fast lane reads of a form, Flask reads alike; what the lane passes on is whole."""
     given = {"CONTENT_TYPE": FORM, "CONTENT_LENGTH": str(len(data))}
     lane = environ_of(**given, **{"wsgi.input": BytesIO(data)})
-    body = shape.posted(lane)
+    body = shape.read_body(lane)
     if body is not None:
         holds(body == data == lane["wsgi.input"].read(), data)
-    found = shape.fields(data.decode("latin-1"), LANE_FIELDS)
+    found = shape.read_fields(data.decode("latin-1"), LANE_FIELDS)
     try:
-        read = door.read_form(Request(environ_of(**given, **{"wsgi.input": BytesIO(data)})))
+        read = form_reader.read_form(Request(environ_of(**given, **{"wsgi.input": BytesIO(data)})))
     except InvalidRequestError:
         return holds(found is None, data)
     if found is not None:
@@ -44,17 +41,17 @@ def form(data: bytes) -> None:
 
 
 def form_headers(data: bytes) -> None:
-    """Whatever the lane takes for a plain form, the door takes for one too."""
+    """Whatever the lane reads as a plain form, Flask reads as one too."""
     lines = [*data.split(b"\n")[:4], b"", b"", b"", b""]
     parts = [header_of(line) for line in lines]
     given = {"CONTENT_TYPE": parts[0], "CONTENT_LENGTH": parts[1], "HTTP_ACCEPT": parts[2]}
     given["QUERY_STRING"] = query_of(lines[3])
     body = b"token=x"
-    taken = shape.posted(environ_of(**given, **{"wsgi.input": BytesIO(body)}))
+    taken = shape.read_body(environ_of(**given, **{"wsgi.input": BytesIO(body)}))
     shape.is_common(environ_of(HTTP_HOST=parts[0]))
     given["CONTENT_LENGTH"] = str(len(body))
     try:
-        read = door.read_form(Request(environ_of(**given, **{"wsgi.input": BytesIO(body)})))
+        read = form_reader.read_form(Request(environ_of(**given, **{"wsgi.input": BytesIO(body)})))
     except InvalidRequestError:
         return holds(taken is None, parts)
     holds(taken is None or read.to_dict() == {"token": "x"}, parts)
@@ -64,9 +61,9 @@ def form_headers(data: bytes) -> None:
 def query(data: bytes) -> None:
     """What the lane reads of a gateway's question, the oauth room reads alike."""
     text = query_of(data)
-    found = shape.fields(text, frozenset({"resource", "scope", "challenge"}))
+    found = shape.read_fields(text, frozenset({"resource", "scope", "challenge"}))
     try:
-        asked = forward_auth._asked(Request(environ_of(REQUEST_METHOD="GET", QUERY_STRING=text)))
+        asked = forward_auth.read_access_request(Request(environ_of(REQUEST_METHOD="GET", QUERY_STRING=text)))
     except forward_auth.Refusal:
         if found and "resource" in found:
             with contextlib.suppress(MalformedScope):
@@ -82,9 +79,9 @@ def bearer(data: bytes) -> None:
     authorization, _, key = data.partition(b"\n")
     given = {"HTTP_AUTHORIZATION": header_of(authorization), "HTTP_X_API_KEY": header_of(key)}
     given = {name: value for name, value in given.items() if value}
-    seen = shape.bearer(environ_of(**given))
+    seen = shape.read_bearer(environ_of(**given))
     try:
-        found, from_url = forward_auth._credential(Request(environ_of(REQUEST_METHOD="GET", **given)))
+        found, from_url = forward_auth.read_credential(Request(environ_of(REQUEST_METHOD="GET", **given)), "")
     except forward_auth.Refusal:
         return holds(seen is None, given)
     holds(seen is None or (seen == found and not from_url), given)
@@ -94,22 +91,21 @@ def bearer(data: bytes) -> None:
 def basic(data: bytes) -> None:
     """Two strings whatever comes, the pair that was sent when one was; the lane sees what Flask sees."""
     value = header_of(data)
-    pair = client_authentication.pair_in(value)
+    pair = client_authentication.decode_basic(value)
     holds(all(isinstance(part, str) for part in pair), value)
-    with FLASK.test_request_context(headers={"Authorization": f"Basic {value}"}):
-        seen = shape.basic(f"Basic {value}")
-        holds(seen is None or seen == client_authentication.basic_header(), value)
-        holds(client_authentication.basic_pair() == client_authentication.pair_in(value.strip()), value)
+    authorization = f"Basic {value}"
+    context = Context("id", None, "GET", "/", authorization, None, lambda: None)
+    seen = shape.read_basic(authorization)
+    holds(seen is None or (context.scheme == "basic" and seen == context.credentials), value)
+    holds(client_authentication.basic_credentials(context) == client_authentication.decode_basic(value.strip()), value)
     sent = data.decode("utf-8", "replace").partition("\n")[::2]
     spelled = ":".join(quote_plus(part) for part in sent).encode()
-    holds(client_authentication.pair_in(base64.b64encode(spelled).decode()) == sent, sent)
+    holds(client_authentication.decode_basic(base64.b64encode(spelled).decode()) == sent, sent)
 
 
 def peer(data: bytes) -> None:
     """The peer is an address or unknown; a header is believed only from a proxy that is trusted."""
     remote, _, forwarded = header_of(data.replace(b"\n", b"|")).partition("|")
     for trusted in ((), Settings._networks("127.0.0.0/8,::/0")):
-        _known.settings.trusted_proxies = trusted
-        with FLASK.test_request_context(headers={"X-Forwarded-For": forwarded}, environ_base={"REMOTE_ADDR": remote}):
-            found = peers.peer_address()
-        holds(trusted or found == peers._address(remote), remote, forwarded)
+        found = peer_address(remote, forwarded, trusted)
+        holds(trusted or found == parse_address(remote), remote, forwarded)

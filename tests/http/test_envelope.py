@@ -1,4 +1,4 @@
-"""What stands around every answer: an id, safe headers, one log line without secrets; and no exception gets out."""
+"""Around every answer: an id, safe headers, one log line without secrets; no exception escapes."""
 
 import json
 import re

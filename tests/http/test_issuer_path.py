@@ -175,7 +175,7 @@ def test_no_other_prefix_changes_anything(site: Site, prefix: str, peer: str) ->
 @pytest.mark.contract(
     "an issuer with a path works behind proxies that remove it and that keep it; only a trusted one says which"
 )
-def test_a_stranger_says_nothing_of_the_prefix(site: Site) -> None:
+def test_the_prefix_counts_only_from_a_trusted_proxy(site: Site) -> None:
     assert visitor(site, REMOVED, STRANGER).get("/auth/login").status_code == 200
     assert visitor(site, REMOVED, PROXY).get("/auth/login").status_code == 404
 

@@ -34,7 +34,7 @@ def spellings(path: str) -> list[str]:
 
 
 def status(app: Flask, path: str, **environ: Any) -> int:
-    """Ask for a decoded path as a WSGI server hands it over, without the target as it was sent."""
+    """Request a decoded path as a WSGI server passes it, without the target as it was sent."""
     client = app.test_client()
     asked: dict[str, Any] = {"REQUEST_URI": "", "RAW_URI": ""} | environ
     return client.get("/", environ_overrides={"PATH_INFO": path} | asked).status_code

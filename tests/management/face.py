@@ -14,7 +14,6 @@ from app.actions.audit.actor import OPERATOR
 from app.actions.directory.users import NewUser
 from app.database.store import Store
 from app.database.types import Base
-from app.http.current import actions_of
 from app.maintenance.bootstrap import PERMISSIONS
 from app.models import Resource
 from app.settings.settings import Settings
@@ -79,7 +78,7 @@ def start_face(folder: Path, **changed: Any) -> Face:
     Base.metadata.create_all(database.engine())
     clock = MutableClock()
     app = create_app(settings, clock)
-    core = Core(actions_of(app), clock, database)
+    core = Core(app.actions, clock, database)
     with core.store.transaction() as session:
         core.actions.signing_keys.ensure(session, clock())
     core.resource(OWN, *PERMISSIONS)

@@ -1,1 +1,1 @@
-"""The protocol's face, called in process: each override, each trap of the library below it, and garbage."""
+"""The OAuth endpoints, called in process: each override, each trap of the libraries, and garbage."""

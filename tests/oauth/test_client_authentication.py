@@ -20,7 +20,7 @@ DEEP = b"[" * 3000 + b"]" * 3000  # few characters, many levels
 
 
 def compact(header: Any, payload: Any, signature: str = "AAAA") -> Any:
-    """Give a JWT of these parts as the parameters of an assertion."""
+    """Return a JWT of these parts as the parameters of an assertion."""
     return asserted(f"{b64(header)}.{b64(payload)}.{signature}")
 
 
@@ -28,7 +28,7 @@ def compact(header: Any, payload: Any, signature: str = "AAAA") -> Any:
 
 
 @pytest.mark.spec("RFC 6749 §2.3.1")
-def test_a_registered_way_to_send_a_secret_binds_nobody(wire: Wire) -> None:
+def test_the_registered_way_to_send_a_secret_is_not_enforced(wire: Wire) -> None:
     client_id, secret = wire.robot
     assert wire.token((client_id, secret)).status_code == 200
     assert wire.token(client_id=client_id, client_secret=secret).status_code == 200
@@ -178,7 +178,7 @@ def test_strange_json_is_a_failed_authentication(wire: Wire, header: Any, payloa
 
 
 @pytest.mark.parametrize("text", ["x", "a.b", "a.b.c.d", "é.é.é", "\x00", "..", "e30.e30.", "x" * 100_000])
-def test_what_is_no_jwt_is_a_failed_authentication(wire: Wire, text: str) -> None:
+def test_a_malformed_jwt_is_a_failed_authentication(wire: Wire, text: str) -> None:
     refused(wire.token(**asserted(text)), 401, "invalid_client")
 
 
@@ -245,7 +245,7 @@ def test_a_key_registered_for_another_use_is_still_the_clients(wire: Wire) -> No
         ("client-authentication+jwt", 200),
     ],
 )
-def test_what_says_it_is_another_kind_of_token_is_no_assertion(wire: Wire, type_: str, status: int) -> None:
+def test_a_token_of_another_type_is_not_an_assertion(wire: Wire, type_: str, status: int) -> None:
     assert wire.token(**wire.assertion({"typ": type_})).status_code == status
 
 

@@ -65,7 +65,7 @@ def asked(path: str, method: str, token: str | None) -> Asked:
 
 
 def status(lanes: Lanes, path: str, method: str, token: str | None) -> int:
-    """Ask the application with the lane, and count nothing."""
+    """Send a request to the application with the lane, without measuring it."""
     said: list[str] = []
     fast: Any = lanes._fast
     list(fast(asked(path, method, token).wsgi(), lambda status, *_: said.append(status)))

@@ -90,7 +90,7 @@ class Fetching(threading.Thread):
 
 
 class Ticks:
-    """Seconds that pass when told to."""
+    """A clock that is set by the test."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -116,7 +116,7 @@ def test_an_answer_is_kept_for_five_minutes(host: Host) -> None:
     assert fetch(host.url, "k1") == SET and host.asked == 2
 
 
-def test_an_unknown_kid_asks_again_every_half_minute_at_most(host: Host) -> None:
+def test_an_unknown_kid_fetches_again_every_half_minute_at_most(host: Host) -> None:
     ticks = Ticks()
     fetch = FetchJwks(allow_private=True, monotonic=ticks)
     for _ in range(5):
@@ -187,7 +187,7 @@ def test_nobody_waits_for_long(host: Host, monkeypatch: pytest.MonkeyPatch) -> N
     assert first.got == fetch(host.url, "k1") == SET and host.asked == 1
 
 
-def test_while_one_fetches_anew_the_others_use_what_is_kept(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_during_a_refresh_the_others_use_the_cached_keys(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch_jwks, "WAITING", 0.01)
     ticks, held = Ticks(), Held()
     fetch = FetchJwks(allow_private=True, monotonic=ticks)
@@ -244,7 +244,7 @@ DRIPPING: dict[str, Answer] = {
 
 @pytest.mark.asvs("13.2.5")
 @pytest.mark.parametrize("answer", BROKEN)
-def test_what_is_no_set_of_keys_is_none(host: Host, answer: str) -> None:
+def test_a_malformed_key_set_is_none(host: Host, answer: str) -> None:
     host.answer = BROKEN[answer]
     assert FetchJwks(allow_private=True, patience=2)(host.url, "k1") is None
 
@@ -277,7 +277,7 @@ def test_no_private_address_is_asked_however_it_is_named(
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"])
-def test_a_public_address_is_asked_also_by_what_stands_for_it(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+def test_a_public_address_is_fetched_from_in_each_of_its_forms(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", resolving_to(address))
     assert FetchJwks(allow_private=False)._checked_address(httpcore.URL("https://keys.example/")) == address
 
@@ -316,11 +316,11 @@ def test_the_connection_goes_where_the_check_looked(host: Host, monkeypatch: pyt
 @pytest.mark.parametrize(
     "uri", ["ftp://127.0.0.1/", "file:///etc/passwd", "nonsense", "http://", "http://[::", "", "https://ex ample/"]
 )
-def test_what_is_no_address_is_none(uri: str) -> None:
+def test_a_malformed_address_is_none(uri: str) -> None:
     assert FetchJwks(allow_private=True, patience=1)(uri, None) is None
 
 
 def resolving_to(*addresses: str) -> Callable[..., Any]:
-    """Give a getaddrinfo that knows only these."""
+    """Return a getaddrinfo that knows only these."""
     found = [(socket.AF_INET6 if ":" in a else socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, 443)) for a in addresses]
     return lambda *args, **kwargs: found

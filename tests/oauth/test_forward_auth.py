@@ -1,4 +1,4 @@
-"""What a gateway is told; and the address that a request really comes from."""
+"""The answers to a gateway, and the address that a request really comes from."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ MakeWire = Callable[..., Wire]
 
 
 def told(response: Any) -> dict[str, str]:
-    """Give the six headers, all of which must be there."""
+    """Return the six headers, all of which must be there."""
     assert response.status_code == 200, f"{response.status_code} {response.text}"
     assert response.headers["Cache-Control"] == "no-store" and response.data == b""
     assert all(len(response.headers.getlist(f"X-Auth-{name}")) == 1 for name in SIX)

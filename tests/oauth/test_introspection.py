@@ -1,4 +1,4 @@
-"""What a caller is told of a credential, and what nobody is told."""
+"""What introspection returns of a credential, to which caller."""
 
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -39,7 +39,7 @@ def test_a_personal_access_tokens_members_are_exactly_these(wire: Wire) -> None:
 
 
 @pytest.mark.spec("RFC 7662 §2.2")
-def test_an_api_key_stands_for_nobody_and_may_never_expire(wire: Wire) -> None:
+def test_an_api_key_has_no_subject_and_may_never_expire(wire: Wire) -> None:
     told = wire.introspect(wire.core.key()[1])
     assert set(told) == COMMON and told["scope"] == "orders:list"
 
@@ -103,7 +103,7 @@ def test_introspect_and_manage_see_all(wire: Wire, scope: str) -> None:
     refused(wire.post("introspect", {"token": "x"}, bearer), 403, "insufficient_scope")
 
 
-def test_an_api_key_never_asks_even_one_that_got_into_our_own_api(own_wire: Callable[..., Wire]) -> None:
+def test_an_api_key_never_introspects_even_one_for_our_own_api(own_wire: Callable[..., Wire]) -> None:
     wire = own_wire()
     view, key = wire.core.key()
     with wire.core.store.transaction() as session:
@@ -121,7 +121,7 @@ def test_a_bearer_and_a_client_at_once_are_refused(wire: Wire) -> None:
 
 
 @pytest.mark.spec("RFC 7662 §4")
-def test_nobody_asks_without_authentication(wire: Wire) -> None:
+def test_introspection_requires_authentication(wire: Wire) -> None:
     refused(wire.post("introspect", {"token": wire.core.key()[1]}), 401, "invalid_client")
     refused(wire.post("introspect", {}, wire.shop), 400, "invalid_request")
 
@@ -226,12 +226,12 @@ def signed_answer(wire: Wire, token: str, auth: Any) -> dict[str, Any]:
     assert header["typ"] == "token-introspection+jwt"
     published: Any = wire.http.get("/.well-known/jwks.json").json
     key = jwt.PyJWKSet.from_dict(published)[header["kid"]]
-    options: Any = {"verify_aud": False, "verify_iat": False}  # our clock stands in the future
+    options: Any = {"verify_aud": False, "verify_iat": False}  # our clock is in the future
     claims: dict[str, Any] = jwt.decode(response.text, key, algorithms=["ES256"], options=options)
     return claims
 
 
-def test_no_bearer_of_a_disabled_owner_asks(own_wire: Callable[..., Wire]) -> None:
+def test_no_bearer_of_a_disabled_owner_introspects(own_wire: Callable[..., Wire]) -> None:
     wire = own_wire()
     wire.core.role("person who asks", "user", "introspect")
     wire.core.user("ann", "person who asks")

@@ -11,8 +11,8 @@ from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 
 from app.database.types import Base
 from app.oauth.client_authentication import METHODS
-from app.oauth.introspection import Introspection
-from app.oauth.revocation import Revocation
+from app.oauth.introspection import TokenIntrospection
+from app.oauth.revocation import TokenRevocation
 from app.oauth.server import create_server
 from tests.core import contents
 from tests.oauth.wire import GRANT, ISSUER, ORDERS, OWN, STOCK, Wire, basic, refused
@@ -29,7 +29,7 @@ def forged(wire: Wire, typ: str | None = "at+jwt", **changed: Any) -> str:
 
 
 def published_keys(wire: Wire) -> set[str]:
-    """Give the kids of the JWK set."""
+    """Return the kids of the JWK set."""
     answer: Any = wire.http.get("/.well-known/jwks.json").json
     return {key["kid"] for key in answer["keys"]}
 
@@ -110,16 +110,16 @@ def test_a_token_given_twice_is_refused(wire: Wire) -> None:
 
 
 @pytest.mark.contract("every endpoint declines: `None`, a 500")
-def test_what_no_kind_recognizes_is_an_answer_and_not_none(wire: Wire) -> None:
+def test_an_unrecognized_token_is_answered(wire: Wire) -> None:
     assert wire.introspect("nobody's") == INACTIVE
     assert wire.revoke("nobody's").status_code == 200
 
 
 @pytest.mark.contract("an unregistered authentication method is a 500")
 def test_every_named_authentication_method_is_registered(wire: Wire) -> None:
-    server: Any = create_server(wire.http.application)
+    server: Any = create_server(wire.http.application, wire.core.actions)
     assert set(METHODS) <= set(server._client_auth._methods)
-    for endpoint in (Introspection, Revocation):
+    for endpoint in (TokenIntrospection, TokenRevocation):
         assert endpoint.CLIENT_AUTH_METHODS == METHODS
 
 
@@ -157,7 +157,7 @@ def test_a_repeated_parameter_is_refused_even_when_one_is_empty(wire: Wire, valu
 @pytest.mark.contract("Basic that is not UTF-8, a secret that is not ASCII")
 @pytest.mark.spec("RFC 6749 §2.3.1")
 @pytest.mark.parametrize("pair", [(b"\xff\xfe", b"\xff"), (b"robot", b"\xff"), ("robot", "ü"), ("robot", "%FF")])
-def test_what_is_no_utf8_or_no_ascii_fails_like_any_wrong_secret(wire: Wire, pair: tuple[Any, Any]) -> None:
+def test_invalid_utf8_or_ascii_fails_like_any_wrong_secret(wire: Wire, pair: tuple[Any, Any]) -> None:
     response = wire.post("token", {"grant_type": "client_credentials"}, headers={"Authorization": basic(*pair)})
     refused(response, 401, "invalid_client")
     refused(wire.token(client_id="robot", client_secret="ü€"), 401, "invalid_client")
@@ -280,7 +280,7 @@ def test_of_ten_at_once_with_one_jti_one_gets_in(wire: Wire) -> None:
 
 @pytest.mark.contract("a second `bearer` validator is ignored, a 403 without a challenge")
 @pytest.mark.spec("RFC 6750 §3.1", "RFC 7662 §2.3")
-def test_one_door_takes_each_kind_of_bearer_and_its_403_is_a_challenge(wire: Wire) -> None:
+def test_one_endpoint_accepts_each_kind_of_bearer_and_its_403_is_a_challenge(wire: Wire) -> None:
     wire.core.role("person who asks", "user", "introspect")
     wire.core.user("ann", "person who asks")
     pat = wire.core.pat("ann", "introspect")[1]

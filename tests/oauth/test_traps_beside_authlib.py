@@ -82,14 +82,14 @@ def test_each_constraint_has_a_name_that_a_migration_can_use() -> None:
 @pytest.mark.contract("Authlib's logger prints whole tokens at DEBUG")
 def test_no_process_lets_authlib_log_below_info(wire: Wire) -> None:
     logging.getLogger("authlib").setLevel(logging.DEBUG)
-    create_server(wire.http.application)
+    create_server(wire.http.application, wire.core.actions)
     assert not logging.getLogger("authlib.oauth2.rfc6749.grants.base").isEnabledFor(logging.DEBUG)
 
 
 @pytest.mark.contract("plain http off loopback raises; `AUTHLIB_INSECURE_TRANSPORT`")
 def test_authlibs_switch_for_plain_http_is_never_set(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AUTHLIB_INSECURE_TRANSPORT", raising=False)
-    create_server(wire.http.application)
+    create_server(wire.http.application, wire.core.actions)
     assert wire.token(wire.robot).status_code == 200
     assert "AUTHLIB_INSECURE_TRANSPORT" not in os.environ
 

@@ -14,7 +14,6 @@ from sqlalchemy import update
 
 from app import create_app
 from app.database.types import Base, new_id
-from app.http.current import actions_of
 from app.maintenance.bootstrap import PERMISSIONS
 from app.models import Client, ClientServes, Resource
 from app.settings.settings import Settings
@@ -53,11 +52,11 @@ class Wire:
         return self.http.post(f"/oauth/{endpoint}", data=form, headers=headers, **options)
 
     def token(self, auth: Any = None, **form: Any) -> Any:
-        """Ask for a client-credentials token, by default for the orders."""
+        """Request a client-credentials token, by default for the orders."""
         return self.post("token", GRANT | {"resource": ORDERS} | form, auth)
 
     def exchange(self, token: str, auth: Any = None, **form: Any) -> Any:
-        """Ask for a JWT for an opaque credential."""
+        """Exchange an opaque credential for a JWT."""
         asked = {"grant_type": EXCHANGE, "subject_token": token, "subject_token_type": ANY_TYPE}
         return self.post("token", asked | form, auth)
 
@@ -72,7 +71,7 @@ class Wire:
         return self.post("revoke", {"token": token} | form, auth)
 
     def ask(self, query: Any = None, peer: Any = "127.0.0.1", **headers: str) -> Any:
-        """Ask forward-auth as a gateway at `peer`; `headers` with _ for -."""
+        """Call forward-auth as a gateway at `peer`; `headers` with _ for -."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         asked = {"resource": ORDERS} | (query or {})
         return self.http.get(
@@ -80,13 +79,13 @@ class Wire:
         )
 
     def claims(self, **changed: Any) -> dict[str, Any]:
-        """Give the claims of a good assertion, those that are None left out."""
+        """Return the claims of a good assertion, those that are None left out."""
         now = int(self.core.clock().timestamp())
         good = {"iss": "keyed", "sub": "keyed", "aud": ISSUER, "exp": now + 60, "jti": f"jti-{next(_serial)}"}
         return {name: value for name, value in (good | changed).items() if value is not None}
 
     def assertion(self, _header: Any = None, **changed: Any) -> Any:
-        """Give the parameters of a signed assertion."""
+        """Return the parameters of a signed assertion."""
         signed = jwt.encode(self.claims(**changed), self.key, "ES256", {"kid": "k1"} | (_header or {}))
         return asserted(signed)
 
@@ -120,14 +119,14 @@ def _start(folder: Path, chosen: dict[str, Any]) -> tuple[Core, FlaskClient]:
     settings = Settings(instance_dir=folder, **database.settings, **chosen)
     Base.metadata.create_all(database.engine())
     app = create_app(settings, clock)
-    core = Core(actions_of(app), clock, database)
+    core = Core(app.actions, clock, database)
     with core.store.transaction() as session:
         core.actions.signing_keys.ensure(session, clock())
     return core, app.test_client()
 
 
 def stop_wire(wire: Wire) -> None:
-    """Let go of the database."""
+    """Close the database."""
     wire.core.actions.usage.stop()
     wire.core.store.dispose()
 
@@ -140,30 +139,30 @@ def keyed(core: Core, name: str, jwks: Any = None, jwks_uri: str | None = None) 
 
 
 def serve(core: Core, client: str, identifier: str) -> None:
-    """Let a client be the resource server of a resource."""
+    """Make a client the resource server of a resource."""
     with core.store.transaction() as session:
         session.add(ClientServes(client_id=core.row_id(client), resource_id=core.row_id(identifier)))
 
 
 def public_jwk(key: ec.EllipticCurvePrivateKey, kid: str) -> dict[str, str]:
-    """Give the public JWK of an EC key."""
+    """Return the public JWK of an EC key."""
     jwk = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(key.public_key()))
     return {name: jwk[name] for name in ("kty", "crv", "x", "y")} | {"kid": kid}
 
 
 def asserted(assertion: str) -> Any:
-    """Give the two parameters of private_key_jwt."""
+    """Return the two parameters of private_key_jwt."""
     return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion}
 
 
 def basic(client_id: str | bytes, secret: str | bytes = "") -> str:
-    """Give an Authorization header of scheme Basic."""
+    """Return an Authorization header of scheme Basic."""
     both = [part if isinstance(part, bytes) else part.encode() for part in (client_id, secret)]
     return "Basic " + base64.b64encode(b":".join(both)).decode()
 
 
 def b64(value: Any) -> str:
-    """Give a part of a compact JWT: bytes as they are, all else as JSON."""
+    """Return a part of a compact JWT: bytes as they are, all else as JSON."""
     raw = value if isinstance(value, bytes) else json.dumps(value).encode()
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 

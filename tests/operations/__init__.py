@@ -1,1 +1,1 @@
-"""Health, metrics, logs, limits and what stands around every answer."""
+"""Health, metrics, logs, and limits of threads and connections."""

@@ -57,12 +57,12 @@ def test_of_one_address_only_the_request_whose_body_stalls_is_ended(monkeypatch:
         stalled.sendall(b"POST /x HTTP/1.1\r\nContent-Length: 5\r\n\r\n")
         admission.awaited[1] = {"REMOTE_ADDR": "127.0.0.1"}
         for _ in range(4):
-            reaper.look(takers=False)
+            reaper.check(answers=False)
             threading.Event().wait(0.1)
         fresh.sendall(b"POST /x HTTP/1.1\r\nContent-Length: 5\r\n\r\n")
         admission.awaited[2] = {"REMOTE_ADDR": "127.0.0.1"}
         for _ in range(3):
-            reaper.look(takers=False)
+            reaper.check(answers=False)
             threading.Event().wait(0.1)
         assert ended(ours) == [False, True, False]
 

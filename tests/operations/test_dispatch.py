@@ -16,7 +16,9 @@ from app.fast_lane.lane import Lane
 from app.fast_lane.memory import Answer
 from app.operations import dispatch as module
 from app.operations.admission import MOST_BYTES, TOO_MANY, Admission
-from app.operations.dispatch import ALIVE, Dispatch, Job, Seated
+from app.operations.dispatch import Dispatch, Job, Seated
+from app.operations.paths import HEALTHZ
+from app.operations.request_log import RequestLog
 
 WAIT = 20  # seconds at the most
 
@@ -42,7 +44,7 @@ class Slow:
         self.let_go = threading.Event()
 
     def __call__(self, environ: dict[str, object], start: Callable[..., object]) -> list[bytes]:
-        if not str(environ["PATH_INFO"]).endswith(ALIVE):
+        if not str(environ["PATH_INFO"]).endswith(HEALTHZ):
             self.asked.put(threading.current_thread().name)
             assert self.let_go.wait(WAIT)
         start("200 OK", [("Content-Type", "text/plain")])
@@ -82,7 +84,7 @@ def test_health_is_answered_while_all_threads_are_busy(slow: Slow) -> None:
     for _ in range(THREADS):
         dispatch.take(Reply(), scope("/x"))
         slow.asked.get(timeout=WAIT)
-    for path in (ALIVE, "/a b" + ALIVE):  # with the issuer's path, too
+    for path in (HEALTHZ, "/a b" + HEALTHZ):  # with the issuer's path, too
         alive = Reply()
         dispatch.take(alive, scope(path))
         assert alive.answers.get_nowait()[0] == 200
@@ -94,10 +96,10 @@ def test_a_request_that_waits_for_too_long_is_refused(slow: Slow, monkeypatch: p
         dispatch.take(Reply(), scope("/x"))
         slow.asked.get(timeout=WAIT)
     dispatch.take(late, scope("/x"))
-    dispatch.look()
+    dispatch.check()
     assert late.answers.empty()
     monkeypatch.setattr(module, "PATIENCE", -1.0)
-    dispatch.look()
+    dispatch.check()
     status, headers, body = late.answers.get_nowait()
     assert (status, body) == (503, module.BUSY[1]) and ("Retry-After", "1") in headers
 
@@ -218,8 +220,8 @@ def test_an_answer_is_closed_after_it_was_collected() -> None:
     assert reply.answers.get(timeout=WAIT)[2] == b"ab" and closed.wait(WAIT)
 
 
-class Known:
-    """A road of the fast lane that knows one answer, and leaves what has a query."""
+class OneAnswer:
+    """A route of the fast lane that has one answer, and leaves a request with a query to Flask."""
 
     method = "GET"
 
@@ -228,7 +230,7 @@ class Known:
 
 
 def test_the_lane_answers_in_the_thread_that_brings_the_request_and_leaves_the_rest_to_flask(slow: Slow) -> None:
-    lane = Lane(slow, {"/oauth/x": Known()}, "http://localhost")  # type: ignore[dict-item]
+    lane = Lane(slow, {"/oauth/x": OneAnswer()}, "http://localhost", RequestLog())  # type: ignore[dict-item]
     dispatch, here, left = begun(lane, lane), Reply(), Reply()
     dispatch.take(here, scope("/oauth/x"))
     assert here.answers.get_nowait()[2] == threading.current_thread().name.encode()
@@ -252,7 +254,7 @@ def test_each_job_is_done_once_however_many_threads_bring_them(threads: int, eac
     def bring(first: int) -> None:
         begin.wait(WAIT)
         for number in range(first, first + each):
-            seated.have_done(job(number))
+            seated.submit(job(number))
 
     bringing = [threading.Thread(target=bring, args=(n * each,)) for n in range(threads)]
     for thread in bringing:
@@ -272,10 +274,10 @@ def test_who_has_the_seat_does_what_others_bring() -> None:
         assert let_go.wait(WAIT)
 
     seated = Seated(do)
-    first = threading.Thread(target=seated.have_done, args=(job(1),), name="first")
+    first = threading.Thread(target=seated.submit, args=(job(1),), name="first")
     first.start()
     assert inside.wait(WAIT)
-    seated.have_done(job(2))  # returns: the other one does it
+    seated.submit(job(2))  # returns: the other one does it
     let_go.set()
     first.join(WAIT)
     assert [names.get_nowait() for _ in range(2)] == ["first", "first"]
@@ -291,11 +293,11 @@ def test_when_the_one_with_the_seat_is_stuck_the_others_are_opened_within_two_lo
         done.put(one[1]["number"])
 
     seated = Seated(do)
-    stuck = threading.Thread(target=seated.have_done, args=(job(0),))
+    stuck = threading.Thread(target=seated.submit, args=(job(0),))
     stuck.start()
     assert inside.wait(WAIT)
-    seated.have_done(job(1))
-    seated.look()
+    seated.submit(job(1))
+    seated.check()
     assert done.get(timeout=WAIT) == 1
     let_go.set()
     stuck.join(WAIT)
@@ -314,7 +316,7 @@ def test_jobs_that_wait_for_a_database_have_more_seats() -> None:
 
     def bring() -> None:
         for number in range(40):
-            seated.have_done(job(number))
+            seated.submit(job(number))
 
     bringing = [threading.Thread(target=bring) for _ in range(12)]
     for thread in bringing:
@@ -337,9 +339,9 @@ def test_a_job_that_raises_gives_its_seat_back() -> None:
     for number in range(2 * THREADS):
         if number % 2:
             with pytest.raises(RuntimeError, match="on purpose"):
-                seated.have_done(job(number))
+                seated.submit(job(number))
         else:
-            seated.have_done(job(number))
+            seated.submit(job(number))
     assert done.qsize() == THREADS
 
 

@@ -24,7 +24,7 @@ from tests.live import LiveServer
 
 
 def count(server: LiveServer, name: str, **labels: str) -> float:
-    """Give the sum of a metric's samples that carry these labels."""
+    """Return the sum of a metric's samples that carry these labels."""
     total = 0.0
     for line in present_metrics(server).splitlines():
         if line.startswith(name + "{") and all(f'{label}="{value}"' in line for label, value in labels.items()):
@@ -35,7 +35,7 @@ def count(server: LiveServer, name: str, **labels: str) -> float:
 def present_metrics(server: LiveServer) -> str:
     """Return metrics that were not made before this call; as each call is counted, they differ from those before."""
     before = server.http.get("/metrics").text
-    deadline = time.monotonic() + 2 * metrics.MOST_TEXTS
+    deadline = time.monotonic() + 2 * metrics.MOST_RENDERINGS
     while (text := server.http.get("/metrics").text) == before:
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -161,7 +161,7 @@ def test_a_flood_of_calls_makes_the_metrics_a_few_times(fresh_server: StartServe
     live = fresh_server()
     began = time.monotonic()
     texts = Counter(live.http.get("/metrics").text for _ in range(100))
-    assert len(texts) <= metrics.MOST_TEXTS + 1 + time.monotonic() - began  # one more in each second that passed
+    assert len(texts) <= metrics.MOST_RENDERINGS + 1 + time.monotonic() - began  # one more in each second that passed
 
 
 @pytest.mark.contract("`/metrics`: issued, introspected, refused by kind and outcome; latencies")

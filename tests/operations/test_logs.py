@@ -15,7 +15,7 @@ from tests.operations.application import JWT, SECRET
 
 @pytest.fixture
 def libraries() -> Iterator[None]:
-    """Let the standard library's loggers write as a server's do, for as long as a test lasts."""
+    """Configure the standard library's loggers as a server does, for one test."""
     root = logging.getLogger()
     kept, level = list(root.handlers), root.level
     ours = {name: logging.getLogger(name).level for name in ("app", "latchkey")}
@@ -39,7 +39,7 @@ def test_libraries_write_the_same_lines(capsys: pytest.CaptureFixture[str]) -> N
     assert (line["event"], line["level"], line["logger"]) == ("it is [redacted]", "warning", "somebody")
 
 
-def test_an_exception_is_told_by_type_and_place_alone() -> None:
+def test_an_exception_is_logged_by_type_and_place_alone() -> None:
     try:
         try:
             raise KeyError(SECRET)

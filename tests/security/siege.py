@@ -16,7 +16,6 @@ from app import create_app
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.users import NewUser
 from app.actions.limits.abuse import PASSWORDS_OF_ADDRESS, Counter
-from app.http.current import actions_of
 from app.models import AuditEvent
 from tests.oauth.wire import ANY_TYPE, EXCHANGE, GRANT, ORDERS, Pair, Wire, basic, start_wire, stop_wire
 
@@ -118,8 +117,8 @@ def under_siege(folder: Path, redis_url: str = "", **settings: Any) -> Iterator[
         _person(wire, username)
     second = create_app(wire.core.actions.settings, wire.core.clock)
     yield Siege(wire, [wire.http, second.test_client()], redis_url)
-    actions_of(second).usage.stop()
-    actions_of(second).store.dispose()
+    second.actions.usage.stop()
+    second.actions.store.dispose()
     stop_wire(wire)
 
 

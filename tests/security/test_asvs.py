@@ -25,7 +25,7 @@ from app.errors import BadSettings
 from app.http import request_bounds
 from app.management import credentials, paging
 from app.models import SigningKey
-from app.oauth import client_authentication, workload
+from app.oauth import assertions, client_authentication, private_key_jwt, workload
 from app.settings.settings import Settings
 from tests import asvs
 from tests.architecture.checkout import ROOT, files_in, short
@@ -132,8 +132,8 @@ def test_the_limits_are_those_of_the_code() -> None:
         f"live secrets | {client_secrets.MOST_LIVE} |",
         f"API key | {api_keys.LONGEST_OVERLAP} seconds",
         f"M2M token | {resources.SHORTEST_TTL} to {resources.LONGEST_TTL} seconds",
-        f"ends {client_authentication.FURTHEST.total_seconds():.0f} seconds ahead",
-        f"with {client_authentication.LEEWAY.seconds} seconds of leeway",
+        f"ends {private_key_jwt.FURTHEST.total_seconds():.0f} seconds ahead",
+        f"with {assertions.LEEWAY.seconds} seconds of leeway",
         f"| within {check_proof.FRESH.seconds} seconds of our clock",
         f"| ends {workload.FURTHEST.total_seconds():.0f} seconds ahead at most",
         f"a client trusts {federated_credentials.MOST} issuers",
@@ -154,7 +154,7 @@ def test_the_limits_are_those_of_the_code() -> None:
 @pytest.mark.contract("the limits, keys, data, logs and rules in asvs.md are those of the code")
 def test_each_algorithm_of_the_code_is_in_the_inventory() -> None:
     inventory = section("Keys and algorithms")
-    taken = *client_authentication.ALGORITHMS, *dpop.ALGORITHMS
+    taken = *assertions.ALGORITHMS, *dpop.ALGORITHMS
     for name in (signing.ALGORITHM, *taken):
         assert name in inventory
     known = {"sha256", "sha1", "crc32"}

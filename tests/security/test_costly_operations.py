@@ -21,7 +21,6 @@ from app.crypto import access_token, certificate, dpop
 from app.errors import MOST_ERRORS, Busy
 from app.http import request_bounds
 from app.management import comparison, credentials, fields, paging
-from app.oauth import client_authentication
 from app.web.console import audit, clients
 from tests.management.face import PASSWORD, Face, start_face, stop_face
 from tests.security.test_asvs import section
@@ -37,7 +36,7 @@ OF_NOBODY_OUTSIDE = (  # commands, the start, files and rows of our own, and wha
     *("cli/", "migrations/", "comparison/", "resource_server/", "settings.py", "kept_key.py", "database.py"),
     *("actions/backup.py", "actions/bootstrap.py", "actions/doctor.py", "actions/audit_chain.py"),
     *("actions/audit_rows.py", "engines.py", "operations/number_files.py", "actions/abuse_limits.py"),
-    *("operations/ledger.py", "operations/logs.py", "actions/usage.py", "actions/known_addresses.py"),
+    *("operations/request_log.py", "operations/logs.py", "actions/usage.py", "actions/known_addresses.py"),
     *("setting_sources.py", "database_url.py"),
 )
 ROWS = {
@@ -66,10 +65,10 @@ BOUNDS: dict[str, list[str]] = {
         f"| 1, and {passwords.WAITING} wait for {passwords.PATIENCE:.0f} seconds",
         LIMIT["password-changes"],
     ],
-    "a JWT of ours": [f"{access_token.MAX_LENGTH} characters", LIMIT["credentials-of-address"]],
+    "a JWT of ours": [f"{access_token.MAX_TOKEN_LENGTH} characters", LIMIT["credentials-of-address"]],
     "a DPoP proof": [f"{dpop.LONGEST} characters", f"RSA of {dpop.RSA_BITS.stop - 1} bits", "exponent of 2^32"],
     "a client's assertion": [
-        f"{client_authentication.LONGEST_ASSERTION} characters",
+        f"{access_token.MAX_TOKEN_LENGTH} characters",
         f"{client_keys.MOST_TRIED} keys tried",
         LIMIT["client"],
     ],

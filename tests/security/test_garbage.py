@@ -10,8 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app import create_app
-from app.http.request_target import SHORT_BODY
-from app.operations.admission import NEVER_READ
+from app.operations.admission import NEVER_READ, SHORT_BODY
 from app.settings.settings import Settings
 from tests.api import Admin
 

@@ -104,4 +104,4 @@ def test_keys_that_cannot_be_fetched_are_a_line(caplog: pytest.LogCaptureFixture
     assert fetch("https://[/", None) is None
     assert fetch("https://\ud800\x1b/", None) is None
     assert all(record.getMessage().isascii() and record.getMessage().isprintable() for record in caplog.records)
-    assert logs.redacted(said) == said
+    assert logs.redact(said) == said

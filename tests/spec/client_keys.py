@@ -27,7 +27,7 @@ class Key:
     public: Json
 
     def sign(self, claims: Json, **header: Any) -> str:
-        """Give a JWT; `header` overrides `alg` and `kid`, None leaves a member out."""
+        """Return a JWT; `header` overrides `alg` and `kid`, None leaves a member out."""
         head = {"kid": self.kid} | header
         return jwt.encode(claims, self.private, self.algorithm, {k: v for k, v in head.items() if v is not None})
 
@@ -55,7 +55,7 @@ def register(admin: Admin, *keys: Key, **fields: Any) -> Client:
 
 
 def claims(client: Client, audience: str, **other: Any) -> Json:
-    """Give the claims of an assertion that is good for a minute; `other` overrides, None leaves a claim out."""
+    """Return the claims of an assertion that is good for a minute; `other` overrides, None leaves a claim out."""
     now = int(time.time())
     mine = {"iss": client.client_id, "sub": client.client_id, "aud": audience, "jti": uuid.uuid4().hex}
     whole = mine | {"iat": now, "exp": now + 60} | other
@@ -63,5 +63,5 @@ def claims(client: Client, audience: str, **other: Any) -> Json:
 
 
 def assertion(signed: str) -> dict[str, str]:
-    """Give the two parameters that carry an assertion."""
+    """Return the two parameters that carry an assertion."""
     return {"client_assertion_type": TYPE, "client_assertion": signed}

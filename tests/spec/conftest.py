@@ -1,4 +1,4 @@
-"""An organisation that the tests of a file share: what they change of it, they make anew (`found`)."""
+"""An organisation that the tests of a file share; for changes they make one of their own (`found`)."""
 
 from collections.abc import Iterator
 

@@ -36,7 +36,7 @@ class OidcIssuer:
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def body(self, path: str) -> bytes | None:
-        """Give what a path answers, None for what is not there."""
+        """Return what a path answers, None for what is not there."""
         if path in self.answers:
             return self.answers[path]
         documents: dict[str, Any] = {

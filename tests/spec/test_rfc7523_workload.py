@@ -135,7 +135,7 @@ def test_an_audience_among_several_will_do_and_another_may_be_agreed_on(shared: 
         ({"crit": ["x-ci"], "x-ci": "run 7"}, False),
     ],
 )
-def test_an_access_token_is_no_identity_and_what_is_critical_is_not_passed_over(
+def test_an_access_token_is_not_an_assertion_and_critical_headers_are_obeyed(
     shared: Trusting, header: dict[str, Any], good: bool
 ) -> None:
     (shared.takes if good else shared.refuses)(shared.issuer.token(shared.claims(), **header))
@@ -243,7 +243,7 @@ def test_a_client_of_its_own_keys_goes_on_as_before(shared: Trusting) -> None:
 
 @pytest.mark.asvs("6.3.4", "10.4.16")
 @pytest.mark.contract("a trusted issuer's token makes a client of a CI job, without any secret")
-def test_a_client_without_a_secret_takes_none(shared: Trusting) -> None:
+def test_a_client_without_a_secret_accepts_none(shared: Trusting) -> None:
     for auth in ((shared.client_id, ""), (shared.client_id, "lk_sec_x")):
         refused(shared.wire.token(auth), 401, "invalid_client")
 

@@ -11,7 +11,6 @@ import pytest
 from app import create_app
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.clients import ClientChanges
-from app.http.current import actions_of
 from app.models import FederatedCredential
 from tests.api import Admin, expect, unique
 from tests.core import ISSUER, ORDERS
@@ -21,7 +20,7 @@ from tests.spec.workload import BEARER, SUBJECT, Trusting, signed, start, stop
 
 
 @pytest.mark.spec("RFC 7517 §5")
-def test_keys_may_be_told_beforehand_where_nobody_reaches_the_cluster(shared: Trusting) -> None:
+def test_keys_may_be_registered_where_nobody_reaches_the_cluster(shared: Trusting) -> None:
     key, (client_id, row_id) = new_key("ES256"), shared.client()
     cluster, subject = "https://kubernetes.default.svc.cluster.local", "system:serviceaccount:ci:deployer"
     shared.trusting(row_id, issuer=cluster, subject=subject, jwks={"keys": [key.public]})
@@ -146,7 +145,7 @@ def test_what_is_taken_away_is_refused_at_the_next_request(own: Trusting) -> Non
     own.trusting(own.row_id)
     actions.clients.delete(OPERATOR, own.row_id)
     node.refuses(own.token())
-    actions_of(another).store.dispose()
+    another.actions.store.dispose()
 
 
 @pytest.mark.asvs("6.8.1")

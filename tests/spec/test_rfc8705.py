@@ -173,7 +173,7 @@ GARBAGE = [
 
 
 @pytest.mark.parametrize("handed", GARBAGE)
-def test_what_is_no_certificate_is_none(wire: Wire, register: Register, handed: str) -> None:
+def test_a_malformed_certificate_is_none(wire: Wire, register: Register, handed: str) -> None:
     refused(ask(wire, by_name(register, "tls_client_auth_san_dns"), handed), 401, "invalid_client")
 
 
@@ -226,7 +226,7 @@ def test_a_key_behind_a_uri_must_be_as_strong_as_a_registered_one(
 
 @pytest.mark.asvs("6.3.4", "10.4.16")
 @pytest.mark.spec("RFC 6749 §2.3", "RFC 8705 §2")
-def test_no_method_stands_in_for_another(wire: Wire, register: Register, robot: Holder) -> None:
+def test_no_method_replaces_another(wire: Wire, register: Register, robot: Holder) -> None:
     named, keyed = by_name(register, "tls_client_auth_san_dns"), by_key(register, robot.jwk())
     secret = wire.robot[1]
     for client_id in (named, keyed):
@@ -294,7 +294,7 @@ def test_a_bound_token_is_of_use_with_its_certificate_alone(wire: Wire, register
 
 @pytest.mark.asvs("10.4.14")
 @pytest.mark.spec("RFC 8705 §3", "RFC 8705 §4")
-def test_whoever_is_bound_gets_nothing_without_and_may_be_bound_to_both(wire: Wire, robot: Holder) -> None:
+def test_a_bound_client_gets_nothing_without_and_may_be_bound_to_both(wire: Wire, robot: Holder) -> None:
     wire.core.client("both", "worker")
     pair = ("both", wire.core.client_secret("both"))
     changes = ClientChanges(tls_client_certificate_bound_access_tokens=True, dpop_bound_access_tokens=True)
@@ -357,7 +357,7 @@ def test_another_name_takes_the_place_of_the_first_and_another_method_drops_it(w
 
 
 @pytest.mark.spec("RFC 8705 §2.1.1", "RFC 8705 §3.3")
-def test_the_metadata_tells_of_it_where_a_proxy_hands_certificates_over(
+def test_the_metadata_names_it_where_a_proxy_forwards_certificates(
     wire: Wire, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     def told(asked: Wire) -> Any:

@@ -50,7 +50,7 @@ def bound(wire: Wire, prover: Prover, **form: str) -> str:
 
 
 def opened(wire: Wire, token: str, proof: str | None, scheme: str = "DPoP", **headers: str) -> Any:
-    """Ask forward-auth as a gateway that tells of a GET of API."""
+    """Call forward-auth as a gateway that names a GET of API."""
     told = GATEWAY | headers | ({"DPoP": proof} if proof else {})
     return wire.ask(Authorization=f"{scheme} {token}", **told)
 
@@ -76,7 +76,7 @@ def test_a_token_asked_for_with_a_proof_is_bound_to_its_key(wire: Wire, alg: str
 
 
 @pytest.mark.spec("RFC 9449 §6.2")
-def test_introspection_tells_the_key_and_the_token_type(wire: Wire, prover: Prover) -> None:
+def test_introspection_returns_the_key_and_the_token_type(wire: Wire, prover: Prover) -> None:
     told = wire.introspect(bound(wire, prover), wire.shop)
     assert told["cnf"] == {"jkt": prover.jkt} and told["token_type"] == "DPoP"
     plain = wire.introspect(wire.token(wire.robot).json["access_token"])
@@ -254,7 +254,7 @@ def test_forward_auth_lets_the_holder_of_the_key_through_once(wire: Wire, prover
 
 @pytest.mark.asvs("RFC 9700 §4.13")
 @pytest.mark.spec("RFC 9449 §7.1")
-def test_forward_auth_hears_of_the_request_in_either_way(wire: Wire, prover: Prover) -> None:
+def test_forward_auth_reads_the_request_in_either_way(wire: Wire, prover: Prover) -> None:
     token = bound(wire, prover)
     forwarded = {"X_Forwarded_Method": "GET", "X_Forwarded_Proto": "https", "X_Forwarded_Host": "orders.example"}
     forwarded |= {"X_Forwarded_Uri": "/orders/7?page=2"}
@@ -267,9 +267,9 @@ def test_forward_auth_hears_of_the_request_in_either_way(wire: Wire, prover: Pro
     assert told(**forwarded, **GATEWAY).status_code == 200
     for missing in forwarded:
         rest = {name: value for name, value in forwarded.items() if name != missing}
-        assert "the gateway does not tell" in challenged(told(**rest), "invalid_dpop_proof")
+        assert "the gateway does not send" in challenged(told(**rest), "invalid_dpop_proof")
     differing = forwarded | {"X_Forwarded_Uri": "/orders/8"}  # one of the two is the caller's own
-    assert "the gateway does not tell" in challenged(told(**differing, **GATEWAY), "invalid_dpop_proof")
+    assert "the gateway does not send" in challenged(told(**differing, **GATEWAY), "invalid_dpop_proof")
 
 
 MISMATCHED: dict[str, tuple[str, Callable[[Prover, str], str | None]]] = {

@@ -29,7 +29,7 @@ def test_each_refusal_is_a_problem(world: World) -> None:
 
 
 @pytest.mark.spec("RFC 9457 §3.1.1")
-def test_the_type_is_a_uri_reference_and_tells_problems_apart_with_the_status(admin: Admin) -> None:
+def test_the_type_is_a_uri_reference_and_distinguishes_problems_with_the_status(admin: Admin) -> None:
     first, second = admin.get("/roles/unknown"), admin.get("/users/unknown")
     assert first.json()["type"] == second.json()["type"]
     assert first.json()["title"] == second.json()["title"]

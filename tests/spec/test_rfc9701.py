@@ -30,7 +30,7 @@ def verified(world: World, response: httpx.Response, audience: str) -> Json:
 @pytest.mark.contract("introspection: a signed answer for a caller that accepts it")
 @pytest.mark.spec("RFC 9701 §5")
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_says_in_token_introspection_what_the_json_says(world: World, kind: Kind) -> None:
+def test_token_introspection_has_the_members_of_the_json(world: World, kind: Kind) -> None:
     token, server = world.issue(kind).token, world.resource_server
     claims = verified(world, signed(world, token, server), server.client_id)
     assert claims["token_introspection"] == world.admin.introspect(token, server)

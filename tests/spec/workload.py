@@ -38,17 +38,17 @@ class Trusting:
         return view.client_id, view.id
 
     def trusting(self, row_id: str, **fields: Any) -> FederatedCredentialView:
-        """Let a client trust the issuer."""
+        """Register a federated credential of the issuer for a client."""
         new = {"name": "CI", "issuer": self.issuer.url, "subject": PATTERN} | fields
         return self.wire.core.actions.federated_credentials.create(OPERATOR, row_id, NewFederatedCredential(**new))
 
     def claims(self, **changed: Any) -> dict[str, Any]:
-        """Give what a good token of this job says."""
+        """Return what a good token of this job says."""
         now = int(self.wire.core.clock().timestamp())
         return {"iss": self.issuer.url, "sub": SUBJECT, "aud": ISSUER, "iat": now, "exp": now + 300} | changed
 
     def token(self, **changed: Any) -> str:
-        """Give a token of this job; what is None is left out."""
+        """Return a token of this job; members that are None are left out."""
         return self.issuer.token(self.claims(**changed))
 
     def authenticate(self, token: str, client_id: str | None = None, **form: Any) -> Any:

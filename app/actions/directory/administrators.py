@@ -13,8 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.actions.audit.actor import MANAGE, Actor
 from app.actions.audit.record import record
-from app.actions.sign_in.clients import SECRET_METHODS
-from app.actions.trust.certificates import PROVING
+from app.actions.trust.auth_methods import PROVING, SECRET_METHODS
 from app.credentials.m2m import token_mark
 from app.database.locks import advisory_lock
 from app.database.statements import batches

@@ -19,7 +19,7 @@ from app.actions.directory.lifetime import future_or_never
 from app.actions.directory.names import checked_name
 from app.actions.directory.rows import Page, Rows, view_of
 from app.actions.directory.status import has_status, status_of
-from app.actions.sign_in.clients import SECRET_METHODS
+from app.actions.trust.auth_methods import PRIVATE_KEY_JWT, SECRET_METHODS, SELF_SIGNED_METHOD, TLS_METHOD
 from app.clock import Clock
 from app.credentials.kind import Issued
 from app.crypto.opaque import Prefix, digest, hint, mint
@@ -32,9 +32,9 @@ TARGET = "client_secret"
 MOST_LIVE = 5
 SECRETS = Rows(ClientSecret, "the client has no such secret")
 PROOFS = {
-    "private_key_jwt": "its private key",
-    "tls_client_auth": "its certificate",
-    "self_signed_tls_client_auth": "its certificate",
+    PRIVATE_KEY_JWT: "its private key",
+    TLS_METHOD: "its certificate",
+    SELF_SIGNED_METHOD: "its certificate",
     "federated_jwt": "the tokens of issuers that it trusts",
 }
 

@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, exists, or_, select
 from app.actions.audit.actor import Actor
 from app.actions.limits.abuse import CLIENT, CLIENTS_OF_ADDRESS, WAIT, AbuseLimits, Counter, neighbourhood
 from app.actions.sign_in.failed_authentications import FailedAuthentications
-from app.actions.trust.certificates import SELF_SIGNED_METHOD, TLS_METHOD
+from app.actions.trust.auth_methods import CLIENT_SECRET_BASIC, SECRET_METHODS, SELF_SIGNED_METHOD, TLS_METHOD
 from app.clock import Clock, soonest
 from app.compat.sqlalchemy_statements import CompiledSelect
 from app.crypto.certificate import has_subject, is_among
@@ -26,8 +26,6 @@ from app.errors import TooManyRequests
 from app.models import Client, ClientSecret, ClientServes, Resource, UsedAssertion
 from app.models.client import LONGEST_ID
 
-SECRET_METHODS = frozenset({"client_secret_basic", "client_secret_post"})
-CERTIFICATE_METHODS = frozenset({TLS_METHOD, SELF_SIGNED_METHOD})
 NOBODY = "0" * 64  # a digest that no secret has
 
 _FOUND = CompiledSelect(
@@ -85,7 +83,7 @@ class KnownClient:
         return bool(self.row_id)
 
 
-NULL_CLIENT = KnownClient("", "", "client_secret_basic")
+NULL_CLIENT = KnownClient("", "", CLIENT_SECRET_BASIC)
 
 
 class AuthenticateClient:

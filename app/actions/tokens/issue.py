@@ -13,7 +13,7 @@ from app.access.scopes import Grants, MalformedScope, Scopes
 from app.clock import Clock
 from app.credentials.kind import Subject, Terms
 from app.credentials.m2m import Draft, MachineTokens
-from app.crypto.access_token import MAX_LENGTH
+from app.crypto.access_token import MAX_TOKEN_LENGTH
 from app.crypto.confirmation import UNBOUND, Confirmation
 from app.database.store import Store
 from app.errors import InvalidScope, InvalidTarget
@@ -101,9 +101,9 @@ def choose(given: Grants, scope: str | None, resources: Sequence[str]) -> Grants
 
 def refuse_too_long(token: str) -> None:
     """Raise InvalidScope for a token that introspection and verification would not accept for its length."""
-    if len(token) > MAX_LENGTH:
+    if len(token) > MAX_TOKEN_LENGTH:
         raise InvalidScope(
-            f"the token would have {len(token)} characters, of which at most {MAX_LENGTH} are accepted "
+            f"the token would have {len(token)} characters, of which at most {MAX_TOKEN_LENGTH} are accepted "
             "(many gateways take 8000): ask for fewer scopes with the parameter scope, or for one resource"
         )
 

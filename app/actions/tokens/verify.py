@@ -10,10 +10,8 @@ from sqlalchemy import Connection
 
 from app.clock import Clock
 from app.credentials.kind import Claims
-from app.crypto.access_token import MAX_LENGTH
+from app.crypto.access_token import MAX_TOKEN_LENGTH
 from app.database.store import Store
-
-MAX_TOKEN_LENGTH = MAX_LENGTH  # characters
 
 
 class Verifiable(Protocol):

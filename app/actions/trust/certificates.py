@@ -1,26 +1,14 @@
-"""How a client proves itself by a certificate, and which methods need what (RFC 8705 §2)."""
+"""The subject that a client's certificate must name (RFC 8705 §2.1.2)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
+from app.actions.trust.auth_methods import TLS_METHOD
 from app.crypto.certificate import SUBJECT_FIELDS, is_subject
 from app.errors import Invalid
 
-Method = Literal[
-    "client_secret_basic",
-    "client_secret_post",
-    "private_key_jwt",
-    "tls_client_auth",
-    "self_signed_tls_client_auth",
-    "federated_jwt",
-]
-TLS_METHOD, SELF_SIGNED_METHOD = "tls_client_auth", "self_signed_tls_client_auth"
-KEY_METHODS = frozenset({"private_key_jwt", SELF_SIGNED_METHOD})
-PROVING = KEY_METHODS | {TLS_METHOD}  # by what the client itself is registered with
-SECRETLESS = PROVING | {"federated_jwt"}  # the latter: by its federated credentials alone
 LONGEST = 1000  # characters of a subject
 Subject = Mapping[str, str | None]  # by the field's name
 

@@ -10,7 +10,7 @@ from flask import request, url_for
 from werkzeug.wrappers import Response
 
 from app.actions.directory.clients import ClientChanges, ClientView, NewClient
-from app.actions.trust.certificates import SECRETLESS, Method
+from app.actions.trust.auth_methods import SECRETLESS, Method
 from app.actions.trust.registration import LONGEST_URI
 from app.errors import Invalid, LatchkeyError
 from app.http.current import actions

@@ -7,8 +7,8 @@ from werkzeug.wrappers import Response
 
 from app.actions.insight.known_credentials import TOKEN, KnownCredential
 from app.actions.tokens.inspect import CLIENT_SECRET, Inspection
-from app.actions.tokens.verify import MAX_TOKEN_LENGTH
 from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN
+from app.crypto.access_token import MAX_TOKEN_LENGTH
 from app.crypto.pasted import bare
 from app.errors import Invalid, NotFound
 from app.http.current import actions

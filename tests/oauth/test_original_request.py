@@ -3,7 +3,7 @@
 import pytest
 from werkzeug.datastructures import Headers
 
-from app.oauth.original import original_request
+from app.oauth.original_request import read_original_request
 
 
 @pytest.mark.spec("RFC 6455 §4.1")
@@ -13,5 +13,5 @@ def test_the_scheme_of_a_websocket_is_that_of_its_handshake(told: str, meant: st
     wanted = ("GET", f"{meant}://api.example/chat?x=1")
     by_traefik = Headers({f"X-Forwarded-{name}": value for name, value in forwarded.items()})
     by_nginx = Headers({"X-Original-Method": "GET", "X-Original-URL": f"{told}://api.example/chat?x=1"})
-    assert original_request(by_traefik) == original_request(by_nginx) == wanted
-    assert original_request(Headers([*by_traefik, *by_nginx])) == wanted
+    assert read_original_request(by_traefik) == read_original_request(by_nginx) == wanted
+    assert read_original_request(Headers([*by_traefik, *by_nginx])) == wanted

@@ -1,4 +1,4 @@
-"""What stands before the endpoints: a form, small enough, in UTF-8; and no garbage ever gives a 500."""
+"""The endpoints read one form, small enough, in UTF-8; no garbage gives a 500."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app import MAX_BODY
 from app.http.request_bounds import MOST_FIELDS
-from app.oauth.door import KNOWN
+from app.oauth.form_reader import KNOWN
 from tests.oauth.wire import EXCHANGE, GRANT, ORDERS, Wire, basic, refused
 
 FORM = "application/x-www-form-urlencoded"
@@ -51,7 +51,7 @@ def test_the_content_type_may_name_a_charset(wire: Wire) -> None:
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 @pytest.mark.parametrize("body", [b"token=\xff\xfe", b"token=%FF%FE", b"\xff=x&token=y", b"%C3=1&token=x"])
-def test_what_is_no_utf8_is_refused(wire: Wire, endpoint: str, body: bytes) -> None:
+def test_invalid_utf8_is_refused(wire: Wire, endpoint: str, body: bytes) -> None:
     refused(send(wire, endpoint, body), 400, "invalid_request")
 
 
@@ -65,7 +65,7 @@ def test_too_much_is_413_and_too_many_fields_400(wire: Wire, endpoint: str) -> N
 @pytest.mark.spec("RFC 6749 §3.2")
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE"])
-def test_another_method_is_405_and_says_which(wire: Wire, endpoint: str, method: str) -> None:
+def test_another_method_is_405_and_lists_the_allowed_one(wire: Wire, endpoint: str, method: str) -> None:
     response = wire.http.open(f"/oauth/{endpoint}", method=method)
     assert response.status_code == 405 and "POST" in response.headers["Allow"]
     assert response.content_type == "application/json" and response.headers["Cache-Control"] == "no-store"

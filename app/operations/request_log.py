@@ -1,4 +1,4 @@
-"""The requests that the fast lane answered: the log line and the metrics of each, in batches where a server runs."""
+"""Log and measure the requests that the fast lane answered, in batches where a server runs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 from app.operations import logs, metrics
 
-PAUSE = 0.01  # seconds for which a batch gathers
-MOST = 4_096  # requests that wait; whoever comes then tells them at once
+PAUSE = 0.01  # seconds for which a batch collects entries
+MOST_PENDING = 4_096  # entries; the request that exceeds it writes them all at once
 
 
 class Place(NamedTuple):
-    """Where requests of one kind come: `path` as it was asked for, `route` as its rule reads."""
+    """What requests of one kind have in common: `path` as it was requested, `route` as its rule."""
 
     method: str
     path: str
@@ -26,7 +26,7 @@ class Place(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A request answered with 200; `at` is seconds since 1970, `adds` adds to the metric of what it was about."""
+    """A request answered with 200; `at` is seconds since 1970, `adds` increments the metric of its subject."""
 
     at: float
     request_id: str
@@ -38,43 +38,43 @@ class Entry(NamedTuple):
     client_id: str | None = None
 
 
-class Ledger:
-    """Tells each entry at once, or, from `gather` on, in batches by a thread of its own."""
+class RequestLog:
+    """Writes each entry at once, or, after `start`, in batches by a thread of its own."""
 
     def __init__(self, pause: float = PAUSE) -> None:
         self._pause = pause
         self._entries: deque[Entry] = deque()
         self._due = threading.Event()
-        self._telling = threading.Lock()
-        self._gathering = False
+        self._writing = threading.Lock()
+        self._in_batches = False
 
-    def enter(self, entry: Entry) -> None:
-        """Take a request down."""
+    def add(self, entry: Entry) -> None:
+        """Add a request."""
         self._entries.append(entry)
-        if not self._gathering or len(self._entries) > MOST:
-            self.settle()
+        if not self._in_batches or len(self._entries) > MOST_PENDING:
+            self.flush()
         elif not self._due.is_set():
             self._due.set()
 
-    def gather(self) -> None:
-        """Begin to tell in batches; whoever begins settles at the end."""
-        self._gathering = True
-        threading.Thread(target=self._tell_on, name="ledger", daemon=True).start()
+    def start(self) -> None:
+        """Write in batches from now on; call `flush` at the end."""
+        self._in_batches = True
+        threading.Thread(target=self._write_batches, name="request-log", daemon=True).start()
 
-    def settle(self) -> None:
-        """Tell what has come so far; returns when it is told."""
-        with self._telling:
+    def flush(self) -> None:
+        """Write what was added so far; return when it is written."""
+        with self._writing:
             batch = [self._entries.popleft() for _ in range(len(self._entries))]
             if batch:
                 _measure(batch)
-                with contextlib.suppress(OSError, ValueError):  # a log that cannot be written hinders no answer
+                with contextlib.suppress(OSError, ValueError):  # a log that cannot be written must not fail a request
                     logs.write("".join(_lines(batch)))
 
-    def _tell_on(self) -> None:
+    def _write_batches(self) -> None:
         while self._due.wait():
             time.sleep(self._pause)
-            self._due.clear()  # first, so that what comes from now on wakes us again
-            self.settle()
+            self._due.clear()  # before the flush, so that an entry added meanwhile wakes us again
+            self.flush()
 
 
 def _measure(batch: Iterable[Entry]) -> None:
@@ -87,20 +87,20 @@ def _measure(batch: Iterable[Entry]) -> None:
     for count, times in counts.items():
         count(times)
     for (method, route), seconds in durations.items():
-        metrics.answered_well(method, route, seconds)
+        metrics.count_successes(method, route, seconds)
 
 
 def _lines(batch: Iterable[Entry]) -> Iterable[str]:
-    """Write what the envelope writes of a request; nothing here can hold a secret."""
-    if not logs.tells("info"):
+    """Yield the lines that the envelope would write; nothing here can hold a secret."""
+    if not logs.is_written("info"):
         return
     for at, request_id, place, seconds, remote, credential, _, client in batch:
-        whose = f', "credential_id": "{credential}"' if credential else ""
-        whose += f', "client_id": {_quoted(client)}' if client else ""
+        subject = f', "credential_id": "{credential}"' if credential else ""
+        subject += f', "client_id": {_quoted(client)}' if client else ""
         second, micros = divmod(int(at * 1_000_000), 1_000_000)
         yield (
-            f'{{"request_id": "{request_id}{_asked(place)}{seconds * 1000:.3f}, "remote_address": {_quoted(remote)}'
-            f'{whose}, "event": "request", "level": "info", "time": "{_second(second)}.{micros:06}Z"}}\n'
+            f'{{"request_id": "{request_id}{_middle(place)}{seconds * 1000:.3f}, "remote_address": {_quoted(remote)}'
+            f'{subject}, "event": "request", "level": "info", "time": "{_second(second)}.{micros:06}Z"}}\n'
         )
 
 
@@ -108,7 +108,7 @@ _quoted = lru_cache(maxsize=1024)(json.dumps)
 
 
 @lru_cache(maxsize=256)
-def _asked(place: Place) -> str:
+def _middle(place: Place) -> str:
     method, path, route = place
     return f'", "method": "{method}", "path": "{path}", "route": "{route}", "status": 200, "duration_ms": '
 
@@ -116,6 +116,3 @@ def _asked(place: Place) -> str:
 @lru_cache(maxsize=4)
 def _second(second: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-
-
-ledger = Ledger()
