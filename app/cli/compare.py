@@ -14,12 +14,12 @@ from app.cli.output import json_option, say, show
 from app.cli.session import open_actions
 from app.cli.streams import tell
 from app.comparison.latest import keep
-from app.comparison.page import as_html
 from app.comparison.probes import compare as probe
 from app.comparison.probes import in_process
 from app.comparison.report import Report
 from app.comparison.stated import COLUMNS
 from app.settings.settings import Settings, load_settings
+from app.web.compare.page import as_html
 
 PATIENCE = 15.0  # seconds for an answer
 HTML = click.Path(dir_okay=False, writable=True, path_type=Path)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.web import account, comparison, console, pages, sign_in, tokens
+from app.web import console, pages
+from app.web.account import profile, sign_in, tokens
+from app.web.compare import routes as compare
 from app.web.form import days_ahead
 
 LONGEST_ECHO = 2_000  # characters; the longest line that a form takes, an address of keys, has as many
@@ -15,7 +17,7 @@ def register(app: Flask) -> None:
     app.add_template_filter(sentence)
     app.add_template_filter(shorten_echo)
     app.add_template_global(days_ahead)
-    for room in (pages, comparison, sign_in, account, tokens):
+    for room in (pages, compare, sign_in, profile, tokens):
         app.register_blueprint(room.blueprint)
     console.register(app)
 

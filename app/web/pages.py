@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response, render_template, send_from_directory
 
-from app.comparison.page import style
+from app.web.compare.page import style
 
 STATIC = Path(__file__).with_name("static")
 KEPT = 86_400  # seconds that a browser keeps the assets

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.comparison.latest import keep, latest
-from app.comparison.page import SLOWEST, WIDTH, as_html, place
 from app.comparison.report import Cell, Report, measured_row, stated_rows, unmeasured
 from app.comparison.stated import COLUMNS, PAT
 from app.settings.settings import Settings
+from app.web.compare.page import SLOWEST, WIDTH, as_html, place
 
 ISSUER = "http://127.0.0.1:8080"
 AT = datetime(2030, 1, 1, tzinfo=UTC)

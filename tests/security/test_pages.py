@@ -61,7 +61,7 @@ def test_our_script_writes_text_and_keeps_nothing() -> None:
     for template in TEMPLATES:
         text = template.read_text(encoding="utf-8")
         assert "|safe" not in text.replace(" ", "") and "autoescape" not in text, template.name
-    config = (pages.STATIC.parent / "templates" / "room.html").read_text(encoding="utf-8")
+    config = (pages.STATIC.parent / "templates" / "page.html").read_text(encoding="utf-8")
     assert '"historyCacheSize":0' in config and '"allowEval":false' in config and '"selfRequestsOnly":true' in config
 
 

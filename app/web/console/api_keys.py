@@ -14,10 +14,10 @@ from app.actions.directory.resources import ResourceView
 from app.credentials.kind import Issued
 from app.errors import Invalid, LatchkeyError, NotFound
 from app.http.current import actions
-from app.web.console import key_form
-from app.web.console.key_form import identifier
+from app.web.console import api_key_form as key_form
+from app.web.console.api_key_form import identifier
 from app.web.form import PAGE, after, chosen, read_name, whole
-from app.web.room import Room, actor, done, said_by_field, show, status_of
+from app.web.page_routes import Room, actor, done, said_by_field, show, status_of
 
 STATUSES = ("active", "disabled", "expired", "revoked")
 UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400}
@@ -177,4 +177,4 @@ def _overlap() -> int:
 def _made(key: KeyView, issued: Issued, status: int, overlap_seconds: int | None = None) -> Response:
     """Show a secret: nobody keeps this answer, and going back in the browser asks for it in vain."""
     until = None if overlap_seconds is None else actions().clock() + timedelta(seconds=overlap_seconds)
-    return show("console/api_key_made.html", status, key=key, secret=issued.token, until=until)
+    return show("console/api_key_secret.html", status, key=key, secret=issued.token, until=until)

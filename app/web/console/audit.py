@@ -20,7 +20,7 @@ from app.errors import Invalid
 from app.http.current import actions
 from app.models import AuditEvent
 from app.web.form import PAGE
-from app.web.room import Room, said_by_field, show
+from app.web.page_routes import Room, said_by_field, show
 
 FIELDS = ("actor", "action", "target", "since", "until")
 MOST_EXPORTED = 10_000  # events of a file

@@ -7,10 +7,10 @@ from werkzeug.wrappers import Response
 
 from app.errors import LatchkeyError
 from app.http.current import actions
-from app.web.console.asking import ask
 from app.web.console.clients import show_client
+from app.web.console.confirmation import ask
 from app.web.form import day, read_name
-from app.web.room import Room, actor, done, said_by_field, show, status_of
+from app.web.page_routes import Room, actor, done, said_by_field, show, status_of
 
 ONE = "console_clients.one"
 
@@ -26,7 +26,7 @@ def create(client_row_id: str) -> Response:
     except LatchkeyError as error:
         return show_client(client_row_id, status_of(error), secret_errors=_by_field(error))
     client, issuer = actions().clients.get(client_row_id), actions().settings.issuer
-    return show("console/client_made.html", 201, client=client, secret=issued.token, issuer=issuer, further=True)
+    return show("console/client_secret.html", 201, client=client, secret=issued.token, issuer=issuer, further=True)
 
 
 @blueprint.get("/<row:secret_id>/revoke")

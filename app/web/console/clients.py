@@ -14,10 +14,10 @@ from app.actions.trust.certificates import SECRETLESS, Method
 from app.actions.trust.registration import LONGEST_URI
 from app.errors import Invalid, LatchkeyError
 from app.http.current import actions
-from app.web.console.asking import ask
-from app.web.console.given import one_of, picked, sent, sought
+from app.web.console.confirmation import ask
+from app.web.console.selections import one_of, picked, sent, sought
 from app.web.form import PAGE, after, line, read_name, ticked
-from app.web.room import Room, actor, done, said_by_field, show, status_of
+from app.web.page_routes import Room, actor, done, said_by_field, show, status_of
 
 METHODS: dict[Method, str] = {
     "client_secret_basic": "a secret, in the Authorization header",
@@ -198,7 +198,7 @@ def _form(status: int = 200, errors: dict[str, str] | None = None) -> Response:
 def _made(client: ClientView, secret: str) -> Response:
     """Show the first secret: nobody keeps this answer."""
     issuer = actions().settings.issuer
-    return show("console/client_made.html", 201, client=client, secret=secret, issuer=issuer, further=False)
+    return show("console/client_secret.html", 201, client=client, secret=secret, issuer=issuer, further=False)
 
 
 def _new_client() -> NewClient:

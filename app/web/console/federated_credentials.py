@@ -10,10 +10,10 @@ from app.actions.trust.issuers import LONGEST_ISSUER
 from app.actions.trust.subject_pattern import LONGEST
 from app.errors import LatchkeyError
 from app.http.current import actions
-from app.web.console.asking import ask
 from app.web.console.clients import show_client
+from app.web.console.confirmation import ask
 from app.web.form import line, read_name
-from app.web.room import Room, actor, done, said_by_field, status_of
+from app.web.page_routes import Room, actor, done, said_by_field, status_of
 
 ONE = "console_clients.one"
 PATH = "/console/clients/<row:client_row_id>/federated-credentials"

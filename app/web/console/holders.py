@@ -9,9 +9,9 @@ from app.access.scopes import MAX_SCOPE_LENGTH, is_scope_name
 from app.actions.insight.holders import KINDS, Holder, Kind
 from app.errors import Malformed, NotFound
 from app.http.current import actions
-from app.web.console.onward import place_of
+from app.web.console.links import place_of
 from app.web.form import PAGE, after
-from app.web.room import Room, show
+from app.web.page_routes import Room, show
 
 FIRST = 20  # of each kind, where all kinds are shown
 OFFERED = 200  # scopes to choose from

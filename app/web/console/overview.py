@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 from app.actions.insight.overview import FAILED
 from app.errors import NotFound
 from app.http.current import actions
-from app.web.room import Room, show
+from app.web.page_routes import Room, show
 
 KINDS = {
     "personal_access_token": "Personal access tokens",

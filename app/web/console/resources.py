@@ -17,10 +17,10 @@ from app.actions.directory.resources import (
 )
 from app.errors import Invalid, LatchkeyError
 from app.http.current import actions
-from app.web.console.asking import ask
-from app.web.console.given import by_field
+from app.web.console.confirmation import ask
+from app.web.console.selections import by_field
 from app.web.form import PAGE, after, line, read_name, text, ticked, whole
-from app.web.room import Room, actor, done, show, status_of
+from app.web.page_routes import Room, actor, done, show, status_of
 
 blueprint = Room("console_resources", "/console/resources", operators=True)
 

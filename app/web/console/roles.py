@@ -11,10 +11,10 @@ from app.actions.audit.actor import MANAGE
 from app.actions.directory.roles import NewRole, RoleChanges, RoleType, RoleView
 from app.errors import LatchkeyError
 from app.http.current import actions
-from app.web.console.asking import ask, ask_again, sure
-from app.web.console.given import by_field, one_of, picked, sent
+from app.web.console.confirmation import ask, ask_again, sure
+from app.web.console.selections import by_field, one_of, picked, sent
 from app.web.form import PAGE, after, read_name, text
-from app.web.room import Room, actor, done, show, status_of
+from app.web.page_routes import Room, actor, done, show, status_of
 
 TYPES = ("user", "machine")
 LOSES_MANAGE = "You have manage by this role alone: without it you cannot come into the console again."

@@ -12,8 +12,8 @@ from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN
 from app.crypto.pasted import bare
 from app.errors import Invalid, NotFound
 from app.http.current import actions
-from app.web.console.onward import place_of
-from app.web.room import Room, actor, done, said_by_field, show, status_of
+from app.web.console.links import place_of
+from app.web.page_routes import Room, actor, done, said_by_field, show, status_of
 
 KINDS = {
     PERSONAL_ACCESS_TOKEN: "Personal access token",

@@ -6,8 +6,8 @@ from flask import url_for
 from werkzeug.wrappers import Response
 
 from app.http.current import actions
-from app.web.console.asking import ask
-from app.web.room import Room, actor, done, show
+from app.web.console.confirmation import ask
+from app.web.page_routes import Room, actor, done, show
 
 ENDS = "It verifies nothing from now on: every token that it signed ends at once, and whoever has one asks for another."
 

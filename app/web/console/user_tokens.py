@@ -9,10 +9,10 @@ from app.actions.directory.lifetime import AskedLifetime
 from app.actions.directory.personal_access_tokens import NewToken
 from app.errors import LatchkeyError
 from app.http.current import actions
-from app.web.console.asking import ask
-from app.web.console.given import by_field, picked, sent
+from app.web.console.confirmation import ask
+from app.web.console.selections import by_field, picked, sent
 from app.web.form import day, days_ahead, read_name, text
-from app.web.room import Room, actor, done, show, status_of
+from app.web.page_routes import Room, actor, done, show, status_of
 
 OWNER = "console_users.one"
 
@@ -35,7 +35,7 @@ def create(user_id: str) -> Response:
     except LatchkeyError as error:
         return _form(user_id, status_of(error), _by_field(error))
     user = actions().users.get(user_id)
-    return show("console/user_token_made.html", 201, user=user, token=token, secret=issued.token)
+    return show("console/user_token_secret.html", 201, user=user, token=token, secret=issued.token)
 
 
 @blueprint.get("/<row:token_id>/revoke")

@@ -10,10 +10,10 @@ from app.actions.directory.users import NewUser, UserChanges, UserView
 from app.errors import Duplicate, Forbidden, LatchkeyError
 from app.http.current import actions
 from app.models.names import LONGEST_EMAIL, LONGEST_USERNAME
-from app.web.console.asking import ask, ask_again, sure
-from app.web.console.given import by_field, picked, sent, sought
+from app.web.console.confirmation import ask, ask_again, sure
+from app.web.console.selections import by_field, picked, sent, sought
 from app.web.form import PAGE, after, line, read_name, ticked
-from app.web.room import Room, actor, done, show, status_of, visitor
+from app.web.page_routes import Room, actor, done, show, status_of, visitor
 
 LOCKED_OUT = "This is you: without it you cannot come into the console again, until another operator helps."
 

@@ -15,7 +15,7 @@ from app.credentials.kind import Issued
 from app.errors import Invalid, LatchkeyError
 from app.http.current import actions
 from app.web.form import PAGE, after, chosen, day, days_ahead, read_name, text
-from app.web.room import Room, actor, done, said_by_field, show, status_of
+from app.web.page_routes import Room, actor, done, said_by_field, show, status_of
 
 STATUSES = ("active", "expired", "revoked")
 PRESETS = (7, 30, 90, 365)  # days
@@ -33,7 +33,7 @@ def index() -> Response:
     found, last = actions().personal_access_tokens.page(actor().id, PAGE, after(), wanted)
     onward = url_for("tokens.index", after=last, status=wanted) if last else None
     soon = actions().clock() + WARNED
-    return show("tokens.html", tokens=found, only=wanted, statuses=STATUSES, onward=onward, soon=soon)
+    return show("account/tokens.html", tokens=found, only=wanted, statuses=STATUSES, onward=onward, soon=soon)
 
 
 @blueprint.get("/new")
@@ -74,7 +74,7 @@ def change(token_id: str) -> Response:
 @blueprint.get("/<row:token_id>/regenerate")
 def ask_to_regenerate(token_id: str) -> Response:
     """Say what a new secret does to the old one."""
-    return show("token_regenerate.html", token=_mine(token_id))
+    return show("account/token_regenerate.html", token=_mine(token_id))
 
 
 @blueprint.post("/<row:token_id>/regenerate")
@@ -86,7 +86,7 @@ def regenerate(token_id: str) -> Response:
 @blueprint.get("/<row:token_id>/revoke")
 def ask_to_revoke(token_id: str) -> Response:
     """Say what will stop working."""
-    return show("token_revoke.html", token=_mine(token_id))
+    return show("account/token_revoke.html", token=_mine(token_id))
 
 
 @blueprint.post("/<row:token_id>/revoke")
@@ -103,14 +103,14 @@ def _mine(token_id: str) -> TokenView:
 def _one(token_id: str, status: int = 200, errors: dict[str, str] | None = None) -> Response:
     token = _mine(token_id)
     trace, _ = actions().audit.page(AuditFilter(target=token_id), TRACE, None)
-    return show("token.html", status, token=token, trace=trace, errors=errors or {})
+    return show("account/token.html", status, token=token, trace=trace, errors=errors or {})
 
 
 def _form(status: int = 200, errors: dict[str, str] | None = None) -> Response:
     settings = actions().settings
     longest = settings.pat_max_lifetime
     return show(
-        "token_new.html",
+        "account/token_new.html",
         status,
         reach=actions().reach.of_user(actor().id),
         presets=[days for days in PRESETS if longest is None or days * 86_400 <= longest],
@@ -144,4 +144,4 @@ def _lifetime() -> AskedLifetime:
 def _made(token: TokenView, issued: Issued, status: int) -> Response:
     """Show a secret: nobody keeps this answer, and going back in the browser asks for it in vain."""
     settings = actions().settings
-    return show("token_made.html", status, token=token, secret=issued.token, issuer=settings.issuer)
+    return show("account/token_secret.html", status, token=token, secret=issued.token, issuer=settings.issuer)

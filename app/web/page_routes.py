@@ -94,7 +94,7 @@ def said_by_field(error: LatchkeyError) -> dict[str, str]:
 def refused(error: LatchkeyError) -> Response:
     """Show a refusal that no form speaks of."""
     status = status_of(error)
-    return in_time(show("refused.html", status, title=HTTPStatus(status).phrase, said=str(error)), error)
+    return in_time(show("error.html", status, title=HTTPStatus(status).phrase, said=str(error)), error)
 
 
 def in_time(response: Response, error: LatchkeyError) -> Response:
@@ -106,7 +106,7 @@ def in_time(response: Response, error: LatchkeyError) -> Response:
 
 def out_of_date(error: HTTPException) -> Response:
     """Show that a form was not ours, or of a session that is over."""
-    return show("refused.html", 400, title="This form is out of date", said="Go back, load its page again, and repeat.")
+    return show("error.html", 400, title="This form is out of date", said="Go back, load its page again, and repeat.")
 
 
 def unreadable_form(error: HTTPException) -> Response:
@@ -114,7 +114,7 @@ def unreadable_form(error: HTTPException) -> Response:
     status = error.code or 400
     bounds = f"a form has at most {MOST_FIELDS} fields and {MOST_FORM // 1024} KiB"
     said = bounds if status == RequestEntityTooLarge.code else error.description
-    return show("refused.html", status, title=HTTPStatus(status).phrase, said=said)
+    return show("error.html", status, title=HTTPStatus(status).phrase, said=said)
 
 
 def _wanted() -> str | None:

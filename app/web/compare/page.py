@@ -82,4 +82,4 @@ def _bars(row: Row, columns: dict[str, str]) -> list[Bar]:
 
 @cache
 def _templates() -> Environment:
-    return Environment(loader=PackageLoader("app.comparison"), autoescape=select_autoescape())
+    return Environment(loader=PackageLoader("app.web", "templates/compare"), autoescape=select_autoescape())

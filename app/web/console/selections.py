@@ -6,7 +6,7 @@ from flask import request
 
 from app.errors import Duplicate, Invalid, LatchkeyError
 from app.web.form import LONGEST_LINE, chosen, lines
-from app.web.room import said_by_field
+from app.web.page_routes import said_by_field
 
 MOST_PICKED = 500  # as in the API's lists
 FURTHER = "further_"  # the field of what is named instead of ticked

@@ -9,7 +9,7 @@ from app.actions.directory.users import UserChanges
 from app.actions.limits.abuse import PASSWORD_CHANGES
 from app.errors import Forbidden, Invalid, LatchkeyError, NotFound, Unauthenticated
 from app.http.current import actions
-from app.web.room import Room, actor, begin_session, done, in_time, said_by_field, show, status_of, visitor
+from app.web.page_routes import Room, actor, begin_session, done, in_time, said_by_field, show, status_of, visitor
 
 blueprint = Room("account", "/account")
 
@@ -88,7 +88,7 @@ def _prove(password: str, field: str = "present") -> None:
 def _shown(status: int = 200, errors: dict[str, str] | None = None) -> Response:
     me = actor()
     return show(
-        "account.html",
+        "account/profile.html",
         status,
         profile=actions().users.get(me.id),
         reach=actions().reach.of_user(me.id),

@@ -14,7 +14,7 @@ from app.http.current import actions
 from app.http.envelope import request_id
 from app.http.issuer_path import encoded_root
 from app.http.peer import caller_address
-from app.web.room import LONGEST_PLACE, begin_session, in_time, refuse_forms, show, status_of
+from app.web.page_routes import LONGEST_PLACE, begin_session, in_time, refuse_forms, show, status_of
 
 OURS = re.compile(r"/(account|console)([/?][A-Za-z0-9_./?=&%+~:@-]*+)?")  # nobody is sent elsewhere after signing in
 WRONG = "The username or the password is wrong."
@@ -65,7 +65,7 @@ def sign_out() -> Response:
 
 def _form(status: int, username: str = "", said: str = "") -> Response:
     wanted = request.values.get("next", "")
-    return show("sign_in.html", status, username=username, said=said, next=wanted if _is_ours(wanted) else "")
+    return show("account/sign_in.html", status, username=username, said=said, next=wanted if _is_ours(wanted) else "")
 
 
 def _onward(wanted: str) -> str:

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 
 from app.actions.insight.consequences import Consequence
 from app.web.form import LONGEST_LINE, LONGEST_TEXT
-from app.web.room import show
+from app.web.page_routes import show
 
 SURE = "sure"  # the field that says one was asked
 CSRF_FIELD = "csrf_token"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
-from app.comparison.guide import QUESTIONS, advise
 from app.comparison.latest import latest
-from app.comparison.page import table_of
 from app.http.current import actions
+from app.web.compare.guide import QUESTIONS, advise
+from app.web.compare.page import table_of
 from app.web.pages import page
 
 blueprint = Blueprint("comparison_page", __name__)
@@ -20,7 +20,7 @@ def compare() -> Response:
     answers = {question.key: request.args.get(question.key, "") for question in QUESTIONS}
     advice, asked = advise(answers), any(answers.values())
     return page(
-        "compare.html",
+        "compare/compare.html",
         report=report,
         table=table_of(report),
         questions=QUESTIONS,

@@ -1,0 +1,1 @@
+"""/compare: the kinds of credential side by side, as a page and as a file, and a guide that names the one to use."""
