@@ -1,124 +1,78 @@
-"""What the rooms of those who are signed in share: who comes in, how a form is guarded, how a refusal is shown."""
+"""Routes of pages: a table at module level, from which a Flask blueprint is made once the actions are known."""
 
 from __future__ import annotations
 
-from http import HTTPStatus
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial, wraps
+from typing import Any, Concatenate, ParamSpec
 
-from flask import Blueprint, flash, redirect, request, url_for
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, UnsupportedMediaType
+from flask import Blueprint
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.wrappers import Response
 
-from app.actions.audit.actor import Actor
-from app.actions.sign_in.sessions import SignedIn
-from app.database.secret_text import redact
-from app.errors import Busy, Forbidden, Invalid, LatchkeyError, TooManyRequests
+from app.compose import Actions
+from app.errors import LatchkeyError
 from app.http import browser
-from app.http.current import actions
-from app.http.request_bounds import MOST_FIELDS, MOST_FORM
-from app.web.pages import scripted_page
+from app.web.pages import render_error, render_expired_form, render_unreadable_form
+from app.web.visitors import require_user
 
-LONGEST_PLACE = 2_000  # characters of a path and query that one is sent on to
-
-
-class Room(Blueprint):
-    """Pages below one path, for those who are signed in; those of an operator's room hold `manage`."""
-
-    def __init__(self, name: str, path: str, *, operators: bool = False) -> None:
-        super().__init__(name, __name__, url_prefix=path)
-        self._operators = operators
-        self.before_request(self._admit)
-        self.register_error_handler(LatchkeyError, refused)
-        refuse_forms(self)
-
-    def _admit(self) -> Response | None:
-        who = browser.signed_in()
-        if who is None:
-            return redirect(url_for("sign_in.show_form", next=_wanted()), 303)
-        if self._operators and not who.actor.manages:
-            raise Forbidden("this is for operators, whose roles give the scope manage", "manage")
-        browser.protect()
-        return None
+P = ParamSpec("P")
+View = Callable[Concatenate[Actions, P], Response]
+Guard = Callable[[Actions], Response | None]
 
 
-def refuse_forms(blueprint: Blueprint) -> None:
-    """Answer with a page for a form that is out of date, too large, or of another content type."""
-    blueprint.register_error_handler(browser.CSRFError, out_of_date)
-    for unreadable in (RequestEntityTooLarge, UnsupportedMediaType):
-        blueprint.register_error_handler(unreadable, unreadable_form)
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One route, and its view, which takes the actions before the variable parts of the path."""
+
+    method: str
+    rule: str
+    view: Callable[..., Response]
+
+    def bind(self, actions: Actions) -> Callable[..., Response]:
+        """Return the view as Flask calls it, under the same name."""
+        return wraps(self.view)(partial(self.view, actions))
 
 
-def visitor() -> SignedIn:
-    """Give who is signed in, in a room that lets nobody else in."""
-    who = browser.signed_in()
-    if who is None:
-        raise Forbidden("sign in first")
-    return who
+class PageRoutes:
+    """The routes of the pages below one path; `guard` runs before each of them, None admits everybody."""
+
+    def __init__(self, name: str, path: str | None = None, guard: Guard | None = require_user) -> None:
+        self.name = name
+        self._path = path
+        self._guard = guard
+        self._routes: list[Route] = []
+
+    def get(self, rule: str) -> Callable[[View[P]], View[P]]:
+        """Declare the view of GET requests."""
+        return self._declare("GET", rule)
+
+    def post(self, rule: str) -> Callable[[View[P]], View[P]]:
+        """Declare the view of POST requests."""
+        return self._declare("POST", rule)
+
+    def create_blueprint(self, actions: Actions) -> Blueprint:
+        """Return a blueprint whose views have the actions as their first argument."""
+        blueprint = Blueprint(self.name, __name__, url_prefix=self._path)
+        for route in self._routes:
+            blueprint.add_url_rule(route.rule, view_func=route.bind(actions), methods=[route.method])
+        blueprint.context_processor(_visitor_of_templates)
+        blueprint.register_error_handler(browser.CSRFError, render_expired_form)
+        for unreadable in (RequestEntityTooLarge, UnsupportedMediaType):
+            blueprint.register_error_handler(unreadable, render_unreadable_form)
+        if self._guard is not None:
+            blueprint.before_request(partial(self._guard, actions))
+            blueprint.register_error_handler(LatchkeyError, render_error)
+        return blueprint
+
+    def _declare(self, method: str, rule: str) -> Callable[[View[P]], View[P]]:
+        def add(view: View[P]) -> View[P]:
+            self._routes.append(Route(method, rule, view))
+            return view
+
+        return add
 
 
-def actor() -> Actor:
-    """Give who acts."""
-    return visitor().actor
-
-
-def begin_session(actor: Actor) -> None:
-    """Let the browser of somebody who has just proved who they are hold a new secret; the one of before is dead."""
-    before = browser.signed_in()
-    agent = request.headers.get("User-Agent", "")
-    browser.sign_in(actions().sessions.begin(actor, agent, before.session_id if before else None))
-
-
-def show(template: str, status: int = 200, **shown: Any) -> Response:
-    """Give a page of a room, with who is signed in."""
-    return scripted_page(template, status, visitor=browser.signed_in(), **shown)
-
-
-def done(message: str, endpoint: str, **values: Any) -> Response:
-    """Go on to a page that says what was done: a reload repeats nothing."""
-    flash(message)
-    return redirect(url_for(endpoint, **values), 303)
-
-
-def status_of(error: LatchkeyError) -> int:
-    """Give the status of a refusal."""
-    return error.status or 400
-
-
-def said_by_field(error: LatchkeyError) -> dict[str, str]:
-    """Give what is wrong, by the form's field; what belongs to none stands under the empty name."""
-    if isinstance(error, Invalid):
-        return {one.field.split(".")[0]: one.message for one in error.errors}
-    return {"": str(error)}
-
-
-def refused(error: LatchkeyError) -> Response:
-    """Show a refusal that no form speaks of."""
-    status = status_of(error)
-    return in_time(show("error.html", status, title=HTTPStatus(status).phrase, said=str(error)), error)
-
-
-def in_time(response: Response, error: LatchkeyError) -> Response:
-    """Say to a program too when a refusal will be over, if it will (RFC 9110 §10.2.3)."""
-    if isinstance(error, TooManyRequests | Busy):
-        response.headers["Retry-After"] = str(error.retry_after)
-    return response
-
-
-def out_of_date(error: HTTPException) -> Response:
-    """Show that a form was not ours, or of a session that is over."""
-    return show("error.html", 400, title="This form is out of date", said="Go back, load its page again, and repeat.")
-
-
-def unreadable_form(error: HTTPException) -> Response:
-    """Show that a form could not be read, and why."""
-    status = error.code or 400
-    bounds = f"a form has at most {MOST_FIELDS} fields and {MOST_FORM // 1024} KiB"
-    said = bounds if status == RequestEntityTooLarge.code else error.description
-    return show("error.html", status, title=HTTPStatus(status).phrase, said=said)
-
-
-def _wanted() -> str | None:
-    """Return where the visitor wanted to go, to go on there after signing in; None for what is too long or a secret."""
-    wanted = request.full_path.rstrip("?")
-    kept = len(wanted) <= LONGEST_PLACE and redact(wanted) == wanted  # no address repeats a secret
-    return wanted if request.method == "GET" and kept else None
+def _visitor_of_templates() -> dict[str, Any]:
+    return {"visitor": browser.signed_in()}

@@ -9,7 +9,7 @@ import pytest
 from app.comparison.latest import keep
 from app.comparison.report import Cell, Report, measured_row, stated_rows
 from app.comparison.stated import COLUMNS
-from app.web.pages import STATIC
+from app.web.assets import STATIC
 from tests.browser import Browser
 from tests.conftest import StartServer
 from tests.live import LiveServer

@@ -1,4 +1,4 @@
-"""/account: who one is here, where one is signed in, and the password."""
+"""/account: a user's profile, sign-ins and password."""
 
 from __future__ import annotations
 
@@ -7,91 +7,94 @@ from werkzeug.wrappers import Response
 
 from app.actions.directory.users import UserChanges
 from app.actions.limits.abuse import PASSWORD_CHANGES
+from app.compose import Actions
 from app.errors import Forbidden, Invalid, LatchkeyError, NotFound, Unauthenticated
-from app.http.current import actions
-from app.web.page_routes import Room, actor, begin_session, done, in_time, said_by_field, show, status_of, visitor
+from app.web.form import Refusal, render_form
+from app.web.page_routes import PageRoutes
+from app.web.pages import redirect_with_message
+from app.web.visitors import actor, begin_session, visitor
 
-blueprint = Room("account", "/account")
-
-
-@blueprint.get("")
-def index() -> Response:
-    """Show the profile, what the roles give, and the sign-ins."""
-    return _shown()
+routes = PageRoutes("account", "/account")
 
 
-@blueprint.post("/password")
-def change_password() -> Response:
-    """Set another password; every other sign-in ends."""
-    me, given = actor(), request.form
+@routes.get("")
+def index(actions: Actions) -> Response:
+    """Show the profile, the scopes of its roles, and the sign-ins."""
+    return _render_profile(actions)
+
+
+@routes.post("/password")
+def change_password(actions: Actions) -> Response:
+    """Set another password and end every other sign-in."""
+    me = actor(actions)
     try:
-        _prove(given.get("present", ""))
-        actions().abuse_limits.refuse_beyond(PASSWORD_CHANGES.of(me.id))
-        if given.get("password", "") != given.get("again", ""):
+        _check_password(actions, "present")
+        actions.abuse_limits.refuse_beyond(PASSWORD_CHANGES.of(me.id))
+        password = request.form.get("password", "")
+        if password != request.form.get("again", ""):
             raise Invalid.field("again", "is not the same")
-        changes = UserChanges(password=given.get("password", ""))
-        actions().users.change(me, me.id, changes, but_session=visitor().session_id)
+        session_id = visitor(actions).session_id
+        actions.users.change(me, me.id, UserChanges(password=password), but_session=session_id)
     except LatchkeyError as error:
-        return in_time(_shown(status_of(error), said_by_field(error)), error)
-    begin_session(me)
-    return done("Your password is changed, and every other sign-in has ended.", "account.index")
+        return _render_profile(actions, Refusal.of(error))
+    begin_session(actions, me)
+    return redirect_with_message("Your password is changed, and every other sign-in has ended.", ".index")
 
 
-@blueprint.post("/confirm")
-def confirm() -> Response:
-    """Prove once more who one is."""
+@routes.post("/confirm")
+def confirm(actions: Actions) -> Response:
+    """Check the password again, so that other sign-ins can be ended."""
     try:
-        _prove(request.form.get("confirmed", ""), "confirmed")
+        _check_password(actions, "confirmed")
     except LatchkeyError as error:
-        return in_time(_shown(status_of(error), said_by_field(error)), error)
-    begin_session(actor())
-    return done("Thank you: you can end other sign-ins now.", "account.index")
+        return _render_profile(actions, Refusal.of(error))
+    begin_session(actions, actor(actions))
+    return redirect_with_message("Thank you: you can end other sign-ins now.", ".index")
 
 
-@blueprint.post("/sessions/<row:session_id>/end")
-def end_session(session_id: str) -> Response:
-    """End one sign-in; another one than this only by who proved themself a short while ago."""
-    if session_id != visitor().session_id:
-        _refuse_stale()
-    actions().sessions.end(actor(), actor().id, session_id)
-    return done("That sign-in has ended.", "account.index")
+@routes.post("/sessions/<row:session_id>/end")
+def end_session(actions: Actions, session_id: str) -> Response:
+    """End one sign-in; any other than this one needs a recent password check."""
+    if session_id != visitor(actions).session_id:
+        _refuse_stale(actions)
+    actions.sessions.end(actor(actions), actor(actions).id, session_id)
+    return redirect_with_message("That sign-in has ended.", ".index")
 
 
-@blueprint.post("/sessions/end-others")
-def end_other_sessions() -> Response:
+@routes.post("/sessions/end-others")
+def end_other_sessions(actions: Actions) -> Response:
     """End every sign-in but this one."""
-    _refuse_stale()
-    actions().sessions.end_others(actor(), actor().id, visitor().session_id)
-    return done("Every other sign-in has ended.", "account.index")
+    _refuse_stale(actions)
+    actions.sessions.end_others(actor(actions), actor(actions).id, visitor(actions).session_id)
+    return redirect_with_message("Every other sign-in has ended.", ".index")
 
 
-@blueprint.get("/<path:_rest>")
-def nowhere(_rest: str) -> Response:
-    """Show that there is no such page."""
+@routes.get("/<path:_rest>")
+def refuse_unknown_path(actions: Actions, _rest: str) -> Response:
+    """Answer any other path below /account with a page."""
     raise NotFound("there is no such page")
 
 
-def _refuse_stale() -> None:
-    if not visitor().fresh:
+def _refuse_stale(actions: Actions) -> None:
+    if not visitor(actions).fresh:
         raise Forbidden("confirm your password on your account's page first")
 
 
-def _prove(password: str, field: str = "present") -> None:
-    """Check the present password, as slowly and as often as at a sign-in; raises Invalid, TooManyRequests."""
-    me = actor()
+def _check_password(actions: Actions, field: str) -> None:
+    """Check the current password, with the delay and the limits of a sign-in; raises Invalid, TooManyRequests."""
+    me, password = actor(actions), request.form.get(field, "")
     try:
-        actions().authenticate_user(me.name, password, me.address, me.request_id, signed_in=True)
+        actions.authenticate_user(me.name, password, me.address, me.request_id, signed_in=True)
     except Unauthenticated:
         raise Invalid.field(field, "is wrong") from None
 
 
-def _shown(status: int = 200, errors: dict[str, str] | None = None) -> Response:
-    me = actor()
-    return show(
+def _render_profile(actions: Actions, refusal: Refusal | None = None) -> Response:
+    user_id = actor(actions).id
+    return render_form(
         "account/profile.html",
-        status,
-        profile=actions().users.get(me.id),
-        reach=actions().reach.of_user(me.id),
-        sessions=actions().sessions.page(me.id),
-        errors=errors or {},
+        refusal,
+        profile=actions.users.get(user_id),
+        reach=actions.reach.of_user(user_id),
+        sessions=actions.sessions.page(user_id),
     )

@@ -1,77 +1,76 @@
-"""/login and /logout: in with a password, out for good; the root leads there."""
+"""/login and /logout: sessions begin with a password and end for good; the root redirects to the tokens."""
 
 from __future__ import annotations
 
 import re
 
-from flask import Blueprint, redirect, request, url_for
+from flask import redirect, request, url_for
 from werkzeug.wrappers import Response
 
-from app.database.secret_text import redact
-from app.errors import Busy, TooManyRequests, Unauthenticated
+from app.compose import Actions
+from app.errors import Busy, LatchkeyError, TooManyRequests, Unauthenticated
 from app.http import browser
-from app.http.current import actions
 from app.http.envelope import request_id
 from app.http.issuer_path import encoded_root
 from app.http.peer import caller_address
-from app.web.page_routes import LONGEST_PLACE, begin_session, in_time, refuse_forms, show, status_of
+from app.web.form import Refusal, render_form
+from app.web.page_routes import PageRoutes
+from app.web.visitors import begin_session, is_safe_return_path
 
-OURS = re.compile(r"/(account|console)([/?][A-Za-z0-9_./?=&%+~:@-]*+)?")  # nobody is sent elsewhere after signing in
+OURS = re.compile(r"/(account|console)([/?][A-Za-z0-9_./?=&%+~:@-]*+)?")  # no redirect to another site
 WRONG = "The username or the password is wrong."
 
-blueprint = Blueprint("sign_in", __name__)
-refuse_forms(blueprint)
+routes = PageRoutes("sign_in", guard=None)
 
 
-@blueprint.get("/")
-def begin() -> Response:
-    """Lead those who only know the server's name to what they have here."""
+@routes.get("/")
+def redirect_root(actions: Actions) -> Response:
+    """Redirect from the server's name alone to the user's tokens."""
     return redirect(url_for("tokens.index"), 303)
 
 
-@blueprint.get("/login")
-def show_form() -> Response:
-    """Ask for a name and a password; who is signed in goes on."""
+@routes.get("/login")
+def show_form(actions: Actions) -> Response:
+    """Ask for a username and a password, or go on if somebody is signed in."""
     if browser.signed_in():
-        return redirect(_onward(request.args.get("next", "")), 303)
-    return _form(200)
+        return _redirect_after_sign_in(request.args.get("next", ""))
+    return _render_form()
 
 
-@blueprint.post("/login")
-def sign_in() -> Response:
-    """Begin a session, whatever the browser held before."""
+@routes.post("/login")
+def sign_in(actions: Actions) -> Response:
+    """Begin a session, in place of any that the browser had."""
     browser.protect()
     username, password = request.form.get("username", ""), request.form.get("password", "")
     try:
-        actor = actions().authenticate_user(username, password, caller_address(), request_id())
-    except Unauthenticated:
-        return _form(401, username, WRONG)
-    except (TooManyRequests, Busy) as error:
-        return in_time(_form(status_of(error), username, f"{str(error).capitalize()}."), error)
-    begin_session(actor)
-    return redirect(_onward(request.form.get("next", "")), 303)
+        actor = actions.authenticate_user(username, password, caller_address(), request_id())
+    except (Unauthenticated, TooManyRequests, Busy) as error:
+        return _render_form(error)
+    begin_session(actions, actor)
+    return _redirect_after_sign_in(request.form.get("next", ""))
 
 
-@blueprint.post("/logout")
-def sign_out() -> Response:
+@routes.post("/logout")
+def sign_out(actions: Actions) -> Response:
     """End the session of this browser."""
     browser.protect()
-    who = browser.signed_in()
-    if who is not None:
-        actions().sessions.end(who.actor, who.actor.id, who.session_id)
+    visitor = browser.signed_in()
+    if visitor is not None:
+        actions.sessions.end(visitor.actor, visitor.actor.id, visitor.session_id)
     browser.sign_out()
     return redirect(url_for("sign_in.show_form"), 303)
 
 
-def _form(status: int, username: str = "", said: str = "") -> Response:
-    wanted = request.values.get("next", "")
-    return show("account/sign_in.html", status, username=username, said=said, next=wanted if _is_ours(wanted) else "")
+def _render_form(error: LatchkeyError | None = None) -> Response:
+    message = WRONG if isinstance(error, Unauthenticated) else f"{str(error).capitalize()}." if error else ""
+    path = request.values.get("next", "")
+    refusal = Refusal.of(error) if error else None
+    return render_form("account/sign_in.html", refusal, message=message, next=path if _is_ours(path) else "")
 
 
-def _onward(wanted: str) -> str:
-    return encoded_root() + (wanted if _is_ours(wanted) else "/account/tokens")
+def _redirect_after_sign_in(path: str) -> Response:
+    return redirect(encoded_root() + (path if _is_ours(path) else "/account/tokens"), 303)
 
 
-def _is_ours(place: str) -> bool:
-    ours = len(place) <= LONGEST_PLACE and OURS.fullmatch(place) is not None
-    return ours and redact(place) == place  # no page repeats a secret
+def _is_ours(path: str) -> bool:
+    return is_safe_return_path(path) and OURS.fullmatch(path) is not None

@@ -1,147 +1,153 @@
-"""/account/tokens: a user's own personal access tokens, from making one to ending it."""
+"""/account/tokens: a user's own personal access tokens, from creation to revocation."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import cast
+from typing import get_args
 
-from flask import request, url_for
+from flask import request
 from werkzeug.wrappers import Response
 
 from app.actions.audit.record import AuditFilter
 from app.actions.directory.lifetime import AskedLifetime
 from app.actions.directory.personal_access_tokens import NewToken, Status, TokenView
+from app.compose import Actions
 from app.credentials.kind import Issued
 from app.errors import Invalid, LatchkeyError
-from app.http.current import actions
-from app.web.form import PAGE, after, chosen, day, days_ahead, read_name, text
-from app.web.page_routes import Room, actor, done, said_by_field, show, status_of
+from app.web.form import Refusal, checked_values, days_ahead, read_day, read_name, read_text, render_form
+from app.web.lists import PAGE, next_page, read_cursor, read_filter
+from app.web.page_routes import PageRoutes
+from app.web.pages import redirect_with_message, render_page
+from app.web.visitors import actor
 
-STATUSES = ("active", "expired", "revoked")
+STATUSES: tuple[Status, ...] = get_args(Status)
 PRESETS = (7, 30, 90, 365)  # days
-WARNED = timedelta(days=7)  # before a token ends
-TRACE = 20  # events of a token that are shown
+EXPIRES_SOON = timedelta(days=7)
+RECENT_EVENTS = 20  # of a token
 
-blueprint = Room("tokens", "/account/tokens")
+routes = PageRoutes("tokens", "/account/tokens")
 
 
-@blueprint.get("")
-def index() -> Response:
+@routes.get("")
+def index(actions: Actions) -> Response:
     """List one's tokens."""
-    status = request.args.get("status", "")
-    wanted = cast(Status, status) if status in STATUSES else None
-    found, last = actions().personal_access_tokens.page(actor().id, PAGE, after(), wanted)
-    onward = url_for("tokens.index", after=last, status=wanted) if last else None
-    soon = actions().clock() + WARNED
-    return show("account/tokens.html", tokens=found, only=wanted, statuses=STATUSES, onward=onward, soon=soon)
-
-
-@blueprint.get("/new")
-def new() -> Response:
-    """Ask what a new token shall be."""
-    return _form()
-
-
-@blueprint.post("")
-def create() -> Response:
-    """Make a token, and show its secret this once."""
-    try:
-        wanted = NewToken(read_name("name"), chosen("scopes"), _lifetime(), text("description"))
-        token, issued = actions().personal_access_tokens.create(actor(), actor().id, wanted)
-    except LatchkeyError as error:
-        return _form(status_of(error), said_by_field(error))
-    return _made(token, issued, 201)
-
-
-@blueprint.get("/<row:token_id>")
-def one(token_id: str) -> Response:
-    """Show a token, and what it did lately."""
-    return _one(token_id)
-
-
-@blueprint.post("/<row:token_id>")
-def change(token_id: str) -> Response:
-    """Rename a token, or describe it anew."""
-    try:
-        actions().personal_access_tokens.change(actor(), actor().id, token_id, read_name("name"), text("description"))
-    except Invalid as error:
-        return _one(token_id, status_of(error), said_by_field(error))
-    except LatchkeyError as error:
-        return _one(token_id, status_of(error), {"name": str(error)})
-    return done("The token is changed.", "tokens.one", token_id=token_id)
-
-
-@blueprint.get("/<row:token_id>/regenerate")
-def ask_to_regenerate(token_id: str) -> Response:
-    """Say what a new secret does to the old one."""
-    return show("account/token_regenerate.html", token=_mine(token_id))
-
-
-@blueprint.post("/<row:token_id>/regenerate")
-def regenerate(token_id: str) -> Response:
-    """Give a token a new secret, and show it this once; the old one is dead."""
-    return _made(*actions().personal_access_tokens.regenerate(actor(), actor().id, token_id), 200)
-
-
-@blueprint.get("/<row:token_id>/revoke")
-def ask_to_revoke(token_id: str) -> Response:
-    """Say what will stop working."""
-    return show("account/token_revoke.html", token=_mine(token_id))
-
-
-@blueprint.post("/<row:token_id>/revoke")
-def revoke(token_id: str) -> Response:
-    """End a token for good."""
-    actions().personal_access_tokens.revoke(actor(), actor().id, token_id)
-    return done("The token is revoked: it is refused everywhere from now on.", "tokens.index")
-
-
-def _mine(token_id: str) -> TokenView:
-    return actions().personal_access_tokens.get(actor().id, token_id)
-
-
-def _one(token_id: str, status: int = 200, errors: dict[str, str] | None = None) -> Response:
-    token = _mine(token_id)
-    trace, _ = actions().audit.page(AuditFilter(target=token_id), TRACE, None)
-    return show("account/token.html", status, token=token, trace=trace, errors=errors or {})
-
-
-def _form(status: int = 200, errors: dict[str, str] | None = None) -> Response:
-    settings = actions().settings
-    longest = settings.pat_max_lifetime
-    return show(
-        "account/token_new.html",
-        status,
-        reach=actions().reach.of_user(actor().id),
-        presets=[days for days in PRESETS if longest is None or days * 86_400 <= longest],
-        days=days_ahead(longest),
-        default=settings.pat_default_lifetime // 86_400,
-        longest=longest,
-        given=request.form,
-        picked=chosen("scopes"),
-        errors=errors or {},
+    status = read_filter("status", STATUSES)
+    tokens, cursor = actions.personal_access_tokens.page(actor(actions).id, PAGE, read_cursor(), status)
+    return render_page(
+        "account/tokens.html",
+        tokens=tokens,
+        chosen_status=status,
+        statuses=STATUSES,
+        next_page=next_page(cursor, status=status),
+        soon=actions.clock() + EXPIRES_SOON,
     )
 
 
-def _lifetime() -> AskedLifetime:
-    """Read a preset, a day, never, or nothing: the policy's own default."""
-    asked = request.form.get("lifetime", "")
-    if asked == "day":
-        longest = actions().settings.pat_max_lifetime
-        ends = day("expires_on", longest)
-        if ends is None:
-            raise Invalid.field("expires_on", str(days_ahead(longest)))
-        return AskedLifetime(expires_at=ends)
-    if asked == "never":
+@routes.get("/new")
+def new(actions: Actions) -> Response:
+    """Show the form for a new token."""
+    return _render_new(actions)
+
+
+@routes.post("")
+def create(actions: Actions) -> Response:
+    """Create a token, and show its secret this once."""
+    try:
+        name, scopes, lifetime = read_name("name"), checked_values("scopes"), _read_lifetime(actions)
+        new_token = NewToken(name, scopes, lifetime, read_text("description"))
+        token, issued = actions.personal_access_tokens.create(actor(actions), actor(actions).id, new_token)
+    except LatchkeyError as error:
+        return _render_new(actions, Refusal.of(error))
+    return _render_secret(actions, token, issued, 201)
+
+
+@routes.get("/<row:token_id>")
+def show(actions: Actions, token_id: str) -> Response:
+    """Show a token and its recent events."""
+    return _render_token(actions, token_id)
+
+
+@routes.post("/<row:token_id>")
+def change(actions: Actions, token_id: str) -> Response:
+    """Change the name and the description of a token."""
+    me = actor(actions)
+    try:
+        actions.personal_access_tokens.change(me, me.id, token_id, read_name("name"), read_text("description"))
+    except LatchkeyError as error:
+        return _render_token(actions, token_id, Refusal.of(error, duplicate="name"))
+    return redirect_with_message("The token is changed.", ".show", token_id=token_id)
+
+
+@routes.get("/<row:token_id>/regenerate")
+def ask_to_regenerate(actions: Actions, token_id: str) -> Response:
+    """Ask before the secret is replaced."""
+    return render_page("account/token_regenerate.html", token=_own_token(actions, token_id))
+
+
+@routes.post("/<row:token_id>/regenerate")
+def regenerate(actions: Actions, token_id: str) -> Response:
+    """Replace the secret of a token, and show the new one this once."""
+    token, issued = actions.personal_access_tokens.regenerate(actor(actions), actor(actions).id, token_id)
+    return _render_secret(actions, token, issued, 200)
+
+
+@routes.get("/<row:token_id>/revoke")
+def ask_to_revoke(actions: Actions, token_id: str) -> Response:
+    """Ask before a token is revoked."""
+    return render_page("account/token_revoke.html", token=_own_token(actions, token_id))
+
+
+@routes.post("/<row:token_id>/revoke")
+def revoke(actions: Actions, token_id: str) -> Response:
+    """Revoke a token."""
+    actions.personal_access_tokens.revoke(actor(actions), actor(actions).id, token_id)
+    return redirect_with_message("The token is revoked: it is refused everywhere.", ".index")
+
+
+def _own_token(actions: Actions, token_id: str) -> TokenView:
+    return actions.personal_access_tokens.get(actor(actions).id, token_id)
+
+
+def _read_lifetime(actions: Actions) -> AskedLifetime:
+    """Read a preset, a day, never, or nothing for the default of the policy; raises Invalid."""
+    choice = request.form.get("lifetime", "")
+    if choice == "day":
+        days = days_ahead(actions.clock(), actions.settings.pat_max_lifetime)
+        expires_at = read_day("expires_on", days)
+        if expires_at is None:
+            raise Invalid.field("expires_on", str(days))
+        return AskedLifetime(expires_at=expires_at)
+    if choice == "never":
         return AskedLifetime(never=True)
-    if asked in map(str, PRESETS):
-        return AskedLifetime(expires_in=int(asked) * 86_400)
-    if asked not in ("", "default"):
-        raise Invalid.field("lifetime", "is none of the choices")
+    if choice in map(str, PRESETS):
+        return AskedLifetime(expires_in=int(choice) * 86_400)
+    if choice not in ("", "default"):
+        raise Invalid.field("lifetime", "must be one of the choices below")
     return AskedLifetime()
 
 
-def _made(token: TokenView, issued: Issued, status: int) -> Response:
-    """Show a secret: nobody keeps this answer, and going back in the browser asks for it in vain."""
-    settings = actions().settings
-    return show("account/token_secret.html", status, token=token, secret=issued.token, issuer=settings.issuer)
+def _render_new(actions: Actions, refusal: Refusal | None = None) -> Response:
+    settings = actions.settings
+    longest = settings.pat_max_lifetime
+    return render_form(
+        "account/token_new.html",
+        refusal,
+        reach=actions.reach.of_user(actor(actions).id),
+        presets=[days for days in PRESETS if longest is None or days * 86_400 <= longest],
+        days=days_ahead(actions.clock(), longest),
+        default=settings.pat_default_lifetime // 86_400,
+        longest=longest,
+        picked=checked_values("scopes"),
+    )
+
+
+def _render_token(actions: Actions, token_id: str, refusal: Refusal | None = None) -> Response:
+    token = _own_token(actions, token_id)
+    events, _ = actions.audit.page(AuditFilter(target=token_id), RECENT_EVENTS, None)
+    return render_form("account/token.html", refusal, token=token, events=events)
+
+
+def _render_secret(actions: Actions, token: TokenView, issued: Issued, status: int) -> Response:
+    """Render the only page that holds the secret; `no-store` keeps it out of caches and of the browser's history."""
+    issuer = actions.settings.issuer
+    return render_page("account/token_secret.html", status, token=token, secret=issued.token, issuer=issuer)

@@ -1,4 +1,4 @@
-"""The form of an API key: what it says of a key, and what people type into it."""
+"""The form of an API key: the fields as an operator fills them in, and as they show an existing key."""
 
 from __future__ import annotations
 
@@ -7,61 +7,89 @@ from datetime import datetime
 
 from flask import request
 
-from app.actions.directory.api_keys import LONGEST_WINDOW, MOST_NETWORKS, MOST_REQUESTS, KeyChanges, KeyView
+from app.actions.directory.api_keys import LONGEST_WINDOW, MOST_NETWORKS, MOST_REQUESTS, KeyChanges, KeyView, NewKey
 from app.actions.directory.changes import UNSET
 from app.actions.directory.resources import LONGEST_IDENTIFIER
 from app.credentials.kind import RateLimit
 from app.errors import Invalid, Malformed
 from app.settings.addresses import read_network
-from app.web.form import chosen, day, days_ahead, read_name, ticked, whole
+from app.web.form import Days, checked_values, is_checked, read_day, read_integer, read_name
 
 LONGEST_NETWORK = 43  # characters
 
 
-def changes() -> KeyChanges:
-    """Read what a key shall be from now on; raises Invalid."""
-    return KeyChanges(
+def read_new_key(resource: str, days: Days) -> NewKey:
+    """Read the form of a new key; raises Invalid."""
+    return NewKey(
         name=read_name("name"),
-        scopes=UNSET if request.form.get("which") == "keep" else scopes(),
-        expires_at=UNSET if request.form.get("expires") == "keep" else expires_at(),
-        rate_limit=rate_limit(),
-        allowed_ips=networks(),
-        enabled=ticked("enabled"),
+        resource=resource,
+        scopes=_read_scopes(),
+        expires_at=_read_expiry(days),
+        rate_limit=_read_rate_limit(),
+        allowed_ips=_read_networks(),
     )
 
 
-def identifier(given: str | None) -> str | None:
-    """Give what may be the identifier of an API, None for an empty one; raises Malformed."""
-    if given and (len(given) > LONGEST_IDENTIFIER or not given.isprintable()):  # PostgreSQL would refuse a NUL
-        raise Malformed("that is no identifier of an API")
-    return given or None
+def read_changes(days: Days) -> KeyChanges:
+    """Read the form that changes a key; raises Invalid."""
+    return KeyChanges(
+        name=read_name("name"),
+        scopes=UNSET if request.form.get("which") == "keep" else _read_scopes(),
+        expires_at=UNSET if request.form.get("expires") == "keep" else _read_expiry(days),
+        rate_limit=_read_rate_limit(),
+        allowed_ips=_read_networks(),
+        enabled=is_checked("enabled"),
+    )
 
 
-def scopes() -> tuple[str, ...] | None:
-    """Give the ticked scopes; None for all that are public, now and later. Raises Invalid."""
-    asked = request.form.get("which", "all")
-    if asked not in ("all", "some"):
+def check_identifier(identifier: str | None) -> str | None:
+    """Return what may be the identifier of an API, None for an empty one; raises Malformed."""
+    if identifier and (len(identifier) > LONGEST_IDENTIFIER or not identifier.isprintable()):  # PostgreSQL refuses NUL
+        raise Malformed("that is not a valid identifier of an API: use an absolute URI")
+    return identifier or None
+
+
+def field_values(key: KeyView, *, again: bool) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    """Return what the fields hold, and the ticked scopes: those of the key, or `again` those that were sent."""
+    if again:
+        return request.form, checked_values("scopes")
+    limit = key.rate_limit
+    fields = {
+        "name": key.name,
+        "which": "keep" if key.narrowed else "all",
+        "expires": "keep" if key.expires_at else "never",
+        "requests": str(limit.requests) if limit else "",
+        "window_seconds": str(limit.window_seconds) if limit else "",
+        "allowed_ips": "\n".join(key.allowed_ips),
+    }
+    return fields | ({"enabled": "on"} if key.enabled else {}), key.scopes
+
+
+def _read_scopes() -> tuple[str, ...] | None:
+    """Return the ticked scopes, None for all that are public, now and later; raises Invalid."""
+    which = request.form.get("which", "all")
+    if which not in ("all", "some"):
         raise Invalid.field("scopes", "choose all that are public, or some")
-    return chosen("scopes") if asked == "some" else None
+    return checked_values("scopes") if which == "some" else None
 
 
-def expires_at() -> datetime | None:
-    """Give when the key shall end, None for never; raises Invalid."""
-    asked = request.form.get("expires", "never")
-    if asked == "never":
+def _read_expiry(days: Days) -> datetime | None:
+    """Return when the key expires, None for never; raises Invalid."""
+    choice = request.form.get("expires", "never")
+    if choice == "never":
         return None
-    if asked != "day":
-        raise Invalid.field("expires_at", "is none of the choices")
-    ends = day("expires_on")
-    if ends is None:
-        raise Invalid.field("expires_at", str(days_ahead()))
-    return ends
+    if choice != "day":
+        raise Invalid.field("expires_at", "must be one of the choices below")
+    expires_at = read_day("expires_on", days)
+    if expires_at is None:
+        raise Invalid.field("expires_at", str(days))
+    return expires_at
 
 
-def rate_limit() -> RateLimit | None:
-    """Give the limit, None for none; raises Invalid when only half of it is there."""
-    requests = whole("requests", 1, MOST_REQUESTS)
-    window = whole("window_seconds", 1, LONGEST_WINDOW)
+def _read_rate_limit() -> RateLimit | None:
+    """Return the rate limit, None for none; raises Invalid when one of its two fields is empty."""
+    requests = read_integer("requests", 1, MOST_REQUESTS)
+    window = read_integer("window_seconds", 1, LONGEST_WINDOW)
     if requests is None and window is None:
         return None
     if requests is None:
@@ -71,36 +99,20 @@ def rate_limit() -> RateLimit | None:
     return RateLimit(requests, window)
 
 
-def networks() -> tuple[str, ...]:
-    """Give the networks, one a line or separated by spaces or commas; raises Invalid."""
-    given = request.form.get("allowed_ips", "").replace(",", " ").split()
-    if len(given) > MOST_NETWORKS:
-        raise Invalid.field("allowed_ips", f"are at most {MOST_NETWORKS}")
-    for one in given:
-        _check_network(one)
-    return tuple(given)
+def _read_networks() -> tuple[str, ...]:
+    """Return the networks, separated by lines, spaces or commas; raises Invalid, which names the one that is wrong."""
+    networks = request.form.get("allowed_ips", "").replace(",", " ").split()
+    if len(networks) > MOST_NETWORKS:
+        raise Invalid.field("allowed_ips", f"must be at most {MOST_NETWORKS}")
+    for network in networks:
+        _check_network(network)
+    return tuple(networks)
 
 
-def present(key: KeyView, *, again: bool) -> tuple[Mapping[str, str], tuple[str, ...]]:
-    """Give what the form holds, and the ticked scopes: what was typed when it is shown `again`, else the key's own."""
-    if again:
-        return request.form, chosen("scopes")
-    limit = key.rate_limit
-    held = {
-        "name": key.name,
-        "which": "keep" if key.narrowed else "all",
-        "expires": "keep" if key.expires_at else "never",
-        "requests": str(limit.requests) if limit else "",
-        "window_seconds": str(limit.window_seconds) if limit else "",
-        "allowed_ips": "\n".join(key.allowed_ips),
-    }
-    return held | ({"enabled": "on"} if key.enabled else {}), key.scopes
-
-
-def _check_network(text: str) -> None:
-    """Name the one that is wrong: people paste many."""
+def _check_network(network: str) -> None:
     try:
-        read_network(text)
+        read_network(network)
     except ValueError:
-        shown = text if len(text) <= LONGEST_NETWORK else f"{text[:LONGEST_NETWORK]}…"
-        raise Invalid.field("allowed_ips", f"{shown} is no network such as 192.0.2.0/24 or 2001:db8::/32") from None
+        name = network if len(network) <= LONGEST_NETWORK else f"{network[:LONGEST_NETWORK]}…"
+        message = f"{name} is not a valid network: use one such as 192.0.2.0/24 or 2001:db8::/32"
+        raise Invalid.field("allowed_ips", message) from None

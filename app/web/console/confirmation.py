@@ -1,43 +1,55 @@
-"""Dangerous things ask once: a page that says what will stop working, and goes on with one button."""
+"""Pages that ask before something is deleted or revoked: they say what would stop working, and have one button."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from flask import request, url_for
 from werkzeug.wrappers import Response
 
 from app.actions.insight.consequences import Consequence
 from app.web.form import LONGEST_LINE, LONGEST_TEXT
-from app.web.page_routes import show
+from app.web.pages import render_page
 
-SURE = "sure"  # the field that says one was asked
+CONFIRMED = "sure"  # the field of a form that comes from such a page
 CSRF_FIELD = "csrf_token"
 
 
-def ask(question: str, said: str, word: str, to: str, back: str, losses: Sequence[Consequence] = ()) -> Response:
-    """Ask before something ends; `word` is on the button that posts to the path `to`."""
-    return show(
-        "console/confirm.html", question=question, said=said, word=word, to=to, back=back, losses=losses, kept=()
-    )
+def ask(verb: str, name: str, warning: str, back: str, losses: Sequence[Consequence] = (), **query: str) -> Response:
+    """Ask whether to delete or revoke something; the button posts to the path that asks, with this query."""
+    return _render(f"{verb} {name}?", warning, verb, back, losses=losses, query=query)
 
 
-def ask_again(question: str, said: str, word: str, back: str) -> Response:
-    """Ask before a form that was sent is obeyed: the same form goes again, and says that one was asked."""
-    sent = ((name, value) for name, value in request.form.items(multi=True) if name not in (CSRF_FIELD, SURE))
-    kept = [(name, value) for name, value in sent if len(name) <= LONGEST_LINE and len(value) <= LONGEST_TEXT]
-    return show(
+def ask_to_resend(question: str, warning: str, button: str, back: str) -> Response:
+    """Ask before a form is obeyed; the button sends the same form again, confirmed."""
+    sent = ((name, value) for name, value in request.form.items(multi=True) if name not in (CSRF_FIELD, CONFIRMED))
+    fields = [(name, value) for name, value in sent if len(name) <= LONGEST_LINE and len(value) <= LONGEST_TEXT]
+    return _render(question, warning, button, back, fields=[*fields, (CONFIRMED, "yes")])
+
+
+def is_confirmed() -> bool:
+    """Return whether the form comes from the page that asks."""
+    return CONFIRMED in request.form
+
+
+def _render(
+    question: str,
+    warning: str,
+    button: str,
+    back: str,
+    losses: Sequence[Consequence] = (),
+    fields: Sequence[tuple[str, str]] = (),
+    query: Mapping[str, Any] | None = None,
+) -> Response:
+    to = url_for(str(request.endpoint), **request.view_args or {}, **query or {})
+    return render_page(
         "console/confirm.html",
         question=question,
-        said=said,
-        word=word,
-        to=url_for(str(request.endpoint), **request.view_args or {}),
+        warning=warning,
+        button=button,
+        to=to,
         back=back,
-        losses=(),
-        kept=[*kept, (SURE, "yes")],
+        losses=losses,
+        fields=fields,
     )
-
-
-def sure() -> bool:
-    """Tell whether the form comes from the page that asked."""
-    return SURE in request.form

@@ -1,25 +1,24 @@
-"""Where a thing is shown: the room of its kind."""
+"""Links to the page of a user, client, role, API or key."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from flask import current_app, url_for
+from flask import url_for
 
-PLACES = {
-    "user": "console_users.one",
-    "client": "console_clients.one",
-    "role": "console_roles.one",
-    "resource": "console_resources.one",
-    "api_key": "console_api_keys.one",
+PAGES = {  # the endpoint of each kind, and the variable part of its path
+    "user": ("console_users.show", "user_id"),
+    "client": ("console_clients.show", "client_row_id"),
+    "role": ("console_roles.show", "role_id"),
+    "resource": ("console_resources.show", "resource_id"),
+    "api_key": ("console_api_keys.show", "key_id"),
 }
 
 
-def place_of(kind: str, row_id: str | None) -> str | None:
-    """Give the page of a row, None when there is no room for its kind."""
-    endpoint = PLACES.get(kind, "")
-    rule = next(current_app.url_map.iter_rules(endpoint), None) if endpoint in current_app.view_functions else None
-    if rule is None or row_id is None:
+def page_of(kind: str, row_id: str | None) -> str | None:
+    """Return the address of the page of a row; None for a kind that has no page of its own."""
+    if kind not in PAGES or row_id is None:
         return None
-    named: dict[str, Any] = dict.fromkeys(rule.arguments, row_id)
-    return url_for(endpoint, **named)
+    endpoint, name = PAGES[kind]
+    variable: dict[str, Any] = {name: row_id}
+    return url_for(endpoint, **variable)
