@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flask import Blueprint, Response, send_from_directory
 
-from app.web.compare.page import style
+from app.web.compare.page import render_style
 
 STATIC = Path(__file__).with_name("static")
 MAX_AGE = 86_400  # seconds that a browser caches the assets
@@ -24,7 +24,7 @@ def asset(name: str) -> Response:
 @blueprint.get("/comparison.css")
 def comparison_style() -> Response:
     """Return the style sheet of the comparison's table; `latchkey compare --html` writes it into its file."""
-    return _cacheable(Response(style(), mimetype="text/css"))
+    return _cacheable(Response(render_style(), mimetype="text/css"))
 
 
 def _cacheable(response: Response) -> Response:

@@ -40,7 +40,7 @@ def test_each_sign_in_is_listed_and_ends_alone(face: Face) -> None:
 
 
 def own(who: Visitor) -> str:
-    """Give the session of this browser, as its page marks it."""
+    """Return the session of this browser, as its page marks it."""
     before = who.get("/account").text.split("(this one)")[1]
     return before.split("/account/sessions/")[1].split("/end")[0]
 
@@ -53,7 +53,7 @@ def test_nobody_ends_another_users_session(face: Face) -> None:
     assert watched.get("/account").status_code == 200
 
 
-def test_all_others_can_be_ended_together(face: Face) -> None:
+def test_all_other_sign_ins_can_be_ended_together(face: Face) -> None:
     name = face.person()
     others, here = [browser_of(face, name) for _ in range(3)], browser_of(face, name)
     here.get("/account")
@@ -85,7 +85,7 @@ def test_a_changed_password_ends_the_other_sessions_and_tokens_go_on(face: Face)
         ("", "", "", "present", "is wrong"),
     ],
 )
-def test_a_password_that_cannot_be_is_refused_at_its_field(
+def test_an_invalid_password_is_refused_at_its_field(
     face: Face, present: str, password: str, again: str, field: str, said: str
 ) -> None:
     name = face.person()
@@ -99,7 +99,7 @@ def test_a_password_that_cannot_be_is_refused_at_its_field(
     browser_of(face, name)
 
 
-def test_the_present_password_is_not_guessed_there_either(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_guesses_of_the_current_password_are_limited(tmp_path_factory: pytest.TempPathFactory) -> None:
     face = start_face(tmp_path_factory.mktemp("guessing"), rate_limits="on")
     who = browser_of(face, face.person())
     who.get("/account")
@@ -111,7 +111,7 @@ def test_the_present_password_is_not_guessed_there_either(tmp_path_factory: pyte
     stop_face(face)
 
 
-def test_a_page_that_is_not_there_is_a_page(face: Face) -> None:
+def test_an_unknown_path_is_answered_with_a_page(face: Face) -> None:
     who = browser_of(face, face.person("manage"))
     for path in ("/account/nothing", "/account/tokens/nothing", "/console/nothing/at/all"):
         answer = who.get(path)

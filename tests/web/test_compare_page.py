@@ -47,7 +47,7 @@ def test_nothing_runs_or_loads_but_our_own(face: Face) -> None:
     assert "style=" not in response.text and "<script" not in response.text
 
 
-def test_what_a_probe_saw_is_escaped(face: Face) -> None:
+def test_measured_values_are_escaped(face: Face) -> None:
     kept(face, Cell(HOSTILE, TIMES, agrees=False))
     page = face.http.get("/compare").text
     assert "<script" not in page and "<img" not in page
@@ -55,7 +55,7 @@ def test_what_a_probe_saw_is_escaped(face: Face) -> None:
 
 
 @pytest.mark.parametrize("query", ["signs_in=%00", "signs_in=yes&signs_in=no", "x=" + "y" * 5000, "%ff=%fe", "known"])
-def test_an_odd_query_is_no_error(face: Face, query: str) -> None:
+def test_an_odd_query_is_not_an_error(face: Face, query: str) -> None:
     assert face.http.get(f"/compare?{query}").status_code == 200
 
 
@@ -79,7 +79,7 @@ def test_the_assets_are_those_that_were_vendored(face: Face) -> None:
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_it_looks_right(browser: Browser, server: LiveServer, width: int) -> None:
+def test_the_page_looks_right(browser: Browser, server: LiveServer, width: int) -> None:
     with browser.page(width) as watched:
         watched.open(f"{server.url}/compare")
         assert not watched.scrolls_sideways()

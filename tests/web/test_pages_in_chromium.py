@@ -68,7 +68,7 @@ def test_a_token_from_making_to_revoking(
 
 
 def shown_secret(page: Page, watched: Watched, javascript: bool) -> str:
-    """Give the secret that a page shows; with scripts, by its button."""
+    """Return the secret that a page shows; with scripts, by its button."""
     field = page.get_by_label("Token", exact=True)
     secret = field.input_value()
     if javascript:
@@ -96,7 +96,7 @@ def test_going_back_never_shows_the_secret_again(
         assert secret not in page.content()
 
 
-def test_signing_out_empties_the_other_tabs(browser: Browser, server: LiveServer, person: tuple[User, str]) -> None:
+def test_signing_out_reloads_the_other_tabs(browser: Browser, server: LiveServer, person: tuple[User, str]) -> None:
     user, _ = person
     with browser.page() as watched:
         page = sign_in(watched, server, user, "/account")
@@ -108,7 +108,9 @@ def test_signing_out_empties_the_other_tabs(browser: Browser, server: LiveServer
         assert user.username not in other.content()
 
 
-def test_it_all_goes_by_keyboard(browser: Browser, server: LiveServer, person: tuple[User, str]) -> None:
+def test_a_token_is_created_and_revoked_by_keyboard_alone(
+    browser: Browser, server: LiveServer, person: tuple[User, str]
+) -> None:
     user, scope = person
     with browser.page() as watched:
         watched.open(f"{server.url}/account/tokens/new")

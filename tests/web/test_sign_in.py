@@ -55,7 +55,7 @@ def is_in(who: Visitor) -> bool:
     return who.get("/account").status_code == 200
 
 
-def test_a_stranger_is_asked_to_sign_in_and_then_gets_where_they_wanted(face: Face) -> None:
+def test_an_anonymous_visitor_signs_in_and_reaches_the_page_they_asked_for(face: Face) -> None:
     who = visitor(face)
     asked = who.get("/account/tokens?status=active")
     assert asked.status_code == 303 and asked.location.startswith("/login?next=")
@@ -66,12 +66,12 @@ def test_a_stranger_is_asked_to_sign_in_and_then_gets_where_they_wanted(face: Fa
     assert who.get(onward.location).status_code == 200
 
 
-def test_the_root_leads_to_ones_tokens(face: Face) -> None:
+def test_the_root_redirects_to_the_tokens(face: Face) -> None:
     assert visitor(face).get("/").location == "/account/tokens"
 
 
 @pytest.mark.parametrize("wanted", ELSEWHERE)
-def test_nobody_is_sent_elsewhere_after_signing_in(face: Face, wanted: str) -> None:
+def test_no_sign_in_redirects_to_another_site(face: Face, wanted: str) -> None:
     who = visitor(face)
     who.get("/login")
     assert who.post("/login", username=face.person(), password=PASSWORD, next=wanted).location == "/account/tokens"
@@ -91,7 +91,7 @@ def test_on_loopback_without_https_a_browser_keeps_the_cookie_too(fresh_server: 
     assert re.match(r"latchkey-\d+=", made) and "HttpOnly" in made and "Secure" not in made
 
 
-def test_a_cookie_of_before_signing_in_is_worth_nothing_after(face: Face) -> None:
+def test_a_cookie_from_before_the_sign_in_is_not_valid_after_it(face: Face) -> None:
     who = visitor(face)
     who.get("/login")
     planted = cookie_of(who)
@@ -113,7 +113,7 @@ def test_signing_out_ends_the_session_and_not_only_the_cookie(face: Face) -> Non
     assert not is_in(thief)
 
 
-def test_a_cookie_that_was_made_up_or_changed_is_nobodys(face: Face) -> None:
+def test_a_forged_or_changed_cookie_is_not_signed_in(face: Face) -> None:
     who, _ = signed_in(face)
     for forged in (cookie_of(who)[:-2] + "xx", "eyJzZWNyZXQiOiJhIn0.aaaa.bbbb", "\N{SNOWMAN}", "x" * 5000):
         other = visitor(face)
@@ -149,14 +149,14 @@ def test_guessing_is_slowed_down_and_the_owner_gets_in_from_elsewhere(tmp_path_f
 
 
 @pytest.mark.parametrize("username", ["", "x" * 5000, "a\0b", "<script>", "\N{SNOWMAN}"])
-def test_an_odd_name_is_wrong_and_no_error(face: Face, username: str) -> None:
+def test_an_odd_username_is_refused_as_wrong(face: Face, username: str) -> None:
     who = visitor(face)
     who.get("/login")
     answer = who.post("/login", username=username, password="\0" * 300)
     assert answer.status_code == 401 and "<script>" not in answer.text.split("<main")[1]
 
 
-def test_a_disabled_user_is_out_at_once_and_for_good(face: Face) -> None:
+def test_a_disabled_user_is_signed_out_at_once_and_for_good(face: Face) -> None:
     who, name = signed_in(face)
     row = face.core.row_id(name)
     face.core.actions.users.change(OPERATOR, row, UserChanges(enabled=False))
@@ -165,7 +165,7 @@ def test_a_disabled_user_is_out_at_once_and_for_good(face: Face) -> None:
     assert not is_in(who)
 
 
-def test_a_deleted_user_is_out_at_once(face: Face) -> None:
+def test_a_deleted_user_is_signed_out_at_once(face: Face) -> None:
     who, name = signed_in(face)
     face.core.actions.users.delete(OPERATOR, face.core.row_id(name))
     assert not is_in(who)
@@ -181,7 +181,7 @@ def test_the_console_is_for_those_who_manage_and_only_as_long_as_they_do(face: F
     assert operator.get("/console").status_code == 403
 
 
-def test_it_ends_when_it_was_not_used_for_a_day_and_after_thirty_days_of_use(face: Face) -> None:
+def test_a_session_ends_after_a_day_unused_and_after_thirty_days(face: Face) -> None:
     who, _ = signed_in(face)
     for _ in range(2):
         face.core.clock.advance(hours=23)
@@ -196,8 +196,8 @@ def test_it_ends_when_it_was_not_used_for_a_day_and_after_thirty_days_of_use(fac
     assert not is_in(who)
 
 
-def rooms(app: Flask, method: str) -> list[str]:
-    """Give the paths of the pages that take a method, with something in each variable part."""
+def paths_of_pages(app: Flask, method: str) -> list[str]:
+    """Return the paths of the pages that take a method, with something in each variable part."""
     found = [rule for rule in app.url_map.iter_rules() if method in (rule.methods or ())]
     paths = [rule.rule for rule in found if rule.rule.startswith(("/login", "/logout", "/account", "/console"))]
     assert paths
@@ -206,7 +206,7 @@ def rooms(app: Flask, method: str) -> list[str]:
 
 def test_no_form_of_another_site_changes_anything(face: Face) -> None:
     who, _ = signed_in(face, "manage")
-    for path in rooms(face.app, "POST"):
+    for path in paths_of_pages(face.app, "POST"):
         for fields in ({}, {"csrf_token": "made up"}, {"csrf_token": ""}):
             answer = who.http.post(path, data=fields)
             assert answer.status_code == 400, path
@@ -233,7 +233,7 @@ def test_a_token_of_another_browsers_form_does_not_count(face: Face) -> None:
 
 def test_every_page_is_framed_nowhere_kept_nowhere_and_runs_only_our_scripts(face: Face) -> None:
     who, _ = signed_in(face, "manage")
-    for path in rooms(face.app, "GET"):
+    for path in paths_of_pages(face.app, "GET"):
         answer = who.http.get(path)
         policy = answer.headers.get("Content-Security-Policy", "")
         assert answer.headers["X-Frame-Options"] == "DENY" and answer.headers["Cache-Control"] == "no-store", path

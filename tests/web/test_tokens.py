@@ -23,7 +23,7 @@ def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
 
 
 def person(face: Face, *scopes: str) -> tuple[Visitor, str]:
-    """Give somebody signed in, and their user's id."""
+    """Return a signed-in user's browser and the id of the user."""
     name = face.person(*scopes)
     who = Visitor(face.app.test_client())
     assert who.sign_in(name, PASSWORD).status_code == 303
@@ -32,7 +32,7 @@ def person(face: Face, *scopes: str) -> tuple[Visitor, str]:
 
 
 def made(who: Visitor, **fields: str | list[str]) -> str:
-    """Make a token by the form; gives the secret that the page shows."""
+    """Make a token by the form; return the secret that the page shows."""
     asked: Fields = {"name": "laptop", "scopes": ["orders:read"]}
     answer = who.post("/account/tokens", **(asked | fields))
     assert answer.status_code == 201, answer.text
@@ -45,7 +45,7 @@ def only_token(face: Face, user: str) -> str:
     return token.id
 
 
-def test_the_first_page_says_what_to_do(face: Face) -> None:
+def test_an_empty_list_says_what_to_do(face: Face) -> None:
     who, _ = person(face, "orders:read")
     page = who.get("/account/tokens").text
     assert "no token yet" in page and "/account/tokens/new" in page
@@ -98,7 +98,9 @@ def test_sent_again_the_form_makes_no_second_token(face: Face) -> None:
         ({"description": "x" * 1001}, "description"),
     ],
 )
-def test_what_cannot_be_is_said_at_its_field_and_nothing_typed_is_lost(face: Face, fields: Fields, field: str) -> None:
+def test_an_invalid_value_is_refused_at_its_field_and_what_was_typed_is_kept(
+    face: Face, fields: Fields, field: str
+) -> None:
     who, user = person(face, "orders:read")
     asked: Fields = {"name": "kept name", "scopes": ["orders:read"], "description": "kept words"}
     answer = who.post("/account/tokens", **(asked | fields))
@@ -110,7 +112,7 @@ def test_what_cannot_be_is_said_at_its_field_and_nothing_typed_is_lost(face: Fac
     assert face.core.actions.personal_access_tokens.page(user, 10)[0] == []
 
 
-def test_a_policy_takes_never_and_long_presets_away(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_maximum_lifetime_removes_never_and_longer_presets(tmp_path_factory: pytest.TempPathFactory) -> None:
     day = 86_400
     face = start_face(tmp_path_factory.mktemp("policy"), pat_max_lifetime=40 * day, pat_default_lifetime=5 * day)
     who, _ = person(face, "orders:read")
@@ -153,7 +155,7 @@ def test_revoking_asks_once_says_what_stops_and_is_for_good(face: Face) -> None:
     assert who.post(f"/account/tokens/{token}/regenerate").status_code == 409
 
 
-def test_a_token_is_renamed_and_a_name_that_is_taken_is_said_there(face: Face) -> None:
+def test_a_token_is_renamed_and_a_taken_name_is_refused_at_its_field(face: Face) -> None:
     who, user = person(face, "orders:read")
     made(who, name="first")
     token = only_token(face, user)
@@ -165,7 +167,7 @@ def test_a_token_is_renamed_and_a_name_that_is_taken_is_said_there(face: Face) -
     assert taken.status_code == 409 and "live token of this name" in taken.text.split('id="name-help">')[1]
 
 
-def test_what_a_token_did_stands_on_its_page(face: Face) -> None:
+def test_a_token_page_lists_its_events(face: Face) -> None:
     who, user = person(face, "orders:read")
     made(who)
     token = only_token(face, user)
@@ -213,5 +215,5 @@ def test_a_long_list_comes_in_pages(face: Face) -> None:
 @pytest.mark.parametrize(
     "query", ["status=none", "after=%00", "after=" + "x" * 3000, "after='", "status=active&after=pat_"]
 )
-def test_an_odd_query_is_no_error(face: Face, query: str) -> None:
+def test_an_odd_query_is_not_an_error(face: Face, query: str) -> None:
     assert person(face, "orders:read")[0].get(f"/account/tokens?{query}").status_code == 200

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 from app.comparison.latest import latest
 from app.compose import Actions
 from app.web.compare.guide import QUESTIONS, advise
-from app.web.compare.page import table_of
+from app.web.compare.page import render_table
 from app.web.page_routes import PageRoutes
 from app.web.pages import render_plain_page
 
@@ -23,7 +23,7 @@ def compare(actions: Actions) -> Response:
     return render_plain_page(
         "compare/compare.html",
         report=report,
-        table=table_of(report),
+        table=render_table(report),
         questions=QUESTIONS,
         answers=answers,
         advice=advise(answers),

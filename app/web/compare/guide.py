@@ -1,4 +1,4 @@
-"""Which one do I need? Four questions that end in a kind, and the exact commands for it."""
+"""The guide of /compare: four questions that lead to a kind, with the exact commands for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.comparison.stated import API_KEY, COLUMNS, M2M, OAUTH, PASSWORD, PAT
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question; a yes ends the guide at `column`."""
+    """One question; the answer yes leads to the kind of `column`."""
 
     key: str
     text: str
@@ -19,7 +19,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """The kind to take, why, and what to type; without commands this server does not issue it."""
+    """The kind to use, why, and the commands for it; none for a kind that this server does not issue."""
 
     column: str
     why: str
@@ -27,7 +27,7 @@ class Advice:
 
     @property
     def title(self) -> str:
-        """Name the kind."""
+        """Return the name of the kind."""
         return COLUMNS[self.column]
 
 
@@ -71,7 +71,7 @@ ADVICE: Mapping[str, Advice] = {
 
 
 def advise(answers: Mapping[str, str]) -> Advice | None:
-    """Give the advice that the answers ("yes" or "no" by question) lead to; None when a question is still open."""
+    """Return the advice for the answers ("yes" or "no" by question); None while a question is open."""
     for question in QUESTIONS:
         answer = answers.get(question.key)
         if answer == "yes":

@@ -1,4 +1,4 @@
-"""The comparison as HTML: a table that reads well on a screen, a phone and on paper, and charts of the timings."""
+"""Render a comparison as HTML: a table for a screen, a phone and paper, and charts of the timings."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ FASTEST, SLOWEST = 0.05, 500.0  # milliseconds: the ends of a chart's logarithmi
 TICKS = (0.1, 1, 10, 100)  # milliseconds
 WIDTH = 240.0  # of a chart's axis
 TIMINGS = "time_to_"
+ENDS = ("median_ms", "min_ms", "max_ms")  # of a timing, in the order of a Bar
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One kind's timing: where the median, the fastest and the slowest lie on the axis."""
+    """One kind's timing: the positions of the median, the fastest and the slowest on the axis."""
 
     title: str
     text: str
@@ -37,46 +38,48 @@ class Chart:
     bars: Sequence[Bar]
 
 
-def as_html(report: Report) -> str:
-    """Give one self-contained file; every text is escaped."""
-    return _templates().get_template("report.html").render(report=report, table=table_of(report), style=style())
+def render_file(report: Report) -> str:
+    """Render a self-contained file; every text is escaped."""
+    template = _templates().get_template("report.html")
+    return template.render(report=report, table=render_table(report), style=render_style())
 
 
-def table_of(report: Report) -> Markup:
-    """Give the charts and the table, to stand in a page."""
+def render_table(report: Report) -> Markup:
+    """Render the charts and the table, for a page to include."""
     return Markup(  # noqa: S704 - the template escaped it
-        _templates().get_template("table.html").render(report=report, charts=charts_of(report), ticks=ticks())
+        _templates().get_template("table.html").render(report=report, charts=list_charts(report), ticks=axis_ticks())
     )
 
 
 @cache
-def style() -> Markup:
-    """Give the style sheet of charts and table."""
+def render_style() -> Markup:
+    """Return the style sheet of the charts and the table."""
     return Markup(_templates().get_template("comparison.css").render())  # noqa: S704 - a file of ours
 
 
-def charts_of(report: Report) -> list[Chart]:
-    """Give a chart for each measured row of timings."""
+def list_charts(report: Report) -> list[Chart]:
+    """Return a chart for each measured row of timings."""
     rows = [row for row in report.rows if row.name.startswith(TIMINGS)]
     return [chart for row in rows if (chart := Chart(row.title, _bars(row, report.columns))).bars]
 
 
-def ticks() -> list[tuple[str, float]]:
-    """Give the marks of the axis and where they stand."""
-    return [(f"{tick:g} ms", place(tick)) for tick in TICKS]
+def axis_ticks() -> list[tuple[str, float]]:
+    """Return the labels of the axis and their positions."""
+    return [(f"{tick:g} ms", axis_position(tick)) for tick in TICKS]
 
 
-def place(milliseconds: float) -> float:
-    """Give where a time lies on the logarithmic axis."""
+def axis_position(milliseconds: float) -> float:
+    """Return the position of a time on the logarithmic axis."""
     inside = min(max(milliseconds, FASTEST), SLOWEST)
     return round(WIDTH * math.log(inside / FASTEST) / math.log(SLOWEST / FASTEST), 1)
 
 
 def _bars(row: Row, columns: dict[str, str]) -> list[Bar]:
+    values = {title: row.cells[column].value for column, title in columns.items()}
     return [
-        Bar(title, f"{value['median_ms']:.2f} ms", *(place(value[end]) for end in ("median_ms", "min_ms", "max_ms")))
-        for column, title in columns.items()
-        if isinstance(value := row.cells[column].value, dict)
+        Bar(title, f"{value['median_ms']:.2f} ms", *(axis_position(value[end]) for end in ENDS))
+        for title, value in values.items()
+        if isinstance(value, dict)
     ]
 
 

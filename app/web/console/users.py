@@ -84,7 +84,7 @@ def change(actions: Actions, user_id: str) -> Response:
 def set_password(actions: Actions, user_id: str) -> Response:
     """Set the password of another user and end their sign-ins; one's own is changed on the account's page."""
     if user_id == actor(actions).id:
-        raise Forbidden("change your own password on your account's page: it asks for the present one")
+        raise Forbidden("change your own password on your account's page: it asks for the current one")
     try:
         actions.users.change(actor(actions), user_id, UserChanges(password=request.form.get(PASSWORD, "")))
     except LatchkeyError as error:

@@ -1,4 +1,4 @@
-"""The operator's rooms in real Chromium: at phone and desk width, light and dark, by keyboard, without JavaScript."""
+"""The console's pages in real Chromium: at phone and desk width, light and dark, by keyboard, without JavaScript."""
 
 import re
 from collections.abc import Iterator
@@ -53,7 +53,9 @@ def tab_to(page: Page, wanted: str) -> None:
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
-def test_every_room_looks_right(browser: Browser, admin: Admin, width: int, scheme: Literal["light", "dark"]) -> None:
+def test_every_section_looks_right(
+    browser: Browser, admin: Admin, width: int, scheme: Literal["light", "dark"]
+) -> None:
     [key] = admin.get("/api-keys").json()["items"]
     resource = key["resource"]
     paths = (
@@ -110,7 +112,7 @@ def test_a_key_is_issued_and_ended_by_keyboard_alone_without_javascript(browser:
         assert not admin.active(secret) and not watched.errors
 
 
-def test_the_chart_is_seen_and_told(browser: Browser, admin: Admin) -> None:
+def test_the_chart_is_visible_and_described(browser: Browser, admin: Admin) -> None:
     with browser.page() as watched:
         page = signed_in(watched, admin)
         chart = page.get_by_role("img", name=re.compile("Failed authentications by the hour"))
