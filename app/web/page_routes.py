@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial, wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec
 
 from flask import Blueprint
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
@@ -57,7 +57,7 @@ class PageRoutes:
         blueprint = Blueprint(self.name, __name__, url_prefix=self._path)
         for route in self._routes:
             blueprint.add_url_rule(route.rule, view_func=route.bind(actions), methods=[route.method])
-        blueprint.context_processor(_visitor_of_templates)
+        blueprint.context_processor(lambda: {"visitor": browser.signed_in()})
         blueprint.register_error_handler(browser.CSRFError, render_expired_form)
         for unreadable in (RequestEntityTooLarge, UnsupportedMediaType):
             blueprint.register_error_handler(unreadable, render_unreadable_form)
@@ -72,7 +72,3 @@ class PageRoutes:
             return view
 
         return add
-
-
-def _visitor_of_templates() -> dict[str, Any]:
-    return {"visitor": browser.signed_in()}
