@@ -12,7 +12,7 @@ from flask import Response, request
 from app.actions.directory.lifetime import LONGEST
 from app.errors import Duplicate, Invalid, LatchkeyError
 from app.models.names import BadName, normalize_name
-from app.web.pages import render_page, set_retry_after, status_of
+from app.web import pages
 
 LONGEST_LINE, LONGEST_TEXT = 200, 1000  # characters
 LONGEST_DAY = 40  # characters
@@ -48,11 +48,11 @@ def errors_of(refusal: Refusal | None, form: str = "") -> Mapping[str, str]:
     return refusal.errors if refusal is not None and refusal.form == form else {}
 
 
-def render_form(template: str, refusal: Refusal | None, **values: Any) -> Response:
+def render(template: str, refusal: Refusal | None, **values: Any) -> Response:
     """Render a page with a form: empty, or with what was sent (`given`), the messages and the status of a refusal."""
-    status = 200 if refusal is None else status_of(refusal.error)
-    page = render_page(template, status, **{"errors": errors_of(refusal), "given": request.form, **values})
-    return page if refusal is None else set_retry_after(page, refusal.error)
+    status = 200 if refusal is None else pages.status_of(refusal.error)
+    page = pages.render(template, status, **{"errors": errors_of(refusal), "given": request.form, **values})
+    return page if refusal is None else pages.set_retry_after(page, refusal.error)
 
 
 def read_line(name: str, longest: int = LONGEST_LINE, *, required: bool = True) -> str:

@@ -20,18 +20,18 @@ POLICY = (
 SCRIPTS = "script-src 'nonce-{nonce}'; connect-src 'self'; "
 
 
-def render_plain_page(template: str, status: int = 200, **values: Any) -> Response:
+def render_plain(template: str, status: int = 200, **values: Any) -> Response:
     """Render a page without scripts; its template escapes every text."""
     return _respond(render_template(template, **values), status, "")
 
 
-def render_page(template: str, status: int = 200, **values: Any) -> Response:
+def render(template: str, status: int = 200, **values: Any) -> Response:
     """Render a page whose scripts run by the nonce of this one response."""
     nonce = secrets.token_urlsafe(16)
     return _respond(render_template(template, nonce=nonce, **values), status, SCRIPTS.format(nonce=nonce))
 
 
-def redirect_with_message(message: str, endpoint: str, **values: Any) -> AnyResponse:
+def redirect_with(message: str, endpoint: str, **values: Any) -> AnyResponse:
     """Redirect to a page that shows the message, so that a reload does not send the form again."""
     flash(message)
     return redirect(url_for(endpoint, **values), 303)
@@ -40,14 +40,14 @@ def redirect_with_message(message: str, endpoint: str, **values: Any) -> AnyResp
 def render_error(error: LatchkeyError) -> Response:
     """Render a refusal that belongs to no form."""
     status = status_of(error)
-    page = render_page("error.html", status, title=HTTPStatus(status).phrase, message=str(error))
+    page = render("error.html", status, title=HTTPStatus(status).phrase, message=str(error))
     return set_retry_after(page, error)
 
 
 def render_expired_form(error: HTTPException) -> Response:
     """Render the refusal of a form that is not ours, or of a session that has ended."""
     message = "Go back, load its page again, and repeat."
-    return render_page("error.html", 400, title="This form is out of date", message=message)
+    return render("error.html", 400, title="This form is out of date", message=message)
 
 
 def render_unreadable_form(error: HTTPException) -> Response:
@@ -55,7 +55,7 @@ def render_unreadable_form(error: HTTPException) -> Response:
     status = error.code or 400
     bounds = f"a form has at most {MOST_FIELDS} fields and {MOST_FORM // 1024} KiB"
     message = bounds if status == RequestEntityTooLarge.code else error.description
-    return render_page("error.html", status, title=HTTPStatus(status).phrase, message=message)
+    return render("error.html", status, title=HTTPStatus(status).phrase, message=message)
 
 
 def status_of(error: LatchkeyError) -> int:

@@ -9,9 +9,8 @@ from app.actions.directory.users import UserChanges
 from app.actions.limits.abuse import PASSWORD_CHANGES
 from app.compose import Actions
 from app.errors import Forbidden, Invalid, LatchkeyError, NotFound, Unauthenticated
-from app.web.form import Refusal, render_form
+from app.web import form, pages
 from app.web.page_routes import PageRoutes
-from app.web.pages import redirect_with_message
 from app.web.visitors import actor, begin_session, visitor
 
 routes = PageRoutes("account", "/account")
@@ -36,9 +35,9 @@ def change_password(actions: Actions) -> Response:
         session_id = visitor(actions).session_id
         actions.users.change(me, me.id, UserChanges(password=password), but_session=session_id)
     except LatchkeyError as error:
-        return _render_profile(actions, Refusal.of(error))
+        return _render_profile(actions, form.Refusal.of(error))
     begin_session(actions, me)
-    return redirect_with_message("Your password is changed, and every other sign-in has ended.", ".index")
+    return pages.redirect_with("Your password is changed, and every other sign-in has ended.", ".index")
 
 
 @routes.post("/confirm")
@@ -47,9 +46,9 @@ def confirm(actions: Actions) -> Response:
     try:
         _check_password(actions, "confirmed")
     except LatchkeyError as error:
-        return _render_profile(actions, Refusal.of(error))
+        return _render_profile(actions, form.Refusal.of(error))
     begin_session(actions, actor(actions))
-    return redirect_with_message("Thank you: you can end other sign-ins now.", ".index")
+    return pages.redirect_with("Thank you: you can end other sign-ins now.", ".index")
 
 
 @routes.post("/sessions/<row:session_id>/end")
@@ -58,7 +57,7 @@ def end_session(actions: Actions, session_id: str) -> Response:
     if session_id != visitor(actions).session_id:
         _refuse_stale(actions)
     actions.sessions.end(actor(actions), actor(actions).id, session_id)
-    return redirect_with_message("That sign-in has ended.", ".index")
+    return pages.redirect_with("That sign-in has ended.", ".index")
 
 
 @routes.post("/sessions/end-others")
@@ -66,7 +65,7 @@ def end_other_sessions(actions: Actions) -> Response:
     """End every sign-in but this one."""
     _refuse_stale(actions)
     actions.sessions.end_others(actor(actions), actor(actions).id, visitor(actions).session_id)
-    return redirect_with_message("Every other sign-in has ended.", ".index")
+    return pages.redirect_with("Every other sign-in has ended.", ".index")
 
 
 @routes.get("/<path:_rest>")
@@ -89,9 +88,9 @@ def _check_password(actions: Actions, field: str) -> None:
         raise Invalid.field(field, "is wrong") from None
 
 
-def _render_profile(actions: Actions, refusal: Refusal | None = None) -> Response:
+def _render_profile(actions: Actions, refusal: form.Refusal | None = None) -> Response:
     user_id = actor(actions).id
-    return render_form(
+    return form.render(
         "account/profile.html",
         refusal,
         profile=actions.users.get(user_id),

@@ -13,7 +13,7 @@ from app.http import browser
 from app.http.envelope import request_id
 from app.http.issuer_path import encoded_root
 from app.http.peer import caller_address
-from app.web.form import Refusal, render_form
+from app.web import form
 from app.web.page_routes import PageRoutes
 from app.web.visitors import begin_session, is_safe_return_path
 
@@ -64,8 +64,8 @@ def sign_out(actions: Actions) -> Response:
 def _render_form(error: LatchkeyError | None = None) -> Response:
     message = WRONG if isinstance(error, Unauthenticated) else f"{str(error).capitalize()}." if error else ""
     path = request.values.get("next", "")
-    refusal = Refusal.of(error) if error else None
-    return render_form("account/sign_in.html", refusal, message=message, next=path if _is_ours(path) else "")
+    refusal = form.Refusal.of(error) if error else None
+    return form.render("account/sign_in.html", refusal, message=message, next=path if _is_ours(path) else "")
 
 
 def _redirect_after_sign_in(path: str) -> Response:

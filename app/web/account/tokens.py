@@ -14,10 +14,8 @@ from app.actions.directory.personal_access_tokens import NewToken, Status, Token
 from app.compose import Actions
 from app.credentials.kind import Issued
 from app.errors import Invalid, LatchkeyError
-from app.web.form import Refusal, checked_values, days_ahead, read_day, read_name, read_text, render_form
-from app.web.lists import PAGE, next_page, read_cursor, read_filter
+from app.web import form, lists, pages
 from app.web.page_routes import PageRoutes
-from app.web.pages import redirect_with_message, render_page
 from app.web.visitors import actor
 
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -31,14 +29,14 @@ routes = PageRoutes("tokens", "/account/tokens")
 @routes.get("")
 def index(actions: Actions) -> Response:
     """List one's tokens."""
-    status = read_filter("status", STATUSES)
-    tokens, cursor = actions.personal_access_tokens.page(actor(actions).id, PAGE, read_cursor(), status)
-    return render_page(
+    status = lists.read_filter("status", STATUSES)
+    tokens, cursor = actions.personal_access_tokens.page(actor(actions).id, lists.PAGE, lists.read_cursor(), status)
+    return pages.render(
         "account/tokens.html",
         tokens=tokens,
         chosen_status=status,
         statuses=STATUSES,
-        next_page=next_page(cursor, status=status),
+        next_page=lists.next_page(cursor, status=status),
         soon=actions.clock() + EXPIRES_SOON,
     )
 
@@ -53,11 +51,11 @@ def new(actions: Actions) -> Response:
 def create(actions: Actions) -> Response:
     """Create a token, and show its secret this once."""
     try:
-        name, scopes, lifetime = read_name("name"), checked_values("scopes"), _read_lifetime(actions)
-        new_token = NewToken(name, scopes, lifetime, read_text("description"))
+        name, scopes, lifetime = form.read_name("name"), form.checked_values("scopes"), _read_lifetime(actions)
+        new_token = NewToken(name, scopes, lifetime, form.read_text("description"))
         token, issued = actions.personal_access_tokens.create(actor(actions), actor(actions).id, new_token)
     except LatchkeyError as error:
-        return _render_new(actions, Refusal.of(error))
+        return _render_new(actions, form.Refusal.of(error))
     return _render_secret(actions, token, issued, 201)
 
 
@@ -72,16 +70,18 @@ def change(actions: Actions, token_id: str) -> Response:
     """Change the name and the description of a token."""
     me = actor(actions)
     try:
-        actions.personal_access_tokens.change(me, me.id, token_id, read_name("name"), read_text("description"))
+        actions.personal_access_tokens.change(
+            me, me.id, token_id, form.read_name("name"), form.read_text("description")
+        )
     except LatchkeyError as error:
-        return _render_token(actions, token_id, Refusal.of(error, duplicate="name"))
-    return redirect_with_message("The token is changed.", ".show", token_id=token_id)
+        return _render_token(actions, token_id, form.Refusal.of(error, duplicate="name"))
+    return pages.redirect_with("The token is changed.", ".show", token_id=token_id)
 
 
 @routes.get("/<row:token_id>/regenerate")
 def ask_to_regenerate(actions: Actions, token_id: str) -> Response:
     """Ask before the secret is replaced."""
-    return render_page("account/token_regenerate.html", token=_own_token(actions, token_id))
+    return pages.render("account/token_regenerate.html", token=_own_token(actions, token_id))
 
 
 @routes.post("/<row:token_id>/regenerate")
@@ -94,14 +94,14 @@ def regenerate(actions: Actions, token_id: str) -> Response:
 @routes.get("/<row:token_id>/revoke")
 def ask_to_revoke(actions: Actions, token_id: str) -> Response:
     """Ask before a token is revoked."""
-    return render_page("account/token_revoke.html", token=_own_token(actions, token_id))
+    return pages.render("account/token_revoke.html", token=_own_token(actions, token_id))
 
 
 @routes.post("/<row:token_id>/revoke")
 def revoke(actions: Actions, token_id: str) -> Response:
     """Revoke a token."""
     actions.personal_access_tokens.revoke(actor(actions), actor(actions).id, token_id)
-    return redirect_with_message("The token is revoked: it is refused everywhere.", ".index")
+    return pages.redirect_with("The token is revoked: it is refused everywhere.", ".index")
 
 
 def _own_token(actions: Actions, token_id: str) -> TokenView:
@@ -112,8 +112,8 @@ def _read_lifetime(actions: Actions) -> AskedLifetime:
     """Read a preset, a day, never, or nothing for the default of the policy; raises Invalid."""
     choice = request.form.get("lifetime", "")
     if choice == "day":
-        days = days_ahead(actions.clock(), actions.settings.pat_max_lifetime)
-        expires_at = read_day("expires_on", days)
+        days = form.days_ahead(actions.clock(), actions.settings.pat_max_lifetime)
+        expires_at = form.read_day("expires_on", days)
         if expires_at is None:
             raise Invalid.field("expires_on", str(days))
         return AskedLifetime(expires_at=expires_at)
@@ -126,28 +126,28 @@ def _read_lifetime(actions: Actions) -> AskedLifetime:
     return AskedLifetime()
 
 
-def _render_new(actions: Actions, refusal: Refusal | None = None) -> Response:
+def _render_new(actions: Actions, refusal: form.Refusal | None = None) -> Response:
     settings = actions.settings
     longest = settings.pat_max_lifetime
-    return render_form(
+    return form.render(
         "account/token_new.html",
         refusal,
         reach=actions.reach.of_user(actor(actions).id),
         presets=[days for days in PRESETS if longest is None or days * 86_400 <= longest],
-        days=days_ahead(actions.clock(), longest),
+        days=form.days_ahead(actions.clock(), longest),
         default=settings.pat_default_lifetime // 86_400,
         longest=longest,
-        picked=checked_values("scopes"),
+        picked=form.checked_values("scopes"),
     )
 
 
-def _render_token(actions: Actions, token_id: str, refusal: Refusal | None = None) -> Response:
+def _render_token(actions: Actions, token_id: str, refusal: form.Refusal | None = None) -> Response:
     token = _own_token(actions, token_id)
     events, _ = actions.audit.page(AuditFilter(target=token_id), RECENT_EVENTS, None)
-    return render_form("account/token.html", refusal, token=token, events=events)
+    return form.render("account/token.html", refusal, token=token, events=events)
 
 
 def _render_secret(actions: Actions, token: TokenView, issued: Issued, status: int) -> Response:
     """Render the only page that holds the secret; `no-store` keeps it out of caches and of the browser's history."""
     issuer = actions.settings.issuer
-    return render_page("account/token_secret.html", status, token=token, secret=issued.token, issuer=issuer)
+    return pages.render("account/token_secret.html", status, token=token, secret=issued.token, issuer=issuer)

@@ -7,10 +7,10 @@ from werkzeug.wrappers import Response
 
 from app.comparison.latest import latest
 from app.compose import Actions
+from app.web import pages
 from app.web.compare.guide import QUESTIONS, advise
 from app.web.compare.page import render_table
 from app.web.page_routes import PageRoutes
-from app.web.pages import render_plain_page
 
 routes = PageRoutes("compare", guard=None)
 
@@ -20,7 +20,7 @@ def compare(actions: Actions) -> Response:
     """Show the latest comparison; the answers to the guide's questions come in the query."""
     report = latest(actions.settings)
     answers = {question.key: request.args.get(question.key, "") for question in QUESTIONS}
-    return render_plain_page(
+    return pages.render_plain(
         "compare/compare.html",
         report=report,
         table=render_table(report),

@@ -13,15 +13,15 @@ from app.actions.directory.resources import LONGEST_IDENTIFIER
 from app.credentials.kind import RateLimit
 from app.errors import Invalid, Malformed
 from app.settings.addresses import read_network
-from app.web.form import Days, checked_values, is_checked, read_day, read_integer, read_name
+from app.web import form
 
 LONGEST_NETWORK = 43  # characters
 
 
-def read_new_key(resource: str, days: Days) -> NewKey:
+def read_new_key(resource: str, days: form.Days) -> NewKey:
     """Read the form of a new key; raises Invalid."""
     return NewKey(
-        name=read_name("name"),
+        name=form.read_name("name"),
         resource=resource,
         scopes=_read_scopes(),
         expires_at=_read_expiry(days),
@@ -30,15 +30,15 @@ def read_new_key(resource: str, days: Days) -> NewKey:
     )
 
 
-def read_changes(days: Days) -> KeyChanges:
+def read_changes(days: form.Days) -> KeyChanges:
     """Read the form that changes a key; raises Invalid."""
     return KeyChanges(
-        name=read_name("name"),
+        name=form.read_name("name"),
         scopes=UNSET if request.form.get("which") == "keep" else _read_scopes(),
         expires_at=UNSET if request.form.get("expires") == "keep" else _read_expiry(days),
         rate_limit=_read_rate_limit(),
         allowed_ips=_read_networks(),
-        enabled=is_checked("enabled"),
+        enabled=form.is_checked("enabled"),
     )
 
 
@@ -52,7 +52,7 @@ def check_identifier(identifier: str | None) -> str | None:
 def field_values(key: KeyView, *, again: bool) -> tuple[Mapping[str, str], tuple[str, ...]]:
     """Return what the fields hold, and the ticked scopes: those of the key, or `again` those that were sent."""
     if again:
-        return request.form, checked_values("scopes")
+        return request.form, form.checked_values("scopes")
     limit = key.rate_limit
     fields = {
         "name": key.name,
@@ -70,17 +70,17 @@ def _read_scopes() -> tuple[str, ...] | None:
     which = request.form.get("which", "all")
     if which not in ("all", "some"):
         raise Invalid.field("scopes", "choose all that are public, or some")
-    return checked_values("scopes") if which == "some" else None
+    return form.checked_values("scopes") if which == "some" else None
 
 
-def _read_expiry(days: Days) -> datetime | None:
+def _read_expiry(days: form.Days) -> datetime | None:
     """Return when the key expires, None for never; raises Invalid."""
     choice = request.form.get("expires", "never")
     if choice == "never":
         return None
     if choice != "day":
         raise Invalid.field("expires_at", "must be one of the choices below")
-    expires_at = read_day("expires_on", days)
+    expires_at = form.read_day("expires_on", days)
     if expires_at is None:
         raise Invalid.field("expires_at", str(days))
     return expires_at
@@ -88,8 +88,8 @@ def _read_expiry(days: Days) -> datetime | None:
 
 def _read_rate_limit() -> RateLimit | None:
     """Return the rate limit, None for none; raises Invalid when one of its two fields is empty."""
-    requests = read_integer("requests", 1, MOST_REQUESTS)
-    window = read_integer("window_seconds", 1, LONGEST_WINDOW)
+    requests = form.read_integer("requests", 1, MOST_REQUESTS)
+    window = form.read_integer("window_seconds", 1, LONGEST_WINDOW)
     if requests is None and window is None:
         return None
     if requests is None:

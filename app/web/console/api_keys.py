@@ -14,11 +14,9 @@ from app.actions.directory.resources import ResourceView
 from app.compose import Actions
 from app.credentials.kind import Issued
 from app.errors import Invalid, LatchkeyError
+from app.web import form, lists, pages
 from app.web.console.api_key_form import check_identifier, field_values, read_changes, read_new_key
-from app.web.form import Refusal, checked_values, days_ahead, read_integer, render_form
-from app.web.lists import PAGE, next_page, read_cursor, read_filter
 from app.web.page_routes import PageRoutes
-from app.web.pages import redirect_with_message, render_page
 from app.web.visitors import actor, require_operator
 
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -31,15 +29,15 @@ routes = PageRoutes("console_api_keys", "/console/api-keys", guard=require_opera
 @routes.get("")
 def index(actions: Actions) -> Response:
     """List the keys, perhaps of one status or one API."""
-    status, resource = read_filter("status", STATUSES), check_identifier(request.args.get("resource"))
-    keys, cursor = actions.api_keys.page(PAGE, read_cursor(), status, resource)
-    return render_page(
+    status, resource = lists.read_filter("status", STATUSES), check_identifier(request.args.get("resource"))
+    keys, cursor = actions.api_keys.page(lists.PAGE, lists.read_cursor(), status, resource)
+    return pages.render(
         "console/api_keys.html",
         keys=keys,
         chosen_status=status,
         statuses=STATUSES,
         resource=resource,
-        next_page=next_page(cursor, status=status, resource=resource),
+        next_page=lists.next_page(cursor, status=status, resource=resource),
     )
 
 
@@ -55,9 +53,9 @@ def create(actions: Actions) -> Response:
     """Issue a key, and show its secret this once."""
     resource = check_identifier(request.form.get("resource")) or ""
     try:
-        key, issued = actions.api_keys.create(actor(actions), read_new_key(resource, days_ahead(actions.clock())))
+        key, issued = actions.api_keys.create(actor(actions), read_new_key(resource, form.days_ahead(actions.clock())))
     except LatchkeyError as error:
-        return _render_new(actions, resource, Refusal.of(error))
+        return _render_new(actions, resource, form.Refusal.of(error))
     return _render_secret(actions, key, issued, 201)
 
 
@@ -71,10 +69,10 @@ def show(actions: Actions, key_id: str) -> Response:
 def change(actions: Actions, key_id: str) -> Response:
     """Change a key."""
     try:
-        actions.api_keys.change(actor(actions), key_id, read_changes(days_ahead(actions.clock())))
+        actions.api_keys.change(actor(actions), key_id, read_changes(form.days_ahead(actions.clock())))
     except LatchkeyError as error:
-        return _render_key(actions, key_id, Refusal.of(error))
-    return redirect_with_message("The key is changed.", ".show", key_id=key_id)
+        return _render_key(actions, key_id, form.Refusal.of(error))
+    return pages.redirect_with("The key is changed.", ".show", key_id=key_id)
 
 
 @routes.get("/<row:key_id>/rotate")
@@ -90,55 +88,57 @@ def rotate(actions: Actions, key_id: str) -> Response:
         seconds = _read_overlap()
         key, issued = actions.api_keys.rotate(actor(actions), key_id, seconds)
     except LatchkeyError as error:
-        return _render_rotation(actions, key_id, Refusal.of(error))
+        return _render_rotation(actions, key_id, form.Refusal.of(error))
     return _render_secret(actions, key, issued, 200, seconds)
 
 
 @routes.get("/<row:key_id>/revoke")
 def ask_to_revoke(actions: Actions, key_id: str) -> Response:
     """Ask before a key is revoked."""
-    return render_page("console/api_key_revoke.html", key=actions.api_keys.get(key_id))
+    return pages.render("console/api_key_revoke.html", key=actions.api_keys.get(key_id))
 
 
 @routes.post("/<row:key_id>/revoke")
 def revoke(actions: Actions, key_id: str) -> Response:
     """Revoke a key."""
     actions.api_keys.revoke(actor(actions), key_id)
-    return redirect_with_message("The key is revoked: it is refused everywhere.", ".index")
+    return pages.redirect_with("The key is revoked: it is refused everywhere.", ".index")
 
 
-def _render_resources(actions: Actions, refusal: Refusal | None = None) -> Response:
-    found, cursor = actions.resources.page(PAGE, read_cursor())
+def _render_resources(actions: Actions, refusal: form.Refusal | None = None) -> Response:
+    found, cursor = actions.resources.page(lists.PAGE, lists.read_cursor())
     apis = [api for api in found if not api.built_in]
-    return render_form("console/api_key_choose.html", refusal, apis=apis, next_page=next_page(cursor, ".new"))
+    return form.render("console/api_key_choose.html", refusal, apis=apis, next_page=lists.next_page(cursor, ".new"))
 
 
-def _render_new(actions: Actions, resource: str, refusal: Refusal | None = None) -> Response:
+def _render_new(actions: Actions, resource: str, refusal: form.Refusal | None = None) -> Response:
     api = _find_resource(actions, resource)
     if api is None or api.built_in:
-        return _render_resources(actions, Refusal.of(Invalid.field("", "there is no such API that takes API keys")))
-    days, picked = days_ahead(actions.clock()), checked_values("scopes")
-    return render_form("console/api_key_new.html", refusal, api=api, days=days, picked=picked)
+        return _render_resources(
+            actions, form.Refusal.of(Invalid.field("", "there is no such API that takes API keys"))
+        )
+    days, picked = form.days_ahead(actions.clock()), form.checked_values("scopes")
+    return form.render("console/api_key_new.html", refusal, api=api, days=days, picked=picked)
 
 
-def _render_key(actions: Actions, key_id: str, refusal: Refusal | None = None) -> Response:
+def _render_key(actions: Actions, key_id: str, refusal: form.Refusal | None = None) -> Response:
     key = actions.api_keys.get(key_id)
     events, _ = actions.audit.page(AuditFilter(target=key_id), RECENT_EVENTS, None)
     given, picked = field_values(key, again=refusal is not None)
-    return render_form(
+    return form.render(
         "console/api_key.html",
         refusal,
         key=key,
         api=_find_resource(actions, key.resource) if key.resource else None,
-        days=days_ahead(actions.clock()),
+        days=form.days_ahead(actions.clock()),
         given=given,
         picked=picked,
         events=events,
     )
 
 
-def _render_rotation(actions: Actions, key_id: str, refusal: Refusal | None = None) -> Response:
-    return render_form("console/api_key_rotate.html", refusal, key=actions.api_keys.get(key_id), units=UNITS)
+def _render_rotation(actions: Actions, key_id: str, refusal: form.Refusal | None = None) -> Response:
+    return form.render("console/api_key_rotate.html", refusal, key=actions.api_keys.get(key_id), units=UNITS)
 
 
 def _render_secret(
@@ -146,7 +146,7 @@ def _render_secret(
 ) -> Response:
     """Render the only page that holds the secret; `no-store` keeps it out of caches and of the browser's history."""
     until = None if overlap_seconds is None else actions.clock() + timedelta(seconds=overlap_seconds)
-    return render_page("console/api_key_secret.html", status, key=key, secret=issued.token, until=until)
+    return pages.render("console/api_key_secret.html", status, key=key, secret=issued.token, until=until)
 
 
 def _find_resource(actions: Actions, identifier: str) -> ResourceView | None:
@@ -159,4 +159,4 @@ def _read_overlap() -> int:
     unit = UNITS.get(request.form.get("unit", "seconds"))
     if unit is None:
         raise Invalid.field("overlap_seconds", f"must be in one of the units {', '.join(UNITS)}")
-    return (read_integer("overlap_seconds", 0, LONGEST_OVERLAP // unit) or 0) * unit
+    return (form.read_integer("overlap_seconds", 0, LONGEST_OVERLAP // unit) or 0) * unit

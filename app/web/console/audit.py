@@ -19,8 +19,7 @@ from app.actions.limits.costly import Turns
 from app.compose import Actions
 from app.errors import Invalid
 from app.models import AuditEvent
-from app.web.form import Refusal, render_form
-from app.web.lists import PAGE
+from app.web import form, lists
 from app.web.page_routes import PageRoutes
 from app.web.visitors import require_operator
 
@@ -53,9 +52,9 @@ class _Export:
 def index(actions: Actions) -> Response:
     """List the events, newest first."""
     try:
-        events, before = actions.audit.page(_read_filter(), PAGE, _read_before())
+        events, before = actions.audit.page(_read_filter(), lists.PAGE, _read_before())
     except Invalid as error:
-        return _render_events([], None, Refusal.of(error))
+        return _render_events([], None, form.Refusal.of(error))
     return _render_events(events, before)
 
 
@@ -124,10 +123,10 @@ def _read_before() -> int | None:
     return int(digits)
 
 
-def _render_events(events: list[AuditEvent], before: int | None, refusal: Refusal | None = None) -> Response:
+def _render_events(events: list[AuditEvent], before: int | None, refusal: form.Refusal | None = None) -> Response:
     given: dict[str, Any] = {name: request.args[name][:LONGEST] for name in FIELDS if request.args.get(name)}
     older = url_for(".index", before=before, **given) if before else None
-    return render_form("console/audit.html", refusal, events=events, older=older, given=given, most=MOST_EXPORTED)
+    return form.render("console/audit.html", refusal, events=events, older=older, given=given, most=MOST_EXPORTED)
 
 
 def _values(event: AuditEvent) -> tuple[Any, ...]:

@@ -7,11 +7,10 @@ from werkzeug.wrappers import Response
 
 from app.compose import Actions
 from app.errors import LatchkeyError
+from app.web import form, pages
 from app.web.console.clients import SECRET, render_client, render_secret
 from app.web.console.confirmation import ask
-from app.web.form import Refusal, days_ahead, read_day, read_name
 from app.web.page_routes import PageRoutes
-from app.web.pages import redirect_with_message
 from app.web.visitors import actor, require_operator
 
 CLIENT_PAGE = "console_clients.show"
@@ -24,11 +23,11 @@ routes = PageRoutes("console_client_secrets", "/console/clients/<row:client_row_
 def create(actions: Actions, client_row_id: str) -> Response:
     """Create a further secret, and show it this once."""
     try:
-        name = read_name("secret_name", required=False) or None
-        expires_at = read_day("expires_on", days_ahead(actions.clock()))
+        name = form.read_name("secret_name", required=False) or None
+        expires_at = form.read_day("expires_on", form.days_ahead(actions.clock()))
         _, issued = actions.client_secrets.create(actor(actions), client_row_id, name, expires_at)
     except LatchkeyError as error:
-        return render_client(actions, client_row_id, Refusal.of(error, form=SECRET, rename=FIELDS))
+        return render_client(actions, client_row_id, form.Refusal.of(error, form=SECRET, rename=FIELDS))
     return render_secret(actions, actions.clients.get(client_row_id), issued.token, further=True)
 
 
@@ -44,4 +43,4 @@ def ask_to_revoke(actions: Actions, client_row_id: str, secret_id: str) -> Respo
 def revoke(actions: Actions, client_row_id: str, secret_id: str) -> Response:
     """Revoke a secret."""
     actions.client_secrets.revoke(actor(actions), client_row_id, secret_id)
-    return redirect_with_message("The secret is revoked.", CLIENT_PAGE, client_row_id=client_row_id)
+    return pages.redirect_with("The secret is revoked.", CLIENT_PAGE, client_row_id=client_row_id)

@@ -14,22 +14,9 @@ from app.actions.trust.certificates import SECRETLESS, Method
 from app.actions.trust.registration import LONGEST_URI
 from app.compose import Actions
 from app.errors import Invalid, LatchkeyError
+from app.web import form, lists, pages
 from app.web.console.confirmation import ask
-from app.web.form import (
-    Refusal,
-    days_ahead,
-    errors_of,
-    is_checked,
-    read_choice,
-    read_line,
-    read_name,
-    read_selection,
-    render_form,
-    sent_values,
-)
-from app.web.lists import PAGE, next_page, read_cursor, read_search
 from app.web.page_routes import PageRoutes
-from app.web.pages import redirect_with_message, render_page
 from app.web.visitors import actor, require_operator
 
 METHODS: dict[Method, str] = {
@@ -56,10 +43,10 @@ routes = PageRoutes("console_clients", "/console/clients", guard=require_operato
 @routes.get("")
 def index(actions: Actions) -> Response:
     """List the clients, or the one with the client_id that is searched for."""
-    client_id = read_search()
-    clients, cursor = actions.clients.page(PAGE, read_cursor(), client_id=client_id)
-    onward = next_page(cursor, q=client_id)
-    return render_page("console/clients.html", clients=clients, q=client_id or "", next_page=onward)
+    client_id = lists.read_search()
+    clients, cursor = actions.clients.page(lists.PAGE, lists.read_cursor(), client_id=client_id)
+    onward = lists.next_page(cursor, q=client_id)
+    return pages.render("console/clients.html", clients=clients, q=client_id or "", next_page=onward)
 
 
 @routes.get("/new")
@@ -74,10 +61,10 @@ def create(actions: Actions) -> Response:
     try:
         client, issued = actions.clients.create(actor(actions), _read_new_client())
     except LatchkeyError as error:
-        return _render_new(actions, Refusal.of(error))
+        return _render_new(actions, form.Refusal.of(error))
     if issued is None:
         message = f"The client is registered. It authenticates {WITHOUT_SECRET[client.token_endpoint_auth_method]}."
-        return redirect_with_message(message, ".show", client_row_id=client.id)
+        return pages.redirect_with(message, ".show", client_row_id=client.id)
     return render_secret(actions, client, issued.token, further=False)
 
 
@@ -92,17 +79,17 @@ def change(actions: Actions, client_row_id: str) -> Response:
     """Change the name of a client, its roles, the APIs it serves, and whether it is enabled."""
     try:
         changes = ClientChanges(
-            read_name("name"),
-            roles=read_selection("roles"),
-            serves=read_selection("serves"),
-            enabled=is_checked("enabled"),
-            dpop_bound_access_tokens=is_checked(DPOP_BOUND),
+            form.read_name("name"),
+            roles=form.read_selection("roles"),
+            serves=form.read_selection("serves"),
+            enabled=form.is_checked("enabled"),
+            dpop_bound_access_tokens=form.is_checked(DPOP_BOUND),
         )
         actions.clients.change(actor(actions), client_row_id, changes)
     except LatchkeyError as error:
-        return render_client(actions, client_row_id, Refusal.of(error))
+        return render_client(actions, client_row_id, form.Refusal.of(error))
     message = "The client is changed, with effect on its tokens at once."
-    return redirect_with_message(message, ".show", client_row_id=client_row_id)
+    return pages.redirect_with(message, ".show", client_row_id=client_row_id)
 
 
 @routes.post("/<row:client_row_id>/keys")
@@ -112,12 +99,12 @@ def change_keys(actions: Actions, client_row_id: str) -> Response:
         changes = ClientChanges(token_endpoint_auth_method=_read_method(), jwks=_read_jwks(), jwks_uri=_read_jwks_uri())
         client = actions.clients.change(actor(actions), client_row_id, changes)
     except LatchkeyError as error:
-        return render_client(actions, client_row_id, Refusal.of(error, form=KEYS))
+        return render_client(actions, client_row_id, form.Refusal.of(error, form=KEYS))
     message = "The client now authenticates by a secret: create one if it has none."
     if client.token_endpoint_auth_method in SECRETLESS:
         way = WITHOUT_SECRET[client.token_endpoint_auth_method]
         message = f"The client now authenticates {way}: its secrets are no longer accepted."
-    return redirect_with_message(message, ".show", client_row_id=client_row_id)
+    return pages.redirect_with(message, ".show", client_row_id=client_row_id)
 
 
 @routes.get("/<row:client_row_id>/delete")
@@ -133,28 +120,28 @@ def ask_to_delete(actions: Actions, client_row_id: str) -> Response:
 def delete(actions: Actions, client_row_id: str) -> Response:
     """Delete a client."""
     actions.clients.delete(actor(actions), client_row_id)
-    return redirect_with_message("The client is deleted: its secrets and tokens are refused.", ".index")
+    return pages.redirect_with("The client is deleted: its secrets and tokens are refused.", ".index")
 
 
-def render_client(actions: Actions, client_row_id: str, refusal: Refusal | None = None) -> Response:
+def render_client(actions: Actions, client_row_id: str, refusal: form.Refusal | None = None) -> Response:
     """Render the page of a client, whose forms change it, its keys, its secrets and the issuers it trusts."""
     client = actions.clients.get(client_row_id)
-    secrets, cursor = actions.client_secrets.page(client_row_id, PAGE, read_cursor())
-    return render_form(
+    secrets, cursor = actions.client_secrets.page(client_row_id, lists.PAGE, lists.read_cursor())
+    return form.render(
         "console/client.html",
         refusal,
         client=client,
         methods=METHODS,
         secretless=client.token_endpoint_auth_method in SECRETLESS,
-        trusted=actions.federated_credentials.page(client_row_id, PAGE)[0],
+        trusted=actions.federated_credentials.page(client_row_id, lists.PAGE)[0],
         secrets=secrets,
-        days=days_ahead(actions.clock()),
-        next_page=next_page(cursor, "console_clients.show", client_row_id=client_row_id),
-        key_errors=errors_of(refusal, KEYS),
-        secret_errors=errors_of(refusal, SECRET),
-        federated_errors=errors_of(refusal, FEDERATED),
-        keys=request.form if errors_of(refusal, KEYS) else _keys_of(client),
-        **_choices(actions, client, again=bool(errors_of(refusal))),
+        days=form.days_ahead(actions.clock()),
+        next_page=lists.next_page(cursor, "console_clients.show", client_row_id=client_row_id),
+        key_errors=form.errors_of(refusal, KEYS),
+        secret_errors=form.errors_of(refusal, SECRET),
+        federated_errors=form.errors_of(refusal, FEDERATED),
+        keys=request.form if form.errors_of(refusal, KEYS) else _keys_of(client),
+        **_choices(actions, client, again=bool(form.errors_of(refusal))),
     )
 
 
@@ -162,16 +149,16 @@ def render_secret(actions: Actions, client: ClientView, secret: str, *, further:
     """Render the only page that holds a secret of a client, its first one or a `further` one."""
     issuer = actions.settings.issuer
     page = "console/client_secret.html"
-    return render_page(page, 201, client=client, secret=secret, issuer=issuer, further=further)
+    return pages.render(page, 201, client=client, secret=secret, issuer=issuer, further=further)
 
 
 def _choices(actions: Actions, client: ClientView, *, again: bool) -> dict[str, object]:
     """Return the boxes of the form and which are ticked: as the client is, or `again` as they were sent."""
-    roles = sent_values("roles") if again else list(client.roles)
-    serves = sent_values("serves") if again else list(client.serves)
+    roles = form.sent_values("roles") if again else list(client.roles)
+    serves = form.sent_values("serves") if again else list(client.serves)
     return {
-        "enabled": is_checked("enabled") if again else client.enabled,
-        DPOP_BOUND: is_checked(DPOP_BOUND) if again else client.dpop_bound_access_tokens,
+        "enabled": form.is_checked("enabled") if again else client.enabled,
+        DPOP_BOUND: form.is_checked(DPOP_BOUND) if again else client.dpop_bound_access_tokens,
         "picked_roles": roles,
         "picked_serves": serves,
         "roles": actions.choices.roles("machine", {*roles, *client.roles}),
@@ -187,9 +174,9 @@ def _keys_of(client: ClientView) -> dict[str, str]:
     }
 
 
-def _render_new(actions: Actions, refusal: Refusal | None = None) -> Response:
-    roles, serves = sent_values("roles"), sent_values("serves")
-    return render_form(
+def _render_new(actions: Actions, refusal: form.Refusal | None = None) -> Response:
+    roles, serves = form.sent_values("roles"), form.sent_values("serves")
+    return form.render(
         "console/client_new.html",
         refusal,
         methods=METHODS,
@@ -202,22 +189,22 @@ def _render_new(actions: Actions, refusal: Refusal | None = None) -> Response:
 
 def _read_new_client() -> NewClient:
     return NewClient(
-        name=read_name("name"),
+        name=form.read_name("name"),
         token_endpoint_auth_method=_read_method(),
         jwks=_read_jwks(),
         jwks_uri=_read_jwks_uri(),
-        roles=read_selection("roles"),
-        serves=read_selection("serves"),
+        roles=form.read_selection("roles"),
+        serves=form.read_selection("serves"),
         enabled=True,
     )
 
 
 def _read_method() -> Method:
-    return cast(Method, read_choice(METHOD, *METHODS))
+    return cast(Method, form.read_choice(METHOD, *METHODS))
 
 
 def _read_jwks_uri() -> str | None:
-    return read_line(JWKS_URI, LONGEST_URI, required=False) or None
+    return form.read_line(JWKS_URI, LONGEST_URI, required=False) or None
 
 
 def _read_jwks() -> Mapping[str, Any] | None:

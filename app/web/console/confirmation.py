@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from flask import request, url_for
 from werkzeug.wrappers import Response
 
 from app.actions.insight.consequences import Consequence
+from app.web import pages
 from app.web.form import LONGEST_LINE, LONGEST_TEXT
-from app.web.pages import render_page
 
 CONFIRMED = "sure"  # the field of a form that comes from such a page
 CSRF_FIELD = "csrf_token"
 
 
-def ask(verb: str, name: str, warning: str, back: str, losses: Sequence[Consequence] = (), **query: str) -> Response:
+def ask(verb: str, name: str, warning: str, back: str, losses: Sequence[Consequence] = (), **query: Any) -> Response:
     """Ask whether to delete or revoke something; the button posts to the path that asks, with this query."""
-    return _render(f"{verb} {name}?", warning, verb, back, losses=losses, query=query)
+    to = url_for(str(request.endpoint), **request.view_args or {}, **query)
+    return _render(to, f"{verb} {name}?", warning, verb, back, losses=losses)
 
 
 def ask_to_resend(question: str, warning: str, button: str, back: str) -> Response:
     """Ask before a form is obeyed; the button sends the same form again, confirmed."""
     sent = ((name, value) for name, value in request.form.items(multi=True) if name not in (CSRF_FIELD, CONFIRMED))
     fields = [(name, value) for name, value in sent if len(name) <= LONGEST_LINE and len(value) <= LONGEST_TEXT]
-    return _render(question, warning, button, back, fields=[*fields, (CONFIRMED, "yes")])
+    to = url_for(str(request.endpoint), **request.view_args or {})
+    return _render(to, question, warning, button, back, fields=[*fields, (CONFIRMED, "yes")])
 
 
 def is_confirmed() -> bool:
@@ -33,23 +35,6 @@ def is_confirmed() -> bool:
     return CONFIRMED in request.form
 
 
-def _render(
-    question: str,
-    warning: str,
-    button: str,
-    back: str,
-    losses: Sequence[Consequence] = (),
-    fields: Sequence[tuple[str, str]] = (),
-    query: Mapping[str, Any] | None = None,
-) -> Response:
-    to = url_for(str(request.endpoint), **request.view_args or {}, **query or {})
-    return render_page(
-        "console/confirm.html",
-        question=question,
-        warning=warning,
-        button=button,
-        to=to,
-        back=back,
-        losses=losses,
-        fields=fields,
-    )
+def _render(to: str, question: str, warning: str, button: str, back: str, **values: Sequence[object]) -> Response:
+    texts = {"to": to, "question": question, "warning": warning, "button": button, "back": back}
+    return pages.render("console/confirm.html", 200, **texts, **values)

@@ -10,11 +10,10 @@ from app.actions.trust.issuers import LONGEST_ISSUER
 from app.actions.trust.subject_pattern import LONGEST
 from app.compose import Actions
 from app.errors import LatchkeyError
+from app.web import form, pages
 from app.web.console.clients import FEDERATED, render_client
 from app.web.console.confirmation import ask
-from app.web.form import Refusal, read_line, read_name
 from app.web.page_routes import PageRoutes
-from app.web.pages import redirect_with_message
 from app.web.visitors import actor, require_operator
 
 CLIENT_PAGE = "console_clients.show"
@@ -30,9 +29,9 @@ def create(actions: Actions, client_row_id: str) -> Response:
     try:
         actions.federated_credentials.create(actor(actions), client_row_id, _read_credential())
     except LatchkeyError as error:
-        return render_client(actions, client_row_id, Refusal.of(error, form=FEDERATED, rename=FIELDS))
+        return render_client(actions, client_row_id, form.Refusal.of(error, form=FEDERATED, rename=FIELDS))
     message = "The issuer is trusted: its tokens are accepted at the token endpoint at once."
-    return redirect_with_message(message, CLIENT_PAGE, client_row_id=client_row_id)
+    return pages.redirect_with(message, CLIENT_PAGE, client_row_id=client_row_id)
 
 
 @routes.get("/<row:credential_id>/remove")
@@ -47,13 +46,13 @@ def ask_to_remove(actions: Actions, client_row_id: str, credential_id: str) -> R
 def remove(actions: Actions, client_row_id: str, credential_id: str) -> Response:
     """Remove an issuer from those that the client trusts."""
     actions.federated_credentials.delete(actor(actions), client_row_id, credential_id)
-    return redirect_with_message("The issuer is no longer trusted for this.", CLIENT_PAGE, client_row_id=client_row_id)
+    return pages.redirect_with("The issuer is no longer trusted for this.", CLIENT_PAGE, client_row_id=client_row_id)
 
 
 def _read_credential() -> NewFederatedCredential:
     return NewFederatedCredential(
-        name=read_name("credential_name"),
-        issuer=read_line("issuer", LONGEST_ISSUER),
-        subject=read_line("subject", LONGEST),
-        audience=read_line("audience", LONGEST_AUDIENCE, required=False) or None,
+        name=form.read_name("credential_name"),
+        issuer=form.read_line("issuer", LONGEST_ISSUER),
+        subject=form.read_line("subject", LONGEST),
+        audience=form.read_line("audience", LONGEST_AUDIENCE, required=False) or None,
     )

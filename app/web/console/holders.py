@@ -9,10 +9,9 @@ from app.access.scopes import MAX_SCOPE_LENGTH, is_scope_name
 from app.actions.insight.holders import KINDS, Holder, Kind
 from app.compose import Actions
 from app.errors import Malformed, NotFound
+from app.web import lists, pages
 from app.web.console.links import page_of
-from app.web.lists import PAGE, next_page, read_cursor
 from app.web.page_routes import PageRoutes
-from app.web.pages import render_page
 from app.web.visitors import require_operator
 
 FIRST = 20  # of each kind, where all kinds are shown
@@ -43,12 +42,12 @@ def _render_scopes(actions: Actions, name: str) -> Response:
     similar = actions.holders.scopes(name, MOST_OFFERED) if is_scope_name(name) else []
     offered = similar or actions.holders.scopes("", MOST_OFFERED)
     status = 404 if name else 200
-    return render_page("console/holders.html", status, scope=None, name=name, offered=offered, errors=errors)
+    return pages.render("console/holders.html", status, scope=None, name=name, offered=offered, errors=errors)
 
 
 def _render_holders(actions: Actions, name: str) -> Response:
     scope = actions.holders.scope(name)
-    return render_page(
+    return pages.render(
         "console/holders.html",
         scope=scope,
         name=name,
@@ -74,11 +73,11 @@ def _read_kinds() -> tuple[Kind, ...]:
 def _list_holders(actions: Actions, name: str, kind: Kind) -> tuple[Kind, list[Holder], str | None]:
     """Return a kind, its holders of the scope, and the address of the next page."""
     alone = request.args.get("kind") is not None
-    cursor = read_cursor() if alone else None
+    cursor = lists.read_cursor() if alone else None
     if kind == "tokens" and cursor is not None and not _is_number(cursor):
         raise Malformed("that is not a page of this list: start again from the first page")
-    found, last = actions.holders.page(name, kind, PAGE if alone else FIRST, cursor)
-    return kind, found, next_page(last, scope=name, kind=kind)
+    found, last = actions.holders.page(name, kind, lists.PAGE if alone else FIRST, cursor)
+    return kind, found, lists.next_page(last, scope=name, kind=kind)
 
 
 def _is_number(text: str) -> bool:

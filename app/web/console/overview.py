@@ -7,8 +7,8 @@ from werkzeug.wrappers import Response
 from app.actions.insight.overview import FAILED
 from app.compose import Actions
 from app.errors import NotFound
+from app.web import pages
 from app.web.page_routes import PageRoutes
-from app.web.pages import render_page
 from app.web.visitors import require_operator
 
 KINDS = {
@@ -24,7 +24,7 @@ routes = PageRoutes("console", "/console", guard=require_operator)
 def index(actions: Actions) -> Response:
     """Show the counts of live credentials and of failed authentications."""
     hours = actions.overview.failures()
-    return render_page(
+    return pages.render(
         "console/overview.html",
         counts=actions.overview.credentials(),
         kinds=KINDS,

@@ -17,11 +17,9 @@ from app.actions.directory.resources import (
 )
 from app.compose import Actions
 from app.errors import Invalid, LatchkeyError
+from app.web import form, lists, pages
 from app.web.console.confirmation import ask
-from app.web.form import Refusal, errors_of, is_checked, read_integer, read_line, read_name, read_text, render_form
-from app.web.lists import PAGE, next_page, read_cursor
 from app.web.page_routes import PageRoutes
-from app.web.pages import redirect_with_message, render_page
 from app.web.visitors import actor, require_operator
 
 PERMISSION = "permission"  # the form that adds one, and its field for the name: the page has another "name"
@@ -32,8 +30,8 @@ routes = PageRoutes("console_resources", "/console/resources", guard=require_ope
 @routes.get("")
 def index(actions: Actions) -> Response:
     """List the API resources."""
-    resources, cursor = actions.resources.page(PAGE, read_cursor())
-    return render_page("console/resources.html", resources=resources, next_page=next_page(cursor))
+    resources, cursor = actions.resources.page(lists.PAGE, lists.read_cursor())
+    return pages.render("console/resources.html", resources=resources, next_page=lists.next_page(cursor))
 
 
 @routes.get("/new")
@@ -46,12 +44,12 @@ def new(actions: Actions) -> Response:
 def create(actions: Actions) -> Response:
     """Create an API resource."""
     try:
-        wanted = NewResource(read_line("identifier", LONGEST_IDENTIFIER), read_name("name"), _read_ttl())
+        wanted = NewResource(form.read_line("identifier", LONGEST_IDENTIFIER), form.read_name("name"), _read_ttl())
         resource = actions.resources.create(actor(actions), wanted)
     except LatchkeyError as error:
-        return _render_new(Refusal.of(error, duplicate="identifier"))
+        return _render_new(form.Refusal.of(error, duplicate="identifier"))
     message = "The API resource is there: add the permissions it asks for."
-    return redirect_with_message(message, ".show", resource_id=resource.id)
+    return pages.redirect_with(message, ".show", resource_id=resource.id)
 
 
 @routes.get("/<row:resource_id>")
@@ -64,11 +62,11 @@ def show(actions: Actions, resource_id: str) -> Response:
 def change(actions: Actions, resource_id: str) -> Response:
     """Change the name of an API resource, or how long its tokens are valid."""
     try:
-        changes = ResourceChanges(name=read_name("name"), access_token_ttl=_read_ttl())
+        changes = ResourceChanges(name=form.read_name("name"), access_token_ttl=_read_ttl())
         actions.resources.change(actor(actions), resource_id, changes)
     except Invalid as error:
-        return _render_resource(actions, resource_id, Refusal.of(error))
-    return redirect_with_message("The API resource is changed.", ".show", resource_id=resource_id)
+        return _render_resource(actions, resource_id, form.Refusal.of(error))
+    return pages.redirect_with("The API resource is changed.", ".show", resource_id=resource_id)
 
 
 @routes.get("/<row:resource_id>/delete")
@@ -83,19 +81,19 @@ def ask_to_delete(actions: Actions, resource_id: str) -> Response:
 def delete(actions: Actions, resource_id: str) -> Response:
     """Delete an API resource."""
     actions.resources.delete(actor(actions), resource_id)
-    return redirect_with_message("The API resource is deleted, and its API keys are revoked.", ".index")
+    return pages.redirect_with("The API resource is deleted, and its API keys are revoked.", ".index")
 
 
 @routes.post("/<row:resource_id>/permissions")
 def add_permission(actions: Actions, resource_id: str) -> Response:
     """Define a further permission."""
     try:
-        wanted = NewPermission(read_line(PERMISSION), read_text("description"), is_checked("public"))
+        wanted = NewPermission(form.read_line(PERMISSION), form.read_text("description"), form.is_checked("public"))
         actions.resources.add_permission(actor(actions), resource_id, wanted)
     except LatchkeyError as error:
-        refusal = Refusal.of(error, form=PERMISSION, duplicate=PERMISSION, rename={"name": PERMISSION})
+        refusal = form.Refusal.of(error, form=PERMISSION, duplicate=PERMISSION, rename={"name": PERMISSION})
         return _render_resource(actions, resource_id, refusal)
-    return redirect_with_message(f"The permission {wanted.name} is there.", ".show", resource_id=resource_id)
+    return pages.redirect_with(f"The permission {wanted.name} is there.", ".show", resource_id=resource_id)
 
 
 @routes.get("/<row:resource_id>/permission")
@@ -109,11 +107,11 @@ def change_permission(actions: Actions, resource_id: str) -> Response:
     """Change the name and the description of a permission, and whether it is public."""
     current_name = request.form.get(PERMISSION, "")
     try:
-        changes = PermissionChanges(read_name("name"), read_text("description"), is_checked("public"))
+        changes = PermissionChanges(form.read_name("name"), form.read_text("description"), form.is_checked("public"))
         actions.resources.change_permission(actor(actions), resource_id, current_name, changes)
     except LatchkeyError as error:
-        return _render_permission(actions, resource_id, current_name, Refusal.of(error, duplicate="name"))
-    return redirect_with_message("The permission is changed.", ".show", resource_id=resource_id)
+        return _render_permission(actions, resource_id, current_name, form.Refusal.of(error, duplicate="name"))
+    return pages.redirect_with("The permission is changed.", ".show", resource_id=resource_id)
 
 
 @routes.get("/<row:resource_id>/permission/delete")
@@ -129,7 +127,7 @@ def ask_to_delete_permission(actions: Actions, resource_id: str) -> Response:
 def delete_permission(actions: Actions, resource_id: str) -> Response:
     """Delete a permission."""
     actions.resources.delete_permission(actor(actions), resource_id, request.args.get(PERMISSION, ""))
-    return redirect_with_message("The permission is deleted.", ".show", resource_id=resource_id)
+    return pages.redirect_with("The permission is deleted.", ".show", resource_id=resource_id)
 
 
 def _page(resource_id: str) -> str:
@@ -137,19 +135,19 @@ def _page(resource_id: str) -> str:
 
 
 def _read_ttl() -> int:
-    seconds = read_integer("access_token_ttl", SHORTEST_TTL, LONGEST_TTL)
+    seconds = form.read_integer("access_token_ttl", SHORTEST_TTL, LONGEST_TTL)
     return DEFAULT_TTL if seconds is None else seconds
 
 
-def _render_new(refusal: Refusal | None = None) -> Response:
-    return render_form("console/resource_new.html", refusal, default_ttl=DEFAULT_TTL)
+def _render_new(refusal: form.Refusal | None = None) -> Response:
+    return form.render("console/resource_new.html", refusal, default_ttl=DEFAULT_TTL)
 
 
-def _render_resource(actions: Actions, resource_id: str, refusal: Refusal | None = None) -> Response:
-    resource, errors = actions.resources.get(resource_id), errors_of(refusal, PERMISSION)
-    return render_form("console/resource.html", refusal, resource=resource, permission_errors=errors)
+def _render_resource(actions: Actions, resource_id: str, refusal: form.Refusal | None = None) -> Response:
+    resource, errors = actions.resources.get(resource_id), form.errors_of(refusal, PERMISSION)
+    return form.render("console/resource.html", refusal, resource=resource, permission_errors=errors)
 
 
-def _render_permission(actions: Actions, resource_id: str, name: str, refusal: Refusal | None = None) -> Response:
+def _render_permission(actions: Actions, resource_id: str, name: str, refusal: form.Refusal | None = None) -> Response:
     resource, permission = actions.resources.get(resource_id), actions.resources.permission(resource_id, name)
-    return render_form("console/permission.html", refusal, resource=resource, permission=permission)
+    return form.render("console/permission.html", refusal, resource=resource, permission=permission)

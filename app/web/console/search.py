@@ -12,10 +12,9 @@ from app.compose import Actions
 from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN
 from app.crypto.pasted import bare
 from app.errors import Invalid, NotFound
+from app.web import form, pages
 from app.web.console.links import page_of
-from app.web.form import Refusal, render_form
 from app.web.page_routes import PageRoutes
-from app.web.pages import redirect_with_message, render_page
 from app.web.visitors import actor, require_operator
 
 TEMPLATE = "console/search.html"
@@ -32,7 +31,7 @@ routes = PageRoutes("console_search", "/console/search", guard=require_operator)
 @routes.get("")
 def index(actions: Actions) -> Response:
     """Ask for a secret."""
-    return render_form(TEMPLATE, None, found=None)
+    return form.render(TEMPLATE, None, found=None)
 
 
 @routes.post("")
@@ -41,11 +40,11 @@ def find(actions: Actions) -> Response:
     try:
         secret = _read_secret()
     except Invalid as error:
-        return render_form(TEMPLATE, Refusal.of(error), found=None)
+        return form.render(TEMPLATE, form.Refusal.of(error), found=None)
     found, claims = actions.inspect(secret), actions.verify(secret)
     kind = _revocable_kind(found)
     known = _find_credential(actions, kind, found.id)
-    return render_form(
+    return form.render(
         TEMPLATE,
         None,
         found=found,
@@ -63,14 +62,14 @@ def find(actions: Actions) -> Response:
 def ask_to_revoke(actions: Actions, kind: str, credential_id: str) -> Response:
     """Ask before a credential is revoked."""
     known = actions.known_credentials.get(kind, credential_id)
-    return render_page("console/search_revoke.html", known=known, title=TITLES[kind])
+    return pages.render("console/search_revoke.html", known=known, title=TITLES[kind])
 
 
 @routes.post("/<row:kind>/<row:credential_id>/revoke")
 def revoke(actions: Actions, kind: str, credential_id: str) -> Response:
     """Revoke a credential by its id."""
     actions.known_credentials.revoke(actor(actions), kind, credential_id)
-    return redirect_with_message("It is revoked: it is refused everywhere.", ".index")
+    return pages.redirect_with("It is revoked: it is refused everywhere.", ".index")
 
 
 def _read_secret() -> str:

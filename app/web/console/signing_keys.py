@@ -6,9 +6,9 @@ from flask import url_for
 from werkzeug.wrappers import Response
 
 from app.compose import Actions
+from app.web import pages
 from app.web.console.confirmation import ask
 from app.web.page_routes import PageRoutes
-from app.web.pages import redirect_with_message, render_page
 from app.web.visitors import actor, require_operator
 
 WARNING = "It verifies nothing any more: every token that it signed ends at once, and its holder must get another."
@@ -19,7 +19,7 @@ routes = PageRoutes("console_signing_keys", "/console/signing-keys", guard=requi
 @routes.get("")
 def index(actions: Actions) -> Response:
     """List the keys that are published."""
-    return render_page("console/signing_keys.html", keys=actions.rotate_signing_key.list())
+    return pages.render("console/signing_keys.html", keys=actions.rotate_signing_key.list())
 
 
 @routes.get("/rotate")
@@ -27,7 +27,7 @@ def ask_to_rotate(actions: Actions) -> Response:
     """Ask before the keys are rotated."""
     keys = {key.status: key for key in actions.rotate_signing_key.list()}
     ready_at = actions.rotate_signing_key.ready_at()
-    return render_page(
+    return pages.render(
         "console/signing_keys_rotate.html",
         active=keys.get("active"),
         next=keys.get("next"),
@@ -40,7 +40,7 @@ def ask_to_rotate(actions: Actions) -> Response:
 def rotate(actions: Actions) -> Response:
     """Make the next key the one that signs."""
     key = actions.rotate_signing_key(actor(actions))
-    return redirect_with_message(f"The key {key.kid} signs now.", ".index")
+    return pages.redirect_with(f"The key {key.kid} signs now.", ".index")
 
 
 @routes.get("/<row:kid>/revoke")
@@ -54,4 +54,4 @@ def ask_to_revoke(actions: Actions, kid: str) -> Response:
 def revoke(actions: Actions, kid: str) -> Response:
     """Revoke a key and every token that it signed."""
     actions.rotate_signing_key.revoke(actor(actions), kid)
-    return redirect_with_message(f"The key {kid} is revoked.", ".index")
+    return pages.redirect_with(f"The key {kid} is revoked.", ".index")

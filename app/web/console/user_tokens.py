@@ -9,20 +9,9 @@ from app.actions.directory.lifetime import AskedLifetime
 from app.actions.directory.personal_access_tokens import NewToken
 from app.compose import Actions
 from app.errors import LatchkeyError
+from app.web import form, pages
 from app.web.console.confirmation import ask
-from app.web.form import (
-    Days,
-    Refusal,
-    days_ahead,
-    read_day,
-    read_name,
-    read_selection,
-    read_text,
-    render_form,
-    sent_values,
-)
 from app.web.page_routes import PageRoutes
-from app.web.pages import redirect_with_message, render_page
 from app.web.visitors import actor, require_operator
 
 USER_PAGE = "console_users.show"
@@ -41,13 +30,15 @@ def new(actions: Actions, user_id: str) -> Response:
 def create(actions: Actions, user_id: str) -> Response:
     """Create a token for the user, and show its secret this once."""
     try:
-        lifetime = AskedLifetime(expires_at=read_day("expires_on", _days(actions)))
-        wanted = NewToken(read_name("name"), read_selection("scopes"), lifetime, read_text("description"))
+        lifetime = AskedLifetime(expires_at=form.read_day("expires_on", _days(actions)))
+        wanted = NewToken(
+            form.read_name("name"), form.read_selection("scopes"), lifetime, form.read_text("description")
+        )
         token, issued = actions.personal_access_tokens.create(actor(actions), user_id, wanted)
     except LatchkeyError as error:
-        return _render_new(actions, user_id, Refusal.of(error, duplicate="name", rename=FIELDS))
+        return _render_new(actions, user_id, form.Refusal.of(error, duplicate="name", rename=FIELDS))
     user = actions.users.get(user_id)
-    return render_page("console/user_token_secret.html", 201, user=user, token=token, secret=issued.token)
+    return pages.render("console/user_token_secret.html", 201, user=user, token=token, secret=issued.token)
 
 
 @routes.get("/<row:token_id>/revoke")
@@ -63,20 +54,20 @@ def ask_to_revoke(actions: Actions, user_id: str, token_id: str) -> Response:
 def revoke(actions: Actions, user_id: str, token_id: str) -> Response:
     """Revoke a token of the user."""
     actions.personal_access_tokens.revoke(actor(actions), user_id, token_id)
-    return redirect_with_message("The token is revoked: it is refused everywhere.", USER_PAGE, user_id=user_id)
+    return pages.redirect_with("The token is revoked: it is refused everywhere.", USER_PAGE, user_id=user_id)
 
 
-def _days(actions: Actions) -> Days:
-    return days_ahead(actions.clock(), actions.settings.pat_max_lifetime)
+def _days(actions: Actions) -> form.Days:
+    return form.days_ahead(actions.clock(), actions.settings.pat_max_lifetime)
 
 
-def _render_new(actions: Actions, user_id: str, refusal: Refusal | None = None) -> Response:
-    return render_form(
+def _render_new(actions: Actions, user_id: str, refusal: form.Refusal | None = None) -> Response:
+    return form.render(
         "console/user_token_new.html",
         refusal,
         user=actions.users.get(user_id),
         reach=actions.reach.of_user(user_id),
         default=actions.settings.pat_default_lifetime // 86_400,
         days=_days(actions),
-        picked=sent_values("scopes"),
+        picked=form.sent_values("scopes"),
     )

@@ -10,20 +10,9 @@ from app.actions.directory.users import NewUser, UserChanges, UserView
 from app.compose import Actions
 from app.errors import Duplicate, Forbidden, LatchkeyError
 from app.models.names import LONGEST_EMAIL, LONGEST_USERNAME
+from app.web import form, lists, pages
 from app.web.console.confirmation import ask, ask_to_resend, is_confirmed
-from app.web.form import (
-    Refusal,
-    errors_of,
-    is_checked,
-    read_line,
-    read_name,
-    read_selection,
-    render_form,
-    sent_values,
-)
-from app.web.lists import PAGE, next_page, read_cursor, read_search
 from app.web.page_routes import PageRoutes
-from app.web.pages import redirect_with_message, render_page
 from app.web.visitors import actor, require_operator
 
 PASSWORD = "password"  # noqa: S105 - the name of a form and of its field
@@ -35,9 +24,9 @@ routes = PageRoutes("console_users", "/console/users", guard=require_operator)
 @routes.get("")
 def index(actions: Actions) -> Response:
     """List the users, or those whose username begins with the search text."""
-    prefix = read_search()
-    users, cursor = actions.users.page(PAGE, read_cursor(), begins=prefix)
-    return render_page("console/users.html", users=users, q=prefix or "", next_page=next_page(cursor, q=prefix))
+    prefix = lists.read_search()
+    users, cursor = actions.users.page(lists.PAGE, lists.read_cursor(), begins=prefix)
+    return pages.render("console/users.html", users=users, q=prefix or "", next_page=lists.next_page(cursor, q=prefix))
 
 
 @routes.get("/new")
@@ -52,8 +41,8 @@ def create(actions: Actions) -> Response:
     try:
         user = actions.users.create(actor(actions), _read_new_user())
     except LatchkeyError as error:
-        return _render_new(actions, Refusal.of(error, duplicate=_duplicate_field(error)))
-    return redirect_with_message(f"The user {user.username} is there.", ".show", user_id=user.id)
+        return _render_new(actions, form.Refusal.of(error, duplicate=_duplicate_field(error)))
+    return pages.redirect_with(f"The user {user.username} is there.", ".show", user_id=user.id)
 
 
 @routes.get("/<row:user_id>")
@@ -66,7 +55,7 @@ def show(actions: Actions, user_id: str) -> Response:
 def change(actions: Actions, user_id: str) -> Response:
     """Change a user and their roles; ask first where operators would lock themselves out."""
     try:
-        roles, enabled = read_selection("roles"), is_checked("enabled")
+        roles, enabled = form.read_selection("roles"), form.is_checked("enabled")
         changes = UserChanges(
             _read_username(), _read_email(), display_name=_read_display_name(), enabled=enabled, roles=roles
         )
@@ -75,9 +64,9 @@ def change(actions: Actions, user_id: str) -> Response:
             return ask_to_resend("Lock yourself out?", LOCKED_OUT, "Save all the same", _page(user_id))
         actions.users.change(actor(actions), user_id, changes)
     except LatchkeyError as error:
-        return _render_user(actions, user_id, Refusal.of(error, duplicate=_duplicate_field(error)))
+        return _render_user(actions, user_id, form.Refusal.of(error, duplicate=_duplicate_field(error)))
     message = "The user is changed, and what their credentials may do changes at once."
-    return redirect_with_message(message, ".show", user_id=user_id)
+    return pages.redirect_with(message, ".show", user_id=user_id)
 
 
 @routes.post("/<row:user_id>/password")
@@ -88,9 +77,9 @@ def set_password(actions: Actions, user_id: str) -> Response:
     try:
         actions.users.change(actor(actions), user_id, UserChanges(password=request.form.get(PASSWORD, "")))
     except LatchkeyError as error:
-        return _render_user(actions, user_id, Refusal.of(error, form=PASSWORD, duplicate=PASSWORD))
+        return _render_user(actions, user_id, form.Refusal.of(error, form=PASSWORD, duplicate=PASSWORD))
     message = "The password is set, and every sign-in of theirs has ended."
-    return redirect_with_message(message, ".show", user_id=user_id)
+    return pages.redirect_with(message, ".show", user_id=user_id)
 
 
 @routes.get("/<row:user_id>/delete")
@@ -105,7 +94,7 @@ def ask_to_delete(actions: Actions, user_id: str) -> Response:
 def delete(actions: Actions, user_id: str) -> Response:
     """Delete a user."""
     actions.users.delete(actor(actions), user_id)
-    return redirect_with_message("The user is deleted, and their tokens are revoked.", ".index")
+    return pages.redirect_with("The user is deleted, and their tokens are revoked.", ".index")
 
 
 def _read_new_user() -> NewUser:
@@ -114,21 +103,21 @@ def _read_new_user() -> NewUser:
         email=_read_email(),
         password=request.form.get(PASSWORD) or None,
         display_name=_read_display_name(),
-        enabled=is_checked("enabled"),
-        roles=read_selection("roles"),
+        enabled=form.is_checked("enabled"),
+        roles=form.read_selection("roles"),
     )
 
 
 def _read_username() -> str:
-    return read_line("username", LONGEST_USERNAME)
+    return form.read_line("username", LONGEST_USERNAME)
 
 
 def _read_email() -> str | None:
-    return read_line("email", LONGEST_EMAIL, required=False) or None
+    return form.read_line("email", LONGEST_EMAIL, required=False) or None
 
 
 def _read_display_name() -> str:
-    return read_name("display_name", required=False)
+    return form.read_name("display_name", required=False)
 
 
 def _duplicate_field(error: LatchkeyError) -> str:
@@ -139,28 +128,28 @@ def _page(user_id: str) -> str:
     return url_for(".show", user_id=user_id)
 
 
-def _render_new(actions: Actions, refusal: Refusal | None = None) -> Response:
-    roles = sent_values("roles")
-    return render_form("console/user_new.html", refusal, offer=actions.choices.roles("user", roles), picked=roles)
+def _render_new(actions: Actions, refusal: form.Refusal | None = None) -> Response:
+    roles = form.sent_values("roles")
+    return form.render("console/user_new.html", refusal, offer=actions.choices.roles("user", roles), picked=roles)
 
 
-def _render_user(actions: Actions, user_id: str, refusal: Refusal | None = None) -> Response:
+def _render_user(actions: Actions, user_id: str, refusal: form.Refusal | None = None) -> Response:
     user = actions.users.get(user_id)
-    tokens, cursor = actions.personal_access_tokens.page(user_id, PAGE, read_cursor())
-    return render_form(
+    tokens, cursor = actions.personal_access_tokens.page(user_id, lists.PAGE, lists.read_cursor())
+    return form.render(
         "console/user.html",
         refusal,
         user=user,
         myself=user_id == actor(actions).id,
         tokens=tokens,
-        next_page=next_page(cursor, ".show", user_id=user_id),
-        password_errors=errors_of(refusal, PASSWORD),
-        **_choices(actions, user, again=bool(errors_of(refusal))),
+        next_page=lists.next_page(cursor, ".show", user_id=user_id),
+        password_errors=form.errors_of(refusal, PASSWORD),
+        **_choices(actions, user, again=bool(form.errors_of(refusal))),
     )
 
 
 def _choices(actions: Actions, user: UserView, *, again: bool) -> dict[str, object]:
     """Return the boxes of the form and which are ticked: as the user is, or `again` as they were sent."""
-    roles = sent_values("roles") if again else list(user.roles)
+    roles = form.sent_values("roles") if again else list(user.roles)
     offer = actions.choices.roles("user", {*roles, *user.roles})
-    return {"offer": offer, "picked": roles, "enabled": is_checked("enabled") if again else user.enabled}
+    return {"offer": offer, "picked": roles, "enabled": form.is_checked("enabled") if again else user.enabled}

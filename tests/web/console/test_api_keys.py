@@ -149,7 +149,7 @@ def test_an_overlap_is_at_most_a_week(face: Face, operator: Visitor) -> None:
     operator.get(path)
     for fields in ({"overlap_seconds": "8", "unit": "days"}, {"overlap_seconds": "1", "unit": "years"}):
         answer = operator.post(path, **fields)
-        assert answer.status_code == 422 and 'id="overlap_seconds-help">is' in answer.text
+        assert answer.status_code == 422 and 'id="overlap_seconds-help">must be' in answer.text
     assert face.core.active(old) and kept(face, old).hint == face.core.actions.inspect(old).hint
 
 

@@ -80,9 +80,9 @@ def test_a_client_with_keys_has_no_secret(face: Face, operator: Visitor, keys: d
 @pytest.mark.parametrize(
     ("pasted", "said"),
     [
-        ("{not json", "Is no JSON"),
-        ("[" * 50_000, "Is no JSON"),
-        ("[]", "Is an object such as"),
+        ("{not json", "Is not valid JSON"),
+        ("[" * 50_000, "Is not valid JSON"),
+        ("[]", "must be an object such as"),
         ('{"keys": []}', "1 to 20 keys"),
         (json.dumps({"keys": [JWK | {"d": "private-part"}]}), "private or symmetric key"),
         (json.dumps({"keys": [JWK, {"kty": "unheard of", "d": "private-part"}]}), "private or symmetric key"),
