@@ -48,7 +48,7 @@ def create(actions: Actions) -> Response:
         resource = actions.resources.create(actor(actions), wanted)
     except LatchkeyError as error:
         return _render_new(form.Refusal.of(error, duplicate="identifier"))
-    message = "The API resource is there: add the permissions it asks for."
+    message = "The API resource is created: add the permissions it asks for."
     return pages.redirect_with(message, ".show", resource_id=resource.id)
 
 
@@ -93,7 +93,7 @@ def add_permission(actions: Actions, resource_id: str) -> Response:
     except LatchkeyError as error:
         refusal = form.Refusal.of(error, form=PERMISSION, duplicate=PERMISSION, rename={"name": PERMISSION})
         return _render_resource(actions, resource_id, refusal)
-    return pages.redirect_with(f"The permission {wanted.name} is there.", ".show", resource_id=resource_id)
+    return pages.redirect_with(f"The permission {wanted.name} is created.", ".show", resource_id=resource_id)
 
 
 @routes.get("/<row:resource_id>/permission")

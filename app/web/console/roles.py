@@ -48,7 +48,7 @@ def create(actions: Actions) -> Response:
         role = actions.roles.create(actor(actions), new_role)
     except LatchkeyError as error:
         return _render_new(actions, form.Refusal.of(error, duplicate="name"))
-    message = f"The role {role.name} is there: give it to a {role.type} next."
+    message = f"The role {role.name} is created: give it to a {role.type} next."
     return pages.redirect_with(message, ".show", role_id=role.id)
 
 

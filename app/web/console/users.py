@@ -42,7 +42,7 @@ def create(actions: Actions) -> Response:
         user = actions.users.create(actor(actions), _read_new_user())
     except LatchkeyError as error:
         return _render_new(actions, form.Refusal.of(error, duplicate=_duplicate_field(error)))
-    return pages.redirect_with(f"The user {user.username} is there.", ".show", user_id=user.id)
+    return pages.redirect_with(f"The user {user.username} is created.", ".show", user_id=user.id)
 
 
 @routes.get("/<row:user_id>")
@@ -78,8 +78,7 @@ def set_password(actions: Actions, user_id: str) -> Response:
         actions.users.change(actor(actions), user_id, UserChanges(password=request.form.get(PASSWORD, "")))
     except LatchkeyError as error:
         return _render_user(actions, user_id, form.Refusal.of(error, form=PASSWORD, duplicate=PASSWORD))
-    message = "The password is set, and every sign-in of theirs has ended."
-    return pages.redirect_with(message, ".show", user_id=user_id)
+    return pages.redirect_with("The password is set, and every sign-in of theirs has ended.", ".show", user_id=user_id)
 
 
 @routes.get("/<row:user_id>/delete")

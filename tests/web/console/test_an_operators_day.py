@@ -118,7 +118,7 @@ def makes_a_user(day: Day, role: str) -> str:
     day.fill(username=name, password=PASSWORD)
     day.tick(role)
     day.press("Make the user")
-    day.says(f"The user {name} is there.")
+    day.says(f"The user {name} is created.")
     return name
 
 
