@@ -38,7 +38,7 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
     operations.register(app, actions, app.request_log, header_name(settings))
     oauth.register(app, actions)
     management.register(app, actions)
-    web.register(app)
+    web.register(app, actions)
     app.wsgi_app = fast_lane.in_front_of(app.wsgi_app, actions, app.request_log)  # type: ignore[assignment,method-assign]
     return app
 

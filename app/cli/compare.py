@@ -14,12 +14,12 @@ from app.cli.output import json_option, say, show
 from app.cli.session import open_actions
 from app.cli.streams import tell
 from app.comparison.latest import keep
-from app.comparison.page import as_html
 from app.comparison.probes import compare as probe
 from app.comparison.probes import in_process
 from app.comparison.report import Report
 from app.comparison.stated import COLUMNS
 from app.settings.settings import Settings, load_settings
+from app.web.compare.page import render_file
 
 PATIENCE = 15.0  # seconds for an answer
 HTML = click.Path(dir_okay=False, writable=True, path_type=Path)
@@ -36,7 +36,7 @@ def compare(as_json: bool, html: Path | None, kinds: tuple[str, ...]) -> None:
     if not kinds:
         _keep(settings, report)
     if html is not None:
-        html.write_text(as_html(report), encoding="utf-8")
+        html.write_text(render_file(report), encoding="utf-8")
         say(f"Written to {html}")
     if as_json:
         show(report.as_json())

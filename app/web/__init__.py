@@ -1,30 +1,29 @@
-"""The pages: server-rendered, nothing on them from another host; they show and decide nothing."""
+"""The pages: server-rendered, with nothing from another host; they parse and print, and decide nothing."""
 
 from __future__ import annotations
 
 from flask import Flask
 
-from app.web import account, comparison, console, pages, sign_in, tokens
-from app.web.form import days_ahead
+from app.compose import Actions
+from app.web import account, assets, compare, console
 
-LONGEST_ECHO = 2_000  # characters; the longest line that a form takes, an address of keys, has as many
+LONGEST_ECHO = 2_000  # characters; the longest line that a form accepts, an address of keys, has as many
 
 
-def register(app: Flask) -> None:
+def register(app: Flask, actions: Actions) -> None:
     """Add the pages and their assets."""
     app.add_template_filter(sentence)
     app.add_template_filter(shorten_echo)
-    app.add_template_global(days_ahead)
-    for room in (pages, comparison, sign_in, account, tokens):
-        app.register_blueprint(room.blueprint)
-    console.register(app)
+    app.register_blueprint(assets.blueprint)
+    for routes in (*compare.ROUTES, *account.ROUTES, *console.ROUTES):
+        app.register_blueprint(routes.create_blueprint(actions))
 
 
 def sentence(text: str) -> str:
-    """Make a sentence of what a refusal says."""
+    """Return an error message as a sentence."""
     return f"{text[:1].upper()}{text[1:].removesuffix('.')}."
 
 
 def shorten_echo(value: object, longest: int = LONGEST_ECHO) -> str:
-    """Return what a form shows of what was sent, cut to a length that no field may exceed."""
+    """Return a value that was sent, to show it in its field again, cut to a length that no field may exceed."""
     return str(value)[:longest]

@@ -1,56 +1,76 @@
-"""What all pages share: their assets, and a policy under which nothing runs or loads but our own."""
+"""Render pages, under a policy that runs and loads nothing but our own files."""
 
 from __future__ import annotations
 
 import secrets
-from pathlib import Path
+from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, Response, render_template, send_from_directory
+from flask import Response, flash, redirect, render_template, url_for
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.wrappers import Response as AnyResponse
 
-from app.comparison.page import style
+from app.errors import Busy, LatchkeyError, TooManyRequests
+from app.http.request_bounds import MOST_FIELDS, MOST_FORM
 
-STATIC = Path(__file__).with_name("static")
-KEPT = 86_400  # seconds that a browser keeps the assets
 POLICY = (
     "default-src 'none'; {scripts}style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
 SCRIPTS = "script-src 'nonce-{nonce}'; connect-src 'self'; "
-ASSETS = ("pico.min.css", "latchkey.css", "htmx.min.js", "latchkey.js")
-
-blueprint = Blueprint("pages", __name__, template_folder="templates")
 
 
-def page(template: str, status: int = 200, **shown: Any) -> Response:
-    """Give a page on which nothing runs; every text is escaped by its template."""
-    return _answer(render_template(template, **shown), status, "")
+def render_plain(template: str, status: int = 200, **values: Any) -> Response:
+    """Render a page without scripts; its template escapes every text."""
+    return _respond(render_template(template, **values), status, "")
 
 
-def scripted_page(template: str, status: int = 200, **shown: Any) -> Response:
-    """Give a page on which the scripts run that carry the nonce of this very answer."""
+def render(template: str, status: int = 200, **values: Any) -> Response:
+    """Render a page whose scripts run by the nonce of this one response."""
     nonce = secrets.token_urlsafe(16)
-    return _answer(render_template(template, nonce=nonce, **shown), status, SCRIPTS.format(nonce=nonce))
+    return _respond(render_template(template, nonce=nonce, **values), status, SCRIPTS.format(nonce=nonce))
 
 
-def _answer(text: str, status: int, scripts: str) -> Response:
-    response = Response(text, status, content_type="text/html; charset=utf-8")
-    response.headers["Content-Security-Policy"] = POLICY.format(scripts=scripts)
+def redirect_with(message: str, endpoint: str, **values: Any) -> AnyResponse:
+    """Redirect to a page that shows the message, so that a reload does not send the form again."""
+    flash(message)
+    return redirect(url_for(endpoint, **values), 303)
+
+
+def render_error(error: LatchkeyError) -> Response:
+    """Render a refusal that belongs to no form."""
+    status = status_of(error)
+    page = render("error.html", status, title=HTTPStatus(status).phrase, message=str(error))
+    return set_retry_after(page, error)
+
+
+def render_expired_form(error: HTTPException) -> Response:
+    """Render the refusal of a form that is not ours, or of a session that has ended."""
+    message = "Go back, load its page again, and repeat."
+    return render("error.html", 400, title="This form is out of date", message=message)
+
+
+def render_unreadable_form(error: HTTPException) -> Response:
+    """Render the refusal of a form that is too large or of another content type."""
+    status = error.code or 400
+    bounds = f"a form has at most {MOST_FIELDS} fields and {MOST_FORM // 1024} KiB"
+    message = bounds if status == RequestEntityTooLarge.code else error.description
+    return render("error.html", status, title=HTTPStatus(status).phrase, message=message)
+
+
+def status_of(error: LatchkeyError) -> int:
+    """Return the HTTP status of a refusal."""
+    return error.status or 400
+
+
+def set_retry_after(response: Response, error: LatchkeyError) -> Response:
+    """Set Retry-After where the refusal is temporary (RFC 9110 §10.2.3)."""
+    if isinstance(error, TooManyRequests | Busy):
+        response.headers["Retry-After"] = str(error.retry_after)
     return response
 
 
-@blueprint.get(f"/assets/<any({', '.join(map(repr, ASSETS))}):name>")
-def asset(name: str) -> Response:
-    """Give a style sheet or a script."""
-    return _kept(send_from_directory(STATIC, name))
-
-
-@blueprint.get("/assets/comparison.css")
-def comparison_style() -> Response:
-    """Give the style sheet of the comparison's table, which the file of `latchkey compare --html` holds too."""
-    return _kept(Response(style(), mimetype="text/css"))
-
-
-def _kept(response: Response) -> Response:
-    response.headers["Cache-Control"] = f"public, max-age={KEPT}"
+def _respond(text: str, status: int, scripts: str) -> Response:
+    response = Response(text, status, content_type="text/html; charset=utf-8")
+    response.headers["Content-Security-Policy"] = POLICY.format(scripts=scripts)
     return response

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli import main
-from app.comparison.guide import ADVICE, QUESTIONS, advise
 from app.comparison.stated import API_KEY, COLUMNS, M2M, OAUTH, PASSWORD, PAT
+from app.web.compare.guide import ADVICE, QUESTIONS, advise
 
 COMMAND = re.compile(r"latchkey ([^\n)]+)")
 PREPARATION = (

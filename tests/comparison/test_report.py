@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.comparison.latest import keep, latest
-from app.comparison.page import SLOWEST, WIDTH, as_html, place
 from app.comparison.report import Cell, Report, measured_row, stated_rows, unmeasured
 from app.comparison.stated import COLUMNS, PAT
 from app.settings.settings import Settings
+from app.web.compare.page import SLOWEST, WIDTH, axis_position, render_file
 
 ISSUER = "http://127.0.0.1:8080"
 AT = datetime(2030, 1, 1, tzinfo=UTC)
@@ -39,11 +39,11 @@ def test_a_contradiction_is_marked_wherever_it_is_shown() -> None:
     broken = with_cell(Cell("it still worked", agrees=False))
     assert f"What a thief reaches, {COLUMNS[PAT]}: it still worked" in broken.contradictions
     assert "!! it still worked" in broken.as_text()
-    assert 'class="contradiction">it still worked' in as_html(broken)
+    assert 'class="contradiction">it still worked' in render_file(broken)
 
 
 def test_the_file_stands_alone_and_holds_every_cell(report: Report) -> None:
-    page = as_html(report)
+    page = render_file(report)
     assert not re.search(r"<(script|link|img|iframe)|url\(", page)
     assert page.count('role="cell"') == len(report.rows) * len(COLUMNS)
     assert page.count("<figure>") == 3
@@ -51,13 +51,13 @@ def test_the_file_stands_alone_and_holds_every_cell(report: Report) -> None:
 
 @given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=50))
 def test_no_text_breaks_out_of_the_page(text: str) -> None:
-    page = as_html(with_cell(Cell(f"<script>{text}</script>")))
+    page = render_file(with_cell(Cell(f"<script>{text}</script>")))
     assert "<script" not in page
 
 
 @given(milliseconds=st.floats(0, 10 * SLOWEST))
 def test_every_timing_lies_on_the_axis(milliseconds: float) -> None:
-    assert 0 <= place(milliseconds) <= WIDTH
+    assert 0 <= axis_position(milliseconds) <= WIDTH
 
 
 @pytest.fixture

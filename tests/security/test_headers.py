@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app.web.pages import ASSETS
+from app.web.assets import ASSETS
 from tests.architecture.checkout import ROOT
 from tests.management.face import Face
 from tests.operations.application import application, settings_in

@@ -6,13 +6,13 @@ import re
 import pytest
 from itsdangerous.encoding import base64_decode
 
-from app.web import pages
+from app.web import assets
 from tests.management.face import PASSWORD, Face
 from tests.web.visitor import Visitor, browser_of
 
 INPUT = re.compile(r"<input[^>]*>")
-SCRIPT = (pages.STATIC / "latchkey.js").read_text(encoding="utf-8")
-TEMPLATES = sorted((pages.STATIC.parent / "templates").rglob("*.html"))
+SCRIPT = (assets.STATIC / "latchkey.js").read_text(encoding="utf-8")
+TEMPLATES = sorted((assets.STATIC.parent / "templates").rglob("*.html"))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_our_script_writes_text_and_keeps_nothing() -> None:
     for template in TEMPLATES:
         text = template.read_text(encoding="utf-8")
         assert "|safe" not in text.replace(" ", "") and "autoescape" not in text, template.name
-    config = (pages.STATIC.parent / "templates" / "room.html").read_text(encoding="utf-8")
+    config = (assets.STATIC.parent / "templates" / "page.html").read_text(encoding="utf-8")
     assert '"historyCacheSize":0' in config and '"allowEval":false' in config and '"selfRequestsOnly":true' in config
 
 

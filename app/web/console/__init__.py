@@ -1,8 +1,6 @@
-"""/console: an operator's pages, a file a thing. They hold `manage`, or see nothing; they decide nothing."""
+"""/console: the pages of operators, who have the scope `manage`; a file for each kind of thing."""
 
 from __future__ import annotations
-
-from flask import Flask
 
 from app.web.console import (
     api_keys,
@@ -20,24 +18,18 @@ from app.web.console import (
     users,
 )
 
-ROOMS = (
-    overview,
-    resources,
-    roles,
-    users,
-    user_tokens,
-    clients,
-    client_secrets,
-    federated_credentials,
-    api_keys,
-    signing_keys,
-    audit,
-    holders,
-    search,
+ROUTES = (
+    overview.routes,
+    resources.routes,
+    roles.routes,
+    users.routes,
+    user_tokens.routes,
+    clients.routes,
+    client_secrets.routes,
+    federated_credentials.routes,
+    api_keys.routes,
+    signing_keys.routes,
+    audit.routes,
+    holders.routes,
+    search.routes,
 )
-
-
-def register(app: Flask) -> None:
-    """Add the operator's rooms."""
-    for room in ROOMS:
-        app.register_blueprint(room.blueprint)

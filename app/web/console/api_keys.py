@@ -1,180 +1,162 @@
-"""/console/api-keys: anonymous use of one API, from issuing a key to ending it."""
+"""/console/api-keys: API keys, from issuance to revocation."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, cast
+from typing import get_args
 
-from flask import request, url_for
+from flask import request
 from werkzeug.wrappers import Response
 
 from app.actions.audit.record import AuditFilter
-from app.actions.directory.api_keys import LONGEST_OVERLAP, KeyStatus, KeyView, NewKey
+from app.actions.directory.api_keys import LONGEST_OVERLAP, KeyStatus, KeyView
 from app.actions.directory.resources import ResourceView
+from app.compose import Actions
 from app.credentials.kind import Issued
-from app.errors import Invalid, LatchkeyError, NotFound
-from app.http.current import actions
-from app.web.console import key_form
-from app.web.console.key_form import identifier
-from app.web.form import PAGE, after, chosen, read_name, whole
-from app.web.room import Room, actor, done, said_by_field, show, status_of
+from app.errors import Invalid, LatchkeyError
+from app.web import form, lists, pages
+from app.web.console.api_key_form import check_identifier, field_values, read_changes, read_new_key
+from app.web.page_routes import PageRoutes
+from app.web.visitors import actor, require_operator
 
-STATUSES = ("active", "disabled", "expired", "revoked")
+STATUSES: tuple[KeyStatus, ...] = get_args(KeyStatus)
 UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400}
-TRACE = 20  # events of a key that are shown
+RECENT_EVENTS = 20  # of a key
 
-blueprint = Room("console_api_keys", "/console/api-keys", operators=True)
-
-
-@blueprint.get("")
-def index() -> Response:
-    """List the keys."""
-    status = request.args.get("status", "")
-    wanted = cast(KeyStatus, status) if status in STATUSES else None
-    resource = identifier(request.args.get("resource"))
-    found, cursor = actions().api_keys.page(PAGE, after(), wanted, resource)
-    kept: dict[str, Any] = {"status": wanted, "resource": resource}
-    onward = url_for("console_api_keys.index", after=cursor, **kept) if cursor else None
-    shown: dict[str, Any] = {
-        "keys": found,
-        "wanted": wanted,
-        "statuses": STATUSES,
-        "resource": resource,
-        "onward": onward,
-    }
-    return show("console/api_keys.html", **shown)
+routes = PageRoutes("console_api_keys", "/console/api-keys", guard=require_operator)
 
 
-@blueprint.get("/new")
-def new() -> Response:
-    """Ask for which API a key shall be, then what it shall be."""
-    resource = identifier(request.args.get("resource"))
-    return _form(resource) if resource else _choice(200)
+@routes.get("")
+def index(actions: Actions) -> Response:
+    """List the keys, perhaps of one status or one API."""
+    status, resource = lists.read_filter("status", STATUSES), check_identifier(request.args.get("resource"))
+    keys, cursor = actions.api_keys.page(lists.PAGE, lists.read_cursor(), status, resource)
+    return pages.render(
+        "console/api_keys.html",
+        keys=keys,
+        chosen_status=status,
+        statuses=STATUSES,
+        resource=resource,
+        next_page=lists.next_page(cursor, status=status, resource=resource),
+    )
 
 
-@blueprint.post("")
-def create() -> Response:
+@routes.get("/new")
+def new(actions: Actions) -> Response:
+    """Ask for the API of a new key, then show its form."""
+    resource = check_identifier(request.args.get("resource"))
+    return _render_new(actions, resource) if resource else _render_resources(actions)
+
+
+@routes.post("")
+def create(actions: Actions) -> Response:
     """Issue a key, and show its secret this once."""
-    resource = identifier(request.form.get("resource")) or ""
+    resource = check_identifier(request.form.get("resource")) or ""
     try:
-        key, issued = actions().api_keys.create(actor(), _wanted(resource))
+        key, issued = actions.api_keys.create(actor(actions), read_new_key(resource, form.days_ahead(actions.clock())))
     except LatchkeyError as error:
-        return _form(resource, status_of(error), said_by_field(error))
-    return _made(key, issued, 201)
+        return _render_new(actions, resource, form.Refusal.of(error))
+    return _render_secret(actions, key, issued, 201)
 
 
-@blueprint.get("/<row:key_id>")
-def one(key_id: str) -> Response:
-    """Show a key, and what was done to it lately."""
-    return _one(key_id)
+@routes.get("/<row:key_id>")
+def show(actions: Actions, key_id: str) -> Response:
+    """Show a key and its recent events."""
+    return _render_key(actions, key_id)
 
 
-@blueprint.post("/<row:key_id>")
-def change(key_id: str) -> Response:
+@routes.post("/<row:key_id>")
+def change(actions: Actions, key_id: str) -> Response:
     """Change a key."""
     try:
-        actions().api_keys.change(actor(), key_id, key_form.changes())
-    except NotFound:
-        raise
+        actions.api_keys.change(actor(actions), key_id, read_changes(form.days_ahead(actions.clock())))
     except LatchkeyError as error:
-        return _one(key_id, status_of(error), said_by_field(error))
-    return done("The key is changed.", "console_api_keys.one", key_id=key_id)
+        return _render_key(actions, key_id, form.Refusal.of(error))
+    return pages.redirect_with("The key is changed.", ".show", key_id=key_id)
 
 
-@blueprint.get("/<row:key_id>/rotate")
-def ask_to_rotate(key_id: str) -> Response:
-    """Ask how long the old secret shall work beside the new one."""
-    return _rotation(key_id)
+@routes.get("/<row:key_id>/rotate")
+def ask_to_rotate(actions: Actions, key_id: str) -> Response:
+    """Ask how long the old secret remains valid."""
+    return _render_rotation(actions, key_id)
 
 
-@blueprint.post("/<row:key_id>/rotate")
-def rotate(key_id: str) -> Response:
-    """Give a key a new secret, and show it this once."""
+@routes.post("/<row:key_id>/rotate")
+def rotate(actions: Actions, key_id: str) -> Response:
+    """Replace the secret of a key, and show the new one this once."""
     try:
-        seconds = _overlap()
-        key, issued = actions().api_keys.rotate(actor(), key_id, seconds)
-    except NotFound:
-        raise
+        seconds = _read_overlap()
+        key, issued = actions.api_keys.rotate(actor(actions), key_id, seconds)
     except LatchkeyError as error:
-        return _rotation(key_id, status_of(error), said_by_field(error))
-    return _made(key, issued, 200, seconds)
+        return _render_rotation(actions, key_id, form.Refusal.of(error))
+    return _render_secret(actions, key, issued, 200, seconds)
 
 
-@blueprint.get("/<row:key_id>/revoke")
-def ask_to_revoke(key_id: str) -> Response:
-    """Say what will stop working."""
-    return show("console/api_key_revoke.html", key=actions().api_keys.get(key_id))
+@routes.get("/<row:key_id>/revoke")
+def ask_to_revoke(actions: Actions, key_id: str) -> Response:
+    """Ask before a key is revoked."""
+    return pages.render("console/api_key_revoke.html", key=actions.api_keys.get(key_id))
 
 
-@blueprint.post("/<row:key_id>/revoke")
-def revoke(key_id: str) -> Response:
-    """End a key for good."""
-    actions().api_keys.revoke(actor(), key_id)
-    return done("The key is revoked: it is refused everywhere from now on.", "console_api_keys.index")
+@routes.post("/<row:key_id>/revoke")
+def revoke(actions: Actions, key_id: str) -> Response:
+    """Revoke a key."""
+    actions.api_keys.revoke(actor(actions), key_id)
+    return pages.redirect_with("The key is revoked: it is refused everywhere.", ".index")
 
 
-def _wanted(resource: str) -> NewKey:
-    return NewKey(
-        name=read_name("name"),
-        resource=resource,
-        scopes=key_form.scopes(),
-        expires_at=key_form.expires_at(),
-        rate_limit=key_form.rate_limit(),
-        allowed_ips=key_form.networks(),
-    )
-
-
-def _choice(status: int, errors: dict[str, str] | None = None) -> Response:
-    found, cursor = actions().resources.page(PAGE, after())
-    onward = url_for("console_api_keys.new", after=cursor) if cursor else None
+def _render_resources(actions: Actions, refusal: form.Refusal | None = None) -> Response:
+    found, cursor = actions.resources.page(lists.PAGE, lists.read_cursor())
     apis = [api for api in found if not api.built_in]
-    return show("console/api_key_choose.html", status, apis=apis, onward=onward, errors=errors or {})
+    return form.render("console/api_key_choose.html", refusal, apis=apis, next_page=lists.next_page(cursor, ".new"))
 
 
-def _form(resource: str, status: int = 200, errors: dict[str, str] | None = None) -> Response:
-    api = _api(resource)
+def _render_new(actions: Actions, resource: str, refusal: form.Refusal | None = None) -> Response:
+    api = _find_resource(actions, resource)
     if api is None or api.built_in:
-        return _choice(422, {"": "There is no such API that takes API keys."})
-    given = request.form
-    return show("console/api_key_new.html", status, api=api, given=given, picked=chosen("scopes"), errors=errors or {})
+        return _render_resources(
+            actions, form.Refusal.of(Invalid.field("", "there is no such API that takes API keys"))
+        )
+    days, picked = form.days_ahead(actions.clock()), form.checked_values("scopes")
+    return form.render("console/api_key_new.html", refusal, api=api, days=days, picked=picked)
 
 
-def _one(key_id: str, status: int = 200, errors: dict[str, str] | None = None) -> Response:
-    key = actions().api_keys.get(key_id)
-    trace, _ = actions().audit.page(AuditFilter(target=key_id), TRACE, None)
-    given, picked = key_form.present(key, again=errors is not None)
-    return show(
+def _render_key(actions: Actions, key_id: str, refusal: form.Refusal | None = None) -> Response:
+    key = actions.api_keys.get(key_id)
+    events, _ = actions.audit.page(AuditFilter(target=key_id), RECENT_EVENTS, None)
+    given, picked = field_values(key, again=refusal is not None)
+    return form.render(
         "console/api_key.html",
-        status,
+        refusal,
         key=key,
-        api=_api(key.resource) if key.resource else None,
+        api=_find_resource(actions, key.resource) if key.resource else None,
+        days=form.days_ahead(actions.clock()),
         given=given,
         picked=picked,
-        trace=trace,
-        errors=errors or {},
+        events=events,
     )
 
 
-def _rotation(key_id: str, status: int = 200, errors: dict[str, str] | None = None) -> Response:
-    key = actions().api_keys.get(key_id)
-    shown: dict[str, Any] = {"key": key, "units": UNITS, "given": request.form, "errors": errors or {}}
-    return show("console/api_key_rotate.html", status, **shown)
+def _render_rotation(actions: Actions, key_id: str, refusal: form.Refusal | None = None) -> Response:
+    return form.render("console/api_key_rotate.html", refusal, key=actions.api_keys.get(key_id), units=UNITS)
 
 
-def _api(resource: str) -> ResourceView | None:
-    found, _ = actions().resources.page(1, identifier=resource)
+def _render_secret(
+    actions: Actions, key: KeyView, issued: Issued, status: int, overlap_seconds: int | None = None
+) -> Response:
+    """Render the only page that holds the secret; `no-store` keeps it out of caches and of the browser's history."""
+    until = None if overlap_seconds is None else actions.clock() + timedelta(seconds=overlap_seconds)
+    return pages.render("console/api_key_secret.html", status, key=key, secret=issued.token, until=until)
+
+
+def _find_resource(actions: Actions, identifier: str) -> ResourceView | None:
+    found, _ = actions.resources.page(1, identifier=identifier)
     return found[0] if found else None
 
 
-def _overlap() -> int:
-    """Read how long both secrets shall work, in seconds; raises Invalid."""
+def _read_overlap() -> int:
+    """Return how many seconds both secrets are valid; raises Invalid."""
     unit = UNITS.get(request.form.get("unit", "seconds"))
     if unit is None:
-        raise Invalid.field("overlap_seconds", "is in none of the units")
-    return (whole("overlap_seconds", 0, LONGEST_OVERLAP // unit) or 0) * unit
-
-
-def _made(key: KeyView, issued: Issued, status: int, overlap_seconds: int | None = None) -> Response:
-    """Show a secret: nobody keeps this answer, and going back in the browser asks for it in vain."""
-    until = None if overlap_seconds is None else actions().clock() + timedelta(seconds=overlap_seconds)
-    return show("console/api_key_made.html", status, key=key, secret=issued.token, until=until)
+        raise Invalid.field("overlap_seconds", f"must be in one of the units {', '.join(UNITS)}")
+    return (form.read_integer("overlap_seconds", 0, LONGEST_OVERLAP // unit) or 0) * unit

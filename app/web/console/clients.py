@@ -1,4 +1,4 @@
-"""/console/clients: programs that are registered and trusted, how they prove themselves, and what they may."""
+"""/console/clients: machine clients, how they authenticate, their roles and the APIs they serve."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from werkzeug.wrappers import Response
 from app.actions.directory.clients import ClientChanges, ClientView, NewClient
 from app.actions.trust.auth_methods import SECRETLESS, Method
 from app.actions.trust.registration import LONGEST_URI
+from app.compose import Actions
 from app.errors import Invalid, LatchkeyError
-from app.http.current import actions
-from app.web.console.asking import ask
-from app.web.console.given import one_of, picked, sent, sought
-from app.web.form import PAGE, after, line, read_name, ticked
-from app.web.room import Room, actor, done, said_by_field, show, status_of
+from app.web import form, lists, pages
+from app.web.console.confirmation import ask
+from app.web.page_routes import PageRoutes
+from app.web.visitors import actor, require_operator
 
 METHODS: dict[Method, str] = {
     "client_secret_basic": "a secret, in the Authorization header",
@@ -26,149 +26,143 @@ METHODS: dict[Method, str] = {
     "federated_jwt": "the tokens of issuers that it trusts, without any secret (federated_jwt)",
     "self_signed_tls_client_auth": "a certificate of its own (self_signed_tls_client_auth)",
 }
-WAYS = {
-    "federated_jwt": "issuers that it trusts say who it is",
-    "tls_client_auth": "it proves itself by its certificate",
-    "self_signed_tls_client_auth": "it proves itself by its certificate",
+WITHOUT_SECRET = {
+    "federated_jwt": "by the tokens of issuers that it trusts",
+    "tls_client_auth": "by its certificate",
+    "self_signed_tls_client_auth": "by its certificate",
+    "private_key_jwt": "by its key",
 }
 LONGEST_JWKS = 60_000  # characters
 METHOD, JWKS, JWKS_URI = "token_endpoint_auth_method", "jwks", "jwks_uri"
 DPOP_BOUND = "dpop_bound_access_tokens"
+KEYS, SECRET, FEDERATED = "keys", "secret", "federated"  # the forms of the page beside the one that changes the client
 
-blueprint = Room("console_clients", "/console/clients", operators=True)
-
-
-@blueprint.get("")
-def index() -> Response:
-    """List the clients, or the one of a client_id."""
-    client_id = sought()
-    found, last = actions().clients.page(PAGE, after(), client_id=client_id)
-    onward = url_for(".index", after=last, q=client_id) if last else None
-    return show("console/clients.html", clients=found, q=client_id or "", onward=onward)
+routes = PageRoutes("console_clients", "/console/clients", guard=require_operator)
 
 
-@blueprint.get("/new")
-def new() -> Response:
-    """Ask what a new client shall be."""
-    return _form()
+@routes.get("")
+def index(actions: Actions) -> Response:
+    """List the clients, or the one with the client_id that is searched for."""
+    client_id = lists.read_search()
+    clients, cursor = actions.clients.page(lists.PAGE, lists.read_cursor(), client_id=client_id)
+    onward = lists.next_page(cursor, q=client_id)
+    return pages.render("console/clients.html", clients=clients, q=client_id or "", next_page=onward)
 
 
-@blueprint.post("")
-def create() -> Response:
-    """Register a client; its first secret is shown this once."""
+@routes.get("/new")
+def new(actions: Actions) -> Response:
+    """Show the form for a new client."""
+    return _render_new(actions)
+
+
+@routes.post("")
+def create(actions: Actions) -> Response:
+    """Register a client, and show its first secret this once."""
     try:
-        client, issued = actions().clients.create(actor(), _new_client())
+        client, issued = actions.clients.create(actor(actions), _read_new_client())
     except LatchkeyError as error:
-        return _form(status_of(error), said_by_field(error))
+        return _render_new(actions, form.Refusal.of(error))
     if issued is None:
-        return done(f"The client is registered: {_way(client)}.", ".one", client_row_id=client.id)
-    return _made(client, issued.token)
+        message = f"The client is registered. It authenticates {WITHOUT_SECRET[client.token_endpoint_auth_method]}."
+        return pages.redirect_with(message, ".show", client_row_id=client.id)
+    return render_secret(actions, client, issued.token, further=False)
 
 
-@blueprint.get("/<row:client_row_id>")
-def one(client_row_id: str) -> Response:
+@routes.get("/<row:client_row_id>")
+def show(actions: Actions, client_row_id: str) -> Response:
     """Show a client, its keys and the hints of its secrets."""
-    return show_client(client_row_id)
+    return render_client(actions, client_row_id)
 
 
-@blueprint.post("/<row:client_row_id>")
-def change(client_row_id: str) -> Response:
-    """Rename, enable or disable a client, and set its roles and the APIs that it serves."""
+@routes.post("/<row:client_row_id>")
+def change(actions: Actions, client_row_id: str) -> Response:
+    """Change the name of a client, its roles, the APIs it serves, and whether it is enabled."""
     try:
         changes = ClientChanges(
-            read_name("name"),
-            roles=picked("roles"),
-            serves=picked("serves"),
-            enabled=ticked("enabled"),
-            dpop_bound_access_tokens=ticked(DPOP_BOUND),
+            form.read_name("name"),
+            roles=form.read_selection("roles"),
+            serves=form.read_selection("serves"),
+            enabled=form.is_checked("enabled"),
+            dpop_bound_access_tokens=form.is_checked(DPOP_BOUND),
         )
-        actions().clients.change(actor(), client_row_id, changes)
+        actions.clients.change(actor(actions), client_row_id, changes)
     except LatchkeyError as error:
-        return show_client(client_row_id, status_of(error), errors=said_by_field(error))
-    return done("The client is changed: every token of it feels it at once.", ".one", client_row_id=client_row_id)
+        return render_client(actions, client_row_id, form.Refusal.of(error))
+    message = "The client is changed, with effect on its tokens at once."
+    return pages.redirect_with(message, ".show", client_row_id=client_row_id)
 
 
-@blueprint.post("/<row:client_row_id>/keys")
-def change_keys(client_row_id: str) -> Response:
-    """Change how a client proves itself."""
+@routes.post("/<row:client_row_id>/keys")
+def change_keys(actions: Actions, client_row_id: str) -> Response:
+    """Change how a client authenticates."""
     try:
-        changes = ClientChanges(token_endpoint_auth_method=_method(), jwks=_jwks(), jwks_uri=_jwks_uri())
-        client = actions().clients.change(actor(), client_row_id, changes)
+        changes = ClientChanges(token_endpoint_auth_method=_read_method(), jwks=_read_jwks(), jwks_uri=_read_jwks_uri())
+        client = actions.clients.change(actor(actions), client_row_id, changes)
     except LatchkeyError as error:
-        return show_client(client_row_id, status_of(error), key_errors=said_by_field(error))
-    said = f"From now on {_way(client)}: its secrets are taken no more."
-    if client.token_endpoint_auth_method not in SECRETLESS:
-        said = "The client proves itself by a secret now: make one, if it has none."
-    return done(said, ".one", client_row_id=client_row_id)
+        return render_client(actions, client_row_id, form.Refusal.of(error, form=KEYS))
+    message = "The client now authenticates by a secret: create one if it has none."
+    if client.token_endpoint_auth_method in SECRETLESS:
+        way = WITHOUT_SECRET[client.token_endpoint_auth_method]
+        message = f"The client now authenticates {way}: its secrets are no longer accepted."
+    return pages.redirect_with(message, ".show", client_row_id=client_row_id)
 
 
-def _way(client: ClientView) -> str:
-    return WAYS.get(client.token_endpoint_auth_method, "it proves itself by its key")
+@routes.get("/<row:client_row_id>/delete")
+def ask_to_delete(actions: Actions, client_row_id: str) -> Response:
+    """Ask before a client is deleted."""
+    client = actions.clients.get(client_row_id)
+    warning = f"Whatever runs as {client.client_id} stops working at once, its tokens included, and for good."
+    back, losses = url_for(".show", client_row_id=client_row_id), actions.consequences.of_client(client_row_id)
+    return ask("Delete", client.name, f"{warning} With it end:", back, losses)
 
 
-@blueprint.get("/<row:client_row_id>/delete")
-def ask_to_delete(client_row_id: str) -> Response:
-    """Say what stops with a client."""
-    client = actions().clients.get(client_row_id)
-    return ask(
-        f"Delete {client.name}?",
-        f"Whatever runs as {client.client_id} stops working at once, its tokens included, and for good. With it end:",
-        "Delete",
-        url_for(".delete", client_row_id=client_row_id),
-        url_for(".one", client_row_id=client_row_id),
-        actions().consequences.of_client(client_row_id),
-    )
-
-
-@blueprint.post("/<row:client_row_id>/delete")
-def delete(client_row_id: str) -> Response:
+@routes.post("/<row:client_row_id>/delete")
+def delete(actions: Actions, client_row_id: str) -> Response:
     """Delete a client."""
-    actions().clients.delete(actor(), client_row_id)
-    return done("The client is deleted: its secrets and tokens are dead.", ".index")
+    actions.clients.delete(actor(actions), client_row_id)
+    return pages.redirect_with("The client is deleted: its secrets and tokens are refused.", ".index")
 
 
-def show_client(
-    client_row_id: str,
-    status: int = 200,
-    errors: dict[str, str] | None = None,
-    key_errors: dict[str, str] | None = None,
-    secret_errors: dict[str, str] | None = None,
-    federated_errors: dict[str, str] | None = None,
-) -> Response:
-    """Show a client; the errors are those of the form that was sent: of the client, its keys, a secret, an issuer."""
-    client = actions().clients.get(client_row_id)
-    secrets, last = actions().client_secrets.page(client_row_id, PAGE, after())
-    return show(
+def render_client(actions: Actions, client_row_id: str, refusal: form.Refusal | None = None) -> Response:
+    """Render the page of a client, whose forms change it, its keys, its secrets and the issuers it trusts."""
+    client = actions.clients.get(client_row_id)
+    secrets, cursor = actions.client_secrets.page(client_row_id, lists.PAGE, lists.read_cursor())
+    return form.render(
         "console/client.html",
-        status,
+        refusal,
         client=client,
         methods=METHODS,
         secretless=client.token_endpoint_auth_method in SECRETLESS,
-        trusted=actions().federated_credentials.page(client_row_id, PAGE)[0],
+        trusted=actions.federated_credentials.page(client_row_id, lists.PAGE)[0],
         secrets=secrets,
-        onward=url_for("console_clients.one", client_row_id=client_row_id, after=last) if last else None,
-        errors=errors or {},
-        key_errors=key_errors or {},
-        secret_errors=secret_errors or {},
-        federated_errors=federated_errors or {},
-        foreign=request.form if federated_errors else {},
-        keys=request.form if key_errors else _keys_of(client),
-        wanted=request.form if secret_errors else {},
-        **_shown(client, again=bool(errors)),
+        days=form.days_ahead(actions.clock()),
+        next_page=lists.next_page(cursor, "console_clients.show", client_row_id=client_row_id),
+        key_errors=form.errors_of(refusal, KEYS),
+        secret_errors=form.errors_of(refusal, SECRET),
+        federated_errors=form.errors_of(refusal, FEDERATED),
+        keys=request.form if form.errors_of(refusal, KEYS) else _keys_of(client),
+        **_choices(actions, client, again=bool(form.errors_of(refusal))),
     )
 
 
-def _shown(client: ClientView, *, again: bool) -> dict[str, object]:
-    """Give what the form holds: the client as it is, or `again` what was sent."""
-    roles, serves = (sent("roles"), sent("serves")) if again else (list(client.roles), list(client.serves))
+def render_secret(actions: Actions, client: ClientView, secret: str, *, further: bool) -> Response:
+    """Render the only page that holds a secret of a client, its first one or a `further` one."""
+    issuer = actions.settings.issuer
+    page = "console/client_secret.html"
+    return pages.render(page, 201, client=client, secret=secret, issuer=issuer, further=further)
+
+
+def _choices(actions: Actions, client: ClientView, *, again: bool) -> dict[str, object]:
+    """Return the boxes of the form and which are ticked: as the client is, or `again` as they were sent."""
+    roles = form.sent_values("roles") if again else list(client.roles)
+    serves = form.sent_values("serves") if again else list(client.serves)
     return {
-        "given": request.form if again else {},
-        "enabled": ticked("enabled") if again else client.enabled,
-        DPOP_BOUND: ticked(DPOP_BOUND) if again else client.dpop_bound_access_tokens,
+        "enabled": form.is_checked("enabled") if again else client.enabled,
+        DPOP_BOUND: form.is_checked(DPOP_BOUND) if again else client.dpop_bound_access_tokens,
         "picked_roles": roles,
         "picked_serves": serves,
-        "roles": actions().choices.roles("machine", {*roles, *client.roles}),
-        "serves": actions().choices.resources({*serves, *client.serves}),
+        "roles": actions.choices.roles("machine", {*roles, *client.roles}),
+        "serves": actions.choices.resources({*serves, *client.serves}),
     }
 
 
@@ -180,58 +174,50 @@ def _keys_of(client: ClientView) -> dict[str, str]:
     }
 
 
-def _form(status: int = 200, errors: dict[str, str] | None = None) -> Response:
-    roles, serves = sent("roles"), sent("serves")
-    return show(
+def _render_new(actions: Actions, refusal: form.Refusal | None = None) -> Response:
+    roles, serves = form.sent_values("roles"), form.sent_values("serves")
+    return form.render(
         "console/client_new.html",
-        status,
+        refusal,
         methods=METHODS,
-        roles=actions().choices.roles("machine", roles),
-        serves=actions().choices.resources(serves),
+        roles=actions.choices.roles("machine", roles),
+        serves=actions.choices.resources(serves),
         picked_roles=roles,
         picked_serves=serves,
-        given=request.form,
-        errors=errors or {},
     )
 
 
-def _made(client: ClientView, secret: str) -> Response:
-    """Show the first secret: nobody keeps this answer."""
-    issuer = actions().settings.issuer
-    return show("console/client_made.html", 201, client=client, secret=secret, issuer=issuer, further=False)
-
-
-def _new_client() -> NewClient:
+def _read_new_client() -> NewClient:
     return NewClient(
-        name=read_name("name"),
-        token_endpoint_auth_method=_method(),
-        jwks=_jwks(),
-        jwks_uri=_jwks_uri(),
-        roles=picked("roles"),
-        serves=picked("serves"),
+        name=form.read_name("name"),
+        token_endpoint_auth_method=_read_method(),
+        jwks=_read_jwks(),
+        jwks_uri=_read_jwks_uri(),
+        roles=form.read_selection("roles"),
+        serves=form.read_selection("serves"),
         enabled=True,
     )
 
 
-def _method() -> Method:
-    return cast(Method, one_of(METHOD, *METHODS))
+def _read_method() -> Method:
+    return cast(Method, form.read_choice(METHOD, *METHODS))
 
 
-def _jwks_uri() -> str | None:
-    return line(JWKS_URI, LONGEST_URI, needed=False) or None
+def _read_jwks_uri() -> str | None:
+    return form.read_line(JWKS_URI, LONGEST_URI, required=False) or None
 
 
-def _jwks() -> Mapping[str, Any] | None:
+def _read_jwks() -> Mapping[str, Any] | None:
     """Read the pasted keys, None when nothing is pasted; raises Invalid."""
     pasted = request.form.get(JWKS, "").strip()
     if not pasted:
         return None
     if len(pasted) > LONGEST_JWKS:
-        raise Invalid.field(JWKS, f"is at most {LONGEST_JWKS} characters long")
+        raise Invalid.field(JWKS, f"must be at most {LONGEST_JWKS} characters long")
     try:
         keys = json.loads(pasted)
     except (ValueError, RecursionError):
-        raise Invalid.field(JWKS, "is no JSON") from None
+        raise Invalid.field(JWKS, "is not valid JSON") from None
     if not isinstance(keys, dict):
-        raise Invalid.field(JWKS, 'is an object such as {"keys": [{"kty": "EC", …}]}')
+        raise Invalid.field(JWKS, 'must be an object such as {"keys": [{"kty": "EC", …}]}')
     return keys

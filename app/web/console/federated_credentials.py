@@ -1,4 +1,4 @@
-"""/console/clients/…/federated-credentials: whom a client trusts to say who it is, listed, added and removed."""
+"""/console/clients/…/federated-credentials: the issuers whose tokens authenticate a client."""
 
 from __future__ import annotations
 
@@ -8,55 +8,51 @@ from werkzeug.wrappers import Response
 from app.actions.directory.federated_credentials import LONGEST_AUDIENCE, NewFederatedCredential
 from app.actions.trust.issuers import LONGEST_ISSUER
 from app.actions.trust.subject_pattern import LONGEST
+from app.compose import Actions
 from app.errors import LatchkeyError
-from app.http.current import actions
-from app.web.console.asking import ask
-from app.web.console.clients import show_client
-from app.web.form import line, read_name
-from app.web.room import Room, actor, done, said_by_field, status_of
+from app.web import form, pages
+from app.web.console.clients import FEDERATED, render_client
+from app.web.console.confirmation import ask
+from app.web.page_routes import PageRoutes
+from app.web.visitors import actor, require_operator
 
-ONE = "console_clients.one"
+CLIENT_PAGE = "console_clients.show"
 PATH = "/console/clients/<row:client_row_id>/federated-credentials"
 FIELDS = {"name": "credential_name"}  # the page has another form with a name
 
-blueprint = Room("console_federated_credentials", PATH, operators=True)
+routes = PageRoutes("console_federated_credentials", PATH, guard=require_operator)
 
 
-@blueprint.post("")
-def create(client_row_id: str) -> Response:
-    """Let the client be recognised by another issuer's token."""
+@routes.post("")
+def create(actions: Actions, client_row_id: str) -> Response:
+    """Trust the tokens of another issuer to authenticate the client."""
     try:
-        actions().federated_credentials.create(actor(), client_row_id, _wanted())
+        actions.federated_credentials.create(actor(actions), client_row_id, _read_credential())
     except LatchkeyError as error:
-        said = {FIELDS.get(field, field): text for field, text in said_by_field(error).items()}
-        return show_client(client_row_id, status_of(error), federated_errors=said)
-    return done("The issuer is trusted: its tokens open the token endpoint at once.", ONE, client_row_id=client_row_id)
+        return render_client(actions, client_row_id, form.Refusal.of(error, form=FEDERATED, rename=FIELDS))
+    message = "The issuer is trusted: its tokens are accepted at the token endpoint at once."
+    return pages.redirect_with(message, CLIENT_PAGE, client_row_id=client_row_id)
 
 
-@blueprint.get("/<row:credential_id>/remove")
-def ask_to_remove(client_row_id: str, credential_id: str) -> Response:
-    """Say what will stop working."""
-    found = actions().federated_credentials.get(client_row_id, credential_id)
-    return ask(
-        f"Remove {found.name}?",
-        f"What {found.issuer} says of {found.subject} lets nobody in any more, at once. Tokens already got live on.",
-        "Remove",
-        url_for(".remove", client_row_id=client_row_id, credential_id=credential_id),
-        url_for(ONE, client_row_id=client_row_id),
-    )
+@routes.get("/<row:credential_id>/remove")
+def ask_to_remove(actions: Actions, client_row_id: str, credential_id: str) -> Response:
+    """Ask before an issuer is removed."""
+    found = actions.federated_credentials.get(client_row_id, credential_id)
+    warning = f"Tokens of {found.issuer} for {found.subject} are refused at once. Tokens already issued live on."
+    return ask("Remove", found.name, warning, url_for(CLIENT_PAGE, client_row_id=client_row_id))
 
 
-@blueprint.post("/<row:credential_id>/remove")
-def remove(client_row_id: str, credential_id: str) -> Response:
-    """Trust it no more."""
-    actions().federated_credentials.delete(actor(), client_row_id, credential_id)
-    return done("The issuer is trusted no more in this.", ONE, client_row_id=client_row_id)
+@routes.post("/<row:credential_id>/remove")
+def remove(actions: Actions, client_row_id: str, credential_id: str) -> Response:
+    """Remove an issuer from those that the client trusts."""
+    actions.federated_credentials.delete(actor(actions), client_row_id, credential_id)
+    return pages.redirect_with("The issuer is no longer trusted for this.", CLIENT_PAGE, client_row_id=client_row_id)
 
 
-def _wanted() -> NewFederatedCredential:
+def _read_credential() -> NewFederatedCredential:
     return NewFederatedCredential(
-        name=read_name("credential_name"),
-        issuer=line("issuer", LONGEST_ISSUER),
-        subject=line("subject", LONGEST),
-        audience=line("audience", LONGEST_AUDIENCE, needed=False) or None,
+        name=form.read_name("credential_name"),
+        issuer=form.read_line("issuer", LONGEST_ISSUER),
+        subject=form.read_line("subject", LONGEST),
+        audience=form.read_line("audience", LONGEST_AUDIENCE, required=False) or None,
     )

@@ -1,20 +1,21 @@
-"""/console/holders: who can do this? Everything that carries a scope now, and why."""
+"""/console/holders: the users, clients, keys and tokens that have a scope now, and why."""
 
 from __future__ import annotations
 
-from flask import request, url_for
+from flask import request
 from werkzeug.wrappers import Response
 
 from app.access.scopes import MAX_SCOPE_LENGTH, is_scope_name
 from app.actions.insight.holders import KINDS, Holder, Kind
+from app.compose import Actions
 from app.errors import Malformed, NotFound
-from app.http.current import actions
-from app.web.console.onward import place_of
-from app.web.form import PAGE, after
-from app.web.room import Room, show
+from app.web import lists, pages
+from app.web.console.links import page_of
+from app.web.page_routes import PageRoutes
+from app.web.visitors import require_operator
 
 FIRST = 20  # of each kind, where all kinds are shown
-OFFERED = 200  # scopes to choose from
+MOST_OFFERED = 200  # scopes to choose from
 TITLES = {
     "users": "Users",
     "clients": "Machine clients",
@@ -22,61 +23,61 @@ TITLES = {
     "tokens": "Personal access tokens",
 }
 
-blueprint = Room("console_holders", "/console/holders", operators=True)
+routes = PageRoutes("console_holders", "/console/holders", guard=require_operator)
 
 
-@blueprint.get("")
-def index() -> Response:
-    """Ask for a scope, and show what carries it."""
+@routes.get("")
+def index(actions: Actions) -> Response:
+    """Ask for a scope, or show its holders."""
     name = request.args.get("scope", "").strip()[: MAX_SCOPE_LENGTH + 1]
     try:
-        return _shown(name) if is_scope_name(name) else _choice(name)
+        return _render_holders(actions, name) if is_scope_name(name) else _render_scopes(actions, name)
     except NotFound:
-        return _choice(name)
+        return _render_scopes(actions, name)
 
 
-def _choice(name: str) -> Response:
-    """Offer the scopes there are; those like the one that there is not."""
+def _render_scopes(actions: Actions, name: str) -> Response:
+    """Render the scopes there are, or those similar to a name that is not one of them."""
     errors = {"scope": f"there is no scope {name}"} if name else {}
-    looked_for = name if is_scope_name(name) else ""
-    found = actions().holders.scopes(looked_for, OFFERED) or actions().holders.scopes("", OFFERED)
-    return show("console/holders.html", 404 if name else 200, scope=None, asked=name, offered=found, errors=errors)
+    similar = actions.holders.scopes(name, MOST_OFFERED) if is_scope_name(name) else []
+    offered = similar or actions.holders.scopes("", MOST_OFFERED)
+    status = 404 if name else 200
+    return pages.render("console/holders.html", status, scope=None, name=name, offered=offered, errors=errors)
 
 
-def _shown(name: str) -> Response:
-    scope = actions().holders.scope(name)
-    return show(
+def _render_holders(actions: Actions, name: str) -> Response:
+    scope = actions.holders.scope(name)
+    return pages.render(
         "console/holders.html",
         scope=scope,
-        asked=name,
-        offered=actions().holders.scopes("", OFFERED),
+        name=name,
+        offered=actions.holders.scopes("", MOST_OFFERED),
         errors={},
         kind=request.args.get("kind"),
-        parts_of=[_part(name, kind) for kind in _kinds()],
+        lists=[_list_holders(actions, name, kind) for kind in _read_kinds()],
         titles=TITLES,
-        place_of=place_of,
-        api=place_of("resource", scope.resource_id),
+        page_of=page_of,
+        api=page_of("resource", scope.resource_id),
     )
 
 
-def _kinds() -> tuple[Kind, ...]:
+def _read_kinds() -> tuple[Kind, ...]:
     kind = request.args.get("kind")
     if kind is None:
         return KINDS
     if kind not in KINDS:
-        raise Malformed("there is no such kind of holder")
+        raise Malformed(f"that is not a valid kind of holder: use {', '.join(KINDS)}")
     return (kind,)
 
 
-def _part(name: str, kind: Kind) -> tuple[Kind, list[Holder], str | None]:
-    """Give a kind, what of it carries the scope, and where it goes on."""
+def _list_holders(actions: Actions, name: str, kind: Kind) -> tuple[Kind, list[Holder], str | None]:
+    """Return a kind, its holders of the scope, and the address of the next page."""
     alone = request.args.get("kind") is not None
-    begins = after() if alone else None
-    if kind == "tokens" and begins is not None and not _is_number(begins):
-        raise Malformed("that is no page of this list: begin anew")
-    found, cursor = actions().holders.page(name, kind, PAGE if alone else FIRST, begins)
-    onward = url_for("console_holders.index", scope=name, kind=kind, after=cursor) if cursor else None
-    return kind, found, onward
+    cursor = lists.read_cursor() if alone else None
+    if kind == "tokens" and cursor is not None and not _is_number(cursor):
+        raise Malformed("that is not a page of this list: start again from the first page")
+    found, last = actions.holders.page(name, kind, lists.PAGE if alone else FIRST, cursor)
+    return kind, found, lists.next_page(last, scope=name, kind=kind)
 
 
 def _is_number(text: str) -> bool:

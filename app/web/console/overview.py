@@ -1,13 +1,15 @@
-"""/console: how things stand."""
+"""/console: the live credentials, and the failed authentications of the last day."""
 
 from __future__ import annotations
 
 from werkzeug.wrappers import Response
 
 from app.actions.insight.overview import FAILED
+from app.compose import Actions
 from app.errors import NotFound
-from app.http.current import actions
-from app.web.room import Room, show
+from app.web import pages
+from app.web.page_routes import PageRoutes
+from app.web.visitors import require_operator
 
 KINDS = {
     "personal_access_token": "Personal access tokens",
@@ -15,16 +17,16 @@ KINDS = {
     "client_credentials": "Machine clients",
 }
 
-blueprint = Room("console", "/console", operators=True)
+routes = PageRoutes("console", "/console", guard=require_operator)
 
 
-@blueprint.get("")
-def index() -> Response:
-    """Show how things stand."""
-    hours = actions().overview.failures()
-    return show(
+@routes.get("")
+def index(actions: Actions) -> Response:
+    """Show the counts of live credentials and of failed authentications."""
+    hours = actions.overview.failures()
+    return pages.render(
         "console/overview.html",
-        standings=actions().overview.credentials(),
+        counts=actions.overview.credentials(),
         kinds=KINDS,
         hours=hours,
         failed=sum(hour.failed for hour in hours),
@@ -33,7 +35,7 @@ def index() -> Response:
     )
 
 
-@blueprint.get("/<path:_rest>")
-def nowhere(_rest: str) -> Response:
-    """Show that there is no such page."""
+@routes.get("/<path:_rest>")
+def refuse_unknown_path(actions: Actions, _rest: str) -> Response:
+    """Answer any other path below /console with a page."""
     raise NotFound("there is no such page")

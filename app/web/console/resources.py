@@ -1,4 +1,4 @@
-"""/console/resources: the APIs that are protected, and the permissions they define."""
+"""/console/resources: the APIs that tokens and keys open, and the permissions they define."""
 
 from __future__ import annotations
 
@@ -15,168 +15,139 @@ from app.actions.directory.resources import (
     PermissionChanges,
     ResourceChanges,
 )
+from app.compose import Actions
 from app.errors import Invalid, LatchkeyError
-from app.http.current import actions
-from app.web.console.asking import ask
-from app.web.console.given import by_field
-from app.web.form import PAGE, after, line, read_name, text, ticked, whole
-from app.web.room import Room, actor, done, show, status_of
+from app.web import form, lists, pages
+from app.web.console.confirmation import ask
+from app.web.page_routes import PageRoutes
+from app.web.visitors import actor, require_operator
 
-blueprint = Room("console_resources", "/console/resources", operators=True)
+PERMISSION = "permission"  # the form that adds one, and its field for the name: the page has another "name"
+
+routes = PageRoutes("console_resources", "/console/resources", guard=require_operator)
 
 
-@blueprint.get("")
-def index() -> Response:
+@routes.get("")
+def index(actions: Actions) -> Response:
     """List the API resources."""
-    found, last = actions().resources.page(PAGE, after())
-    onward = url_for(".index", after=last) if last else None
-    return show("console/resources.html", resources=found, onward=onward)
+    resources, cursor = actions.resources.page(lists.PAGE, lists.read_cursor())
+    return pages.render("console/resources.html", resources=resources, next_page=lists.next_page(cursor))
 
 
-@blueprint.get("/new")
-def new() -> Response:
-    """Ask what a new API resource shall be."""
-    return _form()
+@routes.get("/new")
+def new(actions: Actions) -> Response:
+    """Show the form for a new API resource."""
+    return _render_new()
 
 
-@blueprint.post("")
-def create() -> Response:
-    """Define an API resource."""
+@routes.post("")
+def create(actions: Actions) -> Response:
+    """Create an API resource."""
     try:
-        wanted = NewResource(line("identifier", LONGEST_IDENTIFIER), read_name("name"), _ttl())
-        resource = actions().resources.create(actor(), wanted)
+        wanted = NewResource(form.read_line("identifier", LONGEST_IDENTIFIER), form.read_name("name"), _read_ttl())
+        resource = actions.resources.create(actor(actions), wanted)
     except LatchkeyError as error:
-        return _form(status_of(error), by_field(error, "identifier"))
-    return done("The API resource is there: add the permissions it asks for.", ".one", resource_id=resource.id)
+        return _render_new(form.Refusal.of(error, duplicate="identifier"))
+    message = "The API resource is created: add the permissions it asks for."
+    return pages.redirect_with(message, ".show", resource_id=resource.id)
 
 
-@blueprint.get("/<row:resource_id>")
-def one(resource_id: str) -> Response:
+@routes.get("/<row:resource_id>")
+def show(actions: Actions, resource_id: str) -> Response:
     """Show an API resource and its permissions."""
-    return _one(resource_id)
+    return _render_resource(actions, resource_id)
 
 
-@blueprint.post("/<row:resource_id>")
-def change(resource_id: str) -> Response:
-    """Rename an API resource, or change how long its tokens live."""
+@routes.post("/<row:resource_id>")
+def change(actions: Actions, resource_id: str) -> Response:
+    """Change the name of an API resource, or how long its tokens are valid."""
     try:
-        actions().resources.change(
-            actor(), resource_id, ResourceChanges(name=read_name("name"), access_token_ttl=_ttl())
-        )
+        changes = ResourceChanges(name=form.read_name("name"), access_token_ttl=_read_ttl())
+        actions.resources.change(actor(actions), resource_id, changes)
     except Invalid as error:
-        return _one(resource_id, status_of(error), by_field(error, "name"))
-    return done("The API resource is changed.", ".one", resource_id=resource_id)
+        return _render_resource(actions, resource_id, form.Refusal.of(error))
+    return pages.redirect_with("The API resource is changed.", ".show", resource_id=resource_id)
 
 
-@blueprint.get("/<row:resource_id>/delete")
-def ask_to_delete(resource_id: str) -> Response:
-    """Say what goes with an API resource."""
-    resource = actions().resources.get(resource_id)
-    return ask(
-        f"Delete {resource.name}?",
-        f"No token and no key opens {resource.identifier} any more, at once and for good. With it go, or lose it:",
-        "Delete",
-        url_for(".delete", resource_id=resource_id),
-        url_for(".one", resource_id=resource_id),
-        actions().consequences.of_resource(resource_id),
-    )
+@routes.get("/<row:resource_id>/delete")
+def ask_to_delete(actions: Actions, resource_id: str) -> Response:
+    """Ask before an API resource is deleted."""
+    resource = actions.resources.get(resource_id)
+    warning = f"No token and no key opens {resource.identifier} any more, at once and for good. With it go, or lose it:"
+    return ask("Delete", resource.name, warning, _page(resource_id), actions.consequences.of_resource(resource_id))
 
 
-@blueprint.post("/<row:resource_id>/delete")
-def delete(resource_id: str) -> Response:
+@routes.post("/<row:resource_id>/delete")
+def delete(actions: Actions, resource_id: str) -> Response:
     """Delete an API resource."""
-    actions().resources.delete(actor(), resource_id)
-    return done("The API resource is deleted, and its API keys are revoked.", ".index")
+    actions.resources.delete(actor(actions), resource_id)
+    return pages.redirect_with("The API resource is deleted, and its API keys are revoked.", ".index")
 
 
-@blueprint.post("/<row:resource_id>/permissions")
-def add_permission(resource_id: str) -> Response:
-    """Define a further permission; its fields stand beside those of the resource, so they have names of their own."""
+@routes.post("/<row:resource_id>/permissions")
+def add_permission(actions: Actions, resource_id: str) -> Response:
+    """Define a further permission."""
     try:
-        wanted = NewPermission(line("permission"), text("description"), ticked("public"))
-        actions().resources.add_permission(actor(), resource_id, wanted)
+        wanted = NewPermission(form.read_line(PERMISSION), form.read_text("description"), form.is_checked("public"))
+        actions.resources.add_permission(actor(actions), resource_id, wanted)
     except LatchkeyError as error:
-        errors = by_field(error, "permission")
-        return _one(resource_id, status_of(error), adding=_renamed(errors, "name", "permission"))
-    return done(f"The permission {wanted.name} is there.", ".one", resource_id=resource_id)
+        refusal = form.Refusal.of(error, form=PERMISSION, duplicate=PERMISSION, rename={"name": PERMISSION})
+        return _render_resource(actions, resource_id, refusal)
+    return pages.redirect_with(f"The permission {wanted.name} is created.", ".show", resource_id=resource_id)
 
 
-@blueprint.get("/<row:resource_id>/permission")
-def permission(resource_id: str) -> Response:
+@routes.get("/<row:resource_id>/permission")
+def show_permission(actions: Actions, resource_id: str) -> Response:
     """Show a permission; its name is in the query, for it may hold slashes."""
-    return _permission(resource_id, request.args.get("permission", ""))
+    return _render_permission(actions, resource_id, request.args.get(PERMISSION, ""))
 
 
-@blueprint.post("/<row:resource_id>/permission")
-def change_permission(resource_id: str) -> Response:
-    """Rename a permission, describe it, let API keys carry it or not."""
-    present = request.form.get("permission", "")
+@routes.post("/<row:resource_id>/permission")
+def change_permission(actions: Actions, resource_id: str) -> Response:
+    """Change the name and the description of a permission, and whether it is public."""
+    current_name = request.form.get(PERMISSION, "")
     try:
-        changes = PermissionChanges(read_name("name"), text("description"), ticked("public"))
-        actions().resources.change_permission(actor(), resource_id, present, changes)
+        changes = PermissionChanges(form.read_name("name"), form.read_text("description"), form.is_checked("public"))
+        actions.resources.change_permission(actor(actions), resource_id, current_name, changes)
     except LatchkeyError as error:
-        return _permission(resource_id, present, status_of(error), by_field(error, "name"))
-    return done("The permission is changed.", ".one", resource_id=resource_id)
+        return _render_permission(actions, resource_id, current_name, form.Refusal.of(error, duplicate="name"))
+    return pages.redirect_with("The permission is changed.", ".show", resource_id=resource_id)
 
 
-@blueprint.get("/<row:resource_id>/permission/delete")
-def ask_to_delete_permission(resource_id: str) -> Response:
-    """Say who loses a permission."""
-    found = actions().resources.permission(resource_id, request.args.get("permission", ""))
-    return ask(
-        f"Delete {found.name}?",
-        "Every role, key and token loses this permission at once. It is carried by:",
-        "Delete",
-        url_for(".delete_permission", resource_id=resource_id, permission=found.name),
-        url_for(".one", resource_id=resource_id),
-        actions().consequences.of_permission(found.name),
-    )
+@routes.get("/<row:resource_id>/permission/delete")
+def ask_to_delete_permission(actions: Actions, resource_id: str) -> Response:
+    """Ask before a permission is deleted."""
+    name = actions.resources.permission(resource_id, request.args.get(PERMISSION, "")).name
+    warning = "Every role, key and token loses this permission at once. It is carried by:"
+    losses = actions.consequences.of_permission(name)
+    return ask("Delete", name, warning, _page(resource_id), losses, permission=name)
 
 
-@blueprint.post("/<row:resource_id>/permission/delete")
-def delete_permission(resource_id: str) -> Response:
+@routes.post("/<row:resource_id>/permission/delete")
+def delete_permission(actions: Actions, resource_id: str) -> Response:
     """Delete a permission."""
-    actions().resources.delete_permission(actor(), resource_id, request.args.get("permission", ""))
-    return done("The permission is deleted.", ".one", resource_id=resource_id)
+    actions.resources.delete_permission(actor(actions), resource_id, request.args.get(PERMISSION, ""))
+    return pages.redirect_with("The permission is deleted.", ".show", resource_id=resource_id)
 
 
-def _ttl() -> int:
-    seconds = whole("access_token_ttl", SHORTEST_TTL, LONGEST_TTL)
+def _page(resource_id: str) -> str:
+    return url_for(".show", resource_id=resource_id)
+
+
+def _read_ttl() -> int:
+    seconds = form.read_integer("access_token_ttl", SHORTEST_TTL, LONGEST_TTL)
     return DEFAULT_TTL if seconds is None else seconds
 
 
-def _renamed(errors: dict[str, str], old: str, new: str) -> dict[str, str]:
-    return {new if field == old else field: said for field, said in errors.items()}
+def _render_new(refusal: form.Refusal | None = None) -> Response:
+    return form.render("console/resource_new.html", refusal, default_ttl=DEFAULT_TTL)
 
 
-def _form(status: int = 200, errors: dict[str, str] | None = None) -> Response:
-    return show("console/resource_new.html", status, given=request.form, default_ttl=DEFAULT_TTL, errors=errors or {})
+def _render_resource(actions: Actions, resource_id: str, refusal: form.Refusal | None = None) -> Response:
+    resource, errors = actions.resources.get(resource_id), form.errors_of(refusal, PERMISSION)
+    return form.render("console/resource.html", refusal, resource=resource, permission_errors=errors)
 
 
-def _one(
-    resource_id: str, status: int = 200, errors: dict[str, str] | None = None, adding: dict[str, str] | None = None
-) -> Response:
-    """Show a resource; `errors` are of the form that changes it, `adding` of the one that adds a permission."""
-    resource = actions().resources.get(resource_id)
-    given = {} if adding is not None else request.form
-    added = {} if adding is None else request.form
-    return show(
-        "console/resource.html",
-        status,
-        resource=resource,
-        given=given,
-        added=added,
-        errors=errors or {},
-        adding=adding or {},
-    )
-
-
-def _permission(resource_id: str, name: str, status: int = 200, errors: dict[str, str] | None = None) -> Response:
-    return show(
-        "console/permission.html",
-        status,
-        resource=actions().resources.get(resource_id),
-        permission=actions().resources.permission(resource_id, name),
-        given=request.form,
-        errors=errors or {},
-    )
+def _render_permission(actions: Actions, resource_id: str, name: str, refusal: form.Refusal | None = None) -> Response:
+    resource, permission = actions.resources.get(resource_id), actions.resources.permission(resource_id, name)
+    return form.render("console/permission.html", refusal, resource=resource, permission=permission)

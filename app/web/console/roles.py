@@ -1,127 +1,112 @@
-"""/console/roles: bundles of permissions, each a matrix of boxes."""
+"""/console/roles: roles, and the permissions that each of them gives."""
 
 from __future__ import annotations
 
-from typing import cast
+from typing import cast, get_args
 
-from flask import request, url_for
+from flask import url_for
 from werkzeug.wrappers import Response
 
 from app.actions.audit.actor import MANAGE
 from app.actions.directory.roles import NewRole, RoleChanges, RoleType, RoleView
+from app.compose import Actions
 from app.errors import LatchkeyError
-from app.http.current import actions
-from app.web.console.asking import ask, ask_again, sure
-from app.web.console.given import by_field, one_of, picked, sent
-from app.web.form import PAGE, after, read_name, text
-from app.web.room import Room, actor, done, show, status_of
+from app.web import form, lists, pages
+from app.web.console.confirmation import ask, ask_to_resend, is_confirmed
+from app.web.page_routes import PageRoutes
+from app.web.visitors import actor, require_operator
 
-TYPES = ("user", "machine")
+TYPES: tuple[RoleType, ...] = get_args(RoleType)
 LOSES_MANAGE = "You have manage by this role alone: without it you cannot come into the console again."
 
-blueprint = Room("console_roles", "/console/roles", operators=True)
+routes = PageRoutes("console_roles", "/console/roles", guard=require_operator)
 
 
-@blueprint.get("")
-def index() -> Response:
-    """List the roles."""
-    asked = request.args.get("type", "")
-    type = cast(RoleType, asked) if asked in TYPES else None
-    found, last = actions().roles.page(PAGE, after(), type=type)
-    onward = url_for(".index", after=last, type=type) if last else None
-    return show("console/roles.html", roles=found, type=type, types=TYPES, onward=onward)
+@routes.get("")
+def index(actions: Actions) -> Response:
+    """List the roles, perhaps of one type."""
+    role_type = lists.read_filter("type", TYPES)
+    roles, cursor = actions.roles.page(lists.PAGE, lists.read_cursor(), type=role_type)
+    onward = lists.next_page(cursor, type=role_type)
+    return pages.render("console/roles.html", roles=roles, type=role_type, types=TYPES, next_page=onward)
 
 
-@blueprint.get("/new")
-def new() -> Response:
-    """Ask what a new role shall be."""
-    return _form()
+@routes.get("/new")
+def new(actions: Actions) -> Response:
+    """Show the form for a new role."""
+    return _render_new(actions)
 
 
-@blueprint.post("")
-def create() -> Response:
-    """Make a role."""
+@routes.post("")
+def create(actions: Actions) -> Response:
+    """Create a role."""
     try:
-        type = cast(RoleType, one_of("type", *TYPES))
-        role = actions().roles.create(
-            actor(), NewRole(read_name("name"), type, text("description"), picked("permissions"))
+        role_type = cast(RoleType, form.read_choice("type", *TYPES))
+        new_role = NewRole(
+            form.read_name("name"), role_type, form.read_text("description"), form.read_selection("permissions")
         )
+        role = actions.roles.create(actor(actions), new_role)
     except LatchkeyError as error:
-        return _form(status_of(error), by_field(error, "name"))
-    return done(f"The role {role.name} is there: give it to a {role.type} next.", ".one", role_id=role.id)
+        return _render_new(actions, form.Refusal.of(error, duplicate="name"))
+    message = f"The role {role.name} is created: give it to a {role.type} next."
+    return pages.redirect_with(message, ".show", role_id=role.id)
 
 
-@blueprint.get("/<row:role_id>")
-def one(role_id: str) -> Response:
-    """Show a role and the matrix of its permissions."""
-    return _one(actions().roles.get(role_id))
+@routes.get("/<row:role_id>")
+def show(actions: Actions, role_id: str) -> Response:
+    """Show a role and its permissions."""
+    return _render_role(actions, actions.roles.get(role_id))
 
 
-@blueprint.post("/<row:role_id>")
-def change(role_id: str) -> Response:
-    """Rename and describe a role, and set its permissions; who would lock themself out is asked once."""
-    role = actions().roles.get(role_id)
+@routes.post("/<row:role_id>")
+def change(actions: Actions, role_id: str) -> Response:
+    """Change a role and its permissions; ask first where operators would lock themselves out."""
+    role = actions.roles.get(role_id)
     try:
-        permissions = picked("permissions")
-        changes = RoleChanges(read_name("name"), text("description"), permissions)
-        if not sure() and _locks_out(role, permissions):
-            return ask_again("Take manage from yourself?", LOSES_MANAGE, "Save all the same", _place(role_id))
-        actions().roles.change(actor(), role_id, changes)
+        permissions = form.read_selection("permissions")
+        changes = RoleChanges(form.read_name("name"), form.read_text("description"), permissions)
+        if not is_confirmed() and _locks_out(actions, role, permissions):
+            return ask_to_resend("Take manage from yourself?", LOSES_MANAGE, "Save all the same", _page(role_id))
+        actions.roles.change(actor(actions), role_id, changes)
     except LatchkeyError as error:
-        return _one(role, status_of(error), by_field(error, "name"))
-    return done("The role is changed: all who have it feel it at once.", ".one", role_id=role_id)
+        return _render_role(actions, role, form.Refusal.of(error, duplicate="name"))
+    message = "The role is changed, with effect at once for all who have it."
+    return pages.redirect_with(message, ".show", role_id=role_id)
 
 
-@blueprint.get("/<row:role_id>/delete")
-def ask_to_delete(role_id: str) -> Response:
-    """Say how many lose a role."""
-    role = actions().roles.get(role_id)
-    said = "Whoever has this role loses at once what it gives. It is lost by:"
-    if _locks_out(role, ()):
-        said = f"{LOSES_MANAGE} It is lost by:"
-    losses = actions().consequences.of_role(role_id)
-    return ask(f"Delete {role.name}?", said, "Delete", url_for(".delete", role_id=role_id), _place(role_id), losses)
+@routes.get("/<row:role_id>/delete")
+def ask_to_delete(actions: Actions, role_id: str) -> Response:
+    """Ask before a role is deleted."""
+    role = actions.roles.get(role_id)
+    warning = LOSES_MANAGE if _locks_out(actions, role, ()) else "Whoever has this role loses at once what it gives."
+    return ask("Delete", role.name, f"{warning} It is lost by:", _page(role_id), actions.consequences.of_role(role_id))
 
 
-@blueprint.post("/<row:role_id>/delete")
-def delete(role_id: str) -> Response:
+@routes.post("/<row:role_id>/delete")
+def delete(actions: Actions, role_id: str) -> Response:
     """Delete a role."""
-    actions().roles.delete(actor(), role_id)
-    return done("The role is deleted: nobody has it any more.", ".index")
+    actions.roles.delete(actor(actions), role_id)
+    return pages.redirect_with("The role is deleted: nobody has it any more.", ".index")
 
 
-def _place(role_id: str) -> str:
-    return url_for(".one", role_id=role_id)
+def _page(role_id: str) -> str:
+    return url_for(".show", role_id=role_id)
 
 
-def _locks_out(role: RoleView, left: tuple[str, ...]) -> bool:
-    """Tell whether the visitor manages by this role alone, and not by what is left of it."""
+def _locks_out(actions: Actions, role: RoleView, left: tuple[str, ...]) -> bool:
+    """Return whether the visitor has `manage` by this role alone, and not with the permissions that are left."""
     if MANAGE not in role.permissions or MANAGE in left or role.type != "user":
         return False
-    return not actions().choices.keeps(actor().id, MANAGE, without_role=role.id)
+    return not actions.choices.keeps(actor(actions).id, MANAGE, without_role=role.id)
 
 
-def _form(status: int = 200, errors: dict[str, str] | None = None) -> Response:
-    ticks = sent("permissions")
-    return show(
-        "console/role_new.html",
-        status,
-        offer=actions().choices.permissions(ticks),
-        picked=ticks,
-        given=request.form,
-        types=TYPES,
-        errors=errors or {},
-    )
+def _render_new(actions: Actions, refusal: form.Refusal | None = None) -> Response:
+    permissions = form.sent_values("permissions")
+    offer = actions.choices.permissions(permissions)
+    return form.render("console/role_new.html", refusal, offer=offer, picked=permissions, types=TYPES)
 
 
-def _one(role: RoleView, status: int = 200, errors: dict[str, str] | None = None) -> Response:
-    ticks = sent("permissions") if errors else list(role.permissions)
-    return show(
-        "console/role.html",
-        status,
-        role=role,
-        offer=actions().choices.permissions({*ticks, *role.permissions}),
-        picked=ticks,
-        given=request.form,
-        errors=errors or {},
-    )
+def _render_role(actions: Actions, role: RoleView, refusal: form.Refusal | None = None) -> Response:
+    permissions = form.sent_values("permissions") if refusal else list(role.permissions)
+    offer = actions.choices.permissions({*permissions, *role.permissions})
+    return form.render("console/role.html", refusal, role=role, offer=offer, picked=permissions)

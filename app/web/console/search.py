@@ -1,4 +1,4 @@
-"""/console/search: which credential is this secret? It is looked up and forgotten: never shown, kept or logged."""
+"""/console/search: find the credential that a secret belongs to; the secret is never shown, stored or logged."""
 
 from __future__ import annotations
 
@@ -7,93 +7,91 @@ from werkzeug.wrappers import Response
 
 from app.actions.insight.known_credentials import TOKEN, KnownCredential
 from app.actions.tokens.inspect import CLIENT_SECRET, Inspection
+from app.compose import Actions
 from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN
 from app.crypto.access_token import MAX_TOKEN_LENGTH
 from app.crypto.pasted import bare
 from app.errors import Invalid, NotFound
-from app.http.current import actions
-from app.web.console.onward import place_of
-from app.web.room import Room, actor, done, said_by_field, show, status_of
+from app.web import form, pages
+from app.web.console.links import page_of
+from app.web.page_routes import PageRoutes
+from app.web.visitors import actor, require_operator
 
-KINDS = {
+TEMPLATE = "console/search.html"
+TITLES = {
     PERSONAL_ACCESS_TOKEN: "Personal access token",
     API_KEY: "API key",
     CLIENT_SECRET: "Client secret",
     TOKEN: "JWT",
 }
 
-blueprint = Room("console_search", "/console/search", operators=True)
+routes = PageRoutes("console_search", "/console/search", guard=require_operator)
 
 
-@blueprint.get("")
-def index() -> Response:
+@routes.get("")
+def index(actions: Actions) -> Response:
     """Ask for a secret."""
-    return show("console/search.html", found=None, errors={})
+    return form.render(TEMPLATE, None, found=None)
 
 
-@blueprint.post("")
-def find() -> Response:
-    """Tell which credential the secret is; the field is empty in the answer."""
+@routes.post("")
+def find(actions: Actions) -> Response:
+    """Show the credential of the secret; its field is empty in the answer."""
     try:
-        presented = _presented()
+        secret = _read_secret()
     except Invalid as error:
-        return show("console/search.html", status_of(error), found=None, errors=said_by_field(error))
-    found, claims = actions().inspect(presented), actions().verify(presented)
-    kind, known = _kind(found), _known(found)
-    return show(
-        "console/search.html",
+        return form.render(TEMPLATE, form.Refusal.of(error), found=None)
+    found, claims = actions.inspect(secret), actions.verify(secret)
+    kind = _revocable_kind(found)
+    known = _find_credential(actions, kind, found.id)
+    return form.render(
+        TEMPLATE,
+        None,
         found=found,
         claims=claims,
         kind=kind,
-        title=KINDS.get(kind or "", "Nothing of ours"),
-        owner=_owner(found, known),
-        place=place_of(kind or "", found.id),
-        can_end=known is not None and not known.revoked and found.status != "expired",
-        errors={},
+        title=TITLES.get(kind or "", "No credential of this server"),
+        owner=found.owner_name or found.owner_id,
+        owner_page=page_of(found.owner_type or "", known.owner_id if known else None),
+        page=page_of(kind or "", found.id),
+        revocable=known is not None and not known.revoked and found.status != "expired",
     )
 
 
-@blueprint.get("/<row:kind>/<row:credential_id>/revoke")
-def ask_to_revoke(kind: str, credential_id: str) -> Response:
-    """Say what will stop working."""
-    known = actions().known_credentials.get(kind, credential_id)
-    return show("console/search_revoke.html", known=known, title=KINDS[kind])
+@routes.get("/<row:kind>/<row:credential_id>/revoke")
+def ask_to_revoke(actions: Actions, kind: str, credential_id: str) -> Response:
+    """Ask before a credential is revoked."""
+    known = actions.known_credentials.get(kind, credential_id)
+    return pages.render("console/search_revoke.html", known=known, title=TITLES[kind])
 
 
-@blueprint.post("/<row:kind>/<row:credential_id>/revoke")
-def revoke(kind: str, credential_id: str) -> Response:
-    """End a credential for good, by its id."""
-    actions().known_credentials.revoke(actor(), kind, credential_id)
-    return done("It is revoked: it is refused everywhere from now on.", "console_search.index")
+@routes.post("/<row:kind>/<row:credential_id>/revoke")
+def revoke(actions: Actions, kind: str, credential_id: str) -> Response:
+    """Revoke a credential by its id."""
+    actions.known_credentials.revoke(actor(actions), kind, credential_id)
+    return pages.redirect_with("It is revoked: it is refused everywhere.", ".index")
 
 
-def _presented() -> str:
-    """Read the secret, as people paste it; raises Invalid, which never holds it."""
-    given = bare(request.form.get("credential", ""))
-    if not given:
+def _read_secret() -> str:
+    """Read the secret, without what people paste around it; raises Invalid, which never holds it."""
+    secret = bare(request.form.get("credential", ""))
+    if not secret:
         raise Invalid.field("credential", "paste the secret")
-    if len(given) > MAX_TOKEN_LENGTH:
+    if len(secret) > MAX_TOKEN_LENGTH:
         raise Invalid.field("credential", "is longer than any credential")
-    return given
+    return secret
 
 
-def _kind(found: Inspection) -> str | None:
-    """Name the kind by which it can be ended: an exchanged JWT says the kind it was made from."""
+def _revocable_kind(found: Inspection) -> str | None:
+    """Return the kind by which it can be revoked; a JWT that was exchanged has the type of its source."""
     if found.id is None:
         return None
     opaque = found.credential_type in (PERSONAL_ACCESS_TOKEN, API_KEY, CLIENT_SECRET) and not found.exchanged
     return found.credential_type if opaque else TOKEN
 
 
-def _known(found: Inspection) -> KnownCredential | None:
-    kind = _kind(found)
+def _find_credential(actions: Actions, kind: str | None, credential_id: str | None) -> KnownCredential | None:
     try:
-        return actions().known_credentials.get(kind, found.id) if kind and found.id else None
-    except NotFound:  # it went at the same moment
+        return actions.known_credentials.get(kind, credential_id) if kind and credential_id else None
+    except NotFound:  # it was deleted since it was inspected
         return None
-
-
-def _owner(found: Inspection, known: KnownCredential | None) -> tuple[str | None, str | None]:
-    """Give whose it is, and the page of that user or client."""
-    name = found.owner_name or found.owner_id
-    return name, place_of(found.owner_type or "", known.owner_id if known else None)

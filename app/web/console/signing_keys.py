@@ -1,50 +1,57 @@
-"""/console/signing-keys: the keys that sign our tokens, how they are rotated, and the end of a stolen one."""
+"""/console/signing-keys: the keys that sign our tokens, their rotation and their revocation."""
 
 from __future__ import annotations
 
 from flask import url_for
 from werkzeug.wrappers import Response
 
-from app.http.current import actions
-from app.web.console.asking import ask
-from app.web.room import Room, actor, done, show
+from app.compose import Actions
+from app.web import pages
+from app.web.console.confirmation import ask
+from app.web.page_routes import PageRoutes
+from app.web.visitors import actor, require_operator
 
-ENDS = "It verifies nothing from now on: every token that it signed ends at once, and whoever has one asks for another."
+WARNING = "It verifies nothing any more: every token that it signed ends at once, and its holder must get another."
 
-blueprint = Room("console_signing_keys", "/console/signing-keys", operators=True)
+routes = PageRoutes("console_signing_keys", "/console/signing-keys", guard=require_operator)
 
 
-@blueprint.get("")
-def index() -> Response:
+@routes.get("")
+def index(actions: Actions) -> Response:
     """List the keys that are published."""
-    return show("console/signing_keys.html", keys=actions().rotate_signing_key.list())
+    return pages.render("console/signing_keys.html", keys=actions.rotate_signing_key.list())
 
 
-@blueprint.get("/rotate")
-def ask_to_rotate() -> Response:
-    """Say what a rotation does."""
-    keys = {key.status: key for key in actions().rotate_signing_key.list()}
-    active, coming, ready_at = keys.get("active"), keys.get("next"), actions().rotate_signing_key.ready_at()
-    early = actions().clock() < ready_at
-    return show("console/signing_keys_rotate.html", active=active, next=coming, ready_at=ready_at, early=early)
+@routes.get("/rotate")
+def ask_to_rotate(actions: Actions) -> Response:
+    """Ask before the keys are rotated."""
+    keys = {key.status: key for key in actions.rotate_signing_key.list()}
+    ready_at = actions.rotate_signing_key.ready_at()
+    return pages.render(
+        "console/signing_keys_rotate.html",
+        active=keys.get("active"),
+        next=keys.get("next"),
+        ready_at=ready_at,
+        early=actions.clock() < ready_at,
+    )
 
 
-@blueprint.post("/rotate")
-def rotate() -> Response:
-    """Let the next key sign."""
-    key = actions().rotate_signing_key(actor())
-    return done(f"The key {key.kid} signs from now on.", "console_signing_keys.index")
+@routes.post("/rotate")
+def rotate(actions: Actions) -> Response:
+    """Make the next key the one that signs."""
+    key = actions.rotate_signing_key(actor(actions))
+    return pages.redirect_with(f"The key {key.kid} signs now.", ".index")
 
 
-@blueprint.get("/<row:kid>/revoke")
-def ask_to_revoke(kid: str) -> Response:
-    """Say what ends with a key."""
-    key = actions().rotate_signing_key.get(kid)
-    return ask(f"Revoke the key {key.kid}?", ENDS, "Revoke", url_for(".revoke", kid=kid), url_for(".index"))
+@routes.get("/<row:kid>/revoke")
+def ask_to_revoke(actions: Actions, kid: str) -> Response:
+    """Ask before a key is revoked."""
+    key = actions.rotate_signing_key.get(kid)
+    return ask("Revoke", f"the key {key.kid}", WARNING, url_for(".index"))
 
 
-@blueprint.post("/<row:kid>/revoke")
-def revoke(kid: str) -> Response:
-    """End a key and all that it signed."""
-    actions().rotate_signing_key.revoke(actor(), kid)
-    return done(f"The key {kid} is revoked.", ".index")
+@routes.post("/<row:kid>/revoke")
+def revoke(actions: Actions, kid: str) -> Response:
+    """Revoke a key and every token that it signed."""
+    actions.rotate_signing_key.revoke(actor(actions), kid)
+    return pages.redirect_with(f"The key {kid} is revoked.", ".index")

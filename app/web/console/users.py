@@ -1,4 +1,4 @@
-"""/console/users: people, the roles they have, and their personal access tokens."""
+"""/console/users: users, their roles, and their personal access tokens."""
 
 from __future__ import annotations
 
@@ -7,160 +7,148 @@ from werkzeug.wrappers import Response
 
 from app.actions.audit.actor import MANAGE
 from app.actions.directory.users import NewUser, UserChanges, UserView
+from app.compose import Actions
 from app.errors import Duplicate, Forbidden, LatchkeyError
-from app.http.current import actions
 from app.models.names import LONGEST_EMAIL, LONGEST_USERNAME
-from app.web.console.asking import ask, ask_again, sure
-from app.web.console.given import by_field, picked, sent, sought
-from app.web.form import PAGE, after, line, read_name, ticked
-from app.web.room import Room, actor, done, show, status_of, visitor
+from app.web import form, lists, pages
+from app.web.console.confirmation import ask, ask_to_resend, is_confirmed
+from app.web.page_routes import PageRoutes
+from app.web.visitors import actor, require_operator
 
+PASSWORD = "password"  # noqa: S105 - the name of a form and of its field
 LOCKED_OUT = "This is you: without it you cannot come into the console again, until another operator helps."
 
-blueprint = Room("console_users", "/console/users", operators=True)
+routes = PageRoutes("console_users", "/console/users", guard=require_operator)
 
 
-@blueprint.get("")
-def index() -> Response:
-    """List the users, or those whose username begins as asked."""
-    begins = sought()
-    found, last = actions().users.page(PAGE, after(), begins=begins)
-    onward = url_for(".index", after=last, q=begins) if last else None
-    return show("console/users.html", users=found, q=begins or "", onward=onward)
+@routes.get("")
+def index(actions: Actions) -> Response:
+    """List the users, or those whose username begins with the search text."""
+    prefix = lists.read_search()
+    users, cursor = actions.users.page(lists.PAGE, lists.read_cursor(), begins=prefix)
+    return pages.render("console/users.html", users=users, q=prefix or "", next_page=lists.next_page(cursor, q=prefix))
 
 
-@blueprint.get("/new")
-def new() -> Response:
-    """Ask who a new user is."""
-    return _form()
+@routes.get("/new")
+def new(actions: Actions) -> Response:
+    """Show the form for a new user."""
+    return _render_new(actions)
 
 
-@blueprint.post("")
-def create() -> Response:
-    """Make a user."""
+@routes.post("")
+def create(actions: Actions) -> Response:
+    """Create a user."""
     try:
-        user = actions().users.create(actor(), _new_user())
+        user = actions.users.create(actor(actions), _read_new_user())
     except LatchkeyError as error:
-        return _form(status_of(error), by_field(error, _taken(error)))
-    return done(f"The user {user.username} is there.", ".one", user_id=user.id)
+        return _render_new(actions, form.Refusal.of(error, duplicate=_duplicate_field(error)))
+    return pages.redirect_with(f"The user {user.username} is created.", ".show", user_id=user.id)
 
 
-@blueprint.get("/<row:user_id>")
-def one(user_id: str) -> Response:
-    """Show a user, and their tokens."""
-    return _one(user_id)
+@routes.get("/<row:user_id>")
+def show(actions: Actions, user_id: str) -> Response:
+    """Show a user and their tokens."""
+    return _render_user(actions, user_id)
 
 
-@blueprint.post("/<row:user_id>")
-def change(user_id: str) -> Response:
-    """Change who a user is and which roles they have; who would lock themself out is asked once."""
+@routes.post("/<row:user_id>")
+def change(actions: Actions, user_id: str) -> Response:
+    """Change a user and their roles; ask first where operators would lock themselves out."""
     try:
-        roles, enabled = picked("roles"), ticked("enabled")
-        changes = UserChanges(_username(), _email(), display_name=_display_name(), enabled=enabled, roles=roles)
-        if not sure() and user_id == actor().id and not (enabled and actions().choices.give(roles, MANAGE)):
-            return ask_again("Lock yourself out?", LOCKED_OUT, "Save all the same", _place(user_id))
-        actions().users.change(actor(), user_id, changes)
+        roles, enabled = form.read_selection("roles"), form.is_checked("enabled")
+        changes = UserChanges(
+            _read_username(), _read_email(), display_name=_read_display_name(), enabled=enabled, roles=roles
+        )
+        is_me = user_id == actor(actions).id
+        if is_me and not is_confirmed() and not (enabled and actions.choices.give(roles, MANAGE)):
+            return ask_to_resend("Lock yourself out?", LOCKED_OUT, "Save all the same", _page(user_id))
+        actions.users.change(actor(actions), user_id, changes)
     except LatchkeyError as error:
-        return _one(user_id, status_of(error), by_field(error, _taken(error)))
-    return done("The user is changed: every credential of theirs feels it at once.", ".one", user_id=user_id)
+        return _render_user(actions, user_id, form.Refusal.of(error, duplicate=_duplicate_field(error)))
+    message = "The user is changed, and what their credentials may do changes at once."
+    return pages.redirect_with(message, ".show", user_id=user_id)
 
 
-@blueprint.post("/<row:user_id>/password")
-def set_password(user_id: str) -> Response:
-    """Set another password; every sign-in of the user ends. One's own needs the present one, on the account's page."""
-    if user_id == actor().id:
-        raise Forbidden("change your own password on your account's page: it asks for the present one")
+@routes.post("/<row:user_id>/password")
+def set_password(actions: Actions, user_id: str) -> Response:
+    """Set the password of another user and end their sign-ins; one's own is changed on the account's page."""
+    if user_id == actor(actions).id:
+        raise Forbidden("change your own password on your account's page: it asks for the current one")
     try:
-        actions().users.change(actor(), user_id, UserChanges(password=request.form.get("password", "")))
+        actions.users.change(actor(actions), user_id, UserChanges(password=request.form.get(PASSWORD, "")))
     except LatchkeyError as error:
-        return _one(user_id, status_of(error), password_errors=by_field(error, "password"))
-    return done("The password is set, and every sign-in of theirs has ended.", ".one", user_id=user_id)
+        return _render_user(actions, user_id, form.Refusal.of(error, form=PASSWORD, duplicate=PASSWORD))
+    return pages.redirect_with("The password is set, and every sign-in of theirs has ended.", ".show", user_id=user_id)
 
 
-@blueprint.get("/<row:user_id>/delete")
-def ask_to_delete(user_id: str) -> Response:
-    """Say what ends with a user."""
-    user = actions().users.get(user_id)
-    said = f"{LOCKED_OUT} With you end:" if user_id == actor().id else "They are gone for good, and with them end:"
-    to, losses = url_for(".delete", user_id=user_id), actions().consequences.of_user(user_id)
-    return ask(f"Delete {user.username}?", said, "Delete", to, _place(user_id), losses)
+@routes.get("/<row:user_id>/delete")
+def ask_to_delete(actions: Actions, user_id: str) -> Response:
+    """Ask before a user is deleted."""
+    user, is_me = actions.users.get(user_id), user_id == actor(actions).id
+    warning = f"{LOCKED_OUT} With you end:" if is_me else "They are gone for good, and with them end:"
+    return ask("Delete", user.username, warning, _page(user_id), actions.consequences.of_user(user_id))
 
 
-@blueprint.post("/<row:user_id>/delete")
-def delete(user_id: str) -> Response:
+@routes.post("/<row:user_id>/delete")
+def delete(actions: Actions, user_id: str) -> Response:
     """Delete a user."""
-    actions().users.delete(actor(), user_id)
-    return done("The user is deleted, and every token of theirs is dead.", ".index")
+    actions.users.delete(actor(actions), user_id)
+    return pages.redirect_with("The user is deleted, and their tokens are revoked.", ".index")
 
 
-def _new_user() -> NewUser:
+def _read_new_user() -> NewUser:
     return NewUser(
-        username=_username(),
-        email=_email(),
-        password=request.form.get("password") or None,
-        display_name=_display_name(),
-        enabled=ticked("enabled"),
-        roles=picked("roles"),
+        username=_read_username(),
+        email=_read_email(),
+        password=request.form.get(PASSWORD) or None,
+        display_name=_read_display_name(),
+        enabled=form.is_checked("enabled"),
+        roles=form.read_selection("roles"),
     )
 
 
-def _username() -> str:
-    return line("username", LONGEST_USERNAME)
+def _read_username() -> str:
+    return form.read_line("username", LONGEST_USERNAME)
 
 
-def _email() -> str | None:
-    return line("email", LONGEST_EMAIL, needed=False) or None
+def _read_email() -> str | None:
+    return form.read_line("email", LONGEST_EMAIL, required=False) or None
 
 
-def _display_name() -> str:
-    return read_name("display_name", needed=False)
+def _read_display_name() -> str:
+    return form.read_name("display_name", required=False)
 
 
-def _taken(error: LatchkeyError) -> str:
+def _duplicate_field(error: LatchkeyError) -> str:
     return "email" if isinstance(error, Duplicate) and "email" in str(error) else "username"
 
 
-def _place(user_id: str) -> str:
-    return url_for(".one", user_id=user_id)
+def _page(user_id: str) -> str:
+    return url_for(".show", user_id=user_id)
 
 
-def _form(status: int = 200, errors: dict[str, str] | None = None) -> Response:
-    ticks = sent("roles")
-    return show(
-        "console/user_new.html",
-        status,
-        offer=actions().choices.roles("user", ticks),
-        picked=ticks,
-        given=request.form,
-        errors=errors or {},
-    )
+def _render_new(actions: Actions, refusal: form.Refusal | None = None) -> Response:
+    roles = form.sent_values("roles")
+    return form.render("console/user_new.html", refusal, offer=actions.choices.roles("user", roles), picked=roles)
 
 
-def _one(
-    user_id: str,
-    status: int = 200,
-    errors: dict[str, str] | None = None,
-    password_errors: dict[str, str] | None = None,
-) -> Response:
-    """Show a user; `errors` are of the form that changes them, `password_errors` of the one for the password."""
-    user = actions().users.get(user_id)
-    tokens, last = actions().personal_access_tokens.page(user_id, PAGE, after())
-    return show(
+def _render_user(actions: Actions, user_id: str, refusal: form.Refusal | None = None) -> Response:
+    user = actions.users.get(user_id)
+    tokens, cursor = actions.personal_access_tokens.page(user_id, lists.PAGE, lists.read_cursor())
+    return form.render(
         "console/user.html",
-        status,
+        refusal,
         user=user,
-        myself=user_id == visitor().actor.id,
+        myself=user_id == actor(actions).id,
         tokens=tokens,
-        onward=url_for(".one", user_id=user_id, after=last) if last else None,
-        errors=errors or {},
-        password_errors=password_errors or {},
-        **_shown(user, again=bool(errors)),
+        next_page=lists.next_page(cursor, ".show", user_id=user_id),
+        password_errors=form.errors_of(refusal, PASSWORD),
+        **_choices(actions, user, again=bool(form.errors_of(refusal))),
     )
 
 
-def _shown(user: UserView, *, again: bool) -> dict[str, object]:
-    """Give what the form holds: the user as they are, or `again` what was sent."""
-    ticks = sent("roles") if again else list(user.roles)
-    offer = actions().choices.roles("user", {*ticks, *user.roles})
-    enabled = ticked("enabled") if again else user.enabled
-    return {"offer": offer, "picked": ticks, "enabled": enabled, "given": request.form if again else {}}
+def _choices(actions: Actions, user: UserView, *, again: bool) -> dict[str, object]:
+    """Return the boxes of the form and which are ticked: as the user is, or `again` as they were sent."""
+    roles = form.sent_values("roles") if again else list(user.roles)
+    offer = actions.choices.roles("user", {*roles, *user.roles})
+    return {"offer": offer, "picked": roles, "enabled": form.is_checked("enabled") if again else user.enabled}

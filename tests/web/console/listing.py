@@ -9,7 +9,7 @@ NEXT = re.compile(r'href="([^"]+)" rel="next"')
 
 
 def pages_of(visitor: Visitor, path: str) -> list[str]:
-    """Give the pages of a list, from `path` on."""
+    """Return the pages of a list, from `path` on."""
     pages = [visitor.get(path).text]
     while onward := NEXT.search(pages[-1]):
         pages.append(visitor.get(unescape(onward[1])).text)

@@ -13,7 +13,7 @@ PATIENCE = 3.0  # seconds for a page; it takes a small part of one
 
 
 def many_tokens(session: Session, owner: str, now: datetime) -> list[dict[str, Any]]:
-    """Give a user that many live tokens; gives their rows."""
+    """Insert that many live tokens of a user; return their rows."""
     shared = {"user_id": owner, "description": "", "hint": "h", "generation": 1, "name_held": False}
     times = {"created_at": now, "issued_at": now, "expires_at": now + timedelta(days=30)}
     rows = [{"id": f"pat_{n}", "name": f"n{n}", "digest": f"{n:064d}", **shared, **times} for n in range(MANY)]

@@ -1,4 +1,4 @@
-"""Who comes into the console's rooms: those that manage, and nobody else."""
+"""The console admits users with the scope manage, and nobody else."""
 
 from urllib.parse import quote
 
@@ -8,7 +8,7 @@ from werkzeug.routing import Rule
 from tests.management.face import PASSWORD, Face
 from tests.web.visitor import Visitor
 
-ROOMS = (
+SECTIONS = (
     "console_resources",
     "console_roles",
     "console_users",
@@ -26,16 +26,16 @@ QUERIES = (
     *("after", "before", "q", "type", "permission", "resource", "status", "scope", "kind"),
     *("actor", "action", "target", "since", "until"),
 )
-FEW = {"console": 2, "console_holders": 1}  # routes; other rooms have more
+FEW = {"console": 2, "console_holders": 1}  # routes; other sections have more
 REFUSING = ("console_api_keys", "console_audit", "console_holders")  # they say what of the query cannot be
 SOME_ID = "some_id"
 ODD = ("\0", "x" * 3000, "y" * 60_000, "\udcff", "<script>", "-1", "9" * 40)
 
 
-def rules_of(face: Face, room: str) -> list[tuple[str, str]]:
-    """Give method and path of every route of a room."""
-    mine = [rule for rule in face.app.url_map.iter_rules() if rule.endpoint.startswith(f"{room}.")]
-    assert len(mine) >= FEW.get(room, 3), room
+def rules_of(face: Face, section: str) -> list[tuple[str, str]]:
+    """Return method and path of every route of a section."""
+    mine = [rule for rule in face.app.url_map.iter_rules() if rule.endpoint.startswith(f"{section}.")]
+    assert len(mine) >= FEW.get(section, 3), section
     return [(method, path_of(rule)) for rule in mine for method in (rule.methods or set()) & {"GET", "POST"}]
 
 
@@ -44,38 +44,38 @@ def path_of(rule: Rule) -> str:
 
 
 @pytest.mark.contract("only holders of `manage` reach the console")
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_stranger_is_asked_to_sign_in(face: Face, room: str) -> None:
-    for method, path in rules_of(face, room):
+@pytest.mark.parametrize("section", SECTIONS)
+def test_an_anonymous_visitor_is_asked_to_sign_in(face: Face, section: str) -> None:
+    for method, path in rules_of(face, section):
         answer = face.app.test_client().open(path, method=method)
         assert answer.status_code == 303 and answer.location.startswith("/login"), (method, path)
 
 
 @pytest.mark.asvs("8.2.1")
 @pytest.mark.contract("only holders of `manage` reach the console")
-@pytest.mark.parametrize("room", ROOMS)
-def test_who_does_not_manage_is_refused(face: Face, room: str) -> None:
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_user_without_manage_is_refused(face: Face, section: str) -> None:
     visitor = Visitor(face.app.test_client())
     visitor.sign_in(face.person("users:read", "roles:write", "api-keys:write", "audit:read"), PASSWORD)
     visitor.get("/account")
-    for method, path in rules_of(face, room):
+    for method, path in rules_of(face, section):
         answer = visitor.get(path) if method == "GET" else visitor.post(path, sure="yes")
         assert answer.status_code == 403 and "for operators" in answer.text, (method, path)
 
 
 @pytest.mark.asvs("3.5.1")
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_form_without_its_token_changes_nothing(face: Face, operator: Visitor, room: str) -> None:
-    for method, path in rules_of(face, room):
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_form_without_its_token_changes_nothing(face: Face, operator: Visitor, section: str) -> None:
+    for method, path in rules_of(face, section):
         if method == "POST":
             answer = operator.http.post(path, data={"name": "forged", "csrf_token": "forged"})
             assert answer.status_code == 400 and "out of date" in answer.text, path
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_what_is_not_there_is_not_found(face: Face, operator: Visitor, room: str) -> None:
+@pytest.mark.parametrize("section", SECTIONS)
+def test_an_unknown_id_is_not_found(face: Face, operator: Visitor, section: str) -> None:
     operator.get("/account")
-    for method, path in rules_of(face, room):
+    for method, path in rules_of(face, section):
         if SOME_ID in path:
             fields = {"name": "x", "username": "x", "permission": "x", "token_endpoint_auth_method": "private_key_jwt"}
             fields |= {"overlap_seconds": "0"}
@@ -83,10 +83,10 @@ def test_what_is_not_there_is_not_found(face: Face, operator: Visitor, room: str
             assert answer.status_code == 404, (method, path, answer.status_code)
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_an_odd_address_is_no_failure(face: Face, operator: Visitor, room: str) -> None:
-    fine = (200, 404, 400, 422) if room in REFUSING else (200, 404)
-    for method, path in rules_of(face, room):
+@pytest.mark.parametrize("section", SECTIONS)
+def test_an_odd_address_is_not_a_server_error(face: Face, operator: Visitor, section: str) -> None:
+    fine = (200, 404, 400, 422) if section in REFUSING else (200, 404)
+    for method, path in rules_of(face, section):
         if method == "GET":
             for odd in ODD:
                 sent = quote(odd.encode("utf-8", "surrogateescape"))

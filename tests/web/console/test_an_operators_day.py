@@ -27,7 +27,7 @@ class Day:
         self._url = server.url
 
     def go(self, path: str) -> None:
-        """Open a room of the console."""
+        """Open a page of the console."""
         self.page.goto(f"{self._url}/console{path}")
 
     def fill(self, **fields: str) -> None:
@@ -44,7 +44,7 @@ class Day:
         self.page.locator(f"main [value='{value}']").check()
 
     def secret(self) -> str:
-        """Give the secret that is shown this once."""
+        """Return the secret that is shown this once."""
         self.page.locator("#secret").wait_for()
         return self.page.locator("#secret").input_value()
 
@@ -53,7 +53,7 @@ class Day:
         self.page.locator("main").get_by_text(words).first.wait_for()
 
     def row(self) -> str:
-        """Give the id of the thing that the page is about."""
+        """Return the id of the thing that the page is about."""
         return self.page.url.rsplit("/", 1)[1].partition("?")[0]
 
 
@@ -90,7 +90,7 @@ def test_an_operator_does_everything(
 
 
 def defines_an_api(day: Day, scope: str) -> str:
-    """Define an API with a public permission; gives its identifier."""
+    """Define an API with a public permission; return its identifier."""
     name = unique("parcels")
     day.go("/resources/new")
     day.fill(identifier=f"https://{name}.example/", name=name)
@@ -103,7 +103,7 @@ def defines_an_api(day: Day, scope: str) -> str:
 
 
 def makes_a_role(day: Day, kind: str, scope: str) -> str:
-    """Make a role that gives the scope; gives its name."""
+    """Make a role that gives the scope; return its name."""
     name = unique(f"{kind}-role")
     day.go("/roles/new")
     day.fill(name=name)
@@ -116,18 +116,18 @@ def makes_a_role(day: Day, kind: str, scope: str) -> str:
 
 
 def makes_a_user(day: Day, role: str) -> str:
-    """Make a user who has the role; gives the username."""
+    """Make a user who has the role; return the username."""
     name = unique("user")
     day.go("/users/new")
     day.fill(username=name, password=PASSWORD)
     day.tick(role)
     day.press("Make the user")
-    day.says(f"The user {name} is there.")
+    day.says(f"The user {name} is created.")
     return name
 
 
 def registers_a_client(day: Day, role: str) -> tuple[str, str]:
-    """Register a client that has the role; gives its client_id and its first secret."""
+    """Register a client that has the role; return its client_id and its first secret."""
     day.go("/clients/new")
     day.fill(name=unique("client"))
     day.tick(role)
@@ -136,7 +136,7 @@ def registers_a_client(day: Day, role: str) -> tuple[str, str]:
 
 
 def issues_a_key(day: Day, api: str) -> tuple[str, str]:
-    """Issue a key of the API; gives its secret and its row."""
+    """Issue a key of the API; return its secret and its row."""
     day.go(f"/api-keys/new?resource={api}")
     day.fill(name=unique("key"), requests="100", window_seconds="60", allowed_ips="127.0.0.0/8\n::1/128")
     day.press("Issue the key")
@@ -149,12 +149,12 @@ def issues_a_key(day: Day, api: str) -> tuple[str, str]:
 def sees_who_can(day: Day, scope: str, user: str, client_id: str, key: str) -> None:
     """Ask who carries the scope."""
     day.go(f"/holders?scope={scope}")
-    told = day.page.locator("main").inner_text()
-    assert user in told and client_id in told and key[-4:] in told and "the scope is public" in told
+    text = day.page.locator("main").inner_text()
+    assert user in text and client_id in text and key[-4:] in text and "the scope is public" in text
 
 
 def rotates_a_key(day: Day, admin: Admin, old: str, row: str) -> None:
-    """Give the key a new secret, the old one ending at once."""
+    """Rotate the key, with no overlap."""
     day.go(f"/api-keys/{row}/rotate")
     day.fill(overlap_seconds="0")
     day.press("Rotate")
@@ -162,7 +162,7 @@ def rotates_a_key(day: Day, admin: Admin, old: str, row: str) -> None:
 
 
 def rotates_the_signing_key(day: Day, admin: Admin) -> None:
-    """Let the next key sign."""
+    """Rotate the signing keys."""
     before = {one["kid"] for one in admin.get("/signing-keys").json()["items"]}
     day.go("/signing-keys/rotate")
     day.page.locator("main button[type=submit]").first.click()
@@ -185,8 +185,8 @@ def revokes_what_was_pasted(day: Day, admin: Admin, secret: str) -> None:
 def reads_the_trace(day: Day, row: str, folder: Path) -> None:
     """Look for what was done to the key, and take it away in both forms."""
     day.go(f"/audit?target={row}")
-    told = day.page.locator("main").inner_text()
-    assert "api_key.create" in told and "api_key.rotate" in told
+    text = day.page.locator("main").inner_text()
+    assert "api_key.create" in text and "api_key.rotate" in text
     files = []
     for form in ("CSV", "JSON"):
         with day.page.expect_download() as coming:

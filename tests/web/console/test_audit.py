@@ -27,7 +27,7 @@ def _nothing_so_far(face: Face, operator: Visitor) -> None:
 
 
 def happened(face: Face, number: int = 1, actor: Actor = ANN, **said: str) -> None:
-    """Let something happen a second after what was before."""
+    """Record an event a second after the previous one."""
     named = {"action": "role.update", "target_type": "role", "target": "role_1"} | said
     with face.core.store.transaction() as session:
         for _ in range(number):
@@ -39,9 +39,9 @@ def rows(page: str) -> list[str]:
     return re.findall(r'<th scope="row"><a[^>]*>([^<]+)</a>', page)
 
 
-def test_without_events_it_says_so(operator: Visitor) -> None:
-    assert "Nothing has happened yet" in operator.get("/console/audit").text
-    assert "No event is like that" in operator.get("/console/audit?actor=nobody").text
+def test_an_empty_log_and_an_empty_search_say_so(operator: Visitor) -> None:
+    assert "There is no event yet" in operator.get("/console/audit").text
+    assert "No event matches" in operator.get("/console/audit?actor=nobody").text
 
 
 def test_each_filter_narrows_and_stays_in_its_field(face: Face, operator: Visitor) -> None:
@@ -69,10 +69,10 @@ def test_since_is_inclusive_and_until_is_not(face: Face, operator: Visitor) -> N
     assert rows(operator.get(f"/console/audit?since={at}Z").text) == ["second.one"]
 
 
-def test_what_is_no_time_is_said_by_its_field(operator: Visitor) -> None:
+def test_an_invalid_time_is_refused_at_its_field(operator: Visitor) -> None:
     for path in ("/console/audit?since=yesterday", "/console/audit?since=0001-01-01T00:00%2B23:00"):
         answer = operator.get(path)
-        assert answer.status_code == 422 and 'id="since-help">is a time in UTC' in answer.text
+        assert answer.status_code == 422 and 'id="since-help">must be a time in UTC' in answer.text
     assert operator.get("/console/audit/export.csv?until=later").status_code == 422
 
 

@@ -41,7 +41,7 @@ def test_a_field_of_spaces_alone_is_refused_by_the_console(
     assert refused.status_code == 422 and f'id="{field}-help">{REFUSED}' in refused.text
 
 
-def test_a_name_that_may_stay_empty_is_left_out_when_it_is(face: Face, operator: Visitor, ids: dict[str, str]) -> None:
+def test_an_optional_name_that_is_empty_is_omitted(face: Face, operator: Visitor, ids: dict[str, str]) -> None:
     operator.get("/console")
     made = operator.post(f"/console/clients/{ids['client']}/secrets", secret_name="")
     assert made.status_code == 201

@@ -1,4 +1,4 @@
-"""The console's machine clients: registered, given secrets that are shown once, changed, deleted once one was asked."""
+"""The console's machine clients: registration, secrets that are shown once, changes, deletion after a confirmation."""
 
 import json
 import re
@@ -42,13 +42,13 @@ def secret_in(answer: TestResponse) -> str:
 
 
 def gets_a_token(face: Face, client_id: str, secret: str) -> bool:
-    """Tell whether a secret opens the token endpoint."""
+    """Return whether a client gets a token with this secret."""
     form = {"grant_type": "client_credentials"}
     answer = face.app.test_client().post("/oauth/token", data=form, auth=(client_id, secret))
     return answer.status_code == 200
 
 
-def test_one_is_registered_and_its_secret_shown_this_once(face: Face, operator: Visitor) -> None:
+def test_a_client_is_registered_and_its_secret_shown_once(face: Face, operator: Visitor) -> None:
     face.core.role("packing", "machine", "orders:read")
     operator.get("/console/clients/new")
     fields = {"name": "packer", "token_endpoint_auth_method": BASIC, "roles": "packing", "serves": ORDERS}
@@ -64,7 +64,7 @@ def test_one_is_registered_and_its_secret_shown_this_once(face: Face, operator: 
 
 
 @pytest.mark.parametrize("keys", [{"jwks_uri": JWKS_URI}, {"jwks": json.dumps({"keys": [JWK]})}], ids=["uri", "pasted"])
-def test_one_with_keys_has_no_secret(face: Face, operator: Visitor, keys: dict[str, str]) -> None:
+def test_a_client_with_keys_has_no_secret(face: Face, operator: Visitor, keys: dict[str, str]) -> None:
     operator.get("/console/clients/new")
     name = f"signs by {'-'.join(keys)}"
     answer = operator.post("/console/clients", name=name, token_endpoint_auth_method=KEY, **keys)
@@ -72,7 +72,7 @@ def test_one_with_keys_has_no_secret(face: Face, operator: Visitor, keys: dict[s
     client = client_of(face, name)
     assert client.jwks_uri == keys.get("jwks_uri") and client.jwks == json.loads(keys.get("jwks", "null"))
     page = unescape(operator.get(f"/console/clients/{client.id}").text)
-    assert (JWK["x"] if "jwks" in keys else JWKS_URI) in page and "takes no secret" in page
+    assert (JWK["x"] if "jwks" in keys else JWKS_URI) in page and "authenticates without a secret" in page
     refused = operator.post(f"/console/clients/{client.id}/secrets", secret_name="one")
     assert refused.status_code == 409 and "proves itself by its private key" in refused.text
 
@@ -80,9 +80,9 @@ def test_one_with_keys_has_no_secret(face: Face, operator: Visitor, keys: dict[s
 @pytest.mark.parametrize(
     ("pasted", "said"),
     [
-        ("{not json", "Is no JSON"),
-        ("[" * 50_000, "Is no JSON"),
-        ("[]", "Is an object such as"),
+        ("{not json", "Is not valid JSON"),
+        ("[" * 50_000, "Is not valid JSON"),
+        ("[]", "must be an object such as"),
         ('{"keys": []}', "1 to 20 keys"),
         (json.dumps({"keys": [JWK | {"d": "private-part"}]}), "private or symmetric key"),
         (json.dumps({"keys": [JWK, {"kty": "unheard of", "d": "private-part"}]}), "private or symmetric key"),
@@ -90,9 +90,7 @@ def test_one_with_keys_has_no_secret(face: Face, operator: Visitor, keys: dict[s
     ],
     ids=["broken", "deep", "a list", "empty", "private", "beside a good one", "long"],
 )
-def test_keys_that_cannot_be_taken_are_refused_and_not_sent_back(
-    face: Face, operator: Visitor, pasted: str, said: str
-) -> None:
+def test_invalid_keys_are_refused_and_not_sent_back(face: Face, operator: Visitor, pasted: str, said: str) -> None:
     operator.get("/console/clients/new")
     answer = operator.post("/console/clients", name="no keys", token_endpoint_auth_method=KEY, jwks=pasted)
     assert answer.status_code == 422 and said.lower() in unescape(answer.text).lower()
@@ -107,7 +105,7 @@ def test_pasted_keys_of_other_uses_are_skipped(face: Face, operator: Visitor) ->
     assert answer.status_code == 303 and client_of(face, "mixed").jwks == {"keys": [JWK]}
 
 
-def test_what_is_wrong_stands_by_its_field(operator: Visitor) -> None:
+def test_an_invalid_value_is_refused_at_its_field(operator: Visitor) -> None:
     operator.get("/console/clients/new")
     good = {"name": "x", "token_endpoint_auth_method": BASIC}
     for field, value, mark in (
@@ -121,7 +119,7 @@ def test_what_is_wrong_stands_by_its_field(operator: Visitor) -> None:
         assert answer.status_code == 422 and mark in answer.text, field
 
 
-def test_its_name_roles_and_apis_change_and_it_is_disabled(face: Face, operator: Visitor) -> None:
+def test_the_name_roles_and_apis_of_a_client_change_and_it_is_disabled(face: Face, operator: Visitor) -> None:
     client, issued = face.core.actions.clients.create(OPERATOR, NewClient("shipper"))
     assert issued is not None
     face.core.role("shipping", "machine", "orders:write")
@@ -138,7 +136,7 @@ def test_its_name_roles_and_apis_change_and_it_is_disabled(face: Face, operator:
 
 
 @pytest.mark.spec("RFC 9449 §5.2")
-def test_a_box_lets_it_have_bound_tokens_only(face: Face, operator: Visitor) -> None:
+def test_a_checkbox_restricts_a_client_to_bound_tokens(face: Face, operator: Visitor) -> None:
     client, issued = face.core.actions.clients.create(OPERATOR, NewClient("careful"))
     assert issued is not None
     face.core.role("careful", "machine", "orders:write")
@@ -150,7 +148,7 @@ def test_a_box_lets_it_have_bound_tokens_only(face: Face, operator: Visitor) -> 
         assert face.core.actions.clients.get(client.id).dpop_bound_access_tokens is not given
 
 
-def test_how_it_proves_itself_changes_both_ways(face: Face, operator: Visitor) -> None:
+def test_the_authentication_method_changes_in_both_directions(face: Face, operator: Visitor) -> None:
     client = registered(face, "changes its mind")
     operator.get(f"/console/clients/{client.id}")
     keyless = operator.post(f"/console/clients/{client.id}/keys", token_endpoint_auth_method=KEY)
@@ -183,7 +181,7 @@ def test_a_further_secret_works_beside_the_first_until_it_is_revoked(face: Face,
     assert "revoked by an operator" in operator.get(f"/console/clients/{client.id}").text
 
 
-def test_a_secret_that_cannot_be_made_says_why_by_its_field(face: Face, operator: Visitor) -> None:
+def test_a_refused_secret_says_why_at_its_field(face: Face, operator: Visitor) -> None:
     client = registered(face, "has enough")
     operator.get(f"/console/clients/{client.id}")
     for day in ("2029-01-01", "soon"):
@@ -195,7 +193,7 @@ def test_a_secret_that_cannot_be_made_says_why_by_its_field(face: Face, operator
     assert full.status_code == 409 and "at most 5 live secrets" in full.text and 'role="alert"' in full.text
 
 
-def test_deleting_says_what_ends(face: Face, operator: Visitor) -> None:
+def test_a_deletion_says_what_ends(face: Face, operator: Visitor) -> None:
     client = registered(face, "goes away")
     asked = operator.get(f"/console/clients/{client.id}/delete").text
     assert "1 live secret<" in asked and client.client_id in asked

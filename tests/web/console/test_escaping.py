@@ -75,14 +75,14 @@ def test_every_page_shows_names_as_text(face: Face, operator: Visitor, secrets: 
     checked(operator.get("/console").text, shown=False)
 
 
-def test_what_is_found_by_its_secret_is_shown_as_text(operator: Visitor, secrets: dict[str, str]) -> None:
+def test_a_found_credential_is_shown_as_text(operator: Visitor, secrets: dict[str, str]) -> None:
     for kind in ("pat", "key", "client_secret"):
         operator.get("/console/search")
         checked(operator.post("/console/search", credential=secrets[kind]).text)
 
 
 @pytest.mark.contract("stored scripts, in every name")
-def test_what_was_typed_comes_back_as_text(face: Face, operator: Visitor, secrets: dict[str, str]) -> None:
+def test_values_of_a_form_are_shown_as_text(face: Face, operator: Visitor, secrets: dict[str, str]) -> None:
     key = face.core.actions.inspect(secrets["key"]).id
     typed = dict.fromkeys(("name", "requests", "window_seconds", "allowed_ips", "expires_on", "scopes"), HOSTILE)
     for path in ("/console/api-keys", f"/console/api-keys/{key}"):
@@ -96,16 +96,16 @@ def test_what_was_typed_comes_back_as_text(face: Face, operator: Visitor, secret
     checked(answer.text)
 
 
-def test_what_stands_in_an_address_comes_back_as_text(operator: Visitor, secrets: dict[str, str]) -> None:
-    for room, names in (
+def test_values_of_the_query_are_shown_as_text(operator: Visitor, secrets: dict[str, str]) -> None:
+    for section, names in (
         ("audit", ("actor", "action", "target", "since", "until")),
         ("holders", ("scope",)),
         ("api-keys", ("resource",)),
     ):
         for name in names:
-            checked(operator.http.get(f"/console/{room}", query_string={name: HOSTILE}).text)
+            checked(operator.http.get(f"/console/{section}", query_string={name: HOSTILE}).text)
 
 
-def test_a_search_gives_nothing_back(operator: Visitor, secrets: dict[str, str]) -> None:
+def test_a_search_does_not_repeat_what_was_typed(operator: Visitor, secrets: dict[str, str]) -> None:
     operator.get("/console/search")
     checked(operator.post("/console/search", credential=HOSTILE).text, shown=False)

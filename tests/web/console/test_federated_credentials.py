@@ -1,4 +1,4 @@
-"""The console's trusted issuers of a client: added, listed as text, removed once one was asked."""
+"""The console's trusted issuers of a client: added, listed as text, removed after a confirmation."""
 
 from html import unescape
 
@@ -20,7 +20,7 @@ def test_a_client_is_registered_without_a_secret_and_trusts_an_issuer(face: Face
     assert answer.status_code == 303 and "/console/clients/" in answer.headers["Location"]
     page = answer.headers["Location"]
     shown = unescape(operator.get(page).text)
-    assert "takes no secret" in shown and "It trusts none" in shown
+    assert "authenticates without a secret" in shown and "It trusts none" in shown
     refused = operator.post(f"{page}/secrets", secret_name="one")
     assert refused.status_code == 409 and "takes no secret" in unescape(refused.text)
 
@@ -39,7 +39,7 @@ def test_a_client_is_registered_without_a_secret_and_trusts_an_issuer(face: Face
     assert operator.get(ending).status_code == 404
 
 
-def test_what_is_wrong_with_an_issuer_stands_by_its_field(face: Face, operator: Visitor) -> None:
+def test_an_invalid_issuer_is_refused_at_its_field(face: Face, operator: Visitor) -> None:
     client, _ = face.core.actions.clients.create(OPERATOR, NewClient("wrong issuers"))
     operator.get(f"/console/clients/{client.id}")
     for field, value in (

@@ -23,7 +23,7 @@ SCOPE, PUBLIC = "orders:read", "orders:list"
 
 
 def held(core: Core, scope: str, kind: Kind) -> list[Holder]:
-    """Give all that carries a scope, two by two."""
+    """Return everything that carries a scope, two by two."""
     found, after = core.actions.holders.page(scope, kind, 2)
     while after is not None:
         more, after = core.actions.holders.page(scope, kind, 2, after)
@@ -70,7 +70,7 @@ class Mix:
         return any(scope == one.name for api in found for one in api.scopes)
 
     def carriers(self, scope: str) -> set[str]:
-        """Give the ids of what carries the scope, as introspection says."""
+        """Return the ids of what carries the scope, as introspection says."""
         claims = {credential: self.core.actions.verify(secret) for credential, secret in self.secrets.items()}
         return {credential for credential, said in claims.items() if said and scope in said.scopes}
 
@@ -85,7 +85,7 @@ class Mix:
 
 
 @pytest.mark.contract('"who can do this?" says what introspection says')
-def test_it_agrees_with_introspection_at_every_turn(own_face: Face) -> None:
+def test_the_holders_agree_with_introspection_after_every_change(own_face: Face) -> None:
     core, mix = own_face.core, Mix(own_face.core)
     assert len(mix.carriers(SCOPE)) == 5 and len(mix.carriers(PUBLIC)) == 6
     tokens = core.actions.personal_access_tokens
@@ -115,7 +115,7 @@ def test_it_agrees_with_introspection_at_every_turn(own_face: Face) -> None:
         core.actions.holders.page("stock:read", "tokens", 2)
 
 
-def test_users_are_those_whose_roles_give_it(own_face: Face) -> None:
+def test_users_whose_roles_give_the_scope_are_listed(own_face: Face) -> None:
     core = own_face.core
     Mix(core)
     assert {it.known_as for it in held(core, SCOPE, "users")} == {"ann", "bob", "cem"}
@@ -126,7 +126,7 @@ def test_users_are_those_whose_roles_give_it(own_face: Face) -> None:
     assert [role.name for role in bob.roles] == ["auditor", "reader"]
 
 
-def test_the_page_says_who_and_why(own_face: Face, own_operator: Visitor) -> None:
+def test_the_page_names_each_holder_and_the_reason(own_face: Face, own_operator: Visitor) -> None:
     Mix(own_face.core)
     page = TAG.sub("", own_operator.get(f"/console/holders?scope={SCOPE}").text)
     for said in (
@@ -143,7 +143,7 @@ def test_the_page_says_who_and_why(own_face: Face, own_operator: Visitor) -> Non
     assert "/console/holders?scope=manage" in own and own.count("<p>None.</p>") == 4
 
 
-def test_a_scope_that_is_not_there_offers_those_like_it(own_operator: Visitor) -> None:
+def test_an_unknown_scope_offers_similar_ones(own_operator: Visitor) -> None:
     answer = own_operator.get("/console/holders?scope=orders:")
     assert answer.status_code == 404 and "There is no scope orders:." in answer.text
     offered = set(re.findall(r'holders\?scope=([\w:%-]+)"><code', answer.text))

@@ -1,4 +1,4 @@
-"""The operator's rooms in real Chromium: on a phone and a desk, light and dark, by keyboard, without JavaScript."""
+"""The console's pages in real Chromium: on a phone and a desk, light and dark, by keyboard, without JavaScript."""
 
 import pytest
 from playwright.sync_api import Page
@@ -21,7 +21,7 @@ def sign_in(watched: Watched, server: LiveServer) -> None:
 
 
 def tab_to(page: Page, selector: str, most: int = 120) -> None:
-    """Press Tab until the focus is there; a page is no maze."""
+    """Press Tab until the focus is there, at most `most` times."""
     for _ in range(most):
         page.keyboard.press("Tab")
         if page.evaluate("selector => document.activeElement.matches(selector)", selector):

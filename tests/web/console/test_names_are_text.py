@@ -86,7 +86,7 @@ def test_refused_forms_show_what_was_sent_as_text(operator: Visitor, paths: list
     hostile = dict.fromkeys(FIELDS.split(), HOSTILE) | {"permission": SCOPE}
     operator.get("/account")
     ones = [path for path in paths if path.count("/") == 3 and not path.endswith("/new")]
-    collections = [f"/console/{room}" for room in ("resources", "roles", "users", "clients")]
+    collections = [f"/console/{section}" for section in ("resources", "roles", "users", "clients")]
     further = [f"{path}/{form}" for path in ones for form in ("permissions", "permission", "keys", "secrets", "tokens")]
     refused = 0
     for path in [*collections, *ones, *further]:
@@ -99,7 +99,7 @@ def test_refused_forms_show_what_was_sent_as_text(operator: Visitor, paths: list
     assert refused >= 8
 
 
-def test_what_is_said_after_a_change_and_what_is_asked_again_is_text(operator: Visitor, paths: list[str]) -> None:
+def test_messages_and_search_terms_are_shown_as_text(operator: Visitor, paths: list[str]) -> None:
     operator.get("/console/roles/new")
     made = operator.post("/console/roles", name=f"{HOSTILE} 3", type="user")
     assert made.status_code == 303
@@ -107,7 +107,7 @@ def test_what_is_said_after_a_change_and_what_is_asked_again_is_text(operator: V
     assert_only_text(operator.get(f"/console/users?q={quote(HOSTILE)}").text, "search")
 
 
-def test_a_lock_out_is_asked_with_what_was_sent_as_text(face: Face, operator: Visitor) -> None:
+def test_the_lock_out_confirmation_shows_sent_values_as_text(face: Face, operator: Visitor) -> None:
     me = operator.get("/account").text.split("<dt>Username</dt><dd>")[1].split("<")[0]
     [user] = face.core.actions.users.page(1, username=me)[0]
     asked = operator.post(f"/console/users/{user.id}", username=me, display_name=HOSTILE, enabled="yes")

@@ -38,7 +38,7 @@ def test_only_live_tokens_count(own_face: Face) -> None:
     assert standing(own_face)["personal_access_token"].live == 2
 
 
-def test_unused_is_unused_for_ninety_days(own_face: Face) -> None:
+def test_a_token_counts_as_unused_after_ninety_days(own_face: Face) -> None:
     core = own_face.core
     core.role("reader", "user", "orders:read")
     core.user("ann", "reader")
@@ -57,7 +57,7 @@ def test_unused_is_unused_for_ninety_days(own_face: Face) -> None:
     assert standing(own_face)["personal_access_token"].unused == 0
 
 
-def test_keys_that_open_nothing_any_more_do_not_count(own_face: Face) -> None:
+def test_disabled_and_expired_keys_do_not_count(own_face: Face) -> None:
     core = own_face.core
     core.key()
     core.key(enabled=False)
@@ -66,7 +66,7 @@ def test_keys_that_open_nothing_any_more_do_not_count(own_face: Face) -> None:
     assert standing(own_face)["api_key"] == Standing("api_key", 1, 0, 0)
 
 
-def test_a_client_counts_while_it_can_prove_who_it_is(own_face: Face) -> None:
+def test_a_client_counts_while_it_can_authenticate(own_face: Face) -> None:
     core = own_face.core
     core.client("without")
     core.client("secret")
@@ -83,7 +83,7 @@ def test_a_client_counts_while_it_can_prove_who_it_is(own_face: Face) -> None:
     assert standing(own_face)["client_credentials"] == Standing("client_credentials", 1, 0, None)
 
 
-def test_failures_stand_in_their_hour(own_face: Face, own_operator: Visitor) -> None:
+def test_failures_are_counted_in_their_hour(own_face: Face, own_operator: Visitor) -> None:
     core, stranger = own_face.core, anonymous(None, None)
     core.actions.authenticate_client.failed(stranger, "nobody")
     core.clock.advance(hours=5)
@@ -106,7 +106,7 @@ def test_the_chart_says_in_words_what_it_draws(own_face: Face, own_operator: Vis
     chart = page[page.index("<svg") : page.index("</svg>")]
     assert 'role="img"' in chart and chart.count("<rect") == 24 and "style=" not in page
     assert len(re.findall(r'<th scope="row"><time', page)) == 24
-    assert "stored nowhere" in page and "/console/audit?action=authentication.fail" in page
+    assert "are not stored" in page and "/console/audit?action=authentication.fail" in page
 
 
 @pytest.mark.contract("lists stay quick with 100,000 rows")

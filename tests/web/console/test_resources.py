@@ -1,4 +1,4 @@
-"""The console's API resources: defined, changed, deleted once one was asked; our own API stays."""
+"""The console's API resources: defined, changed, deleted after a confirmation; our own API stays."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def resource_id(face: Face, identifier: str) -> str:
 
 
 def made(face: Face, operator: Visitor, name: str) -> str:
-    """Define a resource by the form; gives its id."""
+    """Define a resource by the form; return its id."""
     operator.get("/console/resources/new")
     identifier = f"https://{name}.example/api"
     answer = operator.post("/console/resources", identifier=identifier, name=name, access_token_ttl="600")
@@ -23,7 +23,7 @@ def made(face: Face, operator: Visitor, name: str) -> str:
     return resource_id(face, identifier)
 
 
-def test_one_is_defined_and_listed(face: Face, operator: Visitor) -> None:
+def test_a_resource_is_created_and_listed(face: Face, operator: Visitor) -> None:
     row = made(face, operator, "parcels")
     resource = face.core.actions.resources.get(row)
     assert (resource.name, resource.access_token_ttl) == ("parcels", 600)
@@ -31,7 +31,7 @@ def test_one_is_defined_and_listed(face: Face, operator: Visitor) -> None:
     assert f'href="/console/resources/{row}"' in page and "https://parcels.example/api" in page
 
 
-def test_what_is_wrong_stands_by_its_field_and_what_was_typed_stays(operator: Visitor) -> None:
+def test_an_invalid_value_is_refused_at_its_field_and_what_was_typed_is_kept(operator: Visitor) -> None:
     operator.get("/console/resources/new")
     answer = operator.post("/console/resources", identifier="no uri", name="Parcels", access_token_ttl="60")
     assert answer.status_code == 422
@@ -39,12 +39,12 @@ def test_what_is_wrong_stands_by_its_field_and_what_was_typed_stays(operator: Vi
     again = operator.post("/console/resources", identifier="https://a.example", name="", access_token_ttl="1")
     assert again.status_code == 422 and 'id="name-help">is needed' in again.text
     soon = operator.post("/console/resources", identifier="https://a.example", name="A", access_token_ttl="1")
-    assert soon.status_code == 422 and 'id="access_token_ttl-help">is a whole number from 60' in soon.text
+    assert soon.status_code == 422 and 'id="access_token_ttl-help">must be a whole number from 60' in soon.text
     taken = operator.post("/console/resources", identifier=ORDERS, name="A", access_token_ttl="60")
     assert taken.status_code == 409 and 'id="identifier-help">another resource has this' in taken.text
 
 
-def test_its_name_and_the_life_of_its_tokens_change(face: Face, operator: Visitor) -> None:
+def test_the_name_and_token_lifetime_of_a_resource_change(face: Face, operator: Visitor) -> None:
     row = made(face, operator, "letters")
     operator.get(f"/console/resources/{row}")
     assert operator.post(f"/console/resources/{row}", name="Mail", access_token_ttl="90").status_code == 303
@@ -52,7 +52,7 @@ def test_its_name_and_the_life_of_its_tokens_change(face: Face, operator: Visito
     assert (changed.name, changed.access_token_ttl) == ("Mail", 90)
 
 
-def test_a_permission_is_added_described_published_and_deleted(face: Face, operator: Visitor) -> None:
+def test_a_permission_is_added_changed_published_and_deleted(face: Face, operator: Visitor) -> None:
     row = made(face, operator, "stamps")
     operator.get(f"/console/resources/{row}")
     added = operator.post(f"/console/resources/{row}/permissions", permission="stamps/read", description="See them")
@@ -83,7 +83,7 @@ def test_a_scope_that_is_taken_or_malformed_is_refused_by_its_field(face: Face, 
         assert ">kept text<" in answer.text
 
 
-def test_deleting_says_what_goes_and_takes_it(face: Face, operator: Visitor) -> None:
+def test_a_deletion_says_what_is_deleted_with_the_resource(face: Face, operator: Visitor) -> None:
     row = face.core.resource("https://old.example", "old:read", public=["old:list"])
     face.core.role("old hand", "user", "old:read")
     key, _ = face.core.key("https://old.example")

@@ -1,4 +1,4 @@
-"""The console's roles: made, their matrix saved by one form, deleted once one was told who loses them."""
+"""The console's roles: made, their matrix saved by one form, deleted after a confirmation that says who loses them."""
 
 from functools import partial
 
@@ -19,13 +19,13 @@ def role_of(face: Face, name: str) -> RoleView:
 
 
 def ticked(page: str, scope: str) -> bool:
-    """Tell whether the box of a scope is ticked; it must be there."""
+    """Return whether the box of a scope is ticked; it must be there."""
     box = page.split(f'name="permissions" value="{scope}"', 1)[1].split(">", 1)[0]
     return "checked" in box
 
 
 def locked_in(face: Face) -> tuple[str, Visitor]:
-    """Give somebody who manages by one role alone, and the role."""
+    """Return the signed-in browser of a user who has manage by one role alone, and the role."""
     username = face.person("manage")
     visitor = Visitor(face.app.test_client())
     visitor.sign_in(username, PASSWORD)
@@ -33,7 +33,7 @@ def locked_in(face: Face) -> tuple[str, Visitor]:
 
 
 @pytest.mark.parametrize("type", ["user", "machine"])
-def test_one_is_made_with_its_permissions(face: Face, operator: Visitor, type: str) -> None:
+def test_a_role_is_created_with_its_permissions(face: Face, operator: Visitor, type: str) -> None:
     operator.get("/console/roles/new")
     name = f"reader {type}"
     fields = {"name": name, "type": type, "description": "Reads\nthem"}
@@ -45,7 +45,7 @@ def test_one_is_made_with_its_permissions(face: Face, operator: Visitor, type: s
     assert ticked(page, "orders:read") and not ticked(page, "orders:write")
 
 
-def test_what_is_wrong_stands_by_its_field_and_the_ticks_stay(face: Face, operator: Visitor) -> None:
+def test_an_invalid_value_is_refused_at_its_field_and_the_ticks_are_kept(face: Face, operator: Visitor) -> None:
     operator.get("/console/roles/new")
     typeless = operator.post("/console/roles", name="x", type="robot", permissions="orders:read")
     assert typeless.status_code == 422 and 'id="type-problem"' in typeless.text
@@ -72,7 +72,7 @@ def test_the_matrix_is_saved_whole_and_shows_the_apis(face: Face, operator: Visi
     assert role_of(face, "senior clerk").permissions == ()
 
 
-def test_a_matrix_too_large_for_a_page_takes_nothing_away(
+def test_a_matrix_too_large_for_a_page_removes_no_permission(
     face: Face, operator: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catalogue, "Choices", partial(Choices, most=2))
@@ -91,7 +91,7 @@ def test_all_is_offered_where_it_fits(face: Face) -> None:
     assert {api.identifier for api in offer.choices} >= {"https://api.example/orders"}
 
 
-def test_deleting_says_how_many_lose_it(face: Face, operator: Visitor) -> None:
+def test_a_deletion_says_how_many_lose_the_role(face: Face, operator: Visitor) -> None:
     row = face.core.role("porter", "user")
     for number in range(3):
         face.core.user(f"porter-{number}", "porter")
@@ -106,7 +106,7 @@ def test_deleting_says_how_many_lose_it(face: Face, operator: Visitor) -> None:
     assert not face.core.actions.roles.page(1, name="porter")[0]
 
 
-def test_who_would_lose_manage_by_it_is_asked_once(face: Face) -> None:
+def test_a_change_that_takes_manage_from_the_operator_needs_a_confirmation(face: Face) -> None:
     row, visitor = locked_in(face)
     assert "by this role alone" in visitor.get(f"/console/roles/{row}/delete").text
     visitor.get(f"/console/roles/{row}")
@@ -119,7 +119,7 @@ def test_who_would_lose_manage_by_it_is_asked_once(face: Face) -> None:
     assert visitor.get("/console/roles").status_code == 403
 
 
-def test_who_manages_by_another_role_too_is_not_asked(face: Face) -> None:
+def test_a_change_needs_no_confirmation_where_another_role_gives_manage(face: Face) -> None:
     username = face.person("manage")
     face.core.role("spare", "user", "manage")
     face.core.assign(username, username, "spare")

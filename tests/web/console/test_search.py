@@ -70,7 +70,7 @@ def way_to_end(page: str) -> str:
 @pytest.mark.asvs("10.4.9")
 @pytest.mark.contract("a pasted secret is never kept, logged or shown again")
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_is_told_and_ended_by_its_id(core: Core, operator: Visitor, kind: str) -> None:
+def test_a_found_credential_is_revoked_by_its_id(core: Core, operator: Visitor, kind: str) -> None:
     secret = secret_of(core, kind)
     page = looked_up(operator, secret)
     assert "status active" in page
@@ -87,7 +87,9 @@ def test_it_is_told_and_ended_by_its_id(core: Core, operator: Visitor, kind: str
 
 @pytest.mark.contract("a pasted secret is never kept, logged or shown again")
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_secret_stays_nowhere(core: Core, operator: Visitor, kind: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_secret_is_neither_shown_nor_stored_nor_logged(
+    core: Core, operator: Visitor, kind: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     secret = secret_of(core, kind)
     pages = [looked_up(operator, secret), looked_up(operator, f"  Bearer {secret}\n")]
     path = way_to_end(pages[0])
@@ -103,17 +105,17 @@ def test_the_secret_stays_nowhere(core: Core, operator: Visitor, kind: str, capf
     assert not any(part in said for part in parts)
 
 
-def test_whose_it_is_and_what_it_opens(core: Core, operator: Visitor) -> None:
+def test_a_found_credential_shows_its_owner_and_scopes(core: Core, operator: Visitor) -> None:
     pat = looked_up(operator, secret_of(core, "pat"))
     assert "Personal access token" in pat and "laptop" in pat and "user ann" in TAG.sub("", pat)
     assert "<code>orders:read</code> on https://api.example/orders" in pat
     machine = looked_up(operator, secret_of(core, "m2m"))
     assert "of a machine client" in machine and "client ci" in TAG.sub("", machine)
     made = looked_up(operator, secret_of(core, "exchanged"))
-    assert "made from a credential of the kind <code>personal_access_token</code>" in made
+    assert "exchanged for a credential of the kind <code>personal_access_token</code>" in made
 
 
-def test_why_it_is_not_active(core: Core, operator: Visitor) -> None:
+def test_an_inactive_credential_shows_the_reason(core: Core, operator: Visitor) -> None:
     _, pat = core.pat("ann", "orders:read", name="short", lifetime=AskedLifetime(expires_in=60))
     key, old = core.key()
     core.actions.api_keys.rotate(OPERATOR, key.id, 30)
@@ -128,7 +130,7 @@ def test_why_it_is_not_active(core: Core, operator: Visitor) -> None:
     assert "status disabled" in looked_up(operator, other)
 
 
-def test_what_is_not_ours_is_said_to_be_not_ours(core: Core, operator: Visitor) -> None:
+def test_a_secret_of_another_server_is_reported_as_unknown(core: Core, operator: Visitor) -> None:
     assert "status unknown" in looked_up(operator, mint(Prefix.PAT))
     forged = secret_of(core, "m2m")[:-6] + "AAAAAA"
     for stranger in ("hunter2", "<script>alert(1)</script>", forged, "a.b.c", "lk_pat_" + "x" * 38):
@@ -137,7 +139,7 @@ def test_what_is_not_ours_is_said_to_be_not_ours(core: Core, operator: Visitor) 
         assert "/revoke" not in page
 
 
-def test_nothing_and_too_much_are_refused_by_the_field(operator: Visitor) -> None:
+def test_an_empty_and_a_too_long_secret_are_refused_at_the_field(operator: Visitor) -> None:
     operator.get("/console/search")
     for given, said in ((" ", "Paste the secret."), ("x" * 16_385, "Is longer than any credential.")):
         answer = operator.post("/console/search", credential=given)
@@ -146,12 +148,12 @@ def test_nothing_and_too_much_are_refused_by_the_field(operator: Visitor) -> Non
 
 @pytest.mark.asvs("14.2.1")
 @pytest.mark.contract("a pasted secret is never kept, logged or shown again")
-def test_an_address_takes_no_secret(core: Core, operator: Visitor) -> None:
+def test_a_secret_in_the_query_is_not_looked_up(core: Core, operator: Visitor) -> None:
     secret = secret_of(core, "pat")
     assert "status" not in operator.get(f"/console/search?credential={secret}").text.replace('role="status"', "")
 
 
 @pytest.mark.parametrize("path", ["token/x", "token/m2m_1", "client_secret/sec_1", "cat/x", "api_key/key_1"])
-def test_what_is_not_there_cannot_be_ended(operator: Visitor, path: str) -> None:
+def test_an_unknown_credential_cannot_be_revoked(operator: Visitor, path: str) -> None:
     assert operator.get(f"/console/search/{path}/revoke").status_code == 404
     assert operator.post(f"/console/search/{path}/revoke").status_code == 404

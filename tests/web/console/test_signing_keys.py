@@ -1,4 +1,4 @@
-"""Signing keys in the console: which signs, and the turn to the next one, once one was asked."""
+"""Signing keys in the console: which signs, and the turn to the next one, after a confirmation."""
 
 import jwt
 
@@ -10,7 +10,7 @@ def states(face: Face) -> dict[str, str]:
     return {key.status: key.kid for key in face.core.actions.rotate_signing_key.list()}
 
 
-def test_the_turn_to_the_next_key(face: Face, operator: Visitor) -> None:
+def test_a_rotation_makes_the_next_key_sign(face: Face, operator: Visitor) -> None:
     before, token = states(face), face.machine("manage")
     page = operator.get("/console/signing-keys").text
     assert before["active"] in page and before["next"] in page and "status next" in page
@@ -21,7 +21,7 @@ def test_the_turn_to_the_next_key(face: Face, operator: Visitor) -> None:
     after = states(face)
     assert after["active"] == before["next"] and after["retiring"] == before["active"]
     listed = operator.get("/console/signing-keys").text
-    assert "signs from now on" in listed and "status retiring" in listed and after["next"] in listed
+    assert "signs now" in listed and "status retiring" in listed and after["next"] in listed
     assert face.core.active(token), "what the old key signed is still good"
     assert jwt.get_unverified_header(face.machine("manage"))["kid"] == before["next"]
     [event] = face.core.trace("signing_key.rotate")

@@ -17,19 +17,19 @@ def user_of(face: Face, username: str) -> UserView:
 
 
 def enters(face: Face, username: str, password: str) -> bool:
-    """Tell whether a password opens the door."""
+    """Return whether a user can sign in with this password."""
     return Visitor(face.app.test_client()).sign_in(username, password).status_code == 303
 
 
 def manager(face: Face) -> tuple[UserView, Visitor]:
-    """Give somebody who manages, signed in."""
+    """Return a user with the scope manage, and their signed-in browser."""
     username = face.person("manage")
     visitor = Visitor(face.app.test_client())
     visitor.sign_in(username, PASSWORD)
     return user_of(face, username), visitor
 
 
-def test_one_is_made_and_signs_in(face: Face, operator: Visitor) -> None:
+def test_a_created_user_can_sign_in(face: Face, operator: Visitor) -> None:
     face.core.role("clerk", "user", "orders:read")
     operator.get("/console/users/new")
     fields = {"username": "ann", "display_name": "Ann O'Neill", "email": "ann@shop.example", "password": PASSWORD}
@@ -42,7 +42,7 @@ def test_one_is_made_and_signs_in(face: Face, operator: Visitor) -> None:
     assert "Ann O&#39;Neill" in page and 'value="clerk" checked' in page
 
 
-def test_what_is_wrong_stands_by_its_field_and_no_password_comes_back(face: Face, operator: Visitor) -> None:
+def test_an_invalid_value_is_refused_at_its_field_and_no_password_is_sent_back(face: Face, operator: Visitor) -> None:
     face.core.actions.users.create(OPERATOR, NewUser("taken", "taken@shop.example"))
     operator.get("/console/users/new")
     for field, value, status, said in (
@@ -60,17 +60,17 @@ def test_what_is_wrong_stands_by_its_field_and_no_password_comes_back(face: Face
     assert unknown.status_code == 422 and "There is no role no such role" in unknown.text
 
 
-def test_one_is_found_by_how_the_username_begins(face: Face, operator: Visitor) -> None:
+def test_users_are_found_by_the_beginning_of_the_username(face: Face, operator: Visitor) -> None:
     for username in ("zoe", "zoltan", "zz_top", "zzytop"):
         face.core.user(username)
     page = operator.get("/console/users?q=ZO").text
     assert ">zoe<" in page and ">zoltan<" in page and ">zz_top<" not in page
     page = operator.get("/console/users?q=zz_").text
-    assert ">zz_top<" in page and ">zzytop<" not in page, "what is typed is no pattern"
+    assert ">zz_top<" in page and ">zzytop<" not in page, "the search text is not a pattern"
     assert "No username begins with" in operator.get("/console/users?q=nobody%25").text
 
 
-def test_who_they_are_and_their_roles_change(face: Face, operator: Visitor) -> None:
+def test_the_fields_and_roles_of_a_user_change(face: Face, operator: Visitor) -> None:
     row = face.core.user("carl")
     face.core.role("driver", "user")
     operator.get(f"/console/users/{row}")
@@ -110,7 +110,7 @@ def test_setting_a_password_ends_the_sign_ins(face: Face, operator: Visitor) -> 
 
 
 @pytest.mark.asvs("6.2.3")
-def test_ones_own_password_needs_the_present_one(face: Face) -> None:
+def test_ones_own_password_needs_the_current_one(face: Face) -> None:
     me, visitor = manager(face)
     page = visitor.get(f"/console/users/{me.id}").text
     assert "/password" not in page and 'href="/account"' in page
@@ -119,7 +119,7 @@ def test_ones_own_password_needs_the_present_one(face: Face) -> None:
 
 
 @pytest.mark.parametrize(("enabled", "keeps_role"), [(True, False), (False, True)], ids=["the role", "enabled"])
-def test_who_would_lock_themself_out_is_asked_once(face: Face, enabled: bool, keeps_role: bool) -> None:
+def test_a_change_that_locks_the_operator_out_needs_a_confirmation(face: Face, enabled: bool, keeps_role: bool) -> None:
     manager(face)  # another: the last one who manages is not taken away
     me, visitor = manager(face)
     fields = {"username": me.username}
@@ -134,7 +134,7 @@ def test_who_would_lock_themself_out_is_asked_once(face: Face, enabled: bool, ke
     assert visitor.get("/console/users").status_code in (303, 403)
 
 
-def test_a_harmless_change_of_oneself_is_not_asked(face: Face) -> None:
+def test_a_change_without_a_lock_out_needs_no_confirmation(face: Face) -> None:
     me, visitor = manager(face)
     visitor.get(f"/console/users/{me.id}")
     fields = {"username": me.username, "display_name": "Me", "enabled": "yes", "roles": me.username}
@@ -142,7 +142,7 @@ def test_a_harmless_change_of_oneself_is_not_asked(face: Face) -> None:
     assert face.core.actions.users.get(me.id).display_name == "Me"
 
 
-def test_deleting_says_what_ends_and_who_one_is(face: Face, operator: Visitor) -> None:
+def test_a_deletion_says_what_ends_and_warns_of_deleting_oneself(face: Face, operator: Visitor) -> None:
     username = face.person("orders:read")
     row, (_, secret) = user_of(face, username).id, face.core.pat(username, "orders:read")
     asked = operator.get(f"/console/users/{row}/delete").text
@@ -200,6 +200,6 @@ def test_a_token_is_made_for_them_and_shown_this_once(face: Face, operator: Visi
     assert taken.status_code == 409 and 'id="name-help">the user has a live token' in taken.text
 
 
-def test_who_reaches_nothing_is_given_a_role_first(face: Face, operator: Visitor) -> None:
+def test_a_user_without_scopes_is_offered_no_token_form(face: Face, operator: Visitor) -> None:
     row = face.core.user("roleless")
     assert "Give them a role first" in operator.get(f"/console/users/{row}/tokens/new").text

@@ -1,0 +1,7 @@
+"""/login, /logout and /account: signing in, and what users manage about themselves."""
+
+from __future__ import annotations
+
+from app.web.account import profile, sign_in, tokens
+
+ROUTES = (sign_in.routes, profile.routes, tokens.routes)

@@ -1,0 +1,99 @@
+"""/account: a user's profile, sign-ins and password."""
+
+from __future__ import annotations
+
+from flask import request
+from werkzeug.wrappers import Response
+
+from app.actions.directory.users import UserChanges
+from app.actions.limits.abuse import PASSWORD_CHANGES
+from app.compose import Actions
+from app.errors import Forbidden, Invalid, LatchkeyError, NotFound, Unauthenticated
+from app.web import form, pages
+from app.web.page_routes import PageRoutes
+from app.web.visitors import actor, begin_session, visitor
+
+routes = PageRoutes("account", "/account")
+
+
+@routes.get("")
+def index(actions: Actions) -> Response:
+    """Show the profile, the scopes of its roles, and the sign-ins."""
+    return _render_profile(actions)
+
+
+@routes.post("/password")
+def change_password(actions: Actions) -> Response:
+    """Set another password and end every other sign-in."""
+    me = actor(actions)
+    try:
+        _check_password(actions, "present")
+        actions.abuse_limits.refuse_beyond(PASSWORD_CHANGES.of(me.id))
+        password = request.form.get("password", "")
+        if password != request.form.get("again", ""):
+            raise Invalid.field("again", "is not the same")
+        session_id = visitor(actions).session_id
+        actions.users.change(me, me.id, UserChanges(password=password), but_session=session_id)
+    except LatchkeyError as error:
+        return _render_profile(actions, form.Refusal.of(error))
+    begin_session(actions, me)
+    return pages.redirect_with("Your password is changed, and every other sign-in has ended.", ".index")
+
+
+@routes.post("/confirm")
+def confirm(actions: Actions) -> Response:
+    """Check the password again, so that other sign-ins can be ended."""
+    try:
+        _check_password(actions, "confirmed")
+    except LatchkeyError as error:
+        return _render_profile(actions, form.Refusal.of(error))
+    begin_session(actions, actor(actions))
+    return pages.redirect_with("Thank you: you can end other sign-ins now.", ".index")
+
+
+@routes.post("/sessions/<row:session_id>/end")
+def end_session(actions: Actions, session_id: str) -> Response:
+    """End one sign-in; any other than this one needs a recent password check."""
+    if session_id != visitor(actions).session_id:
+        _refuse_stale(actions)
+    actions.sessions.end(actor(actions), actor(actions).id, session_id)
+    return pages.redirect_with("That sign-in has ended.", ".index")
+
+
+@routes.post("/sessions/end-others")
+def end_other_sessions(actions: Actions) -> Response:
+    """End every sign-in but this one."""
+    _refuse_stale(actions)
+    actions.sessions.end_others(actor(actions), actor(actions).id, visitor(actions).session_id)
+    return pages.redirect_with("Every other sign-in has ended.", ".index")
+
+
+@routes.get("/<path:_rest>")
+def refuse_unknown_path(actions: Actions, _rest: str) -> Response:
+    """Answer any other path below /account with a page."""
+    raise NotFound("there is no such page")
+
+
+def _refuse_stale(actions: Actions) -> None:
+    if not visitor(actions).fresh:
+        raise Forbidden("confirm your password on your account's page first")
+
+
+def _check_password(actions: Actions, field: str) -> None:
+    """Check the current password, with the delay and the limits of a sign-in; raises Invalid, TooManyRequests."""
+    me, password = actor(actions), request.form.get(field, "")
+    try:
+        actions.authenticate_user(me.name, password, me.address, me.request_id, signed_in=True)
+    except Unauthenticated:
+        raise Invalid.field(field, "is wrong") from None
+
+
+def _render_profile(actions: Actions, refusal: form.Refusal | None = None) -> Response:
+    user_id = actor(actions).id
+    return form.render(
+        "account/profile.html",
+        refusal,
+        profile=actions.users.get(user_id),
+        reach=actions.reach.of_user(user_id),
+        sessions=actions.sessions.page(user_id),
+    )

@@ -1,0 +1,76 @@
+"""/login and /logout: sessions begin with a password and end for good; the root redirects to the tokens."""
+
+from __future__ import annotations
+
+import re
+
+from flask import redirect, request, url_for
+from werkzeug.wrappers import Response
+
+from app.compose import Actions
+from app.errors import Busy, LatchkeyError, TooManyRequests, Unauthenticated
+from app.http import browser
+from app.http.issuer_path import encoded_root
+from app.http.request import read_request
+from app.web import form
+from app.web.page_routes import PageRoutes
+from app.web.visitors import begin_session, is_safe_return_path
+
+OURS = re.compile(r"/(account|console)([/?][A-Za-z0-9_./?=&%+~:@-]*+)?")  # no redirect to another site
+WRONG = "The username or the password is wrong."
+
+routes = PageRoutes("sign_in", guard=None)
+
+
+@routes.get("/")
+def redirect_root(actions: Actions) -> Response:
+    """Redirect from the server's name alone to the user's tokens."""
+    return redirect(url_for("tokens.index"), 303)
+
+
+@routes.get("/login")
+def show_form(actions: Actions) -> Response:
+    """Ask for a username and a password, or go on if somebody is signed in."""
+    if browser.find_session(actions):
+        return _redirect_after_sign_in(request.args.get("next", ""))
+    return _render_form()
+
+
+@routes.post("/login")
+def sign_in(actions: Actions) -> Response:
+    """Begin a session, in place of any that the browser had."""
+    browser.check_form()
+    username, password = request.form.get("username", ""), request.form.get("password", "")
+    context = read_request(request, actions.settings, actions.clock)
+    try:
+        actor = actions.authenticate_user(username, password, context.peer, context.id)
+    except (Unauthenticated, TooManyRequests, Busy) as error:
+        return _render_form(error)
+    begin_session(actions, actor)
+    return _redirect_after_sign_in(request.form.get("next", ""))
+
+
+@routes.post("/logout")
+def sign_out(actions: Actions) -> Response:
+    """End the session of this browser."""
+    browser.check_form()
+    visitor = browser.find_session(actions)
+    if visitor is not None:
+        actions.sessions.end(visitor.actor, visitor.actor.id, visitor.session_id)
+    browser.sign_out()
+    return redirect(url_for("sign_in.show_form"), 303)
+
+
+def _render_form(error: LatchkeyError | None = None) -> Response:
+    message = WRONG if isinstance(error, Unauthenticated) else f"{str(error).capitalize()}." if error else ""
+    path = request.values.get("next", "")
+    refusal = form.Refusal.of(error) if error else None
+    return form.render("account/sign_in.html", refusal, message=message, next=path if _is_ours(path) else "")
+
+
+def _redirect_after_sign_in(path: str) -> Response:
+    return redirect(encoded_root() + (path if _is_ours(path) else "/account/tokens"), 303)
+
+
+def _is_ours(path: str) -> bool:
+    return is_safe_return_path(path) and OURS.fullmatch(path) is not None

@@ -1,0 +1,24 @@
+"""Links to the page of a user, client, role, API or key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import url_for
+
+PAGES = {  # the endpoint of each kind, and the variable part of its path
+    "user": ("console_users.show", "user_id"),
+    "client": ("console_clients.show", "client_row_id"),
+    "role": ("console_roles.show", "role_id"),
+    "resource": ("console_resources.show", "resource_id"),
+    "api_key": ("console_api_keys.show", "key_id"),
+}
+
+
+def page_of(kind: str, row_id: str | None) -> str | None:
+    """Return the address of the page of a row; None for a kind that has no page of its own."""
+    if kind not in PAGES or row_id is None:
+        return None
+    endpoint, name = PAGES[kind]
+    variable: dict[str, Any] = {name: row_id}
+    return url_for(endpoint, **variable)

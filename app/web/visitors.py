@@ -1,0 +1,62 @@
+"""The user who is signed in with the browser: required by the pages, and recorded as the actor of each change."""
+
+from __future__ import annotations
+
+from flask import redirect, request, url_for
+from werkzeug.wrappers import Response
+
+from app.actions.audit.actor import Actor
+from app.actions.sign_in.sessions import SignedIn
+from app.compose import Actions
+from app.database.secret_text import redact
+from app.errors import Forbidden
+from app.http import browser
+
+LONGEST_RETURN_PATH = 2_000  # characters of a path with its query
+
+
+def require_user(actions: Actions) -> Response | None:
+    """Redirect to the sign-in form unless somebody is signed in, and refuse a form that is not from our pages."""
+    if browser.find_session(actions) is None:
+        return redirect(url_for("sign_in.show_form", next=_return_path()), 303)
+    browser.check_form()
+    return None
+
+
+def require_operator(actions: Actions) -> Response | None:
+    """Do the same as `require_user`, and refuse users without the scope `manage`."""
+    found = browser.find_session(actions)
+    if found is not None and not found.actor.manages:
+        raise Forbidden("this is for operators, whose roles give the scope manage", "manage")
+    return require_user(actions)
+
+
+def visitor(actions: Actions) -> SignedIn:
+    """Return the signed-in user, on a page that requires one."""
+    found = browser.find_session(actions)
+    if found is None:
+        raise Forbidden("sign in first")
+    return found
+
+
+def actor(actions: Actions) -> Actor:
+    """Return the signed-in user as the actor of a change."""
+    return visitor(actions).actor
+
+
+def begin_session(actions: Actions, actor: Actor) -> None:
+    """Begin a session for a user who has just authenticated, and end the one that the browser had."""
+    previous = browser.find_session(actions)
+    agent = request.headers.get("User-Agent", "")
+    browser.sign_in(actions.sessions.begin(actor, agent, previous.session_id if previous else None))
+
+
+def is_safe_return_path(path: str) -> bool:
+    """Return whether a path may be repeated in a link: it is not too long and holds no secret."""
+    return len(path) <= LONGEST_RETURN_PATH and redact(path) == path
+
+
+def _return_path() -> str | None:
+    """Return the path to open after signing in; None for a form and for a path that may not be repeated."""
+    path = request.full_path.rstrip("?")
+    return path if request.method == "GET" and is_safe_return_path(path) else None

@@ -1,0 +1,1 @@
+"""What users manage about themselves: sign-in, profile, tokens."""

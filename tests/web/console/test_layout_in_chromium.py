@@ -1,0 +1,128 @@
+"""The console's pages in real Chromium: at phone and desk width, light and dark, by keyboard, without JavaScript."""
+
+import re
+from collections.abc import Iterator
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.api import Admin
+from tests.browser import Browser, Watched
+from tests.live import LiveServer
+
+MOST_TABS = 80
+
+
+@pytest.fixture(scope="module")
+def admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Admin]:
+    """An administrator's client of a server of one's own, on which there is something to see."""
+    live = LiveServer(tmp_path_factory.mktemp("console") / "instance").start()
+    acting = Admin(live)
+    api = acting.resource(permissions=["parcels:read"], public=["parcels:list"], name="Parcels")
+    role = acting.role("user", ["parcels:read"])
+    acting.pat(acting.user([role]), ["parcels:read"])
+    acting.client([acting.role("machine", ["parcels:read"])])
+    acting.api_key(api, allowed_ips=["192.0.2.0/24"])
+    acting.http.post("/oauth/token", data={"grant_type": "client_credentials"}, auth=("nobody", "nothing"))
+    yield acting
+    acting.http.close()
+    live.stop()
+
+
+def signed_in(watched: Watched, admin: Admin) -> Page:
+    watched.open(f"{admin.server.url}/login?next=/console")
+    page, (name, password) = watched.page, admin.administrator.basic
+    tab_to(page, "username")
+    page.keyboard.type(name)
+    tab_to(page, "password")
+    page.keyboard.type(password)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{admin.server.url}/console")
+    return page
+
+
+def tab_to(page: Page, wanted: str) -> None:
+    """Press Tab until the thing of this id, or with this text, has the focus."""
+    for _ in range(MOST_TABS):
+        page.keyboard.press("Tab")
+        focused = page.locator(":focus")
+        if focused.count() and wanted in (focused.get_attribute("id"), focused.inner_text().strip()):
+            return
+    raise AssertionError(f"no way by keyboard to {wanted}")
+
+
+@pytest.mark.contract(
+    "nothing serious by axe, no console error, no violated policy, no other host, on phone and desk, light and dark"
+)
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
+def test_every_section_looks_right(
+    browser: Browser, admin: Admin, width: int, scheme: Literal["light", "dark"]
+) -> None:
+    [key] = admin.get("/api-keys").json()["items"]
+    resource = key["resource"]
+    paths = (
+        "",
+        "/api-keys",
+        "/api-keys?status=revoked",
+        "/api-keys/new",
+        f"/api-keys/new?resource={resource}",
+        f"/api-keys/{key['id']}",
+        f"/api-keys/{key['id']}/rotate",
+        f"/api-keys/{key['id']}/revoke",
+        "/signing-keys",
+        "/signing-keys/rotate",
+        "/audit",
+        "/audit?actor=nobody",
+        "/holders",
+        "/holders?scope=parcels:read",
+        "/holders?scope=parcels:list",
+        "/search",
+        f"/search/api_key/{key['id']}/revoke",
+    )
+    with browser.page(width, scheme) as watched:
+        signed_in(watched, admin)
+        for path in paths:
+            watched.open(f"{admin.server.url}/console{path}")
+            assert not watched.errors and not watched.foreign, path
+            assert not watched.scrolls_sideways(), path
+            assert not watched.serious_findings(), (path, watched.serious_findings())
+
+
+@pytest.mark.contract("an operator does everything, with scripts and without, and by keyboard")
+def test_a_key_is_issued_and_ended_by_keyboard_alone_without_javascript(browser: Browser, admin: Admin) -> None:
+    with browser.page(390, javascript=False) as watched:
+        page = signed_in(watched, admin)
+        for wanted in ("API keys", "Issue a key", "Parcels"):
+            tab_to(page, wanted)
+            page.keyboard.press("Enter")
+        tab_to(page, "name")
+        page.keyboard.type("by keyboard")
+        page.keyboard.press("Enter")
+        page.locator("#secret").wait_for()
+        secret = page.locator("#secret").input_value()
+        assert admin.active(secret)
+        tab_to(page, "Search by secret")
+        page.keyboard.press("Enter")
+        tab_to(page, "credential")
+        page.keyboard.insert_text(secret)
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", name=re.compile("API key active")).wait_for()
+        assert page.locator("#credential").input_value() == "" and secret not in page.content()
+        for _ in ("the link", "the button of the page that asks"):
+            tab_to(page, "Revoke")
+            page.keyboard.press("Enter")
+        page.get_by_role("status").filter(has_text="revoked").wait_for()
+        assert not admin.active(secret) and not watched.errors
+
+
+def test_the_chart_is_visible_and_described(browser: Browser, admin: Admin) -> None:
+    with browser.page() as watched:
+        page = signed_in(watched, admin)
+        chart = page.get_by_role("img", name=re.compile("Failed authentications by the hour"))
+        assert chart.is_visible() and (chart.bounding_box() or {"height": 0})["height"] > 50
+        heights = [float(bar.get_attribute("height") or 0) for bar in page.locator("svg.chart rect").all()]
+        assert len(heights) == 24 and max(heights) == 100
+        tab_to(page, "Hour by hour")
+        page.keyboard.press("Enter")
+        assert page.get_by_role("region", name="Failed authentications hour by hour").is_visible()
