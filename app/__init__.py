@@ -10,10 +10,14 @@ from app.settings.settings import Settings, load_settings
 if TYPE_CHECKING:
     from flask import Flask
 
+    from app.compose import FurtherKinds
+
 MAX_BODY = 1024 * 1024  # bytes
 
 
-def create_app(settings: Settings | None = None, clock: Clock = system_clock) -> Flask:
+def create_app(
+    settings: Settings | None = None, clock: Clock = system_clock, further_kinds: FurtherKinds | None = None
+) -> Flask:
     """Join the parts; the database must be migrated and bootstrapped (`latchkey init`).
 
     Without settings they are read from the environment and instance/latchkey.toml; raises BadSettings.
@@ -31,7 +35,7 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
     db.init_app(app)
     with app.app_context():
         store = Store(db.engine)
-    known = join(settings, store, clock, rate_limits.key_limiter(settings, store, clock))
+    known = join(settings, store, clock, rate_limits.key_limiter(settings, store, clock), further_kinds)
     parts.attach(app, known)
     for room in (operations, oauth, management, web):
         room.register(app)

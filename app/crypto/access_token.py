@@ -1,4 +1,4 @@
-"""The claims of our JWTs (RFC 9068 §2.2): how they are read, and how a token's kind is told without I/O."""
+"""The claims of our JWTs (RFC 9068 §2.2): read them, and read the kind that a token names, without I/O."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-MAX_LENGTH = 16_384  # characters; ours are a few hundred, and a longer one is neither issued nor accepted
+MAX_TOKEN_LENGTH = 16_384  # characters; ours are a few hundred, and a longer one is neither issued nor accepted
 
 
 def kind_of(token: str) -> str | None:
-    """Name the kind that a compact JWT says it is, unverified; None when it is no such JWT."""
-    if len(token) > MAX_LENGTH or COMPACT.fullmatch(token) is None:
+    """Return the kind that a compact JWT names, unverified; None for anything else."""
+    if len(token) > MAX_TOKEN_LENGTH or COMPACT.fullmatch(token) is None:
         return None
     payload = token.split(".")[1]
     try:

@@ -45,7 +45,7 @@ class ForwardAuth:
         if kept is None or not kept.stands(now):
             return self._look(standing, key, token, query)
         if kept.use is not None:
-            self._known.usage.again(kept.use, now)
+            self._known.usage.note_row(kept.use, now)
         return kept
 
     def _look(self, standing: Standing, key: bytes, token: str, query: str) -> Answer | None:
@@ -70,7 +70,7 @@ def forward_auth(known: Actions, memory: Memory) -> ForwardAuth | None:
 
 def _answer(claims: Claims, asked: Asked) -> Answer:
     head = (*headers_of(claims, asked).items(), *ENDING)
-    return Answer(head, b"", claims.credential_id, None, use_of(claims), claims.stands_until)
+    return Answer(head, b"", claims.credential_id, None, use_of(claims), claims.valid_until)
 
 
 def _unbound(claims: Claims) -> None:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 from app.actions.tokens.usage import use_of
-from app.clock import soonest
+from app.clock import earliest
 from app.compose import Actions
 from app.fast_lane.memory import Answer, Head, Memory, Standing, key_of
 from app.fast_lane.present import present
@@ -42,7 +42,7 @@ class Introspection:
         if kept is None or not kept.stands(now):
             return self._look(standing, key, authorization, body)
         if kept.use is not None:
-            self._known.usage.again(kept.use, now)
+            self._known.usage.note_row(kept.use, now)
         return kept
 
     def _look(self, standing: Standing, key: bytes, authorization: str, body: bytes) -> Answer | None:
@@ -61,7 +61,7 @@ class Introspection:
         answer = Answer(json_head(len(text)), text, adds=adds, client_id=client.known.client_id)
         if claims is not None:
             answer.credential_id, answer.use = claims.credential_id, use_of(claims)
-            answer.until = soonest(client.known.stands_until, claims.stands_until)
+            answer.until = earliest(client.known.valid_until, claims.valid_until)
             if claims.rate_limit is None:  # a use of those that have one is counted each time
                 standing.answers.put(key, answer)
         return answer

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from app.actions.tokens.issue import Decision
 from app.compose import Actions
-from app.credentials.kind import CLIENT_CREDENTIALS
+from app.credentials.m2m import MachineTokens
 from app.errors import GrantRefused
 from app.fast_lane.introspection import json_head
 from app.fast_lane.memory import Answer, Decided, Memory, Standing, key_of
@@ -32,7 +32,7 @@ class Token:
     def __init__(self, known: Actions, memory: Memory) -> None:
         self._known = known
         self._memory = memory
-        self._adds = metrics.issuing(CLIENT_CREDENTIALS)
+        self._adds = metrics.issuing(MachineTokens.name)
         self._answers_browsers = bool(known.settings.allowed_origins)
 
     def __call__(self, environ: WSGIEnvironment) -> Answer | None:

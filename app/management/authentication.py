@@ -11,7 +11,7 @@ from flask import request
 
 from app.access.scopes import Scopes
 from app.actions.audit.actor import Actor, anonymous
-from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN, Claims
+from app.credentials.kind import Claims
 from app.crypto.probe_mark import HEADER as PROBE
 from app.errors import Forbidden, Unauthenticated
 from app.http import browser
@@ -32,7 +32,7 @@ def by_bearer(scope: str) -> Actor:
     """
     claims = _proven()
     management = actions().settings.management_identifier
-    if claims.kind == API_KEY or management not in claims.audience:
+    if claims.anonymous or management not in claims.audience:
         raise Unauthenticated("the token is not for the management API", INVALID)
     actor = _actor(claims, claims.grants.on([management]).scopes)
     if not actor.holds(scope):
@@ -67,9 +67,9 @@ def by_owner(*, reading: bool) -> Actor:
     if scheme != "bearer":
         raise Unauthenticated("send a username and a password")
     claims = _proven()
-    if claims.kind == API_KEY:
+    if claims.anonymous:
         raise Unauthenticated("an API key stands for nobody", INVALID)
-    if not reading or claims.kind != PERSONAL_ACCESS_TOKEN or claims.exchanged:
+    if not reading or not claims.personal:
         raise Forbidden("only the user's own password opens this")
     return _using(claims, _actor(claims, Scopes()))
 
@@ -87,14 +87,13 @@ def _refuse_foreign_page() -> None:
 
 
 def _actor(claims: Claims, management: Scopes) -> Actor:
-    delegated = claims.kind == PERSONAL_ACCESS_TOKEN
     return Actor(
-        type="user" if delegated else "client",
+        type="user" if claims.delegated else "client",
         id=claims.subject or "",
         name=claims.username or "",
         credential_id=claims.credential_id,
         management=management,
-        delegated=delegated,
+        delegated=claims.delegated,
         address=caller_address(),
         request_id=request_id(),
     )

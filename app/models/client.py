@@ -13,6 +13,8 @@ from app.models.resource import Resource
 from app.models.role import Role
 
 LONGEST_ID = 200  # characters of a client_id that is looked up
+KEY_METHODS = frozenset({"private_key_jwt", "self_signed_tls_client_auth"})  # token_endpoint_auth_method
+PROVING_METHODS = KEY_METHODS | {"tls_client_auth"}  # by keys or names that the client itself is registered with
 
 
 class ClientRole(Base):

@@ -7,7 +7,7 @@ from typing import Any
 from authlib.oauth2.rfc6749 import ClientCredentialsGrant
 
 from app.actions.tokens.issue import AccessToken
-from app.credentials.kind import CLIENT_CREDENTIALS
+from app.credentials.m2m import MachineTokens
 from app.crypto.confirmation import UNBOUND, Confirmation
 from app.http.current import actions
 from app.http.envelope import used_credential
@@ -34,7 +34,7 @@ class ClientCredentials(ClientCredentialsGrant):
         issue = actions().issue_machine_token
         issued = issue.sign(issue.decide(*who, *asked, bond.confirmation))
         more = bond.seal()
-        metrics.issued(CLIENT_CREDENTIALS)
+        metrics.issued(MachineTokens.name)
         used_credential(issued.credential_id)
         body = members(issued, bond.confirmation)
         return 200, body, [*self.TOKEN_RESPONSE_HEADER, *more]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +14,7 @@ from flask import request as flask_request
 from app.actions.limits.windows import Window
 from app.actions.sign_in.clients import KnownClient
 from app.compose import Actions
-from app.credentials.kind import API_KEY, CLIENT_CREDENTIALS, PERSONAL_ACCESS_TOKEN, Claims
+from app.credentials.kind import Claims
 from app.http.current import actions
 from app.http.envelope import used_credential
 from app.http.possession import challenge, prove, scheme_used, sent_to_us
@@ -113,7 +112,7 @@ def _members(issuer: str, claims: Claims, window: Window | None) -> dict[str, An
     }
     if claims.expires_at is not None:
         body["exp"] = _seconds(claims.expires_at)
-    body |= OWNER[claims.kind](claims)
+    body |= claims.owner
     if cnf := claims.confirmation.members():
         body["cnf"] = cnf  # RFC 9449 §6.2, RFC 8705 §3.2
     if claims.exchanged:
@@ -129,16 +128,9 @@ def _members(issuer: str, claims: Claims, window: Window | None) -> dict[str, An
     return body
 
 
-OWNER: dict[str, Callable[[Claims], dict[str, Any]]] = {
-    PERSONAL_ACCESS_TOKEN: lambda claims: {"sub": claims.subject, "username": claims.username},
-    CLIENT_CREDENTIALS: lambda claims: {"sub": claims.client_id, "client_id": claims.client_id},
-    API_KEY: lambda claims: {},  # a key stands for nobody
-}
-
-
 def _bearer(scheme: str, token: str) -> Caller:
     claims = actions().verify(token)
-    if claims is None or claims.kind == API_KEY:
+    if claims is None or claims.anonymous:
         raise TokenRefused("invalid_token", 401, "the token is not active, or is an API key")
     prove(claims, sent_to_us(scheme, token))
     own = claims.cut_to(frozenset({actions().settings.management_identifier}))

@@ -7,7 +7,7 @@ from typing import Any
 from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 
-from app.crypto.pasted import bare
+from app.crypto.pasted_token import strip_scheme
 from app.errors import Unauthenticated
 from app.http.current import actions
 from app.oauth.caller import anonymous_actor, client_actor
@@ -28,7 +28,7 @@ class Revocation(RevocationEndpoint):
         client_id = client.get_client_id() if client else None
         try:
             actor = client_actor(client_id) if client_id else anonymous_actor()
-            actions().revoke_token(actor, bare(request.form["token"]), client_id)
+            actions().revoke_token(actor, strip_scheme(request.form["token"]), client_id)
         except Unauthenticated:
             raise ClientRefused from None
         return 200, "", list(NO_STORE.items())

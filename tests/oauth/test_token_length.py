@@ -7,7 +7,7 @@ import pytest
 
 from app.access.scopes import MAX_SCOPE_LENGTH
 from app.credentials.kind import RateLimit
-from app.crypto.access_token import MAX_LENGTH
+from app.crypto.access_token import MAX_TOKEN_LENGTH
 from tests.oauth.wire import GRANT, Wire, refused
 
 MANY = "https://many.example"
@@ -37,7 +37,7 @@ def outcome(wire: Wire, answer: Any) -> str:
         assert told["active"] and told["scope"] == answer.json["scope"]
         return "issued"
     said = refused(answer, 400, "invalid_scope")
-    assert str(MAX_LENGTH) in said and "parameter scope" in said
+    assert str(MAX_TOKEN_LENGTH) in said and "parameter scope" in said
     return "refused"
 
 

@@ -66,7 +66,7 @@ BOUNDS: dict[str, list[str]] = {
         f"| 1, and {passwords.WAITING} wait for {passwords.PATIENCE:.0f} seconds",
         LIMIT["password-changes"],
     ],
-    "a JWT of ours": [f"{access_token.MAX_LENGTH} characters", LIMIT["credentials-of-address"]],
+    "a JWT of ours": [f"{access_token.MAX_TOKEN_LENGTH} characters", LIMIT["credentials-of-address"]],
     "a DPoP proof": [f"{dpop.LONGEST} characters", f"RSA of {dpop.RSA_BITS.stop - 1} bits", "exponent of 2^32"],
     "a client's assertion": [
         f"{client_authentication.LONGEST_ASSERTION} characters",

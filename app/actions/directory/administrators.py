@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 from app.actions.audit.actor import MANAGE, Actor
 from app.actions.audit.record import record
 from app.actions.sign_in.clients import SECRET_METHODS
-from app.actions.trust.certificates import PROVING
 from app.credentials.m2m import token_mark
 from app.database.locks import advisory_lock
 from app.database.statements import batches
@@ -32,6 +31,7 @@ from app.models import (
     UserRole,
 )
 from app.models import PersonalAccessTokenScope as Chosen
+from app.models.client import PROVING_METHODS
 
 LOCK = 0x1A7C4E5  # held by each change that may take a right of the management API away
 NO_USER = (
@@ -148,4 +148,4 @@ def _can_authenticate(at: datetime) -> ColumnElement[bool]:
     secret = exists().where(ClientSecret.client_id == Client.id, ClientSecret.revoked_at.is_(None), live)
     by_secret = and_(Client.token_endpoint_auth_method.in_(SECRET_METHODS), secret)
     trusts = exists().where(FederatedCredential.client_id == Client.id)
-    return or_(by_secret, Client.token_endpoint_auth_method.in_(PROVING), trusts)
+    return or_(by_secret, Client.token_endpoint_auth_method.in_(PROVING_METHODS), trusts)

@@ -22,7 +22,6 @@ from app.actions.directory.paging import page
 from app.actions.directory.roles import assignable
 from app.actions.directory.uniqueness import refusing_duplicates
 from app.actions.trust.certificates import (
-    KEY_METHODS,
     SECRETLESS,
     CertificateSubject,
     Method,
@@ -37,6 +36,7 @@ from app.database.store import Store
 from app.database.types import new_id
 from app.errors import Invalid, NotFound
 from app.models import Client, Resource
+from app.models.client import KEY_METHODS
 from app.settings.settings import Settings
 
 TARGET = "client"

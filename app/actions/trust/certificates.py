@@ -8,6 +8,7 @@ from typing import Literal
 
 from app.crypto.certificate import SUBJECT_FIELDS, is_subject
 from app.errors import Invalid
+from app.models.client import PROVING_METHODS
 
 Method = Literal[
     "client_secret_basic",
@@ -18,9 +19,7 @@ Method = Literal[
     "federated_jwt",
 ]
 TLS_METHOD, SELF_SIGNED_METHOD = "tls_client_auth", "self_signed_tls_client_auth"
-KEY_METHODS = frozenset({"private_key_jwt", SELF_SIGNED_METHOD})
-PROVING = KEY_METHODS | {TLS_METHOD}  # by what the client itself is registered with
-SECRETLESS = PROVING | {"federated_jwt"}  # the latter: by its federated credentials alone
+SECRETLESS = PROVING_METHODS | {"federated_jwt"}  # the latter: by its federated credentials alone
 LONGEST = 1000  # characters of a subject
 Subject = Mapping[str, str | None]  # by the field's name
 

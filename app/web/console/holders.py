@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import request, url_for
 from werkzeug.wrappers import Response
 
+from app.access.holders import Holder
 from app.access.scopes import MAX_SCOPE_LENGTH, is_scope_name
-from app.actions.insight.holders import KINDS, Holder, Kind
 from app.errors import Malformed, NotFound
 from app.http.current import actions
 from app.web.console.onward import place_of
@@ -15,12 +15,6 @@ from app.web.room import Room, show
 
 FIRST = 20  # of each kind, where all kinds are shown
 OFFERED = 200  # scopes to choose from
-TITLES = {
-    "users": "Users",
-    "clients": "Machine clients",
-    "api_keys": "API keys",
-    "tokens": "Personal access tokens",
-}
 
 blueprint = Room("console_holders", "/console/holders", operators=True)
 
@@ -53,22 +47,22 @@ def _shown(name: str) -> Response:
         errors={},
         kind=request.args.get("kind"),
         parts_of=[_part(name, kind) for kind in _kinds()],
-        titles=TITLES,
+        titles=actions().holders.titles,
         place_of=place_of,
         api=place_of("resource", scope.resource_id),
     )
 
 
-def _kinds() -> tuple[Kind, ...]:
+def _kinds() -> tuple[str, ...]:
     kind = request.args.get("kind")
     if kind is None:
-        return KINDS
-    if kind not in KINDS:
+        return actions().holders.sections
+    if kind not in actions().holders.sections:
         raise Malformed("there is no such kind of holder")
     return (kind,)
 
 
-def _part(name: str, kind: Kind) -> tuple[Kind, list[Holder], str | None]:
+def _part(name: str, kind: str) -> tuple[str, list[Holder], str | None]:
     """Give a kind, what of it carries the scope, and where it goes on."""
     alone = request.args.get("kind") is not None
     begins = after() if alone else None

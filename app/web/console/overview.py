@@ -9,12 +9,6 @@ from app.errors import NotFound
 from app.http.current import actions
 from app.web.room import Room, show
 
-KINDS = {
-    "personal_access_token": "Personal access tokens",
-    "api_key": "API keys",
-    "client_credentials": "Machine clients",
-}
-
 blueprint = Room("console", "/console", operators=True)
 
 
@@ -25,7 +19,7 @@ def index() -> Response:
     return show(
         "console/overview.html",
         standings=actions().overview.credentials(),
-        kinds=KINDS,
+        kinds=actions().overview.titles,
         hours=hours,
         failed=sum(hour.failed for hour in hours),
         most=max(hour.failed for hour in hours),

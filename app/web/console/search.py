@@ -5,22 +5,13 @@ from __future__ import annotations
 from flask import request
 from werkzeug.wrappers import Response
 
-from app.actions.insight.known_credentials import TOKEN, KnownCredential
-from app.actions.tokens.inspect import CLIENT_SECRET, Inspection
-from app.actions.tokens.verify import MAX_TOKEN_LENGTH
-from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN
-from app.crypto.pasted import bare
+from app.credentials.kind import Description
+from app.crypto.access_token import MAX_TOKEN_LENGTH
+from app.crypto.pasted_token import strip_scheme
 from app.errors import Invalid, NotFound
 from app.http.current import actions
 from app.web.console.onward import place_of
 from app.web.room import Room, actor, done, said_by_field, show, status_of
-
-KINDS = {
-    PERSONAL_ACCESS_TOKEN: "Personal access token",
-    API_KEY: "API key",
-    CLIENT_SECRET: "Client secret",
-    TOKEN: "JWT",
-}
 
 blueprint = Room("console_search", "/console/search", operators=True)
 
@@ -39,16 +30,16 @@ def find() -> Response:
     except Invalid as error:
         return show("console/search.html", status_of(error), found=None, errors=said_by_field(error))
     found, claims = actions().inspect(presented), actions().verify(presented)
-    kind, known = _kind(found), _known(found)
+    kind, known = found.target, _known(found)
     return show(
         "console/search.html",
         found=found,
         claims=claims,
         kind=kind,
-        title=KINDS.get(kind or "", "Nothing of ours"),
+        title=actions().known_credentials.titles.get(kind or "", "Nothing of ours"),
         owner=_owner(found, known),
         place=place_of(kind or "", found.id),
-        can_end=known is not None and not known.revoked and found.status != "expired",
+        can_end=known is not None and known.revoked_at is None and found.status != "expired",
         errors={},
     )
 
@@ -57,7 +48,7 @@ def find() -> Response:
 def ask_to_revoke(kind: str, credential_id: str) -> Response:
     """Say what will stop working."""
     known = actions().known_credentials.get(kind, credential_id)
-    return show("console/search_revoke.html", known=known, title=KINDS[kind])
+    return show("console/search_revoke.html", known=known, title=actions().known_credentials.titles[kind])
 
 
 @blueprint.post("/<row:kind>/<row:credential_id>/revoke")
@@ -69,7 +60,7 @@ def revoke(kind: str, credential_id: str) -> Response:
 
 def _presented() -> str:
     """Read the secret, as people paste it; raises Invalid, which never holds it."""
-    given = bare(request.form.get("credential", ""))
+    given = strip_scheme(request.form.get("credential", ""))
     if not given:
         raise Invalid.field("credential", "paste the secret")
     if len(given) > MAX_TOKEN_LENGTH:
@@ -77,23 +68,14 @@ def _presented() -> str:
     return given
 
 
-def _kind(found: Inspection) -> str | None:
-    """Name the kind by which it can be ended: an exchanged JWT says the kind it was made from."""
-    if found.id is None:
-        return None
-    opaque = found.credential_type in (PERSONAL_ACCESS_TOKEN, API_KEY, CLIENT_SECRET) and not found.exchanged
-    return found.credential_type if opaque else TOKEN
-
-
-def _known(found: Inspection) -> KnownCredential | None:
-    kind = _kind(found)
+def _known(found: Description) -> Description | None:
     try:
-        return actions().known_credentials.get(kind, found.id) if kind and found.id else None
+        return actions().known_credentials.get(found.target, found.id) if found.target and found.id else None
     except NotFound:  # it went at the same moment
         return None
 
 
-def _owner(found: Inspection, known: KnownCredential | None) -> tuple[str | None, str | None]:
+def _owner(found: Description, known: Description | None) -> tuple[str | None, str | None]:
     """Give whose it is, and the page of that user or client."""
     name = found.owner_name or found.owner_id
-    return name, place_of(found.owner_type or "", known.owner_id if known else None)
+    return name, place_of(found.owner_type or "", known.owner_row_id if known else None)
