@@ -44,7 +44,7 @@ class Decision:
 
 
 class IssueMachineToken:
-    """The client-credentials grant. Nothing is stored: the token is self-contained, its issuance is in the request log."""
+    """The client-credentials grant. Nothing is stored: the token is self-contained, and the request log has its id."""
 
     def __init__(self, store: Store, kind: MachineTokens, clock: Clock) -> None:
         self._store = store

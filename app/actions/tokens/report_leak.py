@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -18,15 +17,7 @@ from app.database.store import Store
 REASON = "reported as leaked"
 
 
-@dataclass(frozen=True, slots=True)
-class _Leaked:
-    kind: SecretKind
-    credential_id: str
-
-    @property
-    def position(self) -> tuple[str, str]:
-        """The order to revoke in: two reports of the same credentials must not wait for one another."""
-        return self.kind.target, self.credential_id
+Position = tuple[str, str]  # a target's type and id, and the order to revoke in: two reports never wait in a circle
 
 
 class ReportLeak:
@@ -45,19 +36,20 @@ class ReportLeak:
         if not leaked:
             return 0
         with self._store.transaction() as session:
-            return sum(_revoke(session, actor, one, now) for one in sorted(leaked, key=lambda one: one.position))
+            return sum(_revoke(session, actor, leaked[position], position, now) for position in sorted(leaked))
 
-    def _find_all(self, session: Session, tokens: Sequence[str], now: datetime) -> set[_Leaked]:
+    def _find_all(self, session: Session, tokens: Sequence[str], now: datetime) -> dict[Position, SecretKind]:
         """Look up the tokens of each kind together: a report of many costs a few statements."""
-        found: set[_Leaked] = set()
+        found: dict[Position, SecretKind] = {}
         for kind in self._kinds:
             own = [token for token in tokens if kind.recognizes(token)]
-            found |= {_Leaked(kind, identity.credential_id) for identity in kind.identify(session, own, now)}
+            found |= {(kind.target, identity.credential_id): kind for identity in kind.identify(session, own, now)}
         return found
 
 
-def _revoke(session: Session, actor: Actor, leaked: _Leaked, now: datetime) -> bool:
-    revoked = leaked.kind.revoke(session, leaked.credential_id, now, REASON)
+def _revoke(session: Session, actor: Actor, kind: SecretKind, position: Position, now: datetime) -> bool:
+    target_type, credential_id = position
+    revoked = kind.revoke(session, credential_id, now, REASON)
     if revoked:
-        record(session, actor, "credential.report_leak", leaked.kind.target, leaked.credential_id, now)
+        record(session, actor, "credential.report_leak", target_type, credential_id, now)
     return revoked
