@@ -11,7 +11,7 @@ from flask import request
 from app.credentials.kind import Claims
 from app.crypto.certificate import thumbprint_of
 from app.crypto.confirmation import UNBOUND, Confirmation
-from app.crypto.dpop import ALGORITHMS
+from app.crypto.jws import ALGORITHMS
 from app.errors import InvalidProof, NonceNeeded, Unproven
 from app.http.client_certificate import handed_certificate
 from app.http.current import actions

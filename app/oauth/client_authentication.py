@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote_plus
@@ -13,13 +12,10 @@ from urllib.parse import unquote_plus
 from authlib.oauth2.rfc6749 import ClientMixin, InvalidClientError, InvalidRequestError, TokenEndpoint
 from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
 from flask import request as flask_request
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet, import_key
-from joserfc.jws import JWSRegistry
 
 from app.actions.sign_in.clients import CERTIFICATE_METHODS, SECRET_METHODS, KnownClient
 from app.actions.trust.registration import Jwk, signing_keys, usable_keys
+from app.crypto.foreign_jwt import read_signed_claims
 from app.http.client_certificate import handed_certificate, header_name
 from app.http.current import actions
 from app.http.peer import caller_address
@@ -29,9 +25,6 @@ BASIC, POST, ASSERTION = "client_secret_basic", "client_secret_post", "private_k
 METHODS = [BASIC, POST, ASSERTION]
 CERTIFICATE = "tls_client_auth"  # or self_signed_tls_client_auth: which of the two is the client's to have registered
 ASSERTION_ALGORITHMS = ["ES256", "RS256", "PS256", "EdDSA"]
-RENAMED = ["Ed25519"]  # what RFC 9864 §2.2 calls our EdDSA; newer clients sign under this name
-ALGORITHMS = [*ASSERTION_ALGORITHMS, *RENAMED]
-REGISTRY = JWSRegistry(algorithms=ALGORITHMS)
 TYPES = frozenset({"jwt", "jose"})  # what `typ` may say, if anything: an access token proves no identity
 OWN_TYPE = "client-authentication+jwt"  # what clients are going to say of an assertion (rfc7523bis)
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -39,7 +32,7 @@ FURTHEST = timedelta(hours=1)  # how far ahead the `exp` of an assertion may lie
 LEEWAY = timedelta(seconds=30)
 REMEMBERED = timedelta(days=1)  # past its end: a clock that ran ahead and is set back would let it in again
 LONGEST_ASSERTION = 16_384  # characters
-UNREADABLE = (JoseError, ValueError, TypeError, RecursionError)  # what strange JSON makes of the libraries
+UNREADABLE = (ValueError, TypeError, RecursionError)  # what strange JSON makes of the libraries
 
 
 class AuthenticatedClient(ClientMixin):
@@ -205,8 +198,8 @@ class PrivateKeyJwt(JWTBearerClientAssertion):
         except UNREADABLE:
             raise ClientRefused from None
 
-    def resolve_client_public_key(self, client: AuthenticatedClient) -> KeySet:
-        """Give the keys that may have signed, of those registered or fetched from the jwks_uri."""
+    def resolve_client_public_key(self, client: AuthenticatedClient) -> tuple[Jwk, ...]:
+        """Return the keys that may have signed, of those registered or fetched from the jwks_uri."""
         header, _ = self.extract_assertion(flask_request.form["client_assertion"])
         if not is_identity(header, OWN_TYPE):
             raise ClientRefused
@@ -214,11 +207,11 @@ class PrivateKeyJwt(JWTBearerClientAssertion):
         keys = known.jwks
         if keys is None and known.jwks_uri is not None:
             keys = actions().fetch_jwks(known.jwks_uri, kid, may_fetch_for(known.client_id))
-        return key_set(signing_keys(keys, kid, header.get("alg")))
+        return tuple(signing_keys(keys, kid, header.get("alg")))
 
-    def process_assertion_claims(self, assertion: str, resolve_key: KeySet) -> dict[str, Any]:
-        """Verify with our algorithms only."""
-        claims = signed_claims(assertion, resolve_key, REGISTRY)
+    def process_assertion_claims(self, assertion: str, resolve_key: tuple[Jwk, ...]) -> dict[str, Any]:
+        """Verify by PyJWT and with our algorithms only, where Authlib takes joserfc and its own list."""
+        claims = read_signed_claims(assertion, resolve_key)
         if claims is None:
             raise ClientRefused
         self.verify_claims(claims)
@@ -259,23 +252,6 @@ def is_identity(header: Mapping[str, Any], *more: str) -> bool:
     type_, kid = header.get("typ", "JWT"), header.get("kid")
     named = isinstance(type_, str) and type_.lower().removeprefix("application/") in TYPES.union(more)
     return named and (kid is None or isinstance(kid, str))
-
-
-def key_set(keys: Iterable[Jwk]) -> KeySet:
-    """Give the keys as the library takes them, without what it cannot read."""
-    read = []
-    for key in keys:
-        with suppress(*UNREADABLE):
-            read.append(import_key(dict(key)))
-    return KeySet(read)
-
-
-def signed_claims(token: str, keys: KeySet, registry: JWSRegistry) -> dict[str, Any] | None:
-    """Give the claims if one of the keys has signed them."""
-    for key in keys:
-        with suppress(*UNREADABLE):
-            return jwt.decode(token, key, registry=registry).claims
-    return None
 
 
 def may_fetch_for(client_id: str) -> Callable[[], bool]:

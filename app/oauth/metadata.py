@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from flask import Blueprint, Response, abort, jsonify
 
-from app.crypto.dpop import ALGORITHMS as DPOP_ALGORITHMS
+from app.crypto.jws import ALGORITHMS as DPOP_ALGORITHMS
 from app.crypto.signing import ALGORITHM
 from app.http.current import actions
 from app.oauth.client_authentication import ASSERTION_ALGORITHMS, METHODS, certificate_methods

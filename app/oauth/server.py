@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +18,6 @@ from authlib.oauth2.rfc6749 import (
 )
 from flask import Request, Response
 from flask import request as flask_request
-from joserfc.errors import SecurityWarning
 from werkzeug.datastructures import MultiDict
 
 from app.http.current import actions
@@ -110,7 +108,6 @@ class Server(AuthorizationServer):
 def create_server(app: Any) -> Server:
     """Join grants and endpoints."""
     logging.getLogger("authlib").setLevel(logging.INFO)  # at DEBUG it prints whole tokens
-    warnings.filterwarnings("ignore", category=SecurityWarning)  # of EdDSA, which the contract names, on stderr
     server = Server(app, query_client=ca.query_client, save_token=_store_nothing)
     server.register_client_auth_method(ca.BASIC, ca.by_basic)
     server.register_client_auth_method(ca.POST, ca.by_post)

@@ -8,26 +8,22 @@ from functools import partial
 from typing import Any
 
 from authlib.oauth2.rfc6749 import InvalidClientError
-from joserfc.jws import JWSRegistry
 
 from app.actions.sign_in.clients import KnownClient
 from app.actions.trust.registration import Jwk
+from app.crypto.foreign_jwt import read_signed_claims
 from app.http.current import actions
 from app.oauth.client_authentication import (
-    ALGORITHMS,
     ASSERTION,
     ASSERTION_TYPE,
     AuthenticatedClient,
     PrivateKeyJwt,
     expiry_if_timely,
     is_identity,
-    key_set,
     may_fetch_for,
-    signed_claims,
 )
 
 FURTHEST = timedelta(hours=24)  # how far ahead the `exp` of a foreign token may lie
-REGISTRY = JWSRegistry(algorithms=ALGORITHMS, strict_check_header=False)  # `crit` is obeyed all the same
 
 
 class Workload(AuthenticatedClient):
@@ -96,7 +92,7 @@ def _from_one_source(may_fetch: Callable[[], bool]) -> Callable[[str], bool]:
 
 def _verified(token: str, keys: Iterable[Jwk]) -> Mapping[str, Any] | None:
     """Give the claims if one of the keys has signed them, with an algorithm of ours, and their time is now."""
-    claims = signed_claims(token, key_set(keys), REGISTRY)
+    claims = read_signed_claims(token, keys, other_parameters=True)
     timely = claims is not None and expiry_if_timely(claims, actions().clock(), FURTHEST) is not None
     return claims if timely else None
 
