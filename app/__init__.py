@@ -8,12 +8,15 @@ from app.clock import Clock, system_clock
 from app.settings.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from app.compose import FurtherKinds
     from app.http.application import Latchkey
 
 MAX_BODY = 1024 * 1024  # bytes
 
 
-def create_app(settings: Settings | None = None, clock: Clock = system_clock) -> Latchkey:
+def create_app(
+    settings: Settings | None = None, clock: Clock = system_clock, further_kinds: FurtherKinds | None = None
+) -> Latchkey:
     """Assemble the application; the database must be migrated and bootstrapped (`latchkey init`).
 
     Without settings they are read from the environment and instance/latchkey.toml; raise BadSettings.
@@ -32,7 +35,8 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
     db.init_app(app)
     with app.app_context():
         store = Store(db.engine)
-    app.actions = actions = join(settings, store, clock, rate_limits.key_limiter(settings, store, clock))
+    limiter = rate_limits.key_limiter(settings, store, clock)
+    app.actions = actions = join(settings, store, clock, limiter, further_kinds)
     app.request_log = RequestLog()
     http.register(app, settings)
     operations.register(app, actions, app.request_log, header_name(settings))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from app.access.epoch import AuthorityEpoch
@@ -21,12 +22,13 @@ from app.actions.directory.users import UserActions
 from app.actions.insight.choices import Choices
 from app.actions.insight.consequences import Consequences
 from app.actions.insight.holders import Holders
-from app.actions.insight.known_credentials import KnownCredentials
+from app.actions.insight.known_credentials import KnownCredentials, Revoke
 from app.actions.insight.overview import Overview
 from app.actions.insight.reach import Reach
 from app.actions.limits.abuse import AbuseLimits
 from app.actions.limits.windows import Limiter, SpendKeyLimit
 from app.actions.sign_in.breached_passwords import BreachedPasswords
+from app.actions.sign_in.client_secret import ClientSecrets
 from app.actions.sign_in.clients import AuthenticateClient
 from app.actions.sign_in.failed_authentications import FailedAuthentications
 from app.actions.sign_in.passwords import Passwords
@@ -45,6 +47,7 @@ from app.actions.trust.issuers import TrustedIssuers
 from app.clock import Clock
 from app.credentials.api_key import ApiKeys
 from app.credentials.exchanged import ExchangedTokens
+from app.credentials.kind import CredentialKind, SecretKind
 from app.credentials.m2m import MachineTokens
 from app.credentials.pat import PersonalAccessTokens
 from app.crypto.nonce import Nonces
@@ -54,6 +57,8 @@ from app.crypto.unknown_name import UnknownNames
 from app.database.store import Store
 from app.settings.settings import Settings
 
+FurtherKinds = Callable[[Settings, SigningKeys], Sequence[CredentialKind]]
+
 
 @dataclass(frozen=True, slots=True)
 class Actions:
@@ -62,6 +67,7 @@ class Actions:
     settings: Settings
     store: Store
     clock: Clock
+    kinds: tuple[CredentialKind, ...]
     epoch: AuthorityEpoch
     signing_keys: SigningKeys
     resources: ResourceActions
@@ -105,7 +111,6 @@ class Actions:
         """Build once what follows from the other parts."""
         settings, store, clock = self.settings, self.store, self.clock
         nonces, note_keys = Nonces(settings.secret_keys), NoteKeys(settings.sealing_keys)
-        kinds = self.personal_access_tokens, self.api_keys, self.client_secrets
         parts: dict[str, object] = {
             "check_proof": CheckProof(store, nonces, clock, nonce_required=settings.dpop_nonce == "required"),
             "failed_authentications": self.authenticate_client.failures,
@@ -118,27 +123,46 @@ class Actions:
             "reach": Reach(store),
             "choices": Choices(store),
             "consequences": Consequences(store, clock),
-            "overview": Overview(store, clock),
-            "holders": Holders(store, clock),
-            "known_credentials": KnownCredentials(store, *kinds, clock),
+            "overview": Overview(store, self.kinds, clock),
+            "holders": Holders(store, self.kinds, clock),
+            "known_credentials": KnownCredentials(store, (*self.kinds, ClientSecrets()), self._revokers(), clock),
         }
         for name, part in parts.items():
             object.__setattr__(self, name, part)
+
+    def _revokers(self) -> dict[str, Revoke]:
+        pats, keys, secrets = self.personal_access_tokens, self.api_keys, self.client_secrets
+        return {
+            PersonalAccessTokens.target: lambda actor, found: pats.revoke(
+                actor, str(found.owner_row_id), str(found.id)
+            ),
+            ApiKeys.target: lambda actor, found: keys.revoke(actor, str(found.id)),
+            ClientSecrets.target: lambda actor, found: secrets.revoke(actor, str(found.owner_row_id), str(found.id)),
+        }
 
 
 def _passwords(settings: Settings) -> Passwords:
     return Passwords(issuer=settings.issuer, breached=BreachedPasswords(settings.breached_passwords))
 
 
-def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Actions:
-    """Join kinds and actions; a fourth kind is a line here."""
+def join(
+    settings: Settings, store: Store, clock: Clock, limiter: Limiter, further_kinds: FurtherKinds | None = None
+) -> Actions:
+    """Join kinds and actions; a fourth kind is a line here, or comes from `further_kinds`."""
     epoch = AuthorityEpoch(store)
     keys = SigningKeys(settings.sealing_keys, epoch)
     pat, api_key, m2m = PersonalAccessTokens(), ApiKeys(), MachineTokens(keys, settings.issuer)
-    exchanged = ExchangedTokens(keys, settings.issuer, {pat.name: pat, api_key.name: api_key})
-    opaque, signed = (pat, api_key), (m2m, exchanged)
-    verify = Verify(store, (*opaque, *signed), clock)
-    spend, usage, failures = SpendKeyLimit(limiter), Usage(store, clock), FailedAuthentications(store, clock)
+    issued_kinds: tuple[CredentialKind, ...] = (
+        pat,
+        api_key,
+        m2m,
+        *(further_kinds(settings, keys) if further_kinds else ()),
+    )
+    sources = {kind.name: kind for kind in issued_kinds if kind.exchangeable}
+    exchanged = ExchangedTokens(keys, settings.issuer, sources)
+    kinds = (*issued_kinds, exchanged)
+    secret_kinds: tuple[SecretKind, ...] = (*kinds, ClientSecrets())
+    spend, usage, failures = SpendKeyLimit(limiter), Usage(store, kinds, clock), FailedAuthentications(store, clock)
     policy = Policy(settings.pat_default_lifetime, settings.pat_max_lifetime)
     abuse = AbuseLimits(limiter, clock, on=settings.rate_limits == "on")
     management, passwords = settings.management_identifier, _passwords(settings)
@@ -146,6 +170,7 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
         settings=settings,
         store=store,
         clock=clock,
+        kinds=kinds,
         epoch=epoch,
         signing_keys=keys,
         resources=ResourceActions(store, clock),
@@ -156,17 +181,17 @@ def join(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Ac
         abuse_limits=abuse,
         authenticate_user=AuthenticateUser(store, passwords, abuse, failures, settings, clock),
         sessions=SessionActions(store, management, clock),
-        verify=verify,
+        verify=Verify(store, kinds, clock),
         authenticate_client=AuthenticateClient(store, abuse, failures, UnknownNames(settings.secret_keys), clock),
         fetch_jwks=FetchJwks(allow_private=settings.allow_private_jwks_uri),
         issue_machine_token=IssueMachineToken(store, m2m, clock),
-        exchange_token=ExchangeToken(store, opaque, exchanged, spend, usage, clock),
-        revoke_token=RevokeToken(store, opaque, signed, clock),
+        exchange_token=ExchangeToken(store, kinds, exchanged, spend, usage, clock),
+        revoke_token=RevokeToken(store, kinds, clock),
         personal_access_tokens=PersonalAccessTokenActions(store, pat, policy, management, clock),
         api_keys=ApiKeyActions(store, api_key, clock),
         rotate_signing_key=RotateSigningKey(store, keys, clock, settings.publish_ahead, settings.signing_key_rotation),
-        report_leak=ReportLeak(store, opaque, signed, clock),
-        inspect=Inspect(store, verify, m2m, exchanged, clock),
+        report_leak=ReportLeak(store, secret_kinds, clock),
+        inspect=Inspect(store, secret_kinds, clock),
         spend_key_limit=spend,
         usage=usage,
     )

@@ -16,7 +16,7 @@ from app.actions.directory.lifetime import AskedLifetime
 from app.actions.directory.personal_access_tokens import NewToken, TokenView
 from app.actions.limits.storage import DatabaseLimiter
 from app.actions.tokens.exchange import ACCESS_TOKEN
-from app.compose import Actions, join
+from app.compose import Actions, FurtherKinds, join
 from app.credentials.kind import Address, Claims
 from app.crypto.opaque import Prefix, digest, hint, mint
 from app.database.store import Store
@@ -235,14 +235,14 @@ def contents(token: str) -> dict[str, Any]:
     return claims
 
 
-def start_core(folder: Path, **changed: Any) -> Core:
+def start_core(folder: Path, further_kinds: FurtherKinds | None = None, **changed: Any) -> Core:
     """Make a core on the database of `folder`, its signing keys made; dispose of its store afterwards."""
     database = database_in(folder)
     settings = Settings(instance_dir=folder, issuer=ISSUER, secret_key="k" * 40, **database.settings, **changed)
     clock = MutableClock()
     store = Store(create_engine(settings.database_url))
     Base.metadata.create_all(store.engine)
-    actions = join(settings, store, clock, DatabaseLimiter(store, clock))
+    actions = join(settings, store, clock, DatabaseLimiter(store, clock), further_kinds)
     with store.transaction() as session:
         actions.signing_keys.ensure(session, clock())
     return Core(actions, clock, database)

@@ -10,7 +10,6 @@ import click
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.changes import UNSET, Unset
 from app.actions.directory.clients import ClientChanges, NewClient
-from app.actions.trust.auth_methods import Method
 from app.cli.client_secrets import secret
 from app.cli.federated_credentials import federated
 from app.cli.jwks_file import JWKS, keys_in
@@ -18,6 +17,7 @@ from app.cli.options import enabled_option, many
 from app.cli.output import done, json_option, show_all, show_one, show_secret
 from app.cli.session import client_named, everything, open_actions
 from app.crypto.certificate import SUBJECT_FIELDS
+from app.models.auth_methods import Method
 
 COLUMNS = ("client_id", "name", "token_endpoint_auth_method", "roles", "serves", "enabled")
 METHOD = click.Choice(get_args(Method))

@@ -19,8 +19,8 @@ from app.actions.directory.resources import PermissionChanges
 from app.actions.directory.users import UserChanges
 from app.comparison.namespace import Namespace
 from app.comparison.stated import API_KEY, M2M, PASSWORD, PAT
-from app.credentials.kind import API_KEY as API_KEY_KIND
-from app.credentials.kind import PERSONAL_ACCESS_TOKEN
+from app.credentials.api_key import ApiKeys
+from app.credentials.pat import PersonalAccessTokens
 from app.resource_server import Credential, LocalVerification, PublishedKeys
 
 ON_THE_WAY = timedelta(milliseconds=200)  # an instant is a little nearer when it arrives
@@ -197,7 +197,7 @@ class PersonalAccessToken:
 
     def signed(self, got: Got) -> str | None:
         """Exchange it."""
-        return self._http.exchanged(got.secret, PERSONAL_ACCESS_TOKEN)
+        return self._http.exchanged(got.secret, PersonalAccessTokens.name)
 
     def harms(self, got: Got) -> dict[str, Harm]:
         """Give what can happen to it."""
@@ -242,7 +242,7 @@ class ApiKey:
 
     def signed(self, got: Got) -> str | None:
         """Exchange it."""
-        return self._http.exchanged(got.secret, API_KEY_KIND)
+        return self._http.exchanged(got.secret, ApiKeys.name)
 
     def harms(self, got: Got) -> dict[str, Harm]:
         """Give what can happen to it: without owner and role, it is disabled itself and its scope made private."""

@@ -1,1 +1,1 @@
-"""The three kinds, side by side, and the signing keys. A kind never knows another kind."""
+"""The kinds of credential, side by side. No kind knows another; what all of them are is in `kind.py`."""

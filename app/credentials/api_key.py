@@ -6,66 +6,84 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Connection, Select, and_, bindparam, or_, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from app.access.holders import Holder, HolderPage, is_live, read_page
 from app.access.scopes import Grants
-from app.clock import soonest
+from app.clock import earliest
 from app.compat.sqlalchemy_statements import CompiledSelect
-from app.credentials.kind import API_KEY, Claims, Issued, RateLimit, Secret, Subject, Terms
+from app.credentials.kind import (
+    ENDING_SOON,
+    LONG_UNUSED,
+    Claims,
+    Description,
+    Identity,
+    Issued,
+    Labels,
+    LiveCount,
+    RateLimit,
+    Secret,
+    Subject,
+    Terms,
+    state_of,
+)
 from app.crypto.opaque import Prefix, digest, hint, mint, prefix_of
 from app.database.statements import batches
-from app.database.types import new_id
-from app.models import ApiKey as Row_
-from app.models import ApiKeyScope, ApiKeySecret, Permission, Resource
+from app.database.types import Base, new_id
+from app.models import ApiKey, ApiKeyScope, ApiKeySecret, Permission, Resource
 from app.settings.addresses import read_network
 
-_in_subset = select(ApiKeyScope.permission_id).where(ApiKeyScope.api_key_id == Row_.id)
-_FOUND: Select[*tuple[Any, ...]] = (
+_in_subset = select(ApiKeyScope.permission_id).where(ApiKeyScope.api_key_id == ApiKey.id)
+_VERIFIED: Select[*tuple[Any, ...]] = (
     select(
-        Row_.id,
-        Row_.expires_at,
-        Row_.revoked_at,
-        Row_.enabled,
-        Row_.rate_limit_requests,
-        Row_.rate_limit_window_seconds,
-        Row_.allowed_ips,
+        ApiKey.id,
+        ApiKey.expires_at,
+        ApiKey.revoked_at,
+        ApiKey.enabled,
+        ApiKey.rate_limit_requests,
+        ApiKey.rate_limit_window_seconds,
+        ApiKey.allowed_ips,
         ApiKeySecret.id.label("secret_id"),
         ApiKeySecret.created_at,
         ApiKeySecret.ends_at,
         Resource.identifier,
         Permission.name,
     )
-    .join(ApiKeySecret, ApiKeySecret.api_key_id == Row_.id)
-    .join(Resource, Resource.id == Row_.resource_id)
+    .join(ApiKeySecret, ApiKeySecret.api_key_id == ApiKey.id)
+    .join(Resource, Resource.id == ApiKey.resource_id)
     .outerjoin(
         Permission,
         and_(
-            Permission.resource_id == Row_.resource_id,
+            Permission.resource_id == ApiKey.resource_id,
             Permission.public,
-            or_(~Row_.narrowed, Permission.id.in_(_in_subset)),
+            or_(~ApiKey.narrowed, Permission.id.in_(_in_subset)),
         ),
     )
 )
-_BY_DIGEST = CompiledSelect(_FOUND.where(ApiKeySecret.digest == bindparam("digest")))
-_BY_SECRET = CompiledSelect(_FOUND.where(and_(Row_.id == bindparam("id"), ApiKeySecret.id == bindparam("secret"))))
+_BY_DIGEST = CompiledSelect(_VERIFIED.where(ApiKeySecret.digest == bindparam("digest")))
+_BY_SECRET = CompiledSelect(_VERIFIED.where(and_(ApiKey.id == bindparam("id"), ApiKeySecret.id == bindparam("secret"))))
 
 
 class ApiKeys:
     """The kind `api_key`."""
 
-    name: ClassVar[str] = API_KEY
+    name: ClassVar[str] = Prefix.API_KEY.kind
+    target: ClassVar[str] = name
+    labels: ClassVar[Labels] = Labels("API key", "API keys", "api_keys")
+    exchangeable: ClassVar[bool] = True
+    used_rows: ClassVar[type[Base] | None] = ApiKey
 
     def recognizes(self, token: str) -> bool:
-        """Tell by prefix, length, alphabet and check."""
+        """Check prefix, length, alphabet and check characters."""
         return prefix_of(token) is Prefix.API_KEY
 
     def issue(self, session: Session, subject: Subject, terms: Terms) -> Issued:
-        """Store the digest; a key stands for nobody, so `subject.id` is the resource row it opens."""
+        """Store the digest; a key acts for nobody, so `subject.id` is the resource row it opens."""
         token, row_id = mint(Prefix.API_KEY), new_id("key")
         limit = terms.rate_limit
         session.add(
-            Row_(
+            ApiKey(
                 id=row_id,
                 name=terms.name,
                 resource_id=subject.id,
@@ -77,77 +95,100 @@ class ApiKeys:
                 rate_limit_requests=limit.requests if limit else None,
                 rate_limit_window_seconds=limit.window_seconds if limit else None,
                 allowed_ips=list(terms.allowed_ips),
-                scopes=self._chosen(session, terms.grants),
-                secrets=[_secret(token, terms.at)],
+                scopes=_chosen_permissions(session, terms.grants),
+                secrets=[_new_secret(token, terms.at)],
             )
         )
         session.flush()
         return Issued(row_id, token)
 
-    def reissue(self, session: Session, row: Row_, at: datetime, overlap_ends_at: datetime) -> Issued:
-        """Give the key a further secret; those it has work until `overlap_ends_at`, never longer than before."""
-        token = mint(Prefix.API_KEY)
-        for old in row.secrets:
-            old.ends_at = min(old.ends_at, overlap_ends_at) if old.ends_at else overlap_ends_at
-        row.secrets.append(_secret(token, at))
-        row.hint = hint(token)
-        session.flush()
-        return Issued(row.id, token)
-
-    def end_secret(self, row: Row_, token: str, at: datetime) -> None:
-        """End one secret of the key; the others work as long as they did."""
-        for held in row.secrets:
-            if held.digest == digest(token):
-                held.ends_at = at
-
     def verify(self, connection: Connection, token: str, at: datetime) -> Claims | None:
-        """Look the digest up and give the public permissions that it may use now."""
-        return _claims(_BY_DIGEST.rows(connection, digest=digest(token)), at)
+        """Look the digest up and return the public permissions that the key may use now."""
+        return _read_claims(_BY_DIGEST.rows(connection, digest=digest(token)), at)
 
     def verify_secret(self, connection: Connection, secret: Secret, at: datetime) -> Claims | None:
         """Check what an exchanged token was made from: the same key, that secret's overlap not over."""
-        return _claims(_BY_SECRET.rows(connection, id=secret.credential_id, secret=secret.version), at)
+        return _read_claims(_BY_SECRET.rows(connection, id=secret.credential_id, secret=secret.version), at)
 
-    def identify(self, connection: Connection | Session, token: str, at: datetime) -> str | None:
-        """Name the key that this opens, active or not; a secret whose overlap is over opens none."""
-        query = select(ApiKeySecret.api_key_id, ApiKeySecret.ends_at).where(ApiKeySecret.digest == digest(token))
-        found = connection.execute(query).one_or_none()
-        return None if found is None or _past(found.ends_at, at) else found.api_key_id
-
-    def identify_all(self, connection: Connection | Session, tokens: Sequence[str], at: datetime) -> set[str]:
-        """Name the keys that these open, active or not, in one statement a batch."""
-        found: set[str] = set()
+    def identify(self, connection: Connection | Session, tokens: Sequence[str], at: datetime) -> set[Identity]:
+        """Return the keys with these secrets, but for a secret whose overlap is over."""
+        found: set[Identity] = set()
         for batch in batches([digest(token) for token in tokens]):
             query = select(ApiKeySecret.api_key_id, ApiKeySecret.ends_at).where(ApiKeySecret.digest.in_(batch))
-            found |= {row.api_key_id for row in connection.execute(query) if not _past(row.ends_at, at)}
+            found |= {Identity(row.api_key_id) for row in connection.execute(query) if not _is_past(row.ends_at, at)}
         return found
+
+    def describe(self, session: Session, token: str, at: datetime) -> Description | None:
+        """Return the key with this secret; `created_at` and `hint` are the secret's."""
+        query = select(ApiKey, ApiKeySecret).join(ApiKeySecret).where(ApiKeySecret.digest == digest(token))
+        found = session.execute(query).one_or_none()
+        return None if found is None else _describe_row(*found, at)
+
+    def find(self, session: Session, credential_id: str, at: datetime) -> Description | None:
+        """Return the key with this id; `created_at` and `hint` are those of the key."""
+        row = session.get(ApiKey, credential_id)
+        return None if row is None else _describe_row(row, None, at)
 
     def revoke(self, session: Session, credential_id: str, at: datetime, reason: str) -> bool:
         """End the key with all its secrets."""
         ended = session.execute(
-            update(Row_)
-            .where(Row_.id == credential_id, Row_.revoked_at.is_(None))
+            update(ApiKey)
+            .where(ApiKey.id == credential_id, ApiKey.revoked_at.is_(None))
             .values(revoked_at=at, revoked_reason=reason)
-            .returning(Row_.id)
+            .returning(ApiKey.id)
         )
         return ended.first() is not None
 
-    def _chosen(self, session: Session, grants: Grants) -> list[Permission]:
-        return list(session.scalars(select(Permission).where(Permission.name.in_(list(grants.scopes)))))
+    def holders(
+        self, session: Session, permission: Permission, at: datetime, limit: int, after: str | None
+    ) -> HolderPage:
+        """Read the live keys that carry a public permission: all of its API, but for those narrowed to others."""
+        if not permission.public:
+            return [], None
+        chosen = exists().where(ApiKeyScope.api_key_id == ApiKey.id, ApiKeyScope.permission_id == permission.id)
+        query = select(ApiKey.id, ApiKey.name, ApiKey.hint, ApiKey.narrowed).where(
+            ApiKey.resource_id == permission.resource_id,
+            ApiKey.enabled,
+            *is_live(ApiKey, at),
+            or_(~ApiKey.narrowed, chosen),
+        )
+        rows, cursor = read_page(session, query, ApiKey.id, limit, after)
+        return [Holder(row.id, row.name, row.hint, narrowed=row.narrowed) for row in rows], cursor
+
+    def live_count(self, session: Session, at: datetime) -> LiveCount | None:
+        """Count the live, enabled keys that open something."""
+        row, count = ApiKey, func.count()
+        ending = count.filter(row.expires_at <= at + ENDING_SOON)
+        unused = count.filter(func.coalesce(row.last_used_at, row.created_at) <= at - LONG_UNUSED)
+        query = select(count, ending, unused).select_from(row)
+        query = query.where(*is_live(row, at), row.enabled, row.resource_id.is_not(None))
+        return LiveCount(*session.execute(query).one())
+
+    def reissue(self, session: Session, row: ApiKey, at: datetime, overlap_ends_at: datetime) -> Issued:
+        """Add a secret to the key; those it has work until `overlap_ends_at`, never longer than before."""
+        token = mint(Prefix.API_KEY)
+        for old in row.secrets:
+            old.ends_at = min(old.ends_at, overlap_ends_at) if old.ends_at else overlap_ends_at
+        row.secrets.append(_new_secret(token, at))
+        row.hint = hint(token)
+        session.flush()
+        return Issued(row.id, token)
+
+    def end_secret(self, row: ApiKey, token: str, at: datetime) -> None:
+        """End one secret of the key; the others work as long as they did."""
+        for secret in row.secrets:
+            if secret.digest == digest(token):
+                secret.ends_at = at
 
 
-def _secret(token: str, at: datetime) -> ApiKeySecret:
-    return ApiKeySecret(id=new_id("ksec"), digest=digest(token), hint=hint(token), created_at=at)
-
-
-def _claims(rows: Any, at: datetime) -> Claims | None:
+def _read_claims(rows: Sequence[Any], at: datetime) -> Claims | None:
     if not rows:
         return None
     row = rows[0]
-    if row.revoked_at is not None or not row.enabled or _past(row.expires_at, at) or _past(row.ends_at, at):
+    if row.revoked_at is not None or not row.enabled or _is_past(row.expires_at, at) or _is_past(row.ends_at, at):
         return None
     return Claims(
-        kind=API_KEY,
+        kind=ApiKeys.name,
         credential_id=row.id,
         audience=(row.identifier,),
         grants=Grants.of((r.identifier, r.name) for r in rows if r.name is not None),
@@ -155,15 +196,43 @@ def _claims(rows: Any, at: datetime) -> Claims | None:
         expires_at=row.expires_at,
         secret=Secret(row.id, row.secret_id),
         secret_ends_at=row.ends_at,
-        rate_limit=_rate_limit(row.rate_limit_requests, row.rate_limit_window_seconds),
+        rate_limit=_read_rate_limit(row.rate_limit_requests, row.rate_limit_window_seconds),
         allowed_networks=tuple(read_network(cidr) for cidr in row.allowed_ips),
-        stands_until=soonest(row.expires_at, row.ends_at),
+        valid_until=earliest(row.expires_at, row.ends_at),
     )
 
 
-def _rate_limit(requests: int | None, window_seconds: int | None) -> RateLimit | None:
+def _describe_row(row: ApiKey, secret: ApiKeySecret | None, at: datetime) -> Description:
+    status, reason = state_of(row.revoked_at, row.revoked_reason, row.expires_at, at, enabled=row.enabled)
+    if status == "active" and secret is not None and _is_past(secret.ends_at, at):
+        status, reason = "superseded", "rotated, and the overlap is over"
+    shown = secret or row
+    return Description(
+        status,
+        reason,
+        credential_type=ApiKeys.name,
+        id=row.id,
+        name=row.name,
+        hint=shown.hint,
+        created_at=shown.created_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+        target=ApiKeys.target,
+        last_used_at=row.last_used_at,
+    )
+
+
+def _chosen_permissions(session: Session, grants: Grants) -> list[Permission]:
+    return list(session.scalars(select(Permission).where(Permission.name.in_(list(grants.scopes)))))
+
+
+def _new_secret(token: str, at: datetime) -> ApiKeySecret:
+    return ApiKeySecret(id=new_id("ksec"), digest=digest(token), hint=hint(token), created_at=at)
+
+
+def _read_rate_limit(requests: int | None, window_seconds: int | None) -> RateLimit | None:
     return RateLimit(requests, window_seconds) if requests and window_seconds else None
 
 
-def _past(moment: datetime | None, at: datetime) -> bool:
+def _is_past(moment: datetime | None, at: datetime) -> bool:
     return moment is not None and moment <= at

@@ -1,29 +1,48 @@
-"""Exchanged tokens: short-lived JWTs for the subject of a PAT or an API key (RFC 8693), that die with it."""
+"""Exchanged tokens: short-lived JWTs for the subject of a PAT or an API key (RFC 8693), that end with it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import ClassVar
 
 from sqlalchemy import Connection, bindparam, exists, select
 from sqlalchemy.orm import Session
 
+from app.access.holders import HolderPage
 from app.access.scopes import Scopes
-from app.clock import soonest
+from app.clock import earliest
 from app.compat.sqlalchemy_statements import CompiledSelect
-from app.credentials.kind import Claims, ExchangeableKind, Holder, Issued, Secret, Subject, Terms, write_claims
+from app.credentials.kind import (
+    JWT_TARGET,
+    Claims,
+    CredentialKind,
+    Description,
+    Identity,
+    Issued,
+    Labels,
+    LiveCount,
+    Secret,
+    Subject,
+    Terms,
+    describe_jwt,
+    find_jwt,
+    write_claims,
+)
 from app.crypto.access_token import audience_of, instant_of, kind_of
 from app.crypto.confirmation import confirmation_in
-from app.crypto.denial import deny
+from app.crypto.revoked_jwts import revoke_jwt
 from app.crypto.signing import Signed, SigningKeys
-from app.database.types import new_id
-from app.models import Client, RevokedToken
+from app.database.types import Base, new_id
+from app.models import Client, Permission, RevokedToken
 
-_STANDING = CompiledSelect(
+PREFIX = "exc"  # of a jti
+
+_VERIFIED = CompiledSelect(
     select(
-        exists().where(RevokedToken.jti == bindparam("jti")).label("denied"),
-        exists().where(Client.client_id == bindparam("actor"), Client.enabled).label("actor_stands"),
+        exists().where(RevokedToken.jti == bindparam("jti")).label("revoked"),
+        exists().where(Client.client_id == bindparam("actor"), Client.enabled).label("actor_enabled"),
     )
 )
 
@@ -31,63 +50,93 @@ _STANDING = CompiledSelect(
 class ExchangedTokens:
     """JWTs of the kinds handed in: each is checked against the secret it was made from."""
 
-    def __init__(self, keys: SigningKeys, issuer: str, kinds: Mapping[str, ExchangeableKind]) -> None:
+    name: ClassVar[str] = "exchanged_token"  # on the wire each has the name of its source's kind
+    target: ClassVar[str] = JWT_TARGET
+    labels: ClassVar[Labels] = Labels("JWT", "Exchanged tokens")
+    exchangeable: ClassVar[bool] = False
+    used_rows: ClassVar[type[Base] | None] = None
+
+    def __init__(self, keys: SigningKeys, issuer: str, sources: Mapping[str, CredentialKind]) -> None:
         self._keys = keys
         self._issuer = issuer
-        self._kinds = kinds
+        self._sources = sources
 
     def recognizes(self, token: str) -> bool:
-        """Tell by the shape of a JWT and the kind it says it is."""
-        return kind_of(token) in self._kinds
+        """Check the shape of a JWT, and read the kind that it names."""
+        return kind_of(token) in self._sources
 
-    def issue(self, connection: Connection, source: Claims, terms: Terms, actor: str | None) -> Issued:
-        """Sign a token for the source's subject; `actor` is the authenticated client, if any (RFC 8693 §4.1).
+    def issue(self, session: Session | Connection, subject: Subject, terms: Terms) -> Issued:
+        """Sign a token for the source's subject; `subject.actor` is the authenticated client, if any (RFC 8693 §4.1).
 
-        RFC 9068 §2.2 demands a `sub` and a `client_id`: without a user or a client the source's id stands there.
+        RFC 9068 §2.2 demands a `sub` and a `client_id`: without a user or a client the source's id takes their place.
         """
-        assert source.secret is not None  # noqa: S101 - only an opaque credential is a source
-        jti = new_id("exc")
-        subject = Subject(source.subject or source.credential_id)
-        claims = write_claims(self._issuer, source.kind, jti, subject, actor or source.credential_id, terms)
+        source, actor = subject.source, subject.actor
+        assert source is not None and source.secret is not None  # noqa: S101 - only an opaque credential is a source
+        jti, owner = new_id(PREFIX), Subject(source.subject or source.credential_id)
+        claims = write_claims(self._issuer, source.kind, jti, owner, actor or source.credential_id, terms)
         claims["origin"] = {"id": source.secret.credential_id, "version": source.secret.version}
         if actor:
             claims["act"] = {"sub": actor}
-        return Issued(jti, self._keys.sign(connection, claims))
+        return Issued(jti, self._keys.sign(session, claims))
 
     def verify(self, connection: Connection, token: str, at: datetime) -> Claims | None:
-        """Check signature and times, that it is not denied, and what its source may do now."""
+        """Check signature and times, that it is not revoked, and what its source may do now."""
         signed = self._keys.read(connection, token, self._issuer)
         if signed is None or "origin" not in signed.claims or not signed.holds(at):
             return None
-        claims = signed.claims
-        actor = claims["act"]["sub"] if "act" in claims else None
-        [standing] = _STANDING.rows(connection, jti=claims["jti"], actor=actor)
-        if standing.denied or (actor and not standing.actor_stands):
+        claims, actor = signed.claims, _actor_of(signed)
+        [found] = _VERIFIED.rows(connection, jti=claims["jti"], actor=actor)
+        if found.revoked or (actor and not found.actor_enabled):
             return None
-        source = self._kinds[claims["credential_type"]].verify_secret(connection, _origin(claims["origin"]), at)
-        return _narrowed(source, signed, actor) if source else None
+        origin = _origin_of(claims["origin"])
+        source = self._sources[claims["credential_type"]].verify_secret(connection, origin, at)
+        return _narrow(source, signed, actor) if source else None
 
-    def holder(self, connection: Connection | Session, token: str, at: datetime) -> Holder | None:
-        """Name the token and the client that exchanged it, if one did; None when it is not ours or has expired."""
-        signed = self._keys.read(connection, token, self._issuer)
-        if signed is None or signed.ends_at <= at:
-            return None
-        claims = signed.claims
-        return Holder(claims["jti"], claims["act"]["sub"] if "act" in claims else None)
+    def verify_secret(self, connection: Connection, secret: Secret, at: datetime) -> Claims | None:
+        """Return None: an exchanged token is not exchanged again."""
+        return None
+
+    def identify(self, connection: Connection | Session, tokens: Sequence[str], at: datetime) -> set[Identity]:
+        """Return the tokens that are ours and have not expired; the client that exchanged one alone may revoke it."""
+        read = (self._keys.read(connection, token, self._issuer) for token in tokens)
+        return {Identity(s.claims["jti"], _actor_of(s)) for s in read if s is not None and s.ends_at > at}
+
+    def describe(self, session: Session, token: str, at: datetime) -> Description:
+        """Return what the token says of itself, and whether it is active."""
+        signed = self._keys.read(session, token, self._issuer)
+        active = self.verify(session.connection(), token, at)
+        found = describe_jwt(session, token, signed, active, _actor_of(signed) if signed else None, at)
+        return replace(found, exchanged=signed is not None)
+
+    def find(self, session: Session, credential_id: str, at: datetime) -> Description | None:
+        """Return whether the token with this jti was revoked."""
+        return find_jwt(session, credential_id, PREFIX)
 
     def revoke(self, session: Session, credential_id: str, at: datetime, reason: str) -> bool:
-        """Deny the token by its jti; its source lives on."""
-        return deny(session, credential_id, at)
+        """Store the jti until long after the token would have expired by itself; its source stays active."""
+        return revoke_jwt(session, credential_id, at)
+
+    def holders(
+        self, session: Session, permission: Permission, at: datetime, limit: int, after: str | None
+    ) -> HolderPage:
+        """Return nothing: a token carries what its source carries."""
+        return [], None
+
+    def live_count(self, session: Session, at: datetime) -> LiveCount | None:
+        """Return None: the sources are counted."""
+        return None
 
 
-def _origin(said: Mapping[str, str]) -> Secret:
-    """Read which secret a token was made from. Tokens issued before `version` had its name call it `secret`."""
-    return Secret(
-        said["id"], said["version"] if "version" in said else said.get("secret", "")
-    )  # they live a day at most
+def _actor_of(signed: Signed) -> str | None:
+    return signed.claims["act"]["sub"] if "act" in signed.claims else None
 
 
-def _narrowed(source: Claims, signed: Signed, actor: str | None) -> Claims:
+def _origin_of(claim: Mapping[str, str]) -> Secret:
+    """Read which secret a token was made from; until `version` was introduced it was called `secret`."""
+    return Secret(claim["id"], claim["version"] if "version" in claim else claim.get("secret", ""))
+
+
+def _narrow(source: Claims, signed: Signed, actor: str | None) -> Claims:
     claims = signed.claims
     audience = tuple(identifier for identifier in audience_of(claims) if identifier in source.audience)
     return replace(
@@ -98,7 +147,8 @@ def _narrowed(source: Claims, signed: Signed, actor: str | None) -> Claims:
         issued_at=signed.issued_at,
         expires_at=instant_of(claims, "exp"),
         exchanged=True,
+        personal=False,
         actor=actor,
-        stands_until=soonest(source.stands_until, signed.ends_at),
+        valid_until=earliest(source.valid_until, signed.ends_at),
         confirmation=confirmation_in(claims),
     )

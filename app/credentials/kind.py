@@ -1,25 +1,34 @@
-"""What every kind of credential is to the rest of the house: one protocol and the values that cross it."""
+"""What every kind of credential answers for: one protocol with the whole life, and the values that cross it."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar, Protocol
 
 from pydantic import Field
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
+from app.access.holders import HolderPage
 from app.access.scopes import Grants, Scopes
+from app.crypto.access_token import kind_of
 from app.crypto.confirmation import UNBOUND, Confirmation
+from app.crypto.revoked_jwts import revocation_of
+from app.crypto.signing import Signed
+from app.database.types import Base
+from app.models import Permission
 from app.settings.addresses import Address as Address
 from app.settings.addresses import Network as Network
 
-PERSONAL_ACCESS_TOKEN = "personal_access_token"  # noqa: S105 - names of kinds
-API_KEY = "api_key"
-CLIENT_CREDENTIALS = "client_credentials"
 MOST_REQUESTS = 1_000_000_000  # in a window
 LONGEST_WINDOW = 86_400  # seconds
+ENDING_SOON = timedelta(days=7)
+LONG_UNUSED = timedelta(days=90)
+JWT_TARGET = "token"  # what the audit trail calls a JWT of any kind
+JTI = re.compile(r"[a-z0-9]+_[0-9a-f]{31}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +41,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """Which secret of which credential a token was made from: an exchanged token dies with it."""
+    """Which secret of which credential a token was made from: an exchanged token ends with it."""
 
     credential_id: str
     version: str
@@ -40,7 +49,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """An active credential as it stands now: the one answer of every kind.
+    """An active credential at this instant: the one answer of every kind.
 
     `grants` are already narrowed to what the owner's roles give; `audience` may be wider, never narrower.
     """
@@ -57,10 +66,11 @@ class Claims:
     secret: Secret | None = None
     secret_ends_at: datetime | None = None
     exchanged: bool = False
+    personal: bool = False  # a user's own token: it may read what is theirs
     actor: str | None = None
     rate_limit: RateLimit | None = None
     allowed_networks: tuple[Network, ...] = ()
-    stands_until: datetime | None = None  # when time alone ends it, or what it was made from; None: never
+    valid_until: datetime | None = None  # when time alone ends it, or what it was made from; None: never
     confirmation: Confirmation = UNBOUND
 
     @property
@@ -68,13 +78,29 @@ class Claims:
         """All the scopes it carries now."""
         return self.grants.scopes
 
+    @property
+    def anonymous(self) -> bool:
+        """Whether it acts for nobody, as an API key does."""
+        return self.subject is None
+
+    @property
+    def delegated(self) -> bool:
+        """Whether a user delegated it."""
+        return self.username is not None
+
+    @property
+    def owner(self) -> dict[str, str]:
+        """The members of an introspection answer that name the owner: those that the kind filled in (RFC 7662 §2.2)."""
+        named = {"sub": self.subject, "username": self.username, "client_id": self.client_id}
+        return {name: value for name, value in named.items() if value is not None}
+
     def cut_to(self, resources: frozenset[str]) -> Claims | None:
         """Keep what concerns these resources; None when that is nothing (RFC 7662 §2.2: a server sees only its own)."""
         audience = tuple(identifier for identifier in self.audience if identifier in resources)
         return replace(self, audience=audience, grants=self.grants.on(audience)) if audience else None
 
     def allows_address(self, address: Address | None) -> bool:
-        """Tell whether the networks of an API key admit this address; no networks admit all."""
+        """Return whether the networks of an API key admit this address; no networks admit all."""
         if not self.allowed_networks:
             return True
         return address is not None and any(
@@ -84,10 +110,14 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whom a credential stands for: a user's row id, a client's public id, or nobody."""
+    """Whom a new credential is for: a user's row id, a client's public id, or the resource that an API key opens.
+
+    An exchanged token has a `source` instead, and an `actor` when a client exchanged it (RFC 8693 §4.1).
+    """
 
     id: str = ""
-    name: str = ""
+    source: Claims | None = None
+    actor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,47 +146,166 @@ class Issued:
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
-    """A JWT by its jti, and the client it was issued to; None when possession alone proves the right."""
+class Identity:
+    """Which credential a token is, and the only client that may revoke it; None: possession is the right."""
 
     credential_id: str
-    client_id: str | None
+    client_id: str | None = None
 
 
-class CredentialKind(Protocol):
-    """One kind of credential: how it is recognized, issued, verified and revoked."""
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What is known of a credential, active or not; `reason` says why it is not active.
 
-    name: ClassVar[str]
+    `target` is the kind as the audit trail names it. `owner_row_id` is the row of a user or a client.
+    """
+
+    status: str  # active, expired, revoked, disabled, superseded, unknown or malformed
+    reason: str | None = None
+    credential_type: str | None = None
+    id: str | None = None
+    name: str | None = None
+    hint: str | None = None
+    owner_type: str | None = None
+    owner_id: str | None = None
+    owner_name: str | None = None
+    created_at: datetime | None = None
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    exchanged: bool = False
+    target: str | None = None
+    owner_row_id: str | None = None
+    last_used_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCount:
+    """How many are live, end within a week, and were not used for 90 days (None: not known)."""
+
+    live: int
+    ending: int
+    unused: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """A kind's words on pages: one of them, the list of all, and the address of its holders, where it has any."""
+
+    one: str
+    many: str
+    section: str | None = None
+
+
+class SecretKind(Protocol):
+    """What can be looked up, reported as leaked and revoked.
+
+    Every kind of credential, and client secrets: these authenticate a client and are no credential to call an API with.
+    """
+
+    name: ClassVar[str]  # the wire's credential_type
+    target: ClassVar[str]  # what the audit trail calls one
+    labels: ClassVar[Labels]
 
     def recognizes(self, token: str) -> bool:
-        """Tell by shape alone, without I/O, whether a token is of this kind."""
+        """Return whether a token has the shape of this kind, without I/O."""
+
+    def identify(self, connection: Connection | Session, tokens: Sequence[str], at: datetime) -> set[Identity]:
+        """Return which credentials these tokens are, active or not, in a bounded number of statements."""
+
+    def describe(self, session: Session, token: str, at: datetime) -> Description | None:
+        """Return what is known of a token, active or not; None for one that was never issued."""
+
+    def find(self, session: Session, credential_id: str, at: datetime) -> Description | None:
+        """Return what is known of a credential by its id; None when there is none."""
+
+    def revoke(self, session: Session, credential_id: str, at: datetime, reason: str) -> bool:
+        """End it for good, within the caller's transaction. Idempotent; return whether it was live until now."""
+
+
+class CredentialKind(SecretKind, Protocol):
+    """One kind of credential, with its whole life: what no verb and no page needs to know by itself."""
+
+    exchangeable: ClassVar[bool]  # for a JWT (RFC 8693)
+    used_rows: ClassVar[type[Base] | None]  # the table that keeps when one was last used
 
     def issue(self, session: Session, subject: Subject, terms: Terms) -> Issued:
         """Make one, within the caller's transaction: the only moment the secret is in clear."""
 
     def verify(self, connection: Connection, token: str, at: datetime) -> Claims | None:
-        """Give what it may do at this instant, in one query; None means not active, for whatever reason."""
-
-    def revoke(self, session: Session, credential_id: str, at: datetime, reason: str) -> bool:
-        """End it for good, within the caller's transaction. Idempotent; tells whether it was live until now."""
-
-
-class ExchangeableKind(CredentialKind, Protocol):
-    """A kind whose tokens can be exchanged for a JWT, which is then checked against what it was made from."""
+        """Return what it may do at this instant, in one query; None means not active, for whatever reason."""
 
     def verify_secret(self, connection: Connection, secret: Secret, at: datetime) -> Claims | None:
         """Like `verify`, for the secret that an exchanged token was made from."""
 
+    def holders(
+        self, session: Session, permission: Permission, at: datetime, limit: int, after: str | None
+    ) -> HolderPage:
+        """Return a page of what carries a permission by this kind, and where the next page begins."""
+
+    def live_count(self, session: Session, at: datetime) -> LiveCount | None:
+        """Return how many are live; None for a kind that is not counted by itself."""
+
+
+def state_of(
+    revoked_at: datetime | None, reason: str | None, expires_at: datetime | None, at: datetime, *, enabled: bool
+) -> tuple[str, str | None]:
+    """Return the status of a row, and why it is not active."""
+    if revoked_at is not None:
+        return "revoked", reason or "revoked"
+    if expires_at is not None and expires_at <= at:
+        return "expired", "expired"
+    return ("active", None) if enabled else ("disabled", "it, or its owner, is disabled")
+
+
+def describe_jwt(
+    session: Session, token: str, signed: Signed | None, active: Claims | None, client_id: str | None, at: datetime
+) -> Description:
+    """Return what is known of a JWT; `active` are the claims that it has now, if any."""
+    if signed is None:
+        return Description("unknown", "not signed by this server", kind_of(token))
+    revoked_at = revocation_of(session, signed.claims["jti"])
+    status, reason = _state_of_jwt(signed, revoked_at, at, active=active is not None)
+    return Description(
+        status,
+        reason,
+        credential_type=signed.claims["credential_type"],
+        id=signed.claims["jti"],
+        owner_type="client" if client_id else None,
+        owner_id=client_id,
+        created_at=active.issued_at if active else None,
+        expires_at=active.expires_at if active else None,
+        revoked_at=revoked_at,
+        target=JWT_TARGET,
+    )
+
+
+def find_jwt(session: Session, jti: str, prefix: str) -> Description | None:
+    """Return what is known of a JWT by its jti: no more than whether it was revoked, for JWTs are not stored."""
+    if JTI.fullmatch(jti) is None or not jti.startswith(f"{prefix}_"):
+        return None
+    revoked_at = revocation_of(session, jti)
+    return Description("revoked" if revoked_at else "unknown", id=jti, revoked_at=revoked_at, target=JWT_TARGET)
+
+
+def _state_of_jwt(signed: Signed, revoked_at: datetime | None, at: datetime, *, active: bool) -> tuple[str, str | None]:
+    if active:
+        return "active", None
+    if revoked_at is not None:
+        return "revoked", "revoked"
+    if signed.ends_at <= at:
+        return "expired", "expired"
+    return "disabled", "its owner or source is disabled, revoked or gone"
+
 
 def write_claims(issuer: str, kind: str, jti: str, subject: Subject, client_id: str, terms: Terms) -> dict[str, Any]:
-    """Give the claims to be signed. Times are whole seconds, `iat` never ahead of the clock."""
+    """Return the claims to be signed. Times are whole seconds, `iat` never ahead of the clock."""
     assert terms.expires_at is not None  # noqa: S101 - a JWT always ends
     times = {"iat": int(terms.at.timestamp()), "exp": int(terms.expires_at.timestamp())}
     return lasting_claims(issuer, kind, subject, client_id, terms) | times | {"jti": jti}
 
 
 def lasting_claims(issuer: str, kind: str, subject: Subject, client_id: str, terms: Terms) -> dict[str, Any]:
-    """Give those that two tokens of the same terms share."""
+    """Return the claims that two tokens of the same terms share."""
     lasting: dict[str, Any] = {
         "iss": issuer,
         "sub": subject.id,

@@ -1,30 +1,59 @@
-"""Machine-to-machine tokens: client-credentials JWTs of registered clients (RFC 9068). Nothing is stored for one."""
+"""Machine-to-machine tokens: client-credentials JWTs of registered clients (RFC 9068). None of them is stored."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import Connection, bindparam, exists, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, or_, select
 from sqlalchemy.orm import Session
 
+from app.access.holders import Holder, HolderPage, is_live, read_page, roles_of_clients
 from app.access.scopes import Grants, Scopes
 from app.compat.sqlalchemy_statements import CompiledSelect
-from app.credentials.kind import CLIENT_CREDENTIALS, Claims, Holder, Issued, Subject, Terms, lasting_claims
+from app.credentials.kind import (
+    ENDING_SOON,
+    JWT_TARGET,
+    Claims,
+    Description,
+    Identity,
+    Issued,
+    Labels,
+    LiveCount,
+    Secret,
+    Subject,
+    Terms,
+    describe_jwt,
+    find_jwt,
+    lasting_claims,
+)
 from app.crypto.access_token import audience_of, instant_of, kind_of
 from app.crypto.confirmation import confirmation_in
-from app.crypto.denial import deny
+from app.crypto.revoked_jwts import revoke_jwt
 from app.crypto.signing import Signed, Signer, SigningKeys, compact
-from app.database.types import new_id
-from app.models import Client, ClientRole, Permission, Resource, RevokedToken, RolePermission
+from app.database.types import Base, new_id
+from app.models import (
+    Client,
+    ClientRole,
+    ClientSecret,
+    FederatedCredential,
+    Permission,
+    Resource,
+    RevokedToken,
+    RolePermission,
+)
+from app.models.auth_methods import PROVING
 
-RANDOM = 20  # characters at the end of an id; the ones before are the time
-_FOUND = CompiledSelect(
+PREFIX = "m2m"  # of a jti
+RANDOM_LENGTH = 20  # characters at the end of a jti; the ones before are the time
+
+_VERIFIED = CompiledSelect(
     select(
         Client.enabled,
         Client.dropped_scopes,
-        exists().where(RevokedToken.jti == bindparam("jti")).label("denied"),
+        exists().where(RevokedToken.jti == bindparam("jti")).label("revoked"),
         Resource.identifier,
         Permission.name,
     )
@@ -34,11 +63,6 @@ _FOUND = CompiledSelect(
     .outerjoin(Resource, Resource.id == Permission.resource_id)
     .where(Client.client_id == bindparam("client_id"))
 )
-
-
-def token_mark() -> str:
-    """Return what sorts before the ids of all tokens issued from now on, to the millisecond (`iat` is in seconds)."""
-    return new_id("m2m")[:-RANDOM]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,59 +76,102 @@ class Draft:
 class MachineTokens:
     """The kind `client_credentials`."""
 
-    name: ClassVar[str] = CLIENT_CREDENTIALS
+    name: ClassVar[str] = "client_credentials"
+    target: ClassVar[str] = JWT_TARGET
+    labels: ClassVar[Labels] = Labels(
+        "JWT", "Machine clients", "clients"
+    )  # what is listed: the clients, for no token is stored
+    exchangeable: ClassVar[bool] = False
+    used_rows: ClassVar[type[Base] | None] = None
 
     def __init__(self, keys: SigningKeys, issuer: str) -> None:
         self._keys = keys
         self._issuer = issuer
 
     def recognizes(self, token: str) -> bool:
-        """Tell by the shape of a JWT and the kind it says it is."""
-        return kind_of(token) == CLIENT_CREDENTIALS
+        """Check the shape of a JWT, and read the kind that it names."""
+        return kind_of(token) == self.name
 
     def issue(self, session: Session | Connection, subject: Subject, terms: Terms) -> Issued:
         """Sign a token; `subject.id` is the public client_id (RFC 9068 §2.2: `sub` and `client_id` alike)."""
         assert terms.expires_at is not None  # noqa: S101 - a JWT always ends
         return self.sign(self.draft(session, subject, terms), terms.at, terms.expires_at)
 
-    def draft(self, connection: Session | Connection, subject: Subject, terms: Terms) -> Draft:
-        """Write what all tokens of these terms share; it is good for as long as the authority epoch stands."""
-        lasting = lasting_claims(self._issuer, self.name, subject, subject.id, terms)
-        return Draft(self._keys.signer(connection), compact(lasting)[:-1].decode())
-
-    def sign(self, draft: Draft, at: datetime, expires_at: datetime) -> Issued:
-        """Add the times and a fresh id, and sign; asks nobody."""
-        jti = new_id("m2m")
-        rest = f',"iat":{int(at.timestamp())},"exp":{int(expires_at.timestamp())},"jti":"{jti}"}}'
-        return Issued(jti, draft.signer.sign((draft.opening + rest).encode()))
-
     def verify(self, connection: Connection, token: str, at: datetime) -> Claims | None:
-        """Check signature and times, then give the signed scopes that the client's roles still give."""
+        """Check signature and times, then return the signed scopes that the client's roles still give."""
         signed = self._keys.read(connection, token, self._issuer)
         if signed is None or signed.claims.get("credential_type") != self.name or not signed.holds(at):
             return None
         claims = signed.claims
-        rows = _FOUND.rows(connection, client_id=claims["client_id"], jti=claims["jti"])
-        if not rows or not rows[0].enabled or rows[0].denied:
+        rows = _VERIFIED.rows(connection, client_id=claims["client_id"], jti=claims["jti"])
+        if not rows or not rows[0].enabled or rows[0].revoked:
             return None
         dropped = rows[0].dropped_scopes or {}
-        given = (
+        granted = (
             (row.identifier, row.name)
             for row in rows
             if row.name is not None and not _is_dropped(claims["jti"], dropped.get(row.name))
         )
-        return _claims(signed, Grants.of(given))
+        return _read_claims(signed, Grants.of(granted))
 
-    def holder(self, connection: Connection | Session, token: str, at: datetime) -> Holder | None:
-        """Name the token and the client it was issued to; None when it is not ours or has expired."""
-        signed = self._keys.read(connection, token, self._issuer)
-        if signed is None or signed.ends_at <= at:
-            return None
-        return Holder(signed.claims["jti"], signed.claims["client_id"])
+    def verify_secret(self, connection: Connection, secret: Secret, at: datetime) -> Claims | None:
+        """Return None: no token is exchanged for a machine token."""
+        return None
+
+    def identify(self, connection: Connection | Session, tokens: Sequence[str], at: datetime) -> set[Identity]:
+        """Return the tokens that are ours and have not expired; only their client may revoke them (RFC 7009 §2.1)."""
+        read = (self._keys.read(connection, token, self._issuer) for token in tokens)
+        return {Identity(s.claims["jti"], s.claims["client_id"]) for s in read if s is not None and s.ends_at > at}
+
+    def describe(self, session: Session, token: str, at: datetime) -> Description:
+        """Return what the token says of itself, and whether it is active."""
+        signed = self._keys.read(session, token, self._issuer)
+        active = self.verify(session.connection(), token, at)
+        return describe_jwt(session, token, signed, active, signed.claims["client_id"] if signed else None, at)
+
+    def find(self, session: Session, credential_id: str, at: datetime) -> Description | None:
+        """Return whether the token with this jti was revoked."""
+        return find_jwt(session, credential_id, PREFIX)
 
     def revoke(self, session: Session, credential_id: str, at: datetime, reason: str) -> bool:
-        """Deny the token by its jti, until long after it would have expired by itself."""
-        return deny(session, credential_id, at)
+        """Store the jti until long after the token would have expired by itself."""
+        return revoke_jwt(session, credential_id, at)
+
+    def holders(
+        self, session: Session, permission: Permission, at: datetime, limit: int, after: str | None
+    ) -> HolderPage:
+        """Read the enabled clients whose roles give the permission: each of their tokens may carry it."""
+        granted = select(ClientRole.client_id).join(RolePermission, RolePermission.role_id == ClientRole.role_id)
+        granted = granted.where(RolePermission.permission_id == permission.id)
+        query = select(Client.id, Client.name, Client.client_id).where(Client.id.in_(granted), Client.enabled)
+        rows, cursor = read_page(session, query, Client.id, limit, after)
+        roles = roles_of_clients(session, permission, {row.id for row in rows})
+        return [Holder(row.id, row.name, row.client_id, roles[row.id]) for row in rows], cursor
+
+    def live_count(self, session: Session, at: datetime) -> LiveCount | None:
+        """Count the enabled clients that can get a token, and their secrets that end soon."""
+        by_secret = exists().where(ClientSecret.client_id == Client.id, *is_live(ClientSecret, at))
+        by_issuer = exists().where(FederatedCredential.client_id == Client.id)
+        proves = or_(Client.token_endpoint_auth_method.in_(PROVING), by_secret, by_issuer)
+        live = session.scalar(select(func.count()).select_from(Client).where(Client.enabled, proves))
+        ending = select(func.count()).select_from(ClientSecret).join(Client, Client.id == ClientSecret.client_id)
+        return LiveCount(live or 0, session.scalar(ending.where(Client.enabled, _ends_soon(at))) or 0, None)
+
+    def draft(self, connection: Session | Connection, subject: Subject, terms: Terms) -> Draft:
+        """Write what all tokens of these terms share; it is good until the authority epoch moves."""
+        lasting = lasting_claims(self._issuer, self.name, subject, subject.id, terms)
+        return Draft(self._keys.signer(connection), compact(lasting)[:-1].decode())
+
+    def sign(self, draft: Draft, at: datetime, expires_at: datetime) -> Issued:
+        """Add the times and a fresh id, and sign; reads nothing from the database."""
+        jti = new_id(PREFIX)
+        rest = f',"iat":{int(at.timestamp())},"exp":{int(expires_at.timestamp())},"jti":"{jti}"}}'
+        return Issued(jti, draft.signer.sign((draft.opening + rest).encode()))
+
+
+def token_mark() -> str:
+    """Return what sorts before the ids of all tokens issued from now on, to the millisecond (`iat` is in seconds)."""
+    return new_id(PREFIX)[:-RANDOM_LENGTH]
 
 
 def _is_dropped(jti: str, dropped_at: str | None) -> bool:
@@ -112,17 +179,21 @@ def _is_dropped(jti: str, dropped_at: str | None) -> bool:
     return dropped_at is not None and jti <= dropped_at
 
 
-def _claims(signed: Signed, given: Grants) -> Claims:
+def _ends_soon(at: datetime) -> ColumnElement[bool]:
+    return and_(*is_live(ClientSecret, at), ClientSecret.expires_at <= at + ENDING_SOON)
+
+
+def _read_claims(signed: Signed, granted: Grants) -> Claims:
     claims, audience = signed.claims, audience_of(signed.claims)
     return Claims(
-        kind=CLIENT_CREDENTIALS,
+        kind=MachineTokens.name,
         credential_id=claims["jti"],
         audience=audience,
-        grants=given.on(audience).only(Scopes(frozenset(claims["scope"].split()))),
+        grants=granted.on(audience).only(Scopes(frozenset(claims["scope"].split()))),
         issued_at=signed.issued_at,
         expires_at=instant_of(claims, "exp"),
         subject=claims["client_id"],
         client_id=claims["client_id"],
-        stands_until=signed.ends_at,
+        valid_until=signed.ends_at,
         confirmation=confirmation_in(claims),
     )

@@ -3,51 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Connection, Row, Select, String, and_, bindparam, exists, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    String,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
+from app.access.holders import Holder, HolderPage, is_live, roles_of_users
 from app.access.scopes import Grants
 from app.compat.sqlalchemy_statements import CompiledInsert, CompiledSelect
-from app.credentials.kind import PERSONAL_ACCESS_TOKEN, Claims, Issued, Secret, Subject, Terms
+from app.credentials.kind import (
+    ENDING_SOON,
+    LONG_UNUSED,
+    Claims,
+    Description,
+    Identity,
+    Issued,
+    Labels,
+    LiveCount,
+    Secret,
+    Subject,
+    Terms,
+    state_of,
+)
 from app.crypto.opaque import Prefix, digest, hint, mint, prefix_of
 from app.database.statements import add_row, batches
-from app.database.types import new_id
+from app.database.types import Base, new_id
 from app.errors import Conflict
-from app.models import Permission, Resource, RolePermission, User, UserRole
-from app.models import PersonalAccessToken as Row_
+from app.models import Permission, PersonalAccessToken, Resource, RolePermission, User, UserRole
 from app.models import PersonalAccessTokenScope as Chosen
 from app.models.names import name_key
 
-_held_now = exists().where(
-    UserRole.user_id == Row_.user_id,
+BATCHES_OF_CHOICES = (200, 2000, 20_000)  # how many choices are read for a page of holders, step by step
+MAX_GENERATION_DIGITS = 9
+
+_granted_now = exists().where(
+    UserRole.user_id == PersonalAccessToken.user_id,
     UserRole.role_id == RolePermission.role_id,
     RolePermission.permission_id == Chosen.permission_id,
 )
-_FOUND: Select[*tuple[Any, ...]] = (
+_VERIFIED: Select[*tuple[Any, ...]] = (
     select(
-        Row_.id,
-        Row_.user_id,
-        Row_.generation,
-        Row_.issued_at,
-        Row_.expires_at,
-        Row_.revoked_at,
+        PersonalAccessToken.id,
+        PersonalAccessToken.user_id,
+        PersonalAccessToken.generation,
+        PersonalAccessToken.issued_at,
+        PersonalAccessToken.expires_at,
+        PersonalAccessToken.revoked_at,
         User.username,
         User.enabled,
         Resource.identifier,
         Permission.name,
-        _held_now.label("held"),
+        _granted_now.label("granted"),
     )
-    .join(User, User.id == Row_.user_id)
-    .outerjoin(Chosen, Chosen.token_id == Row_.id)
+    .join(User, User.id == PersonalAccessToken.user_id)
+    .outerjoin(Chosen, Chosen.token_id == PersonalAccessToken.id)
     .outerjoin(Resource, Resource.id == Chosen.resource_id)
     .outerjoin(Permission, Permission.id == Chosen.permission_id)
 )
-_BY_DIGEST = CompiledSelect(_FOUND.where(Row_.digest == bindparam("digest")))
-_BY_SECRET = CompiledSelect(_FOUND.where(and_(Row_.id == bindparam("id"), Row_.generation == bindparam("generation"))))
-
+_BY_DIGEST = CompiledSelect(_VERIFIED.where(PersonalAccessToken.digest == bindparam("digest")))
+_BY_SECRET = CompiledSelect(
+    _VERIFIED.where(
+        and_(PersonalAccessToken.id == bindparam("id"), PersonalAccessToken.generation == bindparam("generation"))
+    )
+)
 _CHOOSE = CompiledInsert(
     insert(Chosen).from_select(
         ["token_id", "permission_id", "resource_id"],
@@ -61,10 +93,14 @@ _CHOOSE = CompiledInsert(
 class PersonalAccessTokens:
     """The kind `personal_access_token`."""
 
-    name: ClassVar[str] = PERSONAL_ACCESS_TOKEN
+    name: ClassVar[str] = Prefix.PAT.kind
+    target: ClassVar[str] = name
+    labels: ClassVar[Labels] = Labels("Personal access token", "Personal access tokens", "tokens")
+    exchangeable: ClassVar[bool] = True
+    used_rows: ClassVar[type[Base] | None] = PersonalAccessToken
 
     def recognizes(self, token: str) -> bool:
-        """Tell by prefix, length, alphabet and check."""
+        """Check prefix, length, alphabet and check characters."""
         return prefix_of(token) is Prefix.PAT
 
     def issue(self, session: Session, subject: Subject, terms: Terms) -> Issued:
@@ -72,7 +108,7 @@ class PersonalAccessTokens:
         token, row_id = mint(Prefix.PAT), new_id("pat")
         add_row(
             session,
-            Row_,
+            PersonalAccessToken,
             id=row_id,
             user_id=subject.id,
             name=terms.name,
@@ -89,62 +125,153 @@ class PersonalAccessTokens:
             raise Conflict("a chosen scope was deleted at the same moment")
         return Issued(row_id, token)
 
-    def reissue(self, session: Session, row: Row_, at: datetime, expires_at: datetime | None) -> Issued:
-        """Give the same token a new secret and expiry; the old secret is dead with this transaction."""
+    def verify(self, connection: Connection, token: str, at: datetime) -> Claims | None:
+        """Look the digest up and return the chosen scopes that the user's roles still give."""
+        return _read_claims(_BY_DIGEST.rows(connection, digest=digest(token)), at)
+
+    def verify_secret(self, connection: Connection, secret: Secret, at: datetime) -> Claims | None:
+        """Check what an exchanged token was made from: the same token, not regenerated since."""
+        if not secret.version.isdecimal() or len(secret.version) > MAX_GENERATION_DIGITS:
+            return None
+        rows = _BY_SECRET.rows(connection, id=secret.credential_id, generation=int(secret.version))
+        return _read_claims(rows, at)
+
+    def identify(self, connection: Connection | Session, tokens: Sequence[str], at: datetime) -> set[Identity]:
+        """Return the tokens with these secrets."""
+        found: set[Identity] = set()
+        for batch in batches([digest(token) for token in tokens]):
+            query = select(PersonalAccessToken.id).where(PersonalAccessToken.digest.in_(batch))
+            found |= {Identity(row_id) for row_id in connection.execute(query).scalars()}
+        return found
+
+    def describe(self, session: Session, token: str, at: datetime) -> Description | None:
+        """Return the token with this secret, and its user."""
+        return _describe_row(session, PersonalAccessToken.digest == digest(token), at)
+
+    def find(self, session: Session, credential_id: str, at: datetime) -> Description | None:
+        """Return the token with this id, and its user."""
+        return _describe_row(session, PersonalAccessToken.id == credential_id, at)
+
+    def revoke(self, session: Session, credential_id: str, at: datetime, reason: str) -> bool:
+        """End the token and free its name."""
+        ended = session.execute(
+            update(PersonalAccessToken)
+            .where(PersonalAccessToken.id == credential_id, PersonalAccessToken.revoked_at.is_(None))
+            .values(revoked_at=at, revoked_reason=reason, name_held=False)
+            .returning(PersonalAccessToken.id)
+        )
+        return ended.first() is not None
+
+    def holders(
+        self, session: Session, permission: Permission, at: datetime, limit: int, after: str | None
+    ) -> HolderPage:
+        """Read the choices of this scope in their order, until a page is full or enough was read."""
+        last_read, found = int(after or 0), list[tuple[int, _HoldingToken]]()
+        for size in BATCHES_OF_CHOICES:
+            choices = _read_choices(session, permission, last_read, size)
+            holding = _select_holding(session, permission, at, [token for _, token in choices])
+            found += [(choice, holding[token]) for choice, token in choices if token in holding]
+            last_read = choices[-1][0] if len(choices) == size else 0
+            if len(found) > limit or not last_read:
+                break
+        last = found[limit - 1][0] if len(found) > limit else last_read
+        page = [token for _, token in found[:limit]]
+        roles = roles_of_users(session, permission, {one.owner_id for one in page})
+        return [one.holder(roles[one.owner_id]) for one in page], str(last) if last else None
+
+    def live_count(self, session: Session, at: datetime) -> LiveCount | None:
+        """Count the live tokens of enabled users."""
+        row, count = PersonalAccessToken, func.count()
+        ending = count.filter(row.expires_at <= at + ENDING_SOON)
+        unused = count.filter(func.coalesce(row.last_used_at, row.created_at) <= at - LONG_UNUSED)
+        of_disabled = select(User.id).where(~User.enabled)
+        query = select(count, ending, unused).select_from(row)
+        return LiveCount(*session.execute(query.where(*is_live(row, at), row.user_id.not_in(of_disabled))).one())
+
+    def reissue(self, session: Session, row: PersonalAccessToken, at: datetime, expires_at: datetime | None) -> Issued:
+        """Give the same token a new secret and expiry; the old secret ends with this transaction."""
         token = mint(Prefix.PAT)
         row.digest, row.hint, row.generation = digest(token), hint(token), row.generation + 1
         row.issued_at, row.expires_at = at, expires_at
         session.flush()
         return Issued(row.id, token)
 
-    def verify(self, connection: Connection, token: str, at: datetime) -> Claims | None:
-        """Look the digest up and give the chosen scopes that the user's roles still give."""
-        return _claims(_BY_DIGEST.rows(connection, digest=digest(token)), at)
 
-    def verify_secret(self, connection: Connection, secret: Secret, at: datetime) -> Claims | None:
-        """Check what an exchanged token was made from: the same token, not regenerated since."""
-        if not secret.version.isdecimal() or len(secret.version) > 9:
-            return None
-        rows = _BY_SECRET.rows(connection, id=secret.credential_id, generation=int(secret.version))
-        return _claims(rows, at)
-
-    def identify(self, connection: Connection | Session, token: str, at: datetime) -> str | None:
-        """Name the token that this is the secret of, active or not; None when there is none."""
-        return connection.execute(select(Row_.id).where(Row_.digest == digest(token))).scalar_one_or_none()
-
-    def identify_all(self, connection: Connection | Session, tokens: Sequence[str], at: datetime) -> set[str]:
-        """Name the tokens that these are the secrets of, active or not, in one statement a batch."""
-        found: set[str] = set()
-        for batch in batches([digest(token) for token in tokens]):
-            found |= set(connection.execute(select(Row_.id).where(Row_.digest.in_(batch))).scalars())
-        return found
-
-    def revoke(self, session: Session, credential_id: str, at: datetime, reason: str) -> bool:
-        """End the token and free its name."""
-        ended = session.execute(
-            update(Row_)
-            .where(Row_.id == credential_id, Row_.revoked_at.is_(None))
-            .values(revoked_at=at, revoked_reason=reason, name_held=False)
-            .returning(Row_.id)
-        )
-        return ended.first() is not None
-
-
-def _claims(rows: list[Row[Any]] | Any, at: datetime) -> Claims | None:
+def _read_claims(rows: Sequence[Any], at: datetime) -> Claims | None:
     if not rows:
         return None
     row = rows[0]
     if row.revoked_at is not None or not row.enabled or (row.expires_at is not None and row.expires_at <= at):
         return None
     return Claims(
-        kind=PERSONAL_ACCESS_TOKEN,
+        kind=PersonalAccessTokens.name,
         credential_id=row.id,
         audience=tuple(sorted({r.identifier for r in rows if r.identifier is not None})),
-        grants=Grants.of((r.identifier, r.name) for r in rows if r.name is not None and r.held),
+        grants=Grants.of((r.identifier, r.name) for r in rows if r.name is not None and r.granted),
         issued_at=row.issued_at,
         expires_at=row.expires_at,
         subject=row.user_id,
         username=row.username,
+        personal=True,
         secret=Secret(row.id, str(row.generation)),
-        stands_until=row.expires_at,
+        valid_until=row.expires_at,
     )
+
+
+def _describe_row(session: Session, condition: ColumnElement[bool], at: datetime) -> Description | None:
+    found = session.execute(select(PersonalAccessToken, User).join(User).where(condition)).one_or_none()
+    if found is None:
+        return None
+    row, user = found
+    status, reason = state_of(row.revoked_at, row.revoked_reason, row.expires_at, at, enabled=user.enabled)
+    return Description(
+        status,
+        reason,
+        credential_type=PersonalAccessTokens.name,
+        id=row.id,
+        name=row.name,
+        hint=row.hint,
+        owner_type="user",
+        owner_id=user.id,
+        owner_name=user.username,
+        created_at=row.issued_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+        target=PersonalAccessTokens.target,
+        owner_row_id=user.id,
+        last_used_at=row.last_used_at,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _HoldingToken:
+    """A live token that carries a permission, and its user."""
+
+    id: str
+    name: str
+    hint: str
+    owner_id: str
+    username: str
+
+    def holder(self, roles: Any) -> Holder:
+        return Holder(self.id, self.name, self.hint, roles, self.owner_id, self.username)
+
+
+def _read_choices(session: Session, permission: Permission, after: int, size: int) -> list[tuple[int, str]]:
+    chosen = select(Chosen.id, Chosen.token_id).where(Chosen.permission_id == permission.id, Chosen.id > after)
+    return [(choice, token) for choice, token in session.execute(chosen.order_by(Chosen.id).limit(size))]
+
+
+def _select_holding(
+    session: Session, permission: Permission, at: datetime, tokens: list[str]
+) -> dict[str, _HoldingToken]:
+    """Return the live tokens whose user is enabled and given the scope: each step by a primary key."""
+    row = PersonalAccessToken
+    given = exists().where(
+        UserRole.user_id == User.id,
+        UserRole.role_id == RolePermission.role_id,
+        RolePermission.permission_id == permission.id,
+    )
+    query = select(row.id, row.name, row.hint, User.id, User.username).join(User, User.id == row.user_id)
+    live: Select[*tuple[Any, ...]] = query.where(row.id.in_(tokens), User.enabled, *is_live(row, at), given)
+    return {found[0]: _HoldingToken(*found) for found in session.execute(live)}

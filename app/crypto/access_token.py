@@ -1,4 +1,4 @@
-"""The claims of our JWTs (RFC 9068 §2.2): how they are read, and how a token's kind is told without I/O."""
+"""The claims of our JWTs (RFC 9068 §2.2): read them, and read the kind that a token names, without I/O."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_TOKEN_LENGTH = 16_384  # characters of a JWT, ours or an assertion; a longer
 
 
 def kind_of(token: str) -> str | None:
-    """Name the kind that a compact JWT says it is, unverified; None when it is no such JWT."""
+    """Return the kind that a compact JWT names, unverified; None for anything else."""
     if len(token) > MAX_TOKEN_LENGTH or COMPACT.fullmatch(token) is None:
         return None
     payload = token.split(".")[1]

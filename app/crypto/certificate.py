@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-LONGEST = 16_384  # characters
+MAX_CERTIFICATE_LENGTH = 16_384  # characters
 _X509 = (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, x509.InvalidVersion)
 UNREADABLE = (ValueError, TypeError, KeyError, UnsupportedAlgorithm, jwt.PyJWTError, *_X509)
 SUBJECT_FIELDS = tuple(
@@ -35,7 +35,7 @@ def read_certificate(text: str) -> x509.Certificate | None:
 
     It is one certificate and nothing besides: of a header that came twice, neither counts (RFC 9440 §2.2).
     """
-    if len(text) > LONGEST:
+    if len(text) > MAX_CERTIFICATE_LENGTH:
         return None
     try:
         if text.startswith(":") and text.endswith(":") and len(text) > 2:

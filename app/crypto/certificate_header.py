@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from app.crypto.certificate import LONGEST, read_certificate
+from app.crypto.certificate import MAX_CERTIFICATE_LENGTH, read_certificate
 
 BEGIN, END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 _CHAIN = re.compile(rf"(?:\s*+{BEGIN}[A-Za-z0-9+/=\s]++{END})++\s*+", re.ASCII)
@@ -45,7 +45,7 @@ def read_byte_sequence(text: str) -> x509.Certificate | None:
 
 def read_pem_chain(text: str) -> x509.Certificate | None:
     """Read the first of several PEMs with URL escapes (the passthrough mode of AWS ALB): the leaf (RFC 8446 §4.4.2)."""
-    if len(text) > LONGEST:
+    if len(text) > MAX_CERTIFICATE_LENGTH:
         return None
     chain = unquote(text)
     return read_certificate(chain.partition(END)[0] + END) if _CHAIN.fullmatch(chain) else None
@@ -53,7 +53,7 @@ def read_pem_chain(text: str) -> x509.Certificate | None:
 
 def read_bare_chain(text: str) -> x509.Certificate | None:
     """Read the first of a comma-separated chain (Traefik): PEMs without their first and last line, maybe escaped."""
-    if len(text) > LONGEST:
+    if len(text) > MAX_CERTIFICATE_LENGTH:
         return None
     leaf = unquote(text).partition(",")[0].strip()
     return read_certificate(leaf if leaf.startswith(BEGIN) else f":{leaf}:")
@@ -65,7 +65,7 @@ def read_xfcc(text: str) -> x509.Certificate | None:
     With several elements nobody can tell which of them this proxy wrote, so that none counts. Envoy does not escape
     the names of a certificate: a `Hash` must be the certificate's, and a field that comes twice may be such a name.
     """
-    fields = _fields_of(text) if len(text) <= LONGEST else None
+    fields = _fields_of(text) if len(text) <= MAX_CERTIFICATE_LENGTH else None
     if fields is None:
         return None
     found = read_pem(fields["cert"]) if "cert" in fields else read_pem_chain(fields.get("chain", ""))

@@ -7,6 +7,7 @@ import re
 import secrets
 import zlib
 from enum import StrEnum
+from typing import Self
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 RANDOM_LENGTH = 32  # 190 bits
@@ -15,15 +16,26 @@ SHAPE = re.compile(r"lk_(pat|key|sec)_([0-9A-Za-z]{32})([0-9A-Za-z]{6})")
 
 
 class Prefix(StrEnum):
-    """What stands before a secret, by what it is."""
+    """What a secret begins with; `kind` is the name of what it is."""
 
-    PAT = "lk_pat_"
-    API_KEY = "lk_key_"
-    CLIENT_SECRET = "lk_sec_"  # noqa: S105 - a prefix
+    kind: str
+
+    PAT = "lk_pat_", "personal_access_token"
+    API_KEY = "lk_key_", "api_key"
+    CLIENT_SECRET = "lk_sec_", "client_secret"
+
+    def __new__(cls, text: str, kind: str) -> Self:
+        """Make a member that is its text."""
+        member = str.__new__(cls, text)
+        member._value_, member.kind = text, kind
+        return member
+
+
+_PREFIXES = {prefix.value: prefix for prefix in Prefix}
 
 
 def check_characters(random_part: str) -> str:
-    """Give the CRC-32 of the random characters in base62, padded to 6: tells a mistyped secret from a wrong one."""
+    """Return the CRC-32 of the random characters in base62, padded to 6: a mistyped secret differs from a wrong one."""
     return _base62(zlib.crc32(random_part.encode("ascii")), CHECK_LENGTH)
 
 
@@ -37,24 +49,24 @@ def _base62(number: int, length: int) -> str:
 
 
 def mint(prefix: Prefix) -> str:
-    """Make a new secret; the caller shows it once and keeps its digest."""
+    """Return a new secret; the caller shows it once and keeps its digest."""
     random_part = _base62(secrets.randbelow(len(ALPHABET) ** RANDOM_LENGTH), RANDOM_LENGTH)  # all characters at once
     return f"{prefix}{random_part}{check_characters(random_part)}"
 
 
 def prefix_of(token: str) -> Prefix | None:
-    """Name the prefix of a well-formed secret; None for a wrong prefix, length, alphabet or check. No I/O."""
+    """Return the prefix of a well-formed secret; None for a wrong prefix, length, alphabet or check. No I/O."""
     shape = SHAPE.fullmatch(token)
     if shape is None or check_characters(shape[2]) != shape[3]:
         return None
-    return Prefix(token[:7])
+    return _PREFIXES[token[:7]]
 
 
 def digest(secret: str) -> str:
-    """Give the SHA-256 that is kept instead of a secret; 190 random bits need no slow hash."""
+    """Return the SHA-256 that is kept instead of a secret; 190 random bits need no slow hash."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def hint(token: str) -> str:
-    """Give what a person recognises it by: the prefix and the last four characters."""
+    """Return what a person recognizes it by: the prefix and the last four characters."""
     return f"{token[:7]}…{token[-4:]}"

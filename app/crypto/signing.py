@@ -19,7 +19,7 @@ from jwt.utils import base64url_encode
 from sqlalchemy import Connection, delete, or_, select
 from sqlalchemy.orm import Session
 
-from app.clock import soonest
+from app.clock import earliest
 from app.crypto.seal import Seal
 from app.database.locks import advisory_lock
 from app.database.types import new_id
@@ -142,7 +142,7 @@ def _signed(claims: Mapping[str, Any], retires_at: datetime | None) -> Signed | 
     if type(iat) is not int or type(exp) is not int or not 0 <= exp - iat <= LONGEST_LIFETIME.total_seconds():
         return None
     expires_at = datetime.fromtimestamp(exp, UTC)
-    return Signed(claims, datetime.fromtimestamp(iat, UTC), soonest(expires_at, retires_at) or expires_at)
+    return Signed(claims, datetime.fromtimestamp(iat, UTC), earliest(expires_at, retires_at) or expires_at)
 
 
 def _well_formed(claims: Mapping[str, Any]) -> bool:

@@ -16,7 +16,7 @@ def authenticate(
     """Return the client; None if authentication fails, which the Flask route reports."""
     key = digest_of(authorization.encode())
     cached = generation.clients.get(key)
-    if cached is not None and (cached.client.stands_until is None or at < cached.client.stands_until):
+    if cached is not None and (cached.client.valid_until is None or at < cached.client.valid_until):
         return cached
     value = read_basic(authorization)
     if value is None:

@@ -45,7 +45,7 @@ class ForwardAuthRoute:
         if cached is None or not cached.is_fresh(now):
             return self._decide(generation, key, token, query)
         if cached.use is not None:
-            self._actions.usage.again(cached.use, now)
+            self._actions.usage.note_row(cached.use, now)
         return cached
 
     def _decide(self, generation: CacheGeneration, key: bytes, token: str, query: str) -> Answer | None:
@@ -70,7 +70,7 @@ def create_route(actions: Actions, memory: Memory) -> ForwardAuthRoute | None:
 
 def _build_answer(claims: Claims, wanted: AccessRequest) -> Answer:
     head = (*identity_headers(claims, wanted).items(), *EMPTY_BODY)
-    return Answer(head, b"", claims.credential_id, None, use_of(claims), claims.stands_until)
+    return Answer(head, b"", claims.credential_id, None, use_of(claims), claims.valid_until)
 
 
 def _refuse_bound(claims: Claims) -> None:

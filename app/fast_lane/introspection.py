@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 from app.actions.tokens.usage import use_of
-from app.clock import soonest
+from app.clock import earliest
 from app.compose import Actions
 from app.fast_lane.client import authenticate
 from app.fast_lane.memory import Answer, CacheGeneration, Head, Memory, digest_of
@@ -42,7 +42,7 @@ class IntrospectionRoute:
         if cached is None or not cached.is_fresh(now):
             return self._decide(generation, key, authorization, body)
         if cached.use is not None:
-            self._actions.usage.again(cached.use, now)
+            self._actions.usage.note_row(cached.use, now)
         return cached
 
     def _decide(self, generation: CacheGeneration, key: bytes, authorization: str, body: bytes) -> Answer | None:
@@ -62,7 +62,7 @@ class IntrospectionRoute:
         answer = Answer(json_headers(len(text)), text, adds=adds, client_id=client.client_id)
         if claims is not None:
             answer.credential_id, answer.use = claims.credential_id, use_of(claims)
-            answer.until = soonest(client.stands_until, claims.stands_until)
+            answer.until = earliest(client.valid_until, claims.valid_until)
             if claims.rate_limit is None:  # with a rate limit each use has to be counted
                 generation.answers.put(key, answer)
         return answer

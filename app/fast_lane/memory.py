@@ -95,7 +95,7 @@ class CachedDecision:
 
     def is_fresh(self, at: datetime) -> bool:
         """Return whether none of the secrets that the client may have authenticated with has expired."""
-        return self.client.stands_until is None or at < self.client.stands_until
+        return self.client.valid_until is None or at < self.client.valid_until
 
 
 @dataclass(slots=True)

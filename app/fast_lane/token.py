@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from app.actions.tokens.issue import Decision
 from app.compose import Actions
-from app.credentials.kind import CLIENT_CREDENTIALS
+from app.credentials.m2m import MachineTokens
 from app.errors import GrantRefused
 from app.fast_lane.client import authenticate
 from app.fast_lane.introspection import json_headers
@@ -32,7 +32,7 @@ class TokenRoute:
     def __init__(self, actions: Actions, memory: Memory) -> None:
         self._actions = actions
         self._memory = memory
-        self._adds = metrics.issued_counter(CLIENT_CREDENTIALS)
+        self._adds = metrics.issued_counter(MachineTokens.name)
         self._answers_browsers = bool(actions.settings.allowed_origins)
 
     def __call__(self, environ: WSGIEnvironment) -> Answer | None:

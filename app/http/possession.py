@@ -10,7 +10,7 @@ from app.actions.tokens.check_proof import CheckProof
 from app.credentials.kind import Claims
 from app.crypto.certificate import thumbprint_of
 from app.crypto.confirmation import UNBOUND
-from app.crypto.dpop import ALGORITHMS
+from app.crypto.jws import ALGORITHMS
 from app.errors import InvalidProof, NonceNeeded, Unproven
 from app.http.request import Request
 

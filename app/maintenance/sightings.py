@@ -7,19 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from app.crypto.opaque import Prefix, hint, prefix_of
+from app.crypto.opaque import hint, prefix_of
 
 PIECE = 1 << 20  # bytes read at a time
 NARROW = rb"lk_(?:pat|key|sec)_[0-9A-Za-z]{38}"
 WIDE = rb"l\0k\0_\0(?:p\0a\0t|k\0e\0y|s\0e\0c)\0_\0(?:[0-9A-Za-z]\0){37}[0-9A-Za-z]"  # UTF-16, either byte order
 SECRET = re.compile(NARROW + b"|" + WIDE)
 LONGEST = 2 * 45  # bytes of the longest match
-
-KINDS = {
-    Prefix.PAT: "personal_access_token",
-    Prefix.API_KEY: "api_key",
-    Prefix.CLIENT_SECRET: "client_secret",
-}
 
 
 class Readable(Protocol):
@@ -62,4 +56,4 @@ def sightings(stream: Readable) -> Iterator[Sighting]:
 def _sighting(matched: bytes, line: int) -> Sighting | None:
     secret = matched.replace(b"\0", b"").decode("ascii")
     prefix = prefix_of(secret)
-    return Sighting(secret, KINDS[prefix], hint(secret), line) if prefix else None
+    return Sighting(secret, prefix.kind, hint(secret), line) if prefix else None

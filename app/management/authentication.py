@@ -12,7 +12,7 @@ from flask import request
 from app.access.scopes import Scopes
 from app.actions.audit.actor import Actor, anonymous
 from app.compose import Actions
-from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN, Claims
+from app.credentials.kind import Claims
 from app.crypto.probe_mark import HEADER as PROBE
 from app.errors import Forbidden, Unauthenticated
 from app.http import browser
@@ -32,7 +32,7 @@ def authenticate_bearer(actions: Actions, scope: str) -> Actor:
     """
     claims = _verify_bearer(actions)
     management = actions.settings.management_identifier
-    if claims.kind == API_KEY or management not in claims.audience:
+    if claims.anonymous or management not in claims.audience:
         raise Unauthenticated("the token is not for the management API", INVALID)
     actor = _actor(actions, claims, claims.grants.on([management]).scopes)
     if not actor.holds(scope):
@@ -70,9 +70,9 @@ def authenticate_owner(actions: Actions, *, reading: bool) -> Actor:
     if scheme != "bearer":
         raise Unauthenticated("send a username and a password")
     claims = _verify_bearer(actions)
-    if claims.kind == API_KEY:
+    if claims.anonymous:
         raise Unauthenticated("an API key belongs to no user", INVALID)
-    if not reading or claims.kind != PERSONAL_ACCESS_TOKEN or claims.exchanged:
+    if not reading or not claims.personal:
         raise Forbidden("only the user's own password opens this")
     return _note_use(actions, claims, _actor(actions, claims, Scopes()))
 
@@ -90,14 +90,14 @@ def _refuse_foreign_page() -> None:
 
 
 def _actor(actions: Actions, claims: Claims, management: Scopes) -> Actor:
-    delegated, context = claims.kind == PERSONAL_ACCESS_TOKEN, _read_context(actions)
+    context = _read_context(actions)
     return Actor(
-        type="user" if delegated else "client",
+        type="user" if claims.delegated else "client",
         id=claims.subject or "",
         name=claims.username or "",
         credential_id=claims.credential_id,
         management=management,
-        delegated=delegated,
+        delegated=claims.delegated,
         address=context.peer,
         request_id=context.id,
     )

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet, import_key
-from joserfc.jws import JWSRegistry
 
 from app.actions.sign_in.clients import AuthenticateClient
-from app.actions.trust.registration import Jwk
 from app.crypto.access_token import MAX_TOKEN_LENGTH
 from app.http.request import Request
 from app.oauth.errors import ClientRefused
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_ALGORITHMS = ["ES256", "RS256", "PS256", "EdDSA"]
-ALGORITHMS = [*ASSERTION_ALGORITHMS, "Ed25519"]  # RFC 9864 §2.2: the new name of our EdDSA
 TYPES = frozenset({"jwt", "jose"})  # of the `typ` header, if any: an access token authenticates nobody
 LEEWAY = timedelta(seconds=30)
-UNREADABLE = (JoseError, ValueError, TypeError, RecursionError)  # what the libraries raise for odd JSON
+UNREADABLE = (ValueError, TypeError, RecursionError)  # what the libraries raise for odd JSON
 _AUTHLIB = JWTBearerClientAssertion()
 
 
@@ -55,23 +48,6 @@ def expiry_if_timely(claims: Mapping[str, Any], now: datetime, furthest: timedel
         if moment is None or moment > now + LEEWAY:
             return None
     return expires_at
-
-
-def import_keys(keys: Iterable[Jwk]) -> KeySet:
-    """Return the keys as the library has them, without those that it cannot read."""
-    read = []
-    for key in keys:
-        with suppress(*UNREADABLE):
-            read.append(import_key(dict(key)))
-    return KeySet(read)
-
-
-def verify_signature(token: str, keys: KeySet, registry: JWSRegistry) -> dict[str, Any] | None:
-    """Return the claims if one of the keys has signed them, else None."""
-    for key in keys:
-        with suppress(*UNREADABLE):
-            return jwt.decode(token, key, registry=registry).claims
-    return None
 
 
 def may_fetch_for(client_id: str, request: Request, authenticate: AuthenticateClient) -> Callable[[], bool]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from authlib.oauth2.rfc6749 import ClientMixin
 
 from app.actions.sign_in.clients import KnownClient
-from app.actions.trust.auth_methods import CERTIFICATE_METHODS, PRIVATE_KEY_JWT, SECRET_METHODS, TLS_METHOD
 from app.compose import Actions
 from app.http.client_certificate import header_name
+from app.models.auth_methods import CERTIFICATE_METHODS, PRIVATE_KEY_JWT, SECRET_METHODS, TLS_METHOD
 from app.settings.settings import Settings
 
 

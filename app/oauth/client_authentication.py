@@ -13,16 +13,16 @@ from urllib.parse import unquote_plus
 
 from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError, TokenEndpoint
 
-from app.actions.trust.auth_methods import (
+from app.actions.trust.registration import usable_keys
+from app.compose import Actions
+from app.http.request import Request
+from app.models.auth_methods import (
     CERTIFICATE_METHODS,
     CLIENT_SECRET_BASIC,
     CLIENT_SECRET_POST,
     PRIVATE_KEY_JWT,
     TLS_METHOD,
 )
-from app.actions.trust.registration import usable_keys
-from app.compose import Actions
-from app.http.request import Request
 from app.oauth.assertions import ASSERTION_TYPE, read_assertion
 from app.oauth.client import FederatedClient, OAuthClient
 from app.oauth.form_reader import FormRequest

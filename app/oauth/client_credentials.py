@@ -8,7 +8,7 @@ from authlib.oauth2.rfc6749 import ClientCredentialsGrant
 
 from app.actions.tokens.issue import AccessToken
 from app.compose import Actions
-from app.credentials.kind import CLIENT_CREDENTIALS
+from app.credentials.m2m import MachineTokens
 from app.crypto.confirmation import UNBOUND, Confirmation
 from app.http.envelope import log_credential
 from app.oauth.client_authentication import METHODS
@@ -36,7 +36,7 @@ class ClientCredentials(ClientCredentialsGrant):
         decision = issue.decide(client.row_id, client.client_id, scope, resources, binding.confirmation)
         issued = issue.sign(decision)
         nonce = binding.consume_proof()
-        metrics.count_issued(CLIENT_CREDENTIALS)
+        metrics.count_issued(MachineTokens.name)
         log_credential(issued.credential_id)
         return 200, render_token(issued, binding.confirmation), [*self.TOKEN_RESPONSE_HEADER, *nonce]
 

@@ -17,7 +17,7 @@ from werkzeug.routing import Rule
 from app.access.scopes import MalformedScope, Scopes
 from app.actions.limits.abuse import CREDENTIALS_OF_ADDRESS, WAIT
 from app.compose import Actions
-from app.credentials.kind import API_KEY, Address, Claims
+from app.credentials.kind import Address, Claims
 from app.errors import Unproven
 from app.http.envelope import log_credential, logged_kind
 from app.http.possession import REALM, PresentedToken, challenge, challenges, check_possession
@@ -184,7 +184,7 @@ def admit(
     """
     verified = actions.verify(token)
     claims = verified.cut_to(frozenset({wanted.resource})) if verified else None
-    if claims is None or (from_url and claims.kind != API_KEY):
+    if claims is None or (from_url and not claims.anonymous):
         raise Refusal(401, "invalid_token", "the credential is not active, or is for another audience")
     log(claims.credential_id, claims.kind)
     check_holder(claims)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +14,7 @@ from flask import request as flask_request
 from app.actions.limits.windows import Window
 from app.actions.sign_in.clients import KnownClient
 from app.compose import Actions
-from app.credentials.kind import API_KEY, CLIENT_CREDENTIALS, PERSONAL_ACCESS_TOKEN, Claims
+from app.credentials.kind import Claims
 from app.http.envelope import log_credential
 from app.http.possession import PresentedToken, challenge, check_possession
 from app.http.request import Request
@@ -117,7 +116,7 @@ def _members(issuer: str, claims: Claims, window: Window | None) -> dict[str, An
     }
     if claims.expires_at is not None:
         body["exp"] = _seconds(claims.expires_at)
-    body |= OWNER[claims.kind](claims)
+    body |= claims.owner
     if cnf := claims.confirmation.members():
         body["cnf"] = cnf  # RFC 9449 §6.2, RFC 8705 §3.2
     if claims.exchanged:
@@ -133,18 +132,11 @@ def _members(issuer: str, claims: Claims, window: Window | None) -> dict[str, An
     return body
 
 
-OWNER: dict[str, Callable[[Claims], dict[str, Any]]] = {
-    PERSONAL_ACCESS_TOKEN: lambda claims: {"sub": claims.subject, "username": claims.username},
-    CLIENT_CREDENTIALS: lambda claims: {"sub": claims.client_id, "client_id": claims.client_id},
-    API_KEY: lambda claims: {},  # a key stands for nobody
-}
-
-
 def _token_caller(actions: Actions, request: Request) -> Caller:
     """Return the caller by its Bearer or DPoP token, which sees every resource."""
     token, settings, scheme = request.credentials, actions.settings, request.scheme
     claims = actions.verify(token)
-    if claims is None or claims.kind == API_KEY:
+    if claims is None or claims.anonymous:
         raise TokenRefused("invalid_token", 401, "the token is not active, or is an API key", scheme)
     check_possession(claims, PresentedToken.sent_here(token, request, settings.issuer), actions.check_proof)
     own = claims.cut_to(frozenset({settings.management_identifier}))

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from flask import Blueprint, Response, abort, jsonify
 
 from app.compose import Actions
-from app.crypto.dpop import ALGORITHMS as DPOP_ALGORITHMS
+from app.crypto.jws import ALGORITHMS as DPOP_ALGORITHMS
 from app.crypto.signing import ALGORITHM
 from app.oauth.assertions import ASSERTION_ALGORITHMS
 from app.oauth.client import certificate_methods

@@ -7,26 +7,21 @@ from datetime import timedelta
 from typing import Any
 
 from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
-from joserfc.jwk import KeySet
-from joserfc.jws import JWSRegistry
 
-from app.actions.trust.auth_methods import PRIVATE_KEY_JWT
-from app.actions.trust.registration import signing_keys
+from app.actions.trust.registration import Jwk, signing_keys
 from app.compose import Actions
+from app.crypto.foreign_jwt import read_signed_claims
+from app.models.auth_methods import PRIVATE_KEY_JWT
 from app.oauth.assertions import (
-    ALGORITHMS,
     expiry_if_timely,
-    import_keys,
     is_identity,
     may_fetch_for,
     read_assertion,
-    verify_signature,
 )
 from app.oauth.client import OAuthClient
 from app.oauth.errors import ClientRefused
 from app.oauth.form_reader import FormRequest
 
-REGISTRY = JWSRegistry(algorithms=ALGORITHMS)
 OWN_TYPE = "client-authentication+jwt"  # the `typ` of an assertion in rfc7523bis
 FURTHEST = timedelta(hours=1)  # how far ahead the `exp` of an assertion may lie
 REMEMBERED = timedelta(days=1)  # beyond `exp`: a clock that ran ahead and is set back would accept it again
@@ -51,7 +46,7 @@ class PrivateKeyJwt(JWTBearerClientAssertion):
         """Refuse an unreadable assertion, where Authlib raises for deep or odd JSON."""
         return read_assertion(assertion)
 
-    def resolve_client_public_key(self, client: OAuthClient) -> KeySet:
+    def resolve_client_public_key(self, client: OAuthClient) -> tuple[Jwk, ...]:
         """Return the registered or fetched keys that may have signed."""
         header, _ = read_assertion(self._request.form["client_assertion"])
         if not is_identity(header, OWN_TYPE):
@@ -62,11 +57,11 @@ class PrivateKeyJwt(JWTBearerClientAssertion):
             authenticate = self._actions.authenticate_client
             may_fetch = may_fetch_for(registration.client_id, self._request.context, authenticate)
             keys = self._actions.fetch_jwks(registration.jwks_uri, kid, may_fetch)
-        return import_keys(signing_keys(keys, kid, header.get("alg")))
+        return tuple(signing_keys(keys, kid, header.get("alg")))
 
-    def process_assertion_claims(self, assertion: str, resolve_key: KeySet) -> dict[str, Any]:
-        """Verify with our algorithms only."""
-        claims = verify_signature(assertion, resolve_key, REGISTRY)
+    def process_assertion_claims(self, assertion: str, resolve_key: tuple[Jwk, ...]) -> dict[str, Any]:
+        """Verify by PyJWT and with our algorithms only, where Authlib takes joserfc and its own list."""
+        claims = read_signed_claims(assertion, resolve_key)
         if claims is None:
             raise ClientRefused
         self.verify_claims(claims)

@@ -6,7 +6,7 @@ from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 
 from app.compose import Actions
-from app.crypto.pasted import bare
+from app.crypto.pasted_token import strip_scheme
 from app.errors import Unauthenticated
 from app.oauth.caller import anonymous_actor, client_actor
 from app.oauth.client_authentication import METHODS, authenticate_endpoint_client
@@ -31,7 +31,7 @@ class TokenRevocation(RevocationEndpoint):
         client_id = client.get_client_id() if client else None
         try:
             actor = client_actor(client_id, request.context) if client_id else anonymous_actor(request.context)
-            actions.revoke_token(actor, bare(request.form["token"]), client_id)
+            actions.revoke_token(actor, strip_scheme(request.form["token"]), client_id)
         except Unauthenticated:
             raise ClientRefused(tried_basic=request.context.scheme == "basic") from None
         return 200, "", list(NO_STORE.items())

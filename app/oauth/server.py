@@ -14,9 +14,9 @@ from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError, Unsu
 from flask import Flask, Response
 from joserfc.errors import SecurityWarning
 
-from app.actions.trust.auth_methods import CLIENT_SECRET_BASIC, CLIENT_SECRET_POST, PRIVATE_KEY_JWT, TLS_METHOD
 from app.compose import Actions
 from app.http.envelope import log_client
+from app.models.auth_methods import CLIENT_SECRET_BASIC, CLIENT_SECRET_POST, PRIVATE_KEY_JWT, TLS_METHOD
 from app.oauth.caller import anonymous_actor
 from app.oauth.client_authentication import ClientAuthentication, claimed_client_id
 from app.oauth.client_credentials import ClientCredentials

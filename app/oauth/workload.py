@@ -8,25 +8,21 @@ from functools import partial
 from typing import Any
 
 from authlib.oauth2.rfc6749 import InvalidClientError
-from joserfc.jws import JWSRegistry
 
 from app.actions.sign_in.clients import KnownClient
 from app.actions.trust.issuers import Trust
 from app.actions.trust.registration import Jwk
 from app.compose import Actions
+from app.crypto.foreign_jwt import read_signed_claims
 from app.http.request import Request
 from app.oauth.assertions import (
-    ALGORITHMS,
     expiry_if_timely,
-    import_keys,
     is_identity,
     may_fetch_for,
     read_assertion,
-    verify_signature,
 )
 
 FURTHEST = timedelta(hours=24)  # how far ahead the `exp` of a foreign token may lie
-REGISTRY = JWSRegistry(algorithms=ALGORITHMS, strict_check_header=False)  # `crit` is obeyed all the same
 
 
 def find_client(token: str, client_id: str | None, request: Request, actions: Actions) -> KnownClient | None:
@@ -80,6 +76,6 @@ def _from_one_source(may_fetch: Callable[[], bool]) -> Callable[[str], bool]:
 
 def _verify_token(token: str, keys: Iterable[Jwk], now: datetime) -> Mapping[str, Any] | None:
     """Return the claims if one of the keys has signed them with an algorithm of ours, and they are valid now."""
-    claims = verify_signature(token, import_keys(keys), REGISTRY)
+    claims = read_signed_claims(token, keys, other_parameters=True)
     timely = claims is not None and expiry_if_timely(claims, now, FURTHEST) is not None
     return claims if timely else None

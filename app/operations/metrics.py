@@ -17,7 +17,8 @@ from flask import Flask, Response, request
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN
+from app.credentials.api_key import ApiKeys
+from app.credentials.pat import PersonalAccessTokens
 from app.operations.number_files import PreallocatedMmapDict
 from app.operations.paths import FORWARD_AUTH, TOKEN
 from app.operations.shared_result import SharedResult
@@ -29,11 +30,11 @@ CHALLENGE = {"WWW-Authenticate": 'Bearer realm="metrics"'}
 UNKNOWN = "unknown"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 ISSUING = {
-    ("POST", "/api/v1/me/personal-access-tokens"): PERSONAL_ACCESS_TOKEN,
-    ("POST", "/api/v1/me/personal-access-tokens/<row:token_id>/regenerate"): PERSONAL_ACCESS_TOKEN,
-    ("POST", "/api/v1/users/<row:user_id>/personal-access-tokens"): PERSONAL_ACCESS_TOKEN,
-    ("POST", "/api/v1/api-keys"): API_KEY,
-    ("POST", "/api/v1/api-keys/<row:key_id>/rotate"): API_KEY,
+    ("POST", "/api/v1/me/personal-access-tokens"): PersonalAccessTokens.name,
+    ("POST", "/api/v1/me/personal-access-tokens/<row:token_id>/regenerate"): PersonalAccessTokens.name,
+    ("POST", "/api/v1/users/<row:user_id>/personal-access-tokens"): PersonalAccessTokens.name,
+    ("POST", "/api/v1/api-keys"): ApiKeys.name,
+    ("POST", "/api/v1/api-keys/<row:key_id>/rotate"): ApiKeys.name,
 }
 REFUSALS = {401: "unauthenticated", 403: "forbidden", 429: "rate_limited"}
 

@@ -21,7 +21,7 @@ from app import migrations, models
 from app.access.scopes import Grants, Scopes
 from app.actions.audit import chain as audit_chain
 from app.credentials.exchanged import ExchangedTokens
-from app.credentials.kind import PERSONAL_ACCESS_TOKEN, Subject, Terms
+from app.credentials.kind import Subject, Terms
 from app.credentials.m2m import MachineTokens
 from app.credentials.pat import PersonalAccessTokens
 from app.crypto.opaque import Prefix, mint
@@ -213,13 +213,15 @@ class _Jwts:
     def exchanged(self, wanted: int) -> list[str]:
         """Give tokens made from the kept personal access tokens, in turn."""
         pats = PersonalAccessTokens()
-        kind = ExchangedTokens(self._keys, ISSUER, {PERSONAL_ACCESS_TOKEN: pats})
+        kind = ExchangedTokens(self._keys, ISSUER, {pats.name: pats})
         secrets = self._data_set.secrets("pat").read_text(encoding="ascii").split()
         with self._engine.connect() as connection:
             sources = [pats.verify(connection, secret, self._now) for secret in secrets[:wanted]]
             live = [source for source in sources if source is not None]
             return [
-                kind.issue(connection, live[i % len(live)], self._terms(), None).token for i in range(wanted) if live
+                kind.issue(connection, Subject(source=live[i % len(live)]), self._terms()).token
+                for i in range(wanted)
+                if live
             ]
 
     def _terms(self) -> Terms:

@@ -7,7 +7,8 @@ from sqlalchemy import select
 
 from app.access.scopes import Grants
 from app.actions.audit.actor import anonymous
-from app.credentials.kind import API_KEY, Claims, Issued
+from app.credentials.api_key import ApiKeys
+from app.credentials.kind import Claims, Issued
 from app.crypto.opaque import digest
 from app.models import ApiKey, ApiKeySecret, ClientSecret, PersonalAccessToken, SigningKey, User
 from app.settings.addresses import Network, read_address, read_network
@@ -19,7 +20,7 @@ SOMEBODY = anonymous(None, None)
 def claims(*networks: str, audience: tuple[str, ...] = (ORDERS, STOCK)) -> Claims:
     allowed: tuple[Network, ...] = tuple(read_network(n) for n in networks)
     grants = Grants.of([(ORDERS, "orders:read"), (STOCK, "stock:read")])
-    return Claims(API_KEY, "key_1", audience, grants, START, None, allowed_networks=allowed)
+    return Claims(ApiKeys.name, "key_1", audience, grants, START, None, allowed_networks=allowed)
 
 
 @pytest.mark.spec("RFC 7662 §2.2")

@@ -9,13 +9,16 @@ from sqlalchemy import event
 
 from app.crypto.opaque import Prefix, mint
 from tests.core import ORDERS, Core, contents
+from tests.credentials.badge import issue_badge
 
-KINDS = ["pat", "key", "m2m", "exchanged pat", "exchanged key"]
+KINDS = ["pat", "key", "m2m", "badge", "exchanged pat", "exchanged key"]
 
 
 def issue(core: Core, kind: str) -> str:
     if kind == "m2m":
         return core.m2m("robot", "orders:read")
+    if kind == "badge":
+        return issue_badge(core).token
     token = core.pat("alice", "orders:read", name=kind)[1] if kind.endswith("pat") else core.key()[1]
     return core.exchange(token) if kind.startswith("exchanged") else token
 
@@ -35,7 +38,7 @@ def statements(core: Core) -> Iterator[list[str]]:
         event.remove(connection, "before_cursor_execute", note)
 
 
-@pytest.mark.parametrize(("kind", "most"), [("pat", 1), ("key", 1), ("m2m", 1), ("exchanged pat", 2)])
+@pytest.mark.parametrize(("kind", "most"), [("pat", 1), ("key", 1), ("m2m", 1), ("badge", 1), ("exchanged pat", 2)])
 def test_verifying_asks_the_database_once_and_writes_nothing(core: Core, kind: str, most: int) -> None:
     token = issue(core, kind)
     assert core.active(token)  # the public key is cached now
@@ -85,10 +88,11 @@ def test_no_claim_is_missing_or_made_up(core: Core, kind: str) -> None:
         "exchanged pat": (core.row_id("alice"), "alice", None),
         "m2m": ("robot", None, "robot"),
         "key": (None, None, None),
+        "badge": ("vera", None, None),
         "exchanged key": (None, None, None),
     }
     assert (claims.subject, claims.username, claims.client_id) == expected[kind]
-    names = {"pat": "personal_access_token", "key": "api_key", "m2m": "client_credentials"}
+    names = {"pat": "personal_access_token", "key": "api_key", "m2m": "client_credentials", "badge": "badge"}
     assert claims.kind == names[kind.removeprefix("exchanged ")]
     assert claims.exchanged is kind.startswith("exchanged")
     assert claims.audience == (ORDERS,)
@@ -96,7 +100,7 @@ def test_no_claim_is_missing_or_made_up(core: Core, kind: str) -> None:
 
 
 @pytest.mark.contract("`iat` never ahead, integers, nothing null")
-@pytest.mark.parametrize("kind", ["m2m", "exchanged pat", "exchanged key"])
+@pytest.mark.parametrize("kind", ["m2m", "badge", "exchanged pat", "exchanged key"])
 @pytest.mark.spec("RFC 9068 §2.2")
 def test_a_jwts_times_are_whole_seconds_and_never_ahead_of_the_clock(core: Core, kind: str) -> None:
     claims = contents(issue(core, kind))
@@ -107,7 +111,7 @@ def test_a_jwts_times_are_whole_seconds_and_never_ahead_of_the_clock(core: Core,
 
 
 @pytest.mark.asvs("9.2.1")
-@pytest.mark.parametrize("kind", ["m2m", "exchanged pat", "exchanged key"])
+@pytest.mark.parametrize("kind", ["m2m", "badge", "exchanged pat", "exchanged key"])
 def test_a_jwt_ends_at_its_expiry_not_a_second_later(core: Core, kind: str) -> None:
     token = issue(core, kind)
     ends = core.verified(token).expires_at

@@ -31,7 +31,7 @@ def dpop(data: bytes) -> None:
         claims = json.loads(data)
         if isinstance(claims, dict):
             with contextlib.suppress(proofs.BadProof):
-                read = proofs._said(claims, "jkt")
+                read = proofs._read_claims(claims, "jkt")
                 holds(read.jti and read.htm and read.htu and read.issued_at.tzinfo, claims)
 
 

@@ -267,7 +267,7 @@ def exchange_choice(data: bytes) -> None:
     """What is exchanged never reaches further than what it is exchanged for."""
     given, scope, named = _choice(data)
     source = Claims("api_key", "", given.audience, given, NOW, None)
-    _chosen(exchange._choose, given, source, scope, named)
+    _chosen(exchange._choose_grants, given, source, scope, named)
 
 
 def jwks(data: bytes) -> None:

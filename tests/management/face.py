@@ -12,6 +12,7 @@ from sqlalchemy import update
 from app import create_app
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.users import NewUser
+from app.compose import FurtherKinds
 from app.database.store import Store
 from app.database.types import Base
 from app.maintenance.bootstrap import PERMISSIONS
@@ -71,13 +72,13 @@ class Face:
         return self.http.open(f"/api/v1/me{path}", auth=(username, password), **options)
 
 
-def start_face(folder: Path, **changed: Any) -> Face:
+def start_face(folder: Path, further_kinds: FurtherKinds | None = None, **changed: Any) -> Face:
     """Make an application on a fresh database, with the management API's permissions and one resource."""
     database = database_in(folder)
     settings = Settings(instance_dir=folder, issuer=ISSUER, secret_key="k" * 40, **database.settings, **changed)
     Base.metadata.create_all(database.engine())
     clock = MutableClock()
-    app = create_app(settings, clock)
+    app = create_app(settings, clock, further_kinds)
     core = Core(app.actions, clock, database)
     with core.store.transaction() as session:
         core.actions.signing_keys.ensure(session, clock())

@@ -18,7 +18,7 @@ from app.actions.sign_in import known_addresses, passwords, sessions
 from app.actions.tokens import check_proof
 from app.actions.trust import fetch_jwks
 from app.actions.trust import registration as client_keys
-from app.crypto import dpop, signing
+from app.crypto import jws, signing
 from app.crypto.opaque import Prefix
 from app.database.types import Base
 from app.errors import BadSettings
@@ -154,8 +154,7 @@ def test_the_limits_are_those_of_the_code() -> None:
 @pytest.mark.contract("the limits, keys, data, logs and rules in asvs.md are those of the code")
 def test_each_algorithm_of_the_code_is_in_the_inventory() -> None:
     inventory = section("Keys and algorithms")
-    taken = *assertions.ALGORITHMS, *dpop.ALGORITHMS
-    for name in (signing.ALGORITHM, *taken):
+    for name in (signing.ALGORITHM, *jws.ALGORITHMS):
         assert name in inventory
     known = {"sha256", "sha1", "crc32"}
     used = set()

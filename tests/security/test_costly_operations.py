@@ -66,7 +66,7 @@ BOUNDS: dict[str, list[str]] = {
         LIMIT["password-changes"],
     ],
     "a JWT of ours": [f"{access_token.MAX_TOKEN_LENGTH} characters", LIMIT["credentials-of-address"]],
-    "a DPoP proof": [f"{dpop.LONGEST} characters", f"RSA of {dpop.RSA_BITS.stop - 1} bits", "exponent of 2^32"],
+    "a DPoP proof": [f"{dpop.MAX_LENGTH} characters", f"RSA of {dpop.RSA_BITS.stop - 1} bits", "exponent of 2^32"],
     "a client's assertion": [
         f"{access_token.MAX_TOKEN_LENGTH} characters",
         f"{client_keys.MOST_TRIED} keys tried",
@@ -77,7 +77,7 @@ BOUNDS: dict[str, list[str]] = {
         f"{client_keys.MOST_CERTIFICATES} certificates of {client_keys.LONGEST_CERTIFICATE}",
         f"{clients.LONGEST_JWKS} characters on a page",
     ],
-    "a client certificate": [f"{certificate.LONGEST} characters"],
+    "a client certificate": [f"{certificate.MAX_CERTIFICATE_LENGTH} characters"],
     "fetching keys from a `jwks_uri`": [
         f"{fetch_jwks.LARGEST} bytes in {fetch_jwks.PATIENCE:.0f} seconds",
         f"| {fetch_jwks.AT_ONCE} |",

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.crypto.certificate import LONGEST, read_certificate
+from app.crypto.certificate import MAX_CERTIFICATE_LENGTH, read_certificate
 from app.http.peer import LONGEST_HOP, MOST_HOPS, walk_back
 
 QUICK = settings(max_examples=200, deadline=None)
@@ -89,9 +89,9 @@ def test_a_certificate_header_is_that_certificate_or_none(read: Reader, valid: s
 @pytest.mark.parametrize(("read", "valid"), READERS)
 @pytest.mark.parametrize("filler", ["A", " ", "\n", "%0A", "=", "-----BEGIN CERTIFICATE-----", "-"])
 def test_one_that_is_too_long_is_none(read: Reader, valid: str, filler: str) -> None:
-    assert read(filler * LONGEST) is None
+    assert read(filler * MAX_CERTIFICATE_LENGTH) is None
     middle = len(valid) // 2
-    assert read(valid[:middle] + filler * LONGEST + valid[middle:]) is None
+    assert read(valid[:middle] + filler * MAX_CERTIFICATE_LENGTH + valid[middle:]) is None
 
 
 addresses = st.one_of(

@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 
 from app.actions.audit.actor import MANAGE, Actor
 from app.actions.audit.record import record
-from app.actions.trust.auth_methods import PROVING, SECRET_METHODS
 from app.credentials.m2m import token_mark
 from app.database.locks import advisory_lock
 from app.database.statements import batches
@@ -31,6 +30,7 @@ from app.models import (
     UserRole,
 )
 from app.models import PersonalAccessTokenScope as Chosen
+from app.models.auth_methods import PROVING, SECRET_METHODS
 
 LOCK = 0x1A7C4E5  # held by each change that may take a right of the management API away
 NO_USER = (

@@ -19,7 +19,6 @@ from app.actions.directory.lifetime import future_or_never
 from app.actions.directory.names import checked_name
 from app.actions.directory.rows import Page, Rows, view_of
 from app.actions.directory.status import has_status, status_of
-from app.actions.trust.auth_methods import PRIVATE_KEY_JWT, SECRET_METHODS, SELF_SIGNED_METHOD, TLS_METHOD
 from app.clock import Clock
 from app.credentials.kind import Issued
 from app.crypto.opaque import Prefix, digest, hint, mint
@@ -27,6 +26,7 @@ from app.database.store import Store
 from app.database.types import new_id
 from app.errors import Conflict
 from app.models import Client, ClientSecret
+from app.models.auth_methods import PRIVATE_KEY_JWT, SECRET_METHODS, SELF_SIGNED_METHOD, TLS_METHOD
 
 TARGET = "client_secret"
 MOST_LIVE = 5

@@ -24,7 +24,6 @@ from app.actions.directory.names import checked_name
 from app.actions.directory.roles import load_assignable_roles
 from app.actions.directory.rows import Page, view_of
 from app.actions.directory.uniqueness import translate_duplicates
-from app.actions.trust.auth_methods import KEY_METHODS, SECRETLESS, Method
 from app.actions.trust.certificates import CertificateSubject, Subject, checked_subject
 from app.actions.trust.registration import LONGEST_URI, checked_jwks, checked_jwks_uri
 from app.clock import Clock
@@ -34,6 +33,7 @@ from app.database.store import Store
 from app.database.types import new_id
 from app.errors import Invalid
 from app.models import Client, Resource
+from app.models.auth_methods import KEY_METHODS, SECRETLESS, Method
 from app.settings.settings import Settings
 
 TARGET = "client"

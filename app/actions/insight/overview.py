@@ -1,31 +1,27 @@
-"""How things stand: what is live, what ends soon, what nobody uses, and how often authentication failed lately."""
+"""Overview: what is live, what ends soon, what is unused, and how often authentication failed in the last day."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, exists, func, or_, select, type_coerce
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import BigInteger, Select, func, select, type_coerce
 
-from app.actions.trust.auth_methods import PROVING
 from app.clock import Clock
-from app.credentials.kind import API_KEY, CLIENT_CREDENTIALS, PERSONAL_ACCESS_TOKEN
+from app.credentials.kind import CredentialKind
 from app.database.store import Store
 from app.database.types import EPOCH, MICROSECOND
-from app.models import ApiKey, AuditEvent, Client, ClientSecret, FederatedCredential, PersonalAccessToken, User
+from app.models import AuditEvent
 
-SOON = timedelta(days=7)
-LONG = timedelta(days=90)
 HOURS = 24
 HOUR = timedelta(hours=1)
 FAILED = "authentication.fail"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class KindCount:
     """How many credentials of a kind are live, end within a week, and were not used for 90 days (None: not known)."""
 
     kind: str
@@ -44,30 +40,29 @@ class Hour:
 
     @property
     def failed(self) -> int:
-        """Give them together."""
+        """Return both together."""
         return self.users + self.clients
 
 
 class Overview:
-    """Counts: a pass over a table each, and an index for the trace."""
+    """Count: a pass over a table for each kind, and an index of the audit trail."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, kinds: Sequence[CredentialKind], clock: Clock) -> None:
         self._store = store
+        self._kinds = kinds
         self._clock = clock
 
-    def credentials(self) -> tuple[Standing, ...]:
-        """Count what is live now, by kind. M2M JWTs are kept nowhere: the clients that can get one are counted."""
+    @property
+    def titles(self) -> dict[str, str]:
+        """What the credentials of each kind are called on pages."""
+        return {kind.name: kind.labels.many for kind in self._kinds}
+
+    def credentials(self) -> tuple[KindCount, ...]:
+        """Count what is live now, by kind. M2M JWTs are not stored: the clients that can get one are counted."""
         now = self._clock()
         with self._store.reading() as session:
-            tokens = _counted(session, _tokens(now))
-            keys = _counted(session, _keys(now))
-            clients = session.scalar(_live_clients(now)) or 0
-            ending = session.scalar(_ending_secrets(now)) or 0
-        return (
-            Standing(PERSONAL_ACCESS_TOKEN, *tokens),
-            Standing(API_KEY, *keys),
-            Standing(CLIENT_CREDENTIALS, clients, ending, None),
-        )
+            counts = [(kind.name, kind.live_count(session, now)) for kind in self._kinds]
+        return tuple(KindCount(name, count.live, count.ending, count.unused) for name, count in counts if count)
 
     def failures(self) -> tuple[Hour, ...]:
         """Count the failed authentications of the last 24 hours, hour by hour, the oldest first."""
@@ -75,50 +70,6 @@ class Overview:
         with self._store.reading() as session:
             found = {(hour, who): count for hour, who, count in session.execute(_failures(since))}
         return tuple(_hours(since, found))
-
-
-def _counted(session: Session, query: Select[int, int, int]) -> tuple[int, int, int]:
-    live, ending, unused = session.execute(query).one()
-    return live, ending, unused
-
-
-def _tokens(now: datetime) -> Select[int, int, int]:
-    row = PersonalAccessToken
-    of_disabled = select(User.id).where(~User.enabled)
-    live = row.revoked_at.is_(None), _not_over(row.expires_at, now), row.user_id.not_in(of_disabled)
-    return _three(row, now).where(*live)
-
-
-def _keys(now: datetime) -> Select[int, int, int]:
-    live = ApiKey.revoked_at.is_(None), _not_over(ApiKey.expires_at, now), ApiKey.enabled
-    return _three(ApiKey, now).where(*live, ApiKey.resource_id.is_not(None))
-
-
-def _three(row: type[PersonalAccessToken | ApiKey], now: datetime) -> Select[int, int, int]:
-    ending = row.expires_at <= now + SOON
-    unused = func.coalesce(row.last_used_at, row.created_at) <= now - LONG
-    count = func.count()
-    return select(count, func.count().filter(ending), func.count().filter(unused)).select_from(row)
-
-
-def _not_over(ends: InstrumentedAttribute[datetime | None], now: datetime) -> ColumnElement[bool]:
-    return or_(ends.is_(None), ends > now)
-
-
-def _live_secret(now: datetime) -> ColumnElement[bool]:
-    return and_(ClientSecret.revoked_at.is_(None), _not_over(ClientSecret.expires_at, now))
-
-
-def _live_clients(now: datetime) -> Select[int]:
-    by_secret = exists().where(ClientSecret.client_id == Client.id, _live_secret(now))
-    by_issuer = exists().where(FederatedCredential.client_id == Client.id)
-    proves = or_(Client.token_endpoint_auth_method.in_(PROVING), by_secret, by_issuer)
-    return select(func.count()).select_from(Client).where(Client.enabled, proves)
-
-
-def _ending_secrets(now: datetime) -> Select[int]:
-    query = select(func.count()).select_from(ClientSecret).join(Client, Client.id == ClientSecret.client_id)
-    return query.where(Client.enabled, _live_secret(now), ClientSecret.expires_at <= now + SOON)
 
 
 def _failures(since: datetime) -> Select[*tuple[Any, ...]]:

@@ -14,8 +14,7 @@ from sqlalchemy import bindparam, exists, or_, select
 from app.actions.audit.actor import Actor
 from app.actions.limits.abuse import CLIENT, CLIENTS_OF_ADDRESS, WAIT, AbuseLimits, Counter, neighbourhood
 from app.actions.sign_in.failed_authentications import FailedAuthentications
-from app.actions.trust.auth_methods import CLIENT_SECRET_BASIC, SECRET_METHODS, SELF_SIGNED_METHOD, TLS_METHOD
-from app.clock import Clock, soonest
+from app.clock import Clock, earliest
 from app.compat.sqlalchemy_statements import CompiledSelect
 from app.crypto.certificate import has_subject, is_among
 from app.crypto.opaque import digest
@@ -24,6 +23,7 @@ from app.database.statements import delete_expired, insert_once
 from app.database.store import Store
 from app.errors import TooManyRequests
 from app.models import Client, ClientSecret, ClientServes, Resource, UsedAssertion
+from app.models.auth_methods import CLIENT_SECRET_BASIC, SECRET_METHODS, SELF_SIGNED_METHOD, TLS_METHOD
 from app.models.client import LONGEST_ID
 
 NOBODY = "0" * 64  # a digest that no secret has
@@ -67,7 +67,7 @@ class KnownClient:
     digests: tuple[str, ...] = field(default=(NOBODY,), repr=False)
     jwks: Mapping[str, Any] | None = None
     jwks_uri: str | None = None
-    stands_until: datetime | None = None  # when the first of its secrets ends; None: none does
+    valid_until: datetime | None = None  # when the first of its secrets ends; None: none does
     dpop_bound: bool = False  # it gets no token without a proof (RFC 9449 §5.2)
     certificate_bound: bool = False  # nor without its certificate (RFC 8705 §3.4)
     subject: Mapping[str, str] | None = None  # that its certificate must name (RFC 8705 §2.1.2)
@@ -113,7 +113,7 @@ class AuthenticateClient:
             return NULL_CLIENT
         row = rows[0]
         digests = tuple(r.digest for r in rows if r.digest is not None) or (NOBODY,)
-        until = soonest(*(r.expires_at for r in rows))
+        until = earliest(*(r.expires_at for r in rows))
         method = row.token_endpoint_auth_method
         return KnownClient(
             row.id,

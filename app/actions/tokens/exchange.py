@@ -16,19 +16,21 @@ from app.actions.tokens.issue import (
 )
 from app.actions.tokens.usage import Usage
 from app.clock import Clock
+from app.credentials.api_key import ApiKeys
 from app.credentials.exchanged import ExchangedTokens
-from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN, Claims, CredentialKind, Terms
+from app.credentials.kind import Claims, CredentialKind, Subject, Terms
+from app.credentials.pat import PersonalAccessTokens
 from app.crypto.confirmation import UNBOUND, Confirmation
 from app.database.store import Store
 from app.errors import InvalidRequest, InvalidScope, InvalidSubject, InvalidTarget, TooManyRequests
 from app.settings.addresses import Address
 
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - RFC 8693 §3
-SUBJECT_TOKEN_TYPES: Mapping[str, frozenset[str]] = {
-    "urn:latchkey:token-type:personal_access_token": frozenset({PERSONAL_ACCESS_TOKEN}),
-    "urn:logto:token-type:personal_access_token": frozenset({PERSONAL_ACCESS_TOKEN}),
-    "urn:latchkey:token-type:api_key": frozenset({API_KEY}),
-    ACCESS_TOKEN: frozenset({PERSONAL_ACCESS_TOKEN, API_KEY}),
+SUBJECT_TOKEN_TYPES: Mapping[str, str | None] = {  # the kind that a type names; None: any that can be exchanged
+    "urn:latchkey:token-type:personal_access_token": PersonalAccessTokens.name,
+    "urn:logto:token-type:personal_access_token": PersonalAccessTokens.name,
+    "urn:latchkey:token-type:api_key": ApiKeys.name,
+    ACCESS_TOKEN: None,
 }
 INVALID_SUBJECT = "the subject_token is not an active personal access token or API key"
 
@@ -39,15 +41,15 @@ class ExchangeToken:
     def __init__(
         self,
         store: Store,
-        subjects: Sequence[CredentialKind],
-        kind: ExchangedTokens,
+        kinds: Sequence[CredentialKind],
+        exchanged: ExchangedTokens,
         spend: SpendKeyLimit,
         usage: Usage,
         clock: Clock,
     ) -> None:
         self._store = store
-        self._subjects = subjects
-        self._kind = kind
+        self._kinds = [kind for kind in kinds if kind.exchangeable]
+        self._exchanged = exchanged
         self._spend = spend
         self._usage = usage
         self._clock = clock
@@ -64,7 +66,7 @@ class ExchangeToken:
     ) -> AccessToken:
         """Sign a JWT for the token's subject; `client_id` is the authenticated client, if any.
 
-        `bind` verifies what the JWT shall be bound to: asked of who holds a good token alone, for it takes work.
+        `bind` returns what the JWT is bound to: called only after the token is verified, because it is expensive.
         Raises InvalidRequest and InvalidSubject (RFC 8693 §2.2.2), InvalidScope, InvalidTarget, TooManyRequests.
         """
         subject = self._recognize(subject_token, subject_token_type)
@@ -74,8 +76,8 @@ class ExchangeToken:
             if source is None or not source.allows_address(address):
                 raise InvalidSubject(INVALID_SUBJECT)
             confirmation = bind()
-            granted = _choose(source, scope, resources)
-            expires_at = _ends(source, now, shortest_lifetime(connection, granted.audience))
+            granted = _choose_grants(source, scope, resources)
+            expires_at = _choose_expiry(source, now, shortest_lifetime(connection, granted.audience))
             terms = Terms(
                 at=now,
                 expires_at=expires_at,
@@ -83,7 +85,7 @@ class ExchangeToken:
                 grants=granted,
                 confirmation=confirmation,
             )
-            issued = self._kind.issue(connection, source, terms, client_id)
+            issued = self._exchanged.issue(connection, Subject(source=source, actor=client_id), terms)
             refuse_too_long(issued.token)
             if (window := self._spend(source)) is not None and not window.admitted:
                 raise TooManyRequests("the key's rate limit is spent", window.reset_seconds)
@@ -95,13 +97,13 @@ class ExchangeToken:
         if token_type not in SUBJECT_TOKEN_TYPES:
             raise InvalidRequest("the subject_token_type is not supported")
         wanted = SUBJECT_TOKEN_TYPES[token_type]
-        kind = next((kind for kind in self._subjects if kind.recognizes(token)), None)
-        if kind is None or kind.name not in wanted:
+        kind = next((kind for kind in self._kinds if kind.recognizes(token)), None)
+        if kind is None or wanted not in (None, kind.name):
             raise InvalidSubject(INVALID_SUBJECT)
         return kind
 
 
-def _choose(source: Claims, scope: str | None, resources: Sequence[str]) -> Grants:
+def _choose_grants(source: Claims, scope: str | None, resources: Sequence[str]) -> Grants:
     for identifier in resources:
         if identifier not in source.audience:
             near = suggest_identifier(identifier, source.audience)
@@ -117,8 +119,8 @@ def _choose(source: Claims, scope: str | None, resources: Sequence[str]) -> Gran
     return Grants({identifier: chosen.by_resource.get(identifier, Scopes()) for identifier in audience})
 
 
-def _ends(source: Claims, now: datetime, lifetime: int) -> datetime:
-    """Never outlive the subject token, nor the overlap of the secret it was made from; in whole seconds."""
+def _choose_expiry(source: Claims, now: datetime, lifetime: int) -> datetime:
+    """Return when the JWT ends, in whole seconds: never after the token, nor after the overlap of its secret."""
     limits = (now + timedelta(seconds=lifetime), source.expires_at, source.secret_ends_at)
     ends = min(int(limit.timestamp()) for limit in limits if limit is not None)
     if ends <= int(now.timestamp()):

@@ -1,4 +1,4 @@
-"""Issue a machine-to-machine token: what do the roles give, what was asked, for which audience? (RFC 6749 §4.4)"""
+"""Issue a machine-to-machine token: choose audience and scopes from what the roles give, and sign (RFC 6749 §4.4)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from app.models import Resource
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """What the token endpoint answers with; `expires_in` is seconds."""
+    """The answer of the token endpoint; `expires_in` is seconds."""
 
     token: str = field(repr=False)
     expires_in: int
@@ -32,19 +32,19 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a client gets for what it asked, as long as no right is changed; `lifetime` is seconds."""
+    """What a client gets for a request, valid until a right changes; `lifetime` is seconds."""
 
     scopes: Scopes
     lifetime: int
     draft: Draft
 
     def answer(self, token: str, credential_id: str) -> AccessToken:
-        """Give what the endpoint answers with, once there is a token."""
+        """Return the answer of the token endpoint."""
         return AccessToken(token, self.lifetime, self.scopes, credential_id)
 
 
 class IssueMachineToken:
-    """The client-credentials grant. Nothing is written: the token keeps itself, the request log tells of it."""
+    """The client-credentials grant. Nothing is stored: the token is self-contained, and the request log has its id."""
 
     def __init__(self, store: Store, kind: MachineTokens, clock: Clock) -> None:
         self._store = store
@@ -77,7 +77,7 @@ class IssueMachineToken:
             return Decision(granted.scopes, lifetime, self._kind.draft(connection, Subject(client_id), terms))
 
     def sign(self, decision: Decision) -> AccessToken:
-        """Sign a token for what was decided; asks nobody. Raises InvalidScope for one that would not be accepted."""
+        """Sign a token for a decision, without a query. Raises InvalidScope for a token too long to be accepted."""
         now = self._clock()
         issued = self._kind.sign(decision.draft, now, now + timedelta(seconds=decision.lifetime))
         refuse_too_long(issued.token)
@@ -85,7 +85,7 @@ class IssueMachineToken:
 
 
 def choose(given: Grants, scope: str | None, resources: Sequence[str]) -> Grants:
-    """Pick what is asked for out of what is given; raises InvalidScope or InvalidTarget."""
+    """Choose the requested scopes and resources from those given; raises InvalidScope or InvalidTarget."""
     if not given.by_resource:
         raise InvalidScope("the client has no role that gives a scope")
     audience = tuple(dict.fromkeys(resources))
@@ -95,8 +95,8 @@ def choose(given: Grants, scope: str | None, resources: Sequence[str]) -> Grants
             raise InvalidTarget(f"the resource is unknown, or the roles give nothing on it{near}")
     asked = parse_scope(scope)
     if asked is None:
-        return given.on(audience or _the_only(given))
-    return _asked(given.on(audience) if audience else given, asked, audience)
+        return given.on(audience or _only_audience(given))
+    return _choose_scopes(given.on(audience) if audience else given, asked, audience)
 
 
 def refuse_too_long(token: str) -> None:
@@ -109,12 +109,12 @@ def refuse_too_long(token: str) -> None:
 
 
 def suggest_identifier(asked: str, reached: Iterable[str]) -> str:
-    """Return the end of a message that names the identifiers reached which differ in a slash or in case; else empty."""
-    similar = [one for one in sorted(reached) if _folded(one) == _folded(asked)]
+    """Return the end of a message that names similar identifiers, which differ in a slash or in case; else empty."""
+    similar = [one for one in sorted(reached) if _fold_identifier(one) == _fold_identifier(asked)]
     return f"; did you mean {' or '.join(similar)}" if similar else ""
 
 
-def _folded(identifier: str) -> str:
+def _fold_identifier(identifier: str) -> str:
     """Return what two identifiers share that are often taken for each other (RFC 3986 §6.2.2.1, §6.2.3)."""
     return identifier.strip().rstrip("/").casefold()
 
@@ -128,7 +128,7 @@ def parse_scope(scope: str | None) -> Scopes | None:
 
 
 def shortest_lifetime(connection: Connection, audience: Sequence[str]) -> int:
-    """Give the shortest access_token_ttl of these resources, in seconds; raises InvalidTarget when none is left."""
+    """Return the shortest access_token_ttl of these resources, in seconds; raises InvalidTarget when none is left."""
     query = select(Resource.access_token_ttl).where(Resource.identifier.in_(list(audience)))
     shortest = min(connection.execute(query).scalars(), default=None)
     if shortest is None:
@@ -136,13 +136,13 @@ def shortest_lifetime(connection: Connection, audience: Sequence[str]) -> int:
     return shortest
 
 
-def _the_only(given: Grants) -> tuple[str, ...]:
+def _only_audience(given: Grants) -> tuple[str, ...]:
     if len(given.by_resource) > 1:
         raise InvalidTarget(f"name one resource or some scopes; the roles reach: {' '.join(given.audience)}")
     return given.audience
 
 
-def _asked(within: Grants, asked: Scopes, audience: tuple[str, ...]) -> Grants:
+def _choose_scopes(within: Grants, asked: Scopes, audience: tuple[str, ...]) -> Grants:
     missing = asked - within.scopes
     if missing:
         raise InvalidScope(

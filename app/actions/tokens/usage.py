@@ -1,8 +1,9 @@
-"""Keep when a credential was last used, without a write per use: noted in memory, written in batches."""
+"""Record when a credential was last used, without a write per use: noted in memory, written in batches."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,28 +11,27 @@ from sqlalchemy import bindparam, or_, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.clock import Clock
-from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN, Claims
+from app.credentials.kind import Claims, CredentialKind
 from app.database.store import Store
-from app.models import ApiKey, PersonalAccessToken
 
 INTERVAL = 20.0  # seconds; the contract allows a minute
 MOST = 8_000  # uses that are remembered before they are written sooner
 BATCH = 500  # of them in one transaction: nobody waits long for it
 Use = tuple[str, str]  # a kind and the id of its row
-TABLES: dict[str, Any] = {PERSONAL_ACCESS_TOKEN: PersonalAccessToken, API_KEY: ApiKey}
 
 
 def use_of(claims: Claims) -> Use | None:
-    """Name the row that a use of these claims is kept at; None for a token that is kept nowhere."""
+    """Return the row that stores the last use of these claims; None for a token that is not stored."""
     return None if claims.secret is None else (claims.kind, claims.secret.credential_id)
 
 
 class Usage:
-    """Collects uses; a thread of its own writes them, and a clean stop writes the rest."""
+    """Collect uses; a thread of its own writes them, and a clean stop writes the rest."""
 
-    def __init__(self, store: Store, clock: Clock, interval: float = INTERVAL) -> None:
+    def __init__(self, store: Store, kinds: Sequence[CredentialKind], clock: Clock, interval: float = INTERVAL) -> None:
         """`interval` is the number of seconds that a use may wait to be written."""
         self._store = store
+        self._tables: dict[str, Any] = {kind.name: kind.used_rows for kind in kinds if kind.used_rows is not None}
         self._clock = clock
         self._interval = interval
         self._noted: dict[Use, datetime] = {}
@@ -45,10 +45,10 @@ class Usage:
         """Remember that this credential was used now; an exchanged token counts as its source."""
         use = use_of(claims)
         if use is not None:
-            self.again(use, self._clock())
+            self.note_row(use, self._clock())
 
-    def again(self, use: Use, at: datetime) -> None:
-        """Remember a use by what `use_of` told of it."""
+    def note_row(self, use: Use, at: datetime) -> None:
+        """Remember a use by the row that `use_of` returned."""
         with self._lock:
             self._noted[use] = at
             if len(self._noted) == MOST:
@@ -58,7 +58,7 @@ class Usage:
                 self._writer.start()
 
     def flush(self) -> None:
-        """Write what was noted; what cannot be written now waits for the next time."""
+        """Write what was noted; what cannot be written now is kept for the next time."""
         with self._writing:  # a stop waits for the batch that is under way
             with self._lock:
                 noted, self._noted = self._noted, {}
@@ -82,7 +82,7 @@ class Usage:
 
     def _write(self, noted: dict[Use, datetime]) -> None:
         in_turn = sorted(noted.items())  # two nodes must not wait for one another's rows
-        for kind, table in TABLES.items():
+        for kind, table in self._tables.items():
             uses = [use for use in in_turn if use[0][0] == kind]
             later = or_(table.last_used_at.is_(None), table.last_used_at < bindparam("at"))
             statement = update(table.__table__).where(table.id == bindparam("row"), later)

@@ -3,44 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Protocol
-
-from sqlalchemy import Connection
 
 from app.clock import Clock
-from app.credentials.kind import Claims
+from app.credentials.kind import Claims, CredentialKind
 from app.crypto.access_token import MAX_TOKEN_LENGTH
 from app.database.store import Store
-
-
-class Verifiable(Protocol):
-    """The part of a kind that verifying needs."""
-
-    def recognizes(self, token: str) -> bool:
-        """Tell by shape alone."""
-
-    def verify(self, connection: Connection, token: str, at: datetime) -> Claims | None:
-        """Give what it may do at this instant."""
 
 
 class Verify:
     """The one answer for every kind: recognize, verify, narrowed to what the roles give at this moment."""
 
-    def __init__(self, store: Store, kinds: Sequence[Verifiable], clock: Clock) -> None:
+    def __init__(self, store: Store, kinds: Sequence[CredentialKind], clock: Clock) -> None:
         self._store = store
         self._kinds = kinds
         self._clock = clock
 
     def __call__(self, token: str) -> Claims | None:
-        """Give the claims of an active credential; None for anything else, whatever the reason."""
+        """Return the claims of an active credential; None for anything else, whatever the reason."""
         kind = self._recognize(token)
         if kind is None:
             return None
         with self._store.connection() as connection:
             return kind.verify(connection, token, self._clock())
 
-    def _recognize(self, token: str) -> Verifiable | None:
+    def _recognize(self, token: str) -> CredentialKind | None:
         if len(token) > MAX_TOKEN_LENGTH:
             return None
         return next((kind for kind in self._kinds if kind.recognizes(token)), None)

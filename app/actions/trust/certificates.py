@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.actions.trust.auth_methods import TLS_METHOD
 from app.crypto.certificate import SUBJECT_FIELDS, is_subject
 from app.errors import Invalid
+from app.models.auth_methods import TLS_METHOD
 
 LONGEST = 1000  # characters of a subject
 Subject = Mapping[str, str | None]  # by the field's name

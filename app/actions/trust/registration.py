@@ -15,7 +15,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from app.crypto.certificate import holds_key
-from app.crypto.dpop import RSA_LARGEST_EXPONENT
+from app.crypto.dpop import MAX_RSA_EXPONENT
 from app.errors import Invalid
 
 PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"}  # `priv`: of the key type AKP
@@ -150,7 +150,7 @@ def _check_ec(key: Jwk) -> None:
 
 def _check_rsa(key: Jwk) -> None:
     exponent = _number(key, "e")
-    if exponent > RSA_LARGEST_EXPONENT:
+    if exponent > MAX_RSA_EXPONENT:
         raise ValueError("exponent")
     if rsa.RSAPublicNumbers(exponent, _number(key, "n")).public_key().key_size not in RSA_BITS:
         raise ValueError("modulus")

@@ -10,10 +10,10 @@ from flask import request, url_for
 from werkzeug.wrappers import Response
 
 from app.actions.directory.clients import ClientChanges, ClientView, NewClient
-from app.actions.trust.auth_methods import SECRETLESS, Method
 from app.actions.trust.registration import LONGEST_URI
 from app.compose import Actions
 from app.errors import Invalid, LatchkeyError
+from app.models.auth_methods import SECRETLESS, Method
 from app.web import form, lists, pages
 from app.web.console.confirmation import ask
 from app.web.page_routes import PageRoutes

@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import request
 from werkzeug.wrappers import Response
 
+from app.access.holders import Holder
 from app.access.scopes import MAX_SCOPE_LENGTH, is_scope_name
-from app.actions.insight.holders import KINDS, Holder, Kind
 from app.compose import Actions
 from app.errors import Malformed, NotFound
 from app.web import lists, pages
@@ -16,12 +16,6 @@ from app.web.visitors import require_operator
 
 FIRST = 20  # of each kind, where all kinds are shown
 MOST_OFFERED = 200  # scopes to choose from
-TITLES = {
-    "users": "Users",
-    "clients": "Machine clients",
-    "api_keys": "API keys",
-    "tokens": "Personal access tokens",
-}
 
 routes = PageRoutes("console_holders", "/console/holders", guard=require_operator)
 
@@ -54,23 +48,23 @@ def _render_holders(actions: Actions, name: str) -> Response:
         offered=actions.holders.scopes("", MOST_OFFERED),
         errors={},
         kind=request.args.get("kind"),
-        lists=[_list_holders(actions, name, kind) for kind in _read_kinds()],
-        titles=TITLES,
+        lists=[_list_holders(actions, name, kind) for kind in _read_kinds(actions)],
+        titles=actions.holders.titles,
         page_of=page_of,
         api=page_of("resource", scope.resource_id),
     )
 
 
-def _read_kinds() -> tuple[Kind, ...]:
+def _read_kinds(actions: Actions) -> tuple[str, ...]:
     kind = request.args.get("kind")
     if kind is None:
-        return KINDS
-    if kind not in KINDS:
-        raise Malformed(f"that is not a valid kind of holder: use {', '.join(KINDS)}")
+        return actions.holders.sections
+    if kind not in actions.holders.sections:
+        raise Malformed(f"that is not a valid kind of holder: use {', '.join(actions.holders.sections)}")
     return (kind,)
 
 
-def _list_holders(actions: Actions, name: str, kind: Kind) -> tuple[Kind, list[Holder], str | None]:
+def _list_holders(actions: Actions, name: str, kind: str) -> tuple[str, list[Holder], str | None]:
     """Return a kind, its holders of the scope, and the address of the next page."""
     alone = request.args.get("kind") is not None
     cursor = lists.read_cursor() if alone else None

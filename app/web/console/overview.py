@@ -11,12 +11,6 @@ from app.web import pages
 from app.web.page_routes import PageRoutes
 from app.web.visitors import require_operator
 
-KINDS = {
-    "personal_access_token": "Personal access tokens",
-    "api_key": "API keys",
-    "client_credentials": "Machine clients",
-}
-
 routes = PageRoutes("console", "/console", guard=require_operator)
 
 
@@ -27,7 +21,7 @@ def index(actions: Actions) -> Response:
     return pages.render(
         "console/overview.html",
         counts=actions.overview.credentials(),
-        kinds=KINDS,
+        kinds=actions.overview.titles,
         hours=hours,
         failed=sum(hour.failed for hour in hours),
         most=max(hour.failed for hour in hours),

@@ -5,12 +5,10 @@ from __future__ import annotations
 from flask import request
 from werkzeug.wrappers import Response
 
-from app.actions.insight.known_credentials import TOKEN, KnownCredential
-from app.actions.tokens.inspect import CLIENT_SECRET, Inspection
 from app.compose import Actions
-from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN
+from app.credentials.kind import Description
 from app.crypto.access_token import MAX_TOKEN_LENGTH
-from app.crypto.pasted import bare
+from app.crypto.pasted_token import strip_scheme
 from app.errors import Invalid, NotFound
 from app.web import form, pages
 from app.web.console.links import page_of
@@ -18,12 +16,6 @@ from app.web.page_routes import PageRoutes
 from app.web.visitors import actor, require_operator
 
 TEMPLATE = "console/search.html"
-TITLES = {
-    PERSONAL_ACCESS_TOKEN: "Personal access token",
-    API_KEY: "API key",
-    CLIENT_SECRET: "Client secret",
-    TOKEN: "JWT",
-}
 
 routes = PageRoutes("console_search", "/console/search", guard=require_operator)
 
@@ -42,19 +34,18 @@ def find(actions: Actions) -> Response:
     except Invalid as error:
         return form.render(TEMPLATE, form.Refusal.of(error), found=None)
     found, claims = actions.inspect(secret), actions.verify(secret)
-    kind = _revocable_kind(found)
-    known = _find_credential(actions, kind, found.id)
+    known, titles = _find_credential(actions, found), actions.known_credentials.titles
     return form.render(
         TEMPLATE,
         None,
         found=found,
         claims=claims,
-        kind=kind,
-        title=TITLES.get(kind or "", "No credential of this server"),
+        kind=found.target,
+        title=titles.get(found.target or "", "No credential of this server"),
         owner=found.owner_name or found.owner_id,
-        owner_page=page_of(found.owner_type or "", known.owner_id if known else None),
-        page=page_of(kind or "", found.id),
-        revocable=known is not None and not known.revoked and found.status != "expired",
+        owner_page=page_of(found.owner_type or "", known.owner_row_id if known else None),
+        page=page_of(found.target or "", found.id),
+        revocable=known is not None and known.revoked_at is None and found.status != "expired",
     )
 
 
@@ -62,7 +53,7 @@ def find(actions: Actions) -> Response:
 def ask_to_revoke(actions: Actions, kind: str, credential_id: str) -> Response:
     """Ask before a credential is revoked."""
     known = actions.known_credentials.get(kind, credential_id)
-    return pages.render("console/search_revoke.html", known=known, title=TITLES[kind])
+    return pages.render("console/search_revoke.html", known=known, title=actions.known_credentials.titles[kind])
 
 
 @routes.post("/<row:kind>/<row:credential_id>/revoke")
@@ -74,7 +65,7 @@ def revoke(actions: Actions, kind: str, credential_id: str) -> Response:
 
 def _read_secret() -> str:
     """Read the secret, without what people paste around it; raises Invalid, which never holds it."""
-    secret = bare(request.form.get("credential", ""))
+    secret = strip_scheme(request.form.get("credential", ""))
     if not secret:
         raise Invalid.field("credential", "paste the secret")
     if len(secret) > MAX_TOKEN_LENGTH:
@@ -82,16 +73,8 @@ def _read_secret() -> str:
     return secret
 
 
-def _revocable_kind(found: Inspection) -> str | None:
-    """Return the kind by which it can be revoked; a JWT that was exchanged has the type of its source."""
-    if found.id is None:
-        return None
-    opaque = found.credential_type in (PERSONAL_ACCESS_TOKEN, API_KEY, CLIENT_SECRET) and not found.exchanged
-    return found.credential_type if opaque else TOKEN
-
-
-def _find_credential(actions: Actions, kind: str | None, credential_id: str | None) -> KnownCredential | None:
+def _find_credential(actions: Actions, found: Description) -> Description | None:
     try:
-        return actions.known_credentials.get(kind, credential_id) if kind and credential_id else None
+        return actions.known_credentials.get(found.target, found.id) if found.target and found.id else None
     except NotFound:  # it was deleted since it was inspected
         return None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.actions.audit.actor import OPERATOR, anonymous
 from app.actions.directory.lifetime import AskedLifetime
-from app.actions.tokens.inspect import Inspection
+from app.credentials.kind import Description
 from app.crypto.opaque import Prefix, mint
 from tests.core import START, Core
 
@@ -22,7 +22,7 @@ def jwt_of_kind(kind: str) -> str:
 
 def test_a_live_pat(core: Core) -> None:
     view, token = core.pat("alice", "orders:read", name="ci")
-    assert core.actions.inspect(token) == Inspection(
+    assert core.actions.inspect(token) == Description(
         status="active",
         credential_type="personal_access_token",
         id=view.id,
@@ -33,6 +33,8 @@ def test_a_live_pat(core: Core) -> None:
         owner_name="alice",
         created_at=START,
         expires_at=view.expires_at,
+        target="personal_access_token",
+        owner_row_id=core.row_id("alice"),
     )
 
 
@@ -132,7 +134,7 @@ def test_a_jwt_of_a_kind_we_do_not_have_is_malformed(core: Core, kind: str) -> N
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text())
 def test_any_other_text_is_malformed_and_not_shown_again(empty_core: Core, text: str) -> None:
-    assert empty_core.actions.inspect(text) == Inspection("malformed", "not in a format that this server issues")
+    assert empty_core.actions.inspect(text) == Description("malformed", "not in a format that this server issues")
 
 
 def test_inspecting_leaves_no_trace_of_the_secret(core: Core) -> None:

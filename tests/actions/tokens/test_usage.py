@@ -103,7 +103,7 @@ def test_an_exchanged_token_counts_as_its_source(scene: Scene) -> None:
 def test_a_later_use_seen_by_another_node_is_kept(scene: Scene) -> None:
     scene.use()
     scene.core.clock.advance(seconds=9)
-    other = Usage(scene.core.store, scene.core.clock)
+    other = Usage(scene.core.store, scene.core.actions.kinds, scene.core.clock)
     scene.use(other)
     other.stop()
     scene.core.actions.usage.flush()
@@ -149,7 +149,7 @@ def test_a_use_while_a_batch_fails_is_not_overtaken_by_the_batch(scene: Scene) -
 
 
 def test_a_clean_stop_writes_the_rest(scene: Scene) -> None:
-    usage = Usage(scene.core.store, scene.core.clock)
+    usage = Usage(scene.core.store, scene.core.actions.kinds, scene.core.clock)
     scene.use(usage)
     usage.stop()
     assert scene.last_used_at == START
@@ -157,7 +157,7 @@ def test_a_clean_stop_writes_the_rest(scene: Scene) -> None:
 
 
 def test_a_clean_stop_waits_for_a_batch_that_is_being_written(scene: Scene) -> None:
-    usage = Usage(scene.core.store, scene.core.clock)
+    usage = Usage(scene.core.store, scene.core.actions.kinds, scene.core.clock)
     scene.use(usage)
     scene.gate.clear()
     writing = threading.Thread(target=usage.flush)
@@ -174,7 +174,7 @@ def test_a_clean_stop_waits_for_a_batch_that_is_being_written(scene: Scene) -> N
 
 
 def test_the_thread_writes_by_itself(scene: Scene) -> None:
-    usage = Usage(scene.core.store, scene.core.clock, interval=0.01)
+    usage = Usage(scene.core.store, scene.core.actions.kinds, scene.core.clock, interval=0.01)
     scene.use(usage)
     assert scene.at_gate.wait(10)
     usage.stop()
@@ -183,7 +183,7 @@ def test_the_thread_writes_by_itself(scene: Scene) -> None:
 
 def test_the_thread_outlives_a_failing_database(scene: Scene) -> None:
     scene.broken = True
-    usage = Usage(scene.core.store, scene.core.clock, interval=0.01)
+    usage = Usage(scene.core.store, scene.core.actions.kinds, scene.core.clock, interval=0.01)
     scene.use(usage)
     assert scene.at_gate.wait(10)
     scene.broken = False

@@ -8,9 +8,9 @@ from html import unescape
 import pytest
 from sqlalchemy import insert, select
 
+from app.access.holders import Holder
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.lifetime import AskedLifetime
-from app.actions.insight.holders import KINDS, Holder, Kind
 from app.errors import NotFound
 from app.models import Permission, PersonalAccessTokenScope
 from tests.core import ORDERS, STOCK, Core
@@ -22,18 +22,18 @@ TAG = re.compile("<[^>]*>")
 SCOPE, PUBLIC = "orders:read", "orders:list"
 
 
-def held(core: Core, scope: str, kind: Kind) -> list[Holder]:
+def held(core: Core, scope: str, section: str) -> list[Holder]:
     """Return everything that carries a scope, two by two."""
-    found, after = core.actions.holders.page(scope, kind, 2)
+    found, after = core.actions.holders.page(scope, section, 2)
     while after is not None:
-        more, after = core.actions.holders.page(scope, kind, 2, after)
+        more, after = core.actions.holders.page(scope, section, 2, after)
         found += more
     assert len({it.id for it in found}) == len(found)
     return found
 
 
 def listed(core: Core, scope: str) -> set[str]:
-    return {holder.id for kind in KINDS for holder in held(core, scope, kind)}
+    return {holder.id for section in core.actions.holders.sections for holder in held(core, scope, section)}
 
 
 class Mix:

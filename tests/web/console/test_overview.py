@@ -9,14 +9,14 @@ from sqlalchemy import insert, update
 
 from app.actions.audit.actor import anonymous
 from app.actions.directory.lifetime import AskedLifetime
-from app.actions.insight.overview import Standing
+from app.actions.insight.overview import KindCount
 from app.models import AuditEvent, Client, PersonalAccessToken
 from tests.management.face import Face
 from tests.web.console.many import MANY, PATIENCE, many_tokens
 from tests.web.visitor import Visitor
 
 
-def standing(own_face: Face) -> dict[str, Standing]:
+def counts(own_face: Face) -> dict[str, KindCount]:
     return {it.kind: it for it in own_face.core.actions.overview.credentials()}
 
 
@@ -33,9 +33,9 @@ def test_only_live_tokens_count(own_face: Face) -> None:
     core.pat("bob", "orders:read", name="of one who is disabled")
     core.enable("bob", False)
     core.clock.advance(seconds=60)
-    assert standing(own_face)["personal_access_token"] == Standing("personal_access_token", 2, 1, 0)
+    assert counts(own_face)["personal_access_token"] == KindCount("personal_access_token", 2, 1, 0)
     core.clock.advance(days=5)
-    assert standing(own_face)["personal_access_token"].live == 2
+    assert counts(own_face)["personal_access_token"].live == 2
 
 
 def test_a_token_counts_as_unused_after_ninety_days(own_face: Face) -> None:
@@ -51,10 +51,10 @@ def test_a_token_counts_as_unused_after_ninety_days(own_face: Face) -> None:
         session.execute(
             update(PersonalAccessToken).where(PersonalAccessToken.id == used.id).values(last_used_at=recently)
         )
-    now = standing(own_face)
+    now = counts(own_face)
     assert (now["personal_access_token"].unused, now["api_key"].unused) == (1, 1)
     core.clock.advance(seconds=-1)
-    assert standing(own_face)["personal_access_token"].unused == 0
+    assert counts(own_face)["personal_access_token"].unused == 0
 
 
 def test_disabled_and_expired_keys_do_not_count(own_face: Face) -> None:
@@ -63,7 +63,7 @@ def test_disabled_and_expired_keys_do_not_count(own_face: Face) -> None:
     core.key(enabled=False)
     core.key(expires_at=core.clock() + timedelta(seconds=60))
     core.clock.advance(seconds=60)
-    assert standing(own_face)["api_key"] == Standing("api_key", 1, 0, 0)
+    assert counts(own_face)["api_key"] == KindCount("api_key", 1, 0, 0)
 
 
 def test_a_client_counts_while_it_can_authenticate(own_face: Face) -> None:
@@ -78,9 +78,9 @@ def test_a_client_counts_while_it_can_authenticate(own_face: Face) -> None:
     with core.store.transaction() as session:
         row = session.get_one(Client, core.row_id("key"))
         row.token_endpoint_auth_method = "private_key_jwt"
-    assert standing(own_face)["client_credentials"] == Standing("client_credentials", 2, 1, None)
+    assert counts(own_face)["client_credentials"] == KindCount("client_credentials", 2, 1, None)
     core.clock.advance(days=7)
-    assert standing(own_face)["client_credentials"] == Standing("client_credentials", 1, 0, None)
+    assert counts(own_face)["client_credentials"] == KindCount("client_credentials", 1, 0, None)
 
 
 def test_failures_are_counted_in_their_hour(own_face: Face, own_operator: Visitor) -> None:
