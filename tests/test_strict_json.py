@@ -9,7 +9,7 @@ from app.strict_json import read_json
     "text", ['{"a": 1, "a": 2}', '[{"b": {"c": 1, "c": 1}}]', "NaN", "[-Infinity]", "1e999", "[-1e999]", "{'a': 1}", ""]
 )
 def test_what_readers_would_read_differently_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
+    with pytest.raises(ValueError):  # noqa: PT011 - each has a text of its own
         read_json(text)
 
 

@@ -26,7 +26,7 @@ ClientChangesSchema = request_schema(ClientChanges, base=CertificateSchema, with
 ClientQuery = page_query(client_id=Word)
 ClientSecretSchema = answer_schema(ClientSecretView)
 MadeClientSecretSchema = answer_schema(ClientSecretView, "MadeClientSecret", client_secret=fields.String(required=True))
-NewClientSecretSchema = request_schema(
+NewClientSecretSchema = request_schema(  # both fields written out: the document shows null as their default
     NewClientSecret,
     name=value_field(Annotated[Name | None, Mark.NOT_NULL], load_default=None),
     expires_at=value_field(datetime | None, load_default=None),

@@ -33,7 +33,7 @@ def request_schema(
     `base` has the fields that the request has and the record has not, `without` names those of the record that it does
     not have; `more` are further fields.
     """
-    own = {field.name: request_field(field) for field in fields_of(record) if field.name not in without}
+    own = {field.name: _request_field(field) for field in fields_of(record) if field.name not in without}
     return cast(type[RequestSchema], _named(name or record.__name__, base, {**own, **more, "makes": record}))
 
 
@@ -50,7 +50,7 @@ def value_field(annotation: Any, **options: Any) -> fields.Field[Any]:
     return _request_value(read_type(annotation), **options)
 
 
-def request_field(field: RecordField) -> fields.Field[Any]:
+def _request_field(field: RecordField) -> fields.Field[Any]:
     """Return the request's field for a record's."""
     metadata = {"description": field.type.description} if field.type.description else {}
     if field.default not in (UNSET, None, "", (), {}) and not field.required:

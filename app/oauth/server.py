@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +11,6 @@ from authlib.integrations.flask_oauth2 import AuthorizationServer
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError, UnsupportedGrantTypeError
 from flask import Flask, Response
-from joserfc.errors import SecurityWarning
 
 from app.compose import Actions
 from app.http.envelope import log_client
@@ -26,8 +24,6 @@ from app.oauth.introspection import TokenIntrospection
 from app.oauth.jwt_bearer import JwtBearer
 from app.oauth.revocation import TokenRevocation
 from app.oauth.token_exchange import TokenExchange
-
-warnings.filterwarnings("ignore", category=SecurityWarning)  # of EdDSA, which the contract names
 
 
 class Server(AuthorizationServer):

@@ -83,13 +83,13 @@ def line_of(row: Row) -> str:
 
 
 def _within(span: Span) -> Iterator[ColumnElement[bool]]:
-    id, at = AuditEvent.id, AuditEvent.at
+    event_id, at = AuditEvent.id, AuditEvent.at
     if span.after is not None:
-        yield id > span.after
+        yield event_id > span.after
     if span.since is not None:
-        yield id >= select(func.min(id)).where(at >= span.since).scalar_subquery()
+        yield event_id >= select(func.min(event_id)).where(at >= span.since).scalar_subquery()
     if span.until is not None:
-        yield id <= select(func.max(id)).where(at < span.until).scalar_subquery()
+        yield event_id <= select(func.max(event_id)).where(at < span.until).scalar_subquery()
 
 
 def _details(text: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Administrators: keep the last one, and drop the dormant scopes of those who are demoted."""
+"""Administrators: refuse to remove the last one, and drop the dormant scopes of demoted ones."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from app.models import (
 from app.models import PersonalAccessTokenScope as Chosen
 from app.models.auth_methods import PROVING, SECRET_METHODS
 
-LOCK = 0x1A7C4E5  # held by each change that may take a right of the management API away
+LOCK = 0x1A7C4E5  # taken by each change that may remove a scope of the management API from somebody
 NO_USER = (
     "this would leave no enabled user whose roles give manage and who has a password to sign in with: "
     "make another such user first, then repeat this"
@@ -41,13 +41,13 @@ NO_CLIENT = (
     "this would leave no enabled client that can authenticate and whose roles give manage: "
     "make another client an administrator first, then repeat this"
 )
-_manages = and_(
+_gives_manage = and_(
     Permission.id == RolePermission.permission_id,
     Permission.name == MANAGE,
     Resource.id == Permission.resource_id,
     Resource.built_in,
 )
-_held_now = exists().where(
+_still_granted = exists().where(
     UserRole.user_id == PersonalAccessToken.user_id,
     UserRole.role_id == RolePermission.role_id,
     RolePermission.permission_id == Chosen.permission_id,
@@ -55,7 +55,7 @@ _held_now = exists().where(
 
 
 @dataclass(frozen=True, slots=True)
-class _Present:
+class _Administrators:
     """Whether there is an administrator of each type."""
 
     user: bool
@@ -71,10 +71,10 @@ def keep_administrators(session: Session, actor: Actor, at: datetime) -> Iterato
     administrator before the change, nothing is refused. Raises Conflict.
     """
     advisory_lock(session, LOCK)
-    before, held = _present(session, at), _scopes_of_clients(session)
+    before, held = _find_administrators(session, at), _scopes_of_clients(session)
     yield
     session.flush()
-    after = _present(session, at)
+    after = _find_administrators(session, at)
     if before.user and not after.user:
         raise Conflict(NO_USER)
     if before.client and not after.client:
@@ -93,7 +93,7 @@ def drop_dormant_scopes(session: Session, actor: Actor, at: datetime) -> None:
         .join(Permission, Permission.id == Chosen.permission_id)
         .join(Resource, and_(Resource.id == Permission.resource_id, Resource.built_in))
         .join(PersonalAccessToken, PersonalAccessToken.id == Chosen.token_id)
-        .where(PersonalAccessToken.revoked_at.is_(None), ~_held_now)
+        .where(PersonalAccessToken.revoked_at.is_(None), ~_still_granted)
         .order_by(Chosen.token_id, Permission.name)
     )
     dormant = session.execute(query).all()
@@ -134,12 +134,12 @@ def _note_lost_scopes(session: Session, actor: Actor, at: datetime, before: Mapp
             record(session, actor, "client.narrow", "client", row.client_id, at, dropped=" ".join(sorted(lost)))
 
 
-def _present(session: Session, at: datetime) -> _Present:
+def _find_administrators(session: Session, at: datetime) -> _Administrators:
     role_of_user = and_(UserRole.user_id == User.id, RolePermission.role_id == UserRole.role_id)
     role_of_client = and_(ClientRole.client_id == Client.id, RolePermission.role_id == ClientRole.role_id)
-    user = exists().where(User.enabled, User.password_digest.is_not(None), role_of_user, _manages)
-    client = exists().where(Client.enabled, role_of_client, _manages, _can_authenticate(at))
-    return _Present(*session.execute(select(user, client)).one())
+    user = exists().where(User.enabled, User.password_digest.is_not(None), role_of_user, _gives_manage)
+    client = exists().where(Client.enabled, role_of_client, _gives_manage, _can_authenticate(at))
+    return _Administrators(*session.execute(select(user, client)).one())
 
 
 def _can_authenticate(at: datetime) -> ColumnElement[bool]:

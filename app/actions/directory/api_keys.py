@@ -109,11 +109,11 @@ class ApiKeyActions:
         refuse_delegates(actor)
         now = self._clock()
         with self._store.transaction() as session:
-            resource = _open_resource(session, new.resource)
+            resource = _load_resource(session, new.resource)
             terms = Terms(
                 at=now,
                 expires_at=future_or_never(new.expires_at, now),
-                grants=_subset(resource, new.scopes),
+                grants=_check_scopes(resource, new.scopes),
                 name=checked_name(new.name),
                 narrowed=new.scopes is not None,
                 enabled=new.enabled,
@@ -184,7 +184,7 @@ class ApiKeyActions:
             return KEYS.page(session, limit, after, partial(_view, now=now), of_status, of_resource)
 
 
-def _open_resource(session: Session, identifier: str) -> Resource:
+def _load_resource(session: Session, identifier: str) -> Resource:
     query = select(Resource).where(Resource.identifier == identifier).options(selectinload(Resource.permissions))
     resource = session.scalar(query)
     if resource is None:
@@ -194,7 +194,7 @@ def _open_resource(session: Session, identifier: str) -> Resource:
     return resource
 
 
-def _subset(resource: Resource, names: tuple[str, ...] | None) -> Grants:
+def _check_scopes(resource: Resource, names: tuple[str, ...] | None) -> Grants:
     asked = Scopes.of(*(names or ()))
     public = Scopes.of(*(p.name for p in resource.permissions if p.public))
     if missing := asked - public:
@@ -217,13 +217,13 @@ def _apply(session: Session, row: ApiKey, changes: KeyChanges, now: datetime) ->
         row.rate_limit_requests = limit.requests if limit else None
         row.rate_limit_window_seconds = limit.window_seconds if limit else None
     if not isinstance(changes.scopes, Unset):
-        _narrow(session, row, changes.scopes)
+        _set_scopes(session, row, changes.scopes)
 
 
-def _narrow(session: Session, row: ApiKey, names: tuple[str, ...] | None) -> None:
+def _set_scopes(session: Session, row: ApiKey, names: tuple[str, ...] | None) -> None:
     if row.resource is None:
         raise Conflict("the key's resource is gone")
-    chosen = list(_subset(row.resource, names).scopes)
+    chosen = list(_check_scopes(row.resource, names).scopes)
     row.narrowed = names is not None
     row.scopes = list(session.scalars(select(Permission).where(Permission.name.in_(chosen))))
 

@@ -140,8 +140,8 @@ class ClientActions:
                 created_at=now,
                 serves=_load_served(session, actor, new.serves),
             )
-            self._rekey(row, new.jwks, new.jwks_uri, new.certificate_subject)
-            self._assign(session, actor, row, new.roles)
+            self._set_keys(row, new.jwks, new.jwks_uri, new.certificate_subject)
+            self._assign_roles(session, actor, row, new.roles)
             session.add(row)
             record(session, actor, f"{TARGET}.create", TARGET, row.client_id, now, name=name, roles=list(new.roles))
             issued = None if new.token_endpoint_auth_method in SECRETLESS else mint_secret(row, "", now)
@@ -198,16 +198,16 @@ class ClientActions:
         if not isinstance(changes.serves, Unset):
             row.serves = _load_served(session, actor, changes.serves)
         if not isinstance(changes.roles, Unset):
-            self._assign(session, actor, row, changes.roles)
+            self._assign_roles(session, actor, row, changes.roles)
         if changes.changes_proof:
-            self._rekey(
+            self._set_keys(
                 row,
                 row.jwks if isinstance(changes.jwks, Unset) else changes.jwks,
                 row.jwks_uri if isinstance(changes.jwks_uri, Unset) else changes.jwks_uri,
                 {} if isinstance(changes.certificate_subject, Unset) else changes.certificate_subject,
             )
 
-    def _rekey(self, row: Client, jwks: Mapping[str, Any] | None, jwks_uri: str | None, subject: Subject) -> None:
+    def _set_keys(self, row: Client, jwks: Mapping[str, Any] | None, jwks_uri: str | None, subject: Subject) -> None:
         """Set the keys and the certificate's subject as the method needs them: none for a secret."""
         sources = [name for name, value in (("jwks", jwks), ("jwks_uri", jwks_uri)) if value is not None]
         method = row.token_endpoint_auth_method
@@ -221,7 +221,7 @@ class ClientActions:
         row.jwks_uri = None if jwks_uri is None else checked_jwks_uri(jwks_uri, private=self._private_jwks_uri)
         row.tls_client_subject = checked_subject(method, row.tls_client_subject or {}, subject)
 
-    def _assign(self, session: Session, actor: Actor, row: Client, names: tuple[str, ...]) -> None:
+    def _assign_roles(self, session: Session, actor: Actor, row: Client, names: tuple[str, ...]) -> None:
         roles = load_assignable_roles(session, names, "machine")
         refuse_exceeding(actor, grants_of_roles(session, [role.id for role in roles]), self._management)
         row.roles = roles

@@ -114,7 +114,7 @@ class ResourceActions:
             name=checked_name(new.name),
             access_token_ttl=_checked_ttl(new.access_token_ttl),
             created_at=self._clock(),
-            permissions=[_permission(permission) for permission in new.permissions],
+            permissions=[_new_permission(permission) for permission in new.permissions],
         )
         with translate_duplicates(TAKEN, identifier=TAKEN_IDENTIFIER), self._store.transaction() as session:
             session.add(row)
@@ -165,7 +165,7 @@ class ResourceActions:
         with translate_duplicates(TAKEN), self._store.transaction() as session:
             row = _load(session, resource_id, lock=True)
             _refuse_built_in(row)
-            permission = _permission(new)
+            permission = _new_permission(new)
             row.permissions.append(permission)
             _record_permission(session, actor, "create", row, permission.name, self._clock())
             session.flush()
@@ -234,7 +234,7 @@ def _checked_scope(name: str, field: str = "name") -> str:
     return name
 
 
-def _permission(new: NewPermission) -> Permission:
+def _new_permission(new: NewPermission) -> Permission:
     name = _checked_scope(new.name)
     return Permission(id=new_id("perm"), name=name, description=new.description, public=new.public)
 

@@ -114,7 +114,7 @@ class UserActions:
                 enabled=new.enabled,
                 created_at=now,
             )
-            self._assign(session, actor, row, new.roles)
+            self._assign_roles(session, actor, row, new.roles)
             session.add(row)
             record(session, actor, f"{TARGET}.create", TARGET, row.id, now, username=username, roles=list(new.roles))
             session.flush()
@@ -140,7 +140,7 @@ class UserActions:
             if password_digest is not None:
                 row.password_digest = password_digest
             if not isinstance(changes.roles, Unset):
-                self._assign(session, actor, row, changes.roles)
+                self._assign_roles(session, actor, row, changes.roles)
             _apply(row, changes)
             if password_digest is not None or not row.enabled:
                 end_sessions(session, user_id, but_session)
@@ -194,7 +194,7 @@ class UserActions:
         refuse_delegates(actor)
         return self._passwords.accept(password, *names)
 
-    def _assign(self, session: Session, actor: Actor, row: User, names: tuple[str, ...]) -> None:
+    def _assign_roles(self, session: Session, actor: Actor, row: User, names: tuple[str, ...]) -> None:
         roles = load_assignable_roles(session, names, "user")
         refuse_exceeding(actor, grants_of_roles(session, [role.id for role in roles]), self._management)
         row.roles = roles
