@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.access.scopes import Grants
 from app.clock import soonest
-from app.compat.sqlalchemy_statements import CompiledSelect
+from app.compat.sqlalchemy import CompiledSelect
 from app.credentials.kind import API_KEY, Claims, Issued, RateLimit, Secret, Subject, Terms
 from app.crypto.opaque import Prefix, digest, hint, mint, prefix_of
 from app.database.statements import batches

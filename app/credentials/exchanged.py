@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.access.scopes import Scopes
 from app.clock import soonest
-from app.compat.sqlalchemy_statements import CompiledSelect
+from app.compat.sqlalchemy import CompiledSelect
 from app.credentials.kind import Claims, ExchangeableKind, Holder, Issued, Secret, Subject, Terms, write_claims
 from app.crypto.access_token import audience_of, instant_of, kind_of
 from app.crypto.confirmation import confirmation_in

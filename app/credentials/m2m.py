@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from app.access.scopes import Grants, Scopes
-from app.compat.sqlalchemy_statements import CompiledSelect
+from app.compat.sqlalchemy import CompiledSelect
 from app.credentials.kind import CLIENT_CREDENTIALS, Claims, Holder, Issued, Subject, Terms, lasting_claims
 from app.crypto.access_token import audience_of, instant_of, kind_of
 from app.crypto.confirmation import confirmation_in

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, Select, String, and_, bindparam, exists,
 from sqlalchemy.orm import Session
 
 from app.access.scopes import Grants
-from app.compat.sqlalchemy_statements import CompiledInsert, CompiledSelect
+from app.compat.sqlalchemy import CompiledInsert, CompiledSelect
 from app.credentials.kind import PERSONAL_ACCESS_TOKEN, Claims, Issued, Secret, Subject, Terms
 from app.crypto.opaque import Prefix, digest, hint, mint, prefix_of
 from app.database.statements import add_row, batches

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import marshmallow as ma
 from flask import Blueprint, Flask, Response, json
-from flask_smorest import Api
 
+from app.compat.flask_smorest import Api
 from app.http.browser import TOKEN_HEADERS, cookie_name
 from app.http.current import actions_of
 from app.management.authorization import TABLE, Door
@@ -58,14 +58,11 @@ class ProblemSchema(ma.Schema):
     errors = ma.fields.List(ma.fields.Nested(FieldErrorSchema))
 
 
-class Document(Api):  # type: ignore[misc]
+class Document(Api):
     """Gathers the operations; errors are told by errors.py, where the library would rewrite them app-wide."""
 
     DEFAULT_ERROR_RESPONSE_NAME = None
     ERROR_SCHEMA = ProblemSchema
-
-    def _register_error_handlers(self) -> None:
-        """Leave every error alone."""
 
 
 def register(app: Flask, blueprints: list[Any]) -> None:

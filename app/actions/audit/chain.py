@@ -16,8 +16,8 @@ from sqlalchemy import Connection, bindparam, delete, event, func, insert, selec
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
-from app.compat.sqlalchemy_statements import CompiledInsert, CompiledSelect
-from app.database.secret_text import redact_value
+from app.compat.sqlalchemy import CompiledInsert, CompiledSelect
+from app.database.redaction import redact_value
 from app.database.types import EPOCH, MICROSECOND
 from app.database.values import WritingSession, refuse_unfit_values
 from app.models import AuditEvent

@@ -16,7 +16,7 @@ from app.actions.limits.abuse import CLIENT, CLIENTS_OF_ADDRESS, WAIT, AbuseLimi
 from app.actions.sign_in.failed_authentications import FailedAuthentications
 from app.actions.trust.certificates import SELF_SIGNED_METHOD, TLS_METHOD
 from app.clock import Clock, soonest
-from app.compat.sqlalchemy_statements import CompiledSelect
+from app.compat.sqlalchemy import CompiledSelect
 from app.crypto.certificate import has_subject, is_among
 from app.crypto.opaque import digest
 from app.crypto.unknown_name import UnknownNames
