@@ -14,7 +14,7 @@ from app.cli.start import make_ready
 from app.cli.streams import refuse_unwritable, undone_unless_printed
 from app.compose import Actions
 from app.maintenance.demo import TOKEN, Demo, Made
-from app.settings.settings import load_settings
+from app.settings.load import load_settings
 
 COLUMNS = ("kind", "name", "id", "secret")
 

@@ -24,7 +24,8 @@ from app.errors import BadSettings
 from app.http.client_certificate import header_name
 from app.maintenance.doctor import Finding, look_over
 from app.operations.health import CERTIFICATE_PROBE, FORGED, PROBE
-from app.settings.settings import Settings, load_settings
+from app.settings.load import load_settings
+from app.settings.settings import Settings
 
 PATIENCE = 3  # seconds for the server to answer
 MOST_SKEW = 30  # seconds that two clocks may differ

@@ -24,7 +24,8 @@ from app.errors import LatchkeyError
 from app.maintenance.demo import Made
 from app.operations import logs
 from app.operations.thread_limit import most_bringing
-from app.settings.settings import Settings, load_settings
+from app.settings.load import load_settings
+from app.settings.settings import Settings
 from app.settings.sources import PREFIX, service_links
 
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"

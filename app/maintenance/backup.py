@@ -27,8 +27,8 @@ from sqlalchemy.orm import Session
 
 from app.crypto.signing import SigningKeys
 from app.errors import LatchkeyError
-from app.settings.outside_text import decode, plain, read_file
 from app.settings.settings import Settings
+from app.settings.text_input import clean_text, decode_utf8, read_file
 
 FORMAT = 1
 MANIFEST, DATABASE, SECRET_KEY = "manifest.json", "latchkey.db", "secret_key"
@@ -238,7 +238,7 @@ def _put(place: Path, target: Path, settings: Settings) -> None:
 def _key_in(path: Path) -> str:
     """Read a SECRET_KEY by the rules that the server reads it by; raise BackupRefused when it cannot be read."""
     try:
-        return plain(decode(read_file(path))).strip()
+        return clean_text(decode_utf8(read_file(path))).strip()
     except ValueError as error:
         raise BackupRefused(f"{path} {error}") from None
 

@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from app.database.engines import THREADS
-from app.database.seats import occupy
+from app.database.worker_slots import use_worker_slot
 from app.http.envelope import whole
 from app.http.request_target import closing
 from app.operations import logs
@@ -251,7 +251,7 @@ class Seated:
 
     def _work(self, seat: int, job: Job | None) -> None:
         """Do a job, and what waits, as long as the seat is needed."""
-        occupy(seat)
+        use_worker_slot(seat)
         began = time.perf_counter()
         try:
             while job is not None:
@@ -262,7 +262,7 @@ class Seated:
                     self._adapt(ended - began)
                 began, job = ended, self._next()
         finally:
-            occupy(None)
+            use_worker_slot(None)
             self._free.append(seat)
 
     def _next(self) -> Job | None:

@@ -1,6 +1,6 @@
-"""The environment variables that Kubernetes injects for a Service, in exactly their shapes.
+"""The environment variables that Kubernetes injects for a Service, matched by their exact form.
 
-A Service named `latchkey`, or `latchkey-db`, puts names under our prefix; they are no settings of ours.
+A Service named `latchkey` or `latchkey-db` sets variables with our prefix, which are not settings.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from app.actions.audit.actor import Actor
 from app.actions.sign_in.sessions import SignedIn
-from app.database.secret_text import redact
+from app.database.redaction import redact
 from app.errors import Busy, Forbidden, Invalid, LatchkeyError, TooManyRequests
 from app.http import browser
 from app.http.current import actions

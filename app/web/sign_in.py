@@ -7,7 +7,7 @@ import re
 from flask import Blueprint, redirect, request, url_for
 from werkzeug.wrappers import Response
 
-from app.database.secret_text import redact
+from app.database.redaction import redact
 from app.errors import Busy, TooManyRequests, Unauthenticated
 from app.http import browser
 from app.http.current import actions

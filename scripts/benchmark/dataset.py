@@ -27,7 +27,7 @@ from app.credentials.pat import PersonalAccessTokens
 from app.crypto.opaque import Prefix, mint
 from app.crypto.signing import SigningKeys
 from app.database.types import Base
-from app.settings.settings import load_settings
+from app.settings.load import load_settings
 from scripts.benchmark import bulk
 from scripts.benchmark.databases import Database
 from scripts.benchmark.organisation import ORDERS, SCOPES, TOKEN_LIFETIME, Organisation, Proportions

@@ -39,7 +39,9 @@ from app.management import clients, credentials, me, personal_access_tokens, res
 from app.management.blueprint import PageQuery, read_cursor, read_json, write_cursor
 from app.management.fields import Moment
 from app.oauth import client_authentication, introspection
-from app.settings.settings import Settings, load_settings
+from app.settings.checks import read_networks
+from app.settings.load import load_settings
+from app.settings.settings import Settings
 from scripts.fuzzing.inputs import header_of, holds, text_of, tokens_of
 
 NOW = datetime(2030, 1, 1, 12, 0, 0, 750_000, UTC)
@@ -142,7 +144,7 @@ def networks(data: bytes) -> None:
     with contextlib.suppress(InvalidRequestError):
         introspection.read_client_ip(text)
     with contextlib.suppress(ValueError):
-        Settings._networks(text)
+        read_networks(text)
 
 
 def durations(data: bytes) -> None:

@@ -17,7 +17,7 @@ from app.fast_lane import shape
 from app.http import peer as peers
 from app.http.request_bounds import FORM
 from app.oauth import client_authentication, door, forward_auth
-from app.settings.settings import Settings
+from app.settings.checks import read_networks
 from scripts.fuzzing.inputs import environ_of, header_of, holds, query_of
 
 LANE_FIELDS = frozenset({"grant_type", "scope", "resource", "token", "token_type_hint"})
@@ -108,7 +108,7 @@ def basic(data: bytes) -> None:
 def peer(data: bytes) -> None:
     """The peer is an address or unknown; a header is believed only from a proxy that is trusted."""
     remote, _, forwarded = header_of(data.replace(b"\n", b"|")).partition("|")
-    for trusted in ((), Settings._networks("127.0.0.0/8,::/0")):
+    for trusted in ((), read_networks("127.0.0.0/8,::/0")):
         _known.settings.trusted_proxies = trusted
         with FLASK.test_request_context(headers={"X-Forwarded-For": forwarded}, environ_base={"REMOTE_ADDR": remote}):
             found = peers.peer_address()

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError
 
-from app.database import engines
+from app.database import engines, file_watch, locks
 from app.database.store import Store
 from tests.api import Admin
 from tests.faults.faces import READS, Faces, refused, told_nothing
@@ -93,12 +93,12 @@ def test_while_another_writes_and_does_not_end_writing_is_refused_and_reading_go
 
 
 def test_however_many_want_to_write_some_threads_are_left_to_read(tmp_path: Path) -> None:
-    turn, over, waited = engines.turns(create_engine(f"sqlite:///{tmp_path / 'latchkey.db'}")), threading.Event(), []
+    queue, over, waited = locks.WriteQueue(), threading.Event(), []
 
     def wait_for_it() -> None:
         began = time.monotonic()
         try:
-            with turn():
+            with queue():
                 over.wait(10)
         except OperationalError:
             waited.append(time.monotonic() - began)
@@ -107,10 +107,10 @@ def test_however_many_want_to_write_some_threads_are_left_to_read(tmp_path: Path
         for _ in range(engines.THREADS):
             threads.submit(wait_for_it)
             time.sleep(0.01)
-        time.sleep(engines.CROWDED_TIMEOUT + 0.5)
+        time.sleep(locks.CROWDED_TIMEOUT + 0.5)
         given_up = len(waited)
         over.set()
-    assert given_up == len(waited) == engines.THREADS - 1 - engines.CROWD
+    assert given_up == len(waited) == engines.THREADS - 1 - locks.MAX_WAITING
 
 
 def test_what_can_only_be_read_is_refused_at_the_start_in_one_line_and_a_503_later() -> None:
@@ -197,7 +197,7 @@ def test_a_file_that_was_replaced_is_the_one_that_counts(tmp_path: Path, first: 
     for beside in ("latchkey.db-wal", "latchkey.db-shm"):
         (tmp_path / beside).unlink(missing_ok=True)
     os.replace(tmp_path / "copy", tmp_path / "latchkey.db")
-    time.sleep(engines.LOOK_AGAIN)
+    time.sleep(file_watch.CHECK_INTERVAL)
     if first == "keys":
         assert wire.http.get("/.well-known/jwks.json").status_code == 503
     heard = [wire.post("introspect", {"token": token}, wire.shop) for _ in range(3)]

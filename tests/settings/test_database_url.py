@@ -16,7 +16,8 @@ from app.errors import BadSettings
 from app.maintenance.doctor import look_over
 from app.migrations.run import upgrade
 from app.settings.database_url import describe_url, normalize_url, with_pooler
-from app.settings.settings import Settings, load_settings
+from app.settings.load import load_settings
+from app.settings.settings import Settings
 from tests.cli.test_serve import run
 from tests.cluster import OWNER, Cluster, program
 from tests.databases import cluster as shared_cluster

@@ -24,7 +24,7 @@ def test_the_key_before_counts_until_its_time_is_over(tmp_path: Path) -> None:
     assert kept.previous(NOW + 10_800) == ()
     kept.replace(NOW + 30_000)
     assert keys[0] in kept.previous_path.read_text(), "it may still be the only one that opens a signing key"
-    kept.forget(NOW + 20_000)
+    kept.drop_expired(NOW + 20_000)
     assert kept.previous(NOW) == kept.previous(NOW + 20_000) == (keys[2],)
     assert keys[0] not in kept.previous_path.read_text(), "what has ended is forgotten"
     assert {stat.S_IMODE(path.stat().st_mode) for path in (kept.path, kept.previous_path)} == {0o600}

@@ -7,8 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.errors import BadSettings
+from app.settings.load import load_settings
 from app.settings.service_links import is_service_link
-from app.settings.settings import Settings, load_settings
+from app.settings.settings import Settings
 from app.settings.sources import service_links
 
 LABEL = st.from_regex(r"[a-z]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)  # a DNS label, as a Service's name is

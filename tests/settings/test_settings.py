@@ -12,8 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.errors import BadSettings
+from app.settings.checks import FORWARD_AUTH_PARAMETERS
 from app.settings.kept_key import KeptKey
-from app.settings.settings import FORWARD_AUTH_PARAMETERS, Settings, load_settings
+from app.settings.load import load_settings
+from app.settings.settings import Settings
 
 KEY = "0123456789abcdef0123456789abcdef"
 

@@ -20,7 +20,7 @@ from app.clock import Clock
 from app.crypto.note_keys import NoteKeys
 from app.crypto.unknown_name import MARK
 from app.database.locks import advisory_lock
-from app.database.secret_text import REDACTED, hints_in, redact_value
+from app.database.redaction import REDACTED, hints_in, redact_value
 from app.database.store import Store
 from app.models import AuditEvent, Client
 

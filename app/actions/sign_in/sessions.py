@@ -18,7 +18,7 @@ from app.actions.audit.actor import Actor
 from app.actions.audit.record import record
 from app.clock import Clock
 from app.crypto.opaque import digest
-from app.database.secret_text import redact
+from app.database.redaction import redact
 from app.database.statements import delete_expired
 from app.database.store import Store
 from app.database.types import new_id

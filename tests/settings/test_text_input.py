@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from app.errors import BadSettings
-from app.settings.outside_text import LONGEST, decode, plain
-from app.settings.settings import Settings, load_settings, secret_settings
+from app.settings.load import load_settings
+from app.settings.settings import Settings, secret_settings
+from app.settings.text_input import MAX_BYTES, clean_text, decode_utf8
 
 GOOD = {  # a value that each setting takes from a file
     "database_url": "postgresql://user:pass word@db/latchkey",
@@ -103,7 +104,7 @@ def test_what_is_no_secret_has_no_file(monkeypatch: pytest.MonkeyPatch, name: st
 
 def test_a_file_that_cannot_be_read_is_named_with_the_reason(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (clean / "empty").write_text("\n")
-    (clean / "long").write_bytes(b"x" * (LONGEST + 1))
+    (clean / "long").write_bytes(b"x" * (MAX_BYTES + 1))
     (clean / "line").write_text("one\ntwo")
     (clean / "loop").symlink_to(clean / "loop")
     said = {
@@ -111,10 +112,10 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(clean: Path, monkey
         clean: f"{clean} cannot be read: Is a directory",
         clean / "empty": f"{clean / 'empty'} is empty",
         clean / "empty" / "below": f"{clean / 'empty' / 'below'} cannot be read: Not a directory",
-        clean / "long": f"{clean / 'long'} is longer than {LONGEST} bytes",
+        clean / "long": f"{clean / 'long'} is longer than {MAX_BYTES} bytes",
         clean / "line": f"{clean / 'line'} has a control character (U+000A, its character 4): remove it",
         clean / "loop": f"{clean / 'loop'} cannot be read: Too many levels of symbolic links",
-        Path("/dev/zero"): f"/dev/zero is longer than {LONGEST} bytes",
+        Path("/dev/zero"): f"/dev/zero is longer than {MAX_BYTES} bytes",
     }
     for path, why in said.items():
         monkeypatch.setenv("LATCHKEY_SECRET_KEY_FILE", str(path))
@@ -180,7 +181,7 @@ def test_a_settings_file_that_is_no_file_is_refused(clean: Path, mode: str) -> N
 @given(raw=st.one_of(st.binary(max_size=40), st.text(max_size=40).map(lambda text: text.encode("utf-8", "replace"))))
 def test_any_bytes_are_plain_text_or_refused(raw: bytes) -> None:
     try:
-        read = plain(decode(raw))
+        read = clean_text(decode_utf8(raw))
     except ValueError:
         return
     assert not set(read) & set("\r\n\0\x1b") and raw.decode().endswith((read, "\n", "\r"))
