@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from app.actions.audit.record import AuditFilter
+from app.actions.audit.read import AuditFilter
 from app.errors import Invalid
 from app.http.current import actions
 from app.management.blueprint import Operations, PageQuery, page_of, paged

@@ -8,7 +8,7 @@ from typing import cast
 from flask import request, url_for
 from werkzeug.wrappers import Response
 
-from app.actions.audit.record import AuditFilter
+from app.actions.audit.read import AuditFilter
 from app.actions.directory.lifetime import AskedLifetime
 from app.actions.directory.personal_access_tokens import NewToken, Status, TokenView
 from app.credentials.kind import Issued

@@ -8,7 +8,7 @@ from typing import Any, cast
 from flask import request, url_for
 from werkzeug.wrappers import Response
 
-from app.actions.audit.record import AuditFilter
+from app.actions.audit.read import AuditFilter
 from app.actions.directory.api_keys import LONGEST_OVERLAP, KeyView, NewKey, Status
 from app.actions.directory.resources import ResourceView
 from app.credentials.kind import Issued

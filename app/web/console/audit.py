@@ -14,7 +14,7 @@ from flask import Response as Answer
 from flask import request, url_for
 from werkzeug.wrappers import Response
 
-from app.actions.audit.record import AuditFilter
+from app.actions.audit.read import AuditFilter
 from app.actions.limits.costly import Turns
 from app.errors import Invalid
 from app.http.current import actions

@@ -12,8 +12,8 @@ from sqlalchemy.exc import DatabaseError, DBAPIError
 
 from app.actions.audit.actor import Actor
 from app.actions.audit.chain import FIELDS, chain_the_unchained, event_hash
+from app.actions.audit.read import Span, export
 from app.actions.audit.record import record
-from app.actions.audit.rows import Span, export
 from app.actions.audit.verify import Place, Verdict, VerifyAudit, verify_export
 from app.database.store import Store
 from app.database.types import EPOCH, MICROSECOND

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from app.actions.audit.read import Span, export
 from app.actions.audit.record import record
-from app.actions.audit.rows import Span, export
 from app.actions.audit.verify import Verdict, verify_export
 from tests.actions.audit.test_chain import ANN, EVENTS, OTHER, each, verdict
 from tests.core import START, Core

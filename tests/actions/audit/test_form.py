@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.actions.audit.chain import FIELDS, append, canonical
-from app.actions.audit.rows import Span, export
+from app.actions.audit.read import Span, export
 from app.actions.audit.verify import VerifyAudit, verify_export
 from app.models.audit_event import NO_HASH
 from tests.core import START, Core

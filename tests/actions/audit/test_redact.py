@@ -9,10 +9,10 @@ from sqlalchemy import select, update
 
 from app.actions.audit.actor import OPERATOR
 from app.actions.audit.chain import PENDING
+from app.actions.audit.read import Span, export
 from app.actions.audit.record import SEVERAL, record
-from app.actions.audit.redact import MOST_NOTED, RedactAudit
-from app.actions.audit.redaction import ACTION, write_note
-from app.actions.audit.rows import Span, export
+from app.actions.audit.redact import MAX_PER_NOTE, RedactAudit
+from app.actions.audit.redaction_note import ACTION, write_note
 from app.actions.audit.verify import UNTRUSTED, Place, Verdict, VerifyAudit, verify_export
 from app.crypto.note_keys import NoteKeys
 from app.crypto.opaque import Prefix, hint, mint
@@ -159,7 +159,7 @@ def test_an_event_can_be_redacted_again(
 
     empty_core.actions.redact_audit(OPERATOR)
     monkeypatch.setattr(redact_audit, "redact_value", lambda value: "gone" if value == "robot" else value)
-    monkeypatch.setattr(redact_audit, "_ANY", AuditEvent.id < 5)
+    monkeypatch.setattr(redact_audit, "_SUSPECT", AuditEvent.id < 5)
     assert empty_core.actions.redact_audit(OPERATOR).events == (1, 4)
     found = verdict(empty_core)
     assert found.intact and [note.event for note in found.redactions] == [7, 8]
@@ -181,12 +181,12 @@ def test_an_export_tells_of_redactions_and_is_verified_with_the_key(empty_core: 
 
 def test_many_events_are_noted_in_pieces(empty_core: Core) -> None:
     with empty_core.store.transaction() as session:
-        for _ in range(MOST_NOTED + 1):
+        for _ in range(MAX_PER_NOTE + 1):
             record(session, OPERATOR, "authentication.fail", "client", "-", empty_core.clock())
             session.info[PENDING][-1] |= {"target": mint(Prefix.PAT)}
-    assert len(empty_core.actions.redact_audit(OPERATOR).events) == MOST_NOTED + 1
+    assert len(empty_core.actions.redact_audit(OPERATOR).events) == MAX_PER_NOTE + 1
     found = verdict(empty_core)
-    assert found.intact and [len(note.changed) for note in found.redactions] == [MOST_NOTED, 1]
+    assert found.intact and [len(note.changed) for note in found.redactions] == [MAX_PER_NOTE, 1]
 
 
 def test_doctor_finds_what_is_there_and_says_what_to_do(empty_core: Core, secrets: tuple[str, ...]) -> None:
