@@ -8,7 +8,7 @@ from collections.abc import Callable
 import click
 
 from app.actions.audit.actor import OPERATOR
-from app.actions.sign_in.sessions import LONGEST
+from app.actions.sign_in.sessions import MAX_AGE
 from app.cli.options import Duration
 from app.cli.output import done, json_option
 from app.cli.session import open_actions
@@ -17,7 +17,7 @@ from app.settings.kept_key import KeptKey
 from app.settings.load import load_settings
 from app.settings.settings import Settings
 
-MONTH = int(LONGEST.total_seconds())  # when the last session that the old one signed has ended
+MONTH = int(MAX_AGE.total_seconds())  # when the last session that the old one signed has ended
 
 
 @click.group("secret-key")

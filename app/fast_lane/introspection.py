@@ -61,7 +61,7 @@ class Introspection:
         answer = Answer(json_head(len(text)), text, adds=adds, client_id=client.known.client_id)
         if claims is not None:
             answer.credential_id, answer.use = claims.credential_id, use_of(claims)
-            answer.until = soonest(client.known.stands_until, claims.stands_until)
+            answer.until = soonest(client.known.valid_until, claims.stands_until)
             if claims.rate_limit is None:  # a use of those that have one is counted each time
                 standing.answers.put(key, answer)
         return answer

@@ -94,7 +94,7 @@ class Decided:
 
     def stands(self, at: datetime) -> bool:
         """Tell whether the secrets that the client may have proved itself by still stand."""
-        return self.client.stands_until is None or at < self.client.stands_until
+        return self.client.valid_until is None or at < self.client.valid_until
 
 
 @dataclass(slots=True)

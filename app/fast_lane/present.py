@@ -14,7 +14,7 @@ def present(known: Actions, standing: Standing, authorization: str, at: datetime
     """Give the client; None when it proves nothing, which is not said here."""
     key = key_of(authorization.encode())
     kept = standing.clients.get(key)
-    if kept is not None and (kept.known.stands_until is None or at < kept.known.stands_until):
+    if kept is not None and (kept.known.valid_until is None or at < kept.known.valid_until):
         return kept
     value = basic(authorization)
     if value is None:

@@ -16,7 +16,7 @@ from flask_wtf.csrf import CSRFError, CSRFProtect, validate_csrf
 from werkzeug.exceptions import UnsupportedMediaType
 from wtforms import ValidationError
 
-from app.actions.sign_in.sessions import LONGEST, Begun, SignedIn
+from app.actions.sign_in.sessions import MAX_AGE, SignedIn, StartedSession
 from app.http.current import actions, actions_of
 from app.http.envelope import request_id
 from app.http.peer import caller_address
@@ -68,7 +68,7 @@ def register(app: Flask) -> None:
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_PATH="/",
         SESSION_REFRESH_EACH_REQUEST=False,
-        PERMANENT_SESSION_LIFETIME=LONGEST,
+        PERMANENT_SESSION_LIFETIME=MAX_AGE,
         SECRET_KEY_FALLBACKS=before,
         WTF_CSRF_SECRET_KEY=[*before, app.secret_key],  # itsdangerous signs with the last and takes any
         WTF_CSRF_CHECK_DEFAULT=False,
@@ -88,7 +88,7 @@ def signed_in() -> SignedIn | None:
     return found
 
 
-def sign_in(begun: Begun) -> None:
+def sign_in(begun: StartedSession) -> None:
     """Let this browser be signed in from its next request on; nothing of before stays in its cookie."""
     session.clear()
     session[SECRET] = begun.secret

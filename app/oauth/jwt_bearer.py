@@ -34,6 +34,6 @@ def _spoken_for(assertion: str, client_id: str | None) -> KnownClient:
     """Give the client; raises InvalidGrant, with one answer for every reason, and leaves a trace."""
     known = client_of(assertion, client_id)
     if known is None:
-        actions().authenticate_client.failed(anonymous_actor(), client_id or "")
+        actions().authenticate_client.record_failure(anonymous_actor(), client_id or "")
         raise InvalidGrant("the assertion speaks for no client, or not for one alone")
     return known

@@ -94,7 +94,7 @@ class Server(AuthorizationServer):
             return client
         except InvalidClientError:
             if tried:
-                actions().authenticate_client.failed(anonymous_actor(), ca.claimed_id(request.form))
+                actions().authenticate_client.record_failure(anonymous_actor(), ca.claimed_id(request.form))
             raise ca.ClientRefused from None
 
     def handle_response(self, status_code: int, payload: object, headers: Any) -> Response:

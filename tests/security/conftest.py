@@ -29,7 +29,7 @@ def cheap_hashes() -> Iterator[None]:
     """Hash for real, but not for long: hundreds of guesses are made here."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passwords, "PasswordHasher", lambda **_: CHEAP)
-        patch.setattr(passwords, "NOBODY", CHEAP.hash("nobody's"))
+        patch.setattr(passwords, "NO_HASH", CHEAP.hash("nobody's"))
         yield
 
 

@@ -246,7 +246,7 @@ def test_assertions_count_and_beyond_the_limit_no_keys_are_fetched(
     for _ in range(CLIENT.most):
         refused(alone.asserted(forged), 401, "invalid_client")
     assert len(fetched) == 1
-    fetch._answers.clear()
+    fetch._cache.clear()
     refused(alone.asserted(forged), 429, "temporarily_unavailable")
     assert len(fetched) == 1
     refused(alone.asserted(forged, OTHER), 401, "invalid_client")

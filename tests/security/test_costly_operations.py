@@ -13,7 +13,7 @@ from app import MAX_BODY
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.users import NewUser
 from app.actions.limits import abuse as abuse_limits
-from app.actions.limits.costly import RETRY_AFTER, Turns
+from app.actions.limits.concurrency import RETRY_AFTER, ConcurrencyLimit
 from app.actions.sign_in import passwords
 from app.actions.trust import fetch_jwks
 from app.actions.trust import registration as client_keys
@@ -60,7 +60,7 @@ BOUNDS: dict[str, list[str]] = {
         LIMIT["password"],
     ],
     "the estimate of a password": [
-        f"{passwords.JUDGED} characters",
+        f"{passwords.ESTIMATED} characters",
         f"| 1, and {passwords.WAITING} wait for {passwords.PATIENCE:.0f} seconds",
         LIMIT["password-changes"],
     ],
@@ -111,7 +111,7 @@ def test_every_place_in_the_table_exists() -> None:
 
 
 def test_work_beyond_those_who_run_and_wait_is_refused_at_once() -> None:
-    turns, entered, leave = Turns(1, 1, 10.0), threading.Semaphore(0), threading.Event()
+    turns, entered, leave = ConcurrencyLimit(1, 1, 10.0), threading.Semaphore(0), threading.Event()
 
     def work() -> None:
         with turns():
@@ -135,7 +135,7 @@ def test_work_beyond_those_who_run_and_wait_is_refused_at_once() -> None:
 
 
 def test_who_waits_in_vain_is_refused_and_leaves_the_place_free() -> None:
-    turns = Turns(1, 1, 0.01)
+    turns = ConcurrencyLimit(1, 1, 0.01)
     with turns():
         for _ in range(3):
             with pytest.raises(Busy), turns():
@@ -145,7 +145,7 @@ def test_who_waits_in_vain_is_refused_and_leaves_the_place_free() -> None:
 
 
 class _Full:
-    """Turns that are all taken."""
+    """ConcurrencyLimit that are all taken."""
 
     def __call__(self) -> Any:
         raise Busy("too many such requests at once: try again", RETRY_AFTER)
@@ -186,7 +186,7 @@ def test_a_password_is_estimated_once_and_never_beyond_its_beginning(
 
     monkeypatch.setattr("zxcvbn.zxcvbn", estimate)
     face.core.actions.users.create(OPERATOR, NewUser("estimated", password="(4@8{[<369&#!1|$507+%2/" * 8))
-    assert [len(one) for one in judged] == [passwords.JUDGED]
+    assert [len(one) for one in judged] == [passwords.ESTIMATED]
 
 
 @pytest.mark.parametrize("text", ["(4@8{[<369&#!1|$507+%2/\\_-=^~`" * 3, "1!|i7+l" * 20, "0123456789!$%(+<@[{|" * 5])

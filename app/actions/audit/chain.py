@@ -48,7 +48,6 @@ _HEAD = CompiledSelect(
 _MOVE_HEAD = (
     update(AuditHead).where(AuditHead.chain == 1).values(last_id=bindparam("head_id"), hash=bindparam("head_hash"))
 )
-# SQLite has no UPDATE in a CTE, and runs the text on its driver without SQLAlchemy's cost
 # SQLite has no UPDATE in a CTE; its text runs on the driver, which costs less than SQLAlchemy's execution
 _MOVE_HEAD_SQLITE = "UPDATE audit_head SET last_id = ?, hash = ? WHERE chain = 1"
 _EVENT, _HASHES = insert(AuditEvent).inline(), ("previous_hash", "hash")

@@ -15,7 +15,7 @@ from flask import request, url_for
 from werkzeug.wrappers import Response
 
 from app.actions.audit.read import AuditFilter
-from app.actions.limits.costly import Turns
+from app.actions.limits.concurrency import ConcurrencyLimit
 from app.errors import Invalid
 from app.http.current import actions
 from app.models import AuditEvent
@@ -27,7 +27,7 @@ MOST_EXPORTED = 10_000  # events of a file
 HIGHEST_ID = 2**63 - 1
 LONGEST = 200  # characters of what is looked for
 LONGEST_MOMENT = 40  # characters of a time
-exporting = Turns(1, 1, 2.0)  # a file of MOST_EXPORTED events takes the better part of a second
+exporting = ConcurrencyLimit(1, 1, 2.0)  # a file of MOST_EXPORTED events takes the better part of a second
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
 COLUMNS = ("id", "at", "actor_type", "actor", "actor_name", "action", "target_type", "target", "address")
 ALL_COLUMNS = (*COLUMNS, "request_id", "details")

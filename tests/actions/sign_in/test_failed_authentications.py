@@ -7,7 +7,7 @@ from sqlalchemy.exc import OperationalError
 
 from app.actions.audit.actor import anonymous
 from app.actions.audit.verify import VerifyAudit
-from app.actions.sign_in.failed_authentications import MOST_ADDRESSES, SINGLE, SINGLE_IN_ALL, FailedAuthentications
+from app.actions.sign_in.failed_authentications import MAX_ADDRESSES, SINGLE, SINGLE_IN_ALL, FailedAuthentications
 from tests.core import Core
 
 FAIL = ("authentication.fail",)
@@ -48,12 +48,12 @@ def test_each_minute_begins_with_single_events(core: Core) -> None:
 
 
 def test_strangers_with_ever_new_addresses_are_bounded_in_all(core: Core) -> None:
-    failures, sent = core.actions.failed_authentications, SINGLE_IN_ALL + 2 * MOST_ADDRESSES
+    failures, sent = core.actions.failed_authentications, SINGLE_IN_ALL + 2 * MAX_ADDRESSES
     for number in range(sent):
         failures.record(anonymous(f"2001:db8:{number:x}::1", None), FAIL, "client", "x")
     core.clock.advance(seconds=60)
     failures.flush()
-    assert len(core.trace()) == SINGLE_IN_ALL + MOST_ADDRESSES + 1 and total(core) == sent
+    assert len(core.trace()) == SINGLE_IN_ALL + MAX_ADDRESSES + 1 and total(core) == sent
     assert core.trace()[-1].address is None
 
 
