@@ -103,10 +103,10 @@ def test_a_database_that_takes_no_writes_stops_no_signature(
     keeper.clock.advance(seconds=EVERY)
     with monkeypatch.context() as broken, caplog.at_level(logging.WARNING):
         broken.setattr(keeper.store, "transaction", read_only)
-        schedule.look()
+        schedule.rotate_if_due()
         assert "could not be rotated" in caplog.text
         assert signed_by(keeper) == active
-    schedule.look()
+    schedule.rotate_if_due()
     assert signed_by(keeper) != active, "it is made up for as soon as it can be"
 
 
@@ -133,7 +133,7 @@ def test_a_key_that_this_node_cannot_open_never_becomes_active(keeper: Core) -> 
     keeper.clock.advance(seconds=EVERY)
     with pytest.raises(Conflict, match="SECRET_KEY does not open"):
         keeper.actions.rotate_signing_key(OPERATOR)
-    RotationSchedule(keeper.actions.rotate_signing_key, EVERY).look()
+    RotationSchedule(keeper.actions.rotate_signing_key, EVERY).rotate_if_due()
     assert signed_by(keeper) == active
 
 

@@ -13,7 +13,7 @@ from app.actions.audit.verify import VerifyAudit
 from app.crypto.signing import SigningKeys
 from app.database.store import Store
 from app.errors import BadSettings
-from app.maintenance.doctor import look_over
+from app.maintenance.doctor import run_checks
 from app.migrations.run import upgrade
 from app.settings.database_url import describe_url, normalize_url, with_pooler
 from app.settings.load import load_settings
@@ -162,7 +162,9 @@ def test_a_database_of_another_encoding_is_refused_in_one_line_by_start_and_doct
         upgrade(settings.database_url)
     assert "\n" not in str(refusal.value)
     store = Store(create_engine(settings.database_url))
-    [found] = [one for one in look_over(settings, store, SigningKeys(settings.sealing_keys)) if one.check == "database"]
+    [found] = [
+        one for one in run_checks(settings, store, SigningKeys(settings.sealing_keys)) if one.check == "database"
+    ]
     assert found.verdict == "problem" and f"its encoding is {encoding}" in found.found
 
 

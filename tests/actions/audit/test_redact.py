@@ -18,7 +18,7 @@ from app.crypto.note_keys import NoteKeys
 from app.crypto.opaque import Prefix, hint, mint
 from app.crypto.unknown_name import UnknownNames
 from app.database.types import new_id
-from app.maintenance.doctor import _trail
+from app.maintenance.doctor import _audit_trail
 from app.models import AuditEvent
 from tests.core import Core
 
@@ -191,7 +191,7 @@ def test_many_events_are_noted_in_pieces(empty_core: Core) -> None:
 
 def test_doctor_finds_what_is_there_and_says_what_to_do(empty_core: Core, secrets: tuple[str, ...]) -> None:
     def finding() -> tuple[str, str]:
-        found = _trail(empty_core.actions.settings, empty_core.store, empty_core.actions.signing_keys)
+        found = _audit_trail(empty_core.actions.settings, empty_core.store, empty_core.actions.signing_keys)
         assert not any(secret in found.found for secret in secrets)
         return found.verdict, found.mend
 
