@@ -6,7 +6,7 @@ import flask_smorest
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]
-    """An Api without error handlers; flask-smorest's would replace those of the whole application."""
+    """An Api without error handlers; flask-smorest's would replace the whole application's."""
 
     def _register_error_handlers(self) -> None:
         """Register nothing."""

@@ -137,7 +137,7 @@ def prepare_connections(engine: Engine) -> None:
 
 
 def limit_waits(*engines: Engine) -> None:
-    """Give the connections of these engines timeouts, and one circuit breaker for their server."""
+    """Set timeouts for the connections of these engines, and one circuit breaker for their server."""
     breaker = CircuitBreaker()
 
     def connect(_dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]) -> TimedConnection:

@@ -32,7 +32,7 @@ def insert_once(session: Session, table: type[Base], **values: object) -> bool:
 
 
 def delete_expired(session: Session, table: type[Base], *expired: ColumnElement[bool]) -> None:
-    """Delete some expired rows, except those that another transaction has locked.
+    """Delete some expired rows, skipping rows that another transaction has locked.
 
     Each call deletes a small batch, so that it is short; call it wherever a row is added to the table.
     """

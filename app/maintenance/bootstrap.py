@@ -1,4 +1,4 @@
-"""Bootstrap: the first start creates our API's resource, an administrator, a client and keys; later ones update them."""
+"""Bootstrap: the first start creates our API's resource, an administrator, a client and keys; later ones update."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Bootstrap:
         self._clock = clock
 
     def __call__(self, *, follow_issuer: bool = True) -> bool:
-        """Return whether this was the first start; `follow_issuer` updates our API's identifier to the settings' issuer.
+        """Return whether this was the first start; `follow_issuer` updates our API's identifier to the issuer.
 
         Raise BadSettings when the database and the settings do not fit.
         """

@@ -37,7 +37,7 @@ DAY = 86_400
 
 
 class Settings(BaseSettings):
-    """Everything that can be set. Lifetimes are seconds; the defaults are those of a single node on loopback."""
+    """Everything that can be set. Lifetimes are seconds; the defaults suit a single node on loopback."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
 

@@ -12,13 +12,13 @@ FILE = re.compile(r"([\w/]+\.py)((?: `\w+`,?)+)")
 
 
 def rows() -> list[str]:
-    """Give the lines of the tables, without their heads."""
+    """Return the lines of the tables, without their heads."""
     text = (TESTS / "README.md").read_text(encoding="utf-8")
     return [line for line in text.splitlines() if line.startswith("|") and line[2:].split(" |")[0] not in HEADS]
 
 
 def named() -> list[tuple[str, str]]:
-    """Give each (file, test) that the tables name."""
+    """Return each (file, test) that the tables name."""
     found = [
         (file, name) for row in rows() for file, names in FILE.findall(row) for name in re.findall(r"`(\w+)`", names)
     ]
@@ -28,7 +28,7 @@ def named() -> list[tuple[str, str]]:
 
 @cache
 def names_in(file: str) -> frozenset[str]:
-    """Give the names of a file's tests, without their prefix."""
+    """Return the names of a file's tests, without their prefix."""
     tree = ast.parse((TESTS / file).read_text(encoding="utf-8"))
     functions = [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     return frozenset(name.removeprefix("test_") for name in functions if name.startswith("test_"))

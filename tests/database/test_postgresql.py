@@ -37,7 +37,7 @@ def live(database: PostgresqlDatabase) -> Iterator[LiveServer]:
 
 
 def end_connections(database: PostgresqlDatabase) -> None:
-    """Do what a restart of PostgreSQL does to whoever is connected."""
+    """End all connections, as a restart of PostgreSQL does."""
     cluster().end_connections(database.name)
 
 

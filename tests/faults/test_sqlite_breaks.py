@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 from app.database import engines, file_watch, locks
 from app.database.store import Store
 from tests.api import Admin
-from tests.faults.faces import READS, Faces, refused, told_nothing
+from tests.faults.endpoints import READS, Endpoints, refused, told_nothing
 from tests.faults.servers import fill, remount, required, small_disk
 from tests.live import COMMAND, LiveServer, environment
 from tests.oauth.wire import OWN, Wire, start_wire, stop_wire
@@ -32,18 +32,18 @@ class Scene:
     def __init__(self, disk: Path) -> None:
         self.disk = disk
         self.live = LiveServer(disk / "instance").start()
-        self.faces = Faces(Admin(self.live))
+        self.endpoints = Endpoints(Admin(self.live))
         self.file = disk / "instance" / "latchkey.db"
 
     @property
     def files(self) -> list[Path]:
-        """The file and what stands beside it."""
+        """The database file and its companions."""
         return sorted(self.file.parent.glob("latchkey.db*"))
 
     def await_refusal(self) -> None:
         """Wait until the server has noticed."""
         deadline = time.monotonic() + NOTICED
-        while self.faces.ask("introspection").status_code != 503:
+        while self.endpoints.ask("introspection").status_code != 503:
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
@@ -153,17 +153,17 @@ def test_with_a_full_disk_writing_is_refused_and_reading_goes_on(scene: Scene) -
     filler = fill(scene.disk)
     try:
         for _ in range(200):  # the log may have room that was used before
-            answer = scene.faces.ask("creation")
+            answer = scene.endpoints.ask("creation")
             if answer.status_code != 201:
                 break
         refused("creation", answer)
-        for face, heard in scene.faces.ask_all(READS).items():
-            assert heard.status_code == 200, face
-        assert scene.faces.introspect(scene.faces.revoked).json() == {"active": False}
-        assert scene.faces.http.get("/healthz").status_code == 200
+        for endpoint, heard in scene.endpoints.ask_all(READS).items():
+            assert heard.status_code == 200, endpoint
+        assert scene.endpoints.introspect(scene.endpoints.revoked).json() == {"active": False}
+        assert scene.endpoints.http.get("/healthz").status_code == 200
     finally:
         filler.unlink()
-    scene.faces.await_all()
+    scene.endpoints.await_all()
 
 
 def test_a_file_that_was_taken_away_is_a_503_and_no_other_is_made_in_its_place(scene: Scene) -> None:
@@ -173,14 +173,14 @@ def test_a_file_that_was_taken_away_is_a_503_and_no_other_is_made_in_its_place(s
         file.rename(aside / file.name)
     try:
         scene.await_refusal()
-        for face, answer in scene.faces.ask_all().items():
-            refused(face, answer)
-        assert scene.faces.http.get("/readyz").status_code == 503
+        for endpoint, answer in scene.endpoints.ask_all().items():
+            refused(endpoint, answer)
+        assert scene.endpoints.http.get("/readyz").status_code == 503
         assert scene.files == []
     finally:
         for file in aside.iterdir():
             file.rename(scene.file.parent / file.name)
-    scene.faces.await_all()
+    scene.endpoints.await_all()
 
 
 @pytest.mark.parametrize("first", ["introspection", "keys"])  # who comes first after it: what keeps answers, or not
@@ -212,10 +212,10 @@ def test_garbage_in_the_file_lets_nobody_in_and_is_no_stack_trace(scene: Scene) 
     with scene.file.open("r+b") as damaged:
         damaged.seek(2 * 4096)
         damaged.write(os.urandom(whole - 2 * 4096))
-    scene.faces.ask("creation")  # moves what was kept in memory on
-    for face, answer in scene.faces.ask_all().items():
-        assert answer.status_code == 503 or "active" not in answer.text, (face, answer.text)
-        assert answer.status_code != 500, face
-    assert scene.faces.introspect(scene.faces.revoked).text.find("true") < 0
-    assert scene.faces.http.get("/healthz").status_code == 200
+    scene.endpoints.ask("creation")  # moves what was kept in memory on
+    for endpoint, answer in scene.endpoints.ask_all().items():
+        assert answer.status_code == 503 or "active" not in answer.text, (endpoint, answer.text)
+        assert answer.status_code != 500, endpoint
+    assert scene.endpoints.introspect(scene.endpoints.revoked).text.find("true") < 0
+    assert scene.endpoints.http.get("/healthz").status_code == 200
     told_nothing(scene.live.stderr_file.read_text())

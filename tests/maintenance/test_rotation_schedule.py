@@ -120,7 +120,7 @@ def test_the_thread_looks_and_stops(keeper: Core, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_key_that_this_node_cannot_open_never_becomes_active(keeper: Core) -> None:
-    """As when another node seals with a SECRET_KEY that this one was not told of."""
+    """As when another node seals with a SECRET_KEY that this one does not have."""
     stranger, active = SigningKeys(OTHER), kids(keeper)["active"]
     with keeper.store.transaction() as session:
         theirs = stranger._new("retiring", keeper.clock())

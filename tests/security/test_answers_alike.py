@@ -17,7 +17,7 @@ def world(admin: Admin) -> World:
 
 
 def face(response: object) -> tuple[object, ...]:
-    """Give all of an answer that does not differ by itself."""
+    """Return the parts of an answer that must not differ."""
     headers = response.headers  # type: ignore[attr-defined]
     told = {name: value for name, value in headers.items() if name not in OWN}
     return response.status_code, response.text, told  # type: ignore[attr-defined]

@@ -51,7 +51,7 @@ SECTIONS = """2.1:1,2,0 2.2:2,1,0 2.3:1,3,1 2.4:0,1,1
 
 
 def wanted() -> list[str]:
-    """Give the numbers that must be answered."""
+    """Return the numbers of the requirements that must be answered."""
     numbers = []
     for section, _, counts in (entry.partition(":") for entry in re.split(r"\s", SECTIONS)):
         first, second, third = map(int, counts.split(","))
@@ -61,7 +61,7 @@ def wanted() -> list[str]:
 
 
 def section(title: str) -> str:
-    """Give what stands below a heading."""
+    """Return the text below a heading."""
     found = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", TEXT, re.M | re.S)
     assert found, title
     return found[1]

@@ -27,7 +27,7 @@ PROBLEM, JSON = "application/problem+json", "application/json"
 
 
 def of_many(count: int) -> list[str]:
-    """Give as many addresses."""
+    """Return that many addresses."""
     return [f"100.64.0.{number + 1}" for number in range(count)]
 
 
@@ -57,7 +57,7 @@ def test_one_address_waits_for_every_name_but_of_those_who_signed_in_from_there(
     for name in ("alice", "nobody"):
         assert is_told_to_wait(siege.me(name, RIGHT), PROBLEM, PASSWORDS_OF_ADDRESS.window_seconds)
     assert siege.me("bob", RIGHT, ATTACKER, node=1).status_code == 200
-    assert siege.me("bob", "a typing error").status_code == 429, "as strangers are told"
+    assert siege.me("bob", "a typing error").status_code == 429, "as from an unknown address"
     assert siege.me("alice", RIGHT, HOME).status_code == 200
     siege.pass_seconds(PASSWORDS_OF_ADDRESS.window_seconds)
     assert siege.me("alice", RIGHT).status_code == 200
@@ -169,21 +169,21 @@ def test_no_more_than_the_limit_and_one_a_thread_are_hashed(alone: Siege, monkey
     threads, hashed = 30, []
     verify, at_once, most = Passwords.verify, threading.BoundedSemaphore(threads), PASSWORD.most
 
-    def counted(self: Passwords, kept: str | None, password: str) -> bool:
+    def count_verify(self: Passwords, kept: str | None, password: str) -> bool:
         with at_once:
             hashed.append(password)
             return verify(self, kept, password)
 
-    monkeypatch.setattr(Passwords, "verify", counted)
+    monkeypatch.setattr(Passwords, "verify", count_verify)
     apps = [node.application for node in alone.nodes]
 
-    def one(number: int) -> int:
+    def guess(number: int) -> int:
         base = {"REMOTE_ADDR": ATTACKER}
         asked = apps[number % 2].test_client().get("/api/v1/me", auth=("alice", f"guess {number}"), environ_base=base)
         return asked.status_code
 
     with ThreadPoolExecutor(threads) as pool:
-        answers = list(pool.map(one, range(150)))
+        answers = list(pool.map(guess, range(150)))
     assert set(answers) == {401, 429}
     assert most <= len(hashed) <= most + threads and len(hashed) == answers.count(401)
 

@@ -33,7 +33,7 @@ COSTLY = frozenset(  # calls whose time or memory grows with what they are given
     | {"b64decode", "urlsafe_b64decode", "RSAPublicNumbers", "PyJWK", "import_key", "from_jwk", "writer"}
     | {"PyJWS", "scrypt", "decompress", "FormDataParser", "MultiPartParser", "literal_eval", "fromstring"}
 )
-OF_NOBODY_OUTSIDE = (  # commands, the start, files and rows of our own, and what stands before other people's APIs
+OF_NOBODY_OUTSIDE = (  # commands, the start, files and rows of our own, and what runs in front of other APIs
     *("cli/", "migrations/", "maintenance/", "comparison/", "settings/", "database/", "compat/", "resource_server.py"),
     *("actions/audit/", "actions/limits/", "actions/tokens/usage.py", "actions/sign_in/known_addresses.py"),
     *("operations/ledger.py", "operations/logs.py"),

@@ -26,7 +26,7 @@ WINDOW = CREDENTIALS_OF_ADDRESS.window_seconds
 
 
 def credentials_of(siege: Siege) -> list[str]:
-    """Give a good one of each kind."""
+    """Return a valid credential of each kind."""
     core = siege.wire.core
     key, machine = core.key(scopes=["orders:list"])[1], core.m2m("robot", "orders:read")
     return [core.pat("alice", "orders:read", name=mint(Prefix.PAT)[-9:])[1], key, machine]

@@ -49,7 +49,7 @@ class Wire:
         self._address = ("127.0.0.1", admin.server.port)
 
     def send(self, method: str, target: str, headers: list[tuple[str, bytes]], body: bytes) -> tuple[int, bytes]:
-        """Give the status and the whole answer."""
+        """Return the status and the whole answer."""
         head = f"{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n".encode()
         head += b"".join(name.encode() + b": " + value + b"\r\n" for name, value in headers) + b"\r\n"
         with socket.create_connection(self._address, timeout=60) as connection:
@@ -119,7 +119,7 @@ def test_no_authorization_header_breaks_anything(wire: Wire, scheme: str, value:
 
 
 def routes(tmp_settings: Settings) -> Iterator[tuple[str, str]]:
-    """Give every method and rule that the application has."""
+    """Return every method and rule that the application has."""
     for rule in create_app(tmp_settings).url_map.iter_rules():
         for method in sorted((rule.methods or set()) - {"OPTIONS", "HEAD"}):
             yield method, rule.rule

@@ -1,4 +1,4 @@
-"""Whoever puts a secret where a name belongs finds it nowhere again: not in the database, a log, a metric or a file."""
+"""A secret in the place of a name is stored nowhere: not in the database, a log, a metric or a file."""
 
 import base64
 import json
@@ -280,7 +280,7 @@ def test_no_audit_event_holds_a_misplaced_secret_and_failures_are_told_apart(aft
 
 @pytest.mark.parametrize("kind", ["personal access token", "API key", "client secret", "JWT", "DPoP proof"])
 def test_no_answer_holds_a_misplaced_secret(aftermath: Aftermath, kind: str) -> None:
-    secret = aftermath.secrets[kind]  # what is no secret by its looks, such as a password, is told to its sender
+    secret = aftermath.secrets[kind]  # a text without the form of a secret, such as a password, is quoted to its sender
     assert secret not in aftermath.answers and core_of(secret) not in aftermath.answers
 
 

@@ -183,13 +183,13 @@ def in_encoding(cluster: Cluster, encoding: str, name: str = "kept") -> str:
 
 
 @pytest.mark.parametrize(
-    "told", ["?client_encoding=LATIN1", "?client_encoding=SQL_ASCII", "?options=-cclient_encoding%3Dlatin1"]
+    "option", ["?client_encoding=LATIN1", "?client_encoding=SQL_ASCII", "?options=-cclient_encoding%3Dlatin1"]
 )
 def test_the_encoding_of_a_connection_is_utf8_whatever_else_says(
-    cluster: Cluster, multihost: str, told: str, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, multihost: str, option: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
-    store = Store(create_engine(normalize_url(multihost + told)))
+    store = Store(create_engine(normalize_url(multihost + option)))
     with store.transaction() as session:
         assert session.scalar(text("SHOW client_encoding")) == "UTF8"
         assert session.scalar(text("SELECT 'Zoë 山田'")) == "Zoë 山田"

@@ -1,4 +1,4 @@
-"""What Kubernetes and Docker links put under our prefix sets nothing; what only resembles it is no link."""
+"""What Kubernetes and Docker links put under our prefix sets nothing; what only resembles it is not a link."""
 
 import re
 

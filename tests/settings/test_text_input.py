@@ -30,7 +30,7 @@ LOAD = [HealthCheck.function_scoped_fixture]
 pytestmark = pytest.mark.usefixtures("clean")
 
 
-def held(read: Settings, name: str) -> str:
+def value_of(read: Settings, name: str) -> str:
     """Return a setting as the text that was given for it."""
     value = getattr(read, name)
     if isinstance(value, tuple):
@@ -57,16 +57,16 @@ def test_line_ends_and_a_byte_order_mark_are_no_part_of_it_wherever_it_comes_fro
     clean: Path, monkeypatch: pytest.MonkeyPatch, name: str, shape: str
 ) -> None:
     given = shape.format(GOOD[name])
-    assert held(load_settings(**{name: given}), name) == GOOD[name]
+    assert value_of(load_settings(**{name: given}), name) == GOOD[name]
     (clean / "held").write_bytes(given.encode())
     with monkeypatch.context() as patched:
         patched.setenv(f"LATCHKEY_{name.upper()}_FILE", str(clean / "held"))
-        assert held(load_settings(), name) == GOOD[name]
+        assert value_of(load_settings(), name) == GOOD[name]
     with monkeypatch.context() as patched:
         patched.setenv(f"LATCHKEY_{name.upper()}", given)
-        assert held(load_settings(), name) == GOOD[name]
+        assert value_of(load_settings(), name) == GOOD[name]
     (clean / "latchkey.toml").write_text(f"{name}_file = '{clean / 'held'}'")
-    assert held(load_settings(), name) == GOOD[name]
+    assert value_of(load_settings(), name) == GOOD[name]
 
 
 @pytest.mark.parametrize("name", sorted(set(Settings.model_fields) - {"instance_dir"}))
@@ -93,7 +93,7 @@ def test_a_setting_and_its_file_together_are_refused(clean: Path, monkeypatch: p
     monkeypatch.setenv(f"LATCHKEY_{name.upper()}_FILE", str(clean / "held"))
     assert refusal() == f"settings {name.upper()} and {name.upper()}_FILE are both set: set one of them"
     monkeypatch.setenv(f"LATCHKEY_{name.upper()}_FILE", "")  # as compose files leave it
-    assert held(load_settings(), name) == GOOD[name]
+    assert value_of(load_settings(), name) == GOOD[name]
 
 
 @pytest.mark.parametrize("name", ["PORT_FILE", "ISSUER_FILE", "SECRET_FILE", "_FILE", "BREACHED_PASSWORDS_FILE"])
@@ -129,14 +129,14 @@ def test_a_pipe_is_read_once_and_its_text_kept(monkeypatch: pytest.MonkeyPatch) 
     os.write(writing, GOOD["secret_key"].encode() + b"\n")
     os.close(writing)
     monkeypatch.setenv("LATCHKEY_SECRET_KEY_FILE", f"/dev/fd/{reading}")
-    assert [held(load_settings(), "secret_key") for _ in range(2)] == [GOOD["secret_key"]] * 2
+    assert [value_of(load_settings(), "secret_key") for _ in range(2)] == [GOOD["secret_key"]] * 2
     os.close(reading)
 
 
 def test_the_kept_secret_key_is_read_by_the_same_rules(clean: Path) -> None:
     (clean / "secret_key").write_bytes(b"\xef\xbb\xbf" + GOOD["secret_key"].encode() + b"\r\n")
     (clean / "secret_key").chmod(stat.S_IRUSR)
-    assert held(load_settings(), "secret_key") == GOOD["secret_key"]
+    assert value_of(load_settings(), "secret_key") == GOOD["secret_key"]
     (clean / "secret_key").chmod(stat.S_IRUSR | stat.S_IWUSR)
     (clean / "secret_key").write_text("secretword\nsecretword" * 4)
     assert "secret_key has a control character" in refusal()

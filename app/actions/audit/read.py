@@ -152,7 +152,7 @@ def _loaded(text: str) -> Any:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a name stands there twice")  # and who reads it may take the other
+        raise ValueError("a name occurs twice")  # a reader may take either value
     return found
 
 

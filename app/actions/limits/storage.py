@@ -180,21 +180,21 @@ class RedisLimiter:
 
 def _count(amount: int, storage: _Counter, name: str, requests: int, window_seconds: int) -> Window:
     hits = storage.incr(name, window_seconds, amount)
-    if _left(storage, name) > window_seconds + SKEW:  # the memory storage uses this machine's clock
+    if _seconds_left(storage, name) > window_seconds + SKEW:  # the memory storage uses this machine's clock
         storage.clear(name)
         hits = storage.incr(name, window_seconds, amount)
-    return _window(hits, requests, min(_left(storage, name), window_seconds))
+    return _window(hits, requests, min(_seconds_left(storage, name), window_seconds))
 
 
 def _look(storage: _Counter, name: str, requests: int, window_seconds: int) -> Window:
     hits = storage.get(name)
-    left = _left(storage, name)
+    left = _seconds_left(storage, name)
     if left > window_seconds + SKEW:
         return _next_window(0, requests, window_seconds)
     return _next_window(hits, requests, min(left, window_seconds))  # two readings of the clock must not add a second
 
 
-def _left(storage: _Counter, name: str) -> float:
+def _seconds_left(storage: _Counter, name: str) -> float:
     return storage.get_expiry(name) - datetime.now(UTC).timestamp()
 
 

@@ -86,7 +86,7 @@ class TrustedIssuers:
     def keys(
         self, trust: Trust, kid: str | None, algorithm: object, may_fetch: Callable[[], bool]
     ) -> Iterator[dict[str, Any]]:
-        """Return the issuer's keys that may have signed, without those of kinds that we do not accept."""
+        """Return the issuer's keys that may have signed, without unsupported ones."""
         return signing_keys(self._jwks(trust, kid, may_fetch), kid, algorithm)
 
     def _jwks(self, trust: Trust, kid: str | None, may_fetch: Callable[[], bool]) -> Keys | None:

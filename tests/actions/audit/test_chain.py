@@ -41,7 +41,7 @@ OTHER: dict[str, object] = {  # for each column, what somebody might write there
 
 
 def happened(store: Store, *numbers: int, who: str = "x") -> None:
-    """Let things happen, in one transaction."""
+    """Record events in one transaction."""
     with store.transaction() as session:
         for number in numbers:
             names = ["a", "b\u0000\u2028é"]
@@ -49,7 +49,7 @@ def happened(store: Store, *numbers: int, who: str = "x") -> None:
 
 
 def each(store: Store, times: int, who: str = "x") -> None:
-    """Let things happen, each in its transaction."""
+    """Record events, each in its own transaction."""
     for number in range(times):
         happened(store, number, who=who)
 
@@ -78,7 +78,7 @@ def swap(core: Core, one: int, other: int) -> None:
 
 
 def rewrite(core: Core, begin: int) -> None:
-    """Make the chain anew from this event on, with its head, as whoever may write everything could."""
+    """Rebuild the chain and its head from this event on, as an attacker with full write access could."""
     rows = core.trace()
     last = hash_of(rows[begin - 2]) if begin > 1 else NO_HASH
     for row in rows[begin - 1 :]:

@@ -26,7 +26,7 @@ events = st.fixed_dictionaries(
 
 
 def same(one: Any, other: Any) -> bool:
-    """Tell whether two values are the same to the last bit of type: 1, 1.0 and true are three things."""
+    """Return whether two values have the same type and value: 1, 1.0 and true differ."""
     if type(one) is not type(other):
         return False
     if isinstance(one, dict):

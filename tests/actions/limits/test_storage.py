@@ -20,7 +20,7 @@ from tests.redis_server import running_redis
 
 
 class MovedClock:
-    """A clock that moves when told to."""
+    """A clock that the test moves."""
 
     def __init__(self) -> None:
         self.now = datetime(2030, 1, 1, tzinfo=UTC)

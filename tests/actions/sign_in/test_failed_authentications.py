@@ -15,7 +15,7 @@ ADDRESSES = ("192.0.2.1", "192.0.2.2", "2001:db8::1")
 
 
 def total(core: Core) -> int:
-    """Return how many failures the trace tells of."""
+    """Return how many failures the audit events count."""
     return sum(event.details.get("merged", 1) for event in core.trace(FAIL[0]))
 
 
@@ -71,12 +71,12 @@ def test_a_thread_writes_a_minute_that_is_over(core: Core, monkeypatch: pytest.M
     written, failures = threading.Event(), FailedAuthentications(core.store, core.clock, interval=0.01)
     flush = failures.flush
 
-    def noted() -> None:
+    def count_flush() -> None:
         flush()
         if total(core) == SINGLE + 1:
             written.set()
 
-    monkeypatch.setattr(failures, "flush", noted)
+    monkeypatch.setattr(failures, "flush", count_flush)
     for _ in range(SINGLE + 1):
         failures.record(anonymous(None, None), FAIL, "client", "x")
     core.clock.advance(seconds=60)
