@@ -130,7 +130,7 @@ def test_a_pooler_that_breaks_the_chosen_mode_is_found_by_the_doctor(
     assert found["mend"] == "set DATABASE_POOLER=transaction"
 
 
-def test_each_kind_of_pooler_is_told_from_the_others(cluster: Cluster, pooler: Pgbouncer) -> None:
+def test_each_kind_of_pooler_is_recognized(cluster: Cluster, pooler: Pgbouncer) -> None:
     cluster.create("kinds")
     with running_pgbouncer(cluster, "session") as sessions:
         urls = cluster.url("kinds"), sessions.url("kinds"), pooler.url("kinds")

@@ -61,7 +61,7 @@ REFUSED: list[tuple[str, list[Operation]]] = [
 
 
 @pytest.mark.parametrize("history", [one for _, one in EXPLAINED], ids=[name for name, _ in EXPLAINED])
-def test_what_one_server_could_have_said_is_no_violation(history: list[Operation]) -> None:
+def test_every_history_of_a_single_server_is_accepted(history: list[Operation]) -> None:
     assert violations(GIVEN + history, CREDENTIALS) == []
 
 
@@ -71,7 +71,7 @@ def test_what_no_one_server_could_have_said_is_one(history: list[Operation]) -> 
     assert "reader at node 1 heard by introspect that pat is" in line
 
 
-def test_each_stale_answer_is_told() -> None:
+def test_each_stale_answer_is_reported() -> None:
     stale = [asks(LIVE, moment, moment + 0.5) for moment in range(4, 9)]
     assert len(violations([*GIVEN, REVOKED, asks(DEAD, 3.2, 3.4), *stale], CREDENTIALS)) == 5
 
@@ -137,7 +137,7 @@ def test_one_server_that_many_ask_is_never_accused(moments: list[tuple[str, bool
 
 @settings(deadline=None)
 @given(MOMENTS, st.sets(st.sampled_from(["pat", "user", "role"])), st.sampled_from(Heard))
-def test_whoever_lies_when_all_is_quiet_is_caught(
+def test_a_false_answer_without_concurrent_changes_is_detected(
     moments: list[tuple[str, bool, float, float]], held: set[str], heard: Heard
 ) -> None:
     quiet = [change(register, register in held, 1e6, 1e6 + 1) for register in ("pat", "user", "role")]

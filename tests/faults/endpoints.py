@@ -87,7 +87,7 @@ class Endpoints:
         assert self.http.post("/login", data=form).status_code == 303
 
 
-def refused(endpoint: str, answer: httpx.Response) -> None:
+def assert_unavailable(endpoint: str, answer: httpx.Response) -> None:
     """Assert that an answer is a 503 in the format of its endpoint, without further details."""
     assert answer.status_code == 503, (endpoint, answer.status_code, answer.text[:300])
     assert answer.headers["Content-Type"] == SPEAKS[endpoint], endpoint
@@ -103,7 +103,7 @@ def refused(endpoint: str, answer: httpx.Response) -> None:
         assert "<h1>Service Unavailable</h1>" in answer.text and "script" not in answer.text
 
 
-def told_nothing(log: str) -> None:
+def assert_no_leak(log: str) -> None:
     """Assert that what a server printed has no secret and no stack trace as Python writes it."""
     assert "Traceback" not in log
     assert not re.search(r"lk_(pat|key|sec)_[0-9A-Za-z]{38}|eyJ[A-Za-z0-9_-]{20,}\.", log.split("\n{", 1)[-1])

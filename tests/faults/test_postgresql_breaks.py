@@ -14,7 +14,7 @@ import pytest
 from tests.api import Admin
 from tests.cluster import program
 from tests.contract.waiting import until
-from tests.faults.endpoints import READS, SPEAKS, WRITES, Endpoints, refused, told_nothing
+from tests.faults.endpoints import READS, SPEAKS, WRITES, Endpoints, assert_no_leak, assert_unavailable
 from tests.faults.servers import Fragile, fill, required, small_disk
 from tests.live import LiveServer
 from tests.machine import lacking
@@ -60,7 +60,7 @@ def _well_again(request: pytest.FixtureRequest) -> Iterator[None]:
         scene: Scene = request.getfixturevalue("scene")
         scene.endpoints.await_all()
         until(lambda: scene.readiness() == (200, "ok"))  # a moment after a hang it is not asked
-        told_nothing(scene.live.stderr_file.read_text())
+        assert_no_leak(scene.live.stderr_file.read_text())
 
 
 def timed(ask: Callable[[], httpx.Response]) -> tuple[httpx.Response, float]:
@@ -70,12 +70,14 @@ def timed(ask: Callable[[], httpx.Response]) -> tuple[httpx.Response, float]:
 
 @pytest.mark.spec("RFC 6749 §4.1.2.1")
 @pytest.mark.spec("RFC 9110 §10.2.3")
-def test_killed_it_is_a_503_in_the_form_of_each_endpoint_and_the_kept_answers_are_not_given(scene: Scene) -> None:
+def test_a_killed_database_is_a_503_in_the_format_of_each_endpoint_and_no_cached_answer(
+    scene: Scene,
+) -> None:
     scene.cluster.kill()
     try:
         for endpoint, answer in scene.endpoints.ask_all().items():
-            refused(endpoint, answer)
-        refused("introspection", scene.endpoints.introspect(scene.endpoints.revoked))
+            assert_unavailable(endpoint, answer)
+        assert_unavailable("introspection", scene.endpoints.introspect(scene.endpoints.revoked))
         assert scene.endpoints.http.get("/healthz").status_code == 200
         assert scene.readiness() == (503, "failed")
     finally:
@@ -109,7 +111,7 @@ def test_while_it_hangs_waiting_ends_and_somebody_is_left_to_say_that_the_proces
         over.set()
         scene.cluster.resume()
     for endpoint, answer, _ in heard:
-        refused(endpoint, answer)
+        assert_unavailable(endpoint, answer)
     assert max(seconds for *_, seconds in heard) < LONGEST
     assert all(answer.status_code == 200 and seconds < 3 for answer, seconds in alive), alive
     assert readiness == (503, "failed")
@@ -154,7 +156,7 @@ def test_one_that_only_reads_lets_reading_go_on(scene: Scene) -> None:
     try:
         scene.endpoints.ask_all(READS)  # what was connected finds out
         for endpoint in WRITES:
-            refused(endpoint, scene.endpoints.ask(endpoint))
+            assert_unavailable(endpoint, scene.endpoints.ask(endpoint))
         answers = scene.endpoints.ask_all(READS)
         assert {endpoint: answer.status_code for endpoint, answer in answers.items()} == dict.fromkeys(READS, 200)
         assert answers["introspection"].json()["active"] is True
@@ -169,7 +171,7 @@ def test_without_a_connection_left_new_ones_are_refused_and_kept_ones_go_on(scen
         assert scene.endpoints.ask("introspection").json()["active"] is True
         scene.cluster.end_connections(DATABASE)
         for endpoint, answer in scene.endpoints.ask_all().items():
-            refused(endpoint, answer)
+            assert_unavailable(endpoint, answer)
     finally:
         scene.cluster.admit(DATABASE, -1)
 
@@ -181,7 +183,7 @@ def test_with_a_full_disk_writing_is_refused_and_reading_goes_on(scene: Scene) -
             answer = scene.endpoints.ask("creation")
             if answer.status_code != 201:
                 break
-        refused("creation", answer)
+        assert_unavailable("creation", answer)
         assert scene.endpoints.ask("introspection").json()["active"] is True
         assert scene.endpoints.introspect(scene.endpoints.revoked).json() == {"active": False}
     finally:

@@ -8,7 +8,7 @@ import pytest
 from app.actions.limits import storage as rate_limits
 from tests.api import Admin
 from tests.conftest import StartServer
-from tests.faults.endpoints import Endpoints, told_nothing
+from tests.faults.endpoints import Endpoints, assert_no_leak
 from tests.redis_server import RedisServer
 
 LONGEST = 1.3  # seconds: half of one for Redis, and what a busy machine takes
@@ -60,7 +60,7 @@ def test_whatever_redis_does_requests_are_answered_soon_and_limits_hold(
     redis.stop()
     assert ask() == 429
     assert endpoints.http.get("/healthz").status_code == 200
-    told_nothing(live.stderr_file.read_text())
+    assert_no_leak(live.stderr_file.read_text())
 
 
 def test_a_redis_that_hangs_is_waited_for_once(redis: RedisServer) -> None:

@@ -49,7 +49,7 @@ def refuses(live: LiveServer) -> bool:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_told_to_end_it_answers_what_it_took_and_takes_nothing_more(fresh_server: StartServer, workers: int) -> None:
+def test_a_stopping_server_answers_the_accepted_requests_only(fresh_server: StartServer, workers: int) -> None:
     live = fresh_server(workers=workers)
     user = Admin(live).user()
     process = live._process

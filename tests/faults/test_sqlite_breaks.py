@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 from app.database import engines, file_watch, locks
 from app.database.store import Store
 from tests.api import Admin
-from tests.faults.endpoints import READS, Endpoints, refused, told_nothing
+from tests.faults.endpoints import READS, Endpoints, assert_no_leak, assert_unavailable
 from tests.faults.servers import fill, remount, required, small_disk
 from tests.live import COMMAND, LiveServer, environment
 from tests.oauth.wire import OWN, Wire, start_wire, stop_wire
@@ -92,7 +92,7 @@ def test_while_another_writes_and_does_not_end_writing_is_refused_and_reading_go
     other.close()
 
 
-def test_however_many_want_to_write_some_threads_are_left_to_read(tmp_path: Path) -> None:
+def test_some_threads_stay_free_for_reads_however_many_writers_wait(tmp_path: Path) -> None:
     queue, over, waited = locks.WriteQueue(), threading.Event(), []
 
     def wait_for_it() -> None:
@@ -113,7 +113,7 @@ def test_however_many_want_to_write_some_threads_are_left_to_read(tmp_path: Path
     assert given_up == len(waited) == engines.THREADS - 1 - locks.MAX_WAITING
 
 
-def test_what_can_only_be_read_is_refused_at_the_start_in_one_line_and_a_503_later() -> None:
+def test_a_read_only_database_is_refused_at_the_start_in_one_line_and_is_a_503_later() -> None:
     with small_disk(24) as found:
         disk = required(found)
         instance = disk / "instance"
@@ -156,7 +156,7 @@ def test_with_a_full_disk_writing_is_refused_and_reading_goes_on(scene: Scene) -
             answer = scene.endpoints.ask("creation")
             if answer.status_code != 201:
                 break
-        refused("creation", answer)
+        assert_unavailable("creation", answer)
         for endpoint, heard in scene.endpoints.ask_all(READS).items():
             assert heard.status_code == 200, endpoint
         assert scene.endpoints.introspect(scene.endpoints.revoked).json() == {"active": False}
@@ -174,7 +174,7 @@ def test_a_file_that_was_taken_away_is_a_503_and_no_other_is_made_in_its_place(s
     try:
         scene.await_refusal()
         for endpoint, answer in scene.endpoints.ask_all().items():
-            refused(endpoint, answer)
+            assert_unavailable(endpoint, answer)
         assert scene.endpoints.http.get("/readyz").status_code == 503
         assert scene.files == []
     finally:
@@ -205,7 +205,7 @@ def test_a_file_that_was_replaced_is_the_one_that_counts(tmp_path: Path, first: 
     stop_wire(wire)
 
 
-def test_garbage_in_the_file_lets_nobody_in_and_is_no_stack_trace(scene: Scene) -> None:
+def test_garbage_in_the_file_grants_nothing_and_prints_no_stack_trace(scene: Scene) -> None:
     """The last of this file: nothing is left of it."""
     sqlite3.connect(scene.file).execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
     whole = scene.file.stat().st_size
@@ -218,4 +218,4 @@ def test_garbage_in_the_file_lets_nobody_in_and_is_no_stack_trace(scene: Scene) 
         assert answer.status_code != 500, endpoint
     assert scene.endpoints.introspect(scene.endpoints.revoked).text.find("true") < 0
     assert scene.endpoints.http.get("/healthz").status_code == 200
-    told_nothing(scene.live.stderr_file.read_text())
+    assert_no_leak(scene.live.stderr_file.read_text())

@@ -137,7 +137,7 @@ def test_a_key_that_this_node_cannot_open_never_becomes_active(keeper: Core) -> 
     assert signed_by(keeper) == active
 
 
-def test_what_a_previous_secret_key_sealed_opens_until_all_is_sealed_anew(keeper: Core) -> None:
+def test_keys_sealed_under_a_previous_secret_key_open_until_all_are_resealed(keeper: Core) -> None:
     both, alone = SigningKeys(lambda: [OTHER, "k" * 40]), SigningKeys(OTHER)
     with keeper.store.transaction() as session:
         both.check_seal(session)

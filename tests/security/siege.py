@@ -51,7 +51,7 @@ class Siege:
         """Authenticate as a client by an assertion."""
         return self._post("/oauth/token", 0, address, data=GRANT | {"resource": ORDERS} | form)
 
-    def door(self, credential: str | None, address: str = ATTACKER, node: int = 0, **headers: str) -> Any:
+    def forward_auth(self, credential: str | None, address: str = ATTACKER, node: int = 0, **headers: str) -> Any:
         """Ask forward-auth."""
         sent = ({"Authorization": f"Bearer {credential}"} if credential else {}) | named(headers)
         path, peer = f"/oauth/forward-auth?resource={ORDERS}", {"REMOTE_ADDR": address}
@@ -139,7 +139,7 @@ def _until_forgotten(url: str) -> None:
             time.sleep(0.002)
 
 
-def is_told_to_wait(response: Any, content_type: str, longest: int) -> bool:
+def must_wait(response: Any, content_type: str, longest: int) -> bool:
     """Return whether this is a 429 with Retry-After in whole seconds."""
     assert response.status_code == 429, f"{response.status_code} {response.text}"
     assert response.content_type == content_type

@@ -104,7 +104,7 @@ def test_each_test_that_is_named_exists() -> None:
     assert missing == []
 
 
-def test_the_limits_are_those_of_the_code() -> None:
+def test_the_limits_match_the_code() -> None:
     documented = section("Limits") + section("Sessions") + section("Words that make a password easy")
     guessing = [one for one in vars(abuse_limits).values() if isinstance(one, abuse_limits.Limit)]
     assert len(guessing) > 5

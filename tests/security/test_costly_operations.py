@@ -110,7 +110,7 @@ def test_every_place_in_the_table_exists() -> None:
     assert len(places) > 15 and [one for one in places if not (ROOT / one).is_file()] == []
 
 
-def test_work_beyond_those_who_run_and_wait_is_refused_at_once() -> None:
+def test_work_above_the_running_and_waiting_threads_is_refused_at_once() -> None:
     turns, entered, leave = ConcurrencyLimit(1, 1, 10.0), threading.Semaphore(0), threading.Event()
 
     def work() -> None:

@@ -94,7 +94,7 @@ def test_no_body_of_any_type_breaks_an_endpoint(wire: Wire, path: str, body: byt
 
 @GARBAGE
 @given(body=st.binary(max_size=200))
-def test_bytes_that_are_no_utf8_are_refused(wire: Wire, body: bytes) -> None:
+def test_bytes_that_are_not_utf8_are_refused(wire: Wire, body: bytes) -> None:
     form = b"grant_type=client_credentials&client_id=" + b"".join(b"%%%02x" % byte for byte in body)
     for path in FORMS:
         clean(wire.send("POST", path, [("Content-Type", b"application/x-www-form-urlencoded")], form), refused=True)

@@ -270,7 +270,7 @@ def test_no_log_line_and_no_metric_holds_a_misplaced_secret(aftermath: Aftermath
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_audit_event_holds_a_misplaced_secret_and_failures_are_told_apart(aftermath: Aftermath, kind: str) -> None:
+def test_no_audit_event_holds_a_misplaced_secret_and_failures_stay_distinct(aftermath: Aftermath, kind: str) -> None:
     assert places_of(aftermath.secrets[kind], aftermath.audit.encode()) == []
     failed = [event["target"] for event in json.loads(aftermath.audit) if event["action"] == "authentication.fail"]
     assert len(failed) > 100

@@ -116,9 +116,9 @@ def test_the_counters_of_an_address_are_bounded_and_swept(alone: Siege) -> None:
     for number in range(PASSWORDS_OF_ADDRESS.most + 5):
         alone.me(f"made-up-{number}", "x")
     for _ in range(2):
-        alone.door(GARBAGE), alone.report()
+        alone.forward_auth(GARBAGE), alone.report()
     assert core.count(SpentLimit) <= MOST_COUNTERS < SWEPT
     alone.pass_seconds(LONGEST_WINDOW)
-    alone.door(GARBAGE)
+    alone.forward_auth(GARBAGE)
     assert core.count(SpentLimit) == 1
     assert LEAK_REPORTS.window_seconds <= LONGEST_WINDOW and LEAKED_CREDENTIALS.window_seconds <= LONGEST_WINDOW

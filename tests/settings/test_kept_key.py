@@ -59,7 +59,7 @@ def test_files_that_an_editor_wrote_with_a_byte_order_mark_are_read(tmp_path: Pa
     assert (kept.read_or_make(), kept.previous(NOW)) == (second, (first,))
 
 
-def test_a_key_that_is_no_text_is_refused_and_shows_nothing(tmp_path: Path) -> None:
+def test_a_key_that_is_not_text_is_refused_and_not_shown(tmp_path: Path) -> None:
     kept = KeptKey(tmp_path)
     kept.path.write_bytes(b"secretword\xff" * 8)
     with pytest.raises(BadSettings, match="is not UTF-8 text") as refused:

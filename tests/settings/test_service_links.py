@@ -92,7 +92,7 @@ def test_what_has_not_both_name_and_value_of_a_link_is_refused(name: str, value:
         ("LATCHKEYS_PORT", "tcp://10.0.0.9:8080"),
     ],
 )
-def test_near_misses_are_no_links(name: str, value: str) -> None:
+def test_near_misses_are_not_links(name: str, value: str) -> None:
     assert not is_service_link(name, value)
 
 

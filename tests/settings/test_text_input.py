@@ -53,7 +53,7 @@ def test_every_secret_setting_is_tried_here() -> None:
 
 @pytest.mark.parametrize("name", sorted(GOOD))
 @pytest.mark.parametrize("shape", ["{}", "{}\n", "{}\r\n", "{}\n\n", "\ufeff{}\r\n"])
-def test_line_ends_and_a_byte_order_mark_are_no_part_of_it_wherever_it_comes_from(
+def test_line_ends_and_a_byte_order_mark_are_removed_from_every_source(
     clean: Path, monkeypatch: pytest.MonkeyPatch, name: str, shape: str
 ) -> None:
     given = shape.format(GOOD[name])
@@ -77,7 +77,7 @@ def test_what_is_left_of_control_characters_is_refused_by_name(name: str, contro
 
 
 @pytest.mark.parametrize("name", sorted(GOOD))
-def test_bytes_that_are_no_text_are_refused_by_name(clean: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_bytes_that_are_not_text_are_refused_by_name(clean: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     (clean / "held").write_bytes(b"secretword" * 4 + b"\xff")
     with monkeypatch.context() as patched:
         patched.setenv(f"LATCHKEY_{name.upper()}_FILE", str(clean / "held"))
@@ -97,7 +97,7 @@ def test_a_setting_and_its_file_together_are_refused(clean: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("name", ["PORT_FILE", "ISSUER_FILE", "SECRET_FILE", "_FILE", "BREACHED_PASSWORDS_FILE"])
-def test_what_is_no_secret_has_no_file(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_only_secrets_have_a_file_setting(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(f"LATCHKEY_{name}", "/dev/null")
     assert refusal() == f"unknown setting LATCHKEY_{name}"
 
@@ -171,7 +171,7 @@ def test_a_settings_file_may_begin_with_a_byte_order_mark(clean: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["folder", "loop"])
-def test_a_settings_file_that_is_no_file_is_refused(clean: Path, mode: str) -> None:
+def test_a_settings_path_that_is_not_a_file_is_refused(clean: Path, mode: str) -> None:
     path = clean / "latchkey.toml"
     path.mkdir() if mode == "folder" else path.symlink_to(path)
     assert f"{path} cannot be read: " in refusal()

@@ -135,10 +135,8 @@ class SessionActions:
 
     def _store_use(self, session_id: str, now: datetime, ends_at: datetime) -> None:
         query = update(UserSession).where(UserSession.id == session_id)
-        with (
-            suppress(OperationalError, InternalError),
-            self._store.transaction() as session,
-        ):  # not essential
+        # a database that is read-only or busy must not fail the request
+        with suppress(OperationalError, InternalError), self._store.transaction() as session:
             session.execute(query.values(last_used_at=now, ends_at=ends_at))
 
 

@@ -201,7 +201,7 @@ def test_a_changed_head_is_found(chained: Core, change: str, found: tuple[object
     assert first_break(chained) == found
 
 
-def test_a_chain_made_anew_is_found_by_what_was_noted_before(chained: Core) -> None:
+def test_a_rebuilt_chain_is_detected_by_a_place_noted_earlier(chained: Core) -> None:
     noted = [Place(row.id, hash_of(row)) for row in chained.trace()]
     assert verdict(chained, *noted).intact
     chained.database.execute("UPDATE audit_event SET actor = 'usr_other' WHERE id = 3")
@@ -211,7 +211,7 @@ def test_a_chain_made_anew_is_found_by_what_was_noted_before(chained: Core) -> N
     assert first_break(chained, *noted) == (3, "expected")
 
 
-def test_a_chain_cut_with_its_head_is_found_by_what_was_noted_before(chained: Core) -> None:
+def test_a_truncated_chain_and_head_are_detected_by_a_place_noted_earlier(chained: Core) -> None:
     noted = verdict(chained).last
     chained.database.execute("DELETE FROM audit_event WHERE id > 5")
     rewrite(chained, 5)
@@ -219,7 +219,7 @@ def test_a_chain_cut_with_its_head_is_found_by_what_was_noted_before(chained: Co
     assert first_break(chained, noted) == (EVENTS, "expected")
 
 
-def test_several_breaks_are_told_and_not_too_many(chained: Core) -> None:
+def test_several_breaks_are_reported_up_to_a_limit(chained: Core) -> None:
     chained.database.execute("UPDATE audit_event SET actor = 'usr_other' WHERE id IN (2, 7)")
     assert [found.event for found in verdict(chained).breaks] == [2, 7]
     happened(chained.store, *range(50))
@@ -317,7 +317,7 @@ def test_several_processes_make_one_unbroken_chain(empty_core: Core) -> None:
     assert verdict(empty_core).intact
 
 
-def test_what_a_node_of_the_version_before_wrote_is_told_and_then_chained(chained: Core) -> None:
+def test_events_of_a_node_of_the_previous_version_are_reported_and_then_chained(chained: Core) -> None:
     columns = ", ".join(FIELDS[1:])
     for id in (UNCHAINED + 1, UNCHAINED):
         chained.database.execute(

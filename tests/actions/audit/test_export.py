@@ -19,7 +19,7 @@ def chained(empty_core: Core) -> Core:
     return empty_core
 
 
-def test_the_columns_of_a_line_are_those_of_the_table(chained: Core) -> None:
+def test_a_line_has_the_columns_of_the_table(chained: Core) -> None:
     for line, row in zip(export(chained.store, Span()), chained.trace(), strict=True):
         said = json.loads(line)
         assert list(said) == list(OTHER)

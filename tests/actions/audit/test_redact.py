@@ -165,7 +165,7 @@ def test_an_event_can_be_redacted_again(
     assert found.intact and [note.event for note in found.redactions] == [7, 8]
 
 
-def test_an_export_tells_of_redactions_and_is_verified_with_the_key(empty_core: Core, secrets: tuple[str, ...]) -> None:
+def test_an_export_with_redactions_is_verified_with_the_key(empty_core: Core, secrets: tuple[str, ...]) -> None:
     key = str(empty_core.actions.redact_audit(OPERATOR).key)
     lines = list(export(empty_core.store, Span()))
     assert not any(secret in line for line in lines for secret in secrets)
@@ -232,7 +232,7 @@ def test_any_text_that_was_sent_as_the_name_of_no_client_is_taken_out(empty_core
     assert empty_core.actions.redact_audit(OPERATOR).events == ()
 
 
-def test_targets_of_failures_that_are_no_typed_names_stay(empty_core: Core) -> None:
+def test_generated_targets_of_failures_are_kept(empty_core: Core) -> None:
     empty_core.client("chosen-name")
     marks = UnknownNames(lambda: ["k" * 40])
     for target in (
