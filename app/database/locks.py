@@ -12,10 +12,10 @@ from sqlalchemy import Engine, Select, func, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from app.database.engines import BUSY_TIMEOUT_MS, THREADS
+from app.database import engines
 from app.database.types import Base
 
-MAX_WAITING = THREADS - 2  # writers that may wait for BUSY_TIMEOUT_MS: the other threads stay free for reads
+MAX_WAITING = engines.THREADS - 2  # writers that may wait for BUSY_TIMEOUT_MS: the other threads stay free for reads
 CROWDED_TIMEOUT = 1.0  # seconds for which a further writer waits
 RowT = TypeVar("RowT")
 
@@ -49,7 +49,7 @@ class WriteQueue:
     @contextmanager
     def __call__(self) -> Iterator[None]:
         """Hold the lock during the block; raise OperationalError when it is not free in time."""
-        timeout = BUSY_TIMEOUT_MS / 1000 if len(self._waiting) < MAX_WAITING else CROWDED_TIMEOUT
+        timeout = engines.BUSY_TIMEOUT_MS / 1000 if len(self._waiting) < MAX_WAITING else CROWDED_TIMEOUT
         self._waiting.append(None)
         try:
             acquired = self._lock.acquire(timeout=timeout)

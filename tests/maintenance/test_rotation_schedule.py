@@ -113,7 +113,7 @@ def test_a_database_that_takes_no_writes_stops_no_signature(
 def test_the_thread_looks_and_stops(keeper: Core, monkeypatch: pytest.MonkeyPatch) -> None:
     looked = threading.Event()
     schedule = RotationSchedule(keeper.actions.rotate_signing_key, 1)
-    monkeypatch.setattr(schedule, "look", looked.set)
+    monkeypatch.setattr(schedule, "rotate_if_due", looked.set)
     schedule.start()
     assert looked.wait(10)
     schedule.stop()

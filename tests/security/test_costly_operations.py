@@ -160,7 +160,7 @@ def test_a_busy_process_answers_503_with_retry_after_on_every_interface(
     face: Face, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person, token = face.person(), face.machine("manage")
-    monkeypatch.setattr(face.core.actions.users._passwords, "_turn", _Full())
+    monkeypatch.setattr(face.core.actions.users._passwords, "_limit", _Full())
     monkeypatch.setattr(audit, "exporting", _Full())
     visitor.get("/account")
     answers = [
