@@ -111,10 +111,10 @@ def test_every_place_in_the_table_exists() -> None:
 
 
 def test_work_above_the_running_and_waiting_threads_is_refused_at_once() -> None:
-    turns, entered, leave = ConcurrencyLimit(1, 1, 10.0), threading.Semaphore(0), threading.Event()
+    limit, entered, leave = ConcurrencyLimit(1, 1, 10.0), threading.Semaphore(0), threading.Event()
 
     def work() -> None:
-        with turns():
+        with limit():
             entered.release()
             leave.wait(10)
 
@@ -122,30 +122,30 @@ def test_work_above_the_running_and_waiting_threads_is_refused_at_once() -> None
     for thread in threads:
         thread.start()
     assert entered.acquire(timeout=10)
-    while turns._waiting._value:
+    while limit._waiting._value:
         pass
-    with pytest.raises(Busy) as refused, turns():
+    with pytest.raises(Busy) as refused, limit():
         pass
     leave.set()
     for thread in threads:
         thread.join(10)
     assert refused.value.retry_after == RETRY_AFTER
-    with turns():
+    with limit():
         assert entered.acquire(timeout=10)
 
 
 def test_who_waits_in_vain_is_refused_and_leaves_the_place_free() -> None:
-    turns = ConcurrencyLimit(1, 1, 0.01)
-    with turns():
+    limit = ConcurrencyLimit(1, 1, 0.01)
+    with limit():
         for _ in range(3):
-            with pytest.raises(Busy), turns():
+            with pytest.raises(Busy), limit():
                 pass
-    with turns():
+    with limit():
         pass
 
 
 class _Full:
-    """ConcurrencyLimit that are all taken."""
+    """A limit that is always reached."""
 
     def __call__(self) -> Any:
         raise Busy("too many such requests at once: try again", RETRY_AFTER)
