@@ -1,4 +1,4 @@
-"""The clock that is handed to every action."""
+"""The clock that is passed to the actions."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ Clock = Callable[[], datetime]
 
 
 def system_clock() -> datetime:
-    """Return the present instant, aware and in UTC."""
+    """Return the current instant, aware and in UTC."""
     return datetime.now(UTC)
 
 
 def earliest(*moments: datetime | None) -> datetime | None:
-    """Return the earliest of these instants; None is never."""
+    """Return the earliest of these instants; None means never."""
     return min((moment for moment in moments if moment is not None), default=None)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from app.access.epoch import AuthorityEpoch
-from app.actions.audit.record import ReadAudit
+from app.actions.audit.read import ReadAudit
 from app.actions.audit.redact import RedactAudit
 from app.actions.directory.api_keys import ApiKeyActions
 from app.actions.directory.client_secrets import ClientSecretActions

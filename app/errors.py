@@ -1,21 +1,21 @@
-"""Every refusal Latchkey can give, as one tree; each face translates it in one handler, with its HTTP status.
+"""The tree of all refusals; the API, the pages and the CLI each translate it in one handler, with its HTTP status.
 
 LatchkeyError
 ├── BadSettings           the start stops with this line
 ├── Malformed             400  the request cannot be read
-├── Unauthenticated       401  nobody, or somebody else than they say
+├── Unauthenticated       401  no valid credential
 │   └── Unproven               a bound token without a proof of its key
-├── Forbidden             403  known, but not allowed
+├── Forbidden             403  authenticated, but not allowed
 ├── NotFound              404
-├── Conflict              409  the thing's state does not allow it
+├── Conflict              409  the object's state does not allow it
 │   ├── Duplicate              the name is taken
 │   └── BuiltIn                the server itself needs it
 ├── Invalid               422  readable, but wrong: field by field
 ├── TooManyRequests       429
-├── Busy                  503  too much costly work is under way already
+├── Busy                  503  too much costly work is running
 └── GrantRefused          400  an OAuth error with its code
     ├── InvalidRequest         invalid_request
-    │   └── InvalidSubject         the subject_token is not good (RFC 8693 §2.2.2)
+    │   └── InvalidSubject         the subject_token is not valid (RFC 8693 §2.2.2)
     ├── InvalidGrant           invalid_grant
     ├── InvalidScope           invalid_scope
     ├── InvalidTarget          invalid_target
@@ -28,18 +28,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-LONGEST_TEXT = 800  # characters of a refusal: it may name what was sent, and is never much longer than a page of text
-LONGEST_NAME, LONGEST_MESSAGE = 200, 300  # characters of a field's name and of what is wrong with it
+LONGEST_TEXT = 800  # characters of a refusal, which may quote what was sent
+LONGEST_NAME, LONGEST_MESSAGE = 200, 300  # characters of a field's name and of its message
 MOST_ERRORS = 20  # fields that one refusal names
 
 
 class LatchkeyError(Exception):
-    """A refusal. Its text is public: it never holds a secret or an internal detail."""
+    """A refusal. Its text is public and never contains a secret or an internal detail."""
 
     status: ClassVar[int | None] = None
 
     def __str__(self) -> str:
-        """Return the text, cut where it names too much of what was sent."""
+        """Return the text, shortened to LONGEST_TEXT."""
         return shorten(super().__str__(), LONGEST_TEXT)
 
 
@@ -54,7 +54,7 @@ class Malformed(LatchkeyError):
 
 
 class Unauthenticated(LatchkeyError):
-    """No credential, or one that is not good; `error` is the RFC 6750 §3.1 code, None when nothing was sent."""
+    """No credential, or an invalid one; `error` is the RFC 6750 §3.1 code, None when nothing was sent."""
 
     status = 401
 
@@ -64,9 +64,9 @@ class Unauthenticated(LatchkeyError):
 
 
 class Unproven(Unauthenticated):
-    """A token that is bound to a key, without a proof of it; or under the wrong scheme (RFC 9449 §7.1).
+    """A token that is bound to a key, without a proof of it or under the wrong scheme (RFC 9449 §7.1).
 
-    `schemes` are those to come in by, `nonce` is what the next proof shall hold.
+    `schemes` are the accepted ones, `nonce` is the value for the next proof.
     """
 
     def __init__(self, message: str, error: str, *schemes: str, nonce: str | None = None) -> None:
@@ -76,7 +76,7 @@ class Unproven(Unauthenticated):
 
 
 class Forbidden(LatchkeyError):
-    """The caller may not do this; `scope` names what would allow it."""
+    """The caller is not allowed to do this; `scope` names the scope that would allow it."""
 
     status = 403
 
@@ -86,23 +86,23 @@ class Forbidden(LatchkeyError):
 
 
 class NotFound(LatchkeyError):
-    """There is no such thing."""
+    """The object does not exist."""
 
     status = 404
 
 
 class Conflict(LatchkeyError):
-    """The thing is in a state that does not allow this."""
+    """The object's state does not allow this."""
 
     status = 409
 
 
 class Duplicate(Conflict):
-    """Something else has this name already."""
+    """The name is already taken."""
 
 
 class BuiltIn(Conflict):
-    """The server itself stands on it: it cannot be taken away or made public."""
+    """The server itself needs the object: it cannot be deleted or made public."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class FieldError:
 
 
 class Invalid(LatchkeyError):
-    """The request is readable, but some fields cannot be accepted; the first MOST_ERRORS of them are named."""
+    """The request is readable, but some fields are invalid; the first MOST_ERRORS of them are named."""
 
     status = 422
 
@@ -124,7 +124,7 @@ class Invalid(LatchkeyError):
 
     @classmethod
     def field(cls, field: str, message: str) -> Invalid:
-        """Make the refusal of a single field."""
+        """Return the refusal of a single field."""
         return cls(FieldError(field, message))
 
 
@@ -139,7 +139,7 @@ class TooManyRequests(LatchkeyError):
 
 
 class Busy(LatchkeyError):
-    """As much costly work is under way as this process admits; try again in `retry_after` seconds."""
+    """This process runs as much costly work as it may; try again in `retry_after` seconds."""
 
     status = 503
 
@@ -159,29 +159,29 @@ class InvalidRequest(GrantRefused):
 
 
 class InvalidSubject(InvalidRequest):
-    """What is to be exchanged is no active personal access token or API key."""
+    """The subject token is not an active personal access token or API key."""
 
 
 class InvalidGrant(GrantRefused):
-    """What was presented belongs to somebody else."""
+    """The presented token belongs to another client."""
 
     code = "invalid_grant"
 
 
 class InvalidScope(GrantRefused):
-    """A scope is unknown, malformed, or more than the roles give."""
+    """A scope is unknown, malformed, or not granted by the roles."""
 
     code = "invalid_scope"
 
 
 class InvalidTarget(GrantRefused):
-    """The resource is unknown, or nothing is given on it (RFC 8707 §2)."""
+    """The resource is unknown, or the roles grant nothing on it (RFC 8707 §2)."""
 
     code = "invalid_target"
 
 
 class InvalidProof(GrantRefused):
-    """A DPoP proof is missing, malformed, stale, for another request, or used before (RFC 9449 §5)."""
+    """A DPoP proof is missing, malformed, stale, for another request, or already used (RFC 9449 §5)."""
 
     code = "invalid_dpop_proof"
 
@@ -197,7 +197,7 @@ class NonceNeeded(InvalidProof):
 
 
 def shorten(text: str, longest: int) -> str:
-    """Return a text of at most `longest` characters; what was cut off shows as an ellipsis."""
+    """Return a text of at most `longest` characters; an ellipsis marks the cut."""
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 

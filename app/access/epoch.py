@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy.exc import OperationalError
 
-from app.database.seats import PerSeat
 from app.database.store import Store
+from app.database.worker_slots import PerWorkerSlot
 
 _EPOCH = "SELECT epoch FROM authority"
 _EPOCH_AND_SOURCE = """SELECT epoch, tableoid, pg_postmaster_start_time(),
@@ -23,7 +23,7 @@ class AuthorityEpoch:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._seen: PerSeat[_Seen] = PerSeat()
+        self._seen: PerWorkerSlot[_Seen] = PerWorkerSlot()
         self._lives = count(1)
         self._life = 0  # moves with each new connection: a restored database may have the very number that another had
         self._read = self._from_server if store.dialect == "postgresql" else self._from_file
@@ -41,7 +41,7 @@ class AuthorityEpoch:
             raise OperationalError(_EPOCH, None, error) from error  # as if SQLAlchemy itself had asked
 
     def _forget(self) -> None:
-        self._seen = PerSeat()
+        self._seen = PerWorkerSlot()
         self._store.forget_connection()
 
     def _from_file(self) -> int:

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Select, bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from app.access.scopes import Grants
-from app.compat.sqlalchemy_statements import CompiledSelect
+from app.compat.sqlalchemy import CompiledSelect
 from app.models import ClientRole, ClientServes, Permission, Resource, RolePermission, UserRole
 
 _given = (

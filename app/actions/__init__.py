@@ -1,1 +1,1 @@
-"""What one can do: a verb a module, a transaction a change, an audit event in it. Faces print; this decides."""
+"""The actions, by subject: one transaction and one audit event per change. They decide; the interfaces only print."""

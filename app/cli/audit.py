@@ -17,8 +17,7 @@ from typing import IO, Any, TextIO
 import click
 
 from app.actions.audit.actor import OPERATOR
-from app.actions.audit.record import AuditFilter
-from app.actions.audit.rows import Span, export
+from app.actions.audit.read import AuditFilter, Span, export
 from app.actions.audit.verify import Place, Verdict, VerifyAudit, verify_export
 from app.cli.options import ANY_TEXT, Instant
 from app.cli.output import json_option, say, show, show_all

@@ -11,7 +11,7 @@ from app.cli.output import json_option, say, show
 from app.clock import system_clock
 from app.maintenance.backup import SECRET_KEY, back_up
 from app.maintenance.backup import restore as put_back
-from app.settings.settings import load_settings, settings_as_given
+from app.settings.load import load_settings, settings_as_given
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 

@@ -18,7 +18,8 @@ from app.comparison.probes import compare as probe
 from app.comparison.probes import in_process
 from app.comparison.report import Report
 from app.comparison.stated import COLUMNS
-from app.settings.settings import Settings, load_settings
+from app.settings.load import load_settings
+from app.settings.settings import Settings
 from app.web.compare.page import render_file
 
 PATIENCE = 15.0  # seconds for an answer

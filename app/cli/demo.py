@@ -13,8 +13,8 @@ from app.cli.session import client_named, open_actions, user_named
 from app.cli.start import make_ready
 from app.cli.streams import refuse_unwritable, undone_unless_printed
 from app.compose import Actions
-from app.maintenance.demo import TOKEN, Demo, Made
-from app.settings.settings import load_settings
+from app.maintenance.demo import TOKEN, Created, Demo
+from app.settings.load import load_settings
 
 COLUMNS = ("kind", "name", "id", "secret")
 
@@ -41,7 +41,7 @@ def demo(as_json: bool) -> None:
         say("The example organisation was there already; its secrets were shown when it was made.")
 
 
-def furnish(actions: Actions) -> list[Made]:
+def furnish(actions: Actions) -> list[Created]:
     """Make what is missing of the example organisation; gives the new secrets."""
     make = Demo(
         actions.resources,
@@ -56,7 +56,7 @@ def furnish(actions: Actions) -> list[Made]:
     return made
 
 
-def withdraw(actions: Actions, made: Sequence[Made]) -> str:
+def withdraw(actions: Actions, made: Sequence[Created]) -> str:
     """End what was made and nobody was shown; return words for it."""
     tokens = actions.personal_access_tokens
     end: dict[str, Callable[[str], object]] = {
@@ -70,7 +70,7 @@ def withdraw(actions: Actions, made: Sequence[Made]) -> str:
     return "what was made of the example organisation is ended"
 
 
-def as_comments(made: Sequence[Made]) -> str:
+def as_comments(made: Sequence[Created]) -> str:
     """Write the secrets as comments of a shell script."""
     if not made:
         return "# The example organisation was there already; its secrets were shown when it was made.\n"

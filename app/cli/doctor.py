@@ -22,9 +22,10 @@ from app.crypto.signing import SigningKeys
 from app.database.store import Store
 from app.errors import BadSettings
 from app.http.client_certificate import header_name
-from app.maintenance.doctor import Finding, look_over
+from app.maintenance.doctor import Finding, run_checks
 from app.operations.health import CERTIFICATE_PROBE, FORGED, PROBE
-from app.settings.settings import Settings, load_settings
+from app.settings.load import load_settings
+from app.settings.settings import Settings
 
 PATIENCE = 3  # seconds for the server to answer
 MOST_SKEW = 30  # seconds that two clocks may differ
@@ -55,7 +56,7 @@ def _examine() -> list[Finding]:
     findings = [Finding("settings", "ok", f"read; the instance is {settings.instance_dir}")]
     store = Store(create_engine(settings.database_url))
     try:
-        findings += look_over(settings, store, SigningKeys(settings.sealing_keys))
+        findings += run_checks(settings, store, SigningKeys(settings.sealing_keys))
     finally:
         store.dispose()
     return findings + _redis(settings) + _server(settings)

@@ -6,7 +6,7 @@ import click
 
 from app.cli.output import json_option, say, show
 from app.cli.start import make_ready
-from app.settings.settings import load_settings
+from app.settings.load import load_settings
 
 
 @click.command()

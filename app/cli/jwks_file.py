@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from app.errors import Invalid
-from app.settings.outside_text import decode, read_file
+from app.settings.text_input import decode_utf8, read_file
 
 JWKS = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -17,7 +17,7 @@ JWKS = click.Path(exists=True, dir_okay=False, path_type=Path)
 def keys_in(file: Path) -> dict[str, Any]:
     """Read a JWK set; raises Invalid when the file holds no JSON object."""
     try:
-        keys = json.loads(decode(read_file(file)))
+        keys = json.loads(decode_utf8(read_file(file)))
     except (json.JSONDecodeError, RecursionError):
         keys = None
     except (OSError, ValueError) as error:  # an OSError when it went since it was looked for

@@ -8,7 +8,7 @@ import click
 
 from app.cli.streams import say
 from app.errors import Invalid
-from app.settings.outside_text import decode, plain, read_stream
+from app.settings.text_input import clean_text, decode_utf8, read_stream
 
 
 def read_password() -> str:
@@ -27,11 +27,11 @@ def read_password() -> str:
 
 def _typed() -> str:
     prompted: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-    return plain(prompted)
+    return clean_text(prompted)
 
 
 def _piped() -> str:
-    password = plain(decode(read_stream(sys.stdin.buffer)))
+    password = clean_text(decode_utf8(read_stream(sys.stdin.buffer)))
     if not password:
         raise ValueError("stdin holds none")
     say("Read the password from stdin.")

@@ -16,7 +16,7 @@ from app.cli.streams import tell
 from app.crypto.opaque import SHAPE, hint
 from app.errors import LatchkeyError
 from app.maintenance.scan import Found, Scan
-from app.settings.outside_text import LONGEST
+from app.settings.text_input import MAX_BYTES
 
 FOUND, UNREAD = 1, 2  # exit codes
 STDIN = "-"
@@ -83,7 +83,7 @@ def _office(check: bool, server: str | None, token_file: Any) -> _Office | None:
     if server and token_file is None:
         raise click.UsageError("--server needs --token-file, with a token of the scope tokens:read")
     if server:
-        return _server(server.rstrip("/"), _token(token_file.read(LONGEST).strip()))
+        return _server(server.rstrip("/"), _token(token_file.read(MAX_BYTES).strip()))
     return _database() if check else None
 
 

@@ -8,15 +8,16 @@ from collections.abc import Callable
 import click
 
 from app.actions.audit.actor import OPERATOR
-from app.actions.sign_in.sessions import LONGEST
+from app.actions.sign_in.sessions import MAX_AGE
 from app.cli.options import Duration
 from app.cli.output import done, json_option
 from app.cli.session import open_actions
 from app.errors import BadSettings
 from app.settings.kept_key import KeptKey
-from app.settings.settings import Settings, load_settings
+from app.settings.load import load_settings
+from app.settings.settings import Settings
 
-MONTH = int(LONGEST.total_seconds())  # when the last session that the old one signed has ended
+MONTH = int(MAX_AGE.total_seconds())  # when the last session that the old one signed has ended
 
 
 @click.group("secret-key")
@@ -50,7 +51,7 @@ def rotate(keep: int, as_json: bool) -> None:
 
 def _forget(settings: Settings) -> Callable[[], None] | None:
     """Give what drops the kept keys whose time is over."""
-    return (lambda: KeptKey(settings.instance_dir).forget(time.time())) if settings.keeps_its_key else None
+    return (lambda: KeptKey(settings.instance_dir).drop_expired(time.time())) if settings.keeps_its_key else None
 
 
 def _say(as_json: bool, sealed: int, more: str = "") -> None:

@@ -21,10 +21,11 @@ from app.cli.session import open_actions
 from app.cli.start import make_ready
 from app.cli.streams import give_up, refuse_unwritable, say, tell, undone_unless_printed
 from app.errors import LatchkeyError
-from app.maintenance.demo import Made
+from app.maintenance.demo import Created
 from app.operations import logs
 from app.operations.thread_limit import most_bringing
-from app.settings.settings import Settings, load_settings
+from app.settings.load import load_settings
+from app.settings.settings import Settings
 from app.settings.sources import PREFIX, service_links
 
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -58,7 +59,7 @@ def serve(host: str | None, port: int | None, workers: int | None, demo: bool, a
         sys.exit(supervise(settings))
 
 
-def _greet(settings: Settings, first: bool, as_json: bool, made: list[Made] | None = None) -> None:
+def _greet(settings: Settings, first: bool, as_json: bool, made: list[Created] | None = None) -> None:
     if as_json:
         demo = {} if made is None else {"demo": [asdict(thing) for thing in made]}
         show(where(settings) | {"first_start": first} | demo)

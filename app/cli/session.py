@@ -18,7 +18,8 @@ from app.clock import system_clock
 from app.compose import Actions, join
 from app.database.store import Store
 from app.errors import BadSettings, NotFound
-from app.settings.settings import Settings, load_settings
+from app.settings.load import load_settings
+from app.settings.settings import Settings
 
 PAGE = 200
 Item = TypeVar("Item")

@@ -30,7 +30,7 @@ def make_ready(settings: Settings, *, moving: bool = True) -> bool:
         if not _is_migrated(store):
             _migrate_elsewhere(settings.database_url)
         keys = SigningKeys(settings.sealing_keys)
-        return Bootstrap(settings, store, keys, Passwords().hash, system_clock)(moving=moving)
+        return Bootstrap(settings, store, keys, Passwords().hash, system_clock)(follow_issuer=moving)
     finally:
         store.dispose()
 

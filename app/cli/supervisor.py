@@ -16,6 +16,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
+from app.compat.granian import terminate_workers
 from app.operations.connections import most_connections
 from app.operations.thread_limit import most_bringing
 from app.settings.settings import Settings
@@ -37,7 +38,7 @@ def supervise(settings: Settings) -> int:
         )  # Python 3.14 forks from a server that has read no settings
     for room in PRELOADED:
         import_module(room)
-    server: Any = Granian(
+    server = Granian(
         "app.cli.worker:application",
         address=settings.host,
         port=settings.port,
@@ -87,9 +88,7 @@ class Ending:
 
     def _insist(self) -> None:
         while True:
-            self._server.signal_handler_interrupt()
-            for worker in list(self._server.wrks):
-                worker.terminate()
+            terminate_workers(self._server)
             time.sleep(0.2)
 
 

@@ -7,13 +7,9 @@ import signal
 import sys
 from collections.abc import Callable
 from multiprocessing.util import Finalize
-from types import FrameType
-from typing import Any
-
-from granian import _signals
-from granian.server import mp as granian_server
 
 from app import MAX_BODY, create_app
+from app.compat.granian import answer_by, handle_end_signal_once
 from app.compose import Actions
 from app.fast_lane.lane import Lane
 from app.http.application import Latchkey
@@ -28,7 +24,6 @@ from app.operations.thread_limit import most_waiting
 from app.settings.settings import Settings
 
 PR_SET_PDEATHSIG = 1
-Handler = Callable[[int, FrameType | None], object]
 MALLOPT = {  # glibc: -8 is M_ARENA_MAX, -3 M_MMAP_THRESHOLD
     -8: 2,  # the threads share their pools
     -3: 1024 * 1024,  # bytes; left alone it grows, and then the 19 MiB of a password's hash are kept for ever
@@ -39,7 +34,7 @@ def application() -> Latchkey:
     """Return the application in a worker process that granian started; called once, before it serves."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     _die_with_parent()
-    _heed_one_signal()
+    handle_end_signal_once()
     _give_memory_back()
     app = create_app()
     actions = app.actions
@@ -65,8 +60,7 @@ def _start_dispatch(app: Latchkey, settings: Settings) -> tuple[Dispatch, Reaper
     dispatch.start()
     reaper = Reaper(admission, settings.port, most_connections())
     reaper.start()
-    server: Any = granian_server
-    server._wsgi_call_wrap = lambda *_: dispatch.take  # granian's own would keep its thread until the answer is there
+    answer_by(dispatch.take)
     return dispatch, reaper
 
 
@@ -81,24 +75,6 @@ def _die_with_parent() -> None:
     """Let no worker live on and hold the port when the server was killed (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _heed_one_signal() -> None:
-    """Let granian hear of the end once: told again while it ends, its main thread can wait for itself for ever."""
-    listen: Any = _signals.set_main_signals
-
-    def listen_once(end: Handler, _reload: Handler | None = None) -> None:
-        def first(number: int, frame: FrameType | None) -> None:
-            listen(_ignore)
-            end(number, frame)
-
-        listen(first)
-
-    _signals.set_main_signals = listen_once
-
-
-def _ignore(_number: int, _frame: FrameType | None) -> None:
-    """Do nothing; SIG_IGN would make Python complain about a signal that came a moment before."""
 
 
 def _give_memory_back() -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.access.holders import Holder, HolderPage, is_live, read_page
 from app.access.scopes import Grants
 from app.clock import earliest
-from app.compat.sqlalchemy_statements import CompiledSelect
+from app.compat.sqlalchemy import CompiledSelect
 from app.credentials.kind import (
     ENDING_SOON,
     LONG_UNUSED,

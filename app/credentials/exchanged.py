@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.access.holders import HolderPage
 from app.access.scopes import Scopes
 from app.clock import earliest
-from app.compat.sqlalchemy_statements import CompiledSelect
+from app.compat.sqlalchemy import CompiledSelect
 from app.credentials.kind import (
     JWT_TARGET,
     Claims,

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.access.holders import Holder, HolderPage, is_live, read_page, roles_of_clients
 from app.access.scopes import Grants, Scopes
-from app.compat.sqlalchemy_statements import CompiledSelect
+from app.compat.sqlalchemy import CompiledSelect
 from app.credentials.kind import (
     ENDING_SOON,
     JWT_TARGET,

@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 
 from app.access.holders import Holder, HolderPage, is_live, roles_of_users
 from app.access.scopes import Grants
-from app.compat.sqlalchemy_statements import CompiledInsert, CompiledSelect
+from app.compat.sqlalchemy import CompiledInsert, CompiledSelect
 from app.credentials.kind import (
     ENDING_SOON,
     LONG_UNUSED,

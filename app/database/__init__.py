@@ -1,1 +1,1 @@
-"""The database: store, column types, statements, locks, engines, PostgreSQL."""
+"""The database: store, column types, statements, locks, engines and PostgreSQL, one subject per file."""

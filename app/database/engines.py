@@ -1,34 +1,25 @@
-"""How an engine is made ready: SQLite durable and strict, PostgreSQL asked with patience that ends."""
+"""Engines: SQLite durable and strict, PostgreSQL with timeouts."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import OperationalError
 
 if TYPE_CHECKING:
-    from app.database.postgresql import PinnedConnection  # only who uses PostgreSQL loads it
+    from app.database.postgresql import PinnedConnection  # loaded only where PostgreSQL is used
 
 THREADS = 8  # that answer requests in one process
 BUSY_TIMEOUT_MS = 15_000
-CROWD = THREADS - 2  # writers that may wait for so long: somebody must be left to answer those who only read
-CROWDED_TIMEOUT = 1.0  # seconds for which the others wait
-LEAST_ROOM = 64 * 1024  # bytes: what a small change takes in the database's log
+MIN_FREE_SPACE = 64 * 1024  # bytes: what a small change takes in the database's log
 READ_ONLY = "read-only"
-LOOK_AGAIN = 1.0  # seconds after which a file is looked at again
-Turn = Callable[[], AbstractContextManager[object]]
 
 
 def prepare_engine(engine: Engine) -> None:
-    """Make SQLite durable, concurrent and strict, and let nobody wait for a lock for ever. Idempotent."""
-    prepare = _sqlite_pragmas if engine.dialect.name == "sqlite" else _lock_timeout
+    """Make SQLite durable, concurrent and strict, and limit every wait for a lock. Idempotent."""
+    prepare = _set_pragmas if engine.dialect.name == "sqlite" else _set_lock_timeout
     if not event.contains(engine, "connect", prepare):
         event.listen(engine, "connect", prepare)
         if engine.dialect.name == "sqlite":
@@ -38,127 +29,50 @@ def prepare_engine(engine: Engine) -> None:
 
 
 def prepare_connections(engine: Engine) -> None:
-    """Make an engine that no store owns connect as those of a store do."""
+    """Make an engine without a store connect as the engines of a store do."""
     if engine.dialect.name == "postgresql":
         from app.database import postgresql
 
         postgresql.prepare_connections(engine)
 
 
+def limit_waits(*engines: Engine) -> None:
+    """Limit how long these engines of one database wait for a server that does not answer."""
+    if engines[0].dialect.name == "postgresql":
+        from app.database import postgresql
+
+        postgresql.limit_waits(*engines)
+
+
 def reading_engine(engine: Engine) -> Engine:
-    """Give an engine of the same database that commits each statement by itself."""
+    """Return an engine of the same database that commits each statement by itself."""
     options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "pool_pre_ping": engine.dialect.name != "sqlite"}
     reading = create_engine(engine.url, pool_size=2 * THREADS, **options)  # a thread keeps one and may take another
     if engine.dialect.name == "sqlite":
-        event.listen(reading, "connect", _sqlite_pragmas)
+        event.listen(reading, "connect", _set_pragmas)
     return reading
 
 
-def watch_over(*engines: Engine) -> Watch:
-    """Let engines of one database wait for it no longer than it makes sense; gives what sees that it is the same."""
-    if engines[0].dialect.name == "postgresql":
-        from app.database.postgresql import be_patient
-
-        be_patient(*engines)
-    path = engines[0].url.database
-    return FileWatch(path, engines) if engines[0].dialect.name == "sqlite" and path else Watch()
-
-
-def turns(engine: Engine) -> Turn:
-    """Give what a transaction takes before it begins."""
-    return _Turn() if engine.dialect.name == "sqlite" else nullcontext
-
-
 def write_obstacle(connection: Connection) -> str | None:
-    """Return why the database takes no writes though it is read, None when nothing is known to hinder them.
+    """Return why the database can be read but not written, None when nothing is known to prevent writes.
 
-    Nothing is written: a probe that commits would wait for locks, and cost a disk a write each time.
+    Nothing is written: a probe that commits would wait for locks, and cost a disk write each time.
     """
     if connection.dialect.name == "postgresql":
-        only_reads = connection.exec_driver_sql("SHOW transaction_read_only").scalar() == "on"  # a standby's is, too
+        only_reads = connection.exec_driver_sql("SHOW transaction_read_only").scalar() == "on"  # also on a standby
         return READ_ONLY if only_reads else None
     path = connection.engine.url.database or ""
     folder = os.path.dirname(path) or "."
     if not os.path.exists(path):
-        return None  # not named by a path
+        return None  # an unnamed database
     if not os.access(path, os.W_OK) or not os.access(folder, os.W_OK):
         return READ_ONLY
-    room = os.statvfs(folder)
-    return None if room.f_bavail * room.f_frsize >= LEAST_ROOM else "no room on its disk"
+    disk = os.statvfs(folder)
+    return None if disk.f_bavail * disk.f_frsize >= MIN_FREE_SPACE else "no room on its disk"
 
 
-class Watch:
-    """Sees that the database is still the one that was opened; of a server, its connections tell."""
-
-    def changed(self) -> bool:
-        """Tell whether another stands in its place, or none; told once, for then that one is the database."""
-        return False
-
-
-class FileWatch(Watch):
-    """Sees that a file was neither taken away nor replaced: SQLite would go on in the one that has no name any more."""
-
-    def __init__(self, path: str, engines: tuple[Engine, ...]) -> None:
-        """Take the path and the engines that open it; if the file disappears, no engine may create a new, empty one."""
-        self._path = path
-        self._seen: tuple[int, int] | None = None
-        self._due = 0.0
-        for engine in engines:
-            event.listen(engine, "do_connect", self._refuse_to_make)
-            event.listen(engine, "connect", self._opened)
-
-    def changed(self) -> bool:
-        """Look once a second."""
-        now = time.monotonic()
-        if now < self._due:
-            return False
-        found, seen = self._identity(), self._seen
-        if seen is None or found == seen:
-            self._due = now + LOOK_AGAIN
-            return False
-        self._seen = found or seen  # while there is none, each call looks
-        return True
-
-    def _identity(self) -> tuple[int, int] | None:
-        try:
-            found = os.stat(self._path)
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino
-
-    def _opened(self, *_: object) -> None:
-        self._seen = self._seen or self._identity()  # another one is for changed() to tell
-
-    def _refuse_to_make(self, *_: object) -> None:
-        if self._seen is not None and self._identity() is None:
-            raise sqlite3.OperationalError("the database file is gone")
-
-
-class _Turn:
-    """SQLite lets one transaction write: threads queue here, for its own way to wait is to sleep and try again."""
-
-    def __init__(self) -> None:
-        self._one = threading.Lock()
-        self._waiting: list[None] = []  # as many as wait: appending and popping are one step each
-
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
-        patience = BUSY_TIMEOUT_MS / 1000 if len(self._waiting) < CROWD else CROWDED_TIMEOUT
-        self._waiting.append(None)
-        try:
-            taken = self._one.acquire(timeout=patience)
-        finally:
-            self._waiting.pop()
-        if not taken:
-            raise OperationalError("BEGIN IMMEDIATE", None, sqlite3.OperationalError("database is locked"))
-        try:
-            yield
-        finally:
-            self._one.release()
-
-
-def _sqlite_pragmas(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None  # we say BEGIN ourselves; the driver's own begins come too late
+def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # we send BEGIN ourselves; the driver's implicit BEGIN comes too late
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",  # an acknowledged revocation survives a power cut
@@ -169,7 +83,7 @@ def _sqlite_pragmas(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _lock_timeout(connection: PinnedConnection, _record: object) -> None:
+def _set_lock_timeout(connection: PinnedConnection, _record: object) -> None:
     from app.database.postgresql import set_for_session
 
     if not connection.pooled:
@@ -183,4 +97,4 @@ def _limit_transaction(connection: Connection) -> None:
 
 
 def _begin_immediate(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")  # take the write lock first: an upgrade later could not wait
+    connection.exec_driver_sql("BEGIN IMMEDIATE")  # take the write lock first: a later upgrade could not wait

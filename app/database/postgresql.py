@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: their encoding is pinned, a pooler in between is noticed, and every wait ends."""
+"""PostgreSQL connections: UTF-8 only, poolers detected, with connect, statement and read timeouts."""
 
 from __future__ import annotations
 
@@ -8,31 +8,32 @@ from typing import Any, TypeVar, cast
 
 import psycopg
 from psycopg.abc import PQGen
-from psycopg.errors import ConnectionTimeout, _WaitTimeout
+from psycopg.errors import ConnectionTimeout
 from sqlalchemy import Connection, Engine, event, text
 
+from app.compat.psycopg import WaitTimeout
 from app.settings.database_url import POOLER, PREPARE_THRESHOLD, read_threshold
 
-CONNECTING = 2  # seconds until a connection stands: as few as libpq takes
-READING = 5.0  # seconds until a statement that stands alone is answered
-WRITING = 20.0  # seconds until one in a transaction is: longer than it may wait for a lock
-PAUSE = 2.0  # seconds between two who ask a server that hung
+CONNECT_TIMEOUT = 2  # seconds: the least that libpq accepts
+READ_TIMEOUT = 5.0  # seconds for a statement outside a transaction
+WRITE_TIMEOUT = 20.0  # seconds for a statement in a transaction: longer than it may wait for a lock
+RETRY_AFTER = 2.0  # seconds between two attempts at a server that did not answer
 WAIT_INTERVAL = 0.1
 ENCODING = "UTF8"
-LOOKS = 5  # at two connections, for whether they share sessions
+POOLER_CHECKS = 5  # comparisons of two connections, to see whether they share sessions
 _TIMEOUTS = text("SELECT set_config('lock_timeout', :locks, true), set_config('statement_timeout', :statements, true)")
 RV = TypeVar("RV")
 ConnectionT = TypeVar("ConnectionT", bound="PinnedConnection")
 
 
 class PinnedConnection(psycopg.Connection[Any]):
-    """A connection that speaks UTF-8; `pooled` when no state of its session outlives a transaction."""
+    """A connection in UTF-8; `pooled` when no session state outlives a transaction."""
 
     pooled = False
-    hang: Hang | None = None  # given once it is connected
+    breaker: CircuitBreaker | None = None  # set once it is connected
 
     def was_ended(self) -> bool:
-        """Return whether it is closed, or the server sent something unasked: almost always that it ends it.
+        """Return whether it is closed, or the server sent something unrequested: almost always that it ends it.
 
         This costs no round trip. May be called only between statements.
         """
@@ -44,90 +45,89 @@ class PinnedConnection(psycopg.Connection[Any]):
 
 
 def open_connection(
-    kind: type[ConnectionT], arguments: list[Any], options: dict[str, Any], hang: Hang | None = None
+    kind: type[ConnectionT], arguments: list[Any], options: dict[str, Any], breaker: CircuitBreaker | None = None
 ) -> ConnectionT:
-    """Connect with the options of a database URL; raise OperationalError when the database does not keep UTF-8."""
-    options = {"connect_timeout": CONNECTING} | options | {"client_encoding": ENCODING}
+    """Connect with the options of a database URL; raise OperationalError when the database's encoding is not UTF-8."""
+    options = {"connect_timeout": CONNECT_TIMEOUT} | options | {"client_encoding": ENCODING}
     pooler, threshold = options.pop(POOLER, "auto"), options.pop(PREPARE_THRESHOLD, None)
-    made = kind.connect(*arguments, **options)
-    if hang is not None:
-        hang.end()
-        made.hang = hang
-    _refuse_encoding(made)
+    opened = kind.connect(*arguments, **options)
+    if breaker is not None:
+        breaker.close()
+        opened.breaker = breaker
+    _check_encoding(opened)
     if threshold is not None:
-        made.prepare_threshold = read_threshold(threshold)
-    made.pooled = pooler == "transaction" or (pooler == "auto" and has_pooler(made))
-    if made.pooled:
-        made.prepare_threshold = None  # a statement would be prepared in a session that the next one does not get
-    return made
+        opened.prepare_threshold = read_threshold(threshold)
+    opened.pooled = pooler == "transaction" or (pooler == "auto" and has_pooler(opened))
+    if opened.pooled:
+        opened.prepare_threshold = None  # the session of a prepared statement is not the next transaction's
+    return opened
 
 
-def _refuse_encoding(connection: psycopg.Connection[Any]) -> None:
-    kept = connection.info.parameter_status("server_encoding")
-    if kept != ENCODING:
+def _check_encoding(connection: psycopg.Connection[Any]) -> None:
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != ENCODING:
         connection.close()
-        raise psycopg.OperationalError(f"its encoding is {kept}: create it with ENCODING 'UTF8' TEMPLATE template0")
+        raise psycopg.OperationalError(f"its encoding is {encoding}: create it with ENCODING 'UTF8' TEMPLATE template0")
 
 
 def has_pooler(connection: psycopg.Connection[Any]) -> bool:
-    """Return whether the server process that runs our statements is another than the one named at connect.
+    """Return whether another server process runs our statements than the one named at connect.
 
-    Then there is a pooler: it announces a key of its own, because it can cancel a statement only by looking up who
-    executes it.
+    Then there is a pooler: it announces a key of its own, because it cancels a statement by looking up who executes it.
     """
     return backend_pid(connection) != connection.info.backend_pid
 
 
 def backend_pid(connection: psycopg.Connection[Any]) -> int:
-    """Return the process id of the server's process that executes a statement now."""
+    """Return the id of the server process that executes a statement now."""
     before, connection.autocommit = connection.autocommit, True
     [pid] = connection.execute("SELECT pg_backend_pid()", prepare=False).fetchone() or (0,)
     connection.autocommit = before
     return int(pid)
 
 
-class Hang:
-    """Whether the server hangs, as far as is known: then one asks now and then, and all others are refused at once.
+class CircuitBreaker:
+    """Whether the server hangs: while it is open, one thread tries now and then, and all others fail at once.
 
-    Otherwise every thread would wait, and nobody be left to say so much as that the process lives.
+    Otherwise every thread would wait, and none would be left to answer even the liveness check.
     """
 
     def __init__(self) -> None:
-        self.until = 0.0  # on the monotonic clock; 0: it answers
+        self.open_until = 0.0  # on the monotonic clock; 0: closed, the server answers
 
-    def refuse(self) -> None:
-        """Raise OperationalError but for the one whose turn it is to ask."""
+    def check(self) -> None:
+        """Raise OperationalError, except for the one thread that may try again."""
         now = time.monotonic()
-        if now < self.until:
+        if now < self.open_until:
             raise psycopg.OperationalError("the server did not answer a moment ago")
-        self.until = now + PAUSE
+        self.open_until = now + RETRY_AFTER
 
-    def begin(self) -> None:
-        """Note that it did not answer."""
-        self.until = time.monotonic() + PAUSE
+    def open(self) -> None:
+        """Record that the server did not answer."""
+        self.open_until = time.monotonic() + RETRY_AFTER
 
-    def end(self) -> None:
-        """Note that it did."""
-        self.until = 0.0
+    def close(self) -> None:
+        """Record that the server answered."""
+        self.open_until = 0.0
 
 
-class Patient(PinnedConnection):
+class TimedConnection(PinnedConnection):
     """A connection that is given up when its server does not answer in time."""
 
     def wait(self, gen: PQGen[RV], interval: float = WAIT_INTERVAL, timeout: float | None = None) -> RV:
-        """Wait for an answer, as psycopg does, but never for ever."""
-        hang = self.hang
-        if hang is not None and hang.until:
-            hang.refuse()
+        """Limit the wait for an answer, which psycopg does not."""
+        breaker = self.breaker
+        if breaker is not None and breaker.open_until:
+            breaker.check()
         try:
-            answer = super().wait(gen, interval, timeout or (READING if self._autocommit else WRITING))
-        except _WaitTimeout:
-            self.pgconn.finish()  # it is in the midst of something
-            if hang is not None:
-                hang.begin()
+            answer = super().wait(gen, interval, timeout or (READ_TIMEOUT if self.autocommit else WRITE_TIMEOUT))
+        except WaitTimeout:
+            self.pgconn.finish()  # a statement is still being executed on it
+            if breaker is not None:
+                breaker.open()
             raise psycopg.OperationalError("the server did not answer in time") from None
-        if hang is not None and hang.until:
-            hang.end()
+        if breaker is not None and breaker.open_until:
+            breaker.close()
         return answer
 
 
@@ -136,32 +136,32 @@ def prepare_connections(engine: Engine) -> None:
     event.listen(engine, "do_connect", lambda _dialect, _record, *given: open_connection(PinnedConnection, *given))
 
 
-def be_patient(*engines: Engine) -> None:
-    """Let these engines of one server make such connections, and know together when it hangs."""
-    hang = Hang()
+def limit_waits(*engines: Engine) -> None:
+    """Set timeouts for the connections of these engines, and one circuit breaker for their server."""
+    breaker = CircuitBreaker()
 
-    def connect(_dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]) -> Patient:
-        if hang.until:
-            hang.refuse()
+    def connect(_dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]) -> TimedConnection:
+        if breaker.open_until:
+            breaker.check()
         try:
-            return open_connection(Patient, arguments, options, hang)
+            return open_connection(TimedConnection, arguments, options, breaker)
         except ConnectionTimeout:
-            hang.begin()
+            breaker.open()
             raise
 
     for engine in engines:
         event.listen(engine, "do_connect", connect)
-        event.listen(engine, "connect", _end_statements)
+        event.listen(engine, "connect", _set_statement_timeout)
 
 
-def _end_statements(connection: Patient, _record: object) -> None:
-    """Let the server too give up what nobody waits for any more."""
+def _set_statement_timeout(connection: TimedConnection, _record: object) -> None:
+    """Make the server too give up a statement whose answer is not awaited any more."""
     if not connection.pooled:
-        set_for_session(connection, "statement_timeout", int(WRITING * 1000))
+        set_for_session(connection, "statement_timeout", int(WRITE_TIMEOUT * 1000))
 
 
 def set_for_session(connection: psycopg.Connection[Any], name: str, milliseconds: int) -> None:
-    """Set a timeout outside a transaction, with which it would end."""
+    """Set a timeout outside a transaction, because a rollback would undo it."""
     before, connection.autocommit = connection.autocommit, True
     connection.execute(f"SET {name} = {milliseconds}".encode())
     connection.autocommit = before
@@ -170,28 +170,28 @@ def set_for_session(connection: psycopg.Connection[Any], name: str, milliseconds
 def limit_transaction(connection: Connection, lock_timeout: int) -> None:
     """Set, for one transaction, the timeouts that a session behind a pooler cannot keep."""
     if cast(Any, connection.connection.driver_connection).pooled:
-        timeouts = {"locks": str(lock_timeout), "statements": str(int(WRITING * 1000))}
+        timeouts = {"locks": str(lock_timeout), "statements": str(int(WRITE_TIMEOUT * 1000))}
         connection.execute(_TIMEOUTS, timeouts)
 
 
 def find_pooler(engine: Engine) -> str:
-    """Return `none`, `transaction` or `session` for a pooler in between, and `unknown` when it cannot be asked.
+    """Return `none`, `transaction` or `session` for a pooler in between, and `unknown` when it cannot be determined.
 
-    Two open connections that one process serves share sessions. Under load this may go unseen.
+    Two open connections that one process serves share sessions. Under load this may go undetected.
     """
     options = cast(dict[str, Any], engine.dialect.create_connect_args(engine.url)[1]) | {POOLER: "none"}
     try:
-        with open_connection(Patient, [], options) as one:
-            return _kind_of_pooler(one, options) if has_pooler(one) else "none"
+        with open_connection(TimedConnection, [], options) as first:
+            return _pooler_kind(first, options) if has_pooler(first) else "none"
     except psycopg.Error:
         return "unknown"
 
 
-def _kind_of_pooler(one: Patient, options: dict[str, Any]) -> str:
+def _pooler_kind(first: TimedConnection, options: dict[str, Any]) -> str:
     try:
-        with open_connection(Patient, [], options) as other:
-            seen = [(backend_pid(one), backend_pid(other)) for _ in range(LOOKS)]
+        with open_connection(TimedConnection, [], options) as second:
+            seen = [(backend_pid(first), backend_pid(second)) for _ in range(POOLER_CHECKS)]
     except psycopg.OperationalError:
-        return "session"  # the first connection holds the only session that the pooler has
-    ones, others = map(set, zip(*seen, strict=True))
-    return "transaction" if len(ones) > 1 or ones & others else "session"
+        return "session"  # the first connection holds the pooler's only session
+    of_first, of_second = map(set, zip(*seen, strict=True))
+    return "transaction" if len(of_first) > 1 or of_first & of_second else "session"

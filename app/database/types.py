@@ -13,7 +13,7 @@ from sqlalchemy.types import TypeDecorator
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-NAMING_CONVENTION = {  # SQLite's batch migrations can only drop what has a name
+NAMING_CONVENTION = {  # SQLite's batch migrations can only drop named constraints
     "ix": "ix_%(column_0_label)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
     "ck": "ck_%(table_name)s_%(constraint_name)s",
@@ -23,22 +23,22 @@ NAMING_CONVENTION = {  # SQLite's batch migrations can only drop what has a name
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware UTC instant, kept as whole microseconds since 1970: alike on every database, and cheap to read."""
+    """An aware UTC instant, stored as microseconds since 1970: alike on every database, and cheap to read."""
 
     impl = BigInteger
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        """Give the number that is stored."""
+        """Return the number to store."""
         return None if value is None else (value - EPOCH) // MICROSECOND
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
-        """Give the instant that was stored."""
+        """Return the instant of a stored number."""
         return None if value is None else EPOCH + timedelta(microseconds=value)
 
 
 class Base(DeclarativeBase):
-    """What every table is declared on."""
+    """The declarative base of every table."""
 
     registry = registry(metadata=MetaData(naming_convention=NAMING_CONVENTION), type_annotation_map={datetime: Instant})
 
@@ -47,5 +47,5 @@ db = SQLAlchemy(model_class=Base)
 
 
 def new_id(prefix: str) -> str:
-    """Give a fresh opaque id that sorts by the time it was made: `prefix_` + milliseconds + 80 random bits."""
+    """Return a fresh opaque id that sorts by the time of its creation: `prefix_` + milliseconds + 80 random bits."""
     return f"{prefix}_{time.time_ns() // 1_000_000:011x}{secrets.token_hex(10)}"

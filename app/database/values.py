@@ -1,4 +1,4 @@
-"""Check values before they are written: their length and range, and that no text holds a secret."""
+"""Check values before they are written: their length and range, and that no text contains a secret."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 from sqlalchemy import BigInteger, event, inspect
 from sqlalchemy.orm import Session
 
-from app.database.secret_text import holds_secret
+from app.database.redaction import holds_secret
 from app.database.types import Base
 from app.errors import Invalid
 
@@ -16,34 +16,34 @@ REFUSED_TEXT = "holds a secret of this server, which others could read: choose a
 
 
 class WritingSession(Session):
-    """A session that refuses what does not fit its column: SQLite would keep it, PostgreSQL would fail on it."""
+    """A session that refuses values that do not fit their column: SQLite would store them, PostgreSQL would fail."""
 
 
 @event.listens_for(WritingSession, "before_flush")
 def _refuse_unfit(session: Session, _context: object, _instances: object) -> None:
     for row in (*session.new, *session.dirty):
         state = inspect(row)
-        refuse_unfit_values(state.mapper.class_, vars(row))  # what is not loaded has not changed
+        refuse_unfit_values(state.mapper.class_, vars(row))  # an attribute that is not loaded has not changed
         changed = state.mapper.column_attrs.keys() if row in session.new else state.committed_state
         refuse_secrets({name: vars(row)[name] for name in changed if name in vars(row)})
 
 
 def refuse_secrets(values: Mapping[str, object]) -> None:
-    """Raise Invalid for a text that holds a secret of ours: somebody took the wrong field, and others read it."""
+    """Raise Invalid for a text that contains a secret of ours, typed into the wrong field, where others read it."""
     for name, value in values.items():
         if holds_secret(value):
             raise Invalid.field(name, REFUSED_TEXT)
 
 
 def refuse_unfit_values(table: type[Base], values: Mapping[str, object]) -> None:
-    """Raise Invalid for what does not fit its column of this table."""
-    for name, longest, most in _bounds(table):
-        _refuse_unfitting(name, values.get(name), longest, most)
+    """Raise Invalid for a value that does not fit its column of this table."""
+    for name, max_length, maximum in _bounds(table):
+        _refuse_unfit_value(name, values.get(name), max_length, maximum)
 
 
 @cache
 def _bounds(table: type[Base]) -> tuple[tuple[str, int, int], ...]:
-    """Give each column's name, its longest text and its greatest number."""
+    """Return each column's name, maximum length and maximum number."""
     columns = [(attribute.key, attribute.columns[0].type) for attribute in inspect(table).column_attrs]
     return tuple(
         (name, getattr(kind, "length", None) or 2**31, 2**63 - 1 if isinstance(kind, BigInteger) else 2**31 - 1)
@@ -51,11 +51,11 @@ def _bounds(table: type[Base]) -> tuple[tuple[str, int, int], ...]:
     )
 
 
-def _refuse_unfitting(name: str, value: object, longest: int, most: int) -> None:
+def _refuse_unfit_value(name: str, value: object, max_length: int, maximum: int) -> None:
     if isinstance(value, str):
-        if len(value) > longest:
-            raise Invalid.field(name, f"is at most {longest} characters long")
+        if len(value) > max_length:
+            raise Invalid.field(name, f"is at most {max_length} characters long")
         if "\0" in value:
-            raise Invalid.field(name, "holds characters that cannot be kept")
-    elif isinstance(value, int) and abs(value) > most:
-        raise Invalid.field(name, f"is at most {most}")
+            raise Invalid.field(name, "contains a null character, which cannot be stored")
+    elif isinstance(value, int) and abs(value) > maximum:
+        raise Invalid.field(name, f"is at most {maximum}")

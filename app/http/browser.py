@@ -16,7 +16,7 @@ from flask_wtf.csrf import CSRFError, CSRFProtect, validate_csrf
 from werkzeug.exceptions import UnsupportedMediaType
 from wtforms import ValidationError
 
-from app.actions.sign_in.sessions import LONGEST, Begun, SignedIn
+from app.actions.sign_in.sessions import MAX_AGE, SignedIn, StartedSession
 from app.compose import Actions
 from app.http.request import read_request
 from app.http.request_bounds import FORM
@@ -76,7 +76,7 @@ def register(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_PATH="/",
         SESSION_REFRESH_EACH_REQUEST=False,
-        PERMANENT_SESSION_LIFETIME=LONGEST,
+        PERMANENT_SESSION_LIFETIME=MAX_AGE,
         SECRET_KEY_FALLBACKS=previous,
         WTF_CSRF_SECRET_KEY=[*previous, app.secret_key],  # itsdangerous signs with the last and accepts any
         WTF_CSRF_CHECK_DEFAULT=False,
@@ -101,7 +101,7 @@ def _use_session(actions: Actions, secret: str) -> SignedIn | None:
     return actions.sessions.use(secret, context.peer, context.id)
 
 
-def sign_in(begun: Begun) -> None:
+def sign_in(begun: StartedSession) -> None:
     """Sign this browser in from its next request on, with an empty cookie but for the new secret."""
     session.clear()
     session[SECRET] = begun.secret

@@ -1,1 +1,1 @@
-"""What a person runs on a server: bootstrap, backup, doctor, demo, scan; and the schedule of key rotation."""
+"""Maintenance of a server: bootstrap, backup, doctor, demo data, secret scan, and the schedule of key rotation."""

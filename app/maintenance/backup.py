@@ -1,6 +1,6 @@
-"""Back an instance on SQLite up into one file, and put it into a new one: the database, and the key that seals it.
+"""Back up an instance on SQLite into one file, and restore it into a new instance: the database and its SECRET_KEY.
 
-A backup holds no secret of anybody's, but what opens the signing keys: keep it like them.
+A backup contains no credential in clear, but it opens the signing keys: protect it like them.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ from sqlalchemy.orm import Session
 
 from app.crypto.signing import SigningKeys
 from app.errors import LatchkeyError
-from app.settings.outside_text import decode, plain, read_file
 from app.settings.settings import Settings
+from app.settings.text_input import clean_text, decode_utf8, read_file
 
 FORMAT = 1
 MANIFEST, DATABASE, SECRET_KEY = "manifest.json", "latchkey.db", "secret_key"
-LARGEST_NOTE = 65_536  # bytes of a manifest or a key that are read
+MAX_MANIFEST = 65_536  # bytes that are read
 PATIENCE = 30.0  # seconds to wait for a lock
 UNREADABLE = (OSError, sqlite3.Error, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
-PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what a backup of ours is packed with
-ELSEWHERE = (
+COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # that our backups use
+NOT_SQLITE = (
     "PostgreSQL keeps its own backups: `pg_dump --format=custom` and `pg_restore`; keep the SECRET_KEY beside them"
 )
 
 
 class BackupRefused(LatchkeyError):
-    """A backup cannot be made or put back, for the reason that it tells."""
+    """A backup cannot be made or restored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a backup says of itself; `members` are the SHA-256 digests of its files."""
+    """The manifest of a backup; `members` are the SHA-256 digests of its files."""
 
     made_at: str
     issuer: str
@@ -56,49 +56,49 @@ class Manifest:
 
 
 def back_up(settings: Settings, target: Path, at: datetime, *, with_secret_key: bool = True) -> Manifest:
-    """Write a backup that its owner alone can read; the server may go on. The file is there whole or not at all.
+    """Write a backup that only its owner can read, complete or not at all; the server may keep running.
 
-    Raises BackupRefused: the file exists, the database is not SQLite's, cannot be read, or there is no room; and
-    BadSettings when no accepted SECRET_KEY opens its signing keys.
+    Raise BackupRefused when the file exists, the database is not SQLite or cannot be read, or the disk is full; and
+    BadSettings when no accepted SECRET_KEY opens the signing keys.
     """
     source = _database_of(settings)
     if target.exists() or target.is_symlink():
-        raise BackupRefused(f"{target} is there already")
+        raise BackupRefused(f"{target} already exists")
     if not source.is_file():
-        raise BackupRefused("there is no database to back up: `latchkey doctor` says more")
+        raise BackupRefused("there is no database to back up: run `latchkey doctor`")
     try:
-        with _workplace(target.absolute().parent) as place:
+        with _temporary_folder(target.absolute().parent) as place:
             _copy_database(source, place / DATABASE)
             accepted = settings.sealing_keys()  # after the copy: it may have been replaced meanwhile
             _seal_under_one(place / DATABASE, accepted)
             if with_secret_key:
                 (place / SECRET_KEY).write_text(accepted[0], encoding="utf-8")
-            manifest = _packed(place, settings.issuer, at)
-            _appear(place / "packed", target)
+            manifest = _pack(place, settings.issuer, at)
+            _publish(place / "packed", target)
     except FileExistsError:
-        raise BackupRefused(f"{target} is there already") from None
+        raise BackupRefused(f"{target} already exists") from None
     except (OSError, sqlite3.Error) as error:
         raise BackupRefused(f"the backup cannot be written: {error}") from None
     return manifest
 
 
 def restore(settings: Settings, source: Path) -> Manifest:
-    """Put a backup into the instance folder of these settings, which must not have a database yet.
+    """Restore a backup into the instance folder of these settings, which must not have a database yet.
 
-    Raises BackupRefused, and leaves nothing behind, when the file is no whole backup of ours or would overwrite.
+    Raise BackupRefused, and change nothing, when the file is not a complete backup or would overwrite something.
     """
     target = _database_of(settings)
     for path in (target, target.with_name(f"{target.name}-wal")):
         if path.exists():
-            raise BackupRefused(f"{path} is there already: a backup goes into a new instance only")
+            raise BackupRefused(f"{path} already exists: a backup can only be restored into a new instance")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _workplace(target.parent) as place:
+        with _temporary_folder(target.parent) as place:
             settings.instance_dir.mkdir(parents=True, exist_ok=True)
-            manifest = _unpacked(source, place)
-            _put(place, target, settings)
+            manifest = _unpack(source, place)
+            _install(place, target, settings)
     except FileExistsError as error:
-        raise BackupRefused(f"{error.filename2 or error.filename} is there already") from None
+        raise BackupRefused(f"{error.filename2 or error.filename} already exists") from None
     except UNREADABLE as error:
         raise BackupRefused(f"{source} cannot be restored: {error or type(error).__name__}") from None
     return manifest
@@ -107,13 +107,13 @@ def restore(settings: Settings, source: Path) -> Manifest:
 def _database_of(settings: Settings) -> Path:
     url = make_url(settings.database_url)
     if url.get_backend_name() != "sqlite" or url.database is None:
-        raise BackupRefused(ELSEWHERE)
+        raise BackupRefused(NOT_SQLITE)
     return Path(url.database)
 
 
 @contextlib.contextmanager
-def _workplace(beside: Path) -> Iterator[Path]:
-    """Give a folder of the owner's alone on the same file system, gone afterwards."""
+def _temporary_folder(beside: Path) -> Iterator[Path]:
+    """Make a folder for the owner alone on the same file system, and delete it afterwards."""
     place = Path(tempfile.mkdtemp(prefix=".latchkey-", dir=beside))
     try:
         yield place
@@ -122,18 +122,18 @@ def _workplace(beside: Path) -> Iterator[Path]:
 
 
 def _copy_database(source: Path, target: Path) -> None:
-    """Copy what is committed by now in one step, which no writer can make start again (SQLite's online backup)."""
+    """Copy the committed state in one step, which no writer can restart (SQLite's online backup)."""
     with (
         contextlib.closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True, timeout=PATIENCE)) as running,
         contextlib.closing(sqlite3.connect(target)) as copy,
     ):
         running.backup(copy, pages=-1)
         copy.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
-        _refuse_broken(copy)
+        _check_integrity(copy)
 
 
 def _seal_under_one(database: Path, accepted: Sequence[str]) -> None:
-    """Let the present SECRET_KEY alone open the copy, though SECRET_KEY is being changed: a backup holds no other."""
+    """Seal the copy under the current SECRET_KEY only: the backup contains no other, also while the key is changed."""
     engine = create_engine(URL.create("sqlite", database=str(database)))
     try:
         with Session(engine) as session, session.begin():
@@ -142,16 +142,16 @@ def _seal_under_one(database: Path, accepted: Sequence[str]) -> None:
         engine.dispose()
 
 
-def _refuse_broken(database: sqlite3.Connection) -> None:
-    told = database.execute("PRAGMA integrity_check(1)").fetchone()
-    if told != ("ok",):
+def _check_integrity(database: sqlite3.Connection) -> None:
+    result = database.execute("PRAGMA integrity_check(1)").fetchone()
+    if result != ("ok",):
         raise BackupRefused("the database is damaged: SQLite's integrity check failed")
 
 
-def _packed(place: Path, issuer: str, at: datetime) -> Manifest:
+def _pack(place: Path, issuer: str, at: datetime) -> Manifest:
     names = [name for name in (DATABASE, SECRET_KEY) if (place / name).exists()]
     manifest = Manifest(at.isoformat(timespec="seconds"), issuer, {name: _digest(place / name) for name in names})
-    with zipfile.ZipFile(_owners(place / "packed"), "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(_create_private(place / "packed"), "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(MANIFEST, json.dumps(asdict(manifest), indent=2))
         for name in names:
             archive.write(place / name, name)
@@ -160,98 +160,102 @@ def _packed(place: Path, issuer: str, at: datetime) -> Manifest:
     return manifest
 
 
-def _owners(path: Path) -> Path:
+def _create_private(path: Path) -> Path:
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     return path
 
 
-def _copied(source: Path, target: Path) -> Path:
-    with open(source, "rb") as held:
-        return _written(held, target)
+def _copy_file(source: Path, target: Path) -> Path:
+    with open(source, "rb") as stream:
+        return _write_file(stream, target)
 
 
-def _written(held: IO[bytes], target: Path) -> Path:
-    """Write a new file for its owner alone, and on the disk when this returns."""
-    with open(_owners(target), "wb") as file:
-        shutil.copyfileobj(held, file)
+def _write_file(stream: IO[bytes], target: Path) -> Path:
+    """Write a new file for its owner alone, and sync it to the disk."""
+    with open(_create_private(target), "wb") as file:
+        shutil.copyfileobj(stream, file)
         file.flush()
         os.fsync(file.fileno())
     return target
 
 
-def _unpacked(source: Path, place: Path) -> Manifest:
-    """Take the members that a backup has, by their names, each as its digest says."""
+def _unpack(source: Path, place: Path) -> Manifest:
+    """Extract the members of a backup by name, and check their digests."""
     with zipfile.ZipFile(source) as archive:
         manifest = _read_manifest(archive)
         for name, wanted in manifest.members.items():
             with archive.open(name) as packed:
-                _written(packed, place / name)
+                _write_file(packed, place / name)
             if _digest(place / name) != wanted:
-                raise BackupRefused(f"{source} was changed: {name} is not what it was")
+                raise BackupRefused(f"{source} was changed: the digest of {name} does not match")
     with contextlib.closing(sqlite3.connect(place / DATABASE)) as database:
-        _refuse_broken(database)
+        _check_integrity(database)
     return manifest
 
 
 def _read_manifest(archive: zipfile.ZipFile) -> Manifest:
-    no_backup = BackupRefused(f"{archive.filename} is no backup of Latchkey")
-    if any(member.compress_type not in PACKINGS for member in archive.infolist()):
-        raise no_backup
+    not_a_backup = BackupRefused(f"{archive.filename} is not a backup of Latchkey")
+    if any(member.compress_type not in COMPRESSIONS for member in archive.infolist()):
+        raise not_a_backup
     try:
         with archive.open(MANIFEST) as file:
-            told: Any = json.loads(file.read(LARGEST_NOTE))
-        manifest = Manifest(**told)
+            content: Any = json.loads(file.read(MAX_MANIFEST))
+        manifest = Manifest(**content)
         names = set(manifest.members)
         datetime.fromisoformat(manifest.made_at)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
-        raise no_backup from None
-    if not isinstance(manifest.members, dict) or not _printable(manifest.issuer) or not _printable(manifest.made_at):
-        raise no_backup
+        raise not_a_backup from None
+    if (
+        not isinstance(manifest.members, dict)
+        or not _is_printable(manifest.issuer)
+        or not _is_printable(manifest.made_at)
+    ):
+        raise not_a_backup
     if manifest.format != FORMAT:
         raise BackupRefused(f"{archive.filename} was written by another version of Latchkey")
     if DATABASE not in names or names - {DATABASE, SECRET_KEY}:
-        raise no_backup
+        raise not_a_backup
     if sorted(archive.namelist()) != sorted({*names, MANIFEST}):
-        raise no_backup
+        raise not_a_backup
     return manifest
 
 
-def _printable(told: object) -> bool:
-    """Tell whether this is a text that does not speak to the terminal."""
-    return isinstance(told, str) and told.isascii() and told.isprintable()
+def _is_printable(value: object) -> bool:
+    """Return whether this is a text that is safe to print on a terminal."""
+    return isinstance(value, str) and value.isascii() and value.isprintable()
 
 
-def _put(place: Path, target: Path, settings: Settings) -> None:
-    """Move into place what was checked: first the key, without which the start would make another."""
+def _install(place: Path, target: Path, settings: Settings) -> None:
+    """Move the checked files into place: the key first, because a start without it would make another."""
     kept, key = place / SECRET_KEY, settings.instance_dir / SECRET_KEY
     own = settings.secret_key.get_secret_value() or (_key_in(key) if key.exists() else "")
     if not kept.exists() and not own:
-        raise BackupRefused("the backup is without its SECRET_KEY: set it, or put the file secret_key in place, first")
+        raise BackupRefused("the backup has no SECRET_KEY: first set it, or put the file secret_key in place")
     if kept.exists() and own and _key_in(kept) != own:
-        raise BackupRefused("this instance has another SECRET_KEY than the backup: take it away first")
+        raise BackupRefused("this instance has another SECRET_KEY than the backup: remove it first")
     if kept.exists() and not own:
-        with _workplace(key.parent) as beside:  # another disk, maybe, than the database's
-            _appear(_copied(kept, beside / SECRET_KEY), key)
-    _appear(place / DATABASE, target)
+        with _temporary_folder(key.parent) as beside:  # maybe on another disk than the database
+            _publish(_copy_file(kept, beside / SECRET_KEY), key)
+    _publish(place / DATABASE, target)
 
 
 def _key_in(path: Path) -> str:
-    """Read a SECRET_KEY by the rules that the server reads it by; raise BackupRefused when it cannot be read."""
+    """Read a SECRET_KEY as the server does; raise BackupRefused when it cannot be read."""
     try:
-        return plain(decode(read_file(path))).strip()
+        return clean_text(decode_utf8(read_file(path))).strip()
     except ValueError as error:
         raise BackupRefused(f"{path} {error}") from None
 
 
-def _appear(source: Path, target: Path) -> None:
-    """Let a finished file appear at once, and never over another; raises FileExistsError."""
+def _publish(source: Path, target: Path) -> None:
+    """Put a finished file in place atomically, never over another; raise FileExistsError."""
     try:
         os.link(source, target)
     except FileExistsError:
         raise
-    except OSError:  # not every disk knows links
+    except OSError:  # not every file system has links
         if target.exists():
-            raise FileExistsError(errno.EEXIST, "there already", str(target)) from None
+            raise FileExistsError(errno.EEXIST, "already exists", str(target)) from None
         source.rename(target)
 
 

@@ -1,4 +1,4 @@
-"""The first start makes our API a resource, an administrator, a client and the keys; later ones keep them true."""
+"""Bootstrap: the first start creates our API's resource, an administrator, a client and keys; later ones update."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from app.models import (
 )
 from app.settings.settings import Settings
 
-LOCK = 0x1A7C4E2  # of a start
+LOCK = 0x1A7C4E2  # taken by a start
 PERMISSIONS = {  # of our own API
     MANAGE: "everything, on every object",
     "introspect": "ask about any credential",
@@ -65,7 +65,7 @@ PERMISSIONS = {  # of our own API
 
 @dataclass(frozen=True, slots=True)
 class FirstCredentials:
-    """What instance/bootstrap.json holds."""
+    """The content of instance/bootstrap.json."""
 
     issuer: str
     admin_username: str
@@ -75,7 +75,7 @@ class FirstCredentials:
 
 
 class Bootstrap:
-    """Make a migrated database usable. A start that was killed half-way is completed by the next one."""
+    """Makes a migrated database usable. A start after a crash completes the interrupted one."""
 
     def __init__(
         self, settings: Settings, store: Store, keys: SigningKeys, hash_password: Callable[[str], str], clock: Clock
@@ -86,44 +86,44 @@ class Bootstrap:
         self._hash_password = hash_password
         self._clock = clock
 
-    def __call__(self, *, moving: bool = True) -> bool:
-        """Tell whether this was the first start; `moving` lets our API follow the issuer of these settings.
+    def __call__(self, *, follow_issuer: bool = True) -> bool:
+        """Return whether this was the first start; `follow_issuer` updates our API's identifier to the issuer.
 
-        Raises BadSettings when the database and the settings do not fit.
+        Raise BadSettings when the database and the settings do not fit.
         """
         file = BootstrapFile(self._settings.bootstrap_file)
         try:
-            first = self._in_one_transaction(file, moving)
+            first = self._in_one_transaction(file, follow_issuer)
         except IntegrityError:
             raise BadSettings("another resource has the identifier or a permission of the management API") from None
-        file.settle(self._is_kept, self._settings.issuer if moving else None)
+        file.settle(self._is_stored, self._settings.issuer if follow_issuer else None)
         return first
 
-    def _in_one_transaction(self, file: BootstrapFile, moving: bool) -> bool:
+    def _in_one_transaction(self, file: BootstrapFile, follow_issuer: bool) -> bool:
         now = self._clock()
         with self._store.transaction() as session:
             advisory_lock(session, LOCK)
             own = session.scalar(select(Resource).where(Resource.built_in))
             if own is None:
                 first = self._first_credentials()
-                self._write(file, first)  # before the commit: what is kept can always be read
+                self._write(file, first)  # before the commit: credentials in the database are always in the file
                 self._create(session, first, now)
             else:
-                if moving:
-                    self._move(session, own, now)
+                if follow_issuer:
+                    self._update_identifier(session, own, now)
                 _add_missing(session, own)
-                drop_dormant_scopes(session, SERVER, now)  # of demotions before this was done at once
+                drop_dormant_scopes(session, SERVER, now)  # left by demotions in older versions
             self._keys.ensure(session, now)
-            if self._settings.keeps_its_key:  # nobody else seals here, and what was before it may end
+            if self._settings.keeps_its_key:  # no other node seals here, so that earlier keys may end
                 self._keys.reseal(session)
-            _sweep(session, now)
+            _delete_expired(session, now)
             session.flush()
             self._keys.check_seal(session)
             chain_the_unchained(session.connection())
         return own is None
 
     def _write(self, file: BootstrapFile, first: FirstCredentials) -> None:
-        """Write the file; where it cannot be, go on if the settings fix all that it would hold."""
+        """Write the file; on failure, continue when the settings fix all of its content."""
         try:
             file.write_pending(first)
         except OSError as error:
@@ -133,8 +133,8 @@ class Bootstrap:
                     " writable, or set BOOTSTRAP_ADMIN_PASSWORD, BOOTSTRAP_CLIENT_ID and BOOTSTRAP_CLIENT_SECRET"
                 ) from None
 
-    def _move(self, session: Session, own: Resource, now: datetime) -> None:
-        """Let our API's identifier follow the issuer."""
+    def _update_identifier(self, session: Session, own: Resource, now: datetime) -> None:
+        """Change our API's identifier when the issuer has changed."""
         if own.identifier != self._settings.management_identifier:
             own.identifier = self._settings.management_identifier
             record(session, SERVER, "resource.update", "resource", own.id, now, identifier=own.identifier)
@@ -160,15 +160,15 @@ class Bootstrap:
         session.add(own)
         _add_missing(session, own)
         manage = next(permission for permission in own.permissions if permission.name == MANAGE)
-        _trace(session, "resource", own.id, now, identifier=own.identifier)
+        _record_creation(session, "resource", own.id, now, identifier=own.identifier)
         user = _user(first, _role(session, "administrator", "user", manage, now), now)
         user.password_digest = self._hash_password(first.admin_password)
         client = _client(first, _role(session, "machine-administrator", "machine", manage, now), now)
         session.add_all([user, client])
-        _trace(session, "user", user.id, now, username=user.username)
-        _trace(session, "client", client.client_id, now, name=client.name)
+        _record_creation(session, "user", user.id, now, username=user.username)
+        _record_creation(session, "client", client.client_id, now, name=client.name)
 
-    def _is_kept(self, first: FirstCredentials) -> bool:
+    def _is_stored(self, first: FirstCredentials) -> bool:
         query = select(ClientSecret.id).join(Client, Client.id == ClientSecret.client_id)
         mine = Client.client_id == first.client_id, ClientSecret.digest == digest(first.client_secret)
         with self._store.reading() as session:
@@ -176,28 +176,28 @@ class Bootstrap:
 
 
 class BootstrapFile:
-    """instance/bootstrap.json: written beside its place before the commit, and moved there after it."""
+    """instance/bootstrap.json: written as a temporary file before the commit, and renamed after it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._pending = path.with_suffix(".pending")
 
     def write_pending(self, first: FirstCredentials) -> None:
-        """Write the file beside its place. Raises OSError when that cannot be."""
+        """Write the temporary file; raise OSError."""
         _write(self._pending, first)
 
-    def settle(self, is_kept: Callable[[FirstCredentials], bool], issuer: str | None) -> None:
-        """Move what was kept to its place and drop what was not; then let the file name the present issuer."""
-        pending = _read(self._pending)  # a start that was killed may have left it
-        if pending is not None and is_kept(pending):
-            with contextlib.suppress(FileNotFoundError):  # another start was faster
+    def settle(self, is_stored: Callable[[FirstCredentials], bool], issuer: str | None) -> None:
+        """Rename the temporary file when its credentials are stored, else delete it; then update the file's issuer."""
+        pending = _read(self._pending)  # possibly left by a crashed start
+        if pending is not None and is_stored(pending):
+            with contextlib.suppress(FileNotFoundError):  # another start renamed it
                 self._pending.replace(self._path)
         else:
-            with contextlib.suppress(OSError):  # there is none, or the folder is read-only
+            with contextlib.suppress(OSError):  # it does not exist, or the folder is read-only
                 self._pending.unlink()
         first = _read(self._path)
         if first is not None and issuer is not None and first.issuer != issuer:
-            with contextlib.suppress(OSError):  # of a read-only folder: `latchkey doctor` says what is out of date
+            with contextlib.suppress(OSError):  # read-only: `latchkey doctor` reports the outdated issuer
                 _write(self._pending, replace(first, issuer=issuer))
                 self._pending.replace(self._path)
 
@@ -211,7 +211,7 @@ def _read(path: Path) -> FirstCredentials | None:
 
 
 def _write(path: Path, first: FirstCredentials) -> None:
-    """Write the whole file or none, readable by its owner alone, and on the disk when this returns."""
+    """Write the file for its owner alone, and sync it to the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
@@ -222,7 +222,7 @@ def _write(path: Path, first: FirstCredentials) -> None:
 
 
 def _add_missing(session: Session, own: Resource) -> None:
-    """Add what newer code brings."""
+    """Add the permissions of newer versions."""
     present = {permission.name for permission in own.permissions}
     for name, description in PERMISSIONS.items():
         if name not in present:
@@ -240,7 +240,7 @@ def _role(session: Session, name: str, type: str, permission: Permission, now: d
         permissions=[permission],
     )
     session.add(role)
-    _trace(session, "role", role.id, now, name=name)
+    _record_creation(session, "role", role.id, now, name=name)
     return role
 
 
@@ -261,7 +261,7 @@ def _client(first: FirstCredentials, role: Role, now: datetime) -> Client:
         id=new_id("sec"),
         name="bootstrap",
         digest=digest(secret),
-        hint=hint(secret) if ours else "…",  # one that was chosen may be short: show nothing of it
+        hint=hint(secret) if ours else "…",  # a secret from the settings may be short: show nothing of it
         created_at=now,
     )
     return Client(
@@ -275,12 +275,12 @@ def _client(first: FirstCredentials, role: Role, now: datetime) -> Client:
     )
 
 
-def _trace(session: Session, kind: str, target: str, now: datetime, **details: str) -> None:
+def _record_creation(session: Session, kind: str, target: str, now: datetime, **details: str) -> None:
     record(session, SERVER, f"{kind}.create", kind, target, now, **details)
 
 
-def _sweep(session: Session, now: datetime) -> None:
-    """Forget denials and windows that time has overtaken."""
+def _delete_expired(session: Session, now: datetime) -> None:
+    """Delete expired denials and rate-limit windows."""
     delete_expired(session, RevokedToken, RevokedToken.expires_at <= now)
     delete_expired(session, UsedAssertion, UsedAssertion.expires_at <= now)
     delete_expired(session, UsedProof, UsedProof.expires_at <= now)

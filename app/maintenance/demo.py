@@ -1,4 +1,4 @@
-"""An example organisation, a small bookshop: APIs, roles, people, programs and credentials to try things with."""
+"""An example organisation, a small bookshop: APIs, roles, users, clients and credentials to try things with."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ KEY = NewKey("Shop window", STOCK)
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """Something that was made, and the secret that opens it, shown this once."""
+class Created:
+    """A created object and its secret, which is shown only once."""
 
     kind: str
     name: str
@@ -61,7 +61,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """Makes what is missing of the example organisation."""
+    """Creates the missing objects of the example organisation."""
 
     resources: ResourceActions
     roles: RoleActions
@@ -70,8 +70,8 @@ class Demo:
     personal_access_tokens: PersonalAccessTokenActions
     api_keys: ApiKeyActions
 
-    def __call__(self, actor: Actor) -> list[Made]:
-        """Give the new secrets; nothing when all was there. Raises Duplicate when a scope's name is taken."""
+    def __call__(self, actor: Actor) -> list[Created]:
+        """Return what was created; raise Duplicate when the name of a scope is taken."""
         for resource in RESOURCES:
             if not self.resources.page(1, identifier=resource.identifier)[0]:
                 self.resources.create(actor, resource)
@@ -80,34 +80,34 @@ class Demo:
                 self.roles.create(actor, role)
         return [*self._users(actor), *self._clients(actor), *self._token(actor), *self._key(actor)]
 
-    def _users(self, actor: Actor) -> list[Made]:
+    def _users(self, actor: Actor) -> list[Created]:
         made = []
         for username, display_name, role in USERS:
             if self.users.page(1, username=username)[0]:
                 continue
             password = secrets.token_urlsafe(18)
             new = NewUser(username, f"{username}@bookshop.example", password, display_name, roles=(role,))
-            made.append(Made("user", username, self.users.create(actor, new).id, password))
+            made.append(Created("user", username, self.users.create(actor, new).id, password))
         return made
 
-    def _clients(self, actor: Actor) -> list[Made]:
+    def _clients(self, actor: Actor) -> list[Created]:
         made, present = [], {client.name for client in self.clients.page(200)[0]}
         for new in CLIENTS:
             if new.name not in present:
                 view, issued = self.clients.create(actor, new)
-                made.append(Made("client", new.name, view.client_id, issued.token if issued else ""))
+                made.append(Created("client", new.name, view.client_id, issued.token if issued else ""))
         return made
 
-    def _token(self, actor: Actor) -> list[Made]:
+    def _token(self, actor: Actor) -> list[Created]:
         username, new = TOKEN
         [owner] = self.users.page(1, username=username)[0]
         if any(token.name == new.name for token in self.personal_access_tokens.page(owner.id, 200)[0]):
             return []
         view, issued = self.personal_access_tokens.create(actor, owner.id, new)
-        return [Made("personal access token", new.name, view.id, issued.token)]
+        return [Created("personal access token", new.name, view.id, issued.token)]
 
-    def _key(self, actor: Actor) -> list[Made]:
+    def _key(self, actor: Actor) -> list[Created]:
         if any(key.name == KEY.name for key in self.api_keys.page(200, resource=KEY.resource)[0]):
             return []
         view, issued = self.api_keys.create(actor, KEY)
-        return [Made("API key", KEY.name, view.id, issued.token)]
+        return [Created("API key", KEY.name, view.id, issued.token)]

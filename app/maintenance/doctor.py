@@ -1,4 +1,4 @@
-"""Look a set-up over: what is wrong with it, and how to mend it."""
+"""Check an installation: what is wrong with it, and how to fix it."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from app.models import Client, Resource, SigningKey, User
 from app.settings.kept_key import KeptKey
 from app.settings.settings import Settings
 
-LATE = timedelta(hours=1)  # that a rotation may be
-RESEAL = "run `latchkey secret-key reseal`, once every node has the present SECRET_KEY"
+TOLERANCE = timedelta(hours=1)  # by which a rotation may be late
+RESEAL = "run `latchkey secret-key reseal`, once every node has the current SECRET_KEY"
 Verdict = Literal["ok", "warning", "problem"]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found; `mend` says what to do about it."""
+    """The result of one check; `mend` says how to fix it."""
 
     check: str
     verdict: Verdict
@@ -42,13 +42,13 @@ class Finding:
     mend: str = ""
 
 
-def look_over(settings: Settings, store: Store, keys: SigningKeys) -> list[Finding]:
-    """Make every check that can be made without a running server; a later one may need an earlier one to be well."""
+def run_checks(settings: Settings, store: Store, keys: SigningKeys) -> list[Finding]:
+    """Run every check that needs no running server, up to the first that the later ones depend on."""
     findings = [*_files(settings), _proxies(settings), _database(store)]
     if findings[-1].verdict == "problem":
         return findings
     findings += [_writes(store), *_pooler(settings, store)]
-    for check in (_seal, _rotation, _own_resource, _somebody_manages, _trail):
+    for check in (_seal, _rotation, _own_resource, _administrator, _audit_trail):
         findings.append(check(settings, store, keys))
     return findings
 
@@ -82,7 +82,9 @@ def _bootstrap(settings: Settings) -> Finding:
     try:
         issuer = json.loads(path.read_text(encoding="utf-8"))["issuer"]
     except FileNotFoundError:
-        return Finding("first credentials", "ok", f"{path} is gone, as it should be once they are kept elsewhere")
+        return Finding(
+            "first credentials", "ok", f"{path} does not exist, as it should be once they are kept elsewhere"
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return Finding("first credentials", "warning", f"{path} cannot be read", "restore it, or delete it")
     if issuer != settings.issuer:
@@ -93,8 +95,8 @@ def _bootstrap(settings: Settings) -> Finding:
 
 def _proxies(settings: Settings) -> Finding:
     if settings.issuer.startswith("https:") and not settings.trusted_proxies:
-        mend = "set TRUSTED_PROXIES to the proxy's network, or API keys see the proxy's address for everybody's"
-        return Finding("trusted proxies", "warning", "none, though https must end at a proxy", mend)
+        mend = "set TRUSTED_PROXIES to the proxy's network, or API keys see the proxy's address instead of the caller's"
+        return Finding("trusted proxies", "warning", "none, although a proxy must terminate https", mend)
     return Finding("trusted proxies", "ok", ", ".join(map(str, settings.trusted_proxies)) or "none")
 
 
@@ -104,43 +106,43 @@ def _database(store: Store) -> Finding:
             state = migrations.state(connection)
     except SQLAlchemyError as error:
         reason = " ".join(str(getattr(error, "orig", type(error).__name__)).split())
-        return Finding("database", "problem", reason, "see that it runs, and that DATABASE_URL names it rightly")
-    told: dict[migrations.State, Finding] = {
+        return Finding("database", "problem", reason, "check that it runs, and that DATABASE_URL is right")
+    findings: dict[migrations.State, Finding] = {
         "current": Finding("database", "ok", f"reachable ({store.dialect}) and migrated"),
-        "empty": Finding("database", "problem", "nothing is in it", "run `latchkey init`, or start the server"),
+        "empty": Finding("database", "problem", "it is empty", "run `latchkey init`, or start the server"),
         "older": Finding("database", "problem", "older than this code", "run `latchkey init`, or start the server"),
         "newer": Finding("database", "problem", "newer than this code", "install the newer Latchkey"),
     }
-    return told[state]
+    return findings[state]
 
 
 def _writes(store: Store) -> Finding:
     with store.connection() as connection:
         obstacle = write_obstacle(connection)
     if obstacle:
-        return Finding("writes", "problem", obstacle, "let the database take writes: until then nothing can be changed")
-    return Finding("writes", "ok", "nothing hinders them")
+        return Finding("writes", "problem", obstacle, "make the database writable: until then nothing can be changed")
+    return Finding("writes", "ok", "the database accepts them")
 
 
 def _pooler(settings: Settings, store: Store) -> Iterator[Finding]:
-    """Say what is between a server and PostgreSQL, and whether DATABASE_POOLER fits it."""
+    """Report a pooler between the server and PostgreSQL, and whether DATABASE_POOLER fits it."""
     if store.dialect != "postgresql":
         return
     from app.database.postgresql import find_pooler
 
     found, chosen = find_pooler(store.engine), settings.database_pooler
     if found == "none":
-        yield Finding("pooler", "ok", "none was noticed between Latchkey and PostgreSQL")
+        yield Finding("pooler", "ok", "none was found between Latchkey and PostgreSQL")
     elif found == "unknown":
         yield Finding("pooler", "warning", "the database refused a further connection", "run it again under less load")
     elif chosen != "none":
-        yield Finding("pooler", "ok", f"one was noticed; DATABASE_POOLER={chosen} keeps nothing in its sessions")
+        yield Finding("pooler", "ok", f"one was found; DATABASE_POOLER={chosen} keeps no state in its sessions")
     elif found == "transaction":
-        said = "one shares its sessions (pgbouncer in transaction mode): prepared statements fail there"
-        yield Finding("pooler", "problem", said, "set DATABASE_POOLER=transaction")
+        reason = "one shares its sessions (pgbouncer in transaction mode): prepared statements fail there"
+        yield Finding("pooler", "problem", reason, "set DATABASE_POOLER=transaction")
     else:
-        said = "one was noticed, and DATABASE_POOLER=none keeps prepared statements and timeouts in its sessions"
-        yield Finding("pooler", "warning", said, "set DATABASE_POOLER=transaction, unless it pools sessions")
+        reason = "one was found, and DATABASE_POOLER=none keeps prepared statements and timeouts in its sessions"
+        yield Finding("pooler", "warning", reason, "set DATABASE_POOLER=transaction, unless it pools sessions")
 
 
 def _seal(_settings: Settings, store: Store, keys: SigningKeys) -> Finding:
@@ -164,8 +166,8 @@ def _rotation(settings: Settings, store: Store, keys: SigningKeys) -> Finding:
         return Finding("rotation", "ok", "the signing keys are rotated by hand")
     with store.connection() as connection:
         due = keys.turn(connection).began_at + timedelta(seconds=settings.signing_key_rotation)
-    if due + LATE < datetime.now(UTC):
-        mend = "see that a server runs and what it logs, or run `latchkey signing-key rotate`"
+    if due + TOLERANCE < datetime.now(UTC):
+        mend = "check that a server runs and what it logs, or run `latchkey signing-key rotate`"
         return Finding("rotation", "warning", f"the active signing key was due on {due:%Y-%m-%d}", mend)
     return Finding("rotation", "ok", f"the signing keys are due on {due:%Y-%m-%d}")
 
@@ -175,11 +177,11 @@ def _own_resource(settings: Settings, store: Store, _keys: SigningKeys) -> Findi
         identifier = connection.execute(select(Resource.identifier).where(Resource.built_in)).scalar()
     if identifier == settings.management_identifier:
         return Finding("management API", "ok", identifier)
-    mend = "start the server with the issuer that clients know"
-    return Finding("management API", "warning", f"is {identifier}, the issuer makes it another", mend)
+    mend = "start the server with the issuer that clients use"
+    return Finding("management API", "warning", f"is {identifier}, which does not match the issuer", mend)
 
 
-def _somebody_manages(settings: Settings, store: Store, _keys: SigningKeys) -> Finding:
+def _administrator(settings: Settings, store: Store, _keys: SigningKeys) -> Finding:
     with store.connection() as connection:
         for query, grants in (
             (select(Client.id, Client.client_id).where(Client.enabled), grants_of_client),
@@ -188,14 +190,14 @@ def _somebody_manages(settings: Settings, store: Store, _keys: SigningKeys) -> F
             for row_id, name in connection.execute(query).all():
                 if MANAGE in grants(connection, row_id).scopes:
                     return Finding("administrator", "ok", f"{name} holds {MANAGE}")
-    mend = "`latchkey role create --name rescue --type user --permission manage`, then give it to a user"
-    return Finding("administrator", "problem", f"nobody holds {MANAGE}", mend)
+    mend = "`latchkey role create --name rescue --type user --permission manage`, then assign it to a user"
+    return Finding("administrator", "problem", f"no user or client holds {MANAGE}", mend)
 
 
-def _trail(settings: Settings, store: Store, _keys: SigningKeys) -> Finding:
+def _audit_trail(settings: Settings, store: Store, _keys: SigningKeys) -> Finding:
     found = RedactAudit(store, NoteKeys(settings.sealing_keys), system_clock).find()
     if found:
         first = ", ".join(map(str, found[:5])) + (", …" if len(found) > 5 else "")
         mend = "run `latchkey audit redact`, and revoke what it names: every holder of audit:read can read it"
-        return Finding("audit trail", "problem", f"secrets stand in {len(found)} events ({first})", mend)
-    return Finding("audit trail", "ok", "no event holds a secret")
+        return Finding("audit trail", "problem", f"{len(found)} events contain secrets ({first})", mend)
+    return Finding("audit trail", "ok", "no event contains a secret")

@@ -1,4 +1,4 @@
-"""Find our secrets in bytes of any kind: by format and check characters, in bounded memory, offline."""
+"""Find our secrets in any bytes, by format and check characters, with bounded memory and offline."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ LONGEST = 2 * 45  # bytes of the longest match
 
 
 class Readable(Protocol):
-    """What is read in pieces."""
+    """A stream that is read in pieces."""
 
     def read(self, size: int, /) -> bytes:
-        """Give at most `size` bytes, none at the end."""
+        """Return at most `size` bytes, none at the end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A secret of ours, and the line on which it stands (from 1; in a binary file, one more than its newlines)."""
+    """A secret of ours, and its line (from 1; in a binary file, one more than the newlines before it)."""
 
     secret: str = field(repr=False)
     kind: str
@@ -34,23 +34,23 @@ class Sighting:
 
 
 def sightings(stream: Readable) -> Iterator[Sighting]:
-    """Give each secret of ours that the stream holds, in order; one in three places is given three times.
+    """Return each secret of ours in the stream, in order and once per place.
 
-    Raises OSError when the stream cannot be read on.
+    Raise OSError when the stream cannot be read.
     """
-    kept, line = b"", 1
+    rest, line = b"", 1
     while piece := stream.read(PIECE):
-        text = kept + piece
+        text = rest + piece
         done = 0
         while match := SECRET.search(text, done):
             line += text.count(b"\n", done, match.start())
             seen = _sighting(match[0], line)
-            done = match.end() if seen else match.start() + 1  # a broken one may hold the beginning of a whole one
+            done = match.end() if seen else match.start() + 1  # an invalid one may contain the start of a valid one
             if seen is not None:
                 yield seen
-        rest = max(done, len(text) - LONGEST + 1)  # what may be the beginning of a match
-        line += text.count(b"\n", done, rest)
-        kept = text[rest:]
+        start = max(done, len(text) - LONGEST + 1)  # of a possible incomplete match
+        line += text.count(b"\n", done, start)
+        rest = text[start:]
 
 
 def _sighting(matched: bytes, line: int) -> Sighting | None:

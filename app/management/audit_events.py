@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from app.actions.audit.record import AuditFilter
+from app.actions.audit.read import AuditFilter
 from app.compose import Actions
 from app.errors import Invalid
 from app.management.blueprint import Operations

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import marshmallow as ma
 from flask import Blueprint, Flask, Response, json
-from flask_smorest import Api
 
+from app.compat.flask_smorest import Api
 from app.http.browser import TOKEN_HEADERS, cookie_name
 from app.management.authorization import TABLE, Access
 from app.management.blueprint import PREFIX
@@ -57,14 +57,11 @@ class ProblemSchema(ma.Schema):
     errors = ma.fields.List(ma.fields.Nested(FieldErrorSchema))
 
 
-class Document(Api):  # type: ignore[misc]
+class Document(Api):
     """Collect the operations; errors are answered by errors.py, where the library would rewrite them app-wide."""
 
     DEFAULT_ERROR_RESPONSE_NAME = None
     ERROR_SCHEMA = ProblemSchema
-
-    def _register_error_handlers(self) -> None:
-        """Register none."""
 
 
 def register(app: Flask, blueprints: list[Any], issuer: str) -> None:

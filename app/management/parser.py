@@ -14,7 +14,7 @@ from webargs.multidictproxy import MultiDictProxy
 from werkzeug.exceptions import UnsupportedMediaType
 
 from app.errors import MOST_ERRORS, FieldError, Invalid, Malformed
-from app.strict_json import read_json
+from app.settings.strict_json import read_json
 
 LONGEST_FIELD_NAME = 100  # characters of it that an answer repeats
 Problems = Mapping[Any, Any] | Sequence[Any] | str

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs on the connection that app.migrations hands over, inside its transaction."""
+"""Alembic's entry: run the revisions on the connection of app.migrations, inside its transaction."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.migrations.run import OPTIONS
 
 
 def render_item(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:
-    """Write an Instant as the column that it is in the database: a revision must not change with our code."""
+    """Render an Instant as its database column, because a revision must not change with our code."""
     return "sa.BigInteger()" if kind == "type" and isinstance(item, Instant) else False
 
 

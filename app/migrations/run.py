@@ -1,4 +1,4 @@
-"""Run the revisions: what needs Alembic, which a server process never loads."""
+"""Run the revisions; this needs Alembic, which a server process never loads."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from sqlalchemy.exc import DBAPIError
 from app import models
 from app.database.engines import prepare_connections, prepare_engine
 from app.errors import BadSettings
-from app.migrations import FOLDER, known, refuse_newer, revisions
+from app.migrations import FOLDER, known_revisions, refuse_newer, revisions
 from app.settings.database_url import describe_url
 
-METADATA = models.User.metadata  # of every table: importing the models declared them
+METADATA = models.User.metadata  # of all tables, which importing the models declared
 LOCK = 0x1A7C4E1  # any number that is ours: PostgreSQL's advisory lock
 OPTIONS: dict[str, Any] = {"target_metadata": METADATA, "render_as_batch": True, "compare_server_default": True}
 
 
 def upgrade(database_url: str, to: str = "head") -> bool:
-    """Bring the database to this code's state; tells whether that changed it. Many may start at the same moment.
+    """Migrate the database to this code's revision; return whether that changed it. Safe in concurrent starts.
 
-    Raises BadSettings when the database is newer than the code, or cannot be reached or migrated.
+    Raise BadSettings when the database is newer than the code, or cannot be reached or migrated.
     """
     with _locked(database_url) as connection:
         before = revisions(connection)
@@ -39,21 +39,21 @@ def upgrade(database_url: str, to: str = "head") -> bool:
 
 
 def downgrade(database_url: str, to: str) -> None:
-    """Take the database back to revision `to`, or to `base`, which leaves nothing. Raises BadSettings."""
+    """Migrate the database back to revision `to`, or to `base`, which drops every table. Raise BadSettings."""
     with _locked(database_url) as connection:
         command.downgrade(_config(connection), to)
         _check_references(connection)
 
 
 def differences(connection: Connection) -> list[object]:
-    """Give what the models say and the database does not, and the other way round; nothing when all is well."""
+    """Return the differences between the models and the database."""
     return list(compare_metadata(MigrationContext.configure(connection, opts=OPTIONS), METADATA))
 
 
 def draft(database_url: str, message: str) -> None:
-    """Write a revision that brings a migrated database to what the models say now; check it before it is kept."""
+    """Write a revision that migrates a database to the current models; read it before it is committed."""
     with _locked(database_url) as connection:
-        command.revision(_config(connection), message, autogenerate=True, rev_id=f"{len(known()) + 1:04}")
+        command.revision(_config(connection), message, autogenerate=True, rev_id=f"{len(known_revisions()) + 1:04}")
 
 
 def _config(connection: Connection) -> Config:
@@ -65,16 +65,16 @@ def _config(connection: Connection) -> Config:
 
 @contextmanager
 def _locked(database_url: str) -> Iterator[Connection]:
-    """Give a connection in one transaction that no other start's overlaps."""
+    """Open a connection in one transaction that no other start's migration overlaps."""
     engine = create_engine(database_url)
     prepare_connections(engine)
     prepare_engine(engine)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _references_off)
     try:
-        with _named(engine), engine.begin() as connection:
+        with _one_line_errors(engine), engine.begin() as connection:
             if engine.dialect.name == "postgresql":
-                connection.execute(text("SET LOCAL lock_timeout = 0"))  # another start's migration may take its time
+                connection.execute(text("SET LOCAL lock_timeout = 0"))  # another start's migration may take long
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
             yield connection
     finally:
@@ -82,8 +82,8 @@ def _locked(database_url: str) -> Iterator[Connection]:
 
 
 @contextmanager
-def _named(engine: Engine) -> Iterator[None]:
-    """Turn what the driver raises into one line without the database's password."""
+def _one_line_errors(engine: Engine) -> Iterator[None]:
+    """Turn an error of the driver into one line without the database's password."""
     try:
         yield
     except DBAPIError as error:
@@ -92,10 +92,10 @@ def _named(engine: Engine) -> Iterator[None]:
 
 
 def _references_off(connection: DBAPIConnection, _record: object) -> None:
-    """A batch migration of SQLite makes a table anew; dropping the old one must not cascade."""
+    """Switch foreign keys off: a batch migration of SQLite copies a table, and dropping the old must not cascade."""
     connection.execute("PRAGMA foreign_keys=OFF")
 
 
 def _check_references(connection: Connection) -> None:
     if connection.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
-        raise BadSettings("a migration left references that lead nowhere: nothing was changed")
+        raise BadSettings("a migration left foreign keys without their row: nothing was changed")

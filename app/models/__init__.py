@@ -1,4 +1,4 @@
-"""What is kept: tables and nothing else. A row knows no rule; importing this package declares every table."""
+"""The tables, without any rules; importing this package declares every table."""
 
 from app.models.api_key import ApiKey, ApiKeyScope, ApiKeySecret
 from app.models.audit_event import AuditEvent, AuditHead

@@ -1,4 +1,4 @@
-"""API keys, the secrets that open them, and the subset of scopes they carry."""
+"""API keys, their secrets, and the scopes of narrowed keys."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.models.resource import Permission, Resource
 
 
 class ApiKeyScope(Base):
-    """A public permission that a narrowed key carries."""
+    """A public permission that a narrowed key has."""
 
     __tablename__ = "api_key_scope"
 
@@ -23,7 +23,7 @@ class ApiKeyScope(Base):
 
 
 class ApiKeySecret(Base):
-    """A secret of a key. `ends_at` is set on the old ones by a rotation: until then the overlap lasts."""
+    """A secret of a key. A rotation sets `ends_at` on the old secrets: the end of the overlap."""
 
     __tablename__ = "api_key_secret"
 
@@ -35,12 +35,12 @@ class ApiKeySecret(Base):
     ends_at: Mapped[datetime | None]
 
     def __repr__(self) -> str:
-        """Name the secret by its id, never by its digest."""
+        """Show the id, never the digest."""
         return f"<ApiKeySecret {self.id}>"
 
 
 class ApiKey(Base):
-    """Anonymous use of one resource. `narrowed` tells a chosen subset from "all that is public"."""
+    """Anonymous use of one resource. `narrowed`: a chosen subset of the public permissions, not all of them."""
 
     __tablename__ = "api_key"
 

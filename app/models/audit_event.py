@@ -1,4 +1,4 @@
-"""The trace of who did what, each event chained to the one before."""
+"""The audit events, each chained to the previous one."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database.types import Base
 
-NO_HASH = "0" * 64  # what the first event of all names as the one before
-UNCHAINED = 1 << 40  # the first id of what is added without one, by nodes of a version that knows no chain
+NO_HASH = "0" * 64  # the previous hash of the first event
+UNCHAINED = 1 << 40  # the first id of events without a hash, from nodes of a version without the chain
 
 
 class AuditEvent(Base):
-    """Who did what to which thing, when, from where. Rows are only ever added, at the end of the chain."""
+    """Who did what to which object, when and from where. Rows are only appended, at the end of the chain."""
 
     __tablename__ = "audit_event"
 
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
     at: Mapped[datetime] = mapped_column(index=True)
     actor_type: Mapped[str] = mapped_column(String(20))
-    actor: Mapped[str] = mapped_column(String(200), index=True)  # an id: of a user, a client, or what stands for none
+    actor: Mapped[str] = mapped_column(String(200), index=True)  # an id of a user or a client, or a placeholder
     actor_name: Mapped[str] = mapped_column(String(200), default="")
     action: Mapped[str] = mapped_column(String(100), index=True)
     target_type: Mapped[str] = mapped_column(String(40))
@@ -31,11 +31,11 @@ class AuditEvent(Base):
     request_id: Mapped[str | None] = mapped_column(String(64))
     details: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     previous_hash: Mapped[str | None] = mapped_column(String(64))
-    hash: Mapped[str | None] = mapped_column(String(64))  # SHA-256, of all that is above
+    hash: Mapped[str | None] = mapped_column(String(64))  # SHA-256 of the columns above
 
 
 class AuditHead(Base):
-    """The one row that says where the chain ends; who adds an event holds it until the commit."""
+    """The one row with the end of the chain; a transaction that appends events locks it until commit."""
 
     __tablename__ = "audit_head"
 

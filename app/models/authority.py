@@ -1,7 +1,7 @@
-"""The authority epoch: one number that moves with every change of what a credential may do, and with nothing else.
+"""The authority epoch: a number that increases with every change of what a credential may do, and only then.
 
-Triggers of the database move it, in the transaction of the change itself, so that no code path and no operator's hand
-can forget it. A process may keep an answer for as long as the number stands.
+Database triggers increase it in the transaction of the change, so that neither code nor manual SQL can miss it. A
+process may cache an answer until the number changes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.database.types import Base
 
 CHANGED, ADDED = "UPDATE OR DELETE", "INSERT OR UPDATE OR DELETE"
-CARRIERS = {  # what is only ever added with a new credential, client or user takes nothing from one that is known
+CARRIERS = {  # for CHANGED, an insert comes with a new credential, client or user, and affects no existing one
     "api_key": CHANGED,
     "api_key_scope": ADDED,
     "api_key_secret": CHANGED,
@@ -26,20 +26,20 @@ CARRIERS = {  # what is only ever added with a new credential, client or user ta
     "personal_access_token": CHANGED,
     "personal_access_token_scope": CHANGED,
     "resource": CHANGED,
-    "revoked_token": "INSERT OR UPDATE",  # what is forgotten has expired
+    "revoked_token": "INSERT OR UPDATE",  # deleted rows have expired
     "role_permission": ADDED,
     "signing_key": ADDED,
     "user": CHANGED,
     "user_role": ADDED,
 }
-WITHOUT_AUTHORITY = frozenset({"last_used_at", "name_held", "held_as"})  # columns that using and issuing change
+WITHOUT_AUTHORITY = frozenset({"last_used_at", "name_held", "held_as"})  # columns that use and issuing change
 BUMP = "UPDATE authority SET epoch = epoch + 1"
 FUNCTION = f"""CREATE OR REPLACE FUNCTION authority_moved() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN {BUMP}; RETURN NULL; END $$"""
 
 
 class Authority(Base):
-    """The one row that holds the epoch."""
+    """The one row with the epoch."""
 
     __tablename__ = "authority"
 
@@ -48,24 +48,24 @@ class Authority(Base):
 
 
 def sqlite_triggers(table: Table, events: str) -> list[str]:
-    """Give the triggers of a table: one an event, as SQLite wants it."""
+    """Return the triggers of a table: one per event, as SQLite requires."""
     return [
-        f'CREATE TRIGGER authority_{table.name}_{verb.lower()} AFTER {_named(verb, table)} ON "{table.name}" '
+        f'CREATE TRIGGER authority_{table.name}_{verb.lower()} AFTER {_event_clause(verb, table)} ON "{table.name}" '
         f"BEGIN {BUMP}; END"
         for verb in events.split(" OR ")
     ]
 
 
 def postgresql_trigger(table: Table, events: str) -> str:
-    """Give the trigger of a table; it runs at the commit, so that nobody holds the epoch while waiting for a row."""
-    named = " OR ".join(_named(verb, table) for verb in events.split(" OR "))
+    """Return the trigger of a table; it runs at commit, so that no transaction holds the epoch and waits for a row."""
+    named = " OR ".join(_event_clause(verb, table) for verb in events.split(" OR "))
     return (
         f'CREATE CONSTRAINT TRIGGER authority_{table.name} AFTER {named} ON "{table.name}" '
         "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION authority_moved()"
     )
 
 
-def _named(verb: str, table: Table) -> str:
+def _event_clause(verb: str, table: Table) -> str:
     columns = [column.name for column in table.columns]
     carrying = [name for name in columns if name not in WITHOUT_AUTHORITY]
     return f"UPDATE OF {', '.join(carrying)}" if verb == "UPDATE" and carrying != columns else verb
@@ -76,11 +76,11 @@ def _make_function(_: MetaData, connection: Connection, **__: Any) -> None:
         connection.exec_driver_sql(FUNCTION)
 
 
-def _begin(_: Table, connection: Connection, **__: Any) -> None:
+def _insert_epoch(_: Table, connection: Connection, **__: Any) -> None:
     connection.exec_driver_sql("INSERT INTO authority (id, epoch) VALUES (1, 0)")
 
 
-def _watch(table: Table, connection: Connection, **_: Any) -> None:
+def _create_triggers(table: Table, connection: Connection, **_: Any) -> None:
     events = CARRIERS[table.name]
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(postgresql_trigger(table, events))
@@ -90,8 +90,8 @@ def _watch(table: Table, connection: Connection, **_: Any) -> None:
 
 
 def watch(metadata: MetaData) -> None:
-    """Let every table that carries authority be made with its triggers."""
+    """Create every table in CARRIERS together with its triggers."""
     event.listen(metadata, "before_create", _make_function)
-    event.listen(Authority.__table__, "after_create", _begin)
+    event.listen(Authority.__table__, "after_create", _insert_epoch)
     for name in CARRIERS:
-        event.listen(metadata.tables[name], "after_create", _watch)
+        event.listen(metadata.tables[name], "after_create", _create_triggers)

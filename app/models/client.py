@@ -16,7 +16,7 @@ LONGEST_ID = 200  # characters of a client_id that is looked up
 
 
 class ClientRole(Base):
-    """A machine role that a client has."""
+    """A machine role of a client."""
 
     __tablename__ = "client_role"
 
@@ -25,7 +25,7 @@ class ClientRole(Base):
 
 
 class ClientServes(Base):
-    """A resource that a client is the resource server of."""
+    """A resource that a client serves."""
 
     __tablename__ = "client_serves"
 
@@ -36,7 +36,7 @@ class ClientServes(Base):
 
 
 class ClientSecret(Base):
-    """One of a client's secrets, as its SHA-256 digest; a revoked one stays listed."""
+    """A secret of a client, as its SHA-256 digest; a revoked one stays listed."""
 
     __tablename__ = "client_secret"
 
@@ -51,7 +51,7 @@ class ClientSecret(Base):
     revoked_reason: Mapped[str | None] = mapped_column(String(200))
 
     def __repr__(self) -> str:
-        """Name the secret by its id, never by its digest."""
+        """Show the id, never the digest."""
         return f"<ClientSecret {self.id}>"
 
 

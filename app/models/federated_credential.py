@@ -1,4 +1,4 @@
-"""Whom a client trusts to say who it is: tokens of another issuer, by their subject."""
+"""Federated credentials: foreign tokens, by issuer and subject, that authenticate a client."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.database.types import Base
 
 
 class FederatedCredential(Base):
-    """One kind of foreign token that a client proves itself by (RFC 7523); it holds no secret."""
+    """A kind of foreign token that authenticates a client (RFC 7523); it contains no secret."""
 
     __tablename__ = "federated_credential"
 

@@ -1,4 +1,4 @@
-"""Where users sign in from: strangers who guess at a user's password elsewhere do not keep the user out."""
+"""Addresses that users sign in from, from which guesses elsewhere do not lock them out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.database.types import Base
 
 
 class KnownAddress(Base):
-    """A user gave the right password from an address, of which the digest is kept, lately."""
+    """An address, as its digest, from which a user signed in recently."""
 
     __tablename__ = "known_address"
 

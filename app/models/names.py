@@ -18,11 +18,9 @@ LONGEST_NAME = 200  # characters
 LONGEST_USERNAME = 100  # characters
 LONGEST_EMAIL = 254  # characters (RFC 5321 §4.5.3.1.3)
 LONGEST_KEY = 254  # characters; a longer key is replaced by its digest
-LONGEST_KEPT_KEY = 300  # characters: a key, and the id of a row that had the same one before keys were unique
+LONGEST_KEPT_KEY = 300  # characters: a key, and a row id where two rows had the same key before keys were unique
 UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})  # control, format, unassigned, private, line ends
-BLANK = frozenset(
-    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
-)  # letters that show nothing
+BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")  # invisible letters
 SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")  # of glyph variants
 USERNAME = re.compile(r"\w[^\x00-\x2c\x2f\x3a-\x3f\x5b-\x5e\x60\x7b-\x7f]*")  # a colon ends it in Basic (RFC 7617 §2)
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
@@ -38,11 +36,11 @@ SAME_SCRIPT = {"IDEOGRAPHIC": "CJK", "HENTAIGANA": "HIRAGANA", "ROMAN": "LATIN",
 
 
 class BadName(ValueError):
-    """A name that cannot be taken; its text says why, and what can."""
+    """An invalid name; the text says why, and what is valid."""
 
 
 def normalize_name(text: str, longest: int = LONGEST_NAME) -> str:
-    """Return the name as it is kept; raises BadName."""
+    """Return the name as it is stored; raise BadName."""
     name = plain_name(text)
     if not name:
         raise BadName("must not be blank")
@@ -56,19 +54,19 @@ def normalize_name(text: str, longest: int = LONGEST_NAME) -> str:
 
 
 def plain_name(text: str) -> str:
-    """Return the spelling to look a name up by, whatever it holds: NFC, each space a plain one, none around it."""
+    """Return any text in NFC, with ASCII spaces only and none around it."""
     spelled = unicodedata.normalize("NFC", text)
     return "".join(" " if unicodedata.category(c) == "Zs" else c for c in spelled).strip(" ")
 
 
 def name_key(name: str) -> str:
-    """Return what two names have in common that differ in case or width alone."""
+    """Return the key of a name: the same for names that differ only in case or width."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    return _bounded(unicodedata.normalize("NFKC", folded.casefold()))  # folding may bring up what folds again
+    return _bounded(unicodedata.normalize("NFKC", folded.casefold()))  # folding may produce characters that fold again
 
 
 def normalize_username(text: str) -> str:
-    """Return the username as it is kept, its case preserved (RFC 8265 §3.4); raises BadName."""
+    """Return the username as it is stored, with its case (RFC 8265 §3.4); raise BadName."""
     plain = plain_name(text)
     if len(plain) > LONGEST_USERNAME:
         raise BadName(PLAIN_USERNAME)
@@ -86,9 +84,9 @@ def normalize_username(text: str) -> str:
 
 
 def username_key(username: str) -> str:
-    """Return what a username is found by, whatever its case (RFC 8265 §3.3); also for one that was kept before.
+    """Return the key of a username, the same in any case (RFC 8265 §3.3); also for usernames of older versions.
 
-    It is case-folded too: a final sigma is a sigma.
+    It is case-folded too, so that a final sigma equals a sigma.
     """
     try:
         return name_key(_profile("UsernameCaseMapped").enforce(plain_name(username)))
@@ -97,7 +95,7 @@ def username_key(username: str) -> str:
 
 
 def normalize_email(text: str) -> str:
-    """Return the address as it is kept; raises BadName."""
+    """Return the address as it is stored; raise BadName."""
     address = plain_name(text)
     if len(address) > LONGEST_EMAIL or EMAIL.fullmatch(address) is None or any(map(_is_unseen, address)):
         raise BadName("is not an email address: write one such as ann@example.org")
@@ -105,7 +103,7 @@ def normalize_email(text: str) -> str:
 
 
 def email_key(address: str) -> str:
-    """Return what an address is found by: its lower case."""
+    """Return the key of an address: its lower case."""
     return _bounded(unicodedata.normalize("NFC", address.lower()))
 
 
@@ -123,15 +121,15 @@ def _is_unseen(character: str) -> bool:
 
 
 def _why_unseen(character: str) -> str:
-    if unicodedata.category(character) == "Cs":  # as Python reads an argument that is not in the terminal's encoding
-        return "holds bytes that are no text in the encoding that was used"
+    if unicodedata.category(character) == "Cs":  # how Python reads an argument that is not in the terminal's encoding
+        return "contains bytes that are not valid in the encoding of the input"
     return f"must be one line of visible characters, without U+{ord(character):04X}"
 
 
 def _scripts(name: str) -> frozenset[str]:
-    """Return the scripts of the letters, as the first word of each letter's name in Unicode says.
+    """Return the scripts of the letters: the first word of each letter's Unicode name.
 
-    A letter that several scripts share, such as the Hawaiian U+02BB, has none of its own.
+    A letter that several scripts share, such as the Hawaiian U+02BB, counts for none.
     """
     names = (unicodedata.name(c, "UNKNOWN") for c in name if c.isalpha())
     words = (one.replace("-", " ").split()[0] for one in names if not one.startswith(SCRIPTLESS))

@@ -1,4 +1,4 @@
-"""Personal access tokens and the scopes chosen for them."""
+"""Personal access tokens and their selected scopes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.models.user import User
 
 
 class PersonalAccessTokenScope(Base):
-    """A chosen scope. When its permission is deleted the row stays, as the trace of the audience it gave."""
+    """A selected scope. The row outlives its permission, because it also records the audience."""
 
     __tablename__ = "personal_access_token_scope"
 
@@ -28,7 +28,7 @@ class PersonalAccessTokenScope(Base):
 
 
 class PersonalAccessToken(Base):
-    """A user's delegation. `generation` counts its secrets: a regenerated token is the same row with a new digest."""
+    """A user's token. `generation` counts its secrets: a regenerated token is the same row with a new digest."""
 
     __tablename__ = "personal_access_token"
     __table_args__ = (
@@ -53,14 +53,14 @@ class PersonalAccessToken(Base):
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(200))
-    name_held: Mapped[bool] = mapped_column(default=True)  # false once revoked, or once its name is taken after expiry
+    name_held: Mapped[bool] = mapped_column(default=True)  # False once revoked, or expired and replaced
     held_as: Mapped[str | None] = mapped_column(String(LONGEST_KEPT_KEY))  # the key of its name
     description: Mapped[str] = mapped_column(String(1000), default="")
     digest: Mapped[str] = mapped_column(String(64), unique=True)
     hint: Mapped[str] = mapped_column(String(20))
     generation: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]
-    issued_at: Mapped[datetime]  # of the present secret
+    issued_at: Mapped[datetime]  # of the current secret
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     revoked_reason: Mapped[str | None] = mapped_column(String(200))
@@ -75,5 +75,5 @@ class PersonalAccessToken(Base):
         return name
 
     def __repr__(self) -> str:
-        """Name the token by its id, never by its digest."""
+        """Show the id, never the digest."""
         return f"<PersonalAccessToken {self.id}>"

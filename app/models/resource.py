@@ -12,7 +12,7 @@ from app.models.names import LONGEST_KEPT_KEY, name_key
 
 
 class Permission(Base):
-    """What may be done on one resource; its name is the scope string, unique on the whole server."""
+    """A permission of one resource; its name is the scope string, unique on the whole server."""
 
     __tablename__ = "permission"
 

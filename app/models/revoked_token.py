@@ -1,4 +1,4 @@
-"""Short-lived denials: JWTs revoked before their time, and client assertions and DPoP proofs already used."""
+"""Short-lived denials: JWTs revoked before they expire, and used client assertions and DPoP proofs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.database.types import Base
 
 
 class RevokedToken(Base):
-    """A JWT that no longer counts; kept until long after it would have expired by itself."""
+    """A revoked JWT; kept until long after its own expiry."""
 
     __tablename__ = "revoked_token"
 
@@ -21,7 +21,7 @@ class RevokedToken(Base):
 
 
 class UsedAssertion(Base):
-    """The jti of a client assertion that was used (RFC 7523 §3); its insert is the single-use check."""
+    """The jti of a used client assertion (RFC 7523 §3); the insert is the single-use check."""
 
     __tablename__ = "used_assertion"
 
@@ -31,7 +31,7 @@ class UsedAssertion(Base):
 
 
 class UsedProof(Base):
-    """A DPoP proof that was used, by its key and jti (RFC 9449 §11.1); its insert is the single-use check."""
+    """A used DPoP proof, by its key and jti (RFC 9449 §11.1); the insert is the single-use check."""
 
     __tablename__ = "used_proof"
 

@@ -13,7 +13,7 @@ from app.models.resource import Permission
 
 
 class RolePermission(Base):
-    """A permission that a role gives."""
+    """A permission that a role grants."""
 
     __tablename__ = "role_permission"
 
@@ -24,7 +24,7 @@ class RolePermission(Base):
 
 
 class Role(Base):
-    """`type` is `user` or `machine`; it decides to whom the role can be assigned."""
+    """A role; its `type`, `user` or `machine`, decides to whom it can be assigned."""
 
     __tablename__ = "role"
 

@@ -12,11 +12,11 @@ from app.database.types import Base
 
 
 class SigningKey(Base):
-    """`state` is `next` (published, does not sign yet), `active` (one, signs) or `retiring` (verifies only)."""
+    """A key, `next` (published, does not sign yet), `active` (the one that signs) or `retiring` (verifies only)."""
 
     __tablename__ = "signing_key"
     __table_args__ = (
-        Index(  # at most one key of each of these states, whoever rotates at the same moment
+        Index(  # at most one key in each of these states, also when two nodes rotate at the same moment
             "uq_signing_key_one_active_one_next",
             "state",
             unique=True,
@@ -34,5 +34,5 @@ class SigningKey(Base):
     retires_at: Mapped[datetime | None]
 
     def __repr__(self) -> str:
-        """Name the key by its kid, never by its material."""
+        """Show the kid, never the key material."""
         return f"<SigningKey {self.kid}>"

@@ -1,4 +1,4 @@
-"""Rate-limit windows of a node that has no Redis."""
+"""Rate-limit windows of a node without Redis."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.database.types import Base
 
 
 class SpentLimit(Base):
-    """How often a limit was hit in its present window."""
+    """The number of uses in the current window of a limit."""
 
     __tablename__ = "spent_limit"
 

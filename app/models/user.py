@@ -1,4 +1,4 @@
-"""Users, and the roles they have."""
+"""Users and their roles."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.models.role import Role
 
 
 class UserRole(Base):
-    """A role that a user has."""
+    """A role of a user."""
 
     __tablename__ = "user_role"
 
@@ -22,7 +22,7 @@ class UserRole(Base):
 
 
 class User(Base):
-    """A person. `password_digest` is an argon2id hash; without one nobody signs in with a password."""
+    """A person. `password_digest` is an argon2id hash; without one, signing in with a password is not possible."""
 
     __tablename__ = "user"
     __table_args__ = (Index("uq_user_username_lower", func.lower(text("username")), unique=True),)  # Ann is ann
@@ -50,12 +50,12 @@ class User(Base):
         return email
 
     def __repr__(self) -> str:
-        """Name the user, never the digest."""
+        """Show the name, never the digest."""
         return f"<User {self.id}>"
 
 
 def has_username(username: str) -> ColumnElement[bool]:
-    """Compare as sign-in does, without case.
+    """Return the condition of a username as sign-in compares it, without case.
 
     The username itself is compared too: in a rolling upgrade, nodes of the version before write no key.
     """

@@ -1,4 +1,4 @@
-"""Sign-ins of users in browsers: a row each, so that each can be ended."""
+"""Sessions of users in browsers: one row each, so that each can be ended."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.database.types import Base
 
 
 class UserSession(Base):
-    """A browser that a user is signed in with. Its cookie holds the secret, this row the digest of it."""
+    """A session of a user in a browser. Its cookie has the secret, this row the digest of it."""
 
     __tablename__ = "user_session"
 
@@ -25,5 +25,5 @@ class UserSession(Base):
     agent: Mapped[str] = mapped_column(String(200), default="")
 
     def __repr__(self) -> str:
-        """Name the session by its id, never by its digest."""
+        """Show the id, never the digest."""
         return f"<UserSession {self.id}>"

@@ -34,6 +34,6 @@ class JwtBearer(ClientCredentials):
         context = form_request(self.request).context
         client = find_client(assertion, client_id, context, actions)
         if client is None:
-            actions.authenticate_client.failed(anonymous_actor(context), client_id or "")
+            actions.authenticate_client.record_failure(anonymous_actor(context), client_id or "")
             raise InvalidGrant("no client trusts this assertion, or more than one does")
         return OAuthClient(client, actions)

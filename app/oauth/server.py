@@ -63,7 +63,7 @@ class Server(AuthorizationServer):
             return client
         except InvalidClientError:
             if presented:
-                self.actions.authenticate_client.failed(anonymous_actor(context), claimed_client_id(request))
+                self.actions.authenticate_client.record_failure(anonymous_actor(context), claimed_client_id(request))
             undecodable = context.authorization == ""  # a header outside ASCII reaches us as an empty one
             raise ClientRefused(tried_basic=undecodable or context.scheme == "basic") from None
 

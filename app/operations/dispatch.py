@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from app.database.engines import THREADS
-from app.database.seats import occupy
+from app.database.worker_slots import use_worker_slot
 from app.operations import logs
 from app.operations.admission import UNREAD, Admission, Refusal
 from app.operations.paths import HEALTHZ
@@ -250,7 +250,7 @@ class Seated:
 
     def _work(self, seat: int, job: Job | None) -> None:
         """Run a job and the queued ones, as long as the seat is needed."""
-        occupy(seat)
+        use_worker_slot(seat)
         started = time.perf_counter()
         try:
             while job is not None:
@@ -261,7 +261,7 @@ class Seated:
                     self._adapt(ended - started)
                 started, job = ended, self._next()
         finally:
-            occupy(None)
+            use_worker_slot(None)
             self._free.append(seat)
 
     def _next(self) -> Job | None:

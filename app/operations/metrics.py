@@ -7,23 +7,20 @@ from __future__ import annotations
 
 import hmac
 import os
-from bisect import bisect_left
-from collections import Counter as Counter_
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
 
 from flask import Flask, Response, request
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from app.compat.prometheus import observe_all, preallocate_files
 from app.credentials.api_key import ApiKeys
 from app.credentials.pat import PersonalAccessTokens
-from app.operations.number_files import PreallocatedMmapDict
 from app.operations.paths import FORWARD_AUTH, TOKEN
 from app.operations.shared_result import SharedResult
 
-PreallocatedMmapDict.install()
+preallocate_files()
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 MOST_RENDERINGS = 10  # in a burst, then one a second: each takes up to 25 ms
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="metrics"'}
@@ -94,11 +91,7 @@ def count_request(method: str, route: str, status: int, seconds: float, kind: st
 
 def count_successes(method: str, route: str, seconds: Sequence[float]) -> None:
     """Record durations of requests answered with 200: one write a bucket, where `observe` needs two a request."""
-    child: Any = _latency.labels(method, route, "2xx")
-    bounds = child._upper_bounds
-    child._sum.inc(sum(seconds))
-    for bucket, times in Counter_(bisect_left(bounds, duration) for duration in seconds).items():
-        child._buckets[bucket].inc(times)
+    observe_all(_latency.labels(method, route, "2xx"), seconds)
 
 
 def forget_process() -> None:

@@ -1,1 +1,1 @@
-"""Settings from the environment and instance/latchkey.toml; the kept secret key."""
+"""Settings from the environment (LATCHKEY_…) and instance/latchkey.toml, and the secret key that a node keeps."""

@@ -1,4 +1,4 @@
-"""IP addresses and networks as they are written: an IPv4-mapped one (RFC 4291 §2.5.5.2) means IPv4."""
+"""Parse IP addresses and networks; an IPv4-mapped IPv6 one (RFC 4291 §2.5.5.2) means IPv4."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAPPED = IPv6Network("::ffff:0:0/96")
 
 
 def read_address(text: str) -> Address:
-    """Return the address; a zone is dropped, since it names an interface of one machine. Raises ValueError.
+    """Return the address; a zone is dropped, since it names an interface of one machine. Raise ValueError.
 
     6to4 and NAT64 addresses stay IPv6: the IPv4 address in them is not the peer's.
     """
@@ -39,9 +39,9 @@ def is_trusted_proxy(text: str, proxies: Collection[Network]) -> bool:
 
 
 def read_network(text: str) -> Network:
-    """Return the network; raises ValueError, also for a zone.
+    """Return the network; raise ValueError, also for a zone.
 
-    A network within ::ffff:0:0/96 is the IPv4 network. A wider one, such as ::/0, admits IPv6 addresses alone.
+    A network within ::ffff:0:0/96 is the IPv4 network. A wider one, such as ::/0, admits IPv6 addresses only.
     """
     if "%" in text:
         raise ValueError("a network has no zone")

@@ -12,10 +12,10 @@ from sqlalchemy.exc import ArgumentError
 DRIVER = "postgresql+psycopg"
 POSTGRESQL = frozenset({"postgresql", "postgres", DRIVER})
 PREPARE_THRESHOLD = "prepare_threshold"  # psycopg's own: libpq does not know it
-POOLER = "latchkey_pooler"  # the setting DATABASE_POOLER, so that whoever opens the URL knows it
+POOLER = "latchkey_pooler"  # the setting DATABASE_POOLER, carried in the URL to where it is opened
 SHOWN = frozenset({"host", "port", "target_session_attrs"})  # of the query, where a URL is shown
 NAME_AND_PORT = re.compile(r"[A-Za-z0-9.-]*:([0-9]+)")
-MALFORMED = "is not a database URL"  # without its text, which may hold a piece of the password
+MALFORMED = "is not a database URL"  # the text is left out, because it may contain the password
 
 
 def normalize_url(text: str) -> str:
@@ -30,7 +30,7 @@ def normalize_url(text: str) -> str:
 
 
 def with_pooler(text: str, pooler: str) -> str:
-    """Return a PostgreSQL URL that carries the setting DATABASE_POOLER; others as they are."""
+    """Return a PostgreSQL URL that carries the setting DATABASE_POOLER; any other URL unchanged."""
     url = make_url(text)
     if url.drivername != DRIVER or pooler == "auto":
         return text
@@ -98,7 +98,7 @@ def _check_port(text: str) -> None:
 
 
 def _check_options(url: URL) -> None:
-    """Raise ValueError for an option that libpq does not know: psycopg would take some for arguments of its own."""
+    """Raise ValueError for an option that libpq does not know: psycopg would read some as arguments of its own."""
     import psycopg  # most servers have none
     from psycopg.conninfo import make_conninfo
 

@@ -1,6 +1,6 @@
-"""The environment variables that Kubernetes injects for a Service, in exactly their shapes.
+"""The environment variables that Kubernetes injects for a Service, matched by their exact form.
 
-A Service named `latchkey`, or `latchkey-db`, puts names under our prefix; they are no settings of ours.
+A Service named `latchkey` or `latchkey-db` sets variables with our prefix, which are not settings.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ URL = re.compile(
 
 
 def is_service_link(name: str, value: str) -> bool:
-    """Return whether name and value are those of a Service: `LATCHKEY_PORT=tcp://10.0.0.9:8080`, never `=8081`."""
+    """Return whether name and value belong to a Service: `LATCHKEY_PORT=tcp://10.0.0.9:8080`, never `=8081`."""
     each = EACH.fullmatch(name)
     return (  # one name may match two patterns: LATCHKEY_SERVICE_PORT is of `latchkey` or of `latchkey-service`
         (HOST.fullmatch(name) is not None and _is_address(value))

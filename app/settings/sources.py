@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import BadSettings
-from app.settings.outside_text import decode, plain, read_file
 from app.settings.service_links import is_service_link
+from app.settings.text_input import clean_text, decode_utf8, read_file
 
 PREFIX = "LATCHKEY_"
-FROM_FILE = "_file"  # ends the name of a setting whose value is in a file, as secrets of containers are
+FROM_FILE = "_file"  # suffix of a setting that names a file with the value, as for container secrets
 # the first key of a line of TOML, that of a table too; possessive, so that it is linear in any line
 KEY = re.compile(r"""\s*+\[*+\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s=.\]"']++))\s*+[=.\]]""")
 POSITION = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
@@ -26,10 +26,10 @@ def default_instance_dir() -> Path:
     """Return the instance folder: LATCHKEY_INSTANCE_DIR, else `instance/` of the checkout or here."""
     if named := os.environ.get(PREFIX + "INSTANCE_DIR"):
         try:
-            return Path(plain(named)).absolute()
+            return Path(clean_text(named)).absolute()
         except ValueError as error:
             raise BadSettings(f"setting INSTANCE_DIR: {error}") from None
-    checkout = Path(__file__).resolve().parent.parent
+    checkout = Path(__file__).resolve().parents[2]
     return (checkout if (checkout / "pyproject.toml").is_file() else Path.cwd()) / "instance"
 
 
@@ -39,7 +39,7 @@ def settings_file() -> Path:
 
 
 def service_links() -> list[str]:
-    """Return the names under our prefix that Kubernetes injects for a Service: they are no settings."""
+    """Return the variables with our prefix that Kubernetes injects for a Service, which are not settings."""
     return sorted(name for name, value in os.environ.items() if is_service_link(name, value))
 
 
@@ -55,59 +55,59 @@ def from_environment(known: Collection[str], secret: Collection[str]) -> dict[st
 
 
 def from_settings_file(secret: Collection[str]) -> dict[str, Any]:
-    """Return what latchkey.toml sets, names in either case. Raise BadSettings that names its line."""
-    return _with_files({name.lower(): value for name, value in _parse(settings_file()).items()}, secret)
+    """Return what latchkey.toml sets, names in either case. Raise BadSettings that names the line."""
+    return _with_files({name.lower(): value for name, value in _read_toml(settings_file()).items()}, secret)
 
 
 def place_in_settings_file(name: str) -> str:
-    """Return where latchkey.toml sets `name`, as an ending of a message; nothing when it does not."""
+    """Return the line where latchkey.toml sets `name`, as the end of a message; empty when it does not."""
     path = settings_file()
-    for number, line in enumerate(_text(path).split("\n"), 1):
+    for number, line in enumerate(_read_text(path).split("\n"), 1):
         if (key := KEY.match(line)) and "".join(key.groups("")).lower() == name.lower():
             return f" ({path}, line {number})"
     return ""
 
 
 def _with_files(values: dict[str, Any], secret: Collection[str]) -> dict[str, Any]:
-    """Put the content of each file that a NAME_FILE names in the place of NAME."""
+    """Replace each NAME_FILE by NAME with the content of the file."""
     for name in secret:
         path = values.pop(name + FROM_FILE, "")
         if path and values.get(name):
             raise BadSettings(f"settings {name.upper()} and {(name + FROM_FILE).upper()} are both set: set one of them")
         if path:
-            values[name] = _held_in(f"{name}{FROM_FILE}".upper(), path)
+            values[name] = _read_value(f"{name}{FROM_FILE}".upper(), path)
     return values
 
 
-def _held_in(setting: str, named: object) -> str:
+def _read_value(setting: str, named: object) -> str:
     try:
-        path = Path(plain(named)) if isinstance(named, str) else None
+        path = Path(clean_text(named)) if isinstance(named, str) else None
         if path is None:
             raise ValueError("must be the path of a file")
     except ValueError as error:
         raise BadSettings(f"setting {setting}: {error}") from None
     try:
-        held = plain(decode(_content(path)))
+        value = clean_text(decode_utf8(_read_content(path)))
     except FileNotFoundError:
         raise BadSettings(f"setting {setting}: there is no file {path}") from None
     except ValueError as error:
         raise BadSettings(f"setting {setting}: {path} {error}") from None
-    if not held:
+    if not value:
         raise BadSettings(f"setting {setting}: {path} is empty")
-    return held
+    return value
 
 
-def _content(path: Path) -> bytes:
-    return read_file(path) if stat.S_ISREG(_mode(path)) else _once(path)
+def _read_content(path: Path) -> bytes:
+    return read_file(path) if stat.S_ISREG(_file_mode(path)) else _read_once(path)
 
 
 @cache
-def _once(path: Path) -> bytes:
-    """Keep what a pipe held: the workers that are forked from this process read the settings again."""
+def _read_once(path: Path) -> bytes:
+    """Read a pipe once: the workers that are forked from this process read the settings again."""
     return read_file(path)
 
 
-def _mode(path: Path) -> int:
+def _file_mode(path: Path) -> int:
     try:
         return path.stat().st_mode
     except FileNotFoundError:
@@ -116,23 +116,23 @@ def _mode(path: Path) -> int:
         raise ValueError(f"cannot be read: {error.strerror or type(error).__name__}") from None
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
-        return decode(read_file(path))
+        return decode_utf8(read_file(path))
     except FileNotFoundError:
         return ""
     except ValueError as error:
         raise BadSettings(f"{path} {error}") from None
 
 
-def _parse(path: Path) -> dict[str, Any]:
-    text = _text(path)
+def _read_toml(path: Path) -> dict[str, Any]:
+    text = _read_text(path)
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        said = str(error)
-        found = POSITION.search(said)
+        message = str(error)
+        found = POSITION.search(message)
         line = found[1] if found and found[1] else len(text.rstrip("\n").split("\n"))
-        raise BadSettings(f"{path}, line {line}: {' '.join(POSITION.sub('', said).split())}") from None
+        raise BadSettings(f"{path}, line {line}: {' '.join(POSITION.sub('', message).split())}") from None
     except RecursionError:
         raise BadSettings(f"{path} is nested too deeply") from None

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 from app.actions.audit.actor import Actor
 from app.actions.sign_in.sessions import SignedIn
 from app.compose import Actions
-from app.database.secret_text import redact
+from app.database.redaction import redact
 from app.errors import Forbidden
 from app.http import browser
 

@@ -1,1 +1,1 @@
-"""The house keeps its shape: direction of imports, sizes, layout and words."""
+"""The architecture: direction of imports, sizes, layout and words."""

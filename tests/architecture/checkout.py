@@ -9,24 +9,24 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def files() -> list[Path]:
-    """Give every file that git keeps, or would with the next commit, that is still here."""
+    """Return every existing file that git tracks or would add."""
     git = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(git, cwd=ROOT, capture_output=True, check=True, text=True).stdout
     return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
 
 
 def files_in(folder: str, pattern: str = "*.py") -> list[Path]:
-    """Give the files under a folder whose names fit the pattern."""
+    """Return the files under a folder whose names match the pattern."""
     return [file for file in files() if file.is_relative_to(ROOT / folder) and file.match(pattern)]
 
 
 def functions(file: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Give each function of a Python file, nested ones and methods too."""
+    """Return each function of a Python file, including nested ones and methods."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
 
 
 def short(file: Path) -> str:
-    """Give a file's path inside the repository."""
+    """Return a file's path inside the repository."""
     return file.relative_to(ROOT).as_posix()

@@ -1,4 +1,4 @@
-"""Imports flow one way, and each framework stays in its rooms: the contracts stand in pyproject.toml."""
+"""Imports flow one way, and each framework stays in its packages: the contracts are in pyproject.toml."""
 
 import subprocess
 import sys

@@ -23,7 +23,7 @@ FAKE_LATCHKEY = '#!/bin/sh\necho latchkey "$@"\n'
 
 
 class Checkout:
-    """A copy of the scripts and locks, on a machine whose only Python writes down what it is asked."""
+    """A copy of the scripts and locks, on a machine whose only Python writes its arguments to a file."""
 
     def __init__(self, folder: Path) -> None:
         self.here, self.tree, self.path = folder, folder / "tree", folder / "path"
@@ -45,19 +45,19 @@ class Checkout:
         env = {"PATH": str(self.path)} | settings
         return subprocess.run(command, env=env, cwd=self.here, capture_output=True, text=True, timeout=30, check=False)
 
-    def asked(self) -> list[str]:
-        """What was asked of any Python since the last time."""
-        return self._told("asked")
+    def commands(self) -> list[str]:
+        """Return the arguments of every Python since the last call."""
+        return self._read_log("asked")
 
     def databases(self) -> list[str]:
-        """On which databases the tests were run since the last time."""
-        return [database for database in self._told("databases") if database]
+        """Return the databases of the test runs since the last call."""
+        return [database for database in self._read_log("databases") if database]
 
-    def _told(self, name: str) -> list[str]:
+    def _read_log(self, name: str) -> list[str]:
         file = self.here / name
-        told = file.read_text().splitlines() if file.exists() else []
+        lines = file.read_text().splitlines() if file.exists() else []
         file.unlink(missing_ok=True)
-        return told
+        return lines
 
     def latchkey(self) -> None:
         """Put a command where the installation would have."""
@@ -80,7 +80,7 @@ def bare(tmp_path: Path) -> Checkout:
 def test_a_fresh_machine_gets_its_environment_from_the_lock_by_hashes(bare: Checkout) -> None:
     done = bare.run("prepare", "requirements.txt")
     assert done.returncode == 0, done.stderr
-    asked = "\n".join(bare.asked())
+    asked = "\n".join(bare.commands())
     assert "-m venv --clear .venv" in asked
     assert re.search(r"pip .*install --no-deps --require-hashes --requirement requirements\.txt$", asked, re.M)
     assert re.search(r"pip .*install --no-build-isolation --no-deps --editable \.$", asked, re.M)
@@ -88,19 +88,19 @@ def test_a_fresh_machine_gets_its_environment_from_the_lock_by_hashes(bare: Chec
 
 def test_it_is_prepared_once_and_again_when_the_lock_changes(bare: Checkout) -> None:
     bare.run("prepare", "requirements.txt")
-    assert bare.asked()
-    assert bare.run("prepare", "requirements.txt").stderr == "" and bare.asked() == []
+    assert bare.commands()
+    assert bare.run("prepare", "requirements.txt").stderr == "" and bare.commands() == []
     with (bare.tree / "requirements.txt").open("a") as lock:
         lock.write("# newer\n")
     bare.run("prepare", "requirements.txt")
-    assert any("--require-hashes" in one for one in bare.asked())
+    assert any("--require-hashes" in one for one in bare.commands())
 
 
 def test_what_the_tests_need_is_all_that_serving_needs(bare: Checkout) -> None:
     bare.run("prepare", "requirements-dev.txt")
-    bare.asked()
+    bare.commands()
     bare.run("prepare", "requirements.txt")
-    assert bare.asked() == []
+    assert bare.commands() == []
 
     def locked(name: str) -> set[str]:
         return set(re.findall(r"^\S+==\S+", (ROOT / name).read_text(), re.M))
@@ -146,7 +146,7 @@ def test_the_suite_prepares_and_lints_and_hands_its_arguments_on(bare: Checkout)
     bare._write(bare.tree / "scripts/lint", "#!/bin/sh\necho linted\n")
     done = bare.run("test", "tests/oauth", "-k", "revoke")
     assert done.returncode == 0 and done.stdout == "linted\n", done.stderr
-    asked = bare.asked()
+    asked = bare.commands()
     assert bare.databases()[0] == "sqlite"
     assert any("--requirement requirements-dev.txt" in one for one in asked)
     first, second = [one for one in asked if one.startswith("-m pytest")]
@@ -165,4 +165,4 @@ def test_the_suite_runs_on_both_databases_and_on_one_if_asked(bare: Checkout) ->
     ):
         assert bare.run("test", *arguments, CI="true").returncode == 0
         assert bare.databases() == expected
-        assert not any("--database" in one for one in bare.asked())
+        assert not any("--database" in one for one in bare.commands())

@@ -1,4 +1,4 @@
-"""Sizes, layout and words: what keeps the house readable."""
+"""Sizes and layout: what keeps the code readable."""
 
 import ast
 import re

@@ -27,7 +27,7 @@ from app.credentials.pat import PersonalAccessTokens
 from app.crypto.opaque import Prefix, mint
 from app.crypto.signing import SigningKeys
 from app.database.types import Base
-from app.settings.settings import load_settings
+from app.settings.load import load_settings
 from tests.benchmark import bulk
 from tests.benchmark.databases import Database
 from tests.benchmark.organisation import ORDERS, SCOPES, TOKEN_LIFETIME, Organisation, Proportions
@@ -91,7 +91,7 @@ def ready(size: int, distinct: int, database: Database, bench: Path) -> DataSet:
 def _code() -> str:
     """Tell the code that a data set was made with from any other: the schema, and what fills it."""
     files = [HERE / name for name in ("dataset.py", "organisation.py", "bulk.py")]
-    made_of = b"".join(file.read_bytes() for file in files) + migrations.known()[-1].encode()
+    made_of = b"".join(file.read_bytes() for file in files) + migrations.known_revisions()[-1].encode()
     return hashlib.sha256(made_of).hexdigest()[:16]
 
 

@@ -58,7 +58,7 @@ def test_a_broken_chain_is_exit_1_and_names_the_event(cli: Cli, database: Databa
     database.execute("UPDATE audit_event SET actor = 'nobody' WHERE id = 2")
     done = cli("audit", "verify")
     assert done.exit_code == 1
-    assert done.stdout.splitlines()[0] == "event 2: changed: its fields do not give its hash"
+    assert done.stdout.splitlines()[0] == "event 2: changed: its hash does not match its fields"
     database.execute("UPDATE audit_head SET hash = 'x'")
     done = cli("audit", "verify", "--json", "--expect", f"{head[:-1]}{'1' if head[-1] == '0' else '0'}")
     told = json.loads(done.stdout)

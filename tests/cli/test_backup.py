@@ -153,7 +153,7 @@ def test_it_is_its_owners_alone_and_never_over_another(kept: tuple[Path, Held], 
     file, _ = kept
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     before = file.read_bytes()
-    assert "there already" in refused(server.instance, "backup", file)
+    assert "already exists" in refused(server.instance, "backup", file)
     assert file.read_bytes() == before and [path.name for path in file.parent.iterdir()] == [file.name]
 
 
@@ -178,7 +178,7 @@ def test_it_never_goes_over_what_is_there(kept: tuple[Path, Held], tmp_path: Pat
     instance = tmp_path / "new"
     latchkey(instance, "restore", kept[0])
     before = {path.name: path.read_bytes() for path in instance.iterdir()}
-    assert "there already" in refused(instance, "restore", kept[0])
+    assert "already exists" in refused(instance, "restore", kept[0])
     (instance / "latchkey.db").unlink()
     (instance / "secret_key").write_text("k" * 64, encoding="ascii")
     assert "another SECRET_KEY" in refused(instance, "restore", kept[0])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.settings.settings import load_settings
+from app.settings.load import load_settings
 from tests.cli.test_backup import latchkey, refused
 
 

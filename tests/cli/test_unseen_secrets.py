@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.actions.audit.actor import OPERATOR
-from app.actions.audit.record import AuditFilter
+from app.actions.audit.read import AuditFilter
 from app.cli.session import open_actions
 from app.cli.streams import undone_unless_printed
 from app.compose import Actions

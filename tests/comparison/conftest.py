@@ -13,7 +13,7 @@ from app.comparison.report import Report
 from app.compose import Actions
 from app.database.types import Base
 from app.http.application import Latchkey
-from app.settings.settings import load_settings
+from app.settings.load import load_settings
 from tests.cli.test_serve import run
 from tests.live import environment
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.actions.audit.record import AuditFilter
+from app.actions.audit.read import AuditFilter
 from app.comparison.report import MEASURED, NOT_ISSUED, NOT_YET, Report, Row, unmeasured
 from app.comparison.stated import API_KEY, COLUMNS, M2M, OAUTH, PASSWORD, PAT
 from tests.comparison.conftest import Compared

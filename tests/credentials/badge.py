@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.access.holders import Holder, HolderPage
 from app.access.scopes import Grants, Scopes
-from app.compat.sqlalchemy_statements import CompiledSelect
+from app.compat.sqlalchemy import CompiledSelect
 from app.credentials.kind import (
     ENDING_SOON,
     Claims,

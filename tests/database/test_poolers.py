@@ -20,7 +20,7 @@ from tests.api import Admin
 from tests.cli.test_serve import run
 from tests.cluster import Cluster, program
 from tests.databases import cluster as shared_cluster
-from tests.faults.faces import WELL, Faces
+from tests.faults.endpoints import WELL, Endpoints
 from tests.live import LiveServer
 from tests.machine import lacking
 from tests.pgbouncer import Pgbouncer, running_pgbouncer
@@ -61,19 +61,19 @@ def test_mixed_requests_of_several_workers_behind_it_all_succeed(
     told = {"database_url": pooler.url(f"mixed_{setting}"), "database_pooler": setting}
     live = LiveServer(tmp_path / "instance", told, workers=2).start()  # it migrates through the pooler
     try:
-        faces = Faces(Admin(live))
+        endpoints = Endpoints(Admin(live))
 
         def ask(_: int) -> Counter[tuple[str, int]]:
-            heard = Counter((face, answer.status_code) for face, answer in faces.ask_all().items())
-            assert faces.introspect(faces.revoked).json() == {"active": False}
+            heard = Counter((endpoint, answer.status_code) for endpoint, answer in endpoints.ask_all().items())
+            assert endpoints.introspect(endpoints.revoked).json() == {"active": False}
             return heard
 
         with ThreadPoolExecutor(8) as threads:
             heard = sum(threads.map(ask, range(ROUNDS)), Counter[tuple[str, int]]())
         assert heard == dict.fromkeys(WELL.items(), ROUNDS)
-        assert faces.introspect(faces.live).json()["active"] is True
-        assert Admin(live).revoke(faces.live).status_code == 200
-        assert [faces.introspect(faces.live).json() for _ in range(8)] == [{"active": False}] * 8
+        assert endpoints.introspect(endpoints.live).json()["active"] is True
+        assert Admin(live).revoke(endpoints.live).status_code == 200
+        assert [endpoints.introspect(endpoints.live).json() for _ in range(8)] == [{"active": False}] * 8
         code, found = doctor(live.instance, told["database_url"], setting)
         assert (code, found["verdict"]) == (0, "ok") and setting in found["found"]
     finally:
@@ -133,7 +133,7 @@ def test_a_pooler_that_breaks_the_chosen_mode_is_found_by_the_doctor(
     assert found["mend"] == "set DATABASE_POOLER=transaction"
 
 
-def test_each_kind_of_pooler_is_told_from_the_others(cluster: Cluster, pooler: Pgbouncer) -> None:
+def test_each_kind_of_pooler_is_recognized(cluster: Cluster, pooler: Pgbouncer) -> None:
     cluster.create("kinds")
     with running_pgbouncer(cluster, "session") as sessions:
         urls = cluster.url("kinds"), sessions.url("kinds"), pooler.url("kinds")

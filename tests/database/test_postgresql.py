@@ -37,7 +37,7 @@ def live(database: PostgresqlDatabase) -> Iterator[LiveServer]:
 
 
 def end_connections(database: PostgresqlDatabase) -> None:
-    """Do what a restart of PostgreSQL does to whoever is connected."""
+    """End all connections, as a restart of PostgreSQL does."""
     cluster().end_connections(database.name)
 
 
@@ -95,7 +95,7 @@ def test_a_database_that_only_reads_is_a_503_until_it_writes_again(
     assert changes(live, token, 60)[-20:] == [201] * 20
 
 
-def test_nobody_waits_for_a_lock_for_ever(database: PostgresqlDatabase) -> None:
+def test_every_wait_for_a_lock_ends(database: PostgresqlDatabase) -> None:
     store = Store(create_engine(database.url))
     with store.transaction() as session:
         assert session.scalar(text("SHOW lock_timeout")) == "15s"
@@ -112,7 +112,7 @@ def test_it_needs_no_rights_but_its_own_database(database: PostgresqlDatabase, l
 
 
 @pytest.mark.contract("many writers make one unbroken chain, and nothing is lost")
-def test_who_traces_first_and_waits_then_holds_up_nobody(database: PostgresqlDatabase) -> None:
+def test_a_transaction_that_waits_after_recording_an_event_blocks_no_other(database: PostgresqlDatabase) -> None:
     live = PostgresqlDatabase(database.folder / "chain")
     Base.metadata.create_all(live.engine())
     store = Store(create_engine(live.url))

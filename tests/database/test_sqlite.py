@@ -48,7 +48,7 @@ def test_a_transaction_sees_all_that_was_committed_before_it(store: Store) -> No
     assert sorted(counts) == list(range(80))
 
 
-def test_a_file_that_is_no_database_is_refused_in_one_line(url: str, tmp_path: Path) -> None:
+def test_an_invalid_database_file_is_refused_in_one_line(url: str, tmp_path: Path) -> None:
     (tmp_path / "latchkey.db").write_bytes(b"not a database, by any means" * 100)
     with pytest.raises(BadSettings, match="cannot be used") as refusal:
         run.upgrade(url)

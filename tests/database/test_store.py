@@ -185,7 +185,7 @@ def test_a_reader_writes_nothing_by_oversight(store: Store) -> None:
     assert seen_in_session(store) == 0
 
 
-def test_what_is_committed_is_there_for_whoever_opens_the_database(store: Store, tmp_path: Path) -> None:
+def test_committed_rows_are_visible_to_every_other_connection(store: Store, tmp_path: Path) -> None:
     add(store, "a")
     assert database_in(tmp_path).execute("SELECT name FROM resource") == [("a",)]
 
@@ -197,7 +197,7 @@ def test_a_name_that_is_taken_is_refused_by_the_database(store: Store) -> None:
     assert seen_in_session(store) == 1
 
 
-def test_insert_once_tells_who_was_first(store: Store) -> None:
+def test_insert_once_is_true_for_exactly_one_caller(store: Store) -> None:
     first: list[int] = []
 
     def deny(number: int) -> None:

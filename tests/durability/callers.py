@@ -1,4 +1,4 @@
-"""Those who call while secrets are rotated: each asks all the time, and takes no refusal that it does not deserve."""
+"""Callers during a rotation of secrets: each sends requests all the time, and accepts no wrong refusal."""
 
 import itertools
 import re
@@ -24,7 +24,7 @@ PAUSE = 0.1  # seconds between two questions of one caller
 FORM_TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 
 
-class Doors:
+class Targets:
     """The nodes, asked in turn by a fresh connection each time, as a balancer does; one can be drained."""
 
     def __init__(self, *urls: str) -> None:
@@ -71,9 +71,9 @@ class Doors:
 class Verifier(jwt.PyJWKClient):
     """Keeps the JWK set for as long as it may, and never asks before that, whatever kid it meets."""
 
-    def __init__(self, doors: Doors, seconds: float) -> None:
+    def __init__(self, targets: Targets, seconds: float) -> None:
         super().__init__("http://127.0.0.1/", lifespan=seconds)
-        self._doors = doors
+        self._doors = targets
 
     def fetch_data(self) -> Any:
         """Read the set from whichever node; it counts from when it was asked for, however slow the machine is."""
@@ -86,7 +86,7 @@ class Verifier(jwt.PyJWKClient):
         return data
 
     def __call__(self, token: str, world: World) -> Json:
-        """Give the claims of a token that must be good."""
+        """Return the claims of a token that must be good."""
         kid = jwt.get_unverified_header(token)["kid"]
         known = {key.key_id: key for key in self.get_jwk_set().keys}
         assert kid in known, "signed with a key that was not published for long enough"
@@ -99,8 +99,8 @@ class Verifier(jwt.PyJWKClient):
 class Browser:
     """Signed in once; opens pages and sends forms, the one it opened first among them."""
 
-    def __init__(self, doors: Doors, user: User) -> None:
-        self._doors = doors
+    def __init__(self, targets: Targets, user: User) -> None:
+        self._doors = targets
         self.cookies: dict[str, str] = {}
         page = self._ask("GET", "/login")
         form = {"username": user.username, "password": user.password, "csrf_token": _form_token(page)}
@@ -127,13 +127,13 @@ class Browser:
 class Callers:
     """What programs do all day, by what they hold at the moment: `basic` and `key` can be exchanged under way."""
 
-    def __init__(self, world: World, doors: Doors, verifier_keeps: float) -> None:
-        self.world, self.doors = world, doors
+    def __init__(self, world: World, targets: Targets, verifier_keeps: float) -> None:
+        self.world, self.targets = world, targets
         self.basic, self.key = world.client.basic, world.issue("api_key").token
         self.pat, self.jwt = world.issue("pat").token, world.issue("m2m").token
-        self.verify = Verifier(doors, verifier_keeps)
+        self.verify = Verifier(targets, verifier_keeps)
         self.kids: list[str] = []
-        self.browser = Browser(doors, world.user)
+        self.browser = Browser(targets, world.user)
         self.works: Mapping[str, Callable[[], None]] = {
             "token": self.token,
             "introspection": self.introspection,
@@ -157,7 +157,7 @@ class Callers:
     def forward_auth(self) -> None:
         """Come in by the gateway."""
         query = {"resource": self.world.identifier, "scope": self.world.read}
-        expect(200, self.doors("GET", "/oauth/forward-auth", params=query, headers={"X-API-Key": self.key}))
+        expect(200, self.targets("GET", "/oauth/forward-auth", params=query, headers={"X-API-Key": self.key}))
 
     def exchange(self) -> None:
         """Exchange a personal access token and verify the JWT locally."""
@@ -166,17 +166,17 @@ class Callers:
             "subject_token": self.pat,
             "subject_token_type": "urn:latchkey:token-type:personal_access_token",
         }
-        answer = expect(200, self.doors("POST", "/oauth/token", data=form)).json()
+        answer = expect(200, self.targets("POST", "/oauth/token", data=form)).json()
         self.verify(answer["access_token"], self.world)
 
     def active(self, token: str) -> bool:
         """Ask whichever node as the resource server."""
-        answer = self.doors("POST", "/oauth/introspect", data={"token": token}, auth=self.world.resource_server.basic)
+        answer = self.targets("POST", "/oauth/introspect", data={"token": token}, auth=self.world.resource_server.basic)
         return bool(expect(200, answer).json()["active"])
 
     def ask_token(self, basic: tuple[str, str]) -> httpx.Response:
         """Ask whichever node for a token."""
-        return self.doors("POST", "/oauth/token", data={"grant_type": "client_credentials"}, auth=basic)
+        return self.targets("POST", "/oauth/token", data={"grant_type": "client_credentials"}, auth=basic)
 
 
 class Load:

@@ -61,7 +61,7 @@ class Rests:
     scope: tuple[str, ...] = ()
 
     def says(self, held: frozenset[str]) -> Heard:
-        """Give what an introspection says while these registers hold."""
+        """Return what an introspection says while these registers hold."""
         if not held.issuperset(self.life):
             return Heard.DEAD
         return Heard.LIVE if held.issuperset(self.scope) else Heard.BARE
@@ -71,7 +71,7 @@ History = Iterable[Operation]
 
 
 def violations(history: History, credentials: Mapping[str, Rests]) -> list[str]:
-    """Give a line for each answer that no order of the operations explains, none when there is such an order."""
+    """Return a line for each answer that no order of the operations explains; none when there is such an order."""
     kept = list(history)
     return [line for name, rests in credentials.items() for line in _unexplained(_about(kept, name, rests), rests)]
 
@@ -95,13 +95,13 @@ class _World:
     unheard: frozenset[Question] = frozenset()
 
     def after(self, change: Change, rests: Rests) -> "_World":
-        """Give the world in which the change takes effect now; who waits for just that hears it."""
+        """Return the world in which the change takes effect now, and the questions that wait for it are answered."""
         held = self.held | {change.register} if change.value else self.held - {change.register}
         unheard = frozenset(asked for asked in self.unheard if asked.heard is not rests.says(held))
         return _World(held, self.pending - {change}, unheard)
 
-    def asked(self, question: Question, rests: Rests) -> "_World":
-        """Give the world in which the question has begun: it takes effect at once if its answer is true already."""
+    def ask(self, question: Question, rests: Rests) -> "_World":
+        """Return the world in which the question has begun; it is answered at once if its answer is already true."""
         return self if question.heard is rests.says(self.held) else replace(self, unheard=self.unheard | {question})
 
 
@@ -112,7 +112,7 @@ def _unexplained(operations: list[Operation], rests: Rests) -> Iterator[str]:
         if isinstance(done, Change):
             worlds = _changed(worlds, done, rests) if over else {replace(w, pending=w.pending | {done}) for w in worlds}
         elif isinstance(done, Question) and not over:
-            worlds = {world.asked(done, rests) for world in worlds}
+            worlds = {world.ask(done, rests) for world in worlds}
         elif isinstance(done, Question):
             explained = _answered(worlds, done, rests)
             if not explained:
@@ -121,24 +121,24 @@ def _unexplained(operations: list[Operation], rests: Rests) -> Iterator[str]:
 
 
 def _starts_and_ends(operations: list[Operation]) -> list[tuple[Operation, bool]]:
-    """Give each operation's start, and its end if it had one, in order of time; what meets at one moment overlaps."""
+    """Return each operation's start and its end, if any, in order of time; equal times overlap."""
     moments = [(done.began, False, done) for done in operations]
     moments += [(done.ended, True, done) for done in operations if done.ended != NEVER]
     return [(done, over) for _, over, done in sorted(moments, key=lambda moment: moment[:2])]
 
 
 def _changed(worlds: set[_World], change: Change, rests: Rests) -> set[_World]:
-    """Give the worlds in which the change has taken effect."""
+    """Return the worlds in which the change has taken effect."""
     return _reached(worlds, lambda world: change not in world.pending, rests)
 
 
 def _answered(worlds: set[_World], question: Question, rests: Rests) -> set[_World]:
-    """Give the worlds in which the question heard what it heard."""
+    """Return the worlds that explain the answer to the question."""
     return _reached(worlds, lambda world: question not in world.unheard, rests)
 
 
 def _reached(worlds: set[_World], good: Callable[[_World], bool], rests: Rests) -> set[_World]:
-    """Let pending changes take effect, in any order, no further than needed."""
+    """Apply pending changes in any order, no further than needed."""
     seen, rest, reached = set(worlds), list(worlds), set()
     while rest:
         world = rest.pop()

@@ -68,7 +68,7 @@ class Nodes:
             raise
 
     @property
-    def doors(self) -> dict[str, str]:
+    def targets(self) -> dict[str, str]:
         """Where one may ask: the name and the URL of the balancer and of each node."""
         return {"balancer": self.url} | {f"node {number}": server.url for number, server in enumerate(self.servers)}
 
@@ -81,11 +81,11 @@ class Nodes:
         self.servers[number].start()
 
     def pause(self, number: int) -> None:
-        """Let a node stand still (SIGSTOP), its connections open."""
+        """Stop a node (SIGSTOP), with its connections open."""
         os.killpg(self.servers[number].pid, signal.SIGSTOP)
 
     def resume(self, number: int) -> None:
-        """Let it go on where it stood."""
+        """Continue a stopped node (SIGCONT)."""
         os.killpg(self.servers[number].pid, signal.SIGCONT)
 
     def restart_postgresql(self) -> None:

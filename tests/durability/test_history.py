@@ -17,42 +17,51 @@ def change(register: str, value: bool, began: float, ended: float) -> Change:
     return Change("writer", "node 0", "change", began, ended, register, value)
 
 
-def asked(heard: Heard, began: float, ended: float) -> Question:
+def asks(heard: Heard, began: float, ended: float) -> Question:
     return Question("reader", "node 1", "introspect", began, ended, "pat", heard)
 
 
 GIVEN = [change("user", True, 0, 1), change("role", True, 0, 1), change("pat", True, 0, 1)]
 REVOKED = change("pat", False, 2, 3)
 EXPLAINED: list[tuple[str, list[Operation]]] = [
-    ("live until somebody begins to take away", [asked(LIVE, 1.5, 1.9)]),
-    ("dead after it", [REVOKED, asked(DEAD, 3.5, 4)]),
-    ("either while it is being revoked", [REVOKED, asked(LIVE, 2.1, 2.2), asked(DEAD, 2.3, 2.4)]),
-    ("either when the question began before the acknowledgement", [REVOKED, asked(LIVE, 2.9, 9)]),
-    ("a revocation that was never answered", [change("pat", False, 2, NEVER), asked(LIVE, 5, 6), asked(DEAD, 7, 8)]),
-    ("without a scope while the role is gone", [change("role", False, 2, 3), asked(BARE, 4, 5)]),
-    ("live again", [change("role", False, 2, 3), change("role", True, 4, 5), asked(LIVE, 6, 7)]),
-    ("in the middle of two that overlap", [change("user", False, 2, 9), change("user", True, 3, 8), asked(DEAD, 4, 5)]),
-    ("of two at once either is the last", [change("user", True, 2, 4), change("user", False, 2, 4), asked(DEAD, 5, 6)]),
+    ("live until somebody begins to take away", [asks(LIVE, 1.5, 1.9)]),
+    ("dead after it", [REVOKED, asks(DEAD, 3.5, 4)]),
+    ("either while it is being revoked", [REVOKED, asks(LIVE, 2.1, 2.2), asks(DEAD, 2.3, 2.4)]),
+    ("either when the question began before the acknowledgement", [REVOKED, asks(LIVE, 2.9, 9)]),
+    (
+        "a revocation that was never answered",
+        [change("pat", False, 2, NEVER), asks(LIVE, 5, 6), asks(DEAD, 7, 8)],
+    ),
+    ("without a scope while the role is gone", [change("role", False, 2, 3), asks(BARE, 4, 5)]),
+    ("live again", [change("role", False, 2, 3), change("role", True, 4, 5), asks(LIVE, 6, 7)]),
+    (
+        "in the middle of two that overlap",
+        [change("user", False, 2, 9), change("user", True, 3, 8), asks(DEAD, 4, 5)],
+    ),
+    (
+        "of two at once either is the last",
+        [change("user", True, 2, 4), change("user", False, 2, 4), asks(DEAD, 5, 6)],
+    ),
 ]
 REFUSED: list[tuple[str, list[Operation]]] = [
-    ("active after the acknowledgement", [REVOKED, asked(LIVE, 3.1, 9)]),
-    ("inactive though nobody took anything", [asked(DEAD, 2, 9)]),
-    ("inactive before the revocation", [REVOKED, asked(DEAD, 1.1, 1.9)]),
-    ("without its scope before the role is taken", [asked(BARE, 2, 9)]),
-    ("with its scope after the role is taken", [change("role", False, 2, 3), asked(LIVE, 4, 5)]),
-    ("inactive because a role is gone", [change("role", False, 2, 3), asked(DEAD, 4, 5)]),
-    ("dead again", [change("user", False, 2, 3), change("user", True, 4, 5), asked(DEAD, 6, 7)]),
-    ("live after somebody heard that it is dead", [REVOKED, asked(DEAD, 2.1, 2.2), asked(LIVE, 2.3, 2.4)]),
+    ("active after the acknowledgement", [REVOKED, asks(LIVE, 3.1, 9)]),
+    ("inactive though nobody took anything", [asks(DEAD, 2, 9)]),
+    ("inactive before the revocation", [REVOKED, asks(DEAD, 1.1, 1.9)]),
+    ("without its scope before the role is taken", [asks(BARE, 2, 9)]),
+    ("with its scope after the role is taken", [change("role", False, 2, 3), asks(LIVE, 4, 5)]),
+    ("inactive because a role is gone", [change("role", False, 2, 3), asks(DEAD, 4, 5)]),
+    ("dead again", [change("user", False, 2, 3), change("user", True, 4, 5), asks(DEAD, 6, 7)]),
+    ("live after somebody heard that it is dead", [REVOKED, asks(DEAD, 2.1, 2.2), asks(LIVE, 2.3, 2.4)]),
     (
         "an unanswered revocation that came and went",
-        [change("pat", False, 2, NEVER), asked(DEAD, 5, 6), asked(LIVE, 7, 8)],
+        [change("pat", False, 2, NEVER), asks(DEAD, 5, 6), asks(LIVE, 7, 8)],
     ),
-    ("before it was issued", [asked(LIVE, -2, -1)]),
+    ("before it was issued", [asks(LIVE, -2, -1)]),
 ]
 
 
 @pytest.mark.parametrize("history", [one for _, one in EXPLAINED], ids=[name for name, _ in EXPLAINED])
-def test_what_one_server_could_have_said_is_no_violation(history: list[Operation]) -> None:
+def test_every_history_of_a_single_server_is_accepted(history: list[Operation]) -> None:
     assert violations(GIVEN + history, CREDENTIALS) == []
 
 
@@ -62,18 +71,18 @@ def test_what_no_one_server_could_have_said_is_one(history: list[Operation]) -> 
     assert "reader at node 1 heard by introspect that pat is" in line
 
 
-def test_each_stale_answer_is_told() -> None:
-    stale = [asked(LIVE, moment, moment + 0.5) for moment in range(4, 9)]
-    assert len(violations([*GIVEN, REVOKED, asked(DEAD, 3.2, 3.4), *stale], CREDENTIALS)) == 5
+def test_each_stale_answer_is_reported() -> None:
+    stale = [asks(LIVE, moment, moment + 0.5) for moment in range(4, 9)]
+    assert len(violations([*GIVEN, REVOKED, asks(DEAD, 3.2, 3.4), *stale], CREDENTIALS)) == 5
 
 
 def test_a_credential_is_judged_by_its_own_registers() -> None:
     others = [change("another", False, 2, 3), Question("reader", "node 1", "introspect", 4, 5, "another", LIVE)]
-    assert violations([*GIVEN, *others, asked(LIVE, 6, 7)], CREDENTIALS) == []
+    assert violations([*GIVEN, *others, asks(LIVE, 6, 7)], CREDENTIALS) == []
 
 
 TIMES = st.tuples(st.integers(0, 12), st.integers(0, 6)).map(lambda pair: (pair[0], pair[0] + pair[1]))
-QUESTIONS = st.builds(lambda heard, when: asked(heard, *when), st.sampled_from(Heard), TIMES)
+QUESTIONS = st.builds(lambda heard, when: asks(heard, *when), st.sampled_from(Heard), TIMES)
 CHANGES = st.builds(
     lambda register, value, when, answered: change(register, value, when[0], when[1] if answered else NEVER),
     st.sampled_from(["pat", "role"]),
@@ -92,7 +101,7 @@ def test_it_finds_what_trying_every_order_finds(changes: list[Change], questions
 
 
 def _orders(history: list[Operation]) -> Iterator[tuple[Operation, ...]]:
-    """Give every order of what must have happened and of any part of what may never have."""
+    """Return every order of the completed changes and any subset of the unanswered ones."""
     lost = [done for done in history if done.ended == NEVER]
     parts = chain.from_iterable(combinations(lost, size) for size in range(len(lost) + 1))
     certain = [done for done in history if done.ended != NEVER]
@@ -128,11 +137,11 @@ def test_one_server_that_many_ask_is_never_accused(moments: list[tuple[str, bool
 
 @settings(deadline=None)
 @given(MOMENTS, st.sets(st.sampled_from(["pat", "user", "role"])), st.sampled_from(Heard))
-def test_whoever_lies_when_all_is_quiet_is_caught(
+def test_a_false_answer_without_concurrent_changes_is_detected(
     moments: list[tuple[str, bool, float, float]], held: set[str], heard: Heard
 ) -> None:
     quiet = [change(register, register in held, 1e6, 1e6 + 1) for register in ("pat", "user", "role")]
-    history = [*_said_by_one_server(moments), *quiet, asked(heard, 1e6 + 2, 1e6 + 3)]
+    history = [*_said_by_one_server(moments), *quiet, asks(heard, 1e6 + 2, 1e6 + 3)]
     assert len(violations(history, CREDENTIALS)) == (heard is not CREDENTIALS["pat"].says(frozenset(held)))
 
 
@@ -142,7 +151,7 @@ def _said_by_one_server(moments: list[tuple[str, bool, float, float]]) -> list[O
     said: list[Operation] = []
     for second, (what, value, before, after) in enumerate(moments):
         if what == "ask":
-            said.append(asked(CREDENTIALS["pat"].says(frozenset(held)), second - before, second + after))
+            said.append(asks(CREDENTIALS["pat"].says(frozenset(held)), second - before, second + after))
             continue
         (held.add if value else held.discard)(what)
         said.append(change(what, value, second - before, second + after))

@@ -70,7 +70,7 @@ def end(http: httpx.Client, secret: str, seen: Acknowledged) -> None:
 
 
 def burst(server: LiveServer, world: World, seen: Acknowledged, seed: int) -> None:
-    """Let the writers write, and kill the server under them."""
+    """Run the writers, and kill the server meanwhile."""
     token = world.admin.token()
     writers = [
         threading.Thread(target=writer, args=(world, token, seen, seed * WRITERS + number)) for number in range(WRITERS)
@@ -102,7 +102,7 @@ def test_what_was_acknowledged_holds_after_a_kill(fresh_server: StartServer) -> 
         seen = Acknowledged()
         burst(server, world, seen, seed)
         server.start()
-        assert len(seen.live) + len(seen.revoked) >= 10, "the burst was no burst"
+        assert len(seen.live) + len(seen.revoked) >= 10, "the writers were too slow for a burst"
         for secret in seen.live:
             assert world.admin.active(secret, world.resource_server), f"round {seed}: an acknowledged creation is gone"
         for secret in seen.revoked:

@@ -10,10 +10,10 @@ from random import Random
 import pytest
 
 from tests.api import Admin
-from tests.durability.hands import MachineHand, UserHand
 from tests.durability.history import Heard, violations
 from tests.durability.nodes import Nodes
 from tests.durability.workload import Round, clients
+from tests.durability.writers import MachineWriter, UserWriter
 
 CLIENTS = 8
 ROUNDS = 10  # with two nodes, and as many with four
@@ -29,7 +29,7 @@ def nodes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def nothing(nodes: Nodes, during: Round, chance: Random) -> None:
-    """Let them be."""
+    """Do nothing."""
 
 
 def a_node_is_killed(nodes: Nodes, during: Round, chance: Random) -> None:
@@ -39,7 +39,7 @@ def a_node_is_killed(nodes: Nodes, during: Round, chance: Random) -> None:
 
 
 def a_node_is_paused(nodes: Nodes, during: Round, chance: Random) -> None:
-    """Others change what it knows while it stands still."""
+    """A node is stopped while others change what it has cached."""
     number, before = chance.randrange(len(nodes.servers)), len(during.changes)
     nodes.pause(number)
     until(lambda: len(during.changes) >= before + 6, 1.0)
@@ -70,10 +70,10 @@ def until(true: Callable[[], bool], seconds: float) -> None:
 def played(nodes: Nodes, fault: Fault, seed: str) -> Round:
     """Play one round; the fault happens once the clients are at work, in this thread: what it starts lives with it."""
     admin = Admin(nodes.servers[0])
-    during = Round(admin, nodes.doors, seed)
+    during = Round(admin, nodes.targets, seed)
     admin.http.close()
     with clients() as https, ThreadPoolExecutor(CLIENTS + 2) as threads:
-        hands = [threads.submit(hand(during, next(https)).work) for hand in (UserHand, MachineHand)]
+        hands = [threads.submit(hand(during, next(https)).work) for hand in (UserWriter, MachineWriter)]
         asking = [threads.submit(during.ask_on, number, next(https)) for number in range(CLIENTS)]
         try:
             until(lambda: len(during.answers) >= 100, 2.0)
@@ -97,7 +97,7 @@ def played(nodes: Nodes, fault: Fault, seed: str) -> Round:
 def test_all_nodes_answer_as_one(nodes: Nodes, number: int) -> None:
     seed, fault = f"{len(nodes.servers)} nodes, round {number}", FAULTS[number % len(FAULTS)]
     during = played(nodes, fault, seed)
-    told = f"{seed}, {fault.__name__}: {during.told()}"
+    told = f"{seed}, {fault.__name__}: {during.summary()}"
     print(told)
     assert not during.strange, (told, during.strange)
     assert during.lost or not during.refused, (told, during.refused)
@@ -117,4 +117,4 @@ def test_without_the_invalidation_they_do_not(tmp_path_factory: pytest.TempPathF
     finally:
         nodes.stop()
     stale = [line for line in violations(during.history, during.credentials) if "is active," in line]
-    assert len(stale) >= 10, during.told()
+    assert len(stale) >= 10, during.summary()

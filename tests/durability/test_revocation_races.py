@@ -126,7 +126,7 @@ def exchanged(world: World) -> str:
         ("m2m", client_disabled),
     ],
 )
-def test_nobody_who_asks_after_the_answer_hears_active(world: World, kind: str, take: Taking) -> None:
+def test_no_request_after_the_revocation_is_answered_active(world: World, kind: str, take: Taking) -> None:
     world.admin.change(f"/users/{world.user.id}", {"roles": [world.user_role["name"]], "enabled": True})
     token = exchanged(world) if kind == "exchanged" else world.issue(kind).token  # type: ignore[arg-type]
     race = Race(world, token)

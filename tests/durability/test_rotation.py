@@ -18,11 +18,11 @@ from tests.api import Admin, expect
 from tests.cluster import program
 from tests.contract.world import found
 from tests.databases import PostgresqlDatabase
-from tests.durability.callers import Callers, Doors, Load, until
+from tests.durability.callers import Callers, Load, Targets, until
 from tests.live import LiveServer, environment, free_port
 from tests.machine import lacking
 
-OLD, NEW = "the secret key of before: " + "o" * 32, "the secret key of now: " + "n" * 32
+OLD, NEW = "the previous secret key: " + "o" * 32, "the current secret key: " + "n" * 32
 EVERY, MAX_AGE = 2, 1  # seconds: of the schedule, and that the JWK set may be kept
 PUBLISH_AHEAD = 2 * MAX_AGE
 ALMOST = PUBLISH_AHEAD - 0.1  # seconds that a verifier keeps the JWK set
@@ -43,18 +43,18 @@ class Pair:
         self.nodes = [LiveServer(folder / f"node{number}", settings) for number in range(2)]
         for node in self.nodes:
             node.start()
-        self.doors = Doors(*(node.url for node in self.nodes))
+        self.targets = Targets(*(node.url for node in self.nodes))
         self.admin = Admin(self.nodes[0])
 
     def callers(self) -> Callers:
-        """Those of an organisation of their own."""
-        return Callers(found(self.admin), self.doors, ALMOST)
+        """Return the callers of an organisation of their own."""
+        return Callers(found(self.admin), self.targets, ALMOST)
 
     def change(self, number: int, load: Load, **settings: str) -> None:
-        """Let a node begin anew with other settings."""
+        """Restart a node with other settings."""
         node = self.nodes[number]
         node.settings |= settings
-        with self.doors.drained(node.url):
+        with self.targets.drained(node.url):
             node.restart()
         load.go_on()
 
@@ -66,7 +66,7 @@ class Pair:
             return keys.sealed_before(connection)
 
     def rotations(self) -> list[tuple[int, str]]:
-        """Give when the signing keys were rotated (in microseconds) and who did it, oldest first."""
+        """Return when the signing keys were rotated (in microseconds) and the actor, oldest first."""
         query = "SELECT at, actor_type FROM audit_event WHERE action = 'signing_key.rotate' ORDER BY id"
         return [(int(at), str(who)) for at, who in self.database.execute(query)]
 
@@ -141,9 +141,9 @@ def test_a_secret_key_rolls_over_two_nodes_under_load(pair: Pair) -> None:
         assert run(pair.nodes[0], "secret-key", "reseal") > 0  # step 3
         assert pair.sealed_before(NEW) == 0
         pair.change(1, load, previous_secret_keys="")  # step 4, beside a node of step 2
-        pair.doors.only(pair.nodes[1].url)
+        pair.targets.only(pair.nodes[1].url)
         load.go_on()
-    assert who_is_in(pair.doors, cookies_of_before) == 303
+    assert who_is_in(pair.targets, cookies_of_before) == 303
     stranger = Settings(instance_dir=pair.nodes[0].instance, secret_key=OLD, **pair.database.settings)
     with pytest.raises(BadSettings, match="SECRET_KEY does not open the signing keys"):
         make_ready(stranger, moving=False)
@@ -152,16 +152,16 @@ def test_a_secret_key_rolls_over_two_nodes_under_load(pair: Pair) -> None:
 @pytest.mark.contract("the kept SECRET_KEY is replaced under a running server, and never lost")
 def test_the_kept_key_is_replaced_while_the_server_runs(tmp_path: Path) -> None:
     live = LiveServer(tmp_path / "instance", {"jwks_max_age": str(MAX_AGE)}).start()
-    doors = Doors(live.url)
+    targets = Targets(live.url)
     try:
         world = found(Admin(live))
-        callers = Callers(world, doors, ALMOST)
+        callers = Callers(world, targets, ALMOST)
         with Load(callers.works).running() as load:
             assert run(live, "secret-key", "rotate") == 2
             for _ in range(2):  # the second key to sign was sealed under a key that the server did not start with
                 until(lambda: world.admin.post("/signing-keys/rotate", {"only_when_known": True}).status_code == 200)
                 load.go_on()
-            with doors.drained(live.url):
+            with targets.drained(live.url):
                 live.restart()
             load.go_on()
         assert len(set(callers.kids)) == 3
@@ -171,14 +171,14 @@ def test_the_kept_key_is_replaced_while_the_server_runs(tmp_path: Path) -> None:
         live.kill()
 
 
-def who_is_in(doors: Doors, cookies: dict[str, str]) -> int:
-    """Give the status of the account's page for a browser with these cookies."""
+def who_is_in(targets: Targets, cookies: dict[str, str]) -> int:
+    """Return the status of the account's page for a browser with these cookies."""
     cookie = "; ".join(f"{name}={value}" for name, value in cookies.items())
-    return doors("GET", "/account", headers={"Cookie": cookie}).status_code
+    return targets("GET", "/account", headers={"Cookie": cookie}).status_code
 
 
 def run(node: LiveServer, *command: str) -> int:
-    """Run a `secret-key` command with a node's settings; gives how many signing keys were sealed anew."""
+    """Run a `secret-key` command with a node's settings; return how many signing keys were sealed again."""
     ours: dict[str, str | None] = {name: None for name in os.environ if name.startswith("LATCHKEY_")}
     done = CliRunner().invoke(main, [*command, "--json"], env=ours | environment(node.instance, node.settings))
     assert done.exit_code == 0, done.output

@@ -25,7 +25,7 @@ BY_STATUS: Mapping[str, Mapping[int, Heard]] = {
     "grant": {200: Heard.LIVE, 400: Heard.BARE, 401: Heard.DEAD},
 }
 QUESTIONS = ("introspect", "introspect", "forward-auth")  # ways to ask about a credential
-Doors = Mapping[str, str]
+Targets = Mapping[str, str]
 
 
 @cache
@@ -57,10 +57,10 @@ class Asked:
 class Round:
     """A new organisation, and the history of what its clients did and heard."""
 
-    def __init__(self, admin: Admin, doors: Doors, seed: str) -> None:
+    def __init__(self, admin: Admin, targets: Targets, seed: str) -> None:
         """Take where one may ask (name and URL) and what chance begins with; every node must answer."""
         self.seed = seed
-        self.doors = dict(doors)
+        self.targets = dict(targets)
         self.over, self.calm = threading.Event(), threading.Event()  # the round; what befalls its nodes
         self.history: list[Operation] = []
         self.asked: dict[str, Asked] = {}
@@ -89,8 +89,8 @@ class Round:
         """What may have been changed: no answer said so."""
         return [change for change in self.changes if change.ended == NEVER]
 
-    def told(self) -> str:
-        """Tell how much there was of all."""
+    def summary(self) -> str:
+        """Return the counts of a round as text."""
         counted = f"{len(self.answers)} answers, {len(self.changes)} changes, {len(self.lost)} of them lost"
         return f"{counted}, questions without an answer: {dict(self.failures)}"
 
@@ -100,36 +100,36 @@ class Round:
         return {name: asked.rests for name, asked in self.asked.items()}
 
     def ask_on(self, number: int, http: httpx.Client) -> None:
-        """Ask anything at any door until the round is over."""
+        """Ask anything at any target until the round is over."""
         chance, client = Random(f"{self.seed} asks {number}"), f"client {number}"
         while not self.over.is_set():
-            name, door = chance.choice(list(self.asked)), chance.choice(list(self.doors))
-            self.ask(http, client, door, name, chance.choice(self.asked[name].ways))
+            name, target = chance.choice(list(self.asked)), chance.choice(list(self.targets))
+            self.ask(http, client, target, name, chance.choice(self.asked[name].ways))
             self.over.wait(0.02)  # leaves the machine to a node that starts
 
-    def ask(self, http: httpx.Client, client: str, door: str, name: str, way: str) -> Heard | None:
+    def ask(self, http: httpx.Client, client: str, target: str, name: str, way: str) -> Heard | None:
         """Ask about one credential in one way, and keep what was heard; None when no answer came."""
         began = time.monotonic()
         try:
-            response = _WAYS[way](self.world, http, self.doors[door], self.asked[name].token)
+            response = _WAYS[way](self.world, http, self.targets[target], self.asked[name].token)
         except httpx.TransportError as error:
             self.failures[type(error).__name__] += 1
             return None
         ended, heard = time.monotonic(), _heard(way, response)
         if heard is not None:
-            self.history.append(Question(client, door, way, began, ended, name, heard))
+            self.history.append(Question(client, target, way, began, ended, name, heard))
         elif response.status_code in UNANSWERED:
             self.failures[str(response.status_code)] += 1
         else:
-            self.strange.append(f"{way} at {door}: {response.status_code} {response.text[:300]}")
+            self.strange.append(f"{way} at {target}: {response.status_code} {response.text[:300]}")
         return heard
 
     def ask_everywhere(self, http: httpx.Client) -> None:
-        """Ask about everything at every door; each must answer before long."""
-        for door, (name, asked) in product(self.doors, self.asked.items()):
+        """Ask about everything at every target; each must answer before long."""
+        for target, (name, asked) in product(self.targets, self.asked.items()):
             deadline = time.monotonic() + PATIENCE
-            while self.ask(http, "the last client", door, name, asked.ways[0]) is None:
-                assert time.monotonic() < deadline, f"{door} does not answer again: {self.failures}"
+            while self.ask(http, "the last client", target, name, asked.ways[0]) is None:
+                assert time.monotonic() < deadline, f"{target} does not answer again: {self.failures}"
                 time.sleep(0.05)
 
 

@@ -251,7 +251,7 @@ def test_issuing_using_and_audit_events_leave_the_cache(scene: Scene) -> None:
     scene.core.key()
     scene.core.m2m("robot", "orders:read")
     scene.core.actions.usage.flush()
-    scene.core.actions.authenticate_client.failed(SERVER, "somebody")
+    scene.core.actions.authenticate_client.record_failure(SERVER, "somebody")
     scene.core.user("bob")
     scene.core.client_secret("robot")
     assert scene.core.actions.epoch() == epoch

@@ -13,7 +13,7 @@ from tests.machine import lacking
 
 
 class Fragile(Cluster):
-    """A cluster whose end is told by its own processes' ids; the thread that starts it must outlive it."""
+    """A cluster whose end is seen by its own processes' ids; the thread that starts it must outlive it."""
 
     settings = (*FORGETFUL, "synchronous_commit=on")  # what it said it keeps is there after it was killed
 
@@ -36,15 +36,15 @@ class Fragile(Cluster):
         self.start()
 
     def pause(self) -> None:
-        """Let every one of its processes stand still."""
+        """Stop every one of its processes (SIGSTOP)."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let them go on."""
+        """Continue them (SIGCONT)."""
         self._signal(signal.SIGCONT)
 
     def admit(self, name: str, connections: int) -> None:
-        """Let a database have so many connections, and no more; -1 lets it have any number."""
+        """Limit the connections of a database; -1 removes the limit."""
         self.execute(f"ALTER DATABASE {name} CONNECTION LIMIT {connections}")
 
     def _signal(self, number: signal.Signals) -> None:
@@ -60,7 +60,7 @@ def _children(pid: int) -> list[int]:
 
 @contextmanager
 def small_disk(mebibytes: int) -> Iterator[Path | None]:
-    """Give a file system of that size, that every user can write to; None where one may not be mounted."""
+    """Return a file system of that size that every user can write to; None where mounting is not allowed."""
     folder = Path(tempfile.mkdtemp(prefix="latchkey-disk-"))  # a database's own user cannot look into pytest's folders
     mount = ["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m,mode=1777", "tmpfs", str(folder)]
     mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
@@ -74,7 +74,7 @@ def small_disk(mebibytes: int) -> Iterator[Path | None]:
 
 
 def required(disk: Path | None) -> Path:
-    """Give a disk that could be mounted, else skip (or, with CI=true, fail)."""
+    """Return a mounted disk, else skip (or, with CI=true, fail)."""
     return disk or lacking("right to mount a file system")
 
 

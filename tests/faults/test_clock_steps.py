@@ -187,7 +187,7 @@ def spend(limiter: Limiter) -> None:
 
 @pytest.mark.contract("the clock set back and ahead")
 def test_nobody_waits_by_a_clock_that_can_be_set() -> None:
-    """Where the wall clock is read, but for the one that is handed in, it is to be told or kept."""
+    """Where the wall clock is read, but for the one that is handed in, it is for output or storage."""
     root = Path(app.__file__).parent
     readers = {str(path.relative_to(root)) for path in root.rglob("*.py") if reads_wall_clock(path)}
     told = {"database.py", "fast_lane/lane.py", "comparison/probes.py", "comparison/specimens.py"}

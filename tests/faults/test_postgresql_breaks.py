@@ -14,7 +14,7 @@ import pytest
 from tests.api import Admin
 from tests.cluster import program
 from tests.contract.waiting import until
-from tests.faults.faces import READS, SPEAKS, WRITES, Faces, refused, told_nothing
+from tests.faults.endpoints import READS, SPEAKS, WRITES, Endpoints, assert_no_leak, assert_unavailable
 from tests.faults.servers import Fragile, fill, required, small_disk
 from tests.live import LiveServer
 from tests.machine import lacking
@@ -32,11 +32,11 @@ class Scene:
         self.cluster = Fragile(disk)
         self.cluster.create(DATABASE)
         self.live = LiveServer(folder / "instance", {"database_url": self.cluster.url(DATABASE)}).start()
-        self.faces = Faces(Admin(self.live))
+        self.endpoints = Endpoints(Admin(self.live))
 
     def readiness(self) -> tuple[int, str]:
-        """Give what /readyz says, and of the database."""
-        answer = self.faces.http.get("/readyz")
+        """Return what /readyz says, also about the database."""
+        answer = self.endpoints.http.get("/readyz")
         return answer.status_code, answer.json()["checks"]["database"]
 
     def end(self) -> None:
@@ -54,13 +54,13 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 @pytest.fixture(autouse=True)
 def _well_again(request: pytest.FixtureRequest) -> Iterator[None]:
-    """See after each fault that all is as before, by itself, and that nothing was told."""
+    """See after each fault that everything works again without help, and that nothing internal was printed."""
     yield
     if "scene" in request.fixturenames:
         scene: Scene = request.getfixturevalue("scene")
-        scene.faces.await_all()
+        scene.endpoints.await_all()
         until(lambda: scene.readiness() == (200, "ok"))  # a moment after a hang it is not asked
-        told_nothing(scene.live.stderr_file.read_text())
+        assert_no_leak(scene.live.stderr_file.read_text())
 
 
 def timed(ask: Callable[[], httpx.Response]) -> tuple[httpx.Response, float]:
@@ -74,13 +74,15 @@ def timed(ask: Callable[[], httpx.Response]) -> tuple[httpx.Response, float]:
 )
 @pytest.mark.spec("RFC 6749 §4.1.2.1")
 @pytest.mark.spec("RFC 9110 §10.2.3")
-def test_killed_it_is_a_503_in_the_form_of_each_face_and_the_kept_answers_are_not_given(scene: Scene) -> None:
+def test_a_killed_database_is_a_503_in_the_format_of_each_endpoint_and_no_cached_answer(
+    scene: Scene,
+) -> None:
     scene.cluster.kill()
     try:
-        for face, answer in scene.faces.ask_all().items():
-            refused(face, answer)
-        refused("introspection", scene.faces.introspect(scene.faces.revoked))
-        assert scene.faces.http.get("/healthz").status_code == 200
+        for endpoint, answer in scene.endpoints.ask_all().items():
+            assert_unavailable(endpoint, answer)
+        assert_unavailable("introspection", scene.endpoints.introspect(scene.endpoints.revoked))
+        assert scene.endpoints.http.get("/healthz").status_code == 200
         assert scene.readiness() == (503, "failed")
     finally:
         scene.cluster.start()
@@ -92,19 +94,19 @@ def test_killed_it_is_a_503_in_the_form_of_each_face_and_the_kept_answers_are_no
 def test_while_it_hangs_waiting_ends_and_somebody_is_left_to_say_that_the_process_lives(scene: Scene) -> None:
     over = Event()
 
-    def besiege(face: str) -> list[tuple[str, httpx.Response, float]]:
+    def besiege(endpoint: str) -> list[tuple[str, httpx.Response, float]]:
         heard = []
         with httpx.Client(
-            base_url=scene.live.url, timeout=30, trust_env=False, cookies=scene.faces.http.cookies
+            base_url=scene.live.url, timeout=30, trust_env=False, cookies=scene.endpoints.http.cookies
         ) as own:
             while not over.is_set():
-                heard.append((face, *timed(lambda: scene.faces.ask(face, own))))
+                heard.append((endpoint, *timed(lambda: scene.endpoints.ask(endpoint, own))))
         return heard
 
     scene.cluster.pause()
     try:
         with ThreadPoolExecutor(len(SPEAKS) + 4) as threads:
-            asking = [threads.submit(besiege, face) for face in (*SPEAKS, *["introspection"] * 4)]
+            asking = [threads.submit(besiege, endpoint) for endpoint in (*SPEAKS, *["introspection"] * 4)]
             time.sleep(7)  # by now each that waited was answered
             alive = [
                 timed(lambda: httpx.get(f"{scene.live.url}/healthz", timeout=10, trust_env=False)) for _ in range(5)
@@ -115,8 +117,8 @@ def test_while_it_hangs_waiting_ends_and_somebody_is_left_to_say_that_the_proces
     finally:
         over.set()
         scene.cluster.resume()
-    for face, answer, _ in heard:
-        refused(face, answer)
+    for endpoint, answer, _ in heard:
+        assert_unavailable(endpoint, answer)
     assert max(seconds for *_, seconds in heard) < LONGEST
     assert all(answer.status_code == 200 and seconds < 3 for answer, seconds in alive), alive
     assert readiness == (503, "failed")
@@ -126,26 +128,27 @@ def test_while_it_hangs_waiting_ends_and_somebody_is_left_to_say_that_the_proces
     "PostgreSQL killed, hung, restarted, read-only, full or out of connections: a bounded 503, then recovery"
 )
 def test_restarted_under_load_it_costs_503s_and_nobody_helps_the_server_on(scene: Scene) -> None:
-    over, heard, faces = Event(), Counter[tuple[str, int]](), scene.faces
+    over, heard, endpoints = Event(), Counter[tuple[str, int]](), scene.endpoints
     active: list[bool] = []
 
-    def ask_on(face: str) -> None:
+    def ask_on(endpoint: str) -> None:
         with httpx.Client(base_url=scene.live.url, timeout=30, trust_env=False) as own:
             while not over.is_set():
-                answer = faces.ask(face, own)
-                heard[face, answer.status_code] += 1
-                ended = own.post("/oauth/introspect", data={"token": faces.revoked}, auth=faces.server)
+                answer = endpoints.ask(endpoint, own)
+                heard[endpoint, answer.status_code] += 1
+                ended = own.post("/oauth/introspect", data={"token": endpoints.revoked}, auth=endpoints.server)
                 if ended.status_code == 200:
                     active.append(ended.json()["active"])
 
     with ThreadPoolExecutor(6) as threads:
         asking = [
-            threads.submit(ask_on, face) for face in ("introspection", "token", "forward-auth", "list", "creation")
+            threads.submit(ask_on, endpoint)
+            for endpoint in ("introspection", "token", "forward-auth", "list", "creation")
         ]
         time.sleep(0.3)
         scene.cluster.restart()
         deadline = time.monotonic() + 10
-        while faces.ask("introspection").status_code != 200 and time.monotonic() < deadline:
+        while endpoints.ask("introspection").status_code != 200 and time.monotonic() < deadline:
             time.sleep(0.05)
         time.sleep(0.3)
         over.set()
@@ -164,11 +167,11 @@ def test_one_that_only_reads_lets_reading_go_on(scene: Scene) -> None:
     scene.cluster.execute(f"ALTER DATABASE {DATABASE} SET default_transaction_read_only = on")
     scene.cluster.end_connections(DATABASE)
     try:
-        scene.faces.ask_all(READS)  # what was connected finds out
-        for face in WRITES:
-            refused(face, scene.faces.ask(face))
-        answers = scene.faces.ask_all(READS)
-        assert {face: answer.status_code for face, answer in answers.items()} == dict.fromkeys(READS, 200)
+        scene.endpoints.ask_all(READS)  # what was connected finds out
+        for endpoint in WRITES:
+            assert_unavailable(endpoint, scene.endpoints.ask(endpoint))
+        answers = scene.endpoints.ask_all(READS)
+        assert {endpoint: answer.status_code for endpoint, answer in answers.items()} == dict.fromkeys(READS, 200)
         assert answers["introspection"].json()["active"] is True
     finally:
         scene.cluster.execute(f"ALTER DATABASE {DATABASE} RESET ALL")
@@ -181,10 +184,10 @@ def test_one_that_only_reads_lets_reading_go_on(scene: Scene) -> None:
 def test_without_a_connection_left_new_ones_are_refused_and_kept_ones_go_on(scene: Scene) -> None:
     scene.cluster.admit(DATABASE, 0)
     try:
-        assert scene.faces.ask("introspection").json()["active"] is True
+        assert scene.endpoints.ask("introspection").json()["active"] is True
         scene.cluster.end_connections(DATABASE)
-        for face, answer in scene.faces.ask_all().items():
-            refused(face, answer)
+        for endpoint, answer in scene.endpoints.ask_all().items():
+            assert_unavailable(endpoint, answer)
     finally:
         scene.cluster.admit(DATABASE, -1)
 
@@ -196,11 +199,11 @@ def test_with_a_full_disk_writing_is_refused_and_reading_goes_on(scene: Scene) -
     filler = fill(required(scene.disk))
     try:
         for _ in range(400):  # what has room on its page is still kept
-            answer = scene.faces.ask("creation")
+            answer = scene.endpoints.ask("creation")
             if answer.status_code != 201:
                 break
-        refused("creation", answer)
-        assert scene.faces.ask("introspection").json()["active"] is True
-        assert scene.faces.introspect(scene.faces.revoked).json() == {"active": False}
+        assert_unavailable("creation", answer)
+        assert scene.endpoints.ask("introspection").json()["active"] is True
+        assert scene.endpoints.introspect(scene.endpoints.revoked).json() == {"active": False}
     finally:
         filler.unlink()

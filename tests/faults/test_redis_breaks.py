@@ -8,7 +8,7 @@ import pytest
 from app.actions.limits import storage as rate_limits
 from tests.api import Admin
 from tests.conftest import StartServer
-from tests.faults.faces import Faces, told_nothing
+from tests.faults.endpoints import Endpoints, assert_no_leak
 from tests.redis_server import RedisServer
 
 LONGEST = 1.3  # seconds: half of one for Redis, and what a busy machine takes
@@ -28,21 +28,21 @@ def test_whatever_redis_does_requests_are_answered_soon_and_limits_hold(
     redis: RedisServer, fresh_server: StartServer
 ) -> None:
     live = fresh_server(redis_url=redis.url, rate_limits="on")
-    faces = Faces(Admin(live))
-    key = Admin(live).api_key(faces.world.resource, rate_limit={"requests": MANY, "window_seconds": 600})["key"]
-    asked = f"/oauth/forward-auth?resource={faces.world.identifier}"
+    endpoints = Endpoints(Admin(live))
+    key = Admin(live).api_key(endpoints.world.resource, rate_limit={"requests": MANY, "window_seconds": 600})["key"]
+    asked = f"/oauth/forward-auth?resource={endpoints.world.identifier}"
 
     def ask() -> int:
-        answers = faces.ask_all()
-        assert {face: answer.status_code // 100 for face, answer in answers.items()} == dict.fromkeys(answers, 2)
+        answers = endpoints.ask_all()
+        assert {name: answer.status_code // 100 for name, answer in answers.items()} == dict.fromkeys(answers, 2)
         began = time.monotonic()
-        status = faces.http.get(asked, headers={"X-API-Key": key}).status_code
+        status = endpoints.http.get(asked, headers={"X-API-Key": key}).status_code
         assert time.monotonic() - began < LONGEST
         return status
 
     def readiness() -> tuple[int, str]:
         began = time.monotonic()
-        answer = faces.http.get("/readyz")
+        answer = endpoints.http.get("/readyz")
         assert time.monotonic() - began < LONGEST
         return answer.status_code, answer.json()["checks"]["redis"]
 
@@ -55,14 +55,14 @@ def test_whatever_redis_does_requests_are_answered_soon_and_limits_hold(
         assert time.monotonic() < deadline
         time.sleep(0.1)
     redis.pause()
-    assert ask() == 429  # by memory, which counted those of before
+    assert ask() == 429  # in memory, which counted the earlier ones
     assert readiness() == (503, "failed")
     redis.resume()
     assert readiness() == (200, "ok")
     redis.stop()
     assert ask() == 429
-    assert faces.http.get("/healthz").status_code == 200
-    told_nothing(live.stderr_file.read_text())
+    assert endpoints.http.get("/healthz").status_code == 200
+    assert_no_leak(live.stderr_file.read_text())
 
 
 @pytest.mark.contract("Redis away before the start, back, hung, gone")

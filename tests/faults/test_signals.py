@@ -1,4 +1,4 @@
-"""The server is told to end under load: what it took it answers, whole, and then it is gone.
+"""A server that is stopped under load answers every request that it accepted, and then ends.
 
 SIGKILL is durability/test_kill_nine.py's; a worker that is killed, cli/test_serve.py's.
 """
@@ -19,7 +19,7 @@ from tests.live import LiveServer
 LOGINS = 6  # each hashes a password: some wait for the others
 
 
-def sent(live: LiveServer, user: User) -> socket.socket:
+def send_login(live: LiveServer, user: User) -> socket.socket:
     """Send a request that takes long, and leave its answer unread."""
     connection = socket.create_connection(("127.0.0.1", live.port), timeout=20)
     basic = b64encode(f"{user.username}:{user.password}".encode()).decode()
@@ -28,7 +28,7 @@ def sent(live: LiveServer, user: User) -> socket.socket:
     return connection
 
 
-def whole(connection: socket.socket) -> tuple[bytes, bytes]:
+def read_to_end(connection: socket.socket) -> tuple[bytes, bytes]:
     """Read to the end; gives the status line and the body, which is as long as it was said to be."""
     read = b""
     while more := connection.recv(65_536):
@@ -40,7 +40,7 @@ def whole(connection: socket.socket) -> tuple[bytes, bytes]:
 
 
 def refuses(live: LiveServer) -> bool:
-    """Tell whether nobody listens there any more."""
+    """Return whether connections are refused."""
     try:
         socket.create_connection(("127.0.0.1", live.port), timeout=1).close()
     except ConnectionRefusedError:
@@ -50,17 +50,17 @@ def refuses(live: LiveServer) -> bool:
 
 @pytest.mark.contract("SIGTERM under load: what was taken is answered")
 @pytest.mark.parametrize("workers", [1, 2])
-def test_told_to_end_it_answers_what_it_took_and_takes_nothing_more(fresh_server: StartServer, workers: int) -> None:
+def test_a_stopping_server_answers_the_accepted_requests_only(fresh_server: StartServer, workers: int) -> None:
     live = fresh_server(workers=workers)
     user = Admin(live).user()
     process = live._process
     assert process is not None
     with ExitStack() as held:
-        asked = [held.enter_context(sent(live, user)) for _ in range(LOGINS)]
+        asked = [held.enter_context(send_login(live, user)) for _ in range(LOGINS)]
         answered = select.select(asked, [], [], 20)[0]  # the first, while the others wait for their turn
         assert 1 <= len(answered) < LOGINS
         os.kill(live.pid, signal.SIGTERM)
-        answers = [whole(connection) for connection in asked]
+        answers = [read_to_end(connection) for connection in asked]
         assert [status for status, _ in answers] == [b"HTTP/1.1 200 OK"] * LOGINS
         assert all(user.username.encode() in body for _, body in answers)
         assert process.wait(8) == 0

@@ -15,10 +15,10 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError
 
-from app.database import engines
+from app.database import engines, file_watch, locks
 from app.database.store import Store
 from tests.api import Admin
-from tests.faults.faces import READS, Faces, refused, told_nothing
+from tests.faults.endpoints import READS, Endpoints, assert_no_leak, assert_unavailable
 from tests.faults.servers import fill, remount, required, small_disk
 from tests.live import COMMAND, LiveServer, environment
 from tests.oauth.wire import OWN, Wire, start_wire, stop_wire
@@ -32,18 +32,18 @@ class Scene:
     def __init__(self, disk: Path) -> None:
         self.disk = disk
         self.live = LiveServer(disk / "instance").start()
-        self.faces = Faces(Admin(self.live))
+        self.endpoints = Endpoints(Admin(self.live))
         self.file = disk / "instance" / "latchkey.db"
 
     @property
     def files(self) -> list[Path]:
-        """The file and what stands beside it."""
+        """The database file and its companions."""
         return sorted(self.file.parent.glob("latchkey.db*"))
 
     def await_refusal(self) -> None:
         """Wait until the server has noticed."""
         deadline = time.monotonic() + NOTICED
-        while self.faces.ask("introspection").status_code != 503:
+        while self.endpoints.ask("introspection").status_code != 503:
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
@@ -94,13 +94,13 @@ def test_while_another_writes_and_does_not_end_writing_is_refused_and_reading_go
 
 
 @pytest.mark.contract("SQLite locked, read-only, full, taken away, replaced, damaged, no room at the first start")
-def test_however_many_want_to_write_some_threads_are_left_to_read(tmp_path: Path) -> None:
-    turn, over, waited = engines.turns(create_engine(f"sqlite:///{tmp_path / 'latchkey.db'}")), threading.Event(), []
+def test_some_threads_stay_free_for_reads_however_many_writers_wait(tmp_path: Path) -> None:
+    queue, over, waited = locks.WriteQueue(), threading.Event(), []
 
     def wait_for_it() -> None:
         began = time.monotonic()
         try:
-            with turn():
+            with queue():
                 over.wait(10)
         except OperationalError:
             waited.append(time.monotonic() - began)
@@ -109,14 +109,14 @@ def test_however_many_want_to_write_some_threads_are_left_to_read(tmp_path: Path
         for _ in range(engines.THREADS):
             threads.submit(wait_for_it)
             time.sleep(0.01)
-        time.sleep(engines.CROWDED_TIMEOUT + 0.5)
+        time.sleep(locks.CROWDED_TIMEOUT + 0.5)
         given_up = len(waited)
         over.set()
-    assert given_up == len(waited) == engines.THREADS - 1 - engines.CROWD
+    assert given_up == len(waited) == engines.THREADS - 1 - locks.MAX_WAITING
 
 
 @pytest.mark.contract("SQLite locked, read-only, full, taken away, replaced, damaged, no room at the first start")
-def test_what_can_only_be_read_is_refused_at_the_start_in_one_line_and_a_503_later() -> None:
+def test_a_read_only_database_is_refused_at_the_start_in_one_line_and_is_a_503_later() -> None:
     with small_disk(24) as found:
         disk = required(found)
         instance = disk / "instance"
@@ -158,17 +158,17 @@ def test_with_a_full_disk_writing_is_refused_and_reading_goes_on(scene: Scene) -
     filler = fill(scene.disk)
     try:
         for _ in range(200):  # the log may have room that was used before
-            answer = scene.faces.ask("creation")
+            answer = scene.endpoints.ask("creation")
             if answer.status_code != 201:
                 break
-        refused("creation", answer)
-        for face, heard in scene.faces.ask_all(READS).items():
-            assert heard.status_code == 200, face
-        assert scene.faces.introspect(scene.faces.revoked).json() == {"active": False}
-        assert scene.faces.http.get("/healthz").status_code == 200
+        assert_unavailable("creation", answer)
+        for endpoint, heard in scene.endpoints.ask_all(READS).items():
+            assert heard.status_code == 200, endpoint
+        assert scene.endpoints.introspect(scene.endpoints.revoked).json() == {"active": False}
+        assert scene.endpoints.http.get("/healthz").status_code == 200
     finally:
         filler.unlink()
-    scene.faces.await_all()
+    scene.endpoints.await_all()
 
 
 @pytest.mark.contract("SQLite locked, read-only, full, taken away, replaced, damaged, no room at the first start")
@@ -179,14 +179,14 @@ def test_a_file_that_was_taken_away_is_a_503_and_no_other_is_made_in_its_place(s
         file.rename(aside / file.name)
     try:
         scene.await_refusal()
-        for face, answer in scene.faces.ask_all().items():
-            refused(face, answer)
-        assert scene.faces.http.get("/readyz").status_code == 503
+        for endpoint, answer in scene.endpoints.ask_all().items():
+            assert_unavailable(endpoint, answer)
+        assert scene.endpoints.http.get("/readyz").status_code == 503
         assert scene.files == []
     finally:
         for file in aside.iterdir():
             file.rename(scene.file.parent / file.name)
-    scene.faces.await_all()
+    scene.endpoints.await_all()
 
 
 @pytest.mark.contract("SQLite locked, read-only, full, taken away, replaced, damaged, no room at the first start")
@@ -204,7 +204,7 @@ def test_a_file_that_was_replaced_is_the_one_that_counts(tmp_path: Path, first: 
     for beside in ("latchkey.db-wal", "latchkey.db-shm"):
         (tmp_path / beside).unlink(missing_ok=True)
     os.replace(tmp_path / "copy", tmp_path / "latchkey.db")
-    time.sleep(engines.LOOK_AGAIN)
+    time.sleep(file_watch.CHECK_INTERVAL)
     if first == "keys":
         assert wire.http.get("/.well-known/jwks.json").status_code == 503
     heard = [wire.post("introspect", {"token": token}, wire.shop) for _ in range(3)]
@@ -214,17 +214,17 @@ def test_a_file_that_was_replaced_is_the_one_that_counts(tmp_path: Path, first: 
 
 @pytest.mark.asvs("16.5.3")
 @pytest.mark.contract("SQLite locked, read-only, full, taken away, replaced, damaged, no room at the first start")
-def test_garbage_in_the_file_lets_nobody_in_and_is_no_stack_trace(scene: Scene) -> None:
+def test_garbage_in_the_file_grants_nothing_and_prints_no_stack_trace(scene: Scene) -> None:
     """The last of this file: nothing is left of it."""
     sqlite3.connect(scene.file).execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
     whole = scene.file.stat().st_size
     with scene.file.open("r+b") as damaged:
         damaged.seek(2 * 4096)
         damaged.write(os.urandom(whole - 2 * 4096))
-    scene.faces.ask("creation")  # moves what was kept in memory on
-    for face, answer in scene.faces.ask_all().items():
-        assert answer.status_code == 503 or "active" not in answer.text, (face, answer.text)
-        assert answer.status_code != 500, face
-    assert scene.faces.introspect(scene.faces.revoked).text.find("true") < 0
-    assert scene.faces.http.get("/healthz").status_code == 200
-    told_nothing(scene.live.stderr_file.read_text())
+    scene.endpoints.ask("creation")  # moves what was kept in memory on
+    for endpoint, answer in scene.endpoints.ask_all().items():
+        assert answer.status_code == 503 or "active" not in answer.text, (endpoint, answer.text)
+        assert answer.status_code != 500, endpoint
+    assert scene.endpoints.introspect(scene.endpoints.revoked).text.find("true") < 0
+    assert scene.endpoints.http.get("/healthz").status_code == 200
+    assert_no_leak(scene.live.stderr_file.read_text())

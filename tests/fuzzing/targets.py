@@ -41,7 +41,9 @@ from app.management.paging import PageQuery, read_cursor, write_cursor
 from app.management.parser import read_body
 from app.oauth import introspection
 from app.oauth.assertions import read_assertion
-from app.settings.settings import Settings, load_settings
+from app.settings.checks import read_networks
+from app.settings.load import load_settings
+from app.settings.settings import Settings
 from tests.fuzzing.inputs import header_of, holds, text_of, tokens_of
 
 NOW = datetime(2030, 1, 1, 12, 0, 0, 750_000, UTC)
@@ -143,7 +145,7 @@ def networks(data: bytes) -> None:
     with contextlib.suppress(InvalidRequestError):
         introspection.read_client_ip(text)
     with contextlib.suppress(ValueError):
-        Settings._networks(text)
+        read_networks(text)
 
 
 def durations(data: bytes) -> None:

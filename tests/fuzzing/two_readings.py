@@ -17,7 +17,7 @@ from app.http.request import Request as Context
 from app.http.request_bounds import FORM
 from app.oauth import client_authentication, form_reader, forward_auth
 from app.settings.addresses import parse_address
-from app.settings.settings import Settings
+from app.settings.checks import read_networks
 from tests.fuzzing.inputs import environ_of, header_of, holds, query_of
 
 LANE_FIELDS = frozenset({"grant_type", "scope", "resource", "token", "token_type_hint"})
@@ -106,6 +106,6 @@ def basic(data: bytes) -> None:
 def peer(data: bytes) -> None:
     """The peer is an address or unknown; a header is believed only from a proxy that is trusted."""
     remote, _, forwarded = header_of(data.replace(b"\n", b"|")).partition("|")
-    for trusted in ((), Settings._networks("127.0.0.0/8,::/0")):
+    for trusted in ((), read_networks("127.0.0.0/8,::/0")):
         found = peer_address(remote, forwarded, trusted)
         holds(trusted or found == parse_address(remote), remote, forwarded)

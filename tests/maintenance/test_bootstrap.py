@@ -42,7 +42,7 @@ def url_in(folder: Path) -> str:
 
 
 def start(folder: Path, **settings: object) -> tuple[bool, Store]:
-    """Start once in this folder; tells whether it was the first start."""
+    """Start once in this folder; return whether it was the first start."""
     if "database_url" not in settings:
         settings["database_url"] = url_in(folder)
     chosen = Settings(instance_dir=folder, secret_key=KEY, **settings)  # type: ignore[arg-type]
@@ -53,15 +53,15 @@ def start(folder: Path, **settings: object) -> tuple[bool, Store]:
     )(), store
 
 
-def kept(folder: Path) -> dict[str, str]:
+def bootstrap_file(folder: Path) -> dict[str, str]:
     found: dict[str, str] = json.loads((folder / "bootstrap.json").read_text())
     return found
 
 
 def works(folder: Path) -> bool:
-    """Tell whether the file's client secret is the one in the database."""
+    """Return whether the file's client secret is the one in the database."""
     digests = database_in(folder).execute("SELECT digest FROM client_secret")
-    return digests == [(digest(kept(folder)["client_secret"]),)]
+    return digests == [(digest(bootstrap_file(folder)["client_secret"]),)]
 
 
 def test_the_first_start_makes_our_api_a_resource_and_somebody_who_manages(tmp_path: Path) -> None:
@@ -80,9 +80,9 @@ def test_the_first_start_makes_our_api_a_resource_and_somebody_who_manages(tmp_p
 
 def test_a_second_start_changes_nothing(tmp_path: Path) -> None:
     start(tmp_path)
-    before = kept(tmp_path)
+    before = bootstrap_file(tmp_path)
     again, _ = start(tmp_path, bootstrap_client_secret="another secret now")
-    assert (again, kept(tmp_path)) == (False, before)
+    assert (again, bootstrap_file(tmp_path)) == (False, before)
     assert works(tmp_path)
 
 
@@ -113,17 +113,17 @@ def test_a_file_that_was_taken_away_is_not_made_up(tmp_path: Path) -> None:
 
 def test_a_pending_file_of_something_else_is_dropped(tmp_path: Path) -> None:
     start(tmp_path)
-    before = kept(tmp_path)
+    before = bootstrap_file(tmp_path)
     BootstrapFile(tmp_path / "bootstrap.json").write_pending(FirstCredentials("i", "a", "p", "c", "s"))
     start(tmp_path)
-    assert kept(tmp_path) == before
+    assert bootstrap_file(tmp_path) == before
     assert not (tmp_path / "bootstrap.pending").exists()
 
 
 def test_the_identifier_and_the_file_follow_the_issuer(tmp_path: Path) -> None:
     start(tmp_path)
     _, store = start(tmp_path, issuer="https://login.example/auth")
-    assert kept(tmp_path)["issuer"] == "https://login.example/auth"
+    assert bootstrap_file(tmp_path)["issuer"] == "https://login.example/auth"
     with store.reading() as session:
         assert session.scalar(select(Resource.identifier)) == "https://login.example/auth/api/v1"
         assert session.scalar(select(AuditEvent.action).where(AuditEvent.action == "resource.update"))

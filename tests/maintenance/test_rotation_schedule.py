@@ -120,17 +120,17 @@ def test_a_database_that_takes_no_writes_stops_no_signature(
     keeper.clock.advance(seconds=EVERY)
     with monkeypatch.context() as broken, caplog.at_level(logging.WARNING):
         broken.setattr(keeper.store, "transaction", read_only)
-        schedule.look()
+        schedule.rotate_if_due()
         assert "could not be rotated" in caplog.text
         assert signed_by(keeper) == active
-    schedule.look()
+    schedule.rotate_if_due()
     assert signed_by(keeper) != active, "it is made up for as soon as it can be"
 
 
 def test_the_thread_looks_and_stops(keeper: Core, monkeypatch: pytest.MonkeyPatch) -> None:
     looked = threading.Event()
     schedule = RotationSchedule(keeper.actions.rotate_signing_key, 1)
-    monkeypatch.setattr(schedule, "look", looked.set)
+    monkeypatch.setattr(schedule, "rotate_if_due", looked.set)
     schedule.start()
     assert looked.wait(10)
     schedule.stop()
@@ -138,7 +138,7 @@ def test_the_thread_looks_and_stops(keeper: Core, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.contract("a database that takes no writes stops no signature; no key is active that cannot be opened")
 def test_a_key_that_this_node_cannot_open_never_becomes_active(keeper: Core) -> None:
-    """As when another node seals with a SECRET_KEY that this one was not told of."""
+    """As when another node seals with a SECRET_KEY that this one does not have."""
     stranger, active = SigningKeys(OTHER), kids(keeper)["active"]
     with keeper.store.transaction() as session:
         theirs = stranger._new("retiring", keeper.clock())
@@ -151,13 +151,13 @@ def test_a_key_that_this_node_cannot_open_never_becomes_active(keeper: Core) -> 
     keeper.clock.advance(seconds=EVERY)
     with pytest.raises(Conflict, match="SECRET_KEY does not open"):
         keeper.actions.rotate_signing_key(OPERATOR)
-    RotationSchedule(keeper.actions.rotate_signing_key, EVERY).look()
+    RotationSchedule(keeper.actions.rotate_signing_key, EVERY).rotate_if_due()
     assert signed_by(keeper) == active
 
 
 @pytest.mark.asvs("11.2.2")
 @pytest.mark.contract("SECRET_KEY is replaced on two nodes in four steps under load; then the old one opens nothing")
-def test_what_a_previous_secret_key_sealed_opens_until_all_is_sealed_anew(keeper: Core) -> None:
+def test_keys_sealed_under_a_previous_secret_key_open_until_all_are_resealed(keeper: Core) -> None:
     both, alone = SigningKeys(lambda: [OTHER, "k" * 40]), SigningKeys(OTHER)
     with keeper.store.transaction() as session:
         both.check_seal(session)

@@ -22,7 +22,7 @@ def seen_in(text: bytes) -> list[Sighting]:
 
 @pytest.mark.contract("leaked secrets are found in files, by format and check, offline")
 @given(st.lists(st.tuples(st.sampled_from(list(Prefix)), st.text(max_size=40)), max_size=5), st.sampled_from(ENCODINGS))
-def test_each_secret_is_found_once_whatever_stands_around_it(parts: list[tuple[Prefix, str]], encoding: str) -> None:
+def test_each_secret_is_found_once_whatever_surrounds_it(parts: list[tuple[Prefix, str]], encoding: str) -> None:
     around = [(mint(prefix), text.replace("lk_", "")) for prefix, text in parts]
     text = "".join(f"{words}\n{secret}\n" for secret, words in around)
     found = seen_in(text.encode(encoding, "surrogatepass"))
@@ -51,7 +51,7 @@ def test_what_is_not_in_the_format_is_not_found() -> None:
     assert [one for text in spoilt for one in seen_in(text.encode())] == []
 
 
-def test_one_wrong_character_is_no_secret() -> None:
+def test_a_secret_with_one_wrong_character_is_not_found() -> None:
     secret = mint(Prefix.PAT)
     wrong = secret[:20] + ("A" if secret[20] != "A" else "B") + secret[21:]
     assert seen_in(wrong.encode()) == [] and seen_in(secret.encode()) != []

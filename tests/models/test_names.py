@@ -124,7 +124,7 @@ def test_a_key_that_grows_is_a_digest() -> None:
         "דוד",
     ],
 )
-def test_a_username_is_of_one_script_or_of_those_that_belong_together(username: str) -> None:
+def test_a_username_has_one_script_or_scripts_that_one_language_mixes(username: str) -> None:
     assert normalize_username(username) == username
 
 

@@ -10,7 +10,8 @@ from sqlalchemy.exc import OperationalError
 
 from app import create_app
 from app.cli.start import make_ready
-from app.settings.settings import Settings, load_settings
+from app.settings.load import load_settings
+from app.settings.settings import Settings
 from tests.databases import database_in
 
 SECRET = "lk_pat_" + "A" * 38

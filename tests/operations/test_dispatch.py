@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.database.engines import THREADS
-from app.database.seats import PerSeat, occupy
+from app.database.worker_slots import PerWorkerSlot, use_worker_slot
 from app.fast_lane.lane import Lane
 from app.fast_lane.memory import Answer
 from app.operations import dispatch as module
@@ -346,13 +346,13 @@ def test_a_job_that_raises_gives_its_seat_back() -> None:
 
 
 def test_what_a_seat_keeps_is_found_by_the_next_thread_in_it() -> None:
-    kept, found = PerSeat[str](), Queue[str | None]()
+    kept, found = PerWorkerSlot[str](), Queue[str | None]()
 
     def visit(value: str) -> None:
-        occupy(3)
+        use_worker_slot(3)
         found.put(kept.get())
         kept.set(value)
-        occupy(None)
+        use_worker_slot(None)
 
     for value in ("first", "second"):
         thread = threading.Thread(target=visit, args=(value,))

@@ -19,7 +19,7 @@ OwnSiege = Callable[..., Siege]
 @pytest.fixture(scope="module")
 def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
     """The application that the tests of a module share."""
-    made = start_face(tmp_path_factory.mktemp("face"), rate_limits="off")
+    made = start_face(tmp_path_factory.mktemp("shared"), rate_limits="off")
     yield made
     stop_face(made)
 
@@ -29,7 +29,7 @@ def cheap_hashes() -> Iterator[None]:
     """Hash for real, but not for long: hundreds of guesses are made here."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passwords, "PasswordHasher", lambda **_: CHEAP)
-        patch.setattr(passwords, "NOBODY", CHEAP.hash("nobody's"))
+        patch.setattr(passwords, "NO_HASH", CHEAP.hash("nobody's"))
         yield
 
 

@@ -1,4 +1,4 @@
-"""Two nodes over one store that are attacked: from any address, by any face, with a clock that moves when told to."""
+"""Two nodes over one store that are attacked: from any address, by any interface, with a clock that the test moves."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Siege:
         """Authenticate as a client by an assertion."""
         return self._post("/oauth/token", 0, address, data=GRANT | {"resource": ORDERS} | form)
 
-    def door(self, credential: str | None, address: str = ATTACKER, node: int = 0, **headers: str) -> Any:
+    def forward_auth(self, credential: str | None, address: str = ATTACKER, node: int = 0, **headers: str) -> Any:
         """Ask forward-auth."""
         sent = ({"Authorization": f"Bearer {credential}"} if credential else {}) | named(headers)
         path, peer = f"/oauth/forward-auth?resource={ORDERS}", {"REMOTE_ADDR": address}
@@ -67,7 +67,7 @@ class Siege:
         return self._post("/api/v1/credentials/revoke", node, address, json={"credentials": [GARBAGE] * times})
 
     def pass_seconds(self, seconds: int) -> None:
-        """Let time pass, on Redis too, which has a clock of its own."""
+        """Advance the clock, and Redis, which has its own."""
         self.wire.core.clock.advance(seconds=seconds)
         if self.redis_url:
             with redis.Redis.from_url(self.redis_url) as kept:
@@ -76,11 +76,11 @@ class Siege:
             _until_forgotten(self.redis_url)
 
     def traces(self, action: str) -> list[AuditEvent]:
-        """Give the audit events of an action since the attack began."""
+        """Return the audit events of an action since the attack began."""
         return [event for event in self.wire.core.trace(action) if event.id > self._before]
 
     def begin(self) -> Siege:
-        """Forget who failed, and who signed in from where."""
+        """Forget all failures and all known addresses."""
         database = self.wire.core.database
         self.pass_seconds(LONGEST_WINDOW)
         database.execute("DELETE FROM known_address")
@@ -88,7 +88,7 @@ class Siege:
         return self
 
     def spend(self, counter: Counter, but: int = 0) -> None:
-        """Let all failures be counted `but` so many: one for real, the others in the storage itself."""
+        """Count all failures of a limit but `but`: one by a request, the others directly in the storage."""
         self.wire.core.actions.abuse_limits.count(counter)
         hits, like = counter.limit.most - but, f"%{counter.key}%"
         if self.redis_url:
@@ -111,7 +111,7 @@ def named(headers: dict[str, str]) -> dict[str, str]:
 
 @contextmanager
 def under_siege(folder: Path, redis_url: str = "", **settings: Any) -> Iterator[Siege]:
-    """Give two nodes with their limits on."""
+    """Return two nodes with their limits on."""
     wire = start_wire(folder, **{"rate_limits": "on", "redis_url": redis_url} | settings)
     for username in ("alice", "bob", "carol"):
         _person(wire, username)
@@ -138,8 +138,8 @@ def _until_forgotten(url: str) -> None:
             time.sleep(0.002)
 
 
-def is_told_to_wait(response: Any, content_type: str, longest: int) -> bool:
-    """Tell whether this is a 429 that says for how long, in whole seconds."""
+def must_wait(response: Any, content_type: str, longest: int) -> bool:
+    """Return whether this is a 429 with Retry-After in whole seconds."""
     assert response.status_code == 429, f"{response.status_code} {response.text}"
     assert response.content_type == content_type
     assert response.headers["Retry-After"].isdigit()

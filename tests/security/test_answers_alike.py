@@ -16,8 +16,8 @@ def world(admin: Admin) -> World:
     return found(admin)
 
 
-def face(response: object) -> tuple[object, ...]:
-    """Give all of an answer that does not differ by itself."""
+def comparable_parts(response: object) -> tuple[object, ...]:
+    """Return the parts of an answer that must not differ."""
     headers = response.headers  # type: ignore[attr-defined]
     told = {name: value for name, value in headers.items() if name not in OWN}
     return response.status_code, response.text, told  # type: ignore[attr-defined]
@@ -42,27 +42,27 @@ def test_unknown_disabled_and_wrong_secret_look_alike(world: World, path: str, b
         if not basic:
             form |= {"client_id": client_id, "client_secret": secret}
         sent = world.admin.http.post(path, data=form, auth=(client_id, secret) if basic else USE_CLIENT_DEFAULT)
-        faces.add(repr(face(sent)))
+        faces.add(repr(comparable_parts(sent)))
     assert len(faces) == 1, faces
     assert "401" in faces.pop()
 
 
-def test_a_leak_report_tells_nothing_of_what_it_found(world: World) -> None:
+def test_the_answer_to_a_leak_report_does_not_depend_on_what_it_found(world: World) -> None:
     known, unknown = world.issue("pat").token, mint(Prefix.PAT)
     reports = [
         world.admin.post("/credentials/revoke", {"credentials": [one]}, auth=False)
         for one in (known, unknown, "no credential")
     ]
-    assert len({repr(face(report)) for report in reports}) == 1
+    assert len({repr(comparable_parts(report)) for report in reports}) == 1
     assert reports[0].status_code == 202
 
 
 def test_an_unknown_user_and_a_wrong_password_look_alike(world: World) -> None:
     guesses = [(world.user.username, "not the password"), ("nobody-here", "not the password")]
-    assert len({repr(face(world.admin.get("/me", auth=guess))) for guess in guesses}) == 1
+    assert len({repr(comparable_parts(world.admin.get("/me", auth=guess))) for guess in guesses}) == 1
 
 
 @pytest.mark.spec("RFC 7009 §2.2")
-def test_revocation_tells_nothing_of_what_it_found(world: World) -> None:
+def test_the_answer_to_a_revocation_does_not_depend_on_what_it_found(world: World) -> None:
     tokens = (world.issue("api_key").token, mint(Prefix.API_KEY), "no token")
-    assert len({repr(face(world.admin.revoke(token))) for token in tokens}) == 1
+    assert len({repr(comparable_parts(world.admin.revoke(token))) for token in tokens}) == 1

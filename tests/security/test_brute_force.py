@@ -19,7 +19,7 @@ from app.actions.sign_in.passwords import Passwords
 from app.models import SpentLimit
 from tests.oauth.wire import ORDERS, keyed, refused
 from tests.security.conftest import OwnSiege
-from tests.security.siege import ATTACKER, GARBAGE, GUESS, HOME, OTHER, Siege, is_told_to_wait
+from tests.security.siege import ATTACKER, GARBAGE, GUESS, HOME, OTHER, Siege, must_wait
 from tests.security.siege import PASSWORD as RIGHT
 from tests.web.visitor import Visitor
 
@@ -27,7 +27,7 @@ PROBLEM, JSON = "application/problem+json", "application/json"
 
 
 def of_many(count: int) -> list[str]:
-    """Give as many addresses."""
+    """Return that many addresses."""
     return [f"100.64.0.{number + 1}" for number in range(count)]
 
 
@@ -45,7 +45,7 @@ def guess(siege: Siege, username: str, count: int, address: str = ATTACKER) -> s
 def test_one_name_from_one_address_waits_and_is_let_in_again(siege: Siege, username: str) -> None:
     assert guess(siege, username, PASSWORD.most) == {401}
     answers = [siege.me(username.upper(), RIGHT, node=node) for node in (0, 1)]
-    assert all(is_told_to_wait(answer, PROBLEM, PASSWORD.window_seconds) for answer in answers)
+    assert all(must_wait(answer, PROBLEM, PASSWORD.window_seconds) for answer in answers)
     assert siege.me("bob", RIGHT).status_code == 200
     assert siege.me("alice", RIGHT, HOME).status_code == 200
     siege.pass_seconds(PASSWORD.window_seconds)
@@ -54,14 +54,14 @@ def test_one_name_from_one_address_waits_and_is_let_in_again(siege: Siege, usern
 
 @pytest.mark.asvs("6.3.1")
 @pytest.mark.contract("password guesses are limited by user, by address and by both, for a time")
-def test_one_address_waits_for_every_name_but_of_those_who_signed_in_from_there(siege: Siege) -> None:
+def test_a_limited_address_waits_for_every_name_except_users_who_signed_in_from_it(siege: Siege) -> None:
     assert siege.me("bob", RIGHT, ATTACKER).status_code == 200
     siege.spend(PASSWORDS_OF_ADDRESS.of(ATTACKER), but=6)
     assert {siege.me(f"name-{n}", "guess", node=n % 2).status_code for n in range(6)} == {401}
     for name in ("alice", "nobody"):
-        assert is_told_to_wait(siege.me(name, RIGHT), PROBLEM, PASSWORDS_OF_ADDRESS.window_seconds)
+        assert must_wait(siege.me(name, RIGHT), PROBLEM, PASSWORDS_OF_ADDRESS.window_seconds)
     assert siege.me("bob", RIGHT, ATTACKER, node=1).status_code == 200
-    assert siege.me("bob", "a typing error").status_code == 429, "as strangers are told"
+    assert siege.me("bob", "a typing error").status_code == 429, "as from an unknown address"
     assert siege.me("alice", RIGHT, HOME).status_code == 200
     siege.pass_seconds(PASSWORDS_OF_ADDRESS.window_seconds)
     assert siege.me("alice", RIGHT).status_code == 200
@@ -87,10 +87,10 @@ def test_a_name_guessed_at_from_everywhere_still_gets_in_from_where_it_did_befor
     for address in of_many(6):
         assert siege.me("alice", "guess", address).status_code == 401
     for name in ("alice", "ALICE"):
-        assert is_told_to_wait(siege.me(name, RIGHT, OTHER), PROBLEM, PASSWORDS_OF_USERNAME.window_seconds)
+        assert must_wait(siege.me(name, RIGHT, OTHER), PROBLEM, PASSWORDS_OF_USERNAME.window_seconds)
     assert siege.me("alice", RIGHT, HOME, node=1).status_code == 200
     assert siege.me("bob", RIGHT, OTHER).status_code == 200
-    assert {siege.door(token, OTHER).status_code for token in (pat, key)} == {200}
+    assert {siege.forward_auth(token, OTHER).status_code for token in (pat, key)} == {200}
     assert core.active(machine) and browser.get("/account").status_code == 200
     siege.pass_seconds(PASSWORDS_OF_USERNAME.window_seconds)
     assert siege.me("alice", RIGHT, OTHER).status_code == 200
@@ -165,7 +165,7 @@ def test_the_form_and_the_change_of_a_password_count_as_well(alone: Siege) -> No
         assert inside.post("/account/password", **asked).status_code == 422
         assert outside.sign_in("alice", "guess").status_code == 401
     for page in (outside.sign_in("alice", RIGHT), inside.post("/account/password", **asked)):
-        assert is_told_to_wait(page, "text/html; charset=utf-8", PASSWORD.window_seconds)
+        assert must_wait(page, "text/html; charset=utf-8", PASSWORD.window_seconds)
     assert inside.get("/account").status_code == 200
 
 
@@ -186,21 +186,21 @@ def test_no_more_than_the_limit_and_one_a_thread_are_hashed(alone: Siege, monkey
     threads, hashed = 30, []
     verify, at_once, most = Passwords.verify, threading.BoundedSemaphore(threads), PASSWORD.most
 
-    def counted(self: Passwords, kept: str | None, password: str) -> bool:
+    def count_verify(self: Passwords, kept: str | None, password: str) -> bool:
         with at_once:
             hashed.append(password)
             return verify(self, kept, password)
 
-    monkeypatch.setattr(Passwords, "verify", counted)
+    monkeypatch.setattr(Passwords, "verify", count_verify)
     apps = [node.application for node in alone.nodes]
 
-    def one(number: int) -> int:
+    def guess(number: int) -> int:
         base = {"REMOTE_ADDR": ATTACKER}
         asked = apps[number % 2].test_client().get("/api/v1/me", auth=("alice", f"guess {number}"), environ_base=base)
         return asked.status_code
 
     with ThreadPoolExecutor(threads) as pool:
-        answers = list(pool.map(one, range(150)))
+        answers = list(pool.map(guess, range(150)))
     assert set(answers) == {401, 429}
     assert most <= len(hashed) <= most + threads and len(hashed) == answers.count(401)
 
@@ -230,7 +230,7 @@ def test_guesses_at_a_client_are_limited_and_its_secret_passes(siege: Siege, cli
     for endpoint in endpoints:
         answer = siege.token((client_id, GUESS), endpoint=endpoint)
         refused(answer, 429, "temporarily_unavailable")
-        assert is_told_to_wait(answer, JSON, CLIENT.window_seconds)
+        assert must_wait(answer, JSON, CLIENT.window_seconds)
         assert siege.token(siege.wire.robot, endpoint=endpoint).status_code == 200
     refused(siege.token(("shop", GUESS)), 401, "invalid_client")
     refused(siege.token((client_id, GUESS), OTHER), 401, "invalid_client")
@@ -270,7 +270,7 @@ def test_assertions_count_and_beyond_the_limit_no_keys_are_fetched(
     for _ in range(CLIENT.most):
         refused(alone.asserted(forged), 401, "invalid_client")
     assert len(fetched) == 1
-    fetch._answers.clear()
+    fetch._cache.clear()
     refused(alone.asserted(forged), 429, "temporarily_unavailable")
     assert len(fetched) == 1
     refused(alone.asserted(forged, OTHER), 401, "invalid_client")
@@ -293,7 +293,7 @@ def test_off_means_off(own_siege: OwnSiege) -> None:
     siege = own_siege(rate_limits="off")
     assert guess(siege, "alice", PASSWORD.most + 5) == {401}
     assert {siege.token(("robot", GUESS)).status_code for _ in range(CLIENT.most + 5)} == {401}
-    assert {siege.door(GARBAGE).status_code for _ in range(CREDENTIALS_OF_ADDRESS.most + 5)} == {401}
+    assert {siege.forward_auth(GARBAGE).status_code for _ in range(CREDENTIALS_OF_ADDRESS.most + 5)} == {401}
     assert {siege.report().status_code for _ in range(LEAK_REPORTS.most + 5)} == {202}
     assert siege.traces("authentication.limited") == [] and siege.wire.core.count(SpentLimit) == 0
 

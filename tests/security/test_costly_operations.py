@@ -13,7 +13,7 @@ from app import MAX_BODY
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.users import NewUser
 from app.actions.limits import abuse as abuse_limits
-from app.actions.limits.costly import RETRY_AFTER, Turns
+from app.actions.limits.concurrency import RETRY_AFTER, ConcurrencyLimit
 from app.actions.sign_in import passwords
 from app.actions.trust import fetch_jwks
 from app.actions.trust import registration as client_keys
@@ -32,12 +32,10 @@ COSTLY = frozenset(  # calls whose time or memory grows with what they are given
     | {"b64decode", "urlsafe_b64decode", "RSAPublicNumbers", "PyJWK", "import_key", "from_jwk", "writer"}
     | {"PyJWS", "scrypt", "decompress", "FormDataParser", "MultiPartParser", "literal_eval", "fromstring"}
 )
-OF_NOBODY_OUTSIDE = (  # commands, the start, files and rows of our own, and what stands before other people's APIs
-    *("cli/", "migrations/", "comparison/", "resource_server/", "settings.py", "kept_key.py", "database.py"),
-    *("actions/backup.py", "actions/bootstrap.py", "actions/doctor.py", "actions/audit_chain.py"),
-    *("actions/audit_rows.py", "engines.py", "operations/number_files.py", "actions/abuse_limits.py"),
-    *("operations/request_log.py", "operations/logs.py", "actions/usage.py", "actions/known_addresses.py"),
-    *("setting_sources.py", "database_url.py"),
+OF_NOBODY_OUTSIDE = (  # commands, the start, files and rows of our own, and what runs in front of other APIs
+    *("cli/", "migrations/", "maintenance/", "comparison/", "settings/", "database/", "compat/", "resource_server/"),
+    *("actions/audit/", "actions/limits/", "actions/tokens/usage.py", "actions/sign_in/known_addresses.py"),
+    *("operations/request_log.py", "operations/logs.py"),
 )
 ROWS = {
     cells[0]: line
@@ -61,7 +59,7 @@ BOUNDS: dict[str, list[str]] = {
         LIMIT["password"],
     ],
     "the estimate of a password": [
-        f"{passwords.JUDGED} characters",
+        f"{passwords.ESTIMATED} characters",
         f"| 1, and {passwords.WAITING} wait for {passwords.PATIENCE:.0f} seconds",
         LIMIT["password-changes"],
     ],
@@ -105,7 +103,7 @@ def test_every_module_with_a_costly_call_is_in_the_table() -> None:
         if calls and place not in named and not place.startswith(OF_NOBODY_OUTSIDE)
     }
     assert unbounded == {}
-    assert len(calling["credentials/certificate.py"]) > 2  # the search itself finds what it is to find
+    assert len(calling["crypto/certificate.py"]) > 2  # the search itself finds what it is to find
 
 
 def test_every_place_in_the_table_exists() -> None:
@@ -113,11 +111,11 @@ def test_every_place_in_the_table_exists() -> None:
     assert len(places) > 15 and [one for one in places if not (ROOT / one).is_file()] == []
 
 
-def test_work_beyond_those_who_run_and_wait_is_refused_at_once() -> None:
-    turns, entered, leave = Turns(1, 1, 10.0), threading.Semaphore(0), threading.Event()
+def test_work_above_the_running_and_waiting_threads_is_refused_at_once() -> None:
+    limit, entered, leave = ConcurrencyLimit(1, 1, 10.0), threading.Semaphore(0), threading.Event()
 
     def work() -> None:
-        with turns():
+        with limit():
             entered.release()
             leave.wait(10)
 
@@ -125,30 +123,30 @@ def test_work_beyond_those_who_run_and_wait_is_refused_at_once() -> None:
     for thread in threads:
         thread.start()
     assert entered.acquire(timeout=10)
-    while turns._waiting._value:
+    while limit._waiting._value:
         pass
-    with pytest.raises(Busy) as refused, turns():
+    with pytest.raises(Busy) as refused, limit():
         pass
     leave.set()
     for thread in threads:
         thread.join(10)
     assert refused.value.retry_after == RETRY_AFTER
-    with turns():
+    with limit():
         assert entered.acquire(timeout=10)
 
 
 def test_who_waits_in_vain_is_refused_and_leaves_the_place_free() -> None:
-    turns = Turns(1, 1, 0.01)
-    with turns():
+    limit = ConcurrencyLimit(1, 1, 0.01)
+    with limit():
         for _ in range(3):
-            with pytest.raises(Busy), turns():
+            with pytest.raises(Busy), limit():
                 pass
-    with turns():
+    with limit():
         pass
 
 
 class _Full:
-    """Turns that are all taken."""
+    """A limit that is always reached."""
 
     def __call__(self) -> Any:
         raise Busy("too many such requests at once: try again", RETRY_AFTER)
@@ -164,7 +162,7 @@ def test_a_busy_process_answers_503_with_retry_after_on_every_interface(
     face: Face, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person, token = face.person(), face.machine("manage")
-    monkeypatch.setattr(face.core.actions.users._passwords, "_turn", _Full())
+    monkeypatch.setattr(face.core.actions.users._passwords, "_limit", _Full())
     monkeypatch.setattr(audit, "exporting", _Full())
     visitor.get("/account")
     answers = [
@@ -191,7 +189,7 @@ def test_a_password_is_estimated_once_and_never_beyond_its_beginning(
 
     monkeypatch.setattr("zxcvbn.zxcvbn", estimate)
     face.core.actions.users.create(OPERATOR, NewUser("estimated", password="(4@8{[<369&#!1|$507+%2/" * 8))
-    assert [len(one) for one in judged] == [passwords.JUDGED]
+    assert [len(one) for one in judged] == [passwords.ESTIMATED]
 
 
 @pytest.mark.parametrize("text", ["(4@8{[<369&#!1|$507+%2/\\_-=^~`" * 3, "1!|i7+l" * 20, "0123456789!$%(+<@[{|" * 5])

@@ -19,14 +19,14 @@ from app.crypto.opaque import Prefix, mint
 from app.management.credentials import MOST_CREDENTIALS
 from app.models import SpentLimit
 from tests.oauth.wire import ORDERS, STOCK, refused
-from tests.security.siege import ATTACKER, GARBAGE, HOME, OTHER, Siege, is_told_to_wait
+from tests.security.siege import ATTACKER, GARBAGE, HOME, OTHER, Siege, must_wait
 
 PROBLEM, JSON = "application/problem+json", "application/json"
 WINDOW = CREDENTIALS_OF_ADDRESS.window_seconds
 
 
 def credentials_of(siege: Siege) -> list[str]:
-    """Give a good one of each kind."""
+    """Return a valid credential of each kind."""
     core = siege.wire.core
     key, machine = core.key(scopes=["orders:list"])[1], core.m2m("robot", "orders:read")
     return [core.pat("alice", "orders:read", name=mint(Prefix.PAT)[-9:])[1], key, machine]
@@ -40,23 +40,23 @@ def spend(siege: Siege, address: str = ATTACKER, but: int = 0) -> None:
 @pytest.mark.contract("floods of bad credentials and of reports end in 429, what is good passes")
 def test_bad_credentials_at_a_gateway_wait_and_good_ones_pass(siege: Siege) -> None:
     good = credentials_of(siege)
-    answers = [siege.door(GARBAGE, node=n % 2).status_code for n in range(CREDENTIALS_OF_ADDRESS.most)]
+    answers = [siege.forward_auth(GARBAGE, node=n % 2).status_code for n in range(CREDENTIALS_OF_ADDRESS.most)]
     assert set(answers) == {401}
     for bad in (GARBAGE, "x", mint(Prefix.API_KEY), good[2][:-4] + "AAAA"):
         for node in (0, 1):
-            answer = siege.door(bad, node=node)
-            assert is_told_to_wait(answer, JSON, WINDOW) and answer.json["error"] == "rate_limited"
+            answer = siege.forward_auth(bad, node=node)
+            assert must_wait(answer, JSON, WINDOW) and answer.json["error"] == "rate_limited"
             assert "WWW-Authenticate" not in answer.headers
-    assert {siege.door(one, node=node).status_code for one in good for node in (0, 1)} == {200}
-    assert siege.door(GARBAGE, OTHER).status_code == 401
+    assert {siege.forward_auth(one, node=node).status_code for one in good for node in (0, 1)} == {200}
+    assert siege.forward_auth(GARBAGE, OTHER).status_code == 401
     siege.pass_seconds(WINDOW)
-    assert siege.door(GARBAGE).status_code == 401
+    assert siege.forward_auth(GARBAGE).status_code == 401
 
 
 def test_what_is_active_elsewhere_is_refused_as_what_is_not_active(alone: Siege) -> None:
     elsewhere = alone.wire.core.m2m("robot", "stock:read", STOCK)
     for expected in (401, 429):
-        answers = [alone.door(token) for token in (GARBAGE, elsewhere)]
+        answers = [alone.forward_auth(token) for token in (GARBAGE, elsewhere)]
         assert {(answer.status_code, answer.text) for answer in answers} == {(expected, answers[0].text)}
         spend(alone)
 
@@ -66,19 +66,19 @@ def test_neither_nothing_nor_a_missing_scope_counts(alone: Siege) -> None:
     spend(alone, but=1)
     lacking = f"/oauth/forward-auth?resource={ORDERS}&scope=orders:write"
     for _ in range(3):
-        assert alone.door(None).status_code == 401
+        assert alone.forward_auth(None).status_code == 401
         asked = {"Authorization": f"Bearer {pat}"}
         assert alone.nodes[0].get(lacking, headers=asked, environ_base={"REMOTE_ADDR": ATTACKER}).status_code == 403
-    assert [alone.door(GARBAGE).status_code for _ in range(2)] == [401, 429]
-    assert alone.door(None).status_code == 401
+    assert [alone.forward_auth(GARBAGE).status_code for _ in range(2)] == [401, 429]
+    assert alone.forward_auth(None).status_code == 401
 
 
 def test_behind_a_trusted_gateway_the_callers_own_address_counts(alone: Siege) -> None:
     spend(alone, ATTACKER)
-    assert alone.door(GARBAGE, "10.0.0.1", X_Forwarded_For=ATTACKER).status_code == 429
-    assert alone.door(GARBAGE, "10.0.0.1", X_Forwarded_For=f"{ATTACKER}, {HOME}").status_code == 401
-    assert alone.door(GARBAGE, OTHER, X_Forwarded_For=ATTACKER).status_code == 401
-    assert alone.door(GARBAGE, ATTACKER, X_Forwarded_For=HOME).status_code == 429
+    assert alone.forward_auth(GARBAGE, "10.0.0.1", X_Forwarded_For=ATTACKER).status_code == 429
+    assert alone.forward_auth(GARBAGE, "10.0.0.1", X_Forwarded_For=f"{ATTACKER}, {HOME}").status_code == 401
+    assert alone.forward_auth(GARBAGE, OTHER, X_Forwarded_For=ATTACKER).status_code == 401
+    assert alone.forward_auth(GARBAGE, ATTACKER, X_Forwarded_For=HOME).status_code == 429
 
 
 @pytest.mark.contract("floods of bad credentials and of reports end in 429, what is good passes")
@@ -91,7 +91,7 @@ def test_bad_subject_tokens_count_unless_a_client_presents_them(siege: Siege) ->
         refused(siege.exchange(bad), 400, "invalid_request")
     answer = siege.exchange(GARBAGE)
     refused(answer, 429, "temporarily_unavailable")
-    assert is_told_to_wait(answer, JSON, WINDOW)
+    assert must_wait(answer, JSON, WINDOW)
     assert siege.exchange(good).status_code == 200
     refused(siege.exchange(GARBAGE, auth=siege.wire.robot), 400, "invalid_request")
     refused(siege.exchange(GARBAGE, OTHER), 400, "invalid_request")
@@ -102,7 +102,7 @@ def test_bad_subject_tokens_count_unless_a_client_presents_them(siege: Siege) ->
 def test_reports_of_leaks_are_limited_by_address(siege: Siege) -> None:
     assert {siege.report(node=n % 2).status_code for n in range(LEAK_REPORTS.most)} == {202}
     for node in (0, 1):
-        assert is_told_to_wait(siege.report(node=node), PROBLEM, LEAK_REPORTS.window_seconds)
+        assert must_wait(siege.report(node=node), PROBLEM, LEAK_REPORTS.window_seconds)
     assert siege.report(OTHER).status_code == 202
     siege.pass_seconds(LEAK_REPORTS.window_seconds)
     assert siege.report().status_code == 202
@@ -112,7 +112,7 @@ def test_reports_of_leaks_are_limited_by_address(siege: Siege) -> None:
 def test_reports_of_leaks_count_by_the_credentials_in_them(alone: Siege) -> None:
     full = LEAKED_CREDENTIALS.most // MOST_CREDENTIALS
     assert {alone.report(times=MOST_CREDENTIALS).status_code for _ in range(full)} == {202}
-    assert is_told_to_wait(alone.report(), PROBLEM, LEAKED_CREDENTIALS.window_seconds)
+    assert must_wait(alone.report(), PROBLEM, LEAKED_CREDENTIALS.window_seconds)
     assert alone.report(OTHER).status_code == 202
 
 
@@ -132,7 +132,7 @@ def test_refusals_are_counted_by_the_metrics(alone: Siege) -> None:
     before = refusals()
     spend(alone)
     alone.spend(LEAK_REPORTS.of(neighbourhood(ATTACKER)))
-    alone.door(GARBAGE)
+    alone.forward_auth(GARBAGE)
     alone.report()
     assert refusals() == before + 2
 
@@ -149,7 +149,7 @@ def test_a_flood_beyond_the_limit_and_what_is_good_write_nothing(alone: Siege) -
     good, wire = credentials_of(alone), alone.wire
     spend(alone)
     alone.spend(CLIENTS_OF_ADDRESS.of(neighbourhood(ATTACKER)))
-    alone.door(GARBAGE), alone.token(("robot", "guess"))  # the node learns that these are spent
+    alone.forward_auth(GARBAGE), alone.token(("robot", "guess"))  # the node learns that these are spent
     written: list[str] = []
 
     def note(_c: Any, _k: Any, statement: str, *_rest: Any) -> None:
@@ -159,9 +159,9 @@ def test_a_flood_beyond_the_limit_and_what_is_good_write_nothing(alone: Siege) -
     event.listen(wire.core.store.engine, "before_cursor_execute", note)
     try:
         for _ in range(5):
-            assert alone.door(GARBAGE).status_code == 429
+            assert alone.forward_auth(GARBAGE).status_code == 429
             assert alone.token(("robot", "guess")).status_code == 429
-            assert {alone.door(one).status_code for one in good} == {200}
+            assert {alone.forward_auth(one).status_code for one in good} == {200}
             assert alone.token(wire.robot).status_code == 200
     finally:
         event.remove(wire.core.store.engine, "before_cursor_execute", note)
@@ -171,9 +171,9 @@ def test_a_flood_beyond_the_limit_and_what_is_good_write_nothing(alone: Siege) -
 @pytest.mark.contract("a flood costs no write; its events and counters are bounded and contain no names")
 def test_windows_that_ended_are_forgotten(siege: Siege) -> None:
     for number in range(20):
-        siege.door(GARBAGE, f"192.0.2.{number}")
+        siege.forward_auth(GARBAGE, f"192.0.2.{number}")
     siege.pass_seconds(WINDOW)
-    siege.door(GARBAGE)
+    siege.forward_auth(GARBAGE)
     if siege.redis_url:
         with redis.Redis.from_url(siege.redis_url) as kept:
             assert all(0 < kept.ttl(key) <= WINDOW for key in kept.scan_iter())
@@ -188,7 +188,7 @@ def test_a_database_that_takes_no_count_refuses_as_before(alone: Siege) -> None:
     database = alone.wire.core.database
     database.execute("ALTER TABLE spent_limit RENAME TO spent_limit_away")
     try:
-        assert alone.door(GARBAGE).status_code == 401
+        assert alone.forward_auth(GARBAGE).status_code == 401
         refused(alone.exchange(GARBAGE), 400, "invalid_request")
     finally:
         database.execute("ALTER TABLE spent_limit_away RENAME TO spent_limit")

@@ -37,7 +37,7 @@ def lure() -> Iterator[socket.socket]:
 
 
 def pointing(lure: socket.socket, key: ec.EllipticCurvePrivateKey) -> list[dict[str, Any]]:
-    """Give the header members by which a JWT brings its key along or says where it lies (RFC 7515 §4.1)."""
+    """Return the header members that carry a key or say where it is (RFC 7515 §4.1)."""
     url = f"http://127.0.0.1:{lure.getsockname()[1]}/keys"
     own = json.loads(ECAlgorithm.to_jwk(key.public_key()))
     own.pop("key_ops", None)
@@ -56,7 +56,7 @@ def pointing(lure: socket.socket, key: ec.EllipticCurvePrivateKey) -> list[dict[
     ]
 
 
-def asked(lure: socket.socket) -> bool:
+def was_contacted(lure: socket.socket) -> bool:
     try:
         lure.accept()[0].close()
     except TimeoutError:
@@ -77,7 +77,7 @@ def test_a_token_that_brings_its_key_along_is_refused(
         forged = jwt.encode(contents(good), stranger, "ES256", header)
         assert wire.introspect(forged) == {"active": False}, named
         assert wire.ask(Authorization=f"Bearer {forged}").status_code == 401, named
-    assert not asked(lure)
+    assert not was_contacted(lure)
 
 
 @pytest.mark.asvs("9.1.3")
@@ -91,7 +91,7 @@ def test_an_assertion_that_brings_its_key_along_is_refused(
         forged = jwt.encode(wire.claims(), stranger, "ES256", header)
         answer = wire.post("token", GRANT | asserted(forged))
         assert (answer.status_code, answer.json["error"]) == (401, "invalid_client"), named
-    assert not asked(lure)
+    assert not was_contacted(lure)
     assert wire.token(**wire.assertion()).status_code == 200
 
 

@@ -48,7 +48,7 @@ class Wire:
         self._address = ("127.0.0.1", admin.server.port)
 
     def send(self, method: str, target: str, headers: list[tuple[str, bytes]], body: bytes) -> tuple[int, bytes]:
-        """Give the status and the whole answer."""
+        """Return the status and the whole answer."""
         head = f"{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n".encode()
         head += b"".join(name.encode() + b": " + value + b"\r\n" for name, value in headers) + b"\r\n"
         with socket.create_connection(self._address, timeout=60) as connection:
@@ -93,7 +93,7 @@ def test_no_body_of_any_type_breaks_an_endpoint(wire: Wire, path: str, body: byt
 
 @GARBAGE
 @given(body=st.binary(max_size=200))
-def test_bytes_that_are_no_utf8_are_refused(wire: Wire, body: bytes) -> None:
+def test_bytes_that_are_not_utf8_are_refused(wire: Wire, body: bytes) -> None:
     form = b"grant_type=client_credentials&client_id=" + b"".join(b"%%%02x" % byte for byte in body)
     for path in FORMS:
         clean(wire.send("POST", path, [("Content-Type", b"application/x-www-form-urlencoded")], form), refused=True)
@@ -118,7 +118,7 @@ def test_no_authorization_header_breaks_anything(wire: Wire, scheme: str, value:
 
 
 def routes(tmp_settings: Settings) -> Iterator[tuple[str, str]]:
-    """Give every method and rule that the application has."""
+    """Return every method and rule that the application has."""
     for rule in create_app(tmp_settings).url_map.iter_rules():
         for method in sorted((rule.methods or set()) - {"OPTIONS", "HEAD"}):
             yield method, rule.rule

@@ -15,7 +15,7 @@ def chunked(body: bytes) -> bytes:
     return b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
 
 
-def sent(server: LiveServer, message: bytes) -> bytes:
+def exchange(server: LiveServer, message: bytes) -> bytes:
     """Send bytes and a plain request after them on one connection; give all that comes back until it is closed."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(message + b"GET /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
@@ -52,11 +52,11 @@ def answers(heard: bytes) -> list[int]:
 )
 def test_a_message_of_two_lengths_smuggles_nothing(server: LiveServer, message: bytes) -> None:
     """The message is refused, and with it all that came on its connection."""
-    assert answers(sent(server, message)) == [400]
+    assert answers(exchange(server, message)) == [400]
 
 
 def test_what_has_one_length_is_followed_by_the_next(server: LiveServer) -> None:
-    heard = answers(sent(server, POST + b"Transfer-Encoding: chunked\r\n\r\n" + chunked(b"grant_type=x")))
+    heard = answers(exchange(server, POST + b"Transfer-Encoding: chunked\r\n\r\n" + chunked(b"grant_type=x")))
     assert heard == [401, 404] or heard == [400, 404]
 
 
@@ -65,7 +65,7 @@ def test_what_has_one_length_is_followed_by_the_next(server: LiveServer) -> None
 def test_trace_is_refused(server: LiveServer) -> None:
     for method in ("TRACE", "TRACK", "CONNECT", "DEBUG"):
         for path in ("/healthz", "/oauth/token", "/api/v1/me", "/login"):
-            heard = sent(server, f"{method} {path} HTTP/1.1\r\nHost: a\r\nX-Secret: hush\r\n\r\n".encode())
+            heard = exchange(server, f"{method} {path} HTTP/1.1\r\nHost: a\r\nX-Secret: hush\r\n\r\n".encode())
             assert answers(heard)[0] in (400, 403, 404, 405, 501), (method, path, answers(heard))
             assert b"hush" not in heard
 
@@ -77,12 +77,12 @@ def test_no_connection_is_upgraded(server: LiveServer) -> None:
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n\r\n"
     )
     for protocol in (b"websocket", b"h2c"):
-        heard = sent(server, asked % protocol)
+        heard = exchange(server, asked % protocol)
         assert 101 not in answers(heard) and answers(heard), protocol
 
 
 @pytest.mark.contract("no message is read in two ways")
 def test_headers_without_end_are_refused(server: LiveServer) -> None:
     for head in (b"X-Long: " + b"a" * 600_000 + b"\r\n", b"".join(b"X-%d: a\r\n" % n for n in range(5_000))):
-        assert answers(sent(server, b"GET /healthz HTTP/1.1\r\nHost: a\r\n" + head + b"\r\n")) == [431]
+        assert answers(exchange(server, b"GET /healthz HTTP/1.1\r\nHost: a\r\n" + head + b"\r\n")) == [431]
     assert server.http.get("/healthz").status_code == 200

@@ -122,15 +122,15 @@ class Input:
         return b""
 
 
-def asked(**more: object) -> dict[str, object]:
+def awaited_body(**more: object) -> dict[str, object]:
     environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/oauth/token", "CONTENT_LENGTH": "5", "REMOTE_ADDR": "192.0.2.1"}
     return {**environ, "wsgi.input": Input(), **more}
 
 
 def test_beyond_the_bound_a_body_is_refused_and_never_awaited() -> None:
     admission = Admission(100, most_waiting=3)
-    admission.awaited.update({-n: asked() for n in range(3)})
-    assert admission.refuse(asked()) == TOO_MANY
+    admission.awaited.update({-n: awaited_body() for n in range(3)})
+    assert admission.refuse(awaited_body()) == TOO_MANY
 
 
 def reaper_of(awaited: dict[int, dict[str, object]]) -> Reaper:
@@ -140,7 +140,7 @@ def reaper_of(awaited: dict[int, dict[str, object]]) -> Reaper:
 
 
 def test_a_crowd_from_one_address_is_hurried_and_others_keep_their_time() -> None:
-    crowd = {n: asked(REMOTE_ADDR="198.51.100.7") for n in range(200)} | {999: asked()}
+    crowd = {n: awaited_body(REMOTE_ADDR="198.51.100.7") for n in range(200)} | {999: awaited_body()}
     reaper = reaper_of(crowd)
     assert reaper.overdue(1_000.0) == {}
     late = reaper.overdue(1_000.0 + HURRIED)
@@ -150,10 +150,10 @@ def test_a_crowd_from_one_address_is_hurried_and_others_keep_their_time() -> Non
 
 
 def test_another_request_of_the_same_thread_has_its_own_deadline() -> None:
-    awaited = {1: asked()}
+    awaited = {1: awaited_body()}
     reaper = reaper_of(awaited)
     reaper.overdue(1_000.0)
-    awaited[1] = asked()
+    awaited[1] = awaited_body()
     assert reaper.overdue(1_000.0 + BODY_DEADLINE) == {}
 
 

@@ -1,4 +1,4 @@
-"""Whoever puts a secret where a name belongs finds it nowhere again: not in the database, a log, a metric or a file."""
+"""A secret in the place of a name is stored nowhere: not in the database, a log, a metric or a file."""
 
 import base64
 import json
@@ -273,7 +273,7 @@ def test_no_log_line_and_no_metric_holds_a_misplaced_secret(aftermath: Aftermath
 
 @pytest.mark.contract("unknown names are not stored, because they may contain secrets")
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_audit_event_holds_a_misplaced_secret_and_failures_are_told_apart(aftermath: Aftermath, kind: str) -> None:
+def test_no_audit_event_holds_a_misplaced_secret_and_failures_stay_distinct(aftermath: Aftermath, kind: str) -> None:
     assert places_of(aftermath.secrets[kind], aftermath.audit.encode()) == []
     failed = [event["target"] for event in json.loads(aftermath.audit) if event["action"] == "authentication.fail"]
     assert len(failed) > 100
@@ -283,7 +283,7 @@ def test_no_audit_event_holds_a_misplaced_secret_and_failures_are_told_apart(aft
 
 @pytest.mark.parametrize("kind", ["personal access token", "API key", "client secret", "JWT", "DPoP proof"])
 def test_no_answer_holds_a_misplaced_secret(aftermath: Aftermath, kind: str) -> None:
-    secret = aftermath.secrets[kind]  # what is no secret by its looks, such as a password, is told to its sender
+    secret = aftermath.secrets[kind]  # a text without the form of a secret, such as a password, is quoted to its sender
     assert secret not in aftermath.answers and core_of(secret) not in aftermath.answers
 
 

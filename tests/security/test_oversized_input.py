@@ -74,7 +74,7 @@ def path_of(rule: Rule, variable: str) -> str:
 
 
 def ask(client: FlaskClient, method: str, path: str, **options: Any) -> Any:
-    """Send a request, and assert that the answer is no 5xx, and took little."""
+    """Send a request, and assert that the answer is not a 5xx and came fast."""
     began = time.thread_time()
     response = client.open(path, method=method, **options)
     assert time.thread_time() - began < MOST_SECONDS, (method, path[:80])

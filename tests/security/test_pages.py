@@ -20,22 +20,22 @@ def operator(face: Face) -> Visitor:
     return browser_of(face, face.person("manage"))
 
 
-def rooms(face: Face) -> list[str]:
-    """Give the pages without a variable part."""
+def fixed_paths(face: Face) -> list[str]:
+    """Return the pages without a variable part."""
     rules = [rule for rule in face.app.url_map.iter_rules() if "GET" in (rule.methods or ()) and not rule.arguments]
     return [rule.rule for rule in rules if rule.rule.startswith(("/account", "/console"))]
 
 
-def shown(face: Face, who: Visitor) -> dict[str, str]:
-    """Give the pages that are HTML, with /login for a stranger."""
-    found = {path: who.get(path) for path in rooms(face)}
+def html_pages(face: Face, who: Visitor) -> dict[str, str]:
+    """Return the pages that are HTML, with /login for a stranger."""
+    found = {path: who.get(path) for path in fixed_paths(face)}
     found["/login"] = Visitor(face.app.test_client()).get("/login")
     return {path: page.text for path, page in found.items() if page.status_code == 200 and page.mimetype == "text/html"}
 
 
 @pytest.mark.asvs("7.4.4")
 def test_every_page_offers_to_sign_out(face: Face, operator: Visitor) -> None:
-    found = shown(face, operator)
+    found = html_pages(face, operator)
     assert len(found) > 10
     without = [path for path, page in found.items() if 'action="/logout"' not in page]
     assert without == ["/login"]
@@ -44,7 +44,7 @@ def test_every_page_offers_to_sign_out(face: Face, operator: Visitor) -> None:
 @pytest.mark.asvs("6.2.6", "6.2.7")
 def test_each_password_field_hides_it_and_lets_programs_fill_it_in(face: Face, operator: Visitor) -> None:
     user = face.core.row_id(face.person())
-    everything = {**shown(face, operator), "user": operator.get(f"/console/users/{user}").text}
+    everything = {**html_pages(face, operator), "user": operator.get(f"/console/users/{user}").text}
     fields = [field for page in everything.values() for field in INPUT.findall(page) if "password" in field]
     assert len(fields) >= 6
     for field in fields:
@@ -72,7 +72,7 @@ def test_our_script_writes_text_and_keeps_nothing() -> None:
 def test_no_page_shows_what_the_cookie_holds(face: Face, operator: Visitor) -> None:
     held = read(operator)
     assert {"secret"} <= set(held)
-    for path, page in shown(face, operator).items():
+    for path, page in html_pages(face, operator).items():
         assert held["secret"] not in page, path
 
 

@@ -29,9 +29,9 @@ ADDED = {  # by strangers
 CHANGED = {  # by strangers, without a further row
     "audit_head": "one row",
     "authority": "one row, moved by the revocations below",
-    "api_key": "revoked by who holds its secret",
-    "client_secret": "revoked by who holds it",
-    "personal_access_token": "revoked by who holds it",
+    "api_key": "revoked by a holder of its secret",
+    "client_secret": "revoked by a holder of it",
+    "personal_access_token": "revoked by a holder of it",
 }
 NEEDS_CREDENTIAL = {  # before a row is added, of whose owner are
     "api_key_scope": "an API key",
@@ -60,7 +60,7 @@ MOST_COUNTERS = 5 + CLIENTS_OF_ADDRESS.most + 2 * PASSWORDS_OF_ADDRESS.most
 
 
 @contextmanager
-def written() -> Iterator[set[tuple[str, str]]]:
+def watch_writes() -> Iterator[set[tuple[str, str]]]:
     """Return what is written meanwhile, as pairs such as ("INSERT INTO", "user")."""
     seen: set[tuple[str, str]] = set()
 
@@ -83,7 +83,7 @@ def test_each_table_is_judged() -> None:
 @pytest.mark.contract("nothing that strangers write grows without bound")
 def test_no_route_lets_a_stranger_add_to_any_other_table(alone: Siege) -> None:
     http = alone.nodes[0]
-    with written() as seen:
+    with watch_writes() as seen:
         for rule in http.application.url_map.iter_rules():
             path = re.sub(r"<[^>]*>", "x", rule.rule)
             for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
@@ -120,9 +120,9 @@ def test_the_counters_of_an_address_are_bounded_and_swept(alone: Siege) -> None:
     for number in range(PASSWORDS_OF_ADDRESS.most + 5):
         alone.me(f"made-up-{number}", "x")
     for _ in range(2):
-        alone.door(GARBAGE), alone.report()
+        alone.forward_auth(GARBAGE), alone.report()
     assert core.count(SpentLimit) <= MOST_COUNTERS < SWEPT
     alone.pass_seconds(LONGEST_WINDOW)
-    alone.door(GARBAGE)
+    alone.forward_auth(GARBAGE)
     assert core.count(SpentLimit) == 1
     assert LEAK_REPORTS.window_seconds <= LONGEST_WINDOW and LEAKED_CREDENTIALS.window_seconds <= LONGEST_WINDOW

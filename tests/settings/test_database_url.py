@@ -13,10 +13,11 @@ from app.actions.audit.verify import VerifyAudit
 from app.crypto.signing import SigningKeys
 from app.database.store import Store
 from app.errors import BadSettings
-from app.maintenance.doctor import look_over
+from app.maintenance.doctor import run_checks
 from app.migrations.run import upgrade
 from app.settings.database_url import describe_url, normalize_url, with_pooler
-from app.settings.settings import Settings, load_settings
+from app.settings.load import load_settings
+from app.settings.settings import Settings
 from tests.cli.test_serve import run
 from tests.cluster import OWNER, Cluster, program
 from tests.databases import cluster as shared_cluster
@@ -163,7 +164,9 @@ def test_a_database_of_another_encoding_is_refused_in_one_line_by_start_and_doct
         upgrade(settings.database_url)
     assert "\n" not in str(refusal.value)
     store = Store(create_engine(settings.database_url))
-    [found] = [one for one in look_over(settings, store, SigningKeys(settings.sealing_keys)) if one.check == "database"]
+    [found] = [
+        one for one in run_checks(settings, store, SigningKeys(settings.sealing_keys)) if one.check == "database"
+    ]
     assert found.verdict == "problem" and f"its encoding is {encoding}" in found.found
 
 
@@ -182,13 +185,13 @@ def in_encoding(cluster: Cluster, encoding: str, name: str = "kept") -> str:
 
 
 @pytest.mark.parametrize(
-    "told", ["?client_encoding=LATIN1", "?client_encoding=SQL_ASCII", "?options=-cclient_encoding%3Dlatin1"]
+    "option", ["?client_encoding=LATIN1", "?client_encoding=SQL_ASCII", "?options=-cclient_encoding%3Dlatin1"]
 )
 def test_the_encoding_of_a_connection_is_utf8_whatever_else_says(
-    cluster: Cluster, multihost: str, told: str, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, multihost: str, option: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
-    store = Store(create_engine(normalize_url(multihost + told)))
+    store = Store(create_engine(normalize_url(multihost + option)))
     with store.transaction() as session:
         assert session.scalar(text("SHOW client_encoding")) == "UTF8"
         assert session.scalar(text("SELECT 'Zoë 山田'")) == "Zoë 山田"

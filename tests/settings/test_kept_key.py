@@ -9,7 +9,7 @@ import pytest
 
 from app.errors import BadSettings
 from app.settings.kept_key import KeptKey
-from app.settings.settings import load_settings
+from app.settings.load import load_settings
 
 NOW = 1_900_000_000.0
 
@@ -27,7 +27,7 @@ def test_the_key_before_counts_until_its_time_is_over(tmp_path: Path) -> None:
     assert kept.previous(NOW + 10_800) == ()
     kept.replace(NOW + 30_000)
     assert keys[0] in kept.previous_path.read_text(), "it may still be the only one that opens a signing key"
-    kept.forget(NOW + 20_000)
+    kept.drop_expired(NOW + 20_000)
     assert kept.previous(NOW) == kept.previous(NOW + 20_000) == (keys[2],)
     assert keys[0] not in kept.previous_path.read_text(), "what has ended is forgotten"
     assert {stat.S_IMODE(path.stat().st_mode) for path in (kept.path, kept.previous_path)} == {0o600}
@@ -63,7 +63,7 @@ def test_files_that_an_editor_wrote_with_a_byte_order_mark_are_read(tmp_path: Pa
     assert (kept.read_or_make(), kept.previous(NOW)) == (second, (first,))
 
 
-def test_a_key_that_is_no_text_is_refused_and_shows_nothing(tmp_path: Path) -> None:
+def test_a_key_that_is_not_text_is_refused_and_not_shown(tmp_path: Path) -> None:
     kept = KeptKey(tmp_path)
     kept.path.write_bytes(b"secretword\xff" * 8)
     with pytest.raises(BadSettings, match="is not UTF-8 text") as refused:
@@ -83,7 +83,7 @@ def test_a_damaged_file_is_refused_and_shows_nothing(tmp_path: Path, damage: byt
 
 
 @pytest.mark.contract("the kept SECRET_KEY is replaced under a running server, and never lost")
-def test_a_kept_key_that_was_replaced_is_seen_by_who_runs(clean: Path) -> None:
+def test_a_running_server_reads_a_replaced_kept_key(clean: Path) -> None:
     running = load_settings()
     first = running.secret_key.get_secret_value()
     assert running.secret_keys() == (first,)

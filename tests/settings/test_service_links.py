@@ -1,4 +1,4 @@
-"""What Kubernetes and Docker links put under our prefix sets nothing; what only resembles it is no link."""
+"""What Kubernetes and Docker links put under our prefix sets nothing; what only resembles it is not a link."""
 
 import re
 
@@ -7,8 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.errors import BadSettings
+from app.settings.load import load_settings
 from app.settings.service_links import is_service_link
-from app.settings.settings import Settings, load_settings
+from app.settings.settings import Settings
 from app.settings.sources import service_links
 
 LABEL = st.from_regex(r"[a-z]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)  # a DNS label, as a Service's name is
@@ -93,7 +94,7 @@ def test_what_has_not_both_name_and_value_of_a_link_is_refused(name: str, value:
         ("LATCHKEYS_PORT", "tcp://10.0.0.9:8080"),
     ],
 )
-def test_near_misses_are_no_links(name: str, value: str) -> None:
+def test_near_misses_are_not_links(name: str, value: str) -> None:
     assert not is_service_link(name, value)
 
 

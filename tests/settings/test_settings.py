@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.errors import BadSettings
-from app.settings.settings import FORWARD_AUTH_PARAMETERS, Settings, load_settings
+from app.settings.checks import FORWARD_AUTH_PARAMETERS
+from app.settings.load import load_settings
+from app.settings.settings import Settings
 
 KEY = "0123456789abcdef0123456789abcdef"
 
@@ -308,7 +310,7 @@ def test_a_bad_file_is_refused_in_one_line(clean: Path, monkeypatch: pytest.Monk
     assert named in message and "secretword" not in message
 
 
-def test_a_file_that_is_no_text_is_refused(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_not_text_is_refused(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (clean / "latchkey.toml").write_bytes(b"\xff\xfe")
     assert "latchkey.toml" in refusal(monkeypatch)
 
@@ -340,7 +342,7 @@ def test_a_start_killed_while_it_made_the_secret_key_is_followed_by_one_that_wor
     assert len(load_settings().secret_key.get_secret_value()) >= 32
 
 
-def test_accepted_secret_keys_are_those_of_now_and_before(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_current_and_the_previous_secret_keys_are_accepted(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     older, oldest = "older, with a comma" + KEY, KEY[::-1]
     read = load(monkeypatch, SECRET_KEY=KEY, PREVIOUS_SECRET_KEYS=f" {KEY[::-1]} ,{KEY * 2},")
     assert read.secret_keys() == (KEY, KEY[::-1], KEY * 2)

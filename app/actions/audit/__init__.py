@@ -1,1 +1,1 @@
-"""The audit trail: record events, chain, read, verify and redact them."""
+"""The audit trail: record, chain, read, verify and redact its events."""

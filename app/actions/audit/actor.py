@@ -1,4 +1,4 @@
-"""Who acts, from where, and how far: what every action is told about its caller."""
+"""The caller of an action: who it is, where it calls from, and what it may do."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ ActorType = Literal["user", "client", "anonymous", "operator", "server"]
 class Actor:
     """The caller of an action.
 
-    `id` is a user's id or a client's public client_id. `management` are the scopes of the management API it holds now;
-    `delegated` marks a PAT or a JWT exchanged from one: it can never make a credential.
+    `id` is a user's id or a client's public client_id. `management` are its current scopes of the management API;
+    `delegated` marks a PAT or a JWT exchanged from one, which can never create a credential.
     """
 
     type: ActorType
@@ -30,11 +30,11 @@ class Actor:
 
     @property
     def manages(self) -> bool:
-        """Tell whether it may do everything."""
+        """Whether it may do everything."""
         return MANAGE in self.management
 
     def holds(self, scope: str) -> bool:
-        """Tell whether it may do what this scope of the management API stands for."""
+        """Return whether it has this scope of the management API."""
         return self.manages or scope in self.management
 
 
@@ -43,5 +43,5 @@ OPERATOR = Actor(type="operator", id="cli", name="command line", management=Scop
 
 
 def anonymous(address: str | None, request_id: str | None) -> Actor:
-    """Make the actor of somebody who is not known (yet)."""
+    """Return the actor of a caller that is not authenticated."""
     return Actor(type="anonymous", id="anonymous", address=address, request_id=request_id)

@@ -1,1 +1,1 @@
-"""Rate limits: their windows, their storage (database or Redis), and bounds on costly work."""
+"""Rate limits: windows, storage (database or Redis), limits against abuse and on concurrent costly work."""

@@ -1,13 +1,13 @@
-"""Slow down who guesses and who floods: one table of limits, and what counts against it. Good credentials never count.
+"""Limits against guessing and flooding. Only failures count, except in the last two rows.
 
-| who fails | counted for | beyond it |
+| failure | counted per | above the limit |
 | --- | --- | --- |
-| a password | the username at the address | nobody signs in as that user from there |
-| a password | the address; the username | only users who lately signed in from that address go on |
-| a client | the address; the client at the address | a failure is 429 and leaves no trace; a right secret passes |
-| a credential | the address | a failure is 429; a good credential passes |
-| (a leak report) | the address, once and by each credential in it | 429, failed or not |
-| (a change of one's own password) | the user | 429, failed or not |
+| password | username and address | every sign-in as that user from that address is 429 |
+| password | address; username | 429, except for users who recently signed in from that address |
+| client authentication | address; client and address | a failure is 429 without an audit event; a valid secret passes |
+| credential | address | a failure is 429; a valid credential passes |
+| leak report | address: each report, and each credential in it | 429 |
+| change of one's own password | user | 429 |
 """
 
 from __future__ import annotations
@@ -26,39 +26,39 @@ from app.actions.limits.windows import Limiter, Window
 from app.clock import Clock
 from app.errors import TooManyRequests
 
-REMEMBERED = 10_000  # spent windows that a process knows without asking
-IPV6_NETWORK = 64  # bits: what one subscriber is given, and may take any address of
+REMEMBERED = 10_000  # spent windows that a process knows without a query
+IPV6_NETWORK = 64  # bits: the network of one subscriber, who may use any address in it
 WAIT = "too many failed attempts: try again later"
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """So many in a window of so many seconds."""
+    """At most `most` in a window of `window_seconds`."""
 
     name: str
     most: int
     window_seconds: int
 
-    def of(self, *whom: str | None) -> Counter:
-        """Give the counter of these; their names and addresses are kept as a digest only."""
-        text = "\n".join(part or "" for part in whom).encode("utf-8", "surrogatepass")
+    def of(self, *parts: str | None) -> Counter:
+        """Return the counter of these names and addresses, of which only a digest is stored."""
+        text = "\n".join(part or "" for part in parts).encode("utf-8", "surrogatepass")
         return Counter(self, f"abuse:{self.name}:{sha256(text).hexdigest()}")
 
-    def at(self, address: str | None, *whom: str) -> Counter:
-        """Give the counter of these at an address, which stands for its neighbourhood."""
-        return self.of(*whom, neighbourhood(address))
+    def at(self, address: str | None, *parts: str) -> Counter:
+        """Return the counter of these names at an address, which counts as its neighbourhood."""
+        return self.of(*parts, neighbourhood(address))
 
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """A limit for somebody."""
+    """A limit for one caller, name or address."""
 
     limit: Limit
     key: str
     amount: int = 1
 
     def times(self, amount: int) -> Counter:
-        """Count so many at once."""
+        """Return the counter with this amount per count."""
         return replace(self, amount=amount)
 
 
@@ -69,41 +69,41 @@ CLIENT = Limit("client", 30, 60)  # one client_id at one address
 CLIENTS_OF_ADDRESS = Limit("clients-of-address", 120, 60)
 CREDENTIALS_OF_ADDRESS = Limit("credentials-of-address", 120, 60)
 LEAK_REPORTS = Limit("leak-reports", 60, 60)  # of one address
-PASSWORD_CHANGES = Limit("password-changes", 10, 60)  # of one user who has shown the present one
+PASSWORD_CHANGES = Limit("password-changes", 10, 60)  # of one user who gave the current one
 LEAKED_CREDENTIALS = Limit("leaked-credentials", 10_000, 60)  # in all reports of one address
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What a count made of its limits: `wait` seconds when one was spent before; `spent`: one is now, by this."""
+    """The result of a count: `wait` seconds when a limit was spent before; `spent` when this count spent one."""
 
     wait: int = 0
     spent: bool = False
 
     @property
     def traces(self) -> tuple[str, ...]:
-        """Name the audit events that a failed authentication leaves."""
+        """The audit events of a failed authentication."""
         return ("authentication.fail", "authentication.limited") if self.spent else ("authentication.fail",)
 
 
 class AbuseLimits:
-    """Counts, and says who has to wait. Off (RATE_LIMITS=off), nobody has."""
+    """Counts failures and says how long to wait; with RATE_LIMITS=off, it counts nothing."""
 
     def __init__(self, limiter: Limiter, clock: Clock, *, on: bool) -> None:
         self._limiter = limiter
         self._clock = clock
         self._on = on
-        self._spent = _Spent()
+        self._spent = _SpentWindows()
 
     def wait(self, *counters: Counter) -> int:
-        """Give the seconds until none of these is spent, 0 when none is; counts nothing."""
-        return max((self._left(counter) for counter in counters), default=0) if self._on else 0
+        """Return the seconds until none of these is spent, 0 when none is, without counting."""
+        return max((self._seconds_left(counter) for counter in counters), default=0) if self._on else 0
 
     def count(self, *counters: Counter) -> Counted:
-        """Count a failure for each in turn, and no further once one was spent before."""
+        """Count a failure for each in turn, up to the first that was already spent."""
         spent = False
         for counter in counters if self._on else ():
-            if wait := self._known(counter):
+            if wait := self._remembered_wait(counter):
                 return Counted(wait, spent)
             window = self._hit(counter)
             if not window.admitted:
@@ -112,39 +112,39 @@ class AbuseLimits:
         return Counted(0, spent)
 
     def refuse_beyond(self, *counters: Counter) -> None:
-        """Count one for each; raises TooManyRequests when one was spent before."""
+        """Count one for each; raise TooManyRequests when one was already spent."""
         if wait := self.count(*counters).wait:
             raise TooManyRequests(WAIT, wait)
 
-    def _known(self, counter: Counter) -> int:
+    def _remembered_wait(self, counter: Counter) -> int:
         until = self._spent.get(counter.key)
         left = (until - self._clock()).total_seconds() if until else 0
         return ceil(left) if 0 < left <= counter.limit.window_seconds else 0  # longer: the clock was set back
 
-    def _left(self, counter: Counter) -> int:
-        if wait := self._known(counter):
+    def _seconds_left(self, counter: Counter) -> int:
+        if wait := self._remembered_wait(counter):
             return wait
         limit = counter.limit
-        return self._noted(counter, self._limiter.look(counter.key, limit.most, limit.window_seconds))
+        return self._remember(counter, self._limiter.look(counter.key, limit.most, limit.window_seconds))
 
     def _hit(self, counter: Counter) -> Window:
         limit = counter.limit
         try:
             window = self._limiter.hit(counter.key, limit.most, limit.window_seconds, counter.amount)
-        except SQLAlchemyError:  # what cannot be counted is refused for its own reason, not for the database's
+        except SQLAlchemyError:  # a failure that cannot be counted keeps its own error, not the database's
             return Window(admitted=True, limit=limit.most, remaining=limit.most, reset_seconds=limit.window_seconds)
-        self._noted(counter, window)
+        self._remember(counter, window)
         return window
 
-    def _noted(self, counter: Counter, window: Window) -> int:
+    def _remember(self, counter: Counter, window: Window) -> int:
         if window.remaining:
             return 0
         self._spent.put(counter.key, self._clock() + timedelta(seconds=window.reset_seconds))
         return window.reset_seconds
 
 
-class _Spent:
-    """The spent windows that this process has seen, and when they end: a flood asks the database no more."""
+class _SpentWindows:
+    """The spent windows that this process has seen and their ends, so that a flood causes no queries."""
 
     def __init__(self) -> None:
         self._ends: LRUCache[str, datetime] = LRUCache(REMEMBERED)
@@ -160,8 +160,8 @@ class _Spent:
 
 
 def neighbourhood(address: str | None) -> str:
-    """Give what counts as one address: an IPv4 address, the /64 of an IPv6 one, and all who have none together."""
+    """Return what counts as one address: an IPv4 address, the /64 of an IPv6 one, or `none` for no address."""
     if address is None:
         return "none"
-    plain = ip_address(address.partition("%")[0])
-    return str(plain) if plain.version == 4 else str(ip_network((plain, IPV6_NETWORK), strict=False))
+    parsed = ip_address(address.partition("%")[0])
+    return str(parsed) if parsed.version == 4 else str(ip_network((parsed, IPV6_NETWORK), strict=False))

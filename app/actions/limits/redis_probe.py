@@ -1,4 +1,4 @@
-"""Whether Redis does what limits ask of it, and why not: a Redis that answers PING may still refuse every write."""
+"""Check that Redis can count: one that answers PING may still refuse every write."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 from limits.storage import storage_from_string
 
-PATIENCE = 0.5  # seconds to connect or to wait for an answer
+PATIENCE = 0.5  # seconds to connect or to wait for a response
 KEY = "latchkey-probe"
-EXPIRY = 10  # seconds until what a probe wrote is forgotten
+EXPIRY = 10  # seconds until a probe's key expires
 NO_ANSWER = "no answer"
 CODE = re.compile(r"\b(READONLY|OOM|CLUSTERDOWN|MOVED|NOAUTH|WRONGPASS|NOPERM|MISCONF|NOREPLICAS|MASTERDOWN|LOADING)\b")
 MOST_TEXT = 1000  # characters of an error that are searched for a code
-CODES = {  # with which Redis begins an error, or which a script's error quotes
+CODES = {  # the first word of an error of Redis, or one quoted in a script's error
     "READONLY": "replica is read-only",
     "OOM": "out of memory",
     "CLUSTERDOWN": "cluster down",
@@ -38,13 +38,13 @@ def open_storage(url: str) -> Any:
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
-        options["retry"] = Retry(NoBackoff(), 1)  # left alone, redis-py tries each sentinel for seconds
+        options["retry"] = Retry(NoBackoff(), 1)  # by default, redis-py tries each sentinel for seconds
         options |= {"sentinel_kwargs": dict(options), "use_replicas": False}  # replicas lag behind
     return storage_from_string("redis+" + url if url.startswith("unix:") else url, **options)
 
 
 def write_failure(storage: Any) -> str | None:
-    """Count in Redis as limits do; return why that failed, None when it did not."""
+    """Count in Redis as limits do; return why that failed, None when it worked."""
     try:
         storage.incr(KEY, EXPIRY)
     except storage.base_exceptions as error:
@@ -53,7 +53,7 @@ def write_failure(storage: Any) -> str | None:
 
 
 def describe_failure(error: BaseException) -> str:
-    """Return why Redis refused, in words of ours: its own may name hosts and users."""
+    """Return why Redis refused, in our words, because its own may name hosts and users."""
     import redis  # most servers have none
     from redis.sentinel import MasterNotFoundError
 
@@ -73,17 +73,17 @@ def describe_failure(error: BaseException) -> str:
         (MasterNotFoundError, "sentinels name no master"),
     )
     chain = list(_chain(error))
-    for one in chain:
-        if reason := next((said for kind, said in types if isinstance(one, kind)), None):
+    for cause in chain:
+        if reason := next((text for kind, text in types if isinstance(cause, kind)), None):
             return reason
-        if code := CODE.search(str(one)[:MOST_TEXT]):
+        if code := CODE.search(str(cause)[:MOST_TEXT]):
             return CODES[code[1]]
     unreachable = isinstance(error, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError)
     return NO_ANSWER if unreachable else type(error).__name__
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Return an error, what it was raised from, and so on."""
+    """Return an error, its cause, the cause's cause, and so on."""
     for _ in range(10):
         yield error
         before = error.__cause__ or error.__context__

@@ -1,4 +1,4 @@
-"""Count uses against limits, in fixed windows: on Redis where it is set, else in the database that the nodes share."""
+"""Count uses in fixed windows: in Redis where it is configured, else in the database that the nodes share."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from app.models import SpentLimit
 from app.settings.settings import Settings
 
 REDIS_PATIENCE = PATIENCE
-REDIS_PAUSE = 5.0  # seconds for which a Redis that failed is left alone
-SKEW = 60.0  # seconds by which nodes' clocks may differ: a window that ends later began before one was set back
+REDIS_PAUSE = 5.0  # seconds until a Redis that failed is tried again
+SKEW = 60.0  # seconds by which nodes' clocks may differ: a window that ends later precedes a clock change
 log = logging.getLogger(__name__)
 
 
 def key_limiter(settings: Settings, store: Store, clock: Clock) -> Limiter:
-    """Give what counts the uses of API keys; RATE_LIMITS=off does not concern it."""
+    """Return the limiter of API keys' own limits, to which RATE_LIMITS=off does not apply."""
     return RedisLimiter(settings.redis_url) if settings.redis_url else DatabaseLimiter(store, clock)
 
 
 class DatabaseStorage(Storage):
-    """The table `spent_limit` as a storage of the limits library: one upsert a use, right across processes."""
+    """The table `spent_limit` as a storage of the limits library: one upsert per use, exact across processes."""
 
-    STORAGE_SCHEME = None  # it is handed over as an object, never named by a URL
+    STORAGE_SCHEME = None  # it is passed as an object, never named by a URL
 
     def __init__(self, store: Store, clock: Clock) -> None:
         super().__init__()
@@ -49,11 +49,11 @@ class DatabaseStorage(Storage):
 
     @property
     def base_exceptions(self) -> type[Exception]:
-        """What it raises when the database cannot be reached."""
+        """The errors that it raises when the database cannot be reached."""
         return SQLAlchemyError
 
     def spend(self, key: str, expiry: float, amount: int = 1) -> tuple[int, datetime]:
-        """Count `amount` uses in the window of `expiry` seconds; give the uses so far and the window's end."""
+        """Count `amount` uses in the window of `expiry` seconds; return the uses so far and the window's end."""
         now = self._clock()
         fresh = self._insert(SpentLimit).values(key=key, hits=amount, ends_at=now + timedelta(seconds=expiry))
         over = or_(SpentLimit.ends_at <= now, SpentLimit.ends_at > now + timedelta(seconds=expiry + SKEW))
@@ -66,26 +66,26 @@ class DatabaseStorage(Storage):
         ).returning(SpentLimit.hits, SpentLimit.ends_at)
         with self._store.transaction() as session:
             hits, ends_at = session.execute(statement).one()
-            if hits == amount:  # a window began: forget those that ended, so that the table stays small
+            if hits == amount:  # a new window: delete ended ones, so that the table stays small
                 delete_expired(session, SpentLimit, SpentLimit.ends_at <= now)
         return hits, ends_at
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """Count `amount` uses; give the uses so far."""
+        """Count `amount` uses; return the uses so far."""
         return self.spend(key, expiry, amount)[0]
 
     def get(self, key: str) -> int:
-        """Give the uses in the present window."""
+        """Return the uses in the current window."""
         window = self.window(key)
         return window[0] if window else 0
 
     def get_expiry(self, key: str) -> float:
-        """Give the end of the present window, in seconds since 1970; now when there is none."""
+        """Return the end of the current window in seconds since 1970; now when there is none."""
         window = self.window(key)
         return (window[1] if window else self._clock()).timestamp()
 
     def check(self) -> bool:
-        """Tell whether the database answers."""
+        """Return whether the database answers."""
         try:
             self.get("")
         except SQLAlchemyError:
@@ -93,18 +93,18 @@ class DatabaseStorage(Storage):
         return True
 
     def reset(self) -> int | None:
-        """Forget every window."""
+        """Delete every window."""
         with self._store.transaction() as session:
             session.execute(delete(SpentLimit))
         return None
 
     def clear(self, key: str) -> None:
-        """Forget one window."""
+        """Delete one window."""
         with self._store.transaction() as session:
             session.execute(delete(SpentLimit).where(SpentLimit.key == key))
 
     def window(self, key: str) -> tuple[int, datetime] | None:
-        """Give the uses so far and the end of the present window, None when there is none."""
+        """Return the uses so far and the end of the current window, None when there is none."""
         query = select(SpentLimit.hits, SpentLimit.ends_at).where(
             SpentLimit.key == key, SpentLimit.ends_at > self._clock()
         )
@@ -121,19 +121,23 @@ class DatabaseLimiter:
         self._clock = clock
 
     def hit(self, key: str, requests: int, window_seconds: int, amount: int = 1) -> Window:
-        """Count so many uses of `key` and tell how its window stands."""
+        """Count `amount` uses of `key`; return its window."""
         hits, ends_at = self._storage.spend(_name(key, requests, window_seconds), window_seconds, amount)
         return _window(hits, requests, (ends_at - self._clock()).total_seconds())
 
     def look(self, key: str, requests: int, window_seconds: int) -> Window:
-        """Tell how the window of `key` stands, and count nothing."""
+        """Return the window of `key` as the next use would find it, without counting."""
         window = self._storage.window(_name(key, requests, window_seconds))
         hits, left = (window[0], (window[1] - self._clock()).total_seconds()) if window else (0, window_seconds)
-        return _coming(hits, requests, left) if left <= window_seconds + SKEW else _coming(0, requests, window_seconds)
+        return (
+            _next_window(hits, requests, left)
+            if left <= window_seconds + SKEW
+            else _next_window(0, requests, window_seconds)
+        )
 
 
 class _Counter(Protocol):
-    """What the storages of the limits library share, as far as a fixed window needs it."""
+    """The methods of a limits storage that a fixed window needs."""
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int: ...
 
@@ -144,58 +148,58 @@ class _Counter(Protocol):
     def clear(self, key: str) -> None: ...
 
 
-Question = Callable[[_Counter, str, int, int], Window]
+Operation = Callable[[_Counter, str, int, int], Window]
 
 
 class RedisLimiter:
-    """Counts on Redis; while it does not answer, in this process' memory: a limit kept loosely beats an outage."""
+    """Counts in Redis; while it does not answer, in this process's memory, where the limit is less exact."""
 
     def __init__(self, url: str) -> None:
         self._redis = open_storage(url)
         self._memory = MemoryStorage()
-        self._left_alone_until = 0.0
+        self._retry_at = 0.0
 
     def hit(self, key: str, requests: int, window_seconds: int, amount: int = 1) -> Window:
-        """Count so many uses of `key` and tell how its window stands."""
-        return self._ask(partial(_counted, amount), key, requests, window_seconds)
+        """Count `amount` uses of `key`; return its window."""
+        return self._run(partial(_count, amount), key, requests, window_seconds)
 
     def look(self, key: str, requests: int, window_seconds: int) -> Window:
-        """Tell how the window of `key` stands, and count nothing."""
-        return self._ask(_seen, key, requests, window_seconds)
+        """Return the window of `key` as the next use would find it, without counting."""
+        return self._run(_look, key, requests, window_seconds)
 
-    def _ask(self, question: Question, key: str, requests: int, window_seconds: int) -> Window:
+    def _run(self, operation: Operation, key: str, requests: int, window_seconds: int) -> Window:
         name = _name(key, requests, window_seconds)
-        if time.monotonic() >= self._left_alone_until:
+        if time.monotonic() >= self._retry_at:
             try:
-                return question(self._redis, name, requests, window_seconds)
+                return operation(self._redis, name, requests, window_seconds)
             except self._redis.base_exceptions as error:
-                self._left_alone_until = time.monotonic() + REDIS_PAUSE
+                self._retry_at = time.monotonic() + REDIS_PAUSE
                 log.warning("Redis cannot be used: limits are kept in memory (%s)", describe_failure(error))
-        return question(self._memory, name, requests, window_seconds)
+        return operation(self._memory, name, requests, window_seconds)
 
 
-def _counted(amount: int, storage: _Counter, name: str, requests: int, window_seconds: int) -> Window:
+def _count(amount: int, storage: _Counter, name: str, requests: int, window_seconds: int) -> Window:
     hits = storage.incr(name, window_seconds, amount)
-    if _left(storage, name) > window_seconds + SKEW:  # what is in memory ends by our clock
+    if _seconds_left(storage, name) > window_seconds + SKEW:  # the memory storage uses this machine's clock
         storage.clear(name)
         hits = storage.incr(name, window_seconds, amount)
-    return _window(hits, requests, min(_left(storage, name), window_seconds))
+    return _window(hits, requests, min(_seconds_left(storage, name), window_seconds))
 
 
-def _seen(storage: _Counter, name: str, requests: int, window_seconds: int) -> Window:
+def _look(storage: _Counter, name: str, requests: int, window_seconds: int) -> Window:
     hits = storage.get(name)
-    left = _left(storage, name)
+    left = _seconds_left(storage, name)
     if left > window_seconds + SKEW:
-        return _coming(0, requests, window_seconds)
-    return _coming(hits, requests, min(left, window_seconds))  # two readings of the clock make no second more
+        return _next_window(0, requests, window_seconds)
+    return _next_window(hits, requests, min(left, window_seconds))  # two readings of the clock must not add a second
 
 
-def _left(storage: _Counter, name: str) -> float:
+def _seconds_left(storage: _Counter, name: str) -> float:
     return storage.get_expiry(name) - datetime.now(UTC).timestamp()
 
 
 def _name(key: str, requests: int, window_seconds: int) -> str:
-    return RateLimitItemPerSecond(requests, window_seconds).key_for(key)  # a changed limit begins a new window
+    return RateLimitItemPerSecond(requests, window_seconds).key_for(key)  # a changed limit starts a new window
 
 
 def _window(hits: int, requests: int, left: float) -> Window:
@@ -204,8 +208,8 @@ def _window(hits: int, requests: int, left: float) -> Window:
     )
 
 
-def _coming(hits: int, requests: int, left: float) -> Window:
-    """Give the window as the next use would find it."""
+def _next_window(hits: int, requests: int, left: float) -> Window:
+    """Return the window as the next use would find it."""
     return Window(
         admitted=hits < requests, limit=requests, remaining=max(0, requests - hits), reset_seconds=max(1, ceil(left))
     )

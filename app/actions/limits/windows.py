@@ -1,4 +1,4 @@
-"""The rate limit that an API key carries: one use counted where the key is used."""
+"""The rate limit of an API key: windows, and counting a use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.credentials.kind import Claims
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """How a limit stands after a use: `reset_seconds` until the window ends."""
+    """A limit's window after a use; it ends in `reset_seconds`."""
 
     admitted: bool
     limit: int
@@ -19,23 +19,23 @@ class Window:
 
 
 class Limiter(Protocol):
-    """What counts hits; operations/ hands one in, on the database or on Redis."""
+    """Counts uses, in the database or in Redis."""
 
     def hit(self, key: str, requests: int, window_seconds: int, amount: int = 1) -> Window:
-        """Count so many uses of `key` and tell how its window stands."""
+        """Count `amount` uses of `key`; return its window."""
 
     def look(self, key: str, requests: int, window_seconds: int) -> Window:
-        """Tell how the window of `key` stands, and count nothing: `admitted` says whether another use would be."""
+        """Return the window of `key` without counting; `admitted` says whether another use would be."""
 
 
 class SpendKeyLimit:
-    """Count a use of a credential against the limit its API key carries; exchanged tokens spend their key's."""
+    """Counts a use of a credential against the limit of its API key; exchanged tokens count for their key."""
 
     def __init__(self, limiter: Limiter) -> None:
         self._limiter = limiter
 
     def __call__(self, claims: Claims) -> Window | None:
-        """Give the window after this use, None for a credential without a limit."""
+        """Return the window after this use, None for a credential without a limit."""
         if claims.rate_limit is None or claims.secret is None:
             return None
         limit = claims.rate_limit

@@ -1,4 +1,4 @@
-"""Is a password in a file of breached ones? The file is sorted and too large for memory: it is searched by halves."""
+"""Look a password up in a file of breached ones: sorted and too large for memory, so by binary search."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ import hashlib
 import os
 from pathlib import Path
 
-LINE = 96  # bytes that no line of such a file has
-NEAR = 4_096  # bytes that are read at once, once the place is narrowed down to them
+MAX_LINE = 96  # bytes: every line of such a file is shorter
+BLOCK = 4_096  # bytes: a range of this size is read at once
 DIGEST = 40  # hexadecimal digits
 
 
 class BreachedPasswords:
-    """The lines `SHA-1 in hexadecimal[:how often]`, sorted, as the download of Have I Been Pwned has them."""
+    """A file of sorted lines `SHA-1 in hexadecimal[:count]`, as Have I Been Pwned publishes it."""
 
     def __init__(self, path: Path | None) -> None:
-        """Keep the file open: what is put in its place counts from the next start. Raises OSError."""
+        """Open the file until the process ends: a replaced file takes effect at the next start. Raise OSError."""
         self._file = None if path is None else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._size = 0 if self._file is None else os.fstat(self._file).st_size
 
     def __contains__(self, password: str) -> bool:
-        """Tell whether the file names it."""
+        """Return whether the file contains its digest."""
         if self._file is None:
             return False
-        name = hashlib.sha1(password.encode("utf-8", "surrogatepass"), usedforsecurity=False)  # how its lines are named
-        return self._holds(self._file, name.hexdigest().upper().encode())
+        sha1 = hashlib.sha1(password.encode("utf-8", "surrogatepass"), usedforsecurity=False)  # as in the file
+        return self._contains_digest(self._file, sha1.hexdigest().upper().encode())
 
-    def _holds(self, file: int, wanted: bytes) -> bool:
+    def _contains_digest(self, file: int, wanted: bytes) -> bool:
         low, high = 0, self._size
-        while high - low > NEAR:
+        while high - low > BLOCK:
             middle = (low + high) // 2
-            _, _, whole = os.pread(file, 2 * LINE, middle).partition(b"\n")  # it begins within some line
-            if whole[:DIGEST].upper() <= wanted:
+            _, _, line = os.pread(file, 2 * MAX_LINE, middle).partition(b"\n")  # `middle` is inside some line
+            if line[:DIGEST].upper() <= wanted:
                 low = middle
             else:
                 high = middle
-        found = os.pread(file, high - low + 2 * LINE, low)
+        found = os.pread(file, high - low + 2 * MAX_LINE, low)
         return any(line[:DIGEST].upper() == wanted for line in found.splitlines())

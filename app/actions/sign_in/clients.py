@@ -1,4 +1,4 @@
-"""Authenticate a client: every failure looks alike, and a client that does not exist fails like one that does."""
+"""Authenticate clients: every failure looks alike, also for a client that does not exist."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.actions.audit.actor import Actor
 from app.actions.limits.abuse import CLIENT, CLIENTS_OF_ADDRESS, WAIT, AbuseLimits, Counter, neighbourhood
 from app.actions.sign_in.failed_authentications import FailedAuthentications
 from app.clock import Clock, earliest
-from app.compat.sqlalchemy_statements import CompiledSelect
+from app.compat.sqlalchemy import CompiledSelect
 from app.crypto.certificate import has_subject, is_among
 from app.crypto.opaque import digest
 from app.crypto.unknown_name import UnknownNames
@@ -26,9 +26,9 @@ from app.models import Client, ClientSecret, ClientServes, Resource, UsedAsserti
 from app.models.auth_methods import CLIENT_SECRET_BASIC, SECRET_METHODS, SELF_SIGNED_METHOD, TLS_METHOD
 from app.models.client import LONGEST_ID
 
-NOBODY = "0" * 64  # a digest that no secret has
+NO_DIGEST = "0" * 64  # the digest of no secret
 
-_FOUND = CompiledSelect(
+_FIND = CompiledSelect(
     select(
         Client.id,
         Client.client_id,
@@ -59,27 +59,27 @@ _SERVED = CompiledSelect(
 
 @dataclass(frozen=True, slots=True)
 class KnownClient:
-    """A client as authentication sees it; the null client is enabled nowhere and its secret never matches."""
+    """A client as authentication needs it; the null client does not exist, and its secret never matches."""
 
     row_id: str
     client_id: str
     method: str
-    digests: tuple[str, ...] = field(default=(NOBODY,), repr=False)
+    digests: tuple[str, ...] = field(default=(NO_DIGEST,), repr=False)
     jwks: Mapping[str, Any] | None = None
     jwks_uri: str | None = None
-    valid_until: datetime | None = None  # when the first of its secrets ends; None: none does
-    dpop_bound: bool = False  # it gets no token without a proof (RFC 9449 §5.2)
-    certificate_bound: bool = False  # nor without its certificate (RFC 8705 §3.4)
-    subject: Mapping[str, str] | None = None  # that its certificate must name (RFC 8705 §2.1.2)
+    valid_until: datetime | None = None  # when the first of its secrets expires; None: none does
+    dpop_bound: bool = False  # every token request needs a DPoP proof (RFC 9449 §5.2)
+    certificate_bound: bool = False  # every token is bound to its certificate (RFC 8705 §3.4)
+    subject: Mapping[str, str] | None = None  # that its certificate must have (RFC 8705 §2.1.2)
 
     @property
     def sender_constrained(self) -> bool:
-        """Tell whether its tokens are always bound to something."""
+        """Whether its tokens are always bound to a key or a certificate."""
         return self.dpop_bound or self.certificate_bound
 
     @property
     def exists(self) -> bool:
-        """Tell a registered, enabled client from the null client."""
+        """Whether this is a registered, enabled client and not the null client."""
         return bool(self.row_id)
 
 
@@ -87,7 +87,7 @@ NULL_CLIENT = KnownClient("", "", CLIENT_SECRET_BASIC)
 
 
 class AuthenticateClient:
-    """Looks clients up and judges what they present; which parameter held it is the face's to know."""
+    """Looks clients up and checks what they present, independent of the parameter that it came in."""
 
     def __init__(
         self,
@@ -104,16 +104,16 @@ class AuthenticateClient:
         self._clock = clock
 
     def find(self, client_id: str) -> KnownClient:
-        """Give the enabled client of this public id with its live secrets, else the null client. One query."""
+        """Return the enabled client of this public id with its live secrets, else the null client. One query."""
         if not _can_be_id(client_id):
             return NULL_CLIENT
         with self._store.connection() as connection:
-            rows = _FOUND.rows(connection, client_id=client_id, now=self._clock())
+            rows = _FIND.rows(connection, client_id=client_id, now=self._clock())
         if not rows or not rows[0].enabled:
             return NULL_CLIENT
         row = rows[0]
-        digests = tuple(r.digest for r in rows if r.digest is not None) or (NOBODY,)
-        until = earliest(*(r.expires_at for r in rows))
+        digests = tuple(r.digest for r in rows if r.digest is not None) or (NO_DIGEST,)
+        valid_until = earliest(*(r.expires_at for r in rows))
         method = row.token_endpoint_auth_method
         return KnownClient(
             row.id,
@@ -122,50 +122,50 @@ class AuthenticateClient:
             digests,
             row.jwks,
             row.jwks_uri,
-            until,
+            valid_until,
             dpop_bound=row.dpop_bound_access_tokens,
             certificate_bound=row.tls_client_certificate_bound_access_tokens,
             subject=row.tls_client_subject,
         )
 
     def secret_matches(self, client: KnownClient, secret: str) -> bool:
-        """Compare with every live secret, in constant time."""
+        """Return whether this is one of the live secrets, in constant time."""
         presented = digest(secret)
         matches = [hmac.compare_digest(presented, kept) for kept in client.digests]
         return any(matches) and client.exists and client.method in SECRET_METHODS
 
     def certificate_matches(self, client: KnownClient, certificate: Certificate, jwks: Mapping[str, Any]) -> bool:
-        """Tell whether a certificate is the client's, by its method; `jwks` are the keys it registered, if any."""
+        """Return whether the certificate is the client's, by its method; `jwks` are the keys it registered, if any."""
         by_subject = client.method == TLS_METHOD and has_subject(certificate, client.subject or {})
         by_key = client.method == SELF_SIGNED_METHOD and is_among(certificate, jwks)
         return client.exists and (by_subject or by_key)
 
     def serves(self, client: KnownClient) -> frozenset[str]:
-        """Give the identifiers of the resources that this client is the resource server of."""
+        """Return the identifiers of the resources that this client serves."""
         with self._store.connection() as connection:
             return frozenset(row.identifier for row in _SERVED.rows(connection, row_id=client.row_id))
 
     def use_assertion(self, client_id: str, jti: str, expires_at: datetime) -> bool:
-        """Use an assertion up; false when it was used before. RFC 7523 §3: by an insert, so no race lets two in.
+        """Mark an assertion as used; return False when it was used before (RFC 7523 §3). The insert decides any race.
 
-        Those of this client that have expired since are forgotten.
+        Also delete this client's expired assertions.
         """
-        over = (UsedAssertion.client_id == client_id, UsedAssertion.expires_at <= self._clock())
+        expired = (UsedAssertion.client_id == client_id, UsedAssertion.expires_at <= self._clock())
         with self._store.transaction() as session:
-            delete_expired(session, UsedAssertion, *over)
+            delete_expired(session, UsedAssertion, *expired)
             return insert_once(
                 session, UsedAssertion, client_id=client_id, jti_digest=digest(jti), expires_at=expires_at
             )
 
-    def failed(self, actor: Actor, client_id: str) -> None:
-        """Count a failed authentication and leave its trace; beyond a limit raise TooManyRequests and leave none."""
-        counted = self._limits.count(*_failures(actor.address, client_id))
+    def record_failure(self, actor: Actor, client_id: str) -> None:
+        """Count a failed authentication and record its audit event; above a limit, raise TooManyRequests instead."""
+        counted = self._limits.count(*_counters(actor.address, client_id))
         if counted.wait:
             raise TooManyRequests(WAIT, counted.wait)
-        self.failures.record(actor, counted.traces, "client", self._name(client_id, actor.address))
+        self.failures.record(actor, counted.traces, "client", self._recordable_id(client_id, actor.address))
 
-    def _name(self, client_id: str, address: str | None) -> str:
-        """Return what the trail keeps of a client_id: itself where a client has it, for it may be a secret."""
+    def _recordable_id(self, client_id: str, address: str | None) -> str:
+        """Return a known client_id, else a mark of it: an unknown client_id may be a secret."""
         if _can_be_id(client_id):
             with self._store.connection() as connection:
                 if connection.execute(select(exists().where(Client.client_id == client_id))).scalar():
@@ -173,14 +173,14 @@ class AuthenticateClient:
         return self._unknown.mark(client_id, neighbourhood(address))
 
     def is_limited(self, address: str | None, client_id: str) -> bool:
-        """Tell whether a failure of this client at this address would be beyond a limit."""
-        return self._limits.wait(*_failures(address, client_id)) > 0
+        """Return whether a further failure of this client at this address would exceed a limit."""
+        return self._limits.wait(*_counters(address, client_id)) > 0
 
 
 def _can_be_id(client_id: str) -> bool:
-    return len(client_id) <= LONGEST_ID and client_id.isprintable()  # PostgreSQL would refuse a NUL
+    return len(client_id) <= LONGEST_ID and client_id.isprintable()  # PostgreSQL refuses a NUL character
 
 
-def _failures(address: str | None, client_id: str) -> tuple[Counter, Counter]:
-    """Give what a failure counts against; the address first, so that made-up clients do not fill the table."""
+def _counters(address: str | None, client_id: str) -> tuple[Counter, Counter]:
+    """Return the counters of a failure; the address first, so that invented client ids do not fill the table."""
     return CLIENTS_OF_ADDRESS.at(address), CLIENT.at(address, client_id)

@@ -1,14 +1,14 @@
-"""Trace failed authentications: the first from an address singly, further ones by their number.
+"""Record failed authentications: the first of an address as single events, further ones merged into a count.
 
-| in a minute of one process | events |
+| failures in one minute of one process | audit events |
 | --- | --- |
-| from one address, of one action and target type | SINGLE, then one that counts the others |
-| from all addresses | SINGLE_IN_ALL, then one an address that counts |
-| from more than MOST_ADDRESSES that are counted | one event that counts all remaining addresses |
+| from one address, of one action and target type | SINGLE events, then one that counts the others |
+| from all addresses | SINGLE_IN_ALL events, then one per address that counts the others |
+| from more than MAX_ADDRESSES counted addresses | one event that counts all remaining addresses |
 
-An event that counts has `merged` (how many), `since` and `until` in its details. A thread writes it once its minute is
-over, and a clean stop before. Processes count for themselves, so their numbers add up; what a killed process has
-counted and not written is lost, at most a minute and a half of it; single events are not.
+An event that counts has `merged` (the number), `since` and `until` in its details. A thread writes it after the minute,
+or a clean stop before that. Each process counts separately, so the numbers add up. A killed process loses counts that
+are not written yet, at most of a minute and a half, but no single event.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from app.clock import Clock
 from app.database.store import Store
 
 MINUTE = 60  # seconds
-SINGLE = 30  # as many as the failures of one client that are not limited
+SINGLE = 30  # as many failures as one client may have before it is limited
 SINGLE_IN_ALL = 300
-MOST_ADDRESSES = 1_000
-INTERVAL = 20.0  # seconds between two looks for a minute that is over
+MAX_ADDRESSES = 1_000
+INTERVAL = 20.0  # seconds between two checks for finished minutes
 NO_ADDRESS = neighbourhood(None)
 log = logging.getLogger(__name__)
 
 
 class _Kind(NamedTuple):
-    """What is merged: events that differ in their target and their time alone."""
+    """What merged events have in common: they differ only in target and time."""
 
     address: str | None
     action: str
@@ -49,7 +49,7 @@ class _Kind(NamedTuple):
 
 @dataclass(slots=True)
 class _Merged:
-    """Failures of one kind that have no event of their own."""
+    """Failures of one kind without single events."""
 
     minute: int
     target: str
@@ -64,10 +64,10 @@ class _Merged:
 
 
 class FailedAuthentications:
-    """Records failures on behalf of those that judge; one object a process."""
+    """Records failed authentications; one object per process."""
 
     def __init__(self, store: Store, clock: Clock, interval: float = INTERVAL) -> None:
-        """`interval` is the number of seconds after which a minute that is over is written."""
+        """Take the seconds between two checks for finished minutes as `interval`."""
         self._store = store
         self._clock = clock
         self._interval = interval
@@ -79,10 +79,10 @@ class FailedAuthentications:
         self._writer: threading.Thread | None = None
 
     def record(self, actor: Actor, actions: Sequence[str], target_type: str, target: str, **details: object) -> None:
-        """Leave a trace of one failure, by each of these actions; raise SQLAlchemyError when it cannot be written."""
+        """Record one failure under each of these actions; raise SQLAlchemyError when it cannot be written."""
         now, address = self._clock(), neighbourhood(actor.address)
         with self._lock:
-            self._begin_minute(now)
+            self._start_minute(now)
             single = [action for action in actions if self._is_single(_Kind(address, action, target_type), target, now)]
         if not single:
             return
@@ -91,33 +91,33 @@ class FailedAuthentications:
                 record(session, actor, action, target_type, target, now, **details)
 
     def flush(self, *, unfinished: bool = False) -> None:
-        """Write the events that count the minutes that are over, and of this one if it is not awaited."""
+        """Write the merged events of the finished minutes; with `unfinished`, of the current one too."""
         minute = _minute_of(self._clock())
         with self._lock:
-            over = {key: one for key, one in self._merged.items() if unfinished or one.minute != minute}
-            self._merged = {key: one for key, one in self._merged.items() if key not in over}
-        if not over:
+            finished = {key: one for key, one in self._merged.items() if unfinished or one.minute != minute}
+            self._merged = {key: one for key, one in self._merged.items() if key not in finished}
+        if not finished:
             return
         try:
             with self._store.transaction() as session:
-                _record_merged(session, over)
+                _record_merged(session, finished)
         except SQLAlchemyError:
             with self._lock:
-                self._merged = over | self._merged  # until the next time; a minute is in one of them alone
+                self._merged = finished | self._merged  # for the next attempt; no minute is in both
             log.warning("merged audit events wait for the database")
 
     def stop(self) -> None:
-        """Write the rest and end the thread; for a clean stop of the process."""
+        """Write the rest and end the thread, at a clean stop of the process."""
         self._stopping.set()
         self.flush(unfinished=True)
 
-    def _begin_minute(self, now: datetime) -> None:
+    def _start_minute(self, now: datetime) -> None:
         if (minute := _minute_of(now)) != self._minute:
             self._minute = minute
             self._singles.clear()
 
     def _is_single(self, kind: _Kind, target: str, now: datetime) -> bool:
-        """Return whether a failure gets an event of its own; count it otherwise."""
+        """Return whether a failure gets a single event; count it otherwise."""
         if self._singles[kind] < SINGLE and self._singles[None] < SINGLE_IN_ALL:
             self._singles.update((kind, None))
             return True
@@ -126,17 +126,17 @@ class FailedAuthentications:
 
     def _merge(self, kind: _Kind, target: str, now: datetime) -> None:
         key = self._minute, kind
-        if key not in self._merged and len(self._merged) >= MOST_ADDRESSES:
+        if key not in self._merged and len(self._merged) >= MAX_ADDRESSES:
             key = self._minute, kind._replace(address=None)
-        if known := self._merged.get(key):
-            known.add(target, now)
+        if merged := self._merged.get(key):
+            merged.add(target, now)
         else:
             self._merged[key] = _Merged(self._minute, target, now, now)
         if self._writer is None and not self._stopping.is_set():
-            self._writer = threading.Thread(target=self._write_on, name="failed-authentications", daemon=True)
+            self._writer = threading.Thread(target=self._flush_regularly, name="failed-authentications", daemon=True)
             self._writer.start()
 
-    def _write_on(self) -> None:
+    def _flush_regularly(self) -> None:
         while not self._stopping.wait(self._interval):
             self.flush()
 

@@ -1,4 +1,4 @@
-"""Remember from where a user signed in with the right password, so that strangers' failures do not keep them out."""
+"""Remember the addresses from which a user signed in, so that the failures of others do not lock the user out."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from app.models import KnownAddress, User
 from app.models.names import LONGEST_USERNAME
 from app.models.user import has_username
 
-KEPT = timedelta(days=90)
-NOTED = timedelta(days=1)  # how often a further sign-in from there is written down
+RETENTION = timedelta(days=90)
+UPDATE_INTERVAL = timedelta(days=1)  # a later sign-in from the same address is stored this often
 
 
 class KnownAddresses:
-    """Addresses by user; an IPv6 one stands for its /64."""
+    """Addresses per user; an IPv6 address is stored as its /64."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
     def holds(self, username: str, address: str | None) -> bool:
-        """Tell whether this user signed in from there lately; of a user who does not exist, no."""
-        if len(username) > LONGEST_USERNAME or not username.isprintable():  # PostgreSQL would refuse a NUL
+        """Return whether this user signed in from the address recently; False for an unknown user."""
+        if len(username) > LONGEST_USERNAME or not username.isprintable():  # PostgreSQL refuses a NUL character
             return False
         query = select(KnownAddress.user_id).join(User, User.id == KnownAddress.user_id)
-        there = KnownAddress.address_digest == _digest(address), KnownAddress.noted_at > self._clock() - KEPT
+        recent = KnownAddress.address_digest == _digest(address), KnownAddress.noted_at > self._clock() - RETENTION
         with self._store.connection() as connection:
-            return connection.execute(query.where(has_username(username), *there)).first() is not None
+            return connection.execute(query.where(has_username(username), *recent)).first() is not None
 
     def note(self, user_id: str, address: str | None) -> None:
-        """Remember that this user has just given the right password from there."""
+        """Store that this user has just signed in from the address."""
         now, key = self._clock(), {"user_id": user_id, "address_digest": _digest(address)}
         query = select(KnownAddress.noted_at).filter_by(**key)
         with self._store.connection() as connection:
             noted_at = connection.execute(query).scalar()
-        if noted_at is not None and now - noted_at < NOTED:
+        if noted_at is not None and now - noted_at < UPDATE_INTERVAL:
             return
-        with suppress(Conflict), self._store.transaction() as session:  # the user may be deleted by now
-            delete_expired(session, KnownAddress, KnownAddress.noted_at <= now - KEPT)
+        with suppress(Conflict), self._store.transaction() as session:  # the user may have been deleted
+            delete_expired(session, KnownAddress, KnownAddress.noted_at <= now - RETENTION)
             if not insert_once(session, KnownAddress, **key, noted_at=now):
                 session.execute(update(KnownAddress).filter_by(**key).values(noted_at=now))
 

@@ -1,4 +1,4 @@
-"""Passwords of users: which are accepted, how they are kept (argon2id) and how they are checked."""
+"""Users' passwords: the policy for new ones, hashing (argon2id) and verification."""
 
 from __future__ import annotations
 
@@ -9,77 +9,78 @@ from urllib.parse import urlsplit
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from app.actions.limits.costly import Turns
+from app.actions.limits.concurrency import ConcurrencyLimit
 from app.actions.sign_in.breached_passwords import BreachedPasswords
 from app.errors import Invalid
 
 SHORTEST = 12  # characters
 LONGEST = 200
-COMMON = 10_000_000  # guesses: a list of common passwords, with the usual digits and signs hung on, is shorter
-FEWEST_DIFFERENT = 4  # characters that it must have without the user's own names as well
-JUDGED = 32  # characters that are estimated; more only make it stronger
-MOST_LEET = 6  # different signs and digits that may stand for letters: nobody spells a word with more
-LEET_SIGNS = frozenset("!$%(+<@[{|")  # what zxcvbn takes for letters, at twice the work for some of them
-LEET = LEET_SIGNS | frozenset("0123456789")  # digits are left as they are: they make dates and rows
-PRIVATE_USE = 0xE000  # where a sign that stands for no letter goes: it is as hard to guess as before
-SHORTEST_WORD = 3  # characters of a word of this place
+COMMON = 10_000_000  # guesses: more than a list of common passwords with the usual digits and signs appended
+FEWEST_DIFFERENT = 4  # characters that must remain without the user's own names
+ESTIMATED = 32  # characters that are estimated; further ones only make it stronger
+MOST_LEET = 6  # different signs and digits that may replace letters: no word is spelled with more
+LEET_SIGNS = frozenset("!$%(+<@[{|")  # what zxcvbn reads as letters, at twice the work for some of them
+LEET = LEET_SIGNS | frozenset("0123456789")  # digits are left as they are: they make dates and sequences
+PRIVATE_USE = 0xE000  # replaces a sign that is not read as a letter: it is as hard to guess
+SHORTEST_WORD = 3  # characters of a name or word that must not be in a password
 PRODUCT = "latchkey"
 AT_ONCE = 4  # hashes, of 19 MiB each
-WAITING = 2  # requests that wait for one of these: the other threads answer what costs less
-PATIENCE = 2.0  # seconds for which they wait
-_ESTIMATING = Turns(1, WAITING, PATIENCE)  # zxcvbn keeps the words of a call where another one would read them
-NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$" + 43 * "A"  # nothing known hashes to zeros
+WAITING = 2  # requests that wait for one of these: the other threads answer cheaper requests
+PATIENCE = 2.0  # seconds that they wait
+_ESTIMATES = ConcurrencyLimit(1, WAITING, PATIENCE)  # zxcvbn keeps a call's words in a global: one at a time
+NO_HASH = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$" + 43 * "A"  # the hash of no known password
 
 
 class Passwords:
-    """Hashes are slow and large on purpose: no more than `at_once` of them run at any moment."""
+    """Hashes and checks passwords. A hash is slow and large on purpose, so at most `at_once` of them run together."""
 
     def __init__(self, at_once: int = AT_ONCE, issuer: str = "", breached: BreachedPasswords | None = None) -> None:
-        """The words of the issuer's host make no password, nor does what stands among the `breached`."""
-        self._words = words_in(PRODUCT, _below_the_top(urlsplit(issuer).hostname or ""))
+        """Refuse passwords made of the words of the issuer's host, and the `breached` ones."""
+        self._words = words_in(PRODUCT, _without_top_level(urlsplit(issuer).hostname or ""))
         self._breached = breached or BreachedPasswords(None)
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)  # KiB
-        self._turn = Turns(at_once, WAITING, PATIENCE)
+        self._limit = ConcurrencyLimit(at_once, WAITING, PATIENCE)
 
     def accept(self, password: str, *names: str | None) -> str:
-        """Give the hash of a new password; `names` are the user's own.
+        """Return the hash of a new password; `names` are the user's own.
 
-        Raises Invalid: too short, too long, common, made of the names and words of this place, or breached; and Busy.
+        Raise Invalid for one that is too short, too long, common, breached, or made of the user's names and our words;
+        and Busy.
         """
         if not SHORTEST <= len(password) <= LONGEST:
             raise Invalid.field("password", f"must have {SHORTEST} to {LONGEST} characters")
         if self._is_common(password, words_in(*names)) or password in self._breached:
-            raise Invalid.field("password", "is too common: choose one that nobody else would")
+            raise Invalid.field("password", "is too common: choose one that is harder to guess")
         return self.hash(password)
 
     def _is_common(self, password: str, own: frozenset[str]) -> bool:
-        """Estimate once what is left without the words of this place: it must be a password by itself."""
+        """Estimate what is left without our words, once: it must be a good password by itself."""
         words = self._words | own
         return _is_trivial(_without(words, password)) or _estimate(_without(self._words, password), words) < COMMON
 
     def hash(self, password: str) -> str:
-        """Give the hash of a password that somebody else has judged."""
-        with self._turn():
-            return self._hasher.hash(_normal(password))
+        """Return the hash of a password without checking it against the policy."""
+        with self._limit():
+            return self._hasher.hash(_normalize(password))
 
-    def verify(self, kept: str | None, password: str) -> bool:
-        """Return whether this is the password; without a hash it takes as long and is not. Raises Busy."""
-        with self._turn():
+    def verify(self, stored: str | None, password: str) -> bool:
+        """Return whether this is the password; False in the same time when there is no hash. Raise Busy."""
+        with self._limit():
             try:
-                right = self._hasher.verify(kept or NOBODY, _normal(password[:LONGEST]))
+                right = self._hasher.verify(stored or NO_HASH, _normalize(password[:LONGEST]))
             except (VerificationError, InvalidHashError):
                 return False
         return right and len(password) <= LONGEST
 
 
 def words_in(*names: str | None) -> frozenset[str]:
-    """Give the words of some names, in lower case, the names themselves with them; short ones are left out."""
+    """Return the words of some names and the names themselves, in lower case, without short ones."""
     whole = [name.casefold() for name in names if name]
     parts = [part for name in whole for part in _separate_words(name).split()]
     return frozenset(word for word in (*whole, *parts) if len(word) >= SHORTEST_WORD)
 
 
-def _below_the_top(host: str) -> str:
+def _without_top_level(host: str) -> str:
     return host.rpartition(".")[0] or host
 
 
@@ -88,7 +89,7 @@ def _separate_words(name: str) -> str:
 
 
 def _without(words: Iterable[str], password: str) -> str:
-    """Take these words out, the longest first, in whatever case they stand."""
+    """Remove these words, the longest first, in any case."""
     left = password
     for word in sorted(words, key=len, reverse=True):
         while (at := _lower(left).find(word)) >= 0:
@@ -97,34 +98,34 @@ def _without(words: Iterable[str], password: str) -> str:
 
 
 def _lower(text: str) -> str:
-    """Return as many characters in lower case: where that would be two, the capital is kept."""
+    """Return the text in lower case with the same length: a capital with two lower-case characters is kept."""
     return "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
 
 
 def _is_trivial(rest: str) -> bool:
-    """Return whether what is left of a password without known words is next to nothing, by a look-up."""
+    """Return whether a password without its known words is too short or in the list of common passwords."""
     from zxcvbn.matching import RANKED_DICTIONARIES
 
     return len(set(rest)) < FEWEST_DIFFERENT or rest.lower() in RANKED_DICTIONARIES["passwords"]
 
 
 def _estimate(password: str, words: Iterable[str]) -> int:
-    """Return the guesses that the beginning of a password takes; raise Busy. Called once a request: it is slow."""
-    from zxcvbn import zxcvbn  # its word lists are loaded with the first password that is set, not at every start
+    """Return the guesses that the start of a password takes; raise Busy. It is slow: call it once per request."""
+    from zxcvbn import zxcvbn  # its word lists are loaded with the first new password, not at every start
 
     if not password:
         return 0
-    with _ESTIMATING():
-        return int(zxcvbn(_without_leet(password[:JUDGED]), [*words])["guesses"])
+    with _ESTIMATES():
+        return int(zxcvbn(_without_leet(password[:ESTIMATED]), [*words])["guesses"])
 
 
 def _without_leet(password: str) -> str:
-    """Return the password, without letters for signs where it has more different ones than a word would."""
+    """Replace the signs that zxcvbn reads as letters, where a password has more of them than a word would."""
     if len(LEET & set(password)) <= MOST_LEET:
         return password
     return password.translate({ord(sign): chr(PRIVATE_USE + ord(sign)) for sign in LEET_SIGNS})
 
 
-def _normal(password: str) -> bytes:
-    """Spell alike what looks alike, whatever keyboard typed it (RFC 8265 §4.2)."""
+def _normalize(password: str) -> bytes:
+    """Return one spelling of passwords that look alike, whatever keyboard typed them (RFC 8265 §4.2)."""
     return unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""Is this the user they say they are? By username and password; guessing is slowed down, tokens never are."""
+"""Authenticate users by username and password; guessing is rate-limited."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from app.settings.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _Account:
     id: str
     username: str
     password_digest: str | None
@@ -41,7 +41,7 @@ class _Known:
 
 
 class AuthenticateUser:
-    """Unknown user, no password, wrong password and disabled user take as long and answer alike."""
+    """Checks a password; an unknown user, no password, a wrong one and a disabled user look alike and take as long."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class AuthenticateUser:
         self._passwords = passwords
         self._limits = limits
         self._failures = failures
-        self._known = KnownAddresses(store, clock)
+        self._known_addresses = KnownAddresses(store, clock)
         self._management = settings.management_identifier
         self._clock = clock
 
@@ -72,23 +72,23 @@ class AuthenticateUser:
         signed_in: bool = False,
         probe: str = "",
     ) -> Actor:
-        """Give the user as an actor, with the scopes of our API that the roles give now.
+        """Return the user as an actor, with the scopes of our API that the user's roles grant now.
 
-        `signed_in`: a session of theirs shows already that this is no stranger. `probe`: the mark of the comparison,
-        whose failures neither count nor leave a trace.
-        Raises Unauthenticated, and TooManyRequests once too many tries have failed (app/actions/limits/abuse.py).
+        `signed_in`: the user already has a session in this browser. `probe`: the mark of the comparison, whose failures
+        neither count nor are recorded.
+        Raise Unauthenticated, and TooManyRequests after too many failures (app/actions/limits/abuse.py).
         """
-        tries = _Tries.of(username, address)
-        wait = self._refuse_spent(tries, username, address, signed_in)
+        counters = _Counters.of(username, address)
+        wait = self._check_limits(counters, username, address, signed_in)
         user = self._find(username)
         if not self._passwords.verify(user.password_digest if user else None, password) or not (user and user.enabled):
             if not (user and self._probes.knows(probe, username, self._clock())):
                 target = user.id if user else self._unknown.mark(username, neighbourhood(address))
-                self._failed(tries, target, anonymous(address, request_id))
+                self._record_failure(counters, target, anonymous(address, request_id))
             if wait:
-                raise TooManyRequests(WAIT, wait)  # as a stranger is told, who does not get as far as here
+                raise TooManyRequests(WAIT, wait)  # the same answer as from an unknown address, which is refused above
             raise Unauthenticated("the username or the password is wrong")
-        self._known.note(user.id, address)
+        self._known_addresses.note(user.id, address)
         return Actor(
             type="user",
             id=user.id,
@@ -98,43 +98,43 @@ class AuthenticateUser:
             request_id=request_id,
         )
 
-    def _find(self, username: str) -> _Known | None:
-        if len(username) > LONGEST_USERNAME or not username.isprintable():  # PostgreSQL would refuse a NUL
+    def _find(self, username: str) -> _Account | None:
+        if len(username) > LONGEST_USERNAME or not username.isprintable():  # PostgreSQL refuses a NUL character
             return None
         columns = select(User.id, User.username, User.password_digest, User.enabled)
         with self._store.connection() as connection:
             found = columns.where(has_username(username)).order_by(func.lower(User.username) != username.lower())
             row = connection.execute(found.limit(1)).one_or_none()
-        return _Known(*row) if row else None
+        return _Account(*row) if row else None
 
     def _management_scopes(self, user_id: str) -> Scopes:
         with self._store.connection() as connection:
             return grants_of_user(connection, user_id).on([self._management]).scopes
 
-    def _failed(self, tries: _Tries, target: str, actor: Actor) -> None:
-        """Count and leave a trace; the text that was sent may be a password, so it is not kept."""
-        counted = self._limits.count(tries.here, tries.of_username, tries.of_address)
+    def _record_failure(self, counters: _Counters, target: str, actor: Actor) -> None:
+        """Count and record a failure, without the text that was sent, which may be a password."""
+        counted = self._limits.count(counters.here, counters.of_username, counters.of_address)
         self._failures.record(actor, counted.traces, "user", target, by="password")
 
-    def _refuse_spent(self, tries: _Tries, username: str, address: str | None, signed_in: bool) -> int:
-        """Raise TooManyRequests for who must wait; give the seconds that strangers would have to, 0 for none."""
-        if here := self._limits.wait(tries.here):
+    def _check_limits(self, counters: _Counters, username: str, address: str | None, signed_in: bool) -> int:
+        """Raise TooManyRequests when a limit is spent; return the seconds of wait for an unknown address."""
+        if here := self._limits.wait(counters.here):
             raise TooManyRequests(WAIT, here)
-        wait = self._limits.wait(tries.of_username, tries.of_address)
-        if wait and not signed_in and not self._known.holds(username, address):
+        wait = self._limits.wait(counters.of_username, counters.of_address)
+        if wait and not signed_in and not self._known_addresses.holds(username, address):
             raise TooManyRequests(WAIT, wait)
         return wait
 
 
 @dataclass(frozen=True, slots=True)
-class _Tries:
-    """What a failure counts against."""
+class _Counters:
+    """The counters of a failure."""
 
     here: Counter
     of_username: Counter
     of_address: Counter
 
     @classmethod
-    def of(cls, username: str, address: str | None) -> _Tries:
-        name = username_key(username[:LONGEST_USERNAME])  # as one user is found under: no spelling counts apart
+    def of(cls, username: str, address: str | None) -> _Counters:
+        name = username_key(username[:LONGEST_USERNAME])  # other spellings share the counter
         return cls(PASSWORD.at(address, name), PASSWORDS_OF_USERNAME.of(name), PASSWORDS_OF_ADDRESS.at(address))

@@ -1,1 +1,1 @@
-"""Other people's keys: registered and fetched JWK sets, certificates, token issuers and subject patterns."""
+"""The keys of others: registered and fetched JWK sets, certificates, token issuers and subject patterns."""

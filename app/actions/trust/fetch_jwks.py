@@ -1,6 +1,6 @@
-"""Fetch public keys from a jwks_uri, or from where an issuer's discovery says; never from inside our own network.
+"""Fetch public keys from a jwks_uri or an issuer's discovery document: never from a private network by default.
 
-Bounded in size and time.
+Each fetch is limited in size and time.
 """
 
 from __future__ import annotations
@@ -18,122 +18,122 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpcore  # httpx would load a command line with it
+import httpcore  # httpx would load more than the server needs
 from cachetools import LRUCache
 
 from app.actions.trust.public_address import is_public
 from app.actions.trust.registration import LONGEST_URI
 
-LARGEST = 65_536  # bytes of an answer
-PATIENCE = 5.0  # seconds for all of it
-FRESH = 300.0  # seconds an answer is used
+LARGEST = 65_536  # bytes of a response
+PATIENCE = 5.0  # seconds for the whole fetch
+FRESH = 300.0  # seconds for which a response is used
 AGAIN = 30.0  # seconds until an unknown kid, or a failure, may cause another fetch
-AT_ONCE = 2  # fetches in a process: a host that hangs must leave threads to those who ask for something else
-WAITERS, WAITING = 4, 1.0  # threads that may wait for a fetch that another one does, and for how many seconds
-KEPT = 1_000  # answers
+AT_ONCE = 2  # fetches in a process: a host that hangs must leave threads for other requests
+WAITERS, WAITING = 4, 1.0  # threads that may wait for another one's fetch, and for how many seconds
+MAX_CACHED = 1_000  # responses
 DISCOVERY = "/.well-known/openid-configuration"
 UNREACHABLE = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, httpcore.UnsupportedProtocol)
 log = logging.getLogger(__name__)
 Keys = Mapping[str, Any]
-Judge = Callable[[Keys | None], bool]
+Check = Callable[[Keys | None], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _Cached:
     asked_at: float
-    had_at: float  # earlier, if it was asked in vain since
-    document: Keys | None  # None: it could not be had
+    fetched_at: float  # earlier than asked_at, if later attempts failed
+    document: Keys | None  # None: it could not be fetched
 
-    def until(self, age: float, now: float) -> Keys | None:
-        """Give the document unless it has reached this age."""
-        return self.document if now - self.had_at < age else None
+    def younger_than(self, age: float, now: float) -> Keys | None:
+        """Return the document unless it has reached this age."""
+        return self.document if now - self.fetched_at < age else None
 
 
-NEVER = _Answer(float("-inf"), float("-inf"), None)
+NEVER = _Cached(float("-inf"), float("-inf"), None)
 
 
 class FetchJwks:
-    """Gives the JWK set behind a URI, from memory while it is fresh.
+    """Fetches the JWK set of a URI, and caches it while it is fresh.
 
-    One fetches an address at a time. A few wait a moment for that one, all others get what is kept, or nothing.
+    One thread fetches a URI at a time. A few others wait briefly for it, the rest get the cached set, or None.
     """
 
     def __init__(
         self, *, allow_private: bool, patience: float = PATIENCE, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        """`allow_private` admits private addresses, and plain http to them (ALLOW_PRIVATE_JWKS_URI).
+        """Take whether private addresses, and plain http to them, are allowed (ALLOW_PRIVATE_JWKS_URI).
 
-        `patience` is the seconds that connecting and reading may take together.
+        `patience` is the number of seconds for connecting and reading together.
         """
         self._allow_private = allow_private
         self._patience = patience
         self._monotonic = monotonic
-        self._answers: LRUCache[str, _Answer] = LRUCache(KEPT)
-        self._asking: set[str] = set()
+        self._cache: LRUCache[str, _Cached] = LRUCache(MAX_CACHED)
+        self._fetching: set[str] = set()
         self._waiting = 0
         self._lock = threading.Condition()
 
     def __call__(self, uri: str, kid: str | None, may_fetch: Callable[[], bool] = lambda: True) -> Keys | None:
-        """Give the set, fetched anew when it is old or does not hold `kid`; None when it cannot be had.
+        """Return the set, fetched again when it is old or lacks `kid`; None when it cannot be fetched.
 
-        `may_fetch` is asked before a fetch; without one, what is kept must do.
+        `may_fetch` is called before a fetch; when it returns False, only the cache is used.
         """
-        found = self._document(uri, _is_set, partial(_holds, kid), may_fetch)
+        found = self._document(uri, _is_set, partial(_has_key, kid), may_fetch)
         return found if _is_set(found) else None
 
-    def discovered(self, issuer: str, may_fetch: Callable[[], bool] = lambda: True) -> str | None:
-        """Give the jwks_uri of an issuer (OpenID Connect Discovery §4); None when it names another issuer (§4.3)."""
+    def discover(self, issuer: str, may_fetch: Callable[[], bool] = lambda: True) -> str | None:
+        """Return the jwks_uri of an issuer (OpenID Connect Discovery §4); None when it names another issuer (§4.3)."""
         uri = f"{issuer.removesuffix('/')}{DISCOVERY}"
-        is_good = partial(_is_of, issuer)
+        is_good = partial(_names_issuer, issuer)
         found = self._document(uri, is_good, is_good, may_fetch)
         keys = found.get("jwks_uri") if found is not None and is_good(found) else None
         return keys if isinstance(keys, str) and len(keys) <= LONGEST_URI else None
 
-    def _document(self, uri: str, is_good: Judge, suffices: Judge, may_fetch: Callable[[], bool]) -> Keys | None:
+    def _document(self, uri: str, is_good: Check, suffices: Check, may_fetch: Callable[[], bool]) -> Keys | None:
         with self._lock:
-            kept = self._answers.get(uri, NEVER)
+            cached = self._cache.get(uri, NEVER)
         now = self._monotonic()
-        fresh = kept.until(FRESH, now)
-        if suffices(fresh) or now - kept.asked_at < AGAIN:
+        fresh = cached.younger_than(FRESH, now)
+        if suffices(fresh) or now - cached.asked_at < AGAIN:
             return fresh
-        if self._is_busy(uri) or not may_fetch() or not self._begun(uri, kept):
-            with self._lock:  # as old as what a fetch that began in time replaces when it ends
+        if self._is_busy(uri) or not may_fetch() or not self._start_fetch(uri, cached):
+            with self._lock:  # the oldest set that a fetch which started in time may still replace
                 self._await(uri)
-                return self._answers.get(uri, NEVER).until(FRESH + PATIENCE, now)
+                return self._cache.get(uri, NEVER).younger_than(FRESH + PATIENCE, now)
         try:
-            return self._asked(uri, is_good, now)
+            return self._fetch_and_cache(uri, is_good, now)
         finally:
             with self._lock:
-                self._asking.discard(uri)
+                self._fetching.discard(uri)
                 self._lock.notify_all()
 
     def _await(self, uri: str) -> None:
-        """Wait for who is fetching this, if few wait already."""
-        if uri in self._asking and self._waiting < WAITERS:
+        """Wait for the thread that fetches this URI, unless too many wait already."""
+        if uri in self._fetching and self._waiting < WAITERS:
             self._waiting += 1
-            self._lock.wait_for(lambda: uri not in self._asking, WAITING)
+            self._lock.wait_for(lambda: uri not in self._fetching, WAITING)
             self._waiting -= 1
 
-    def _asked(self, uri: str, is_good: Judge, now: float) -> Keys | None:
-        """Fetch anew; a failure leaves what was kept as it was: a stranger's unknown kid must not end good keys."""
-        answer = _Answer(now, now, self._fetch(uri))
+    def _fetch_and_cache(self, uri: str, is_good: Check, now: float) -> Keys | None:
+        """Fetch the document; a failure keeps the cached one, because an unknown kid must not disable good keys."""
+        fetched = _Cached(now, now, self._fetch(uri))
         with self._lock:
-            kept = self._answers.get(uri, NEVER)
-            if is_good(kept.until(FRESH, now)) and not is_good(answer.document):
-                answer = replace(kept, asked_at=now)
-            self._answers[uri] = answer
-        return answer.document
+            cached = self._cache.get(uri, NEVER)
+            if is_good(cached.younger_than(FRESH, now)) and not is_good(fetched.document):
+                fetched = replace(cached, asked_at=now)
+            self._cache[uri] = fetched
+        return fetched.document
 
     def _is_busy(self, uri: str) -> bool:
-        """Tell whether somebody is fetching this already, or too many fetch something."""
-        return uri in self._asking or len(self._asking) >= AT_ONCE
+        """Return whether this URI is being fetched, or as many others as may be at once."""
+        return uri in self._fetching or len(self._fetching) >= AT_ONCE
 
-    def _begun(self, uri: str, kept: _Answer) -> bool:
-        """Take a place among those who fetch; false when there is none, or an answer has come meanwhile."""
+    def _start_fetch(self, uri: str, cached: _Cached) -> bool:
+        """Reserve the fetch of this URI; return False when too many run, or the cache changed meanwhile."""
         with self._lock:
-            free = not self._is_busy(uri) and self._answers.get(uri, NEVER) is kept
+            free = not self._is_busy(uri) and self._cache.get(uri, NEVER) is cached
             if free:
-                self._asking.add(uri)
+                self._fetching.add(uri)
         return free
 
     def _fetch(self, uri: str) -> Keys | None:
@@ -147,7 +147,7 @@ class FetchJwks:
         return document if isinstance(document, dict) else None
 
     def _checked_address(self, url: httpcore.URL) -> str:
-        """Resolve once and pin the connection to what was checked: a second answer of the DNS changes nothing."""
+        """Resolve the host once and return the checked address to connect to: a second DNS answer has no effect."""
         found = socket.getaddrinfo(url.host.decode("ascii"), url.port or 443, type=socket.SOCK_STREAM)
         addresses = [str(entry[4][0]) for entry in found]
         private = not all(is_public(address) for address in addresses)
@@ -165,17 +165,17 @@ class FetchJwks:
             pool.stream("GET", url, headers=headers) as response,
         ):
             if response.status != 200:  # a redirect is not followed either
-                raise ValueError("not there")
+                raise ValueError("status is not 200")
             body = b""
             for chunk in response.iter_stream():
                 body += chunk
                 if len(body) > LARGEST:
-                    raise ValueError("too much")
+                    raise ValueError("response is too large")
         return body
 
 
 def _host(uri: str) -> str:
-    """Give the host of an address for the log: its path may be a secret, and its length is the caller's."""
+    """Return the host of a URI for the log, shortened; the path is left out, because it may be a secret."""
     with suppress(ValueError):
         host = (urlsplit(uri).hostname or "")[:200]
         return "".join(c if c.isascii() and c.isprintable() else "?" for c in host)
@@ -183,7 +183,7 @@ def _host(uri: str) -> str:
 
 
 class _Pinned(httpcore.NetworkBackend):
-    """Connect to the address that was checked, whatever the name resolves to by now."""
+    """Connect to the checked address, whatever the name resolves to by now."""
 
     def __init__(self, address: str, deadline: float) -> None:
         self._address = address
@@ -197,22 +197,22 @@ class _Pinned(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        left = _left(self._deadline)
-        return _Hurried(httpcore.SyncBackend().connect_tcp(self._address, port, left), self._deadline)
+        timeout = _remaining(self._deadline)
+        return _DeadlineStream(httpcore.SyncBackend().connect_tcp(self._address, port, timeout), self._deadline)
 
 
-class _Hurried(httpcore.NetworkStream):
-    """End everything by one deadline, where a timeout for each read lets a host send a byte at a time for hours."""
+class _DeadlineStream(httpcore.NetworkStream):
+    """Apply one deadline to all reads and writes: a timeout per read would let a host send one byte at a time."""
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
         self._stream = stream
         self._deadline = deadline
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _left(self._deadline))
+        return self._stream.read(max_bytes, _remaining(self._deadline))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _left(self._deadline))
+        self._stream.write(buffer, _remaining(self._deadline))
 
     def close(self) -> None:
         self._stream.close()
@@ -220,21 +220,21 @@ class _Hurried(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        secured = self._stream.start_tls(ssl_context, server_hostname, _left(self._deadline))
-        return _Hurried(secured, self._deadline)
+        secured = self._stream.start_tls(ssl_context, server_hostname, _remaining(self._deadline))
+        return _DeadlineStream(secured, self._deadline)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
 
 
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
+def _remaining(deadline: float) -> float:
+    remaining = deadline - time.monotonic()
+    if remaining <= 0:
         raise httpcore.ReadTimeout("too slow")
-    return left
+    return remaining
 
 
-def _is_of(issuer: str, document: Keys | None) -> bool:
+def _names_issuer(issuer: str, document: Keys | None) -> bool:
     return document is not None and document.get("issuer") == issuer
 
 
@@ -242,7 +242,7 @@ def _is_set(document: Keys | None) -> bool:
     return document is not None and isinstance(document.get("keys"), list)
 
 
-def _holds(kid: str | None, keys: Keys | None) -> bool:
+def _has_key(kid: str | None, keys: Keys | None) -> bool:
     if keys is None or not _is_set(keys):
         return False
     return kid is None or any(isinstance(key, dict) and key.get("kid") == kid for key in keys["keys"])

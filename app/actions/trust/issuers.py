@@ -1,4 +1,4 @@
-"""Whom a foreign token may speak for: the clients that trust its issuer, each on terms of its own (RFC 7523 §3)."""
+"""Trusted token issuers: the clients that a foreign token authenticates, by federated credentials (RFC 7523 §3)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from app.actions.trust.fetch_jwks import FetchJwks, Keys
 from app.actions.trust.registration import signing_keys
-from app.actions.trust.subject_pattern import fits
+from app.actions.trust.subject_pattern import matches
 from app.database.store import Store
 from app.models import Client, FederatedCredential
 from app.models.client import LONGEST_ID
@@ -22,7 +22,7 @@ LONGEST_ISSUER = 500  # characters
 
 @dataclass(frozen=True, slots=True)
 class FederatedCredentialView:
-    """A federated credential as it is shown: nothing of it is secret."""
+    """A federated credential as it is shown; it contains no secret."""
 
     id: str
     name: str
@@ -37,31 +37,31 @@ class FederatedCredentialView:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """A client and one kind of token that it is recognised by."""
+    """A client, and a federated credential that authenticates it."""
 
     client_id: str  # the public one
     by: FederatedCredentialView
 
     @property
     def source(self) -> str:
-        """Name where the keys are from: two trusts in one issuer mostly share it."""
+        """Return where the issuer's keys come from: several trusts in one issuer usually share it."""
         by = self.by
         return by.jwks_uri or (json.dumps(by.jwks, sort_keys=True) if by.jwks is not None else "discovery")
 
     def covers(self, claims: Mapping[str, Any]) -> bool:
-        """Tell whether verified claims are of this issuer, for this audience, by a subject that is meant."""
+        """Return whether verified claims have this issuer, this audience and a matching subject."""
         audience, subject = claims.get("aud"), claims.get("sub")
         return (
             claims.get("iss") == self.by.issuer
             and self.by.audience in (audience if isinstance(audience, list) else [audience])
             and isinstance(subject, str)
-            and fits(self.by.subject, subject)
+            and matches(self.by.subject, subject)
             and all(claims.get(name) == value for name, value in self.by.claims.items())
         )
 
 
 class TrustedIssuers:
-    """Finds who trusts an issuer, and the issuer's keys; asked anew for every token, so that nothing outlives it."""
+    """Finds the clients that trust an issuer, and its keys; both are read again for every token."""
 
     def __init__(self, store: Store, fetch_jwks: FetchJwks, issuer: str) -> None:
         self._store = store
@@ -69,40 +69,40 @@ class TrustedIssuers:
         self._issuer = issuer
 
     def trusts(self, issuer: object, client_id: str | None) -> list[Trust]:
-        """Give what enabled clients, or the one named, trust of an issuer that a token names; never of ourselves."""
-        if not _can_be_kept(issuer, LONGEST_ISSUER) or issuer == self._issuer:
+        """Return the trusts of enabled clients, or of one client, in the issuer of a token; never in our own."""
+        if not _is_storable(issuer, LONGEST_ISSUER) or issuer == self._issuer:
             return []
         query = select(Client.client_id, FederatedCredential).join(
             FederatedCredential, FederatedCredential.client_id == Client.id
         )
         query = query.where(FederatedCredential.issuer == issuer, Client.enabled)
         if client_id is not None:
-            if not _can_be_kept(client_id, LONGEST_ID):
+            if not _is_storable(client_id, LONGEST_ID):
                 return []
             query = query.where(Client.client_id == client_id)
         with self._store.reading() as session:
-            return [Trust(known, view_of(by)) for known, by in session.execute(query)]
+            return [Trust(client, view_of(by)) for client, by in session.execute(query)]
 
     def keys(
         self, trust: Trust, kid: str | None, algorithm: object, may_fetch: Callable[[], bool]
     ) -> Iterator[dict[str, Any]]:
-        """Give the keys that may have signed; what we would not register is left out."""
-        return signing_keys(self._set_of(trust, kid, may_fetch), kid, algorithm)
+        """Return the issuer's keys that may have signed, without unsupported ones."""
+        return signing_keys(self._jwks(trust, kid, may_fetch), kid, algorithm)
 
-    def _set_of(self, trust: Trust, kid: str | None, may_fetch: Callable[[], bool]) -> Keys | None:
+    def _jwks(self, trust: Trust, kid: str | None, may_fetch: Callable[[], bool]) -> Keys | None:
         by = trust.by
         if by.jwks is not None:
             return by.jwks
-        uri = by.jwks_uri or self._fetch_jwks.discovered(by.issuer, may_fetch)
+        uri = by.jwks_uri or self._fetch_jwks.discover(by.issuer, may_fetch)
         return None if uri is None else self._fetch_jwks(uri, kid, may_fetch)
 
 
-def _can_be_kept(text: object, longest: int) -> bool:
+def _is_storable(text: object, longest: int) -> bool:
     return isinstance(text, str) and 1 <= len(text) <= longest and text.isprintable()
 
 
 def view_of(row: FederatedCredential) -> FederatedCredentialView:
-    """Show a row."""
+    """Return the view of a row."""
     return FederatedCredentialView(
         id=row.id,
         name=row.name,

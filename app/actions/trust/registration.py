@@ -1,4 +1,4 @@
-"""Public keys of clients and of issuers they trust: which are taken, and where they may be fetched from (RFC 7517)."""
+"""Public keys of clients and trusted issuers: which ones are accepted, and from which URIs (RFC 7517)."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ Jwk = Mapping[str, Any]
 def checked_jwks(jwks: Jwk) -> dict[str, Any]:
     """Return the set's usable keys, each with the members that are needed; skip keys of other uses (RFC 7517 §5).
 
-    Raises Invalid for a set without a usable key, and for private or symmetric keys anywhere in the set.
+    Raise Invalid for a set without a usable key, and for private or symmetric keys anywhere in the set.
     """
     keys = jwks.get("keys")
     if not isinstance(keys, list) or not 1 <= len(keys) <= MOST_KEYS:
         raise Invalid.field("jwks", f'must be {{"keys": […]}} with 1 to {MOST_KEYS} keys')
     for key in keys:
         _check_public(key)
-    usable = list(usable_keys({"keys": keys})) or [_checked(keys[0])]  # which says what is wrong with the first
+    usable = list(usable_keys({"keys": keys})) or [_checked_key(keys[0])]  # raises the error of the first key
     kids = [key["kid"] for key in usable if "kid" in key]
     if len(set(kids)) < len(kids):
         raise Invalid.field("jwks", "two keys have the same kid")
@@ -52,19 +52,19 @@ def checked_jwks(jwks: Jwk) -> dict[str, Any]:
 
 
 def usable_keys(jwks: Jwk | None, kid: object = None) -> Iterator[dict[str, Any]]:
-    """Give the keys of any set that we would register, if a `kid` is given those of it or of none.
+    """Return the keys of a set that we accept; with `kid`, only keys with this kid or without one.
 
-    What else is in the set is passed over (RFC 7517 §5).
+    Other keys of the set are ignored (RFC 7517 §5).
     """
     keys = None if jwks is None else jwks.get("keys")
     objects = (key for key in keys if isinstance(key, dict)) if isinstance(keys, list) else iter(())
     for key in islice((key for key in objects if kid is None or key.get("kid", kid) == kid), MOST_READ):
         with suppress(Invalid):
-            yield _checked(key)
+            yield _checked_key(key)
 
 
 def signing_keys(jwks: Jwk | None, kid: object, algorithm: object) -> Iterator[dict[str, Any]]:
-    """Give the few keys that may have made a signature: for this algorithm, and of this `kid` or of none."""
+    """Return at most MOST_TRIED keys that may have made a signature: for this algorithm, with this `kid` or none."""
     fitting = (
         key
         for key in usable_keys(jwks, kid)
@@ -74,11 +74,11 @@ def signing_keys(jwks: Jwk | None, kid: object, algorithm: object) -> Iterator[d
 
 
 def checked_jwks_uri(uri: str, *, private: bool, field: str = "jwks_uri") -> str:
-    """Give the address back; raises Invalid unless it is https (with `private`, plain http too) and names a host."""
+    """Return the URI; raise Invalid unless it is https (with `private`, plain http too) and has a host."""
     try:
         parts = urlsplit(uri)
         host = parts.hostname
-        parts.port  # noqa: B018 - raises when it is no number
+        parts.port  # noqa: B018 - raises when it is not a number
     except ValueError:
         raise Invalid.field(field, "is not a URL") from None
     schemes = ("https", "http") if private else ("https",)
@@ -94,10 +94,10 @@ def _check_public(key: object) -> None:
         raise Invalid.field("jwks", "holds a private or symmetric key: send public keys only")
 
 
-def _checked(key: Any) -> dict[str, Any]:
+def _checked_key(key: Any) -> dict[str, Any]:
     _check_public(key)
     kind = (key.get("kty"), key.get("crv"))
-    check = next((check for known, check in _KINDS.items() if known == kind), None)
+    check = next((check for supported, check in _KINDS.items() if supported == kind), None)
     kept = {name: key[name] for name in KEPT if name in key}
     if check is None or not _fits_use(kept):
         raise Invalid.field("jwks", "needs a key for signatures: EC P-256, RSA or Ed25519")
@@ -121,7 +121,7 @@ def _fits_use(key: Jwk) -> bool:
 
 
 def _fits_certificates(key: Jwk) -> bool:
-    """Tell whether the key's certificate is of this key (RFC 7517 §4.7)."""
+    """Return whether the key's certificate has this key (RFC 7517 §4.7)."""
     chain = key["x5c"]
     if not isinstance(chain, list) or not 1 <= len(chain) <= MOST_CERTIFICATES:
         return False

@@ -1,6 +1,6 @@
-"""Patterns of a foreign token's subject: the exact text, or with `*` for one or more characters but never a `:`.
+"""Patterns of a foreign token's subject: the exact text, or with `*` for one or more characters except `:`.
 
-Nothing of it is a regular expression: a pattern is compared part by part, in time that grows with the subject alone.
+A pattern is not a regular expression: it is compared part by part, in time linear in the subject.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from app.errors import Invalid
 
 LONGEST = 500  # characters of a pattern
 MOST_STARS = 5
-WHOLE_PART = re.compile(r"(?<![^:/])[^:/]++[:/]")  # begun at the beginning of a part alone
+WHOLE_PART = re.compile(r"(?<![^:/])[^:/]++[:/]")  # matches only at the start of a part
 STAR_WITHIN_A_NAME = re.compile(r"[^\W_]\*|\*\*")
 
 
 def checked_pattern(pattern: str) -> str:
-    """Give the pattern back; raises Invalid for one that whoever may choose a name could come to fit."""
+    """Return the pattern; raise Invalid for one that a person who may choose names could match."""
     if not pattern or len(pattern) > LONGEST or not pattern.isprintable():
         raise Invalid.field("subject", f"must be 1 to {LONGEST} printable characters")
     prefix, star, _ = pattern.partition("*")
@@ -27,24 +27,24 @@ def checked_pattern(pattern: str) -> str:
     if STAR_WITHIN_A_NAME.search(pattern):
         raise Invalid.field("subject", "a * may not follow a letter, a digit or another *: names begin alike")
     if pattern.count("*") > MOST_STARS:
-        raise Invalid.field("subject", f"must hold at most {MOST_STARS} *")
+        raise Invalid.field("subject", f"must have at most {MOST_STARS} *")
     return pattern
 
 
-def fits(pattern: str, subject: str) -> bool:
-    """Tell whether the whole subject is one that the pattern describes."""
+def matches(pattern: str, subject: str) -> bool:
+    """Return whether the whole subject matches the pattern."""
     wanted, given = pattern.split(":"), subject.split(":")
-    return len(wanted) == len(given) and all(map(_part_fits, wanted, given))
+    return len(wanted) == len(given) and all(map(_part_matches, wanted, given))
 
 
-def _part_fits(pattern: str, part: str) -> bool:
+def _part_matches(pattern: str, part: str) -> bool:
     first, *rest = pattern.split("*")
     if not rest:
         return part == pattern
     if not part.startswith(first):
         return False
     at, last = len(first), rest.pop()
-    for literal in rest:  # the first place is as good as any later one: it leaves the most to the next *
+    for literal in rest:  # the first match leaves the most text to the next *
         found = part.find(literal, at + 1)
         if found < 0:
             return False

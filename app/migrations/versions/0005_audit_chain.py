@@ -38,7 +38,7 @@ def upgrade() -> None:
     last_id, last_hash = _chain(op.get_bind())
     head = sa.text("INSERT INTO audit_head (chain, last_id, hash) VALUES (1, :last_id, :hash)")
     op.execute(head.bindparams(last_id=last_id, hash=last_hash))
-    if op.get_bind().dialect.name == "postgresql":  # nodes of the version before do not know where the chain is
+    if op.get_bind().dialect.name == "postgresql":  # nodes of the previous version do not know the chain
         op.execute(f"ALTER SEQUENCE audit_event_id_seq RESTART WITH {UNCHAINED}")
 
 

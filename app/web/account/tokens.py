@@ -8,7 +8,7 @@ from typing import get_args
 from flask import request
 from werkzeug.wrappers import Response
 
-from app.actions.audit.record import AuditFilter
+from app.actions.audit.read import AuditFilter
 from app.actions.directory.fields import Status
 from app.actions.directory.lifetime import AskedLifetime
 from app.actions.directory.personal_access_tokens import NewToken, TokenChanges, TokenView

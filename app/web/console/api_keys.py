@@ -8,7 +8,7 @@ from typing import get_args
 from flask import request
 from werkzeug.wrappers import Response
 
-from app.actions.audit.record import AuditFilter
+from app.actions.audit.read import AuditFilter
 from app.actions.directory.api_keys import LONGEST_OVERLAP, KeyStatus, KeyView
 from app.actions.directory.resources import ResourceView
 from app.compose import Actions

@@ -14,8 +14,8 @@ from flask import Response as FlaskResponse
 from flask import request, url_for
 from werkzeug.wrappers import Response
 
-from app.actions.audit.record import AuditFilter
-from app.actions.limits.costly import Turns
+from app.actions.audit.read import AuditFilter
+from app.actions.limits.concurrency import ConcurrencyLimit
 from app.compose import Actions
 from app.errors import Invalid
 from app.models import AuditEvent
@@ -28,7 +28,7 @@ MOST_EXPORTED = 10_000  # events of a file
 HIGHEST_ID = 2**63 - 1
 LONGEST = 200  # characters of a filter
 LONGEST_TIME = 40  # characters
-exporting = Turns(1, 1, 2.0)  # a file of MOST_EXPORTED events takes the better part of a second
+exporting = ConcurrencyLimit(1, 1, 2.0)  # a file of MOST_EXPORTED events takes the better part of a second
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # the first character of what a spreadsheet runs
 COLUMNS = ("id", "at", "actor_type", "actor", "actor_name", "action", "target_type", "target", "address")
 ALL_COLUMNS = (*COLUMNS, "request_id", "details")

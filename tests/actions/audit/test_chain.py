@@ -12,8 +12,8 @@ from sqlalchemy.exc import DatabaseError, DBAPIError
 
 from app.actions.audit.actor import Actor
 from app.actions.audit.chain import FIELDS, chain_the_unchained, event_hash
+from app.actions.audit.read import Span, export
 from app.actions.audit.record import record
-from app.actions.audit.rows import Span, export
 from app.actions.audit.verify import Place, Verdict, VerifyAudit, verify_export
 from app.database.store import Store
 from app.database.types import EPOCH, MICROSECOND
@@ -41,7 +41,7 @@ OTHER: dict[str, object] = {  # for each column, what somebody might write there
 
 
 def happened(store: Store, *numbers: int, who: str = "x") -> None:
-    """Let things happen, in one transaction."""
+    """Record events in one transaction."""
     with store.transaction() as session:
         for number in numbers:
             names = ["a", "b\u0000\u2028é"]
@@ -49,7 +49,7 @@ def happened(store: Store, *numbers: int, who: str = "x") -> None:
 
 
 def each(store: Store, times: int, who: str = "x") -> None:
-    """Let things happen, each in its transaction."""
+    """Record events, each in its own transaction."""
     for number in range(times):
         happened(store, number, who=who)
 
@@ -78,7 +78,7 @@ def swap(core: Core, one: int, other: int) -> None:
 
 
 def rewrite(core: Core, begin: int) -> None:
-    """Make the chain anew from this event on, with its head, as whoever may write everything could."""
+    """Rebuild the chain and its head from this event on, as an attacker with full write access could."""
     rows = core.trace()
     last = hash_of(rows[begin - 2]) if begin > 1 else NO_HASH
     for row in rows[begin - 1 :]:
@@ -212,7 +212,7 @@ def test_a_changed_head_is_found(chained: Core, change: str, found: tuple[object
 
 
 @pytest.mark.contract("a rebuilt or cut audit chain is found by a value noted before")
-def test_a_chain_made_anew_is_found_by_what_was_noted_before(chained: Core) -> None:
+def test_a_rebuilt_chain_is_detected_by_a_place_noted_earlier(chained: Core) -> None:
     noted = [Place(row.id, hash_of(row)) for row in chained.trace()]
     assert verdict(chained, *noted).intact
     chained.database.execute("UPDATE audit_event SET actor = 'usr_other' WHERE id = 3")
@@ -223,7 +223,7 @@ def test_a_chain_made_anew_is_found_by_what_was_noted_before(chained: Core) -> N
 
 
 @pytest.mark.contract("a rebuilt or cut audit chain is found by a value noted before")
-def test_a_chain_cut_with_its_head_is_found_by_what_was_noted_before(chained: Core) -> None:
+def test_a_truncated_chain_and_head_are_detected_by_a_place_noted_earlier(chained: Core) -> None:
     noted = verdict(chained).last
     chained.database.execute("DELETE FROM audit_event WHERE id > 5")
     rewrite(chained, 5)
@@ -232,7 +232,7 @@ def test_a_chain_cut_with_its_head_is_found_by_what_was_noted_before(chained: Co
 
 
 @pytest.mark.contract("removed, inserted and swapped audit events are found, and a changed head")
-def test_several_breaks_are_told_and_not_too_many(chained: Core) -> None:
+def test_several_breaks_are_reported_up_to_a_limit(chained: Core) -> None:
     chained.database.execute("UPDATE audit_event SET actor = 'usr_other' WHERE id IN (2, 7)")
     assert [found.event for found in verdict(chained).breaks] == [2, 7]
     happened(chained.store, *range(50))
@@ -338,7 +338,7 @@ def test_several_processes_make_one_unbroken_chain(empty_core: Core) -> None:
 
 
 @pytest.mark.contract("older audit events are chained, and older nodes keep writing")
-def test_what_a_node_of_the_version_before_wrote_is_told_and_then_chained(chained: Core) -> None:
+def test_events_of_a_node_of_the_previous_version_are_reported_and_then_chained(chained: Core) -> None:
     columns = ", ".join(FIELDS[1:])
     for id in (UNCHAINED + 1, UNCHAINED):
         chained.database.execute(

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from app.actions.audit.read import Span, export
 from app.actions.audit.record import record
-from app.actions.audit.rows import Span, export
 from app.actions.audit.verify import Verdict, verify_export
 from tests.actions.audit.test_chain import ANN, EVENTS, OTHER, each, verdict
 from tests.core import START, Core
@@ -20,7 +20,7 @@ def chained(empty_core: Core) -> Core:
 
 
 @pytest.mark.contract("an export verifies without the database, in pieces too")
-def test_the_columns_of_a_line_are_those_of_the_table(chained: Core) -> None:
+def test_a_line_has_the_columns_of_the_table(chained: Core) -> None:
     for line, row in zip(export(chained.store, Span()), chained.trace(), strict=True):
         said = json.loads(line)
         assert list(said) == list(OTHER)

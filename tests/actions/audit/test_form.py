@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.actions.audit.chain import FIELDS, append, canonical
-from app.actions.audit.rows import Span, export
+from app.actions.audit.read import Span, export
 from app.actions.audit.verify import VerifyAudit, verify_export
 from app.models.audit_event import NO_HASH
 from tests.core import START, Core
@@ -27,7 +27,7 @@ events = st.fixed_dictionaries(
 
 
 def same(one: Any, other: Any) -> bool:
-    """Tell whether two values are the same to the last bit of type: 1, 1.0 and true are three things."""
+    """Return whether two values have the same type and value: 1, 1.0 and true differ."""
     if type(one) is not type(other):
         return False
     if isinstance(one, dict):

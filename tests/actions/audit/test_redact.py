@@ -9,16 +9,16 @@ from sqlalchemy import select, update
 
 from app.actions.audit.actor import OPERATOR
 from app.actions.audit.chain import PENDING
+from app.actions.audit.read import Span, export
 from app.actions.audit.record import SEVERAL, record
-from app.actions.audit.redact import MOST_NOTED, RedactAudit
-from app.actions.audit.redaction import ACTION, write_note
-from app.actions.audit.rows import Span, export
+from app.actions.audit.redact import MAX_PER_NOTE, RedactAudit
+from app.actions.audit.redaction_note import ACTION, write_note
 from app.actions.audit.verify import UNTRUSTED, Place, Verdict, VerifyAudit, verify_export
 from app.crypto.note_keys import NoteKeys
 from app.crypto.opaque import Prefix, hint, mint
 from app.crypto.unknown_name import UnknownNames
 from app.database.types import new_id
-from app.maintenance.doctor import _trail
+from app.maintenance.doctor import _audit_trail
 from app.models import AuditEvent
 from tests.core import Core
 
@@ -160,13 +160,13 @@ def test_an_event_can_be_redacted_again(
 
     empty_core.actions.redact_audit(OPERATOR)
     monkeypatch.setattr(redact_audit, "redact_value", lambda value: "gone" if value == "robot" else value)
-    monkeypatch.setattr(redact_audit, "_ANY", AuditEvent.id < 5)
+    monkeypatch.setattr(redact_audit, "_SUSPECT", AuditEvent.id < 5)
     assert empty_core.actions.redact_audit(OPERATOR).events == (1, 4)
     found = verdict(empty_core)
     assert found.intact and [note.event for note in found.redactions] == [7, 8]
 
 
-def test_an_export_tells_of_redactions_and_is_verified_with_the_key(empty_core: Core, secrets: tuple[str, ...]) -> None:
+def test_an_export_with_redactions_is_verified_with_the_key(empty_core: Core, secrets: tuple[str, ...]) -> None:
     key = str(empty_core.actions.redact_audit(OPERATOR).key)
     lines = list(export(empty_core.store, Span()))
     assert not any(secret in line for line in lines for secret in secrets)
@@ -182,17 +182,17 @@ def test_an_export_tells_of_redactions_and_is_verified_with_the_key(empty_core: 
 
 def test_many_events_are_noted_in_pieces(empty_core: Core) -> None:
     with empty_core.store.transaction() as session:
-        for _ in range(MOST_NOTED + 1):
+        for _ in range(MAX_PER_NOTE + 1):
             record(session, OPERATOR, "authentication.fail", "client", "-", empty_core.clock())
             session.info[PENDING][-1] |= {"target": mint(Prefix.PAT)}
-    assert len(empty_core.actions.redact_audit(OPERATOR).events) == MOST_NOTED + 1
+    assert len(empty_core.actions.redact_audit(OPERATOR).events) == MAX_PER_NOTE + 1
     found = verdict(empty_core)
-    assert found.intact and [len(note.changed) for note in found.redactions] == [MOST_NOTED, 1]
+    assert found.intact and [len(note.changed) for note in found.redactions] == [MAX_PER_NOTE, 1]
 
 
 def test_doctor_finds_what_is_there_and_says_what_to_do(empty_core: Core, secrets: tuple[str, ...]) -> None:
     def finding() -> tuple[str, str]:
-        found = _trail(empty_core.actions.settings, empty_core.store, empty_core.actions.signing_keys)
+        found = _audit_trail(empty_core.actions.settings, empty_core.store, empty_core.actions.signing_keys)
         assert not any(secret in found.found for secret in secrets)
         return found.verdict, found.mend
 
@@ -233,7 +233,7 @@ def test_any_text_that_was_sent_as_the_name_of_no_client_is_taken_out(empty_core
     assert empty_core.actions.redact_audit(OPERATOR).events == ()
 
 
-def test_targets_of_failures_that_are_no_typed_names_stay(empty_core: Core) -> None:
+def test_generated_targets_of_failures_are_kept(empty_core: Core) -> None:
     empty_core.client("chosen-name")
     marks = UnknownNames(lambda: ["k" * 40])
     for target in (

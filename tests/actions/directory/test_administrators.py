@@ -256,7 +256,7 @@ def test_dormant_scopes_are_dropped_at_the_next_start(elected: Core) -> None:
     token = elected.pat("boss", MANAGE, "orders:read")[1]
     elected.assign("boss", "readers")  # as an older version demoted
     core = elected.actions
-    assert Bootstrap(core.settings, core.store, core.signing_keys, str, core.clock)(moving=False) is False
+    assert Bootstrap(core.settings, core.store, core.signing_keys, str, core.clock)(follow_issuer=False) is False
     promote(elected)
     assert elected.scope(token) == "orders:read"
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from app.access.scopes import Scopes
 from app.actions.audit import chain as audit_chain
 from app.actions.audit.actor import OPERATOR, Actor, anonymous
-from app.actions.audit.record import AuditFilter
+from app.actions.audit.read import AuditFilter
 from app.actions.directory.api_keys import KeyChanges
 from app.actions.directory.personal_access_tokens import TokenChanges
 from app.crypto.opaque import digest

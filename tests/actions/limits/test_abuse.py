@@ -53,7 +53,7 @@ def test_a_limit_is_spent_once_and_then_waits_until_the_window_ends(core: Core) 
     assert limits.wait(tries) == 0 and limits.count(tries).wait == 0
 
 
-def test_what_is_spent_is_asked_no_more_and_what_follows_it_is_not_counted(core: Core) -> None:
+def test_a_spent_limit_causes_no_further_queries_and_later_counters_are_not_counted(core: Core) -> None:
     """Else an address that has to wait could fill the table with clients that it makes up."""
     asked = Asked(core)
     limits, address = AbuseLimits(asked, core.clock, on=True), LIMIT.of("address")

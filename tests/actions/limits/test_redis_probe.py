@@ -1,4 +1,4 @@
-"""A Redis that answers PING and refuses what limits ask of it is told by its reason, in no words of its own."""
+"""A Redis that answers PING but refuses to count is reported with its reason, in our words only."""
 
 import subprocess
 import time

@@ -20,7 +20,7 @@ from tests.redis_server import running_redis
 
 
 class MovedClock:
-    """A clock that moves when told to."""
+    """A clock that the test moves."""
 
     def __init__(self) -> None:
         self.now = datetime(2030, 1, 1, tzinfo=UTC)
@@ -53,7 +53,7 @@ def test_a_limit_is_spent_and_comes_back_with_the_next_window(store: Store, cloc
     assert limiter.hit("key:a", 2, 60) == Window(admitted=True, limit=2, remaining=1, reset_seconds=60)
 
 
-def test_nobody_is_told_to_come_back_a_moment_too_soon(store: Store, clock: MovedClock) -> None:
+def test_retry_after_is_never_too_short(store: Store, clock: MovedClock) -> None:
     limiter = DatabaseLimiter(store, clock)
     limiter.hit("key:a", 1, 60)
     clock.now += timedelta(seconds=2, microseconds=-1)
@@ -74,7 +74,7 @@ def test_a_look_counts_nothing_and_sees_what_the_other_nodes_counted(store: Stor
     assert limiter.look("key:a", 2, 60).admitted
 
 
-def test_keys_have_limits_of_their_own_and_a_changed_limit_begins_anew(store: Store, clock: MovedClock) -> None:
+def test_each_key_has_its_own_limit_and_a_changed_limit_starts_a_new_window(store: Store, clock: MovedClock) -> None:
     limiter = DatabaseLimiter(store, clock)
     assert limiter.hit("key:a", 1, 60).admitted
     assert limiter.hit("key:b", 1, 60).admitted

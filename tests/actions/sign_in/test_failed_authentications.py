@@ -7,7 +7,7 @@ from sqlalchemy.exc import OperationalError
 
 from app.actions.audit.actor import anonymous
 from app.actions.audit.verify import VerifyAudit
-from app.actions.sign_in.failed_authentications import MOST_ADDRESSES, SINGLE, SINGLE_IN_ALL, FailedAuthentications
+from app.actions.sign_in.failed_authentications import MAX_ADDRESSES, SINGLE, SINGLE_IN_ALL, FailedAuthentications
 from tests.core import Core
 
 FAIL = ("authentication.fail",)
@@ -15,7 +15,7 @@ ADDRESSES = ("192.0.2.1", "192.0.2.2", "2001:db8::1")
 
 
 def total(core: Core) -> int:
-    """Return how many failures the trace tells of."""
+    """Return how many failures the audit events count."""
     return sum(event.details.get("merged", 1) for event in core.trace(FAIL[0]))
 
 
@@ -50,12 +50,12 @@ def test_each_minute_begins_with_single_events(core: Core) -> None:
 
 @pytest.mark.contract("nothing that strangers write grows without bound")
 def test_strangers_with_ever_new_addresses_are_bounded_in_all(core: Core) -> None:
-    failures, sent = core.actions.failed_authentications, SINGLE_IN_ALL + 2 * MOST_ADDRESSES
+    failures, sent = core.actions.failed_authentications, SINGLE_IN_ALL + 2 * MAX_ADDRESSES
     for number in range(sent):
         failures.record(anonymous(f"2001:db8:{number:x}::1", None), FAIL, "client", "x")
     core.clock.advance(seconds=60)
     failures.flush()
-    assert len(core.trace()) == SINGLE_IN_ALL + MOST_ADDRESSES + 1 and total(core) == sent
+    assert len(core.trace()) == SINGLE_IN_ALL + MAX_ADDRESSES + 1 and total(core) == sent
     assert core.trace()[-1].address is None
 
 
@@ -73,12 +73,12 @@ def test_a_thread_writes_a_minute_that_is_over(core: Core, monkeypatch: pytest.M
     written, failures = threading.Event(), FailedAuthentications(core.store, core.clock, interval=0.01)
     flush = failures.flush
 
-    def noted() -> None:
+    def count_flush() -> None:
         flush()
         if total(core) == SINGLE + 1:
             written.set()
 
-    monkeypatch.setattr(failures, "flush", noted)
+    monkeypatch.setattr(failures, "flush", count_flush)
     for _ in range(SINGLE + 1):
         failures.record(anonymous(None, None), FAIL, "client", "x")
     core.clock.advance(seconds=60)

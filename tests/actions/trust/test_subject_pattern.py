@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.actions.trust.subject_pattern import checked_pattern, fits
+from app.actions.trust.subject_pattern import checked_pattern, matches
 from app.errors import Invalid
 
 FEW = st.text("ab:/-*.\n", max_size=14)
@@ -20,13 +20,13 @@ FEW = st.text("ab:/-*.\n", max_size=14)
 @example(pattern="a.*", subject="abb")
 def test_a_pattern_fits_as_one_or_more_characters_but_a_colon_would(pattern: str, subject: str) -> None:
     reference = "[^:]+".join(map(re.escape, pattern.split("*")))
-    assert fits(pattern, subject) == (re.fullmatch(reference, subject) is not None)
+    assert matches(pattern, subject) == (re.fullmatch(reference, subject) is not None)
 
 
 @given(st.text("ab:/-*", max_size=12), st.text("ab:/-*", max_size=12))
 def test_a_pattern_without_a_star_fits_itself_alone(pattern: str, subject: str) -> None:
     exact = pattern.replace("*", "+")
-    assert fits(exact, subject) == (exact == subject)
+    assert matches(exact, subject) == (exact == subject)
 
 
 @pytest.mark.parametrize(
@@ -95,4 +95,4 @@ def test_patterns_that_strangers_could_come_to_fit_are_refused(pattern: str) -> 
     ],
 )
 def test_a_star_stays_within_its_part(pattern: str, subject: str, good: bool) -> None:
-    assert fits(pattern, subject) is good
+    assert matches(pattern, subject) is good

@@ -85,9 +85,9 @@ def test_a_client_counts_while_it_can_authenticate(own_face: Face) -> None:
 
 def test_failures_are_counted_in_their_hour(own_face: Face, own_operator: Visitor) -> None:
     core, stranger = own_face.core, anonymous(None, None)
-    core.actions.authenticate_client.failed(stranger, "nobody")
+    core.actions.authenticate_client.record_failure(stranger, "nobody")
     core.clock.advance(hours=5)
-    core.actions.authenticate_client.failed(stranger, "nobody")
+    core.actions.authenticate_client.record_failure(stranger, "nobody")
     Visitor(own_face.app.test_client()).sign_in("nobody", "nothing")
     hours = core.actions.overview.failures()
     assert len(hours) == 24 and [hour.failed for hour in hours] == [0] * 18 + [1] + [0] * 4 + [2]
@@ -101,7 +101,7 @@ def test_failures_are_counted_in_their_hour(own_face: Face, own_operator: Visito
 def test_the_chart_says_in_words_what_it_draws(own_face: Face, own_operator: Visitor) -> None:
     calm = own_operator.get("/console").text
     assert "None. Wrong passwords" in calm and "<svg" not in calm
-    own_face.core.actions.authenticate_client.failed(anonymous(None, None), "nobody")
+    own_face.core.actions.authenticate_client.record_failure(anonymous(None, None), "nobody")
     page = own_operator.get("/console").text
     chart = page[page.index("<svg") : page.index("</svg>")]
     assert 'role="img"' in chart and chart.count("<rect") == 24 and "style=" not in page

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from app.crypto.opaque import Prefix, hint, mint
-from app.database.secret_text import REDACTED, hints_in, holds_secret, redact, redact_value
+from app.database.redaction import REDACTED, hints_in, holds_secret, redact, redact_value
 
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJyb2JvdCJ9.c2lnbmF0dXJlc2lnbmF0dXJl"
 WORST = ("eyJ", "eyJaaaaaaaa.", "eyJaaaaaaaa.eyJaaaaaaaa.", "lk_pat_", "lk_pat_" + "A" * 15, "A", ".eyJ", "_eyJ-")
@@ -13,7 +13,7 @@ WORST = ("eyJ", "eyJaaaaaaaa.", "eyJaaaaaaaa.eyJaaaaaaaa.", "lk_pat_", "lk_pat_"
 
 @pytest.mark.parametrize("prefix", list(Prefix))
 @pytest.mark.parametrize("around", ["{}", "Bearer {}", "x{}", "{}.", "https://h/{}?a=1", "{}\n{}"])
-def test_a_secret_is_found_wherever_it_stands(prefix: Prefix, around: str) -> None:
+def test_a_secret_is_found_at_any_place_in_a_text(prefix: Prefix, around: str) -> None:
     secret = mint(prefix)
     text = around.format(secret, secret)
     assert (
@@ -30,7 +30,7 @@ def test_what_was_cut_off_is_redacted_too() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "lk_pat_", "lk_pat_rotation", "eyJ", "monkey_lk", "a.b.c", "lk_pat_…x7Qd"])
-def test_what_is_no_secret_is_left_as_it_is(text: str) -> None:
+def test_text_without_a_secret_is_unchanged(text: str) -> None:
     assert redact(text) == text and not holds_secret(text)
 
 

@@ -1,4 +1,4 @@
-"""Bound work that is slow or large on purpose: a few at once, a few waiting for a short time, the rest refused."""
+"""Limit concurrent costly work: a few threads run, a few wait for a short time, the rest are refused."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from app.errors import Busy
 RETRY_AFTER = 1  # seconds
 
 
-class Turns:
-    """Admit `at_once` threads of this process, and let `waiting` others wait for `patience` seconds."""
+class ConcurrencyLimit:
+    """Admits `at_once` threads of this process, while `waiting` others wait for `patience` seconds."""
 
     def __init__(self, at_once: int, waiting: int, patience: float) -> None:
         self._running = threading.BoundedSemaphore(at_once)
@@ -21,7 +21,7 @@ class Turns:
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
-        """Run the body of the `with`; raise Busy when as many run and wait already."""
+        """Run the body of the `with`; raise Busy when too many run and wait, or the wait is too long."""
         if not self._running.acquire(blocking=False):
             self._wait()
         try:

@@ -1,4 +1,4 @@
-"""One caller at every face of a server, and what each must hear while the server cannot know."""
+"""One caller at every endpoint of a server, and the answer of each while the server cannot know."""
 
 import re
 import time
@@ -28,8 +28,8 @@ WRITES = ("revocation", "creation")
 WELL = dict.fromkeys(SPEAKS, 200) | {"creation": 201}
 
 
-class Faces:
-    """Asks each face the same again and again; the answers are what they are, 5xx too."""
+class Endpoints:
+    """Sends each endpoint the same request again and again, and returns the answers, also 5xx."""
 
     def __init__(self, admin: Admin) -> None:
         """Make a world, a live and a revoked token in it, and sign a user in."""
@@ -41,25 +41,25 @@ class Faces:
         self.server = world.resource_server.basic
         self.http = httpx.Client(base_url=admin.server.url, timeout=30, trust_env=False)
         self._sign_in(world.user.basic)
-        self.ask_all()  # what can be kept is kept now
+        self.ask_all()  # fill every cache
 
-    def ask(self, face: str, http: httpx.Client | None = None) -> httpx.Response:
-        """Ask one face; thread-safe with a client of one's own."""
-        method, path, options = self._requests()[face]
+    def ask(self, endpoint: str, http: httpx.Client | None = None) -> httpx.Response:
+        """Ask one endpoint; thread-safe when each thread has its own client."""
+        method, path, options = self._requests()[endpoint]
         return (http or self.http).request(method, path, **options)
 
-    def ask_all(self, faces: Iterable[str] = SPEAKS) -> dict[str, httpx.Response]:
-        """Ask each of these faces once."""
-        return {face: self.ask(face) for face in faces}
+    def ask_all(self, endpoints: Iterable[str] = SPEAKS) -> dict[str, httpx.Response]:
+        """Ask each of these endpoints once."""
+        return {endpoint: self.ask(endpoint) for endpoint in endpoints}
 
     def introspect(self, token: str) -> httpx.Response:
         """Ask about a token as its resource server does."""
         return self.http.post("/oauth/introspect", data={"token": token}, auth=self.server)
 
     def await_all(self, seconds: float = 15) -> None:
-        """Wait until every face answers as it should, without anybody's help."""
+        """Wait until every endpoint answers as it should, without anybody's help."""
         deadline = time.monotonic() + seconds
-        while (heard := {face: answer.status_code for face, answer in self.ask_all().items()}) != WELL:
+        while (heard := {endpoint: answer.status_code for endpoint, answer in self.ask_all().items()}) != WELL:
             assert time.monotonic() < deadline, heard
             time.sleep(0.1)
         assert self.introspect(self.live).json()["active"] is True
@@ -87,23 +87,23 @@ class Faces:
         assert self.http.post("/login", data=form).status_code == 303
 
 
-def refused(face: str, answer: httpx.Response) -> None:
-    """Assert that an answer is a 503 in the form of its face, and tells nothing but that."""
-    assert answer.status_code == 503, (face, answer.status_code, answer.text[:300])
-    assert answer.headers["Content-Type"] == SPEAKS[face], face
+def assert_unavailable(endpoint: str, answer: httpx.Response) -> None:
+    """Assert that an answer is a 503 in the format of its endpoint, without further details."""
+    assert answer.status_code == 503, (endpoint, answer.status_code, answer.text[:300])
+    assert answer.headers["Content-Type"] == SPEAKS[endpoint], endpoint
     assert int(answer.headers["Retry-After"]) >= 1 and answer.headers["X-Request-Id"]
     assert answer.headers["Cache-Control"] == "no-store"
-    assert not INTERNALS.search(answer.text), (face, answer.text)
+    assert not INTERNALS.search(answer.text), (endpoint, answer.text)
     assert "active" not in answer.text
-    if SPEAKS[face] == PROBLEM:
+    if SPEAKS[endpoint] == PROBLEM:
         assert (answer.json()["status"], answer.json()["title"]) == (503, "Service Unavailable")
-    elif SPEAKS[face] == OAUTH:
+    elif SPEAKS[endpoint] == OAUTH:
         assert answer.json()["error"] == "temporarily_unavailable"  # RFC 6749 §4.1.2.1
     else:
         assert "<h1>Service Unavailable</h1>" in answer.text and "script" not in answer.text
 
 
-def told_nothing(log: str) -> None:
+def assert_no_leak(log: str) -> None:
     """Assert that what a server printed has no secret and no stack trace as Python writes it."""
     assert "Traceback" not in log
     assert not re.search(r"lk_(pat|key|sec)_[0-9A-Za-z]{38}|eyJ[A-Za-z0-9_-]{20,}\.", log.split("\n{", 1)[-1])

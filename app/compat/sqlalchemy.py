@@ -1,4 +1,4 @@
-"""SQLAlchemy's private names: statements that are compiled once and then run on the driver."""
+"""SQLAlchemy's private names (bound to SQLAlchemy 2.1): statements that are compiled once and run on the driver."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Dialect, Insert, Select
 
 
 class CompiledSelect:
-    """A select that is compiled once and then run on the driver: for the few that every request waits for.
+    """A select that is compiled once and then run on the driver: for the few statements that every request runs.
 
-    Whoever listens to the connection, and every failure of the driver, gets SQLAlchemy's own way instead.
+    A connection with event listeners, and any failure of the driver, falls back to SQLAlchemy's own execution.
     """
 
     def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
@@ -21,7 +21,7 @@ class CompiledSelect:
         self._plans: dict[str, _Plan] = {}
 
     def rows(self, connection: Connection, **values: object) -> Sequence[Any]:
-        """Give all rows, as SQLAlchemy would."""
+        """Return all rows, as SQLAlchemy would."""
         if connection._has_events:
             return connection.execute(self.statement, values).all()
         plan = self._plans.get(connection.dialect.name) or self._prepare(connection.dialect)
@@ -36,19 +36,19 @@ class CompiledSelect:
 
 
 class CompiledInsert:
-    """An insert that is compiled once and then run as text: a quarter of what it costs otherwise."""
+    """An insert that is compiled once and then run as text: a quarter of what SQLAlchemy's execution costs."""
 
     def __init__(self, statement: Insert, *names: str, **fixed: object) -> None:
-        """Take a statement, the names of the values that it will be given, and values that are always the same."""
+        """Take a statement, the names of the values that each run gets, and values that never change."""
         self._statement = statement
         self._names = names
         self._fixed = fixed
         self._compiled: dict[str, _Compiled] = {}
 
     def run(self, connection: Connection, *rows: Mapping[str, object]) -> int:
-        """Run it for each of these values; gives how many rows it changed, raises what SQLAlchemy raises."""
+        """Run it for each of these values and return the number of rows; raise what SQLAlchemy raises."""
         compiled = self._compiled.get(connection.dialect.name) or self._compile(connection.dialect)
-        sent = [compiled.sent(row) for row in rows]
+        sent = [compiled.bind(row) for row in rows]
         return connection.exec_driver_sql(compiled.sql, sent[0] if len(sent) == 1 else sent).rowcount
 
     def _compile(self, dialect: Dialect) -> _Compiled:
@@ -57,24 +57,24 @@ class CompiledInsert:
 
 
 class _Compiled:
-    """The text that SQLAlchemy makes of a statement, made once, and the values as the driver wants them."""
+    """The SQL of a statement, and how its values are passed to the driver."""
 
     def __init__(self, compiled: Any, fixed: Mapping[str, object]) -> None:
         self.sql = str(compiled)
         self._order: list[str] | None = compiled.positiontup
         self._fixed: dict[str, Any] = {**compiled.construct_params(_check=False), **fixed}
-        self._binds: dict[str, Any] = compiled._bind_processors
+        self._processors: dict[str, Any] = compiled._bind_processors
 
-    def sent(self, values: Mapping[str, object]) -> Any:
-        """Give the values in the driver's form and order."""
-        given = {**self._fixed, **values}
-        for name, write in self._binds.items():
-            given[name] = write(given[name])
-        return given if self._order is None else tuple([given[name] for name in self._order])
+    def bind(self, values: Mapping[str, object]) -> Any:
+        """Return the values in the driver's form and order."""
+        bound = {**self._fixed, **values}
+        for name, process in self._processors.items():
+            bound[name] = process(bound[name])
+        return bound if self._order is None else tuple([bound[name] for name in self._order])
 
 
 class _Plan:
-    """How a select is run on the driver, and its rows read."""
+    """How a select is run on the driver, and how its rows are read."""
 
     def __init__(self, statement: Select[*tuple[Any, ...]], dialect: Dialect) -> None:
         compiled: Any = statement.compile(dialect=dialect)
@@ -83,15 +83,15 @@ class _Plan:
         self._options = {"prepare": True} if dialect.name == "postgresql" else {}
         columns = compiled._result_columns
         kinds = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
-        self._reads = [(number, read) for number, read in enumerate(kinds) if read]
+        self._processors = [(number, process) for number, process in enumerate(kinds) if process]
         self._row: Any = namedtuple("_row", [column.keyname for column in columns])  # type: ignore[misc]
 
     def rows(self, driver: Any, values: Mapping[str, object]) -> list[Any]:
-        found = driver.execute(self._compiled.sql, self._compiled.sent(values), **self._options)
-        return [self._read(row) for row in found.fetchall()]
+        cursor = driver.execute(self._compiled.sql, self._compiled.bind(values), **self._options)
+        return [self._read(row) for row in cursor.fetchall()]
 
     def _read(self, row: Sequence[Any]) -> Any:
         read = list(row)
-        for number, processor in self._reads:
-            read[number] = processor(read[number])
+        for number, process in self._processors:
+            read[number] = process(read[number])
         return self._row._make(read)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.strict_json import read_json
+from app.settings.strict_json import read_json
 
 
 @pytest.mark.parametrize(

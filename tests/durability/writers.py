@@ -13,14 +13,14 @@ from tests.durability.workload import LONGEST, PATIENCE, QUESTIONS, UNANSWERED, 
 
 HASTE = 0.6  # seconds in which a first try must be answered: a node that is paused may do it later
 LONGEST_WAIT = 0.4  # seconds in which the others hear what is true now
-Act = Callable[[str], httpx.Response]  # what is done at the URL of a door
+Act = Callable[[str], httpx.Response]  # what is done at the URL of a target
 
 
 @dataclass(frozen=True)
 class Attempt:
     """One try at a change; `response` is None when none came."""
 
-    door: str
+    target: str
     began: float
     ended: float
     response: httpx.Response | None
@@ -36,8 +36,8 @@ class Attempt:
         return self.response is not None and 400 <= self.response.status_code < 500
 
 
-class Hand:
-    """One who changes things: each at a random door, one after the other."""
+class Writer:
+    """One who changes things: each at a random target, one after the other."""
 
     name = ""
 
@@ -56,7 +56,7 @@ class Hand:
         self.wait()
 
     def wait(self) -> None:
-        """Let the others hear what is true now."""
+        """Wait until the readers have seen the current state."""
         enough = len(self.round.history) + self.chance.randrange(20, 60)
         deadline = time.monotonic() + LONGEST_WAIT
         while len(self.round.history) < enough and time.monotonic() < deadline:
@@ -104,22 +104,22 @@ class Hand:
         )
 
     def managing(self, method: str, path: str, body: Json, auth: tuple[str, str] | None = None) -> Act:
-        """Give a call of the management API by its administrator or, with `auth`, by HTTP Basic."""
+        """Return a call of the management API by its administrator or, with `auth`, by HTTP Basic."""
         headers, basic = ({} if auth else self.round.management), _basic(auth)
         return lambda url: self.http.request(method, f"{url}/api/v1{path}", json=body, headers=headers, auth=basic)
 
     def _note(self, attempt: Attempt, what: str, register: str, value: bool) -> None:
         ended = attempt.ended if attempt.acknowledged else NEVER
-        self.round.history.append(Change(self.name, attempt.door, what, attempt.began, ended, register, value))
+        self.round.history.append(Change(self.name, attempt.target, what, attempt.began, ended, register, value))
 
     def _attempts(self, what: str, act: Act) -> Iterator[Attempt]:
-        """Try at random doors, for as long as is patient; a refusal ends it."""
+        """Try at random targets, for as long as is patient; a refusal ends it."""
         deadline, self.http.timeout = time.monotonic() + PATIENCE, httpx.Timeout(HASTE)
         while time.monotonic() < deadline:
             attempt = self._attempt(act)
             if attempt and attempt.refused:
                 assert attempt.response is not None
-                self.round.refused.append(f"{what} at {attempt.door}: {attempt.response.text[:300]}")
+                self.round.refused.append(f"{what} at {attempt.target}: {attempt.response.text[:300]}")
                 return
             if attempt:
                 yield attempt
@@ -128,20 +128,20 @@ class Hand:
         raise AssertionError(f"{what} was not acknowledged within {PATIENCE} s")
 
     def _attempt(self, act: Act) -> Attempt | None:
-        """Try at one door; None when nobody was there to be asked."""
-        door, began = self.chance.choice(list(self.round.doors)), time.monotonic()
+        """Try at one target; None when nobody was there to be asked."""
+        target, began = self.chance.choice(list(self.round.targets)), time.monotonic()
         try:
-            response = act(self.round.doors[door])
+            response = act(self.round.targets[target])
         except (httpx.ConnectError, httpx.ConnectTimeout):
             return None
         except httpx.TransportError:
-            return Attempt(door, began, NEVER, None)
+            return Attempt(target, began, NEVER, None)
         if response.status_code >= 500 and response.status_code not in UNANSWERED:
-            self.round.strange.append(f"a change at {door}: {response.status_code} {response.text[:300]}")
-        return Attempt(door, began, time.monotonic(), response)
+            self.round.strange.append(f"a change at {target}: {response.status_code} {response.text[:300]}")
+        return Attempt(target, began, time.monotonic(), response)
 
 
-class UserHand(Hand):
+class UserWriter(Writer):
     """Changes a user, and what it holds: personal access tokens."""
 
     name = "user hand"
@@ -184,7 +184,7 @@ class UserHand(Hand):
         self.revoke(name)
 
     def regenerate(self, old: Json | None) -> None:
-        """Give the second token another secret; if nobody heard it, revoke what is left."""
+        """Regenerate the second token; if no answer came, revoke what is left."""
         if old is None:
             return
         act = self.managing("POST", f"/me/personal-access-tokens/{old['id']}/regenerate", {}, self.world.user.basic)
@@ -195,7 +195,7 @@ class UserHand(Hand):
         return Rests((register, "user"), ("role",))
 
 
-class MachineHand(Hand):
+class MachineWriter(Writer):
     """Changes a client, the tokens that it got, and API keys, one with a limit of its own."""
 
     name = "machine hand"
@@ -227,7 +227,7 @@ class MachineHand(Hand):
         self.issue("grant", name, rests, lambda url: self.http.post(f"{url}/oauth/token", data=form, auth=client))
 
     def rotate(self, old: Json | None) -> None:
-        """Give the first key another secret, and end the old one at once; if nobody heard it, revoke what is left."""
+        """Rotate the first key without an overlap; if no answer came, revoke what is left."""
         if old is None:
             return
         act = self.managing("POST", f"/api-keys/{old['id']}/rotate", {"overlap_seconds": 0})
@@ -235,7 +235,7 @@ class MachineHand(Hand):
             self.revoke("key 1")
 
     def rotate_and_revoke(self, old: Json | None) -> None:
-        """Give the second key another secret beside the old one; by either the whole key is revoked."""
+        """Rotate the second key with an overlap; revoking either secret revokes the whole key."""
         if old is None:
             return
         act = self.managing("POST", f"/api-keys/{old['id']}/rotate", {"overlap_seconds": 600})

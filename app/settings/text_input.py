@@ -1,4 +1,4 @@
-"""Read text that comes from outside (a file, a pipe, the environment): one set of rules for all of it."""
+"""Text from a file, a pipe or the environment: the same rules for all of it."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import unicodedata
 from pathlib import Path
 from typing import BinaryIO
 
-LONGEST = 1024 * 1024  # bytes: a device never ends
-REFUSED = {"Cc", "Cs", "Zl", "Zp"}  # Unicode categories: controls, halves of a pair, separators of lines
-MARK = "\ufeff"  # a byte order mark
+MAX_BYTES = 1024 * 1024  # a device such as /dev/zero never ends
+REFUSED = {"Cc", "Cs", "Zl", "Zp"}  # Unicode categories: controls, surrogates, line and paragraph separators
+BYTE_ORDER_MARK = "\ufeff"
 
 
-def plain(text: str) -> str:
-    """Return `text` without a byte order mark at its start and line ends at its end.
+def clean_text(text: str) -> str:
+    """Return the text without a byte order mark at its start and line ends at its end.
 
-    Raise ValueError, in words that do not show the text, when a control character is left.
+    Raise ValueError, which does not show the text, when a control character is left.
     """
-    bare = text.removeprefix(MARK).rstrip("\r\n")
+    bare = text.removeprefix(BYTE_ORDER_MARK).rstrip("\r\n")
     for place, character in enumerate(bare, 1):
         if unicodedata.category(character) == "Cs":  # how Python keeps bytes of the environment that are not UTF-8
             raise ValueError("is not UTF-8 text")
-        if unicodedata.category(character) in REFUSED or character == MARK:
+        if unicodedata.category(character) in REFUSED or character == BYTE_ORDER_MARK:
             raise ValueError(f"has a control character (U+{ord(character):04X}, its character {place}): remove it")
     return bare
 
 
-def decode(raw: bytes) -> str:
+def decode_utf8(raw: bytes) -> str:
     """Return UTF-8 as text, without a byte order mark; raise ValueError that names the line that is not UTF-8."""
     try:
         return raw.removeprefix(codecs.BOM_UTF8).decode()
@@ -36,10 +36,10 @@ def decode(raw: bytes) -> str:
 
 
 def read_stream(stream: BinaryIO) -> bytes:
-    """Return all bytes to the end of the stream; raise ValueError when they are more than LONGEST."""
-    raw = stream.read(LONGEST + 1)
-    if len(raw) > LONGEST:
-        raise ValueError(f"is longer than {LONGEST} bytes")
+    """Return all bytes to the end of the stream; raise ValueError when they are more than MAX_BYTES."""
+    raw = stream.read(MAX_BYTES + 1)
+    if len(raw) > MAX_BYTES:
+        raise ValueError(f"is longer than {MAX_BYTES} bytes")
     return raw
 
 

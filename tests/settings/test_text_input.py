@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from app.errors import BadSettings
-from app.settings.outside_text import LONGEST, decode, plain
-from app.settings.settings import Settings, load_settings, secret_settings
+from app.settings.load import load_settings
+from app.settings.settings import Settings, secret_settings
+from app.settings.text_input import MAX_BYTES, clean_text, decode_utf8
 
 GOOD = {  # a value that each setting takes from a file
     "database_url": "postgresql://user:pass word@db/latchkey",
@@ -29,7 +30,7 @@ LOAD = [HealthCheck.function_scoped_fixture]
 pytestmark = pytest.mark.usefixtures("clean")
 
 
-def held(read: Settings, name: str) -> str:
+def value_of(read: Settings, name: str) -> str:
     """Return a setting as the text that was given for it."""
     value = getattr(read, name)
     if isinstance(value, tuple):
@@ -53,20 +54,20 @@ def test_every_secret_setting_is_tried_here() -> None:
 @pytest.mark.contract("secrets from files, pipes and the environment: one set of rules, one line")
 @pytest.mark.parametrize("name", sorted(GOOD))
 @pytest.mark.parametrize("shape", ["{}", "{}\n", "{}\r\n", "{}\n\n", "\ufeff{}\r\n"])
-def test_line_ends_and_a_byte_order_mark_are_no_part_of_it_wherever_it_comes_from(
+def test_line_ends_and_a_byte_order_mark_are_removed_from_every_source(
     clean: Path, monkeypatch: pytest.MonkeyPatch, name: str, shape: str
 ) -> None:
     given = shape.format(GOOD[name])
-    assert held(load_settings(**{name: given}), name) == GOOD[name]
+    assert value_of(load_settings(**{name: given}), name) == GOOD[name]
     (clean / "held").write_bytes(given.encode())
     with monkeypatch.context() as patched:
         patched.setenv(f"LATCHKEY_{name.upper()}_FILE", str(clean / "held"))
-        assert held(load_settings(), name) == GOOD[name]
+        assert value_of(load_settings(), name) == GOOD[name]
     with monkeypatch.context() as patched:
         patched.setenv(f"LATCHKEY_{name.upper()}", given)
-        assert held(load_settings(), name) == GOOD[name]
+        assert value_of(load_settings(), name) == GOOD[name]
     (clean / "latchkey.toml").write_text(f"{name}_file = '{clean / 'held'}'")
-    assert held(load_settings(), name) == GOOD[name]
+    assert value_of(load_settings(), name) == GOOD[name]
 
 
 @pytest.mark.contract("secrets from files, pipes and the environment: one set of rules, one line")
@@ -78,7 +79,7 @@ def test_what_is_left_of_control_characters_is_refused_by_name(name: str, contro
 
 
 @pytest.mark.parametrize("name", sorted(GOOD))
-def test_bytes_that_are_no_text_are_refused_by_name(clean: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_bytes_that_are_not_text_are_refused_by_name(clean: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     (clean / "held").write_bytes(b"secretword" * 4 + b"\xff")
     with monkeypatch.context() as patched:
         patched.setenv(f"LATCHKEY_{name.upper()}_FILE", str(clean / "held"))
@@ -95,18 +96,18 @@ def test_a_setting_and_its_file_together_are_refused(clean: Path, monkeypatch: p
     monkeypatch.setenv(f"LATCHKEY_{name.upper()}_FILE", str(clean / "held"))
     assert refusal() == f"settings {name.upper()} and {name.upper()}_FILE are both set: set one of them"
     monkeypatch.setenv(f"LATCHKEY_{name.upper()}_FILE", "")  # as compose files leave it
-    assert held(load_settings(), name) == GOOD[name]
+    assert value_of(load_settings(), name) == GOOD[name]
 
 
 @pytest.mark.parametrize("name", ["PORT_FILE", "ISSUER_FILE", "SECRET_FILE", "_FILE", "BREACHED_PASSWORDS_FILE"])
-def test_what_is_no_secret_has_no_file(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_only_secrets_have_a_file_setting(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(f"LATCHKEY_{name}", "/dev/null")
     assert refusal() == f"unknown setting LATCHKEY_{name}"
 
 
 def test_a_file_that_cannot_be_read_is_named_with_the_reason(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (clean / "empty").write_text("\n")
-    (clean / "long").write_bytes(b"x" * (LONGEST + 1))
+    (clean / "long").write_bytes(b"x" * (MAX_BYTES + 1))
     (clean / "line").write_text("one\ntwo")
     (clean / "loop").symlink_to(clean / "loop")
     said = {
@@ -114,10 +115,10 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(clean: Path, monkey
         clean: f"{clean} cannot be read: Is a directory",
         clean / "empty": f"{clean / 'empty'} is empty",
         clean / "empty" / "below": f"{clean / 'empty' / 'below'} cannot be read: Not a directory",
-        clean / "long": f"{clean / 'long'} is longer than {LONGEST} bytes",
+        clean / "long": f"{clean / 'long'} is longer than {MAX_BYTES} bytes",
         clean / "line": f"{clean / 'line'} has a control character (U+000A, its character 4): remove it",
         clean / "loop": f"{clean / 'loop'} cannot be read: Too many levels of symbolic links",
-        Path("/dev/zero"): f"/dev/zero is longer than {LONGEST} bytes",
+        Path("/dev/zero"): f"/dev/zero is longer than {MAX_BYTES} bytes",
     }
     for path, why in said.items():
         monkeypatch.setenv("LATCHKEY_SECRET_KEY_FILE", str(path))
@@ -131,14 +132,14 @@ def test_a_pipe_is_read_once_and_its_text_kept(monkeypatch: pytest.MonkeyPatch) 
     os.write(writing, GOOD["secret_key"].encode() + b"\n")
     os.close(writing)
     monkeypatch.setenv("LATCHKEY_SECRET_KEY_FILE", f"/dev/fd/{reading}")
-    assert [held(load_settings(), "secret_key") for _ in range(2)] == [GOOD["secret_key"]] * 2
+    assert [value_of(load_settings(), "secret_key") for _ in range(2)] == [GOOD["secret_key"]] * 2
     os.close(reading)
 
 
 def test_the_kept_secret_key_is_read_by_the_same_rules(clean: Path) -> None:
     (clean / "secret_key").write_bytes(b"\xef\xbb\xbf" + GOOD["secret_key"].encode() + b"\r\n")
     (clean / "secret_key").chmod(stat.S_IRUSR)
-    assert held(load_settings(), "secret_key") == GOOD["secret_key"]
+    assert value_of(load_settings(), "secret_key") == GOOD["secret_key"]
     (clean / "secret_key").chmod(stat.S_IRUSR | stat.S_IWUSR)
     (clean / "secret_key").write_text("secretword\nsecretword" * 4)
     assert "secret_key has a control character" in refusal()
@@ -174,7 +175,7 @@ def test_a_settings_file_may_begin_with_a_byte_order_mark(clean: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["folder", "loop"])
-def test_a_settings_file_that_is_no_file_is_refused(clean: Path, mode: str) -> None:
+def test_a_settings_path_that_is_not_a_file_is_refused(clean: Path, mode: str) -> None:
     path = clean / "latchkey.toml"
     path.mkdir() if mode == "folder" else path.symlink_to(path)
     assert f"{path} cannot be read: " in refusal()
@@ -184,7 +185,7 @@ def test_a_settings_file_that_is_no_file_is_refused(clean: Path, mode: str) -> N
 @given(raw=st.one_of(st.binary(max_size=40), st.text(max_size=40).map(lambda text: text.encode("utf-8", "replace"))))
 def test_any_bytes_are_plain_text_or_refused(raw: bytes) -> None:
     try:
-        read = plain(decode(raw))
+        read = clean_text(decode_utf8(raw))
     except ValueError:
         return
     assert not set(read) & set("\r\n\0\x1b") and raw.decode().endswith((read, "\n", "\r"))
