@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar, Protocol
 
+from pydantic import Field
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
@@ -17,14 +18,16 @@ from app.settings.addresses import Network as Network
 PERSONAL_ACCESS_TOKEN = "personal_access_token"  # noqa: S105 - names of kinds
 API_KEY = "api_key"
 CLIENT_CREDENTIALS = "client_credentials"
+MOST_REQUESTS = 1_000_000_000  # in a window
+LONGEST_WINDOW = 86_400  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
     """How many uses in how many seconds."""
 
-    requests: int
-    window_seconds: int
+    requests: Annotated[int, Field(ge=1, le=MOST_REQUESTS)]
+    window_seconds: Annotated[int, Field(ge=1, le=LONGEST_WINDOW)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from flask import Response
 from marshmallow import Schema, fields
 
 from app.actions.directory.clients import ClientChanges, NewClient
-from app.actions.directory.resources import LONGEST_IDENTIFIER
+from app.actions.directory.fields import LONGEST_IDENTIFIER
 from app.actions.trust.certificates import Method
 from app.actions.trust.registration import LONGEST_URI
 from app.http.current import actions

@@ -8,9 +8,9 @@ from urllib.parse import quote
 from flask import Response
 from marshmallow import Schema, fields
 
+from app.actions.directory.fields import LONGEST_IDENTIFIER
 from app.actions.directory.resources import (
     DEFAULT_TTL,
-    LONGEST_IDENTIFIER,
     LONGEST_TTL,
     SHORTEST_TTL,
     NewPermission,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import Field
 from sqlalchemy import ColumnElement, Select, and_, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
@@ -13,6 +14,7 @@ from app.access.scopes import Grants, Scopes
 from app.actions.audit.actor import Actor
 from app.actions.audit.record import record
 from app.actions.directory.changes import UNSET, Unset
+from app.actions.directory.fields import Identifier, Name, Word, Words
 from app.actions.directory.guard import refuse_delegates
 from app.actions.directory.lifetime import future_or_never
 from app.actions.directory.names import checked_name
@@ -26,42 +28,41 @@ from app.errors import Conflict, Invalid, NotFound
 from app.models import ApiKey, Permission, Resource
 from app.settings.addresses import read_network
 
-Status = Literal["active", "disabled", "expired", "revoked"]
+KeyStatus = Literal["active", "disabled", "expired", "revoked"]
 TARGET = "api_key"
 LONGEST_OVERLAP = 604_800  # seconds: a week
-LONGEST_WINDOW = 86_400  # seconds
-MOST_REQUESTS = 1_000_000_000  # in a window
 MOST_NETWORKS = 100
+Networks = Annotated[tuple[Word, ...], Field(max_length=MOST_NETWORKS)]
 
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """What a new key shall be; `scopes` None means all that is public on the resource, now and later."""
+    """A key to issue; without `scopes` it carries all that is public on the resource, now and later."""
 
-    name: str
-    resource: str
-    scopes: tuple[str, ...] | None = None
+    name: Name
+    resource: Annotated[Identifier, Field(description="identifier of the resource")]
+    scopes: Words | None = None
     expires_at: datetime | None = None
     rate_limit: RateLimit | None = None
-    allowed_ips: tuple[str, ...] = ()
+    allowed_ips: Annotated[Networks, Field(description="networks, such as 192.0.2.0/24")] = ()
     enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class KeyChanges:
-    """What changes of a key; a field left UNSET stays as it is."""
+    """Changes of a key; a field left UNSET is not changed."""
 
-    name: str | Unset = UNSET
-    scopes: tuple[str, ...] | Unset | None = UNSET
+    name: Name | Unset = UNSET
+    scopes: Words | Unset | None = UNSET
     expires_at: datetime | Unset | None = UNSET
     rate_limit: RateLimit | Unset | None = UNSET
-    allowed_ips: tuple[str, ...] | Unset = UNSET
+    allowed_ips: Networks | Unset = UNSET
     enabled: bool | Unset = UNSET
 
 
 @dataclass(frozen=True, slots=True)
 class KeyView:
-    """A key as it is shown; `scopes` are those it carries now, None for a key whose resource is gone."""
+    """A key as it is shown; `scopes` are those it carries now, `resource` is None when that was deleted."""
 
     id: str
     name: str
@@ -72,12 +73,19 @@ class KeyView:
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None
-    enabled: bool
     rate_limit: RateLimit | None
     allowed_ips: tuple[str, ...]
-    status: Status
+    enabled: bool
+    status: KeyStatus
     revoked_at: datetime | None
     revoked_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyOverlap:
+    """How long the old secret of a rotated key works beside the new one."""
+
+    overlap_seconds: Annotated[int, Field(ge=0, le=LONGEST_OVERLAP)] = 0
 
 
 class ApiKeyActions:
@@ -155,7 +163,7 @@ class ApiKeyActions:
             return _view(_found(session, key_id), self._clock())
 
     def page(
-        self, limit: int, after: str | None = None, status: Status | None = None, resource: str | None = None
+        self, limit: int, after: str | None = None, status: KeyStatus | None = None, resource: str | None = None
     ) -> tuple[list[KeyView], str | None]:
         """List keys, oldest first, of one status or resource identifier if named."""
         now = self._clock()
@@ -235,7 +243,7 @@ def _found(session: Session, key_id: str, *, changing: bool = False) -> ApiKey:
     return row
 
 
-def _status(row: ApiKey, now: datetime) -> Status:
+def _status(row: ApiKey, now: datetime) -> KeyStatus:
     if row.revoked_at is not None:
         return "revoked"
     if row.expires_at is not None and row.expires_at <= now:
@@ -243,7 +251,7 @@ def _status(row: ApiKey, now: datetime) -> Status:
     return "active" if row.enabled else "disabled"
 
 
-def _has_status(status: Status, now: datetime) -> ColumnElement[bool]:
+def _has_status(status: KeyStatus, now: datetime) -> ColumnElement[bool]:
     revoked = ApiKey.revoked_at.is_not(None)
     expired = and_(~revoked, ApiKey.expires_at.is_not(None), ApiKey.expires_at <= now)
     live = and_(~revoked, or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now))

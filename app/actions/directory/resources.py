@@ -15,6 +15,7 @@ from app.access.scopes import is_scope_name
 from app.actions.audit.actor import MANAGE, Actor
 from app.actions.audit.record import record
 from app.actions.directory.changes import UNSET, Unset
+from app.actions.directory.fields import LONGEST_IDENTIFIER
 from app.actions.directory.names import checked_name
 from app.actions.directory.paging import page
 from app.actions.directory.uniqueness import refusing_duplicates
@@ -27,7 +28,6 @@ from app.models import ApiKey, Permission, Resource
 
 TARGET = "resource"
 ABSOLUTE_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?:[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+")
-LONGEST_IDENTIFIER = 500  # characters
 DOTS = frozenset({".", ".."})
 SHORTEST_TTL, LONGEST_TTL = 60, 86_400  # seconds
 DEFAULT_TTL = 3600

@@ -9,7 +9,7 @@ from flask import request, url_for
 from werkzeug.wrappers import Response
 
 from app.actions.audit.record import AuditFilter
-from app.actions.directory.api_keys import LONGEST_OVERLAP, KeyView, NewKey, Status
+from app.actions.directory.api_keys import LONGEST_OVERLAP, KeyStatus, KeyView, NewKey
 from app.actions.directory.resources import ResourceView
 from app.credentials.kind import Issued
 from app.errors import Invalid, LatchkeyError, NotFound
@@ -30,7 +30,7 @@ blueprint = Room("console_api_keys", "/console/api-keys", operators=True)
 def index() -> Response:
     """List the keys."""
     status = request.args.get("status", "")
-    wanted = cast(Status, status) if status in STATUSES else None
+    wanted = cast(KeyStatus, status) if status in STATUSES else None
     resource = identifier(request.args.get("resource"))
     found, cursor = actions().api_keys.page(PAGE, after(), wanted, resource)
     kept: dict[str, Any] = {"status": wanted, "resource": resource}

@@ -7,10 +7,10 @@ from datetime import datetime
 
 from flask import request
 
-from app.actions.directory.api_keys import LONGEST_WINDOW, MOST_NETWORKS, MOST_REQUESTS, KeyChanges, KeyView
+from app.actions.directory.api_keys import MOST_NETWORKS, KeyChanges, KeyView
 from app.actions.directory.changes import UNSET
-from app.actions.directory.resources import LONGEST_IDENTIFIER
-from app.credentials.kind import RateLimit
+from app.actions.directory.fields import LONGEST_IDENTIFIER
+from app.credentials.kind import LONGEST_WINDOW, MOST_REQUESTS, RateLimit
 from app.errors import Invalid, Malformed
 from app.settings.addresses import read_network
 from app.web.form import chosen, day, days_ahead, read_name, ticked, whole

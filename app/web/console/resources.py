@@ -5,9 +5,9 @@ from __future__ import annotations
 from flask import request, url_for
 from werkzeug.wrappers import Response
 
+from app.actions.directory.fields import LONGEST_IDENTIFIER
 from app.actions.directory.resources import (
     DEFAULT_TTL,
-    LONGEST_IDENTIFIER,
     LONGEST_TTL,
     SHORTEST_TTL,
     NewPermission,

@@ -8,7 +8,7 @@ import pytest
 
 from app.access.scopes import Scopes
 from app.actions.audit.actor import OPERATOR, Actor
-from app.actions.directory.api_keys import LONGEST_OVERLAP, ApiKeyActions, KeyChanges, KeyView, NewKey, Status
+from app.actions.directory.api_keys import LONGEST_OVERLAP, ApiKeyActions, KeyChanges, KeyStatus, KeyView, NewKey
 from app.credentials.kind import RateLimit
 from app.crypto.opaque import Prefix, prefix_of
 from app.errors import Conflict, Forbidden, Invalid, NotFound
@@ -232,7 +232,7 @@ def test_lists_go_by_status_and_by_resource(core: Core) -> None:
     }
     keys(core).revoke(OPERATOR, made["revoked"])
     core.clock.advance(seconds=1)
-    statuses = get_args(Status)
+    statuses = get_args(KeyStatus)
     found = {status: [v.id for v in keys(core).page(9, status=status)[0]] for status in statuses}
     assert found == {status: [id] for status, id in made.items()}
     assert [v.id for v in keys(core).page(9, resource=STOCK)[0]] == [made["revoked"]]
