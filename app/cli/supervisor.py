@@ -1,4 +1,4 @@
-"""Run the server processes under granian, and end them so that none is lost and none is left."""
+"""Run the server processes under granian, and make sure that all of them end."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from app.operations.connections import most_connections
 from app.operations.thread_limit import most_bringing
 from app.settings.settings import Settings
 
-PATIENCE = 5  # seconds that a worker may take to end
-PRELOADED = ("app.oauth", "app.management")  # the workers share what is loaded before they are forked
+KILL_TIMEOUT = 5  # seconds that a worker may take to end
+PRELOADED = ("app.oauth", "app.management")  # imported before the fork, so that the workers share the memory
 LOGGING = {
     "formatters": {"json": {"()": "app.operations.logs.JsonFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
@@ -30,13 +30,12 @@ LOGGING = {
 
 
 def supervise(settings: Settings) -> int:
-    """Serve until SIGINT or SIGTERM, replacing workers that die; gives the exit code."""
+    """Serve until SIGINT or SIGTERM, replacing workers that die; return the exit code."""
     if sys.platform == "linux":
-        multiprocessing.set_start_method(
-            "fork", force=True
-        )  # Python 3.14 forks from a server that has read no settings
-    for room in PRELOADED:
-        import_module(room)
+        # Python 3.14 would fork from a server that has not read the settings
+        multiprocessing.set_start_method("fork", force=True)
+    for package in PRELOADED:
+        import_module(package)
     server: Any = Granian(
         "app.cli.worker:application",
         address=settings.host,
@@ -52,7 +51,7 @@ def supervise(settings: Settings) -> int:
         websockets=False,
         respawn_failed_workers=True,
         respawn_interval=0.1,
-        workers_kill_timeout=PATIENCE,
+        workers_kill_timeout=KILL_TIMEOUT,
         log_level=LogLevels.error,
         log_dictconfig=LOGGING,
     )

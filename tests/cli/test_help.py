@@ -3,9 +3,9 @@
 import click
 import pytest
 
-from app.cli.command import COMMANDS, Lazy
+from app.cli.command import COMMANDS, LazyGroup
 
-ROOT = Lazy("latchkey")
+ROOT = LazyGroup("latchkey")
 GROUPS = [
     (name, command)
     for name in COMMANDS

@@ -27,7 +27,7 @@ def piped(instance: Path, raw: bytes, *command: str) -> subprocess.CompletedProc
 def test_a_line_end_and_a_byte_order_mark_are_no_part_of_it(instance: Path, raw: str) -> None:
     done = piped(instance, raw.encode())
     assert done.returncode == 0, done.stderr
-    from app.cli.session import open_actions
+    from app.cli.actions import open_actions
 
     with pytest.MonkeyPatch.context() as patched:
         for name, value in environment(instance).items():
@@ -40,8 +40,8 @@ def test_a_line_end_and_a_byte_order_mark_are_no_part_of_it(instance: Path, raw:
 @pytest.mark.parametrize(
     ("raw", "said"),
     [
-        (b"", "stdin holds none"),
-        (b"\r\n", "stdin holds none"),
+        (b"", "stdin is empty"),
+        (b"\r\n", "stdin is empty"),
         (b"a long pass phrase\xff", "is not UTF-8 text"),
         (b"a long pass phrase\nand more", "has a control character (U+000A, its character 19): remove it"),
         (b"a long\0pass phrase", "has a control character (U+0000, its character 7): remove it"),
@@ -76,4 +76,4 @@ def test_a_file_with_a_token_may_begin_with_a_byte_order_mark(instance: Path, tm
     (tmp_path / "token").write_bytes(b"\xef\xbb\xbf" + mint(Prefix.PAT).encode() + b"\r\n")
     server = ["--server", "http://127.0.0.1:1", "--token-file", str(tmp_path / "token")]
     done = piped(instance, mint(Prefix.PAT).encode(), "scan", *server, "-")
-    assert "holds no token" not in done.stderr.decode() and "no good answer" in done.stderr.decode()
+    assert "holds no token" not in done.stderr.decode() and "no usable response" in done.stderr.decode()

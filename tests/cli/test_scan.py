@@ -219,7 +219,7 @@ def test_a_server_tells_live_from_dead_and_revokes(world: World, tmp_path: Path)
     assert "leaked" in why
     (tmp_path / "token").write_text("wrong", encoding="utf-8")
     refused = scan(tmp_path / "leak", *asking)
-    assert refused.exit_code == 1 and refused.stdout == "" and refused.stderr.startswith("latchkey: no good answer")
+    assert refused.exit_code == 1 and refused.stdout == "" and refused.stderr.startswith("latchkey: no usable response")
 
 
 def test_asking_needs_somebody_to_ask(tmp_path: Path) -> None:

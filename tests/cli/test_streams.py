@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.cli.command import COMMANDS
-from app.cli.greeting import greeting
+from app.cli.start_message import start_message
 from app.settings.settings import Settings
 from tests.architecture.checkout import ROOT
 from tests.cli.forked import Run
@@ -149,7 +149,7 @@ def test_a_program_on_its_own_does_so_too(instance: Path) -> None:
 
 def test_the_greeting_is_a_script_for_bash_in_any_encoding(instance: Path) -> None:
     """The path of the first credentials is in it, as bytes that no terminal changes."""
-    text = greeting(Settings(instance_dir=instance, secret_key="k" * 40), first=False)
+    text = start_message(Settings(instance_dir=instance, secret_key="k" * 40), first=False)
     (line,) = [line for line in text.splitlines() if line.startswith("U=")]
     shown = subprocess.run(["bash", "-c", f'{line}\nprintf %s "$B"'], capture_output=True, check=True).stdout
     assert line.isascii() and os.fsdecode(shown) == str(instance / "bootstrap.json")

@@ -10,8 +10,8 @@ import pytest
 
 from app.actions.audit.actor import OPERATOR
 from app.actions.audit.record import AuditFilter
-from app.cli.session import open_actions
-from app.cli.streams import undone_unless_printed
+from app.cli.actions import open_actions
+from app.cli.standard_streams import undone_unless_printed
 from app.compose import Actions
 from app.errors import LatchkeyError
 from tests.cli.forked import Run
