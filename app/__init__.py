@@ -33,8 +33,10 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
         store = Store(db.engine)
     known = join(settings, store, clock, rate_limits.key_limiter(settings, store, clock))
     parts.attach(app, known)
-    for room in (operations, oauth, management, web):
+    for room in (operations, oauth):
         room.register(app)
+    management.register(app, known)
+    web.register(app)
     app.wsgi_app = fast_lane.in_front_of(app.wsgi_app, known)  # type: ignore[assignment,method-assign]
     return app
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import click
 
 from app.actions.audit.actor import OPERATOR
+from app.actions.directory.client_secrets import NewClientSecret
 from app.cli.actions import find_client, list_all, open_actions
-from app.cli.options import Instant
 from app.cli.output import json_option, print_done, print_records, print_secret
+from app.cli.record_options import options_of
 
 COLUMNS = ("id", "name", "hint", "status", "created_at", "expires_at")
 
@@ -21,14 +20,17 @@ def secret() -> None:
 
 @secret.command()
 @click.argument("client_name", metavar="CLIENT")
-@click.option("--name", help="Distinguishes it from the client's other secrets.")
-@click.option("--expires-at", type=Instant(), help="When it expires; never when omitted.")
+@options_of(
+    NewClientSecret,
+    name="Distinguishes it from the client's other secrets.",
+    expires_at="When it expires; never when omitted.",
+)
 @json_option
-def create(client_name: str, name: str | None, expires_at: datetime | None, as_json: bool) -> None:
+def create(new: NewClientSecret, client_name: str, as_json: bool) -> None:
     """Add a secret to a client and print it, alone, on stdout."""
     actions = open_actions()
     client = find_client(actions, client_name)
-    view, issued = actions.client_secrets.create(OPERATOR, client.id, name, expires_at)
+    view, issued = actions.client_secrets.create(OPERATOR, client.id, new)
 
     def undo() -> str:
         actions.client_secrets.revoke(OPERATOR, client.id, view.id)

@@ -8,7 +8,8 @@ from typing import get_args
 import click
 
 from app.actions.audit.actor import OPERATOR
-from app.actions.directory.personal_access_tokens import NewToken, Status
+from app.actions.directory.fields import Status
+from app.actions.directory.personal_access_tokens import NewToken, TokenChanges
 from app.cli.actions import find_user, list_all, open_actions
 from app.cli.options import Duration
 from app.cli.output import json_option, print_done, print_record, print_records, print_secret
@@ -75,14 +76,13 @@ def show(owner: str, token_id: str, as_json: bool) -> None:
 @pat.command()
 @USER
 @click.argument("token_id", metavar="ID")
-@click.option("--name")
-@click.option("--description")
+@options_of(TokenChanges)
 @json_option
-def update(owner: str, token_id: str, name: str | None, description: str | None, as_json: bool) -> None:
+def update(changes: TokenChanges, owner: str, token_id: str, as_json: bool) -> None:
     """Change a token's name or description."""
     actions = open_actions()
     user_id, tokens = find_user(actions, owner).id, actions.personal_access_tokens
-    print_record(as_json, tokens.change(OPERATOR, user_id, token_id, name, description))
+    print_record(as_json, tokens.change(OPERATOR, user_id, token_id, changes))
 
 
 @pat.command()

@@ -13,6 +13,7 @@ import httpx
 
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.api_keys import KeyChanges, NewKey
+from app.actions.directory.client_secrets import NewClientSecret
 from app.actions.directory.clients import ClientChanges
 from app.actions.directory.resources import PermissionChanges
 from app.actions.directory.users import UserChanges
@@ -306,7 +307,7 @@ class MachineToken:
     def _rotate(self) -> None:
         space, actions = self._http.space, self._http.space.actions.client_secrets
         old = actions.page(space.client.id, 50)[0]
-        _, issued = actions.create(OPERATOR, space.client.id, secrets.token_hex(6), None)
+        _, issued = actions.create(OPERATOR, space.client.id, NewClientSecret(secrets.token_hex(6)))
         space.client_secret = issued.token
         for secret in old:
             actions.revoke(OPERATOR, space.client.id, secret.id)

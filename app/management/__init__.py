@@ -1,13 +1,14 @@
-"""The REST API: it parses, lets in by one table, asks an action and prints; it decides nothing else.
+"""The REST API: it parses requests, authorizes them by one table, calls an action and prints; it decides nothing else.
 
-A file a path of the contract. Every operation below /api/v1 stands in the table of authorization.py, or is refused to
-everybody; every refusal goes out through errors.py. Bodies become the actions' own frozen values at the border.
+A module for each path of the contract. Every operation below /api/v1 is in the table of authorization.py, or is refused
+to everybody; every refusal is answered by errors.py. Bodies become the actions' own frozen records.
 """
 
 from __future__ import annotations
 
 from flask import Flask
 
+from app.compose import Actions
 from app.management import (
     api_keys,
     audit_events,
@@ -28,7 +29,7 @@ from app.management import (
 )
 from app.management.blueprint import RowId, ScopeName
 
-ROOMS = (
+SUBJECTS = (
     resources,
     roles,
     users,
@@ -44,10 +45,11 @@ ROOMS = (
 )
 
 
-def register(app: Flask) -> None:
+def register(app: Flask, actions: Actions) -> None:
     """Add the operations, their description and the page about them."""
     app.url_map.converters |= {"row": RowId, "scope": ScopeName}
     errors.register(app)
-    authorization.register(app)
-    document.register(app, [room.blueprint for room in ROOMS])
+    authorization.register(app, actions)
+    blueprints = [subject.operations.create_blueprint(actions) for subject in SUBJECTS]
+    document.register(app, blueprints, actions.settings.issuer)
     docs.register(app)

@@ -1,4 +1,4 @@
-"""/audit-events: who did what, when, from where. It can only be read."""
+"""/audit-events: who did what, when and from where; read only."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 from marshmallow import Schema, fields
 
 from app.actions.audit.record import AuditFilter
+from app.compose import Actions
 from app.errors import Invalid
-from app.http.current import actions
-from app.management.blueprint import Operations, PageQuery, page_of, paged
+from app.management.blueprint import Operations
 from app.management.fields import Moment, Text
+from app.management.paging import INVALID_CURSOR, PageQuery, answer_page, page_schema
 
-blueprint = Operations("audit-events", "The trace of every change")
+operations = Operations("audit-events", "The trace of every change")
 HIGHEST_ID = 2**63 - 1
 
 
@@ -48,19 +49,17 @@ class AuditQuery(PageQuery):
     until = Moment()
 
 
-def _before(after: str | None) -> int | None:
+def _read_id(after: str | None) -> int | None:
     if after is None:
         return None
     if not after.isdecimal() or int(after) > HIGHEST_ID:
-        raise Invalid.field("cursor", "Is no cursor of this list.")
+        raise Invalid.field("cursor", INVALID_CURSOR)
     return int(after)
 
 
-@blueprint.get("/audit-events")
-@blueprint.arguments(AuditQuery, location="query")
-@blueprint.response(200, page_of(AuditEventSchema))
-def list_audit_events(query: dict[str, Any]) -> Any:
+@operations.get("/audit-events", page_schema(AuditEventSchema), query=AuditQuery)
+def list_audit_events(actions: Actions, query: dict[str, Any]) -> Any:
     """List the events, newest first"""
-    limit, before = query.pop("limit"), _before(query.pop("after"))
-    events, after = actions().audit.page(AuditFilter(**query), limit, before)
-    return paged((events, after))
+    limit, before = query.pop("limit"), _read_id(query.pop("after"))
+    events, after = actions.audit.page(AuditFilter(**query), limit, before)
+    return answer_page((events, after))

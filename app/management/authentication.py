@@ -1,4 +1,4 @@
-"""Who calls: a Bearer credential of our own making, or on /me a user with their password or their browser."""
+"""Authenticate the caller: by a Bearer credential of ours, or on /me by a password or a browser's sign-in."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from flask import request
 
 from app.access.scopes import Scopes
 from app.actions.audit.actor import Actor, anonymous
+from app.compose import Actions
 from app.credentials.kind import API_KEY, PERSONAL_ACCESS_TOKEN, Claims
 from app.crypto.probe_mark import HEADER as PROBE
 from app.errors import Forbidden, Unauthenticated
 from app.http import browser
-from app.http.current import actions
 from app.http.envelope import request_id, used_credential
 from app.http.peer import caller_address
 from app.http.possession import prove, sent_to_us
@@ -25,63 +25,64 @@ INVALID = "invalid_token"
 SAFE = ("GET", "HEAD")
 
 
-def by_bearer(scope: str) -> Actor:
-    """Give the caller whose credential holds `scope`, or `manage`, on this API now.
+def authenticate_bearer(actions: Actions, scope: str) -> Actor:
+    """Return the caller whose credential holds `scope`, or `manage`, on this API now.
 
     Raises Unauthenticated and Forbidden (RFC 6750 §3.1).
     """
-    claims = _proven()
-    management = actions().settings.management_identifier
+    claims = _verify_bearer(actions)
+    management = actions.settings.management_identifier
     if claims.kind == API_KEY or management not in claims.audience:
         raise Unauthenticated("the token is not for the management API", INVALID)
     actor = _actor(claims, claims.grants.on([management]).scopes)
     if not actor.holds(scope):
         raise Forbidden(f"the token lacks the scope {scope}", scope)
-    return _using(claims, actor)
+    return _note_use(actions, claims, actor)
 
 
-def by_visitor() -> Actor:
-    """Give anybody, or the caller whose credential was sent, with what it may do on this API: perhaps nothing.
+def authenticate_optionally(actions: Actions) -> Actor:
+    """Return the anonymous caller, or the one whose credential was sent; its scopes on this API may be none.
 
-    Raises Unauthenticated for a credential that is not good.
+    Raises Unauthenticated for a credential that is not active.
     """
     if "Authorization" not in request.headers:
         return anonymous(caller_address(), request_id())
-    claims = _proven()
-    return _using(claims, _actor(claims, claims.grants.on([actions().settings.management_identifier]).scopes))
+    claims = _verify_bearer(actions)
+    management = actions.settings.management_identifier
+    return _note_use(actions, claims, _actor(claims, claims.grants.on([management]).scopes))
 
 
-def by_owner(*, reading: bool) -> Actor:
-    """Give the user who sends username and password, or is signed in with a browser.
+def authenticate_owner(actions: Actions, *, reading: bool) -> Actor:
+    """Return the user who sends a username and password, or is signed in with a browser.
 
-    For `reading`, their personal access token will do. Raises Unauthenticated, Forbidden, TooManyRequests.
+    For `reading`, their personal access token is accepted too. Raises Unauthenticated, Forbidden, TooManyRequests.
     """
     if "Authorization" not in request.headers and (browsing := browser.signed_in()):
-        return _from_page(browsing.actor)
+        return _check_page(browsing.actor)
     scheme, value = _authorization()
     if scheme == "basic":
         username, password = _read_basic(value)
         _refuse_foreign_page()
         probe = request.headers.get(PROBE, "")
-        return actions().authenticate_user(username, password, caller_address(), request_id(), probe=probe)
+        return actions.authenticate_user(username, password, caller_address(), request_id(), probe=probe)
     if scheme != "bearer":
         raise Unauthenticated("send a username and a password")
-    claims = _proven()
+    claims = _verify_bearer(actions)
     if claims.kind == API_KEY:
-        raise Unauthenticated("an API key stands for nobody", INVALID)
+        raise Unauthenticated("an API key belongs to no user", INVALID)
     if not reading or claims.kind != PERSONAL_ACCESS_TOKEN or claims.exchanged:
         raise Forbidden("only the user's own password opens this")
-    return _using(claims, _actor(claims, Scopes()))
+    return _note_use(actions, claims, _actor(claims, Scopes()))
 
 
-def _from_page(actor: Actor) -> Actor:
-    if request.method not in SAFE and not browser.shows_token():  # another site's form would bring the cookie too
+def _check_page(actor: Actor) -> Actor:
+    if request.method not in SAFE and not browser.shows_token():  # another site's form would send the cookie too
         raise Forbidden("send the token of your page as X-CSRF-Token")
     return actor
 
 
 def _refuse_foreign_page() -> None:
-    """A browser that remembers a password sends it with what another site's page asks for, too (Fetch Metadata)."""
+    """Raise Forbidden for another site's page: a browser sends a remembered password along (Fetch Metadata)."""
     if request.method not in SAFE and request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
         raise Forbidden("a page of another site sent this")
 
@@ -100,27 +101,27 @@ def _actor(claims: Claims, management: Scopes) -> Actor:
     )
 
 
-def _using(claims: Claims, actor: Actor) -> Actor:
-    actions().usage.note(claims)
+def _note_use(actions: Actions, claims: Claims, actor: Actor) -> Actor:
+    actions.usage.note(claims)
     return actor
 
 
-def _active(token: str) -> Claims:
-    claims = actions().verify(token)
+def _verify(actions: Actions, token: str) -> Claims:
+    claims = actions.verify(token)
     if claims is None:
         raise Unauthenticated("the token is not active", INVALID)
     used_credential(claims.credential_id, claims.kind)
     return claims
 
 
-def _proven() -> Claims:
-    """Give the claims of the token that was sent, by who may send it (RFC 9449 §7)."""
+def _verify_bearer(actions: Actions) -> Claims:
+    """Return the claims of the token that was sent, if the sender holds the key it is bound to (RFC 9449 §7)."""
     scheme, value = _authorization()
     if scheme not in ("bearer", "dpop"):
         raise Unauthenticated("send a Bearer token")
     if TOKEN68.fullmatch(value) is None:
         raise Unauthenticated("the token is malformed", INVALID)
-    claims = _active(value)
+    claims = _verify(actions, value)
     prove(claims, sent_to_us(scheme, value))
     return claims
 
@@ -134,9 +135,9 @@ def _read_basic(value: str) -> tuple[str, str]:
     try:
         username, colon, password = base64.b64decode(value, validate=True).decode("utf-8").partition(":")
     except (binascii.Error, ValueError):
-        _malformed()
-    return (username, password) if colon else _malformed()
+        _refuse_malformed()
+    return (username, password) if colon else _refuse_malformed()
 
 
-def _malformed() -> NoReturn:
+def _refuse_malformed() -> NoReturn:
     raise Unauthenticated("the Authorization header is malformed")

@@ -1,26 +1,28 @@
-"""Who may do what here: one table, and what is not in it nobody may do."""
+"""Authorize each operation by one table; an operation that is not in it is refused to everybody."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from enum import Enum
+from functools import partial
 from typing import cast
 
 from flask import Flask, g, request
 
 from app.actions.audit.actor import Actor, anonymous
+from app.compose import Actions
 from app.errors import Forbidden
 from app.http.envelope import request_id
 from app.http.peer import caller_address
-from app.management.authentication import by_bearer, by_owner, by_visitor
+from app.management.authentication import authenticate_bearer, authenticate_optionally, authenticate_owner
 from app.management.blueprint import PREFIX
 
 VARIABLE = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 
 
-class Door(Enum):
-    """Who comes in without a scope."""
+class Access(Enum):
+    """How an operation is opened without a scope."""
 
     ANYONE = "no authentication"
     VISITOR = "no authentication, or a credential for what needs one"
@@ -28,8 +30,8 @@ class Door(Enum):
     OWNER_READS = "the user, by username and password, signed in with a browser, or by a personal access token"
 
 
-TABLE: Mapping[str, str | Door] = {
-    "GET /openapi.json": Door.ANYONE,
+TABLE: Mapping[str, str | Access] = {
+    "GET /openapi.json": Access.ANYONE,
     "GET /resources": "resources:read",
     "POST /resources": "resources:write",
     "GET /resources/{resource_id}": "resources:read",
@@ -77,51 +79,51 @@ TABLE: Mapping[str, str | Door] = {
     "POST /signing-keys/rotate": "keys:write",
     "DELETE /signing-keys/{kid}": "keys:write",
     "GET /audit-events": "audit:read",
-    "POST /credentials/revoke": Door.ANYONE,
+    "POST /credentials/revoke": Access.ANYONE,
     "POST /credentials/inspect": "tokens:read",
-    "GET /comparison": Door.VISITOR,
-    "GET /me": Door.OWNER_READS,
-    "GET /me/personal-access-tokens": Door.OWNER,
-    "POST /me/personal-access-tokens": Door.OWNER,
-    "GET /me/personal-access-tokens/{token_id}": Door.OWNER,
-    "PATCH /me/personal-access-tokens/{token_id}": Door.OWNER,
-    "DELETE /me/personal-access-tokens/{token_id}": Door.OWNER,
-    "POST /me/personal-access-tokens/{token_id}/regenerate": Door.OWNER,
+    "GET /comparison": Access.VISITOR,
+    "GET /me": Access.OWNER_READS,
+    "GET /me/personal-access-tokens": Access.OWNER,
+    "POST /me/personal-access-tokens": Access.OWNER,
+    "GET /me/personal-access-tokens/{token_id}": Access.OWNER,
+    "PATCH /me/personal-access-tokens/{token_id}": Access.OWNER,
+    "DELETE /me/personal-access-tokens/{token_id}": Access.OWNER,
+    "POST /me/personal-access-tokens/{token_id}/regenerate": Access.OWNER,
 }
 
 
-def register(app: Flask) -> None:
-    """Let every request below PREFIX pass the table before anything of it is read."""
-    app.before_request(_admit)
+def register(app: Flask, actions: Actions) -> None:
+    """Check every request below PREFIX against the table before its query or body is read."""
+    app.before_request(partial(_admit, actions))
 
 
 def caller() -> Actor:
-    """Give who was let in."""
+    """Return the caller of this request, as it was authenticated."""
     return cast(Actor, g.actor)
 
 
-def operation(method: str, rule: str) -> str:
-    """Name an operation as the table does; HEAD is GET without the body."""
+def operation_name(method: str, rule: str) -> str:
+    """Return the name of an operation in the table; HEAD is GET without the body."""
     path = VARIABLE.sub(r"{\1}", rule.removeprefix(PREFIX))
     return f"{'GET' if method == 'HEAD' else method} {path}"
 
 
-def _admit() -> None:
+def _admit(actions: Actions) -> None:
     rule = request.url_rule
     if rule is None or not rule.rule.startswith(f"{PREFIX}/"):
         return
-    needed = TABLE.get(operation(request.method, rule.rule))
+    needed = TABLE.get(operation_name(request.method, rule.rule))
     if needed is None:
         raise Forbidden("nobody may do this")
-    g.takes_passwords = needed in (Door.OWNER, Door.OWNER_READS)
-    g.actor = _let_in(needed)
+    g.takes_passwords = needed in (Access.OWNER, Access.OWNER_READS)
+    g.actor = _authenticate(actions, needed)
 
 
-def _let_in(needed: str | Door) -> Actor:
-    if needed is Door.ANYONE:
+def _authenticate(actions: Actions, needed: str | Access) -> Actor:
+    if needed is Access.ANYONE:
         return anonymous(caller_address(), request_id())
-    if needed is Door.VISITOR:
-        return by_visitor()
-    if isinstance(needed, Door):
-        return by_owner(reading=needed is Door.OWNER_READS)
-    return by_bearer(needed)
+    if needed is Access.VISITOR:
+        return authenticate_optionally(actions)
+    if isinstance(needed, Access):
+        return authenticate_owner(actions, reading=needed is Access.OWNER_READS)
+    return authenticate_bearer(actions, needed)

@@ -1,4 +1,4 @@
-"""/comparison: the kinds side by side, as they were last measured here; who manages the server has them measured."""
+"""/comparison: the kinds side by side, as last measured here; measuring needs the scope `manage`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from app.actions.audit.actor import MANAGE, Actor
 from app.comparison.latest import keep, latest
 from app.comparison.probes import compare, in_process
 from app.comparison.report import Report
+from app.compose import Actions
 from app.errors import Conflict, Forbidden, Unauthenticated
-from app.http.current import actions
 from app.management.authorization import caller
 from app.management.blueprint import Operations
 from app.management.fields import Given, QueryFlag
 
-blueprint = Operations("comparison", "The kinds of credential, side by side")
+operations = Operations("comparison", "The kinds of credential, side by side")
 running = threading.Lock()
 
 
@@ -30,7 +30,7 @@ class WantedSchema(Given):
 
 
 class CellSchema(Schema):
-    """What is said or was seen of one kind; `agrees` is false where a probe contradicts the contract."""
+    """The contract's statement or the measured value for one kind; `agrees` is false where they contradict."""
 
     text = fields.String(required=True)
     value = fields.Raw(required=True, allow_none=True)
@@ -38,7 +38,7 @@ class CellSchema(Schema):
 
 
 class RowSchema(Schema):
-    """One row; `source` says where a stated one comes from, or how a measured one was made."""
+    """One row; `source` says where a statement comes from, or how a value was measured."""
 
     name = fields.String(required=True)
     title = fields.String(required=True)
@@ -55,7 +55,7 @@ class ColumnSchema(Schema):
 
 
 class ComparisonSchema(Schema):
-    """The table; `at` is null until it was measured."""
+    """The table; `at` is null until it is measured."""
 
     issuer = fields.String(required=True)
     at = fields.String(required=True, allow_none=True, metadata={"format": "date-time"})
@@ -65,34 +65,32 @@ class ComparisonSchema(Schema):
     contradictions = fields.List(fields.String(), required=True)
 
 
-@blueprint.get("/comparison")
-@blueprint.arguments(WantedSchema, location="query")
-@blueprint.response(200, ComparisonSchema)
-def show_comparison(query: dict[str, Any]) -> Any:
+@operations.get("/comparison", ComparisonSchema, query=WantedSchema)
+def show_comparison(actions: Actions, query: dict[str, Any]) -> Any:
     """Show the last comparison; with the scope `manage` and `run=true`, or when there is none yet, measure anew"""
-    report = latest(actions().settings)
+    report = latest(actions.settings)
     if query["run"]:
-        _refuse_who_does_not_manage(caller())
+        _require_manage(caller())
     never = report.at is None and caller().manages
-    return (_measured() if query["run"] or (never and query["run"] is None) else report).as_json()
+    return (_measure(actions) if query["run"] or (never and query["run"] is None) else report).as_json()
 
 
-def _refuse_who_does_not_manage(actor: Actor) -> None:
+def _require_manage(actor: Actor) -> None:
     if actor.type == "anonymous":
         raise Unauthenticated("send a Bearer token to measure")
     if not actor.manages:
         raise Forbidden(f"measuring needs the scope {MANAGE}", MANAGE)
 
 
-def _measured() -> Report:
+def _measure(actions: Actions) -> Report:
     """Measure in this process, one at a time: about ten seconds."""
     if not running.acquire(blocking=False):
         raise Conflict("a comparison is being made right now: ask again in some seconds")
     try:
-        with in_process(current_app.wsgi_app, actions().settings.issuer) as client:
-            report = compare(actions(), client, "in one process", lambda _what: None)
+        with in_process(current_app.wsgi_app, actions.settings.issuer) as client:
+            report = compare(actions, client, "in one process", lambda _what: None)
     finally:
         running.release()
-    with contextlib.suppress(OSError):  # a folder that cannot be written: the answer is given all the same
-        keep(actions().settings, report)
+    with contextlib.suppress(OSError):  # the folder may not be writable: answer all the same
+        keep(actions.settings, report)
     return report

@@ -1,45 +1,38 @@
-"""/credentials: revoke what was found in the wild; tell an operator what a secret is."""
+"""/credentials: revoke leaked secrets, and describe a secret to an operator."""
 
 from __future__ import annotations
 
-from functools import wraps
-from typing import Any, cast
+from typing import Any
 
 from marshmallow import Schema, fields
 
 from app.actions.limits.abuse import LEAK_REPORTS, LEAKED_CREDENTIALS
-from app.http.current import actions
+from app.compose import Actions
 from app.management.authorization import caller
-from app.management.blueprint import Operations, ViewT
+from app.management.blueprint import Operations
 from app.management.fields import Given, Listed, Moment
 
-blueprint = Operations("credentials", "Credentials of any kind, by their secret")
+operations = Operations("credentials", "Credentials of any kind, by their secret")
 MOST_CREDENTIALS = 1000
 
 
-def count_report(view: ViewT) -> ViewT:
-    """Count a report against its address before its body is read; raise TooManyRequests beyond the limit."""
-
-    @wraps(view)
-    def counting(*args: Any, **kwargs: Any) -> Any:
-        actions().abuse_limits.refuse_beyond(LEAK_REPORTS.at(caller().address))
-        return view(*args, **kwargs)
-
-    return cast(ViewT, counting)
+def count_report(actions: Actions) -> None:
+    """Count a report against its address, before its body is read. Raise TooManyRequests beyond the limit."""
+    actions.abuse_limits.refuse_beyond(LEAK_REPORTS.at(caller().address))
 
 
 class LeakSchema(Given):
-    """Secrets that were found where they should not be: tokens, keys, client secrets."""
+    """Leaked secrets: tokens, keys, client secrets."""
 
     credentials = Listed(fields.String(), shortest=1, longest=MOST_CREDENTIALS, required=True, load_only=True)
 
 
 class AcceptedSchema(Schema):
-    """Says nothing, whatever the strings were."""
+    """An empty answer, whatever the strings were."""
 
 
 class PresentedSchema(Given):
-    """A secret to be looked up; it is neither kept nor logged."""
+    """A secret to look up; it is neither stored nor logged."""
 
     credential = fields.String(required=True, load_only=True)
 
@@ -62,21 +55,16 @@ class InspectionSchema(Schema):
     exchanged = fields.Boolean(required=True)
 
 
-@blueprint.post("/credentials/revoke")
-@count_report
-@blueprint.arguments(LeakSchema)
-@blueprint.response(202, AcceptedSchema)
-def report_leak(body: dict[str, Any]) -> Any:
+@operations.post("/credentials/revoke", AcceptedSchema, body=LeakSchema, before=count_report, status=202)
+def report_leak(actions: Actions, body: dict[str, Any]) -> Any:
     """Revoke leaked credentials; anybody may, and possession is the proof"""
-    who = caller()
-    actions().abuse_limits.refuse_beyond(LEAKED_CREDENTIALS.at(who.address).times(len(body["credentials"])))
-    actions().report_leak(who, body["credentials"])
+    actor = caller()
+    actions.abuse_limits.refuse_beyond(LEAKED_CREDENTIALS.at(actor.address).times(len(body["credentials"])))
+    actions.report_leak(actor, body["credentials"])
     return {}
 
 
-@blueprint.post("/credentials/inspect")
-@blueprint.arguments(PresentedSchema)
-@blueprint.response(200, InspectionSchema)
-def inspect_credential(body: dict[str, Any]) -> Any:
+@operations.post("/credentials/inspect", InspectionSchema, body=PresentedSchema, status=200)
+def inspect_credential(actions: Actions, body: dict[str, Any]) -> Any:
     """Tell which credential a secret is, whose, and why it is not active"""
-    return actions().inspect(body["credential"])
+    return actions.inspect(body["credential"])

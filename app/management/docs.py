@@ -1,4 +1,4 @@
-"""/api/docs: a page on which the API can be read and tried. Nothing on it comes from another host."""
+"""/api/docs: a page to read and try the API. Nothing on it comes from another host."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flask import Blueprint, Flask, Response, send_from_directory
 
 STATIC = Path(__file__).with_name("static")
 ASSETS = ("swagger-ui-bundle.js", "swagger-ui.css")
-KEPT = 86_400  # seconds that a browser keeps the assets
+MAX_AGE = 86_400  # seconds for which a browser caches the assets
 PAGE = Template("""\
 <!doctype html>
 <html lang="en">
@@ -36,13 +36,13 @@ SwaggerUIBundle({url: "v1/openapi.json", dom_id: "#api", deepLinking: true, vali
 def register(app: Flask) -> None:
     """Add the page and its two assets."""
     docs = Blueprint("docs", __name__, url_prefix="/api")
-    docs.add_url_rule("/docs", "page", page)
-    docs.add_url_rule(f"/docs/assets/<any({', '.join(map(repr, ASSETS))}):name>", "asset", asset)
+    docs.add_url_rule("/docs", "page", serve_page)
+    docs.add_url_rule(f"/docs/assets/<any({', '.join(map(repr, ASSETS))}):name>", "asset", serve_asset)
     app.register_blueprint(docs)
 
 
-def page() -> Response:
-    """Give the page; only its own scripts run."""
+def serve_page() -> Response:
+    """Return the page; its policy allows only its own scripts."""
     nonce = secrets.token_urlsafe(18)
     response = Response(PAGE.substitute(nonce=nonce), content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = (
@@ -52,8 +52,8 @@ def page() -> Response:
     return response
 
 
-def asset(name: str) -> Response:
-    """Give one of the vendored files."""
-    response = send_from_directory(STATIC, name, max_age=KEPT)
-    response.headers["Cache-Control"] = f"public, max-age={KEPT}"
+def serve_asset(name: str) -> Response:
+    """Return one of the vendored files."""
+    response = send_from_directory(STATIC, name, max_age=MAX_AGE)
+    response.headers["Cache-Control"] = f"public, max-age={MAX_AGE}"
     return response

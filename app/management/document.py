@@ -1,4 +1,4 @@
-"""The API's description (OpenAPI 3.1), with the security of each operation out of the table of authorization.py."""
+"""The API's description (OpenAPI 3.1), with the security of each operation from the table of authorization.py."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from flask import Blueprint, Flask, Response, json
 from flask_smorest import Api
 
 from app.http.browser import TOKEN_HEADERS, cookie_name
-from app.http.current import actions_of
-from app.management.authorization import TABLE, Door
+from app.management.authorization import TABLE, Access
 from app.management.blueprint import PREFIX
 from app.management.errors import PROBLEM
 
-SECURITY: dict[Door, list[dict[str, list[str]]]] = {
-    Door.ANYONE: [],
-    Door.VISITOR: [{}, {"bearer": []}],
-    Door.OWNER: [{"password": []}, {"browser": []}],
-    Door.OWNER_READS: [{"password": []}, {"browser": []}, {"bearer": []}],
+SECURITY: dict[Access, list[dict[str, list[str]]]] = {
+    Access.ANYONE: [],
+    Access.VISITOR: [{}, {"bearer": []}],
+    Access.OWNER: [{"password": []}, {"browser": []}],
+    Access.OWNER_READS: [{"password": []}, {"browser": []}, {"bearer": []}],
 }
 SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "a machine-to-machine or personal access token"},
@@ -59,29 +58,29 @@ class ProblemSchema(ma.Schema):
 
 
 class Document(Api):  # type: ignore[misc]
-    """Gathers the operations; errors are told by errors.py, where the library would rewrite them app-wide."""
+    """Collect the operations; errors are answered by errors.py, where the library would rewrite them app-wide."""
 
     DEFAULT_ERROR_RESPONSE_NAME = None
     ERROR_SCHEMA = ProblemSchema
 
     def _register_error_handlers(self) -> None:
-        """Leave every error alone."""
+        """Register none."""
 
 
-def register(app: Flask, blueprints: list[Any]) -> None:
+def register(app: Flask, blueprints: list[Any], issuer: str) -> None:
     """Add the operations, and GET /openapi.json."""
     app.config.update(API_TITLE="Latchkey management API", API_VERSION="v1", OPENAPI_VERSION="3.1.0")
     document = Document(app)
     for blueprint in blueprints:
         document.register_blueprint(blueprint)
     description = Blueprint("description", __name__, url_prefix=PREFIX)
-    serve = _Served(document, actions_of(app).settings.issuer)
+    serve = _Serve(document, issuer)
     description.add_url_rule("/openapi.json", "openapi", serve, provide_automatic_options=False)
     app.register_blueprint(description)
 
 
-class _Served:
-    """Makes the document when it is first asked for."""
+class _Serve:
+    """Answer with the document, made at the first request for it."""
 
     def __init__(self, document: Document, issuer: str) -> None:
         self._document = document
@@ -96,12 +95,12 @@ class _Served:
 
 
 def complete(document: dict[str, Any], issuer: str) -> dict[str, Any]:
-    """Add what the table and the error handler know: security and refusals."""
+    """Add the security of each operation, from the table, and the refusals of the error handler."""
     document["servers"] = [{"url": urlsplit(issuer).path or "/"}]
     browser = SCHEMES["browser"] | {"name": cookie_name(issuer)}
     document["components"]["securitySchemes"] = SCHEMES | {"browser": browser}
     document["components"]["responses"] = {}
-    document["components"]["schemas"].pop("PaginationMetadata", None)  # the library's, of no use here
+    document["components"]["schemas"].pop("PaginationMetadata", None)  # the library's own, unused here
     for path, operations in document["paths"].items():
         in_path = operations.get("parameters", [])
         for method, operation in operations.items():
@@ -112,16 +111,16 @@ def complete(document: dict[str, Any], issuer: str) -> dict[str, Any]:
 
 def _complete_operation(method: str, path: str, operation: dict[str, Any], in_path: bool) -> None:
     needed = TABLE[f"{method.upper()} {path.removeprefix(PREFIX)}"]
-    operation["security"] = SECURITY[needed] if isinstance(needed, Door) else [{"bearer": [needed]}]
+    operation["security"] = SECURITY[needed] if isinstance(needed, Access) else [{"bearer": [needed]}]
     operation["operationId"] = f"{method}{path.removeprefix(PREFIX)}".translate(_PLAIN).strip("_")
     if isinstance(needed, str):
         operation["description"] = f"Scope: `{needed}` (or `manage`)."
     has_body = "requestBody" in operation
-    refusals = ALWAYS | (AUTHENTICATED if needed is not Door.ANYONE else {})
+    refusals = ALWAYS | (AUTHENTICATED if needed is not Access.ANYONE else {})
     refusals |= (WITH_BODY if has_body else {}) | (IN_A_PATH if in_path else {})
     refusals |= WITH_INPUT if has_body or operation.get("parameters") else {}
-    refusals |= CHANGING if method != "get" or needed is Door.VISITOR else {}  # who asks anew may be the second
-    refusals |= LIMITED if isinstance(needed, Door) else {}
+    refusals |= CHANGING if method != "get" or needed is Access.VISITOR else {}  # two comparisons do not run at once
+    refusals |= LIMITED if isinstance(needed, Access) else {}
     schema = {"$ref": "#/components/schemas/Problem"}
     operation["responses"] |= {
         str(status): {"description": text, "content": {PROBLEM: {"schema": schema}}}

@@ -1,4 +1,4 @@
-"""How a refusal is told: the one handler that turns the error tree into problem+json (RFC 9457)."""
+"""Answer refusals: the one handler that turns the error tree into problem+json (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ BASIC = f'Basic realm="{REALM}", charset="UTF-8"'  # RFC 7617 §2.1
 
 
 def register(app: Flask) -> None:
-    """Answer for what is nowhere or not allowed under /api/; leave all other paths alone."""
+    """Answer unknown paths and methods under /api/ with problem+json; other paths are left to the previous handler."""
     before = app.error_handler_spec[None][None].get(HTTPException)
 
-    def unroutable(error: HTTPException) -> Any:
+    def answer_unroutable(error: HTTPException) -> Any:
         if request.path.startswith(ROOT) and error.response is None:
-            return of_http(error)
+            return answer_http_error(error)
         return error if before is None else app.ensure_sync(before)(error)
 
-    app.register_error_handler(HTTPException, unroutable)
+    app.register_error_handler(HTTPException, answer_unroutable)
 
 
-def refused(error: LatchkeyError) -> Response:
-    """Tell one of our own refusals."""
+def answer_refusal(error: LatchkeyError) -> Response:
+    """Return the answer for one of our own refusals."""
     if error.status is None:
         raise error
     members: dict[str, Any] = {}
     if isinstance(error, Invalid):
         members["errors"] = _list_errors(error.errors)
-    response = problem(error.status, str(error), members)
+    response = make_problem(error.status, str(error), members)
     if isinstance(error, Unauthenticated | Forbidden):
         response.headers.extend([("WWW-Authenticate", value) for value in _challenges(error)])
     if isinstance(error, Unproven) and error.nonce is not None:
@@ -56,45 +56,45 @@ def refused(error: LatchkeyError) -> Response:
     return response
 
 
-def of_http(error: HTTPException) -> Response:
-    """Tell what the framework refused; headers such as Allow are kept."""
-    response = problem(error.code or 500, error.description or "")
+def answer_http_error(error: HTTPException) -> Response:
+    """Return the answer for what the framework refused; headers such as Allow are kept."""
+    response = make_problem(error.code or 500, error.description or "")
     kept = [(name, value) for name, value in error.get_headers() if name.lower() not in ("content-type",)]
     response.headers.extend(kept)
     return response
 
 
-def problem(status: int, detail: str, members: dict[str, Any] | None = None) -> Response:
-    """Make the answer (RFC 9457 §3.1): its type is about:blank, so its title is the status' own."""
+def make_problem(status: int, detail: str, members: dict[str, Any] | None = None) -> Response:
+    """Return a problem (RFC 9457 §3.1): its type is about:blank, so its title is that of the status."""
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     return Response(json.dumps(body | (members or {})), status, content_type=PROBLEM)
 
 
 def _list_errors(errors: Iterable[FieldError]) -> list[dict[str, str]]:
-    """Return the fields and what is wrong with them, the first one and as many more as fit."""
+    """Return each field and what is wrong with it: the first one, and as many more as fit."""
     listed: list[dict[str, str]] = []
     size = 0
     for error in errors:
-        one = {"field": error.field, "message": error.message}
-        size += len(json.dumps(one))
+        item = {"field": error.field, "message": error.message}
+        size += len(json.dumps(item))
         if listed and size > LONGEST_LIST:
             break
-        listed.append(one)
+        listed.append(item)
     return listed
 
 
 def _challenges(error: Unauthenticated | Forbidden) -> list[str]:
-    """Say how to come in, by the scheme that was used (RFC 6750 §3, RFC 9449 §7.1); where a password opens, say so."""
+    """List the challenges: of the scheme that was used (RFC 6750 §3, RFC 9449 §7.1), and Basic where it is accepted."""
     if isinstance(error, Forbidden):
         scope = f', scope="{error.scope}"' if error.scope else ""
         return [challenge(scheme_used(), _parameters("insufficient_scope", str(error)) + scope)]
     if isinstance(error, Unproven):
         return challenges(error)
-    scheme, said = (scheme_used(), _parameters(error.error, str(error))) if error.error else ("bearer", "")
-    token = challenge(scheme, said)
+    scheme, parameters = (scheme_used(), _parameters(error.error, str(error))) if error.error else ("bearer", "")
+    token = challenge(scheme, parameters)
     return [BASIC, token] if g.get("takes_passwords") else [token]
 
 
 def _parameters(code: str, description: str) -> str:
-    said = "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "?" for c in description)
-    return f', error="{code}", error_description="{said}"'
+    quotable = "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "?" for c in description)
+    return f', error="{code}", error_description="{quotable}"'

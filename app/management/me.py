@@ -5,92 +5,70 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from flask import Response
 from marshmallow import fields
 
-from app.actions.directory.personal_access_tokens import NewToken
-from app.http.current import actions
+from app.actions.directory.personal_access_tokens import NewToken, TokenChanges
+from app.actions.directory.users import UserView
+from app.compose import Actions
 from app.management.authorization import caller
-from app.management.blueprint import Operations, gone, made, page_of, paged
-from app.management.fields import Given, Name, description
-from app.management.personal_access_tokens import (
-    MadeTokenSchema,
-    NewTokenSchema,
-    TokenQuery,
-    TokenSchema,
-    with_secret,
-)
+from app.management.blueprint import Operations, add_secret, answer_created
+from app.management.paging import answer_page, page_schema
+from app.management.schemas import answer_schema, request_schema
 from app.management.signing_keys import NothingSchema
-from app.management.users import UserSchema
+from app.management.token_schemas import MadeTokenSchema, NewTokenSchema, TokenQuery, TokenSchema
 
-blueprint = Operations("me", "The user's own profile and personal access tokens")
+operations = Operations("me", "The user's own profile and personal access tokens")
 
-
-class ProfileSchema(UserSchema):
-    """A user, and the scopes that the roles give now."""
-
-    scopes = fields.List(fields.String(), required=True)
+ProfileSchema = answer_schema(UserView, "Profile", scopes=fields.List(fields.String(), required=True))
+TokenChangesSchema = request_schema(TokenChanges)
 
 
-class TokenChangesSchema(Given):
-    """What changes of a token."""
-
-    name = Name()
-    description = description()
-
-
-@blueprint.get("/me")
-@blueprint.response(200, ProfileSchema)
-def get_me() -> Any:
+@operations.get("/me", ProfileSchema)
+def get_me(actions: Actions) -> Any:
     """Show the profile, the roles and the scopes that they give now"""
-    profile = actions().users.profile(caller().id)
+    profile = actions.users.profile(caller().id)
     return asdict(profile.user) | {"scopes": list(profile.scopes)}
 
 
-@blueprint.get("/me/personal-access-tokens")
-@blueprint.arguments(TokenQuery, location="query")
-@blueprint.response(200, page_of(TokenSchema))
-def list_my_tokens(query: dict[str, Any]) -> Any:
+@operations.get("/me/personal-access-tokens", page_schema(TokenSchema), query=TokenQuery)
+def list_my_tokens(actions: Actions, query: dict[str, Any]) -> Any:
     """List one's own tokens"""
-    return paged(actions().personal_access_tokens.page(caller().id, **query))
+    return answer_page(actions.personal_access_tokens.page(caller().id, **query))
 
 
-@blueprint.post("/me/personal-access-tokens")
-@blueprint.arguments(NewTokenSchema)
-@blueprint.response(201, MadeTokenSchema)
-def create_my_token(new: NewToken) -> Any:
+@operations.post("/me/personal-access-tokens", MadeTokenSchema, body=NewTokenSchema)
+def create_my_token(actions: Actions, new: NewToken) -> Any:
     """Make a token of scopes that the roles give now; its secret is answered once"""
-    token, issued = actions().personal_access_tokens.create(caller(), caller().id, new)
-    return made(with_secret(token, issued), f"/me/personal-access-tokens/{token.id}")
+    token, issued = actions.personal_access_tokens.create(caller(), caller().id, new)
+    return answer_created(actions, add_secret(token, token=issued.token), f"/me/personal-access-tokens/{token.id}")
 
 
-@blueprint.get("/me/personal-access-tokens/<row:token_id>")
-@blueprint.response(200, TokenSchema)
-def get_my_token(token_id: str) -> Any:
+@operations.get("/me/personal-access-tokens/<row:token_id>", TokenSchema)
+def get_my_token(actions: Actions, token_id: str) -> Any:
     """Show one of one's own tokens"""
-    return actions().personal_access_tokens.get(caller().id, token_id)
+    return actions.personal_access_tokens.get(caller().id, token_id)
 
 
-@blueprint.patch("/me/personal-access-tokens/<row:token_id>")
-@blueprint.arguments(TokenChangesSchema)
-@blueprint.response(200, TokenSchema)
-def change_my_token(changes: dict[str, str], token_id: str) -> Any:
+@operations.patch("/me/personal-access-tokens/<row:token_id>", TokenSchema, body=TokenChangesSchema)
+def change_my_token(actions: Actions, changes: TokenChanges, token_id: str) -> Any:
     """Rename a token, or describe it anew"""
-    return actions().personal_access_tokens.change(caller(), caller().id, token_id, **changes)
+    return actions.personal_access_tokens.change(caller(), caller().id, token_id, changes)
 
 
-@blueprint.delete("/me/personal-access-tokens/<row:token_id>")
-@blueprint.response(204)
-def revoke_my_token(token_id: str) -> Response:
+@operations.delete("/me/personal-access-tokens/<row:token_id>")
+def revoke_my_token(actions: Actions, token_id: str) -> None:
     """Revoke a token; it stays listed"""
-    actions().personal_access_tokens.revoke(caller(), caller().id, token_id)
-    return gone()
+    actions.personal_access_tokens.revoke(caller(), caller().id, token_id)
 
 
-@blueprint.post("/me/personal-access-tokens/<row:token_id>/regenerate")
-@blueprint.arguments(NothingSchema, required=False)
-@blueprint.response(200, MadeTokenSchema)
-def regenerate_my_token(_nothing: dict[str, Any], token_id: str) -> Any:
+@operations.post(
+    "/me/personal-access-tokens/<row:token_id>/regenerate",
+    MadeTokenSchema,
+    body=NothingSchema,
+    body_required=False,
+    status=200,
+)
+def regenerate_my_token(actions: Actions, _nothing: dict[str, Any], token_id: str) -> Any:
     """Give a token a new secret and a new expiry; the old secret is dead at once"""
-    token, issued = actions().personal_access_tokens.regenerate(caller(), caller().id, token_id)
-    return with_secret(token, issued)
+    token, issued = actions.personal_access_tokens.regenerate(caller(), caller().id, token_id)
+    return add_secret(token, token=issued.token)

@@ -20,7 +20,13 @@ Make = Callable[..., fields.Field[Any]]
 
 
 def request_schema(
-    record: type, name: str = "", *, base: type[Given] = Given, without: Collection[str] = (), **more: fields.Field[Any]
+    record: type,
+    name: str = "",
+    /,
+    *,
+    base: type[Given] = Given,
+    without: Collection[str] = (),
+    **more: fields.Field[Any],
 ) -> type[Given]:
     """Return the schema that reads a request into a record.
 
@@ -32,7 +38,7 @@ def request_schema(
 
 
 def answer_schema(
-    view: type, name: str = "", *, without: Collection[str] = (), **more: fields.Field[Any]
+    view: type, name: str = "", /, *, without: Collection[str] = (), **more: fields.Field[Any]
 ) -> type[Schema]:
     """Return the schema that writes a view; `without` names the view's fields that are left out."""
     own = {field.name: _answer_field(field.type) for field in fields_of(view) if field.name not in without}
@@ -47,7 +53,7 @@ def value_field(annotation: Any, **options: Any) -> fields.Field[Any]:
 def request_field(field: RecordField) -> fields.Field[Any]:
     """Return the request's field for a record's."""
     metadata = {"description": field.type.description} if field.type.description else {}
-    if field.default not in (UNSET, None, "", ()) and not field.required:
+    if field.default not in (UNSET, None, "", (), {}) and not field.required:
         metadata["default"] = field.default
     return _request_value(field.type, required=field.required, metadata=metadata)
 
@@ -55,13 +61,12 @@ def request_field(field: RecordField) -> fields.Field[Any]:
 def _request_value(value: ValueType, **options: Any) -> fields.Field[Any]:
     if Mark.SECRET in value.marks:
         options["load_only"] = True
-    if value.nullable and Mark.NOT_NULL not in value.marks:
-        options["allow_none"] = True
+    options["allow_none"] = value.nullable and Mark.NOT_NULL not in value.marks
     if value.choices:
         return one_of(*value.choices, **options)
     if value.base in REQUEST:
         return REQUEST[value.base](value, **options)
-    return fields.Nested(_nested_request(value.base), **options)
+    return fields.Nested(nested_request(value.base), **options)
 
 
 def _text(value: ValueType, **options: Any) -> fields.Field[Any]:
@@ -111,17 +116,18 @@ def _answer_field(value: ValueType) -> fields.Field[Any]:
 
 def _element(value: ValueType, **options: Any) -> fields.Field[Any]:
     make = ANSWER.get(value.base)
-    return make(**options) if make else fields.Nested(_nested_answer(value.base), **options)
+    return make(**options) if make else fields.Nested(nested_answer(value.base), **options)
 
 
 @cache
-def _nested_request(record: type) -> type[Given]:
+def nested_request(record: type) -> type[Given]:
     """Return the one schema of a record inside others; one that answers hold too is named apart."""
     return request_schema(record, record.__name__ if record.__name__.startswith("New") else f"Given{record.__name__}")
 
 
 @cache
-def _nested_answer(view: type) -> type[Schema]:
+def nested_answer(view: type) -> type[Schema]:
+    """Return the one schema of a view inside others."""
     return answer_schema(view)
 
 

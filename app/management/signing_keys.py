@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import Schema, fields
-
-from app.http.current import actions
+from app.actions.directory.signing_keys import SigningKeyView
+from app.compose import Actions
 from app.management.authorization import caller
-from app.management.blueprint import Operations, PageQuery, page_of, paged
-from app.management.fields import Flag, Given, Moment
+from app.management.blueprint import Operations
+from app.management.fields import Flag, Given
+from app.management.paging import PageQuery, answer_page, page_schema
+from app.management.schemas import answer_schema
 
-blueprint = Operations("signing-keys", "The server's signing keys")
+operations = Operations("signing-keys", "The server's signing keys")
 
-
-class SigningKeySchema(Schema):
-    """A signing key as it is shown."""
-
-    kid = fields.String(required=True)
-    alg = fields.String(required=True)
-    status = fields.String(required=True, metadata={"enum": ["next", "active", "retiring"]})
-    created_at = Moment(required=True)
-    retires_at = Moment(required=True, allow_none=True)
+SigningKeySchema = answer_schema(SigningKeyView)
 
 
 class NothingSchema(Given):
@@ -36,27 +29,22 @@ class RotationSchema(Given):
     )
 
 
-@blueprint.get("/signing-keys")
-@blueprint.arguments(PageQuery, location="query")
-@blueprint.response(200, page_of(SigningKeySchema))
-def list_signing_keys(query: dict[str, Any]) -> Any:
+@operations.get("/signing-keys", page_schema(SigningKeySchema), query=PageQuery)
+def list_signing_keys(actions: Actions, query: dict[str, Any]) -> Any:
     """List the signing keys that are published"""
-    keys = sorted(actions().rotate_signing_key.list(), key=lambda key: key.kid)
+    keys = sorted(actions.rotate_signing_key.list(), key=lambda key: key.kid)
     rest = [key for key in keys if query["after"] is None or key.kid > query["after"]]
     shown = rest[: query["limit"]]
-    return paged((shown, shown[-1].kid if len(rest) > len(shown) else None))
+    return answer_page((shown, shown[-1].kid if len(rest) > len(shown) else None))
 
 
-@blueprint.post("/signing-keys/rotate")
-@blueprint.arguments(RotationSchema, required=False)
-@blueprint.response(200, SigningKeySchema)
-def rotate_signing_key(given: dict[str, Any]) -> Any:
+@operations.post("/signing-keys/rotate", SigningKeySchema, body=RotationSchema, body_required=False, status=200)
+def rotate_signing_key(actions: Actions, given: dict[str, Any]) -> Any:
     """Let the next key sign; the one before verifies until its last token has ended"""
-    return actions().rotate_signing_key(caller(), only_when_known=given["only_when_known"])
+    return actions.rotate_signing_key(caller(), only_when_known=given["only_when_known"])
 
 
-@blueprint.delete("/signing-keys/<row:kid>")
-@blueprint.response(204)
-def revoke_signing_key(kid: str) -> None:
+@operations.delete("/signing-keys/<row:kid>")
+def revoke_signing_key(actions: Actions, kid: str) -> None:
     """End a signing key at once, with every token it signed; needs manage. After the active one the next key signs"""
-    actions().rotate_signing_key.revoke(caller(), kid)
+    actions.rotate_signing_key.revoke(caller(), kid)

@@ -9,8 +9,9 @@ from flask import request, url_for
 from werkzeug.wrappers import Response
 
 from app.actions.audit.record import AuditFilter
+from app.actions.directory.fields import Status
 from app.actions.directory.lifetime import AskedLifetime
-from app.actions.directory.personal_access_tokens import NewToken, Status, TokenView
+from app.actions.directory.personal_access_tokens import NewToken, TokenChanges, TokenView
 from app.credentials.kind import Issued
 from app.errors import Invalid, LatchkeyError
 from app.http.current import actions
@@ -63,7 +64,8 @@ def one(token_id: str) -> Response:
 def change(token_id: str) -> Response:
     """Rename a token, or describe it anew."""
     try:
-        actions().personal_access_tokens.change(actor(), actor().id, token_id, read_name("name"), text("description"))
+        changes = TokenChanges(read_name("name"), text("description"))
+        actions().personal_access_tokens.change(actor(), actor().id, token_id, changes)
     except Invalid as error:
         return _one(token_id, status_of(error), said_by_field(error))
     except LatchkeyError as error:

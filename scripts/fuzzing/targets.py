@@ -36,8 +36,9 @@ from app.http.envelope import id_for
 from app.maintenance.sightings import sightings as sightings_of
 from app.management import api_keys as api_key_views
 from app.management import clients, credentials, me, personal_access_tokens, resources, roles, users
-from app.management.blueprint import PageQuery, read_cursor, read_json, write_cursor
 from app.management.fields import Moment
+from app.management.paging import PageQuery, read_cursor, write_cursor
+from app.management.parser import read_body
 from app.oauth import client_authentication, introspection
 from app.settings.settings import Settings, load_settings
 from scripts.fuzzing.inputs import header_of, holds, text_of, tokens_of
@@ -135,8 +136,8 @@ def networks(data: bytes) -> None:
     """Networks and addresses are read or refused; what was read reads the same again."""
     text = text_of(data)
     with contextlib.suppress(Invalid):
-        kept = api_keys._networks((text,))
-        holds(api_keys._networks(kept) == kept, text)
+        kept = api_keys._checked_networks((text,))
+        holds(api_keys._checked_networks(kept) == kept, text)
         claims = Claims("api_key", "", (), Grants(), NOW, None, allowed_networks=tuple(map(ip_network, kept)))
         holds(isinstance(claims.allows_address(ip_address("192.0.2.1")), bool), text)
     with contextlib.suppress(InvalidRequestError):
@@ -182,7 +183,7 @@ SCHEMAS: tuple[Any, ...] = tuple(
 def json_body(data: bytes) -> None:
     """A body is a JSON object or a refusal of ours."""
     with contextlib.suppress(LatchkeyError):
-        read_json(data)
+        read_body(data)
 
 
 def schemas(data: bytes) -> None:

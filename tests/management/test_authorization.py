@@ -4,13 +4,13 @@ import re
 
 import pytest
 
-from app.management.authorization import TABLE, Door, operation
+from app.management.authorization import TABLE, Access, operation_name
 from app.management.blueprint import PREFIX
 from tests.core import ORDERS
 from tests.management.face import OWN, Face
 
 SCOPED = {name: needed for name, needed in TABLE.items() if isinstance(needed, str)}
-OWNERS = {name: needed for name, needed in TABLE.items() if needed in (Door.OWNER, Door.OWNER_READS)}
+OWNERS = {name: needed for name, needed in TABLE.items() if needed in (Access.OWNER, Access.OWNER_READS)}
 GUARDED = SCOPED | OWNERS
 REFUSED_TO_DELEGATES = {
     "POST /clients": {"name": "x"},
@@ -51,7 +51,7 @@ def delegates(face: Face) -> list[str]:
 
 def test_the_table_names_every_route_and_nothing_else(face: Face) -> None:
     rules = [rule for rule in face.app.url_map.iter_rules() if rule.rule.startswith(f"{PREFIX}/")]
-    routes = {operation(method, rule.rule) for rule in rules for method in rule.methods or ()}
+    routes = {operation_name(method, rule.rule) for rule in rules for method in rule.methods or ()}
     assert routes == set(TABLE)
 
 
@@ -104,7 +104,7 @@ def test_a_machine_is_no_user_and_a_pat_reads_the_profile_at_most(
     pat, exchanged = delegates
     for token in (admin, exchanged):
         assert face.call(*split(name), token).status_code == 403
-    assert face.call(*split(name), pat).status_code == (200 if OWNERS[name] is Door.OWNER_READS else 403)
+    assert face.call(*split(name), pat).status_code == (200 if OWNERS[name] is Access.OWNER_READS else 403)
 
 
 @pytest.mark.parametrize("name", REFUSED_TO_DELEGATES)

@@ -23,7 +23,7 @@ from app.crypto.opaque import Prefix
 from app.database.types import Base
 from app.errors import BadSettings
 from app.http import request_bounds
-from app.management import blueprint, credentials
+from app.management import credentials, paging
 from app.models import SigningKey
 from app.oauth import client_authentication, workload
 from app.settings.settings import Settings
@@ -134,7 +134,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         f"a client trusts {federated_credentials.MOST} issuers",
         f"| a body | {MAX_BODY} bytes",
         f"bytes, {request_bounds.MOST_FIELDS} fields",
-        f"| a list | {blueprint.DEFAULT_LIMIT} items, {blueprint.HIGHEST_LIMIT} if asked",
+        f"| a list | {paging.DEFAULT_LIMIT} items, {paging.HIGHEST_LIMIT} if asked",
         f"| a leak report | {credentials.MOST_CREDENTIALS} strings",
         f"| {client_keys.MOST_KEYS}, of at least {client_keys.RSA_BITS.start} bits",
         f"| {fetch_jwks.LARGEST} bytes in {fetch_jwks.PATIENCE:.0f} seconds; kept for {fetch_jwks.FRESH:.0f}",

@@ -20,7 +20,7 @@ from app.actions.trust import registration as client_keys
 from app.crypto import access_token, certificate, dpop
 from app.errors import MOST_ERRORS, Busy
 from app.http import request_bounds
-from app.management import blueprint, comparison, credentials, fields
+from app.management import comparison, credentials, fields, paging
 from app.oauth import client_authentication
 from app.web.console import audit, clients
 from tests.management.face import PASSWORD, Face, start_face, stop_face
@@ -86,7 +86,7 @@ BOUNDS: dict[str, list[str]] = {
     ],
     "Basic credentials": [f"{request_bounds.LONGEST_HEADER} characters"],
     "an export of the audit trail": [f"{audit.MOST_EXPORTED} events", "| 1, and 1 waits for 2 seconds |"],
-    "a list": [f"{blueprint.HIGHEST_LIMIT} items"],
+    "a list": [f"{paging.HIGHEST_LIMIT} items"],
 }
 
 

@@ -17,6 +17,7 @@ from app.database.engines import prepare_connections
 from app.database.store import Store
 from app.database.types import EPOCH, MICROSECOND
 from app.models import AuditEvent
+from app.strict_json import read_json
 
 BATCH = 1000
 COLUMNS = (*FIELDS, "previous_hash", "hash")
@@ -93,31 +94,20 @@ def _within(span: Span) -> Iterator[ColumnElement[bool]]:
 
 def _details(text: Any) -> Any:
     try:
-        return _loaded(text)
+        return read_json(text)
     except (TypeError, ValueError, RecursionError):
         return text  # somebody else wrote it: no event has details that are a text
 
 
 def _event(line: str) -> Row | None:
     try:
-        row = _loaded(line)
+        row = read_json(line)
         moment = datetime.fromisoformat(row["at"])
         row["at"] = (moment - EPOCH) // MICROSECOND
     except (KeyError, TypeError, ValueError, RecursionError):
         return None
     well = set(row) == set(COLUMNS) and type(row["id"]) is int and isinstance(row["hash"], str)
     return row if well else None
-
-
-def _loaded(text: str) -> Any:
-    return json.loads(text, object_pairs_hook=_once)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands there twice")  # and who reads it may take the other
-    return found
 
 
 def _moment(microseconds: Any) -> Any:

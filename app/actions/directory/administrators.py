@@ -64,7 +64,7 @@ class _Present:
 
 
 @contextmanager
-def keeping_administrators(session: Session, actor: Actor, at: datetime) -> Iterator[None]:
+def keep_administrators(session: Session, actor: Actor, at: datetime) -> Iterator[None]:
     """Refuse the change made inside when it removes the last administrator; drop the scopes that it makes dormant.
 
     Such changes run one at a time, so that two cannot each rely on the administrator that the other removes. A user or
@@ -72,7 +72,7 @@ def keeping_administrators(session: Session, actor: Actor, at: datetime) -> Iter
     administrator before the change, nothing is refused. Raises Conflict.
     """
     advisory_lock(session, LOCK)
-    before, held = _present(session, at), _held_by_clients(session)
+    before, held = _present(session, at), _scopes_of_clients(session)
     yield
     session.flush()
     after = _present(session, at)
@@ -81,11 +81,11 @@ def keeping_administrators(session: Session, actor: Actor, at: datetime) -> Iter
     if before.client and not after.client:
         raise Conflict(NO_CLIENT)
     drop_dormant_scopes(session, actor, at)
-    _drop_of_clients(session, actor, at, held)
+    _note_lost_scopes(session, actor, at, held)
 
 
 def drop_dormant_scopes(session: Session, actor: Actor, at: datetime) -> None:
-    """Remove from personal access tokens the scopes of the management API that the user's roles no longer give.
+    """Remove from personal access tokens the scopes of the management API that the user's roles no longer grant.
 
     Otherwise a token of a demoted administrator would regain them with a later promotion. Scopes of other APIs stay.
     """
@@ -105,8 +105,8 @@ def drop_dormant_scopes(session: Session, actor: Actor, at: datetime) -> None:
         session.execute(update(Chosen).where(Chosen.id.in_([row.id for row in dormant])).values(permission_id=None))
 
 
-def _held_by_clients(session: Session) -> dict[str, set[str]]:
-    """Return the scopes of the management API that each client's roles give, by the client's row id."""
+def _scopes_of_clients(session: Session) -> dict[str, set[str]]:
+    """Return the scopes of the management API that each client's roles grant, by the client's row id."""
     query = (
         select(ClientRole.client_id, Permission.name)
         .join(RolePermission, RolePermission.role_id == ClientRole.role_id)
@@ -119,12 +119,12 @@ def _held_by_clients(session: Session) -> dict[str, set[str]]:
     return held
 
 
-def _drop_of_clients(session: Session, actor: Actor, at: datetime, before: Mapping[str, set[str]]) -> None:
+def _note_lost_scopes(session: Session, actor: Actor, at: datetime, before: Mapping[str, set[str]]) -> None:
     """Note which scopes of the management API clients lost: tokens issued before do not regain them.
 
     A scope that a client regains is noted again, because a token may have been issued while the demotion was written.
     """
-    after = _held_by_clients(session)
+    after = _scopes_of_clients(session)
     changed = sorted(row_id for row_id in before.keys() | after.keys() if before.get(row_id) != after.get(row_id))
     for row in (row for some in batches(changed) for row in session.scalars(select(Client).where(Client.id.in_(some)))):
         held, holds, dropped = before.get(row.id, set()), after.get(row.id, set()), row.dropped_scopes or {}

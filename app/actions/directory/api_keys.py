@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import Field
-from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from app.access.scopes import Grants, Scopes
 from app.actions.audit.actor import Actor
 from app.actions.audit.record import record
-from app.actions.directory.changes import UNSET, Unset
+from app.actions.directory.changes import UNSET, Unset, assign
+from app.actions.directory.escalation import refuse_delegates
 from app.actions.directory.fields import Identifier, Name, Word, Words
-from app.actions.directory.guard import refuse_delegates
 from app.actions.directory.lifetime import future_or_never
 from app.actions.directory.names import checked_name
-from app.actions.directory.paging import page
+from app.actions.directory.rows import Page, Rows, view_of
+from app.actions.directory.status import has_status, status_of
 from app.clock import Clock
 from app.credentials.api_key import ApiKeys
 from app.credentials.kind import Issued, RateLimit, Subject, Terms
-from app.database.locks import for_update
 from app.database.store import Store
-from app.errors import Conflict, Invalid, NotFound
+from app.errors import Conflict, Invalid
 from app.models import ApiKey, Permission, Resource
 from app.settings.addresses import read_network
 
@@ -32,6 +33,13 @@ KeyStatus = Literal["active", "disabled", "expired", "revoked"]
 TARGET = "api_key"
 LONGEST_OVERLAP = 604_800  # seconds: a week
 MOST_NETWORKS = 100
+KEYS = Rows(
+    ApiKey,
+    "there is no such API key",
+    joinedload(ApiKey.resource).selectinload(Resource.permissions),
+    selectinload(ApiKey.scopes),
+    selectinload(ApiKey.secrets),
+)
 Networks = Annotated[tuple[Word, ...], Field(max_length=MOST_NETWORKS)]
 
 
@@ -89,7 +97,7 @@ class KeyOverlap:
 
 
 class ApiKeyActions:
-    """An operator's work on API keys."""
+    """Issue, list, change, rotate and revoke API keys."""
 
     def __init__(self, store: Store, kind: ApiKeys, clock: Clock) -> None:
         self._store = store
@@ -110,20 +118,23 @@ class ApiKeyActions:
                 narrowed=new.scopes is not None,
                 enabled=new.enabled,
                 rate_limit=new.rate_limit,
-                allowed_ips=_networks(new.allowed_ips),
+                allowed_ips=_checked_networks(new.allowed_ips),
             )
             issued = self._kind.issue(session, Subject(resource.id), terms)
             record(session, actor, f"{TARGET}.create", TARGET, issued.credential_id, now, resource=resource.identifier)
-            return _view(_found(session, issued.credential_id), now), issued
+            return _view(KEYS.load(session, ApiKey.id == issued.credential_id), now), issued
 
     def rotate(self, actor: Actor, key_id: str, overlap_seconds: int) -> tuple[KeyView, Issued]:
-        """Give the key a new secret; the old one works until the overlap ends. Raises NotFound, Conflict, Invalid."""
+        """Issue a new secret for the key; the old one works until the overlap ends.
+
+        Raises NotFound, Conflict, Invalid.
+        """
         refuse_delegates(actor)
         if not 0 <= overlap_seconds <= LONGEST_OVERLAP:
             raise Invalid.field("overlap_seconds", f"must be 0 to {LONGEST_OVERLAP}")
         now = self._clock()
         with self._store.transaction() as session:
-            row = _found(session, key_id, changing=True)
+            row = KEYS.load(session, ApiKey.id == key_id, lock=True)
             if (status := _status(row, now)) in ("revoked", "expired"):
                 raise Conflict(f"the key is {status}: issue a new one")
             issued = self._kind.reissue(session, row, now, now + timedelta(seconds=overlap_seconds))
@@ -131,17 +142,17 @@ class ApiKeyActions:
             return _view(row, now), issued
 
     def withdraw(self, actor: Actor, key_id: str, secret: str) -> None:
-        """End one secret of a key that a rotation made and nobody was shown. Raises NotFound."""
+        """End one secret of a key that a rotation made and that was shown to nobody. Raises NotFound."""
         now = self._clock()
         with self._store.transaction() as session:
-            self._kind.end_secret(_found(session, key_id, changing=True), secret, now)
+            self._kind.end_secret(KEYS.load(session, ApiKey.id == key_id, lock=True), secret, now)
             record(session, actor, f"{TARGET}.withdraw", TARGET, key_id, now, reason="the new secret was not printed")
 
     def change(self, actor: Actor, key_id: str, changes: KeyChanges) -> KeyView:
-        """Change what is named. Raises NotFound, Conflict for a revoked key, Invalid."""
+        """Change the fields that are given. Raises NotFound, Conflict for a revoked key, Invalid."""
         now = self._clock()
         with self._store.transaction() as session:
-            row = _found(session, key_id, changing=True)
+            row = KEYS.load(session, ApiKey.id == key_id, lock=True)
             if row.revoked_at is not None:
                 raise Conflict("the key is revoked: it can no longer be changed")
             _apply(session, row, changes, now)
@@ -150,31 +161,27 @@ class ApiKeyActions:
             return _view(row, now)
 
     def revoke(self, actor: Actor, key_id: str) -> None:
-        """End a key for good; once more changes nothing. Raises NotFound."""
+        """Revoke a key; revoking it again changes nothing. Raises NotFound."""
         now = self._clock()
         with self._store.transaction() as session:
-            _found(session, key_id)
+            KEYS.load(session, ApiKey.id == key_id)
             if self._kind.revoke(session, key_id, now, "revoked by an operator"):
                 record(session, actor, f"{TARGET}.revoke", TARGET, key_id, now)
 
     def get(self, key_id: str) -> KeyView:
-        """Show one key; raises NotFound."""
+        """Return one key. Raises NotFound."""
         with self._store.reading() as session:
-            return _view(_found(session, key_id), self._clock())
+            return _view(KEYS.load(session, ApiKey.id == key_id), self._clock())
 
     def page(
         self, limit: int, after: str | None = None, status: KeyStatus | None = None, resource: str | None = None
-    ) -> tuple[list[KeyView], str | None]:
-        """List keys, oldest first, of one status or resource identifier if named."""
+    ) -> Page[KeyView]:
+        """List keys, oldest first, of one status or one resource's identifier if given."""
         now = self._clock()
-        query = _whole()
-        if status is not None:
-            query = query.where(_has_status(status, now))
-        if resource is not None:
-            query = query.where(ApiKey.resource.has(Resource.identifier == resource))
+        of_status = None if status is None else _has_status(status, now)
+        of_resource = None if resource is None else ApiKey.resource.has(Resource.identifier == resource)
         with self._store.reading() as session:
-            rows, cursor = page(session, query, ApiKey.id, limit, after)
-            return [_view(row, now) for row in rows], cursor
+            return KEYS.page(session, limit, after, partial(_view, now=now), of_status, of_resource)
 
 
 def _open_resource(session: Session, identifier: str) -> Resource:
@@ -195,7 +202,7 @@ def _subset(resource: Resource, names: tuple[str, ...] | None) -> Grants:
     return Grants({resource.identifier: asked}) if asked else Grants()
 
 
-def _networks(cidrs: tuple[str, ...]) -> tuple[str, ...]:
+def _checked_networks(cidrs: tuple[str, ...]) -> tuple[str, ...]:
     try:
         return tuple(str(read_network(cidr)) for cidr in cidrs)
     except ValueError:
@@ -203,14 +210,8 @@ def _networks(cidrs: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _apply(session: Session, row: ApiKey, changes: KeyChanges, now: datetime) -> None:
-    if not isinstance(changes.name, Unset):
-        row.name = checked_name(changes.name)
-    if not isinstance(changes.enabled, Unset):
-        row.enabled = changes.enabled
-    if not isinstance(changes.expires_at, Unset):
-        row.expires_at = future_or_never(changes.expires_at, now)
-    if not isinstance(changes.allowed_ips, Unset):
-        row.allowed_ips = list(_networks(changes.allowed_ips))
+    expiry = partial(future_or_never, now=now)
+    assign(row, changes, "enabled", name=checked_name, expires_at=expiry, allowed_ips=_checked_networks)
     if not isinstance(changes.rate_limit, Unset):
         limit = changes.rate_limit
         row.rate_limit_requests = limit.requests if limit else None
@@ -227,55 +228,27 @@ def _narrow(session: Session, row: ApiKey, names: tuple[str, ...] | None) -> Non
     row.scopes = list(session.scalars(select(Permission).where(Permission.name.in_(chosen))))
 
 
-def _whole() -> Select[ApiKey]:
-    return select(ApiKey).options(
-        joinedload(ApiKey.resource).selectinload(Resource.permissions),
-        selectinload(ApiKey.scopes),
-        selectinload(ApiKey.secrets),
-    )
-
-
-def _found(session: Session, key_id: str, *, changing: bool = False) -> ApiKey:
-    query = _whole().where(ApiKey.id == key_id)
-    row = session.scalar(for_update(query, ApiKey) if changing else query)
-    if row is None:
-        raise NotFound("there is no such API key")
-    return row
-
-
 def _status(row: ApiKey, now: datetime) -> KeyStatus:
-    if row.revoked_at is not None:
-        return "revoked"
-    if row.expires_at is not None and row.expires_at <= now:
-        return "expired"
-    return "active" if row.enabled else "disabled"
+    status = status_of(row, now)
+    return "disabled" if status == "active" and not row.enabled else status
 
 
 def _has_status(status: KeyStatus, now: datetime) -> ColumnElement[bool]:
-    revoked = ApiKey.revoked_at.is_not(None)
-    expired = and_(~revoked, ApiKey.expires_at.is_not(None), ApiKey.expires_at <= now)
-    live = and_(~revoked, or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now))
-    by_status = {"disabled": and_(live, ~ApiKey.enabled), "active": and_(live, ApiKey.enabled)}
-    return (by_status | {"revoked": revoked, "expired": expired})[status]
+    if status == "disabled":
+        return and_(has_status(ApiKey, "active", now), ~ApiKey.enabled)
+    criterion = has_status(ApiKey, status, now)
+    return and_(criterion, ApiKey.enabled) if status == "active" else criterion
 
 
 def _view(row: ApiKey, now: datetime) -> KeyView:
     carried = row.scopes if row.narrowed else (row.resource.permissions if row.resource else [])
-    limit = row.rate_limit_requests, row.rate_limit_window_seconds
-    return KeyView(
-        id=row.id,
-        name=row.name,
+    requests, window = row.rate_limit_requests, row.rate_limit_window_seconds
+    return view_of(
+        KeyView,
+        row,
         resource=row.resource.identifier if row.resource else None,
         scopes=tuple(sorted(p.name for p in carried if p.public)),
-        narrowed=row.narrowed,
-        hint=row.hint,
-        created_at=row.created_at,
-        expires_at=row.expires_at,
-        last_used_at=row.last_used_at,
-        enabled=row.enabled,
-        rate_limit=RateLimit(limit[0], limit[1]) if limit[0] and limit[1] else None,
+        rate_limit=RateLimit(requests, window) if requests and window else None,
         allowed_ips=tuple(row.allowed_ips),
         status=_status(row, now),
-        revoked_at=row.revoked_at,
-        revoked_reason=row.revoked_reason,
     )

@@ -1,28 +1,31 @@
-"""A client's federated credentials: which tokens of other issuers prove that it is this client (RFC 7523)."""
+"""A client's federated credentials: the tokens of other issuers that authenticate it (RFC 7523)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.actions.audit.actor import Actor
 from app.actions.audit.record import record
-from app.actions.directory.administrators import keeping_administrators
-from app.actions.directory.clients import found_client
-from app.actions.directory.guard import refuse_changing_client, refuse_delegates
+from app.actions.directory.administrators import keep_administrators
+from app.actions.directory.clients import Jwks, JwksUri, load_client
+from app.actions.directory.escalation import refuse_changing_client, refuse_delegates
+from app.actions.directory.fields import Name
 from app.actions.directory.names import checked_name
-from app.actions.directory.paging import page
+from app.actions.directory.rows import Page, Rows
 from app.actions.trust.issuers import LONGEST_ISSUER, FederatedCredentialView, view_of
 from app.actions.trust.registration import checked_jwks, checked_jwks_uri
+from app.actions.trust.subject_pattern import LONGEST as LONGEST_PATTERN
 from app.actions.trust.subject_pattern import checked_pattern
 from app.clock import Clock
 from app.database.store import Store
 from app.database.types import new_id
-from app.errors import Conflict, Invalid, NotFound
+from app.errors import Conflict, Invalid
 from app.models import Client, FederatedCredential
 from app.settings.settings import Settings
 
@@ -31,23 +34,30 @@ MOST = 10  # a client
 MOST_CLAIMS = 10
 LONGEST_AUDIENCE = 500  # characters
 LONGEST_CLAIM = 500  # characters of a claim's value; its name has at most 200
+SUBJECT = "the token's `sub`; * is one or more characters but no colon"
+AUDIENCE = "the token's `aud`; else our issuer"
+CREDENTIALS = Rows(FederatedCredential, "the client has no such federated credential")
 
 
 @dataclass(frozen=True, slots=True)
 class NewFederatedCredential:
-    """What shall be trusted; without `audience` it is our issuer, without keys the issuer's discovery names them."""
+    """Tokens to trust; without `audience` it is our issuer, without keys those of the issuer's discovery document."""
 
-    name: str
-    issuer: str
-    subject: str
-    audience: str | None = None
-    claims: Mapping[str, Any] = field(default_factory=dict)
-    jwks: Mapping[str, Any] | None = None
-    jwks_uri: str | None = None
+    name: Name
+    issuer: Annotated[
+        str, Field(min_length=1, max_length=LONGEST_ISSUER, description="the token's `iss`, an https URL")
+    ]
+    subject: Annotated[str, Field(min_length=1, max_length=LONGEST_PATTERN, description=SUBJECT)]
+    audience: Annotated[str, Field(min_length=1, max_length=LONGEST_AUDIENCE, description=AUDIENCE)] | None = None
+    claims: Annotated[Mapping[str, Any], Field(description="further claims and the exact text of each")] = field(
+        default_factory=dict
+    )
+    jwks: Annotated[Jwks, Field(description="public keys (RFC 7517 §5)")] | None = None
+    jwks_uri: JwksUri | None = None
 
 
 class FederatedCredentialActions:
-    """An operator's work on what a client is recognised by."""
+    """Add, list and delete the federated credentials of a client."""
 
     def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
         self._store = store
@@ -57,56 +67,52 @@ class FederatedCredentialActions:
         self._clock = clock
 
     def create(self, actor: Actor, client_row_id: str, new: NewFederatedCredential) -> FederatedCredentialView:
-        """Let a client be recognised by one more kind of token. Raises Forbidden, NotFound, Invalid, Conflict."""
+        """Trust one more kind of token to authenticate a client. Raises Forbidden, NotFound, Invalid, Conflict."""
         refuse_delegates(actor)
-        now, row = self._clock(), self._row(new)
+        now, row = self._clock(), self._new_row(new)
         with self._store.transaction() as session:
-            client = self._changeable(session, actor, client_row_id)
-            held = select(func.count(FederatedCredential.id)).where(FederatedCredential.client_id == client_row_id)
-            if (session.scalar(held) or 0) >= MOST:
+            client = self._lock_client(session, actor, client_row_id)
+            count = select(func.count(FederatedCredential.id)).where(FederatedCredential.client_id == client_row_id)
+            if (session.scalar(count) or 0) >= MOST:
                 raise Conflict(f"a client has at most {MOST} federated credentials: delete one first")
             row.client_id, row.created_at = client.id, now
             session.add(row)
-            told = {"client": client.client_id, "issuer": row.issuer, "subject": row.subject}
-            record(session, actor, f"{TARGET}.create", TARGET, row.id, now, **told)
+            details = {"client": client.client_id, "issuer": row.issuer, "subject": row.subject}
+            record(session, actor, f"{TARGET}.create", TARGET, row.id, now, **details)
             session.flush()
             return view_of(row)
 
     def delete(self, actor: Actor, client_row_id: str, credential_id: str) -> None:
-        """Trust it no more: the next request is refused on every node.
+        """Stop trusting it: the next request with it is refused on every node.
 
         Raises NotFound, Forbidden, Conflict (the last administrator has no other way to authenticate).
         """
         now = self._clock()
-        with self._store.transaction() as session, keeping_administrators(session, actor, now):
-            client = self._changeable(session, actor, client_row_id)
-            row = _found(session, client_row_id, credential_id)
+        with self._store.transaction() as session, keep_administrators(session, actor, now):
+            client = self._lock_client(session, actor, client_row_id)
+            row = _load(session, client_row_id, credential_id)
             session.delete(row)
-            told = {"client": client.client_id, "issuer": row.issuer, "subject": row.subject}
-            record(session, actor, f"{TARGET}.delete", TARGET, credential_id, now, **told)
+            details = {"client": client.client_id, "issuer": row.issuer, "subject": row.subject}
+            record(session, actor, f"{TARGET}.delete", TARGET, credential_id, now, **details)
 
     def get(self, client_row_id: str, credential_id: str) -> FederatedCredentialView:
-        """Show one; raises NotFound."""
+        """Return one. Raises NotFound."""
         with self._store.reading() as session:
-            return view_of(_found(session, client_row_id, credential_id))
+            return view_of(_load(session, client_row_id, credential_id))
 
-    def page(
-        self, client_row_id: str, limit: int, after: str | None = None
-    ) -> tuple[list[FederatedCredentialView], str | None]:
-        """List a client's federated credentials, oldest first; raises NotFound."""
-        query = select(FederatedCredential).where(FederatedCredential.client_id == client_row_id)
+    def page(self, client_row_id: str, limit: int, after: str | None = None) -> Page[FederatedCredentialView]:
+        """List a client's federated credentials, oldest first. Raises NotFound."""
         with self._store.reading() as session:
-            found_client(session, client_row_id)
-            rows, cursor = page(session, query, FederatedCredential.id, limit, after)
-            return [view_of(row) for row in rows], cursor
+            load_client(session, client_row_id)
+            return CREDENTIALS.page(session, limit, after, view_of, FederatedCredential.client_id == client_row_id)
 
-    def _changeable(self, session: Session, actor: Actor, client_row_id: str) -> Client:
-        """Lock the client, so that two requests together cannot make one too many."""
-        client = found_client(session, client_row_id, changing=True)
+    def _lock_client(self, session: Session, actor: Actor, client_row_id: str) -> Client:
+        """Lock the client, so that two requests together cannot add one too many."""
+        client = load_client(session, client_row_id, lock=True)
         refuse_changing_client(actor, session, client.id, self._management)
         return client
 
-    def _row(self, new: NewFederatedCredential) -> FederatedCredential:
+    def _new_row(self, new: NewFederatedCredential) -> FederatedCredential:
         if new.jwks is not None and new.jwks_uri is not None:
             raise Invalid.field("jwks", "give either jwks or jwks_uri; without either, the issuer's discovery is asked")
         uri = new.jwks_uri
@@ -147,11 +153,6 @@ def _checked_claims(claims: Mapping[str, Any]) -> dict[str, str]:
     return dict(claims)
 
 
-def _found(session: Session, client_row_id: str, credential_id: str) -> FederatedCredential:
-    query = select(FederatedCredential).where(
-        FederatedCredential.id == credential_id, FederatedCredential.client_id == client_row_id
-    )
-    row = session.scalar(query)
-    if row is None:
-        raise NotFound("the client has no such federated credential")
-    return row
+def _load(session: Session, client_row_id: str, credential_id: str) -> FederatedCredential:
+    of_client = FederatedCredential.client_id == client_row_id
+    return CREDENTIALS.load(session, FederatedCredential.id == credential_id, of_client)

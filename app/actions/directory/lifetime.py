@@ -1,4 +1,4 @@
-"""How long a credential is asked to live, and what the policy makes of it."""
+"""The lifetime that is requested for a credential, and the policy that limits it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 
 from app.errors import Invalid
 
-LONGEST = 100 * 366 * 86_400  # seconds; beyond it "never" is meant
+LONGEST = 100 * 366 * 86_400  # seconds; a longer one should be "never"
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The server's limits for PATs, in seconds; no `longest` lets a token live for ever."""
+    """The server's limits for PATs, in seconds; without `longest`, a token may never expire."""
 
     default: int
     longest: int | None
@@ -27,7 +27,7 @@ class AskedLifetime:
     never: bool = False
 
     def resolve(self, now: datetime, policy: Policy) -> datetime | None:
-        """Give the instant of expiry, None for never; raises Invalid when it is past, too short or too long."""
+        """Return the instant of expiry, None for never. Raises Invalid when it is past, too short or too long."""
         if self.never:
             if policy.longest is not None:
                 raise Invalid.field("expires_at", f"must be set: a lifetime is at most {policy.longest} s here")
@@ -48,5 +48,5 @@ class AskedLifetime:
 
 
 def future_or_never(expires_at: datetime | None, now: datetime) -> datetime | None:
-    """Check the expiry of a credential without a policy; raises Invalid when it is less than 1 s ahead."""
+    """Return the expiry of a credential without a policy. Raises Invalid when it is less than 1 s ahead."""
     return AskedLifetime(expires_at=expires_at, never=expires_at is None).resolve(now, Policy(LONGEST, None))

@@ -1,4 +1,4 @@
-"""The names in a request, in the spelling that is kept, or refused by field."""
+"""Check the names in a request: return them in the spelling that is stored, or refuse the field."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from app.models.names import BadName, normalize_email, normalize_name, normalize
 
 
 def checked_name(name: str, field: str = "name") -> str:
-    """Return the name as it is kept; raises Invalid."""
+    """Return the name as it is stored. Raises Invalid."""
     return _checked(normalize_name, name, field)
 
 
 def optional_name(name: str, field: str = "name") -> str:
-    """Return the name as it is kept, or the empty one of a thing without a name; raises Invalid."""
+    """Return the name as it is stored; it may be empty. Raises Invalid."""
     return checked_name(name, field) if name else ""
 
 
 def checked_username(username: str, present: str | None = None) -> str:
-    """Return the username as it is kept; raises Invalid.
+    """Return the username as it is stored. Raises Invalid.
 
-    An unchanged username is accepted even if today's rules would refuse it.
+    An unchanged username is accepted even if the present rules would refuse it.
     """
     return username if username == present else _checked(normalize_username, username, "username")
 
 
 def checked_email(email: str | None, present: str | None = None) -> str | None:
-    """Return the address as it is kept; raises Invalid."""
+    """Return the address as it is stored. Raises Invalid."""
     return email if email is None or email == present else _checked(normalize_email, email, "email")
 
 

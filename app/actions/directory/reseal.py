@@ -1,4 +1,4 @@
-"""Seal the signing keys anew when SECRET_KEY has changed."""
+"""Encrypt the signing keys under a new SECRET_KEY."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.database.store import Store
 
 
 class Reseal:
-    """Lets SECRET_KEY alone open the signing keys, so that the keys before it can be dropped."""
+    """Encrypt every signing key under SECRET_KEY, so that the earlier keys can be dropped."""
 
     def __init__(self, store: Store, keys: SigningKeys, clock: Clock) -> None:
         self._store = store
@@ -23,20 +23,20 @@ class Reseal:
     def __call__(
         self, actor: Actor, change: Callable[[], None] | None = None, settled: Callable[[], None] | None = None
     ) -> int:
-        """Tell how many were sealed anew. Raises BadSettings when there is one that no accepted key opens.
+        """Return how many were encrypted again. Raises BadSettings when no accepted key decrypts one of them.
 
-        `change` replaces SECRET_KEY before, `settled` is told once it is stored that no key of before is needed; both
-        while nobody else seals.
+        `change` replaces SECRET_KEY before that, `settled` is called after the commit, when no earlier key is needed;
+        both under the lock.
         """
         with self._store.transaction() as session:
             advisory_lock(session, LOCK)
             if change:
-                self._keys.reseal(session)  # what no key opens is found while nothing has changed
+                self._keys.reseal(session)  # a key that cannot be decrypted is found before anything changes
                 change()
             sealed = self._keys.reseal(session)
             record(session, actor, "signing_key.reseal", "signing_key", "all", self._clock(), keys=sealed)
         if settled:
-            with self._store.transaction() as session:  # after the commit: whoever dies in it still needs them
+            with self._store.transaction() as session:  # after the commit: a crash may need the earlier keys
                 advisory_lock(session, LOCK)
                 if not self._keys.sealed_before(session):
                     settled()

@@ -1,4 +1,4 @@
-"""API resources and their permissions: define, change, take away."""
+"""Define, list, change and delete API resources and their permissions."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from sqlalchemy import Select, delete, select, update
+from pydantic import Field
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from app.access.scopes import is_scope_name
 from app.actions.audit.actor import MANAGE, Actor
 from app.actions.audit.record import record
-from app.actions.directory.changes import UNSET, Unset
-from app.actions.directory.fields import LONGEST_IDENTIFIER
+from app.actions.directory.changes import UNSET, Unset, assign
+from app.actions.directory.fields import LONGEST_IDENTIFIER, LONGEST_LIST, Description, Identifier, Name, Word
 from app.actions.directory.names import checked_name
-from app.actions.directory.paging import page
-from app.actions.directory.uniqueness import refusing_duplicates
+from app.actions.directory.rows import Page, Rows, view_of
+from app.actions.directory.uniqueness import translate_duplicates
 from app.clock import Clock
-from app.database.locks import for_update
 from app.database.store import Store
 from app.database.types import new_id
 from app.errors import BuiltIn, Forbidden, Invalid, NotFound
@@ -31,50 +32,53 @@ ABSOLUTE_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?:[A-Za-z0-9._~:/?\[\]@!$&'
 DOTS = frozenset({".", ".."})
 SHORTEST_TTL, LONGEST_TTL = 60, 86_400  # seconds
 DEFAULT_TTL = 3600
+RESOURCES = Rows(Resource, "there is no such resource", selectinload(Resource.permissions))
+PERMISSIONS = Rows(Permission, "the resource has no such permission")
+Ttl = Annotated[int, Field(ge=SHORTEST_TTL, le=LONGEST_TTL)]
 TAKEN_IDENTIFIER = "another resource has this identifier"
 TAKEN = "a permission of this name is defined already: scope names are unique on the whole server"
 
 
 @dataclass(frozen=True, slots=True)
 class NewPermission:
-    """What a new permission shall be."""
+    """A permission to define; its name is the scope, unique on the whole server."""
 
-    name: str
-    description: str = ""
-    public: bool = False
+    name: Word
+    description: Description = ""
+    public: Annotated[bool, Field(description="whether API keys may carry it")] = False
 
 
 @dataclass(frozen=True, slots=True)
 class NewResource:
-    """What a new resource shall be; `access_token_ttl` is seconds."""
+    """A resource to define."""
 
-    identifier: str
-    name: str
-    access_token_ttl: int = DEFAULT_TTL
-    permissions: tuple[NewPermission, ...] = ()
+    identifier: Annotated[Identifier, Field(description="absolute URI without fragment")]
+    name: Name
+    access_token_ttl: Annotated[Ttl, Field(description="seconds")] = DEFAULT_TTL
+    permissions: Annotated[tuple[NewPermission, ...], Field(max_length=LONGEST_LIST)] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceChanges:
-    """What changes of a resource; a field left UNSET stays as it is."""
+    """Changes of a resource; a field left UNSET is not changed."""
 
-    identifier: str | Unset = UNSET
-    name: str | Unset = UNSET
-    access_token_ttl: int | Unset = UNSET
+    identifier: Identifier | Unset = UNSET
+    name: Name | Unset = UNSET
+    access_token_ttl: Ttl | Unset = UNSET
 
 
 @dataclass(frozen=True, slots=True)
 class PermissionChanges:
-    """What changes of a permission; a field left UNSET stays as it is."""
+    """Changes of a permission; a field left UNSET is not changed."""
 
-    name: str | Unset = UNSET
-    description: str | Unset = UNSET
+    name: Word | Unset = UNSET
+    description: Description | Unset = UNSET
     public: bool | Unset = UNSET
 
 
 @dataclass(frozen=True, slots=True)
 class PermissionView:
-    """A permission as it is shown."""
+    """A permission as it is shown; its name is the scope."""
 
     name: str
     description: str
@@ -88,14 +92,14 @@ class ResourceView:
     id: str
     identifier: str
     name: str
-    access_token_ttl: int
+    access_token_ttl: Annotated[int, Field(description="seconds")]
     permissions: tuple[PermissionView, ...]
-    built_in: bool
+    built_in: Annotated[bool, Field(description="the management API itself")]
     created_at: datetime
 
 
 class ResourceActions:
-    """An operator's work on resources and permissions."""
+    """Define, list, change and delete resources and their permissions."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
@@ -111,16 +115,19 @@ class ResourceActions:
             created_at=self._clock(),
             permissions=[_permission(permission) for permission in new.permissions],
         )
-        with refusing_duplicates(TAKEN, identifier=TAKEN_IDENTIFIER), self._store.transaction() as session:
+        with translate_duplicates(TAKEN, identifier=TAKEN_IDENTIFIER), self._store.transaction() as session:
             session.add(row)
             record(session, actor, f"{TARGET}.create", TARGET, row.id, row.created_at, identifier=row.identifier)
             session.flush()
-            return _view(_found(session, row.id))
+            return _view(_load(session, row.id))
 
     def change(self, actor: Actor, resource_id: str, changes: ResourceChanges) -> ResourceView:
-        """Change what is named. Raises NotFound, Invalid, Duplicate, BuiltIn (our own identifier), Forbidden."""
-        with refusing_duplicates(TAKEN, identifier=TAKEN_IDENTIFIER), self._store.transaction() as session:
-            row = _found(session, resource_id, changing=True)
+        """Change the fields that are given.
+
+        Raises NotFound, Invalid, Duplicate, BuiltIn (the identifier of the management API), Forbidden.
+        """
+        with translate_duplicates(TAKEN, identifier=TAKEN_IDENTIFIER), self._store.transaction() as session:
+            row = _load(session, resource_id, lock=True)
             if row.built_in and not actor.manages:
                 raise Forbidden("only a holder of manage changes the management API", scope=MANAGE)
             _apply(row, changes)
@@ -129,11 +136,12 @@ class ResourceActions:
             return _view(row)
 
     def delete(self, actor: Actor, resource_id: str) -> None:
-        """Take a resource away: its permissions go, its API keys are revoked. Raises NotFound, BuiltIn."""
+        """Delete a resource with its permissions, and revoke its API keys. Raises NotFound, BuiltIn."""
         now = self._clock()
         with self._store.transaction() as session:
-            session.execute(select(Resource.id).where(Resource.id == resource_id).with_for_update())  # no key comes now
-            row = _found(session, resource_id)
+            lock = select(Resource.id).where(Resource.id == resource_id).with_for_update()
+            session.execute(lock)  # no key is issued meanwhile
+            row = _load(session, resource_id)
             _refuse_built_in(row)
             for key_id in _revoke_keys(session, row, now):
                 record(session, actor, "api_key.revoke", "api_key", key_id, now, resource=row.identifier)
@@ -141,27 +149,24 @@ class ResourceActions:
             record(session, actor, f"{TARGET}.delete", TARGET, resource_id, now, identifier=row.identifier)
 
     def get(self, resource_id: str) -> ResourceView:
-        """Show one resource; raises NotFound."""
+        """Return one resource. Raises NotFound."""
         with self._store.reading() as session:
-            return _view(_found(session, resource_id))
+            return _view(_load(session, resource_id))
 
-    def page(
-        self, limit: int, after: str | None = None, identifier: str | None = None
-    ) -> tuple[list[ResourceView], str | None]:
-        """List resources, oldest first."""
-        query = _whole() if identifier is None else _whole().where(Resource.identifier == identifier)
+    def page(self, limit: int, after: str | None = None, identifier: str | None = None) -> Page[ResourceView]:
+        """List resources, oldest first, or the one with this identifier."""
+        of_identifier = None if identifier is None else Resource.identifier == identifier
         with self._store.reading() as session:
-            rows, cursor = page(session, query, Resource.id, limit, after)
-            return [_view(row) for row in rows], cursor
+            return RESOURCES.page(session, limit, after, _view, of_identifier)
 
     def add_permission(self, actor: Actor, resource_id: str, new: NewPermission) -> PermissionView:
         """Define a further permission. Raises NotFound, Invalid, Duplicate, BuiltIn."""
-        with refusing_duplicates(TAKEN), self._store.transaction() as session:
-            row = _found(session, resource_id, changing=True)
+        with translate_duplicates(TAKEN), self._store.transaction() as session:
+            row = _load(session, resource_id, lock=True)
             _refuse_built_in(row)
             permission = _permission(new)
             row.permissions.append(permission)
-            _trace(session, actor, "create", row, permission.name, self._clock())
+            _record_permission(session, actor, "create", row, permission.name, self._clock())
             session.flush()
             return _permission_view(permission)
 
@@ -169,50 +174,42 @@ class ResourceActions:
         self, actor: Actor, resource_id: str, name: str, changes: PermissionChanges
     ) -> PermissionView:
         """Rename, describe, publish or withdraw a permission. Raises NotFound, Invalid, Duplicate, BuiltIn."""
-        with refusing_duplicates(TAKEN), self._store.transaction() as session:
-            row = _found(session, resource_id, changing=True)
-            permission = _named(row, name)
+        with translate_duplicates(TAKEN), self._store.transaction() as session:
+            row = _load(session, resource_id, lock=True)
+            permission = _find_permission(row, name)
             _refuse_built_in(row)
-            if not isinstance(changes.name, Unset):
-                permission.name = _checked_scope(changes.name)
-            if not isinstance(changes.description, Unset):
-                permission.description = changes.description
-            if not isinstance(changes.public, Unset):
-                permission.public = changes.public
-            _trace(session, actor, "update", row, name, self._clock())
+            assign(permission, changes, "description", "public", name=_checked_scope)
+            _record_permission(session, actor, "update", row, name, self._clock())
             session.flush()
             return _permission_view(permission)
 
     def delete_permission(self, actor: Actor, resource_id: str, name: str) -> None:
-        """Take a permission away from every role, key and token. Raises NotFound, BuiltIn."""
+        """Delete a permission, so that every role, key and token loses it. Raises NotFound, BuiltIn."""
         with self._store.transaction() as session:
-            row = _found(session, resource_id, changing=True)
-            permission = _named(row, name)
+            row = _load(session, resource_id, lock=True)
+            permission = _find_permission(row, name)
             _refuse_built_in(row)
             session.execute(delete(Permission).where(Permission.id == permission.id))
-            _trace(session, actor, "delete", row, name, self._clock())
+            _record_permission(session, actor, "delete", row, name, self._clock())
 
     def permission(self, resource_id: str, name: str) -> PermissionView:
-        """Show one permission; raises NotFound."""
+        """Return one permission. Raises NotFound."""
         with self._store.reading() as session:
-            return _permission_view(_named(_found(session, resource_id), name))
+            return _permission_view(_find_permission(_load(session, resource_id), name))
 
-    def permissions(
-        self, resource_id: str, limit: int, after: str | None = None
-    ) -> tuple[list[PermissionView], str | None]:
-        """List a resource's permissions, oldest first; raises NotFound."""
-        query = select(Permission).where(Permission.resource_id == resource_id)
+    def permissions(self, resource_id: str, limit: int, after: str | None = None) -> Page[PermissionView]:
+        """List a resource's permissions, oldest first. Raises NotFound."""
         with self._store.reading() as session:
-            _found(session, resource_id)
-            rows, cursor = page(session, query, Permission.id, limit, after)
-            return [_permission_view(row) for row in rows], cursor
+            _load(session, resource_id)
+            of_resource = Permission.resource_id == resource_id
+            return PERMISSIONS.page(session, limit, after, _permission_view, of_resource)
 
 
 def _checked_identifier(identifier: str) -> str:
-    """Refuse what RFC 8707 §2 does not allow as a resource indicator."""
+    """Return the identifier. Raises Invalid when it cannot be a resource indicator (RFC 8707 §2)."""
     try:
         parts = urlsplit(identifier)
-        parts.port  # noqa: B018 - raises when it is no number
+        parts.port  # noqa: B018 - raises when it is not a number
     except ValueError:
         raise Invalid.field("identifier", "is not a URI") from None
     if len(identifier) > LONGEST_IDENTIFIER or ABSOLUTE_URI.fullmatch(identifier) is None:
@@ -231,7 +228,7 @@ def _checked_ttl(seconds: int) -> int:
 def _checked_scope(name: str, field: str = "name") -> str:
     if not is_scope_name(name):
         raise Invalid.field(field, "must be 1 to 200 visible ASCII characters, without quote and backslash")
-    if not DOTS.isdisjoint(name.split("/")):  # a path that ends in it would lead elsewhere (RFC 3986 §5.2.4)
+    if not DOTS.isdisjoint(name.split("/")):  # a path that ends in it would be another path (RFC 3986 §5.2.4)
         raise Invalid.field(field, "must not be . or .., nor have them between slashes")
     return name
 
@@ -245,10 +242,7 @@ def _apply(row: Resource, changes: ResourceChanges) -> None:
     if not isinstance(changes.identifier, Unset) and changes.identifier != row.identifier:
         _refuse_built_in(row)
         row.identifier = _checked_identifier(changes.identifier)
-    if not isinstance(changes.name, Unset):
-        row.name = checked_name(changes.name)
-    if not isinstance(changes.access_token_ttl, Unset):
-        row.access_token_ttl = _checked_ttl(changes.access_token_ttl)
+    assign(row, changes, name=checked_name, access_token_ttl=_checked_ttl)
 
 
 def _refuse_built_in(row: Resource) -> None:
@@ -266,35 +260,25 @@ def _revoke_keys(session: Session, row: Resource, now: datetime) -> Sequence[str
     return ended.scalars().all()
 
 
-def _whole() -> Select[Resource]:
-    return select(Resource).options(selectinload(Resource.permissions))
+def _load(session: Session, resource_id: str, *, lock: bool = False) -> Resource:
+    return RESOURCES.load(session, Resource.id == resource_id, lock=lock)
 
 
-def _found(session: Session, resource_id: str, *, changing: bool = False) -> Resource:
-    query = _whole().where(Resource.id == resource_id)
-    row = session.scalar(for_update(query, Resource) if changing else query)
-    if row is None:
-        raise NotFound("there is no such resource")
-    return row
-
-
-def _named(row: Resource, name: str) -> Permission:
+def _find_permission(row: Resource, name: str) -> Permission:
     found = next((permission for permission in row.permissions if permission.name == name), None)
     if found is None:
         raise NotFound("the resource has no such permission")
     return found
 
 
-def _trace(session: Session, actor: Actor, verb: str, row: Resource, name: str, now: datetime) -> None:
+def _record_permission(session: Session, actor: Actor, verb: str, row: Resource, name: str, now: datetime) -> None:
     record(session, actor, f"permission.{verb}", "permission", name, now, resource=row.identifier)
 
 
 def _permission_view(row: Permission) -> PermissionView:
-    return PermissionView(row.name, row.description, row.public)
+    return view_of(PermissionView, row)
 
 
 def _view(row: Resource) -> ResourceView:
     permissions = tuple(_permission_view(p) for p in sorted(row.permissions, key=lambda p: p.name))
-    return ResourceView(
-        row.id, row.identifier, row.name, row.access_token_ttl, permissions, row.built_in, row.created_at
-    )
+    return view_of(ResourceView, row, permissions=permissions)

@@ -1,4 +1,4 @@
-"""A name that is taken: the database says so, never a look before the leap."""
+"""Names that are taken: the database refuses them; nothing is looked up before."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from app.errors import Duplicate
 
 
 @contextmanager
-def refusing_duplicates(message: str, **by_column: str) -> Iterator[None]:
-    """Stand around a transaction: a name that is taken raises Duplicate with `message`, or the named column's own."""
+def translate_duplicates(message: str, **by_column: str) -> Iterator[None]:
+    """Turn a unique violation into Duplicate with `message`, or with the text of the column in `by_column`."""
     try:
         yield
     except IntegrityError as error:
         if not is_duplicate(error):
             raise
-        said = _constraint(error)
-        raise Duplicate(next((text for column, text in by_column.items() if column in said), message)) from None
+        violated = _constraint_name(error)
+        raise Duplicate(next((text for column, text in by_column.items() if column in violated), message)) from None
 
 
-def _constraint(error: IntegrityError) -> str:
-    """Name what was broken; PostgreSQL's text holds the value too, which may look like a column."""
+def _constraint_name(error: IntegrityError) -> str:
+    """Return what was violated; PostgreSQL's message holds the value, too, which may look like a column."""
     return str(getattr(getattr(error.orig, "diag", None), "constraint_name", None) or error.orig)

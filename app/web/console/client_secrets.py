@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import url_for
 from werkzeug.wrappers import Response
 
+from app.actions.directory.client_secrets import NewClientSecret
 from app.errors import LatchkeyError
 from app.http.current import actions
 from app.web.console.asking import ask
@@ -21,8 +22,8 @@ blueprint = Room("console_client_secrets", "/console/clients/<row:client_row_id>
 def create(client_row_id: str) -> Response:
     """Make a further secret, and show it this once."""
     try:
-        wanted = read_name("secret_name", needed=False) or None, day("expires_on")
-        _, issued = actions().client_secrets.create(actor(), client_row_id, *wanted)
+        wanted = NewClientSecret(read_name("secret_name", needed=False) or None, day("expires_on"))
+        _, issued = actions().client_secrets.create(actor(), client_row_id, wanted)
     except LatchkeyError as error:
         return show_client(client_row_id, status_of(error), secret_errors=_by_field(error))
     client, issuer = actions().clients.get(client_row_id), actions().settings.issuer

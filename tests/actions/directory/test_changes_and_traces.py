@@ -12,6 +12,7 @@ from app.actions.audit import chain as audit_chain
 from app.actions.audit.actor import OPERATOR, Actor, anonymous
 from app.actions.audit.record import AuditFilter
 from app.actions.directory.api_keys import KeyChanges
+from app.actions.directory.personal_access_tokens import TokenChanges
 from app.crypto.opaque import digest
 from app.database.types import Base
 from tests.core import ORDERS, START, Core
@@ -49,7 +50,7 @@ CHANGES: dict[str, Change] = {
         ACTOR, s.alice, s.pat_id
     ),
     "personal_access_token.update": lambda s: s.core.actions.personal_access_tokens.change(
-        ACTOR, s.alice, s.pat_id, name="new", description="new"
+        ACTOR, s.alice, s.pat_id, TokenChanges(name="new", description="new")
     ),
     "personal_access_token.revoke": lambda s: s.core.actions.personal_access_tokens.revoke(ACTOR, s.alice, s.pat_id),
     "api_key.create": lambda s: s.core.key(ORDERS, actor=ACTOR),

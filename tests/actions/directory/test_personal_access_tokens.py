@@ -9,7 +9,7 @@ import pytest
 from app.access.scopes import Scopes
 from app.actions.audit.actor import OPERATOR, Actor
 from app.actions.directory.lifetime import AskedLifetime
-from app.actions.directory.personal_access_tokens import PersonalAccessTokenActions, TokenView
+from app.actions.directory.personal_access_tokens import PersonalAccessTokenActions, TokenChanges, TokenView
 from app.crypto.opaque import Prefix, prefix_of
 from app.errors import Conflict, Duplicate, Forbidden, Invalid, NotFound
 from app.models import PersonalAccessToken
@@ -104,7 +104,7 @@ def test_an_expired_token_whose_name_was_taken_cannot_come_back_under_it(core: C
     core.pat("alice", "orders:read", name="ci")
     with pytest.raises(Duplicate):
         tokens(core).regenerate(OPERATOR, alice(core), old.id)
-    tokens(core).change(OPERATOR, alice(core), old.id, name="ci, the old one")
+    tokens(core).change(OPERATOR, alice(core), old.id, TokenChanges("ci, the old one"))
     view, issued = tokens(core).regenerate(OPERATOR, alice(core), old.id)
     assert view.status == "active" and core.active(issued.token)
     with pytest.raises(Duplicate):
@@ -115,11 +115,11 @@ def test_it_can_be_renamed_and_described_but_not_to_a_live_name(core: Core) -> N
     core.pat("alice", "orders:read", name="taken")
     view, token = core.pat("alice", "orders:read", name="ci")
     with pytest.raises(Duplicate):
-        tokens(core).change(OPERATOR, alice(core), view.id, name="taken")
+        tokens(core).change(OPERATOR, alice(core), view.id, TokenChanges("taken"))
     assert tokens(core).get(alice(core), view.id).name == "ci"
-    changed = tokens(core).change(OPERATOR, alice(core), view.id, name="build", description="for the build")
+    changed = tokens(core).change(OPERATOR, alice(core), view.id, TokenChanges("build", "for the build"))
     assert (changed.name, changed.description) == ("build", "for the build")
-    assert tokens(core).change(OPERATOR, alice(core), view.id, description="").name == "build"
+    assert tokens(core).change(OPERATOR, alice(core), view.id, TokenChanges(description="")).name == "build"
     core.pat("alice", "orders:read", name="ci")  # the old name is free again
     assert core.active(token)
 
@@ -254,7 +254,7 @@ def test_nobody_reaches_another_users_token(core: Core) -> None:
     view, token = core.pat("alice", "orders:read")
     attempts: list[Callable[[], object]] = [
         lambda: tokens(core).get(bob, view.id),
-        lambda: tokens(core).change(OPERATOR, bob, view.id, name="mine"),
+        lambda: tokens(core).change(OPERATOR, bob, view.id, TokenChanges("mine")),
         lambda: tokens(core).regenerate(OPERATOR, bob, view.id),
         lambda: tokens(core).revoke(OPERATOR, bob, view.id),
     ]

@@ -8,8 +8,10 @@ import pytest
 
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.api_keys import KeyChanges
+from app.actions.directory.client_secrets import NewClientSecret
 from app.actions.directory.clients import ClientChanges
 from app.actions.directory.lifetime import AskedLifetime
+from app.actions.directory.personal_access_tokens import TokenChanges
 from app.actions.directory.resources import NewPermission, PermissionChanges
 from app.actions.directory.roles import RoleChanges
 from app.actions.directory.users import UserChanges
@@ -67,7 +69,7 @@ def test_a_token_that_is_revoked_and_regenerated_is_dead_and_holds_no_name(core:
     outcomes = at_once(
         lambda: mine.regenerate(OPERATOR, whose, pat.id)[1].token,
         lambda: mine.revoke(OPERATOR, whose, pat.id),
-        lambda: mine.change(OPERATOR, whose, pat.id, name="laptop"),
+        lambda: mine.change(OPERATOR, whose, pat.id, TokenChanges("laptop")),
     )
     assert not any(core.active(token) for token in (secret, *outcomes) if isinstance(token, str))
     core.pat("alice", "orders:read", name="laptop")
@@ -92,7 +94,7 @@ def test_of_many_rotated_secrets_the_last_alone_outlives_the_overlap(core: Core,
 @each_round
 def test_a_client_never_gets_one_live_secret_too_many(core: Core, number: int) -> None:
     secrets = core.actions.client_secrets
-    outcomes = at_once(*[lambda: secrets.create(OPERATOR, core.row_id("robot"), None, None)] * 8)
+    outcomes = at_once(*[lambda: secrets.create(OPERATOR, core.row_id("robot"), NewClientSecret())] * 8)
     assert len(done(outcomes)) == 5
 
 
@@ -102,7 +104,7 @@ def test_a_client_that_turns_to_a_key_has_no_further_secret_from_then_on(core: C
     to_key = ClientChanges(token_endpoint_auth_method="private_key_jwt", jwks_uri="https://keys.example/jwks")
     changed, secret = at_once(
         lambda: core.actions.clients.change(OPERATOR, client, to_key),
-        lambda: rows.create(OPERATOR, client, "late", None),
+        lambda: rows.create(OPERATOR, client, NewClientSecret("late")),
     )
     assert len(done([changed])) == 1
     assert len(rows.page(client, 10)[0]) == len(done([secret]))

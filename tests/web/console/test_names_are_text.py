@@ -5,6 +5,7 @@ from urllib.parse import quote
 import pytest
 
 from app.actions.audit.actor import OPERATOR
+from app.actions.directory.client_secrets import NewClientSecret
 from app.actions.directory.clients import NewClient
 from app.actions.directory.lifetime import AskedLifetime
 from app.actions.directory.personal_access_tokens import NewToken
@@ -37,7 +38,7 @@ def paths(face: Face) -> list[str]:
     face.core.database.execute(REASON, reason=HOSTILE, id=token)
     new_client = NewClient(HOSTILE, roles=(f"{HOSTILE} 2",), serves=(IDENTIFIER,))
     client = actions.clients.create(OPERATOR, new_client)[0].id
-    secret = actions.client_secrets.create(OPERATOR, client, HOSTILE, None)[0].id
+    secret = actions.client_secrets.create(OPERATOR, client, NewClientSecret(HOSTILE))[0].id
     keys = NewClient(HOSTILE, "private_key_jwt", jwks={"keys": [JWK]})
     keyed = actions.clients.create(OPERATOR, keys)[0].id
     return [

@@ -4,7 +4,7 @@ import pytest
 
 from app.access.scopes import Grants, Scopes
 from app.actions.audit.actor import OPERATOR, SERVER, Actor, anonymous
-from app.actions.directory.guard import refuse_delegates, refuse_exceeding, refuse_granting
+from app.actions.directory.escalation import refuse_delegates, refuse_exceeding, refuse_granting
 from app.errors import Forbidden
 
 OWN = "https://login.example/api/v1"

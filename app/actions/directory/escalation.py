@@ -1,4 +1,4 @@
-"""What no caller may do, whatever its scope: make credentials by delegation, or grant more than it holds."""
+"""Refuse privilege escalation, whatever the scope: credentials made by delegation, grants above the caller's own."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ SERVING = "only a holder of manage may create or change a client that serves the
 
 
 def refuse_delegates(actor: Actor) -> None:
-    """Raise Forbidden when a PAT, or a JWT exchanged from one, is about to make, unbind or reveal a credential."""
+    """Raise Forbidden for a PAT, or a JWT exchanged from one: neither may create, unbind or reveal a credential."""
     if actor.delegated:
         raise Forbidden("a personal access token cannot create, regenerate, unbind or reveal a credential")
 
 
 def refuse_granting(actor: Actor, built_in: Scopes) -> None:
-    """Raise Forbidden when a caller without `manage` is about to put a permission of this API into a role."""
+    """Raise Forbidden unless the caller holds `manage`, when permissions of this API are added to a role."""
     if built_in and not actor.manages:
         raise Forbidden("only a holder of manage puts permissions of the management API into a role", scope="manage")
 
 
 def refuse_exceeding(actor: Actor, carried: Grants, management_identifier: str) -> None:
-    """Raise Forbidden when something carries more scopes of this API than the caller that assigns or changes it."""
+    """Raise Forbidden when `carried` has scopes of this API that the caller, who assigns or changes it, lacks."""
     scopes = carried.by_resource.get(management_identifier, Scopes())
     if not actor.manages and not scopes <= actor.management:
         raise Forbidden(f"this carries more than the caller holds: {scopes - actor.management}", scope="manage")
 
 
-def refuse_ending_tokens_of_all(actor: Actor) -> None:
-    """Raise Forbidden when a caller without `manage` is about to end the tokens of everybody, administrators too."""
+def refuse_revoking_signing_keys(actor: Actor) -> None:
+    """Raise Forbidden unless the caller holds `manage`: it ends everybody's tokens, administrators' too."""
     if not actor.manages:
         raise Forbidden("only a holder of manage may revoke a signing key: every token it signed ends", scope=MANAGE)
 
 
 def refuse_changing_client(actor: Actor, session: Session, client_row_id: str, management_identifier: str) -> None:
-    """Raise Forbidden when a client carries more than the caller: by its roles, or as a server of this API.
+    """Raise Forbidden when a client has more than the caller: by its roles, or because it serves this API.
 
-    Whoever serves this API introspects the tokens of its administrators.
+    A client that serves this API introspects the tokens of its administrators.
     """
     refuse_exceeding(actor, grants_of_client(session, client_row_id), management_identifier)
     if not actor.manages and serves_built_in(session, client_row_id):
@@ -51,6 +51,6 @@ def refuse_changing_client(actor: Actor, session: Session, client_row_id: str, m
 
 
 def refuse_serving(actor: Actor, resources: Iterable[Resource]) -> None:
-    """Raise Forbidden when a caller without `manage` is about to let a client serve this API."""
+    """Raise Forbidden unless the caller holds `manage`, when a client is to serve this API."""
     if not actor.manages and any(resource.built_in for resource in resources):
         raise Forbidden(SERVING, scope=MANAGE)
