@@ -27,15 +27,15 @@ def demo(as_json: bool) -> None:
     settings = load_settings()
     set_up_instance(settings)
     actions = open_actions(settings)
-    made = create_demo(actions)
-    with undone_unless_printed(lambda: revoke_demo(actions, made)):
+    created = create_demo(actions)
+    with undone_unless_printed(lambda: revoke_demo(actions, created)):
         if as_json:
-            print_json([asdict(thing) for thing in made])
-        elif made:
-            print_table(COLUMNS, [asdict(thing) for thing in made])
+            print_json([asdict(thing) for thing in created])
+        elif created:
+            print_table(COLUMNS, [asdict(thing) for thing in created])
     if as_json:
         return
-    if made:
+    if created:
         print_note("These secrets are not shown again.")
     else:
         print_note("The example organisation exists already; its secrets were shown when it was created.")
@@ -51,12 +51,12 @@ def create_demo(actions: Actions) -> list[Made]:
         actions.personal_access_tokens,
         actions.api_keys,
     )
-    made = demo(OPERATOR)
+    created = demo(OPERATOR)
     actions.store.dispose()
-    return made
+    return created
 
 
-def revoke_demo(actions: Actions, made: Sequence[Made]) -> str:
+def revoke_demo(actions: Actions, created: Sequence[Made]) -> str:
     """Delete or revoke what was created but not shown; return what was done."""
     tokens = actions.personal_access_tokens
     revoke: dict[str, Callable[[str], object]] = {
@@ -65,14 +65,14 @@ def revoke_demo(actions: Actions, made: Sequence[Made]) -> str:
         "client": lambda client_id: actions.clients.delete(OPERATOR, find_client(actions, client_id).id),
         "API key": lambda key_id: actions.api_keys.revoke(OPERATOR, key_id),
     }
-    for thing in reversed(made):  # a user's token before the user
+    for thing in reversed(created):  # a user's token before the user
         revoke[thing.kind](thing.id)
     return "what was created of the example organisation is deleted or revoked"
 
 
-def as_comments(made: Sequence[Made]) -> str:
+def as_comments(created: Sequence[Made]) -> str:
     """Format the secrets as comments of a shell script."""
-    if not made:
+    if not created:
         return "# The example organisation exists already; its secrets were shown when it was created.\n"
-    lines = [f"#   {thing.kind:<22} {thing.name:<16} {thing.id:<38} {thing.secret}" for thing in made]
+    lines = [f"#   {thing.kind:<22} {thing.name:<16} {thing.id:<38} {thing.secret}" for thing in created]
     return "\n".join(["# The example organisation; its secrets are not shown again:", *lines, ""])

@@ -58,21 +58,21 @@ def serve(host: str | None, port: int | None, workers: int | None, demo: bool, a
         sys.exit(supervise(settings))
 
 
-def _print_start(settings: Settings, first: bool, as_json: bool, made: list[Made] | None = None) -> None:
+def _print_start(settings: Settings, first: bool, as_json: bool, created: list[Made] | None = None) -> None:
     if as_json:
-        demo = {} if made is None else {"demo": [asdict(thing) for thing in made]}
+        demo = {} if created is None else {"demo": [asdict(thing) for thing in created]}
         print_json(start_summary(settings) | {"first_start": first} | demo)
     else:
-        print_line(start_message(settings, first, "" if made is None else as_comments(made)))
+        print_line(start_message(settings, first, "" if created is None else as_comments(created)))
 
 
 def _print_start_with_demo(settings: Settings, first: bool, as_json: bool) -> None:
     """Raise LatchkeyError when the secrets of the example organisation cannot be printed."""
     refuse_unwritable()
     actions = open_actions(settings)
-    made = create_demo(actions)
-    with undone_unless_printed(lambda: revoke_demo(actions, made)):
-        _print_start(settings, first, as_json, made)
+    created = create_demo(actions)
+    with undone_unless_printed(lambda: revoke_demo(actions, created)):
+        _print_start(settings, first, as_json, created)
 
 
 def _report_service_links(settings: Settings) -> None:

@@ -10,7 +10,7 @@ from app.settings.settings import Settings
 
 URLS = """\
 # Latchkey is serving at {issuer} (stop it with Ctrl-C).
-#   First credentials   {bootstrap_file}{made}
+#   First credentials   {bootstrap_file}{state}
 #   Pages               {here}/account {here}/console
 #   API documentation   {here}/api/docs
 #   OAuth metadata      {here}/.well-known/oauth-authorization-server
@@ -72,7 +72,7 @@ def start_message(settings: Settings, first: bool, more: str = "") -> str:
         management=shlex.quote(settings.management_identifier),
         bootstrap=_quote(settings.bootstrap_file),
         bootstrap_file=settings.bootstrap_file,
-        made=_describe_file(settings, first),
+        state=_describe_file(settings, first),
     )
 
 

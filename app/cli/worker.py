@@ -1,4 +1,4 @@
-"""What a server process is: the application, its clean end, and its end when its parent dies."""
+"""A server process: the application, its clean end, and its end when the parent dies."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _keep_schedule(app: Flask) -> Callable[[], None]:
 
 
 def _die_with_parent() -> None:
-    """Let no worker live on and hold the port when the server was killed (Linux)."""
+    """Kill this worker when its parent dies (Linux), so that it does not keep the port."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -104,7 +104,7 @@ def _ignore(_number: int, _frame: FrameType | None) -> None:
 
 
 def _give_memory_back() -> None:
-    """Tell malloc to keep little of what was freed."""
+    """Make malloc return freed memory to the system."""
     if hasattr(libc := ctypes.CDLL(None), "mallopt"):
         for parameter, value in MALLOPT.items():
             libc.mallopt(parameter, value)

@@ -87,7 +87,7 @@ def test_an_export_of_a_time_holds_no_more(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("noted", ["", "1", "1:x", "1:" + "a" * 63, "-1:" + "a" * 64, "١:" + "a" * 64])
-def test_what_is_no_place_of_a_chain_is_refused(cli: Cli, noted: str) -> None:
+def test_an_invalid_place_in_the_chain_is_refused(cli: Cli, noted: str) -> None:
     done = cli("audit", "verify", "--expect", noted)
     assert done.exit_code == 2 and "not a place in the chain" in done.stderr
 

@@ -168,7 +168,7 @@ def test_a_restored_file_is_its_owners_alone(kept: tuple[Path, Held], tmp_path: 
     assert modes == {"latchkey.db": 0o600, "secret_key": 0o600}
 
 
-def test_it_never_goes_over_what_is_there(kept: tuple[Path, Held], tmp_path: Path) -> None:
+def test_a_restore_never_overwrites_anything(kept: tuple[Path, Held], tmp_path: Path) -> None:
     instance = tmp_path / "new"
     latchkey(instance, "restore", kept[0])
     before = {path.name: path.read_bytes() for path in instance.iterdir()}
@@ -179,7 +179,7 @@ def test_it_never_goes_over_what_is_there(kept: tuple[Path, Held], tmp_path: Pat
     assert [path.name for path in instance.iterdir()] == ["secret_key"] and len(before) == 2
 
 
-def test_without_the_secret_key_it_waits_for_it(server: LiveServer, tmp_path: Path) -> None:
+def test_a_backup_without_the_secret_key_is_restored_only_beside_that_key(server: LiveServer, tmp_path: Path) -> None:
     file, instance = tmp_path / "backup", tmp_path / "new"
     assert latchkey(server.instance, "backup", file, "--without-secret-key").exit_code == 0
     key = (server.instance / "secret_key").read_bytes()
@@ -382,7 +382,7 @@ def test_a_dump_of_postgresql_gives_the_same(fresh_server: Callable[..., LiveSer
         cluster().drop("dumped")
 
 
-def test_made_while_the_secret_key_changes_it_opens_with_the_one_key_it_holds(tmp_path: Path) -> None:
+def test_a_backup_made_while_the_secret_key_changes_opens_with_the_key_it_holds(tmp_path: Path) -> None:
     old, new, file = tmp_path / "old", tmp_path / "new", tmp_path / "backup"
     assert latchkey(old, "init").exit_code == 0
     KeptKey(old).replace(time.time() + 60)  # and nothing is sealed under it yet

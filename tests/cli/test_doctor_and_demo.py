@@ -87,7 +87,7 @@ def test_a_signing_key_that_is_older_than_the_schedule(instance: Path) -> None:
     assert verdicts(instance, 0, signing_key_rotation="0")["rotation"] == "ok"
 
 
-def test_nobody_who_manages(instance: Path) -> None:
+def test_a_database_without_an_administrator(instance: Path) -> None:
     database_in(instance).execute("DELETE FROM role_permission")
     assert verdicts(instance, 1)["administrator"] == "problem"
 
@@ -154,7 +154,7 @@ def test_a_proxy_that_hands_on_a_callers_own_certificate(fresh_server: StartServ
             assert "Client-Cert" in found["client certificates"]["mend"]
 
 
-def test_the_demo_is_made_once_and_says_so(tmp_path: Path) -> None:
+def test_the_demo_is_created_once_and_says_so(tmp_path: Path) -> None:
     instance = tmp_path / "instance"
     made = json.loads(run(instance, "demo", "--json").stdout)
     assert [thing["kind"] for thing in made] == ["user"] * 2 + ["client"] * 3 + ["personal access token", "API key"]
@@ -199,7 +199,7 @@ def test_the_printed_block_runs_line_by_line(fresh_server: StartServer) -> None:
         assert len(re.findall(r"^HTTP/1.1 200", shell.stdout, re.M | re.I)) == 3
 
 
-def test_serve_says_where_to_look_as_json(fresh_server: StartServer) -> None:
+def test_serve_prints_its_urls_as_json(fresh_server: StartServer) -> None:
     live = fresh_server()
     live.stop()
     live.stdout_file.write_text("")

@@ -14,7 +14,7 @@ GROUPS = [
 
 
 @pytest.mark.parametrize(("name", "group"), GROUPS, ids=dict(GROUPS))
-def test_the_line_of_a_group_is_the_first_of_its_own_help(name: str, group: click.Group) -> None:
+def test_the_table_of_commands_has_the_first_line_of_each_groups_help(name: str, group: click.Group) -> None:
     line = COMMANDS[name][1]
     assert line == (group.help or "").splitlines()[0]
     assert [one for one in group.commands if one not in line] == []

@@ -90,7 +90,7 @@ def _helps(cli: Cli, path: Sequence[str]) -> list[tuple[list[str], str]]:
     return found
 
 
-def test_a_pat_stands_alone_on_stdout(cli: Cli, orders: str) -> None:
+def test_a_new_pat_is_alone_on_stdout(cli: Cli, orders: str) -> None:
     done = cli("pat", "create", "--user", "alice", "--name", "alone", "--scope", "orders:read")
     assert TOKEN.fullmatch(done.stdout)
     assert "lk_pat" not in done.stderr
@@ -108,7 +108,7 @@ def test_a_shell_takes_a_secret_as_it_is(instance: Path, orders: str) -> None:
     assert TOKEN.fullmatch(done.stdout + "\n")
 
 
-def test_a_pat_lives_as_long_as_it_is_told(cli: Cli, orders: str) -> None:
+def test_a_pat_has_the_requested_lifetime(cli: Cli, orders: str) -> None:
     common = ("pat", "create", "--user", "alice", "--scope", "orders:read")
     assert cli.json(*common, "--name", "ever", "--never-expires")["expires_at"] is None
     assert cli.json(*common, "--name", "until", "--expires-at", "2099-01-31T12:00:00Z")["expires_at"] == (
@@ -267,7 +267,7 @@ def test_the_signing_keys(cli: Cli) -> None:
     assert cli("signing-key", "revoke", before["next"]).exit_code == 1
 
 
-def test_the_audit_tells_what_the_command_line_did(cli: Cli, orders: str) -> None:
+def test_the_audit_log_has_what_the_command_line_did(cli: Cli, orders: str) -> None:
     made = cli.json("api-key", "create", "--name", "traced", "--resource", "https://orders.example")
     [event] = cli.json("audit", "list", "--target", made["id"])
     assert (event["action"], event["actor_type"], event["actor"]) == ("api_key.create", "operator", "cli")
@@ -276,7 +276,7 @@ def test_the_audit_tells_what_the_command_line_did(cli: Cli, orders: str) -> Non
     assert made["key"] not in cli.good("audit", "list", "--json")
 
 
-def test_without_a_set_up_a_command_says_what_to_do(tmp_path: Path) -> None:
+def test_a_command_without_a_database_says_what_to_do(tmp_path: Path) -> None:
     done = run(tmp_path / "instance", "user", "list")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "latchkey: the database is not set up: run `latchkey init` or start the server\n"
@@ -299,7 +299,7 @@ def test_the_last_administrators_are_kept(cli: Cli, instance: Path) -> None:
         assert "no enabled client" in cli.bad(*of_client)
 
 
-def test_a_name_is_refused_here_as_everywhere(cli: Cli) -> None:
+def test_names_are_checked_as_in_the_api(cli: Cli) -> None:
     assert "U+202E" in cli.bad("role", "create", "--name", "a\u202eb", "--type", "user")
     assert cli.json("role", "create", "--name", " E\u0301t\u00e9\u00a0", "--type", "user")["name"] == "Été"
     assert "another role has this name" in cli.bad("role", "create", "--name", "éTÉ", "--type", "user")

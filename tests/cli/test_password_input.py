@@ -24,7 +24,7 @@ def piped(instance: Path, raw: bytes, *command: str) -> subprocess.CompletedProc
 
 
 @pytest.mark.parametrize("raw", ["a long pass phrase", "a long pass phrase\r\n", "\ufeffa löng pass phrase\n"])
-def test_a_line_end_and_a_byte_order_mark_are_no_part_of_it(instance: Path, raw: str) -> None:
+def test_a_line_end_and_a_byte_order_mark_are_not_part_of_the_password(instance: Path, raw: str) -> None:
     done = piped(instance, raw.encode())
     assert done.returncode == 0, done.stderr
     from app.cli.actions import open_actions
@@ -48,12 +48,12 @@ def test_a_line_end_and_a_byte_order_mark_are_no_part_of_it(instance: Path, raw:
         (b"x" * (1024 * 1024 + 1), "is longer than 1048576 bytes"),
     ],
 )
-def test_what_is_no_plain_text_is_refused_in_a_line(instance: Path, raw: bytes, said: str) -> None:
+def test_a_password_that_is_not_plain_text_is_refused_in_one_line(instance: Path, raw: bytes, said: str) -> None:
     done = piped(instance, raw)
     assert (done.returncode, done.stderr.decode()) == (1, f"latchkey: password: {said}\n")
 
 
-def test_a_stdin_that_cannot_be_read_is_refused_in_a_line(instance: Path) -> None:
+def test_a_stdin_that_cannot_be_read_is_one_line_of_error(instance: Path) -> None:
     for redirected, said in {"<&-": "stdin is closed", "0>/dev/null": "stdin cannot be read"}.items():
         script = f'"$0" user set-password admin {redirected}'
         line = ["bash", "-c", script, str(COMMAND)]

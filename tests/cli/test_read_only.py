@@ -117,7 +117,7 @@ def test_a_read_only_root_and_no_shared_memory_are_enough(settings: dict[str, st
         ("database_url", "latchkey.db"),
     ],
 )
-def test_what_then_is_missing_is_named_in_a_line(
+def test_a_missing_setting_is_named_in_one_line(
     settings: dict[str, str], folder: Path, left_out: str, said: str
 ) -> None:
     (folder / "instance").mkdir()

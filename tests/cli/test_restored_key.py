@@ -26,7 +26,7 @@ def test_a_key_is_the_same_however_an_editor_wrote_it(backup: Path, tmp_path: Pa
     assert load_settings(instance_dir=tmp_path).sealing_keys()[0] == key.decode()
 
 
-def test_a_key_that_is_no_text_is_blamed_itself(backup: Path, tmp_path: Path) -> None:
+def test_a_key_file_that_is_not_text_is_named_in_the_error(backup: Path, tmp_path: Path) -> None:
     place = tmp_path / "secret_key"
     place.write_bytes(b"secretword\xff" * 8)
     said = refused(tmp_path, "restore", backup)

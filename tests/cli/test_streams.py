@@ -105,7 +105,7 @@ def test_a_command_prints_as_much_in_any_encoding(instance: Path, usual: dict[st
             assert ("日本" if encoding == "utf-8" else r"\u65e5\u672c") in printed, name
 
 
-def test_something_is_there_that_ascii_lacks(usual: dict[str, Done]) -> None:
+def test_the_output_has_characters_that_ascii_lacks(usual: dict[str, Done]) -> None:
     """Else the test above would hold of anything."""
     holding = {name for name, (_, out, _) in usual.items() if "日本".encode() in out}
     assert {"user show jo", "role list", "resource list", "client list", "pat list --user jo", "doctor"} <= holding
@@ -138,7 +138,7 @@ def test_a_closed_stdin_is_named(instance: Path, command: list[str]) -> None:
     assert code == 2 and b"closed" in err and b"Traceback" not in err
 
 
-def test_a_program_on_its_own_does_so_too(instance: Path) -> None:
+def test_a_real_process_prints_in_ascii_too(instance: Path) -> None:
     """The tests above make their streams by hand; here Python makes them."""
     env = environment(instance) | {"PYTHONIOENCODING": "ascii"}
     script = '"$0" user list && "$0" role list >&- && "$0" role list'
@@ -147,7 +147,7 @@ def test_a_program_on_its_own_does_so_too(instance: Path) -> None:
     assert r"\u65e5\u672c \xfcn\xef ->" in done.stdout.decode("ascii")
 
 
-def test_the_greeting_is_a_script_for_bash_in_any_encoding(instance: Path) -> None:
+def test_the_start_message_is_a_bash_script_in_any_encoding(instance: Path) -> None:
     """The path of the first credentials is in it, as bytes that no terminal changes."""
     text = start_message(Settings(instance_dir=instance, secret_key="k" * 40), first=False)
     (line,) = [line for line in text.splitlines() if line.startswith("U=")]

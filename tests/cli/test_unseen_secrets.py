@@ -98,7 +98,7 @@ def test_what_would_be_replaced_stays_when_the_new_secret_cannot_be_printed(inst
     assert [actions.inspect(secret).status for secret in (token, key)] == ["active", "active"]
 
 
-def test_a_pipe_that_nobody_reads_ends_it_too(instance: Path) -> None:
+def test_a_secret_written_to_a_pipe_without_a_reader_is_revoked(instance: Path) -> None:
     before = living(open_actions())
     reading, writing = os.pipe()
     os.close(reading)
@@ -109,14 +109,14 @@ def test_a_pipe_that_nobody_reads_ends_it_too(instance: Path) -> None:
     assert living(open_actions()) == before
 
 
-def test_the_example_organisation_is_ended_with_its_secrets(instance: Path) -> None:
+def test_the_example_organisation_is_deleted_when_its_secrets_cannot_be_printed(instance: Path) -> None:
     before = living(open_actions())
     done = forked(instance, {"demo": (["demo"], "utf-8", *FULL), "served": (["serve", "--demo"], "utf-8", *CLOSED)})
     assert [code for code, _, _ in done.values()] == [1, 1]
     assert living(open_actions()) == before
 
 
-def test_a_disk_that_fills_while_a_secret_is_written_ends_it() -> None:
+def test_a_secret_cut_short_by_a_full_disk_is_revoked() -> None:
     """What can be seen before is refused before; this is what cannot."""
     with (
         pytest.raises(LatchkeyError, match=r"\(No space left on device\): it is ended"),

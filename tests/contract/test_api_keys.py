@@ -146,7 +146,7 @@ def test_an_ipv4_mapped_network_is_the_ipv4_network(world: World) -> None:
     expect(200, world.admin.forward_auth(key.token, world.resource))
 
 
-def test_an_address_that_is_none_is_refused(world: World) -> None:
+def test_an_invalid_address_is_refused(world: World) -> None:
     key = world.issue("api_key", allowed_ips=["192.0.2.0/24"])
     for text in ("nonsense", "192.0.2", "192.0.2.0/24", "192.0.2.7, 192.0.2.8"):
         form = {"token": key.token, "client_ip": text}

@@ -33,7 +33,7 @@ def told(response: httpx.Response) -> dict[str, str]:
 @pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "FOO"])
 @pytest.mark.parametrize("how", WAYS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_way_takes_each_kind_by_each_method(
+def test_each_way_to_send_a_credential_accepts_each_kind_by_each_method(
     world: World, held: dict[Kind, Credential], kind: Kind, how: How, method: str
 ) -> None:
     response = world.admin.forward_auth(held[kind].token, world.resource, world.read, how=how, method=method)

@@ -77,7 +77,7 @@ def test_a_permission_that_is_no_longer_public_is_gone_from_keys_alone(many: Adm
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_disabled_owner_kills_at_once_and_enabled_again_revives(many: Admin, kind: Kind) -> None:
+def test_credentials_of_a_disabled_owner_are_inactive_until_the_owner_is_enabled_again(many: Admin, kind: Kind) -> None:
     world = found(many)
     held = world.issue(kind)
     many.change(owner(world, kind, held.id), {"enabled": False})
@@ -88,7 +88,7 @@ def test_a_disabled_owner_kills_at_once_and_enabled_again_revives(many: Admin, k
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_deleted_owner_kills_for_good(many: Admin, kind: Kind) -> None:
+def test_credentials_of_a_deleted_owner_are_inactive_for_good(many: Admin, kind: Kind) -> None:
     world = found(many)
     held = world.issue(kind)
     many.remove(owner(world, kind, held.id))
@@ -96,7 +96,7 @@ def test_a_deleted_owner_kills_for_good(many: Admin, kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_deleted_resource_leaves_nothing_to_open(many: Admin, kind: Kind) -> None:
+def test_no_credential_has_access_to_a_deleted_resource(many: Admin, kind: Kind) -> None:
     world = found(many)
     held = world.issue(kind)
     many.remove(f"/resources/{world.resource['id']}")

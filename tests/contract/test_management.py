@@ -63,7 +63,7 @@ def test_a_limit_out_of_range_is_422(admin: Admin, path: str, limit: str) -> Non
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_a_cursor_that_was_never_given_is_a_clean_4xx(admin: Admin, path: str) -> None:
+def test_an_unknown_cursor_is_a_clean_4xx(admin: Admin, path: str) -> None:
     for cursor in ("x", "%00", "'", "x" * 3000, "ä", "999999999999999999999"):
         assert admin.get(path, params={"cursor": cursor}).status_code in (200, 400, 422)
 

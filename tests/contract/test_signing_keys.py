@@ -105,5 +105,5 @@ def test_a_revoked_key_ends_its_tokens_in_every_process(mine: World) -> None:
     )
 
 
-def test_a_token_of_another_server_is_not_ours(mine: World, admin: Admin) -> None:
+def test_a_token_of_another_server_is_inactive(mine: World, admin: Admin) -> None:
     assert not mine.admin.active(admin.token()) and not admin.active(mine.admin.token())

@@ -117,7 +117,7 @@ def test_tokens_proofs_and_the_api_work_by_the_urls_of_the_metadata(host: Host, 
 
 
 @each
-def test_every_link_of_every_page_leads_on(host: Host, name: str) -> None:
+def test_every_link_of_every_page_works(host: Host, name: str) -> None:
     with host.client() as http:
         assert http.get(f"/{name}/account").headers["Location"] == f"/{name}/login?next=/account"
         assert sign_in(http, host, name).headers["Location"] == f"/{name}/console/users"
@@ -155,7 +155,7 @@ def test_no_spelling_passes_a_rule_of_the_gateway(host: Host, name: str) -> None
 
 
 @each
-def test_a_caller_says_nothing_of_the_prefix(host: Host, name: str) -> None:
+def test_a_caller_cannot_set_the_prefix(host: Host, name: str) -> None:
     with host.client() as http:
         for prefix in (f"/{name}", "//evil.example", "/evil", "/..", "/" + "x" * 2000):
             for spelt in ("X-Forwarded-Prefix", "x-forwarded-prefix", "X_Forwarded_Prefix", "X-Forwarded_Prefix"):

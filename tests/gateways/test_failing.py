@@ -12,7 +12,7 @@ from tests.gateways.programs import Upstream, running
 
 
 @pytest.mark.parametrize("name", ["nginx", "caddy", "apache"])
-def test_nobody_gets_in_while_the_server_is_away(
+def test_every_request_is_refused_while_the_server_is_down(
     name: str, fresh_server: StartServer, upstream: Upstream, tmp_path: Path
 ) -> None:
     server = fresh_server()

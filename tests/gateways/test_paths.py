@@ -74,7 +74,7 @@ def test_no_spelling_of_the_metrics_passes_the_balancer(balancer: Gateway, targe
         assert b"latchkey_" not in heard and not heard.startswith(b"HTTP/1.1 2"), (method, heard[:80])
 
 
-def test_the_balancer_hands_on_what_it_should(balancer: Gateway) -> None:
+def test_the_balancer_forwards_the_public_paths(balancer: Gateway) -> None:
     assert balancer.http.get("/healthz").status_code == 200
     for path in ("/oauth/forward-auth/metrics", "/oauth/forward-auth//x/..%2f%00"):
         heard = answer_to(port_of(balancer), "GET", f"{path}?resource=https://orders.example")

@@ -49,7 +49,7 @@ def test_a_narrow_credential_may_read(gateway: Gateway, shop: Shop, upstream: Up
 
 
 @pytest.mark.spec("RFC 6750 §3")
-def test_who_sends_nothing_or_garbage_is_challenged(gateway: Gateway, upstream: Upstream) -> None:
+def test_a_request_without_a_valid_credential_is_challenged(gateway: Gateway, upstream: Upstream) -> None:
     for headers in ({}, bearer("garbage"), bearer("a.b.c"), {"Authorization": "Basic eDp5"}):
         answer = gateway.http.get("/orders", headers=headers)
         assert answer.status_code == 401, headers
@@ -58,7 +58,7 @@ def test_who_sends_nothing_or_garbage_is_challenged(gateway: Gateway, upstream: 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_revocation_is_felt_at_the_next_request(gateway: Gateway, shop: Shop, upstream: Upstream, kind: str) -> None:
+def test_a_revocation_applies_at_the_next_request(gateway: Gateway, shop: Shop, upstream: Upstream, kind: str) -> None:
     token = shop._new(kind, "good")
     assert gateway.http.get("/orders", headers=bearer(token)).status_code == 200
     assert shop.admin.revoke(token, shop.client if kind == "m2m" else None).status_code == 200
@@ -91,7 +91,9 @@ def test_two_credentials_are_never_let_through(gateway: Gateway, shop: Shop, ups
 
 @by_forward_auth
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_api_hears_whose_credential_it_is(gateway: Gateway, shop: Shop, upstream: Upstream, kind: str) -> None:
+def test_the_api_receives_the_owner_of_the_credential(
+    gateway: Gateway, shop: Shop, upstream: Upstream, kind: str
+) -> None:
     assert gateway.http.get("/orders", headers=bearer(shop.issue(kind, "good"))).status_code == 200
     (seen,) = reached(upstream)
     told = {name: seen.get(f"x-auth-{name}", "") for name in IDENTITY}
@@ -113,7 +115,7 @@ def test_a_key_may_come_in_its_own_header(gateway: Gateway, shop: Shop, upstream
 
 @by_forward_auth
 @pytest.mark.spec("RFC 6750 §3.1")
-def test_who_may_not_write_is_told_which_scope_it_takes(gateway: Gateway, shop: Shop) -> None:
+def test_a_refusal_names_the_scope_that_is_required(gateway: Gateway, shop: Shop) -> None:
     answer = gateway.http.post("/orders", headers=bearer(shop.issue("pat", "narrow")))
     assert 'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]
     assert f'scope="{WRITE}"' in answer.headers["WWW-Authenticate"]
@@ -196,7 +198,9 @@ def test_a_bound_token_needs_a_fresh_proof_for_the_very_request(
 
 @by_mod_oauth2
 @pytest.mark.spec("RFC 9449 §7.2")
-def test_where_nobody_reads_proofs_a_bound_token_is_refused(gateway: Gateway, shop: Shop, upstream: Upstream) -> None:
+def test_a_gateway_that_does_not_check_proofs_refuses_a_bound_token(
+    gateway: Gateway, shop: Shop, upstream: Upstream
+) -> None:
     token = bound_token(shop, Prover(time.time))
     for path in ("/orders", "/local/orders"):
         assert gateway.http.get(path, headers=bearer(token)).status_code in (401, 403)

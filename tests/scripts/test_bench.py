@@ -81,7 +81,7 @@ def test_it_is_compared_with_a_bare_flask_route_of_the_same_run(figures: Json) -
             assert row["ratios"] == {"bare-flask": pytest.approx(bare["cpu_us"] / row["cpu_us"], rel=0.01)}
 
 
-def test_the_figures_say_under_which_settings_they_came_about(figures: Json) -> None:
+def test_the_figures_name_the_settings_of_the_run(figures: Json) -> None:
     settings = figures["settings"]
     assert settings["database"] == "sqlite" and settings["workers"] == 1 and settings["connections"] == 16
     assert settings["log_level"] == "info" and settings["rate_limits"] == "off"
@@ -119,7 +119,7 @@ def test_a_missed_target_says_where_its_time_goes(instance: Path, whole: Done, f
         assert "granian" in text or "(app/" in text, rooms  # it is of our server, however few looks a busy machine left
 
 
-def test_time_is_told_by_the_room_that_a_stack_ends_in() -> None:
+def test_time_is_attributed_to_the_layer_that_a_stack_ends_in() -> None:
     stacks = [
         "view (app/web/pages.py:3);dumps (json/__init__.py:1) 30",
         "view (app/web/pages.py:3);execute (sqlalchemy/engine/base.py:9) 20",
@@ -171,7 +171,7 @@ def test_a_row_whose_answers_are_wrong_fails_and_so_does_the_run(instance: Path,
     assert "introspect-pat FAILED" in done.stdout and "introspect-api-key FAILED" not in done.stdout
 
 
-def test_a_writer_beside_it_issues_as_many_as_it_is_told_and_its_price_is_told(instance: Path, figures: Json) -> None:
+def test_a_concurrent_writer_keeps_its_rate_and_its_cost_is_reported(instance: Path, figures: Json) -> None:
     report = instance / "written.json"
     done = bench(instance, *TINY, "--rows", "introspect-m2m", "--writer", "10", "--json", str(report))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -220,7 +220,7 @@ def test_a_soak_complains_of_errors_slow_minutes_and_growth() -> None:
     assert complaints(minute(), minute(errors=1, why="one was lost")) == ["minute 2: one was lost"]  # type: ignore[arg-type]
 
 
-def test_without_wrk_it_says_so_in_one_line(tmp_path: Path) -> None:
+def test_a_missing_wrk_is_one_line_of_error(tmp_path: Path) -> None:
     done = bench(tmp_path, *TINY, path=str(tmp_path))
     assert done.returncode == 2 and done.stdout == ""
     assert "wrk" in done.stderr and done.stderr.count("\n") == 1
@@ -230,7 +230,7 @@ def test_without_wrk_it_says_so_in_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments", [("--size", "many"), ("--size", "0"), ("--rows", "introspect-pat,nothing"), ("--seconds", "0")]
 )
-def test_what_it_cannot_read_ends_it_before_it_begins(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_invalid_arguments_end_the_run_before_it_starts(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     done = bench(tmp_path, *arguments)
     assert done.returncode == 2 and arguments[0] in done.stderr
     assert not list(tmp_path.iterdir())

@@ -91,7 +91,7 @@ def test_two_nodes_hold_what_the_story_says_and_leave_nothing_behind(folder: Pat
 
 
 @pytest.mark.parametrize("moment", ["Starting", "killed while requests hang"])
-def test_ended_in_the_midst_it_leaves_nothing_behind(folder: Path, moment: str) -> None:
+def test_an_interrupted_run_leaves_nothing_behind(folder: Path, moment: str) -> None:
     with started(folder, "--nodes", "2") as process:
         told_until(process, moment)
         process.send_signal(signal.SIGTERM)
@@ -111,7 +111,7 @@ def test_without_once_it_serves_on_until_ctrl_c(folder: Path) -> None:
     assert nothing_is_left(folder)
 
 
-def test_what_is_lacking_is_one_line_with_the_package(folder: Path) -> None:
+def test_a_missing_program_is_one_line_with_its_package(folder: Path) -> None:
     bare = folder / "bin"
     bare.mkdir()
     for name in ("python3", "bash", "setpriv"):

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent.parent
 WHOLE_SECRET = re.compile(r"lk_(?:pat|key|sec)_[0-9A-Za-z]{38}|eyJ[\w-]{20,}\.[\w-]+\.[\w-]+")
 
 
-def test_it_tells_the_story_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_the_demo_runs_to_its_end_and_leaves_nothing_behind(tmp_path: Path) -> None:
     environment = os.environ | {"TMPDIR": str(tmp_path), "HOME": str(tmp_path), "LATCHKEY_PORT": "1"}
     told = subprocess.run(
         [sys.executable, ROOT / "scripts" / "demo"],

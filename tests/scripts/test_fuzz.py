@@ -97,11 +97,11 @@ def test_ended_early_it_leaves_no_process_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", [("--minutes", "0"), ("--targets", "no-such")])
-def test_an_option_that_means_nothing_is_refused(wrong: tuple[str, str]) -> None:
+def test_an_invalid_option_is_refused(wrong: tuple[str, str]) -> None:
     done = subprocess.run([*FUZZ, *wrong], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 2 and "Traceback" not in done.stderr
 
 
-def test_the_command_that_a_finding_names_is_one() -> None:
+def test_the_command_that_a_finding_names_exists() -> None:
     told = subprocess.run([*FUZZ, "--help"], capture_output=True, text=True, check=True).stdout
     assert set(PARTS) <= set(told.partition("--only {")[2].partition("}")[0].split(","))

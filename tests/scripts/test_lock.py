@@ -155,7 +155,7 @@ def test_a_lock_installs_beside_newer_releases_even_when_it_is_resolved_again(in
     assert NEWER not in done.stdout.splitlines()[-1]
 
 
-def test_a_lock_without_extras_would_not(install: Install) -> None:
+def test_a_lock_without_extras_does_not_install_beside_newer_releases(install: Install) -> None:
     """What is tested above can fail: this is how it did."""
     done = install(EXTRAS.sub(r"\1==", text_of("requirements-dev.txt")))
     assert done.returncode != 0 and "must have their versions pinned with ==" in done.stderr
