@@ -29,7 +29,7 @@ from tests.machine import lacking, require_program
 
 
 def latchkey(instance: Path, *arguments: str | Path) -> Any:
-    """Run a command on an instance whose database is where the default says."""
+    """Run a command on an instance with the default database."""
     ours = {"LATCHKEY_INSTANCE_DIR": str(instance), "LATCHKEY_DATABASE_URL": None, "LATCHKEY_SECRET_KEY": None}
     done = CliRunner().invoke(main, list(map(str, arguments)), env=ours)
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
@@ -82,7 +82,7 @@ def still_works(server: LiveServer, held: Held) -> None:
 
 
 def moved(server: LiveServer, instance: Path, **settings: str) -> LiveServer:
-    """Give a server of another folder at the same address, which knows the first credentials as an operator would."""
+    """Return a server of another folder at the same address, with the same first credentials."""
     shutil.copy(server.instance / "bootstrap.json", instance / "bootstrap.json")
     other = LiveServer(instance, server.settings | settings)
     other.port, other.url = server.port, server.url
@@ -91,7 +91,7 @@ def moved(server: LiveServer, instance: Path, **settings: str) -> LiveServer:
 
 @contextlib.contextmanager
 def writing(admin: Admin, user: User, scope: str) -> Iterator[None]:
-    """Make tokens all the while; ends with an error when one is refused."""
+    """Create tokens until stopped; raise an error when one is refused."""
     going, failed = threading.Event(), []
 
     def write() -> None:
@@ -112,7 +112,7 @@ def writing(admin: Admin, user: User, scope: str) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A server on SQLite, whatever this run is on: the command is about its file."""
+    """A server on SQLite, whatever database this run uses: the command copies its file."""
     folder = tmp_path_factory.mktemp("backup") / "instance"
     live = LiveServer(folder, {"database_url": f"sqlite:///{folder / 'latchkey.db'}"}).start()
     yield live
@@ -121,7 +121,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 @pytest.fixture(scope="module")
 def kept(server: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Held]:
-    """A backup that was made while the server was busy, and what was there then."""
+    """A backup that was made while the server was busy, and the credentials at that time."""
     admin = Admin(server)
     held = hold(admin)
     scope = unique("busy") + ":read"
@@ -212,10 +212,10 @@ def _a_page_of_garbage(members: dict[str, bytes]) -> None:
 
 
 def _outside(members: dict[str, bytes]) -> None:
-    told = json.loads(members["manifest.json"])
+    manifest = json.loads(members["manifest.json"])
     members["../escaped"] = b"x"
-    told["members"]["../escaped"] = "0" * 64
-    members["manifest.json"] = json.dumps(told).encode()
+    manifest["members"]["../escaped"] = "0" * 64
+    members["manifest.json"] = json.dumps(manifest).encode()
 
 
 def _no_database(members: dict[str, bytes]) -> None:
@@ -295,7 +295,7 @@ def test_a_cut_or_foreign_file_is_refused(kept: tuple[Path, Held], tmp_path: Pat
 
 @contextlib.contextmanager
 def disk(folder: Path, size: str) -> Iterator[Path]:
-    """Give a file system of its own."""
+    """Mount a file system."""
     require_program("mount")
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
@@ -307,7 +307,7 @@ def disk(folder: Path, size: str) -> Iterator[Path]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk with room for 200 kB."""
+    """A disk of 200 kB."""
     with disk(tmp_path / "small", "200k") as folder:
         yield folder
 

@@ -1,4 +1,4 @@
-"""`latchkey doctor` names what is wrong and how to mend it; `latchkey demo` and `serve --demo` furnish an example."""
+"""`latchkey doctor` names what is wrong and how to fix it; `latchkey demo` and `serve --demo` create an example."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def instance(tmp_path: Path) -> Path:
 
 
 def verdicts(instance: Path, code: int, **settings: str) -> dict[str, str]:
-    """Give the verdict of each check, and assert the exit code."""
+    """Return the verdict of each check, and assert the exit code."""
     done = run(instance, "doctor", "--json", **settings)
     assert done.returncode == code, done.stdout + done.stderr
     said = json.loads(done.stdout)
@@ -103,7 +103,7 @@ def test_an_issuer_that_is_not_the_servers(instance: Path) -> None:
 
 @contextmanager
 def caddy_before(live: LiveServer, folder: Path, dropping: str) -> Iterator[None]:
-    """Run Caddy at the server's issuer, with these lines for headers."""
+    """Run Caddy at the server's issuer, with these directives for headers."""
     recipe = f"{{\nadmin off\n}}\n{live.settings['issuer']} {{\n{dropping}\nreverse_proxy 127.0.0.1:{live.port}\n}}\n"
     (folder / "Caddyfile").write_text(recipe, encoding="utf-8")
     command = [require_program("caddy"), "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]

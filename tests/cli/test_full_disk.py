@@ -1,4 +1,4 @@
-"""A stdout that takes nothing is told in one line, whatever was to be printed, and is no success."""
+"""A full disk behind stdout is one line of error and a failure, whatever was to be printed."""
 
 import subprocess
 import sys

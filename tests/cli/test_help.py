@@ -1,4 +1,4 @@
-"""The help of the program: what the table of commands says of a group is what the group says of itself."""
+"""The help of the program: the line of a group in the table of commands is the line in its own help."""
 
 import click
 import pytest

@@ -1,4 +1,4 @@
-"""When a credential was last used is on the disk when the server has stopped, in each of its processes."""
+"""The time of a credential's last use is stored when the server stops, by each of its processes."""
 
 import httpx
 

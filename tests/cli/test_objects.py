@@ -1,4 +1,4 @@
-"""Each object of the API has its commands: a secret alone on stdout, words on stderr, --json, one line an error."""
+"""Each object of the API has its commands: a secret alone on stdout, notes on stderr, --json, one line for an error."""
 
 import json
 import re
@@ -20,7 +20,7 @@ TOKEN = re.compile(r"lk_(pat|key|sec)_[0-9A-Za-z]{38}\n")
 
 
 class Cli:
-    """Runs commands on one set-up, in this process."""
+    """Runs commands on one instance, in this process."""
 
     def __init__(self, instance: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for name, value in environment(instance).items():
@@ -60,7 +60,7 @@ def cli(instance: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
 
 @pytest.fixture(scope="module")
 def orders(instance: Path) -> str:
-    """A resource with a role for each side, a user `alice` and a client; gives the client's client_id."""
+    """A resource with a user role and a machine role, a user `alice` and a client; return its client_id."""
     with pytest.MonkeyPatch.context() as patch:
         cli = Cli(instance, patch)
         cli.good("resource", "create", "--identifier", "https://orders.example", "--name", "Orders",

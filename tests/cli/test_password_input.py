@@ -1,4 +1,4 @@
-"""A password that is piped in is read as any text from outside: never with its line end, never with a traceback."""
+"""A piped password is read like any external text: without its line end and without a traceback."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A file secret_key that is in place before `latchkey restore` is read by the rules that the server reads it by."""
+"""An existing file secret_key is read by `latchkey restore` as the server reads it."""
 
 import zipfile
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`latchkey scan` finds our secrets in files and in git's history, offline; it tells live from dead when it may ask."""
+"""`latchkey scan` finds our secrets in files and in git's history, offline; it reports their status when asked to."""
 
 import http.server
 import json
@@ -90,8 +90,8 @@ def test_other_branches_stashes_messages_and_dropped_commits_are_read(repository
     git(repository, "reset", "-q", "--hard", "HEAD~1")
     (repository / "a").write_text(secrets["stash"], encoding="utf-8")
     git(repository, "stash", "-q")
-    told = json.loads(scan(repository, "--json").stdout)
-    assert {f"{secret[:7]}…{secret[-4:]}" for secret in secrets.values()} == {one["hint"] for one in told}
+    matches = json.loads(scan(repository, "--json").stdout)
+    assert {f"{secret[:7]}…{secret[-4:]}" for secret in secrets.values()} == {one["hint"] for one in matches}
 
 
 def test_bare_repositories_and_work_trees_are_read_once(repository: Path, tmp_path: Path) -> None:
@@ -196,8 +196,8 @@ def test_the_database_tells_live_from_dead_and_revokes(world: World, tmp_path: P
     strange = mint(Prefix.PAT)
     (tmp_path / "leak").write_text("\n".join([live.token, dead.token, secret, strange]), encoding="utf-8")
     own = {k: v for k, v in environment(world.admin.server.instance).items() if k.startswith("LATCHKEY_")}
-    told = json.loads(scan(tmp_path, "--check", "--json", env=own).stdout)
-    assert [one["status"] for one in told] == ["active", "revoked", "active", "unknown"] and told[1]["reason"]
+    matches = json.loads(scan(tmp_path, "--check", "--json", env=own).stdout)
+    assert [one["status"] for one in matches] == ["active", "revoked", "active", "unknown"] and matches[1]["reason"]
     assert len(json.loads(scan(tmp_path, "--check", "--live", "--json", env=own).stdout)) == 2
     assert scan(tmp_path, "--check", "--live", "--revoke", env=own).exit_code == 1
     assert not world.admin.active(live.token)
@@ -230,7 +230,7 @@ def test_live_and_revoke_need_a_database_or_a_server(tmp_path: Path) -> None:
 
 @contextmanager
 def answering(body: bytes) -> Iterator[str]:
-    """Give the address of a server that says 200 and this to everything."""
+    """Return the URL of a server that answers 200 and this to every request."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -241,7 +241,7 @@ def answering(body: bytes) -> Iterator[str]:
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)

@@ -1,4 +1,4 @@
-"""`latchkey secret-key rotate` that dies anywhere loses no signing key, however short the old key was to count."""
+"""`latchkey secret-key rotate` loses no signing key, wherever it crashes and however briefly the old key is kept."""
 
 import contextlib
 import sqlite3
@@ -16,7 +16,7 @@ from tests.cli.test_backup import latchkey
 
 
 class Dies(BaseException):
-    """Ends the command as a kill would, as far as files and transactions go."""
+    """Ends the command as a kill does, as far as files and transactions are concerned."""
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def run(*arguments: str) -> int:
 
 
 def dies_at(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, *, after: bool) -> None:
-    """Let `secret-key rotate` die before or after this."""
+    """Make `secret-key rotate` crash before or after this function."""
     real = getattr(owner, name)
 
     def dying(*arguments: Any, **named: Any) -> Any:
@@ -101,7 +101,7 @@ def test_a_key_that_another_rotation_left_in_use_is_not_dropped(
     real = SigningKeys.sealed_before
 
     def overtaken(self: SigningKeys, session: Any) -> int:
-        KeptKey(instance).replace(0)  # as another `rotate` that came between and died
+        KeptKey(instance).replace(0)  # like another `rotate` that crashed in between
         return real(self, session)
 
     with monkeypatch.context() as patched:

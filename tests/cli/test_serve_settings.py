@@ -1,4 +1,4 @@
-"""A server whose environment others write to as well, and whose secret comes down a pipe."""
+"""A server whose environment has foreign variables, and whose secret comes from a pipe."""
 
 import os
 import threading
@@ -25,7 +25,7 @@ def test_variables_of_a_kubernetes_service_are_ignored_and_logged_once(fresh_ser
 
 
 def test_a_secret_that_comes_down_a_pipe_reaches_every_worker(tmp_path: Path) -> None:
-    """A pipe can be read once; the workers, and those that replace them, read the settings again."""
+    """Workers, and the ones that replace them, read the settings again, but a pipe can be read only once."""
     os.mkfifo(tmp_path / "pipe")
     writing = threading.Thread(target=(tmp_path / "pipe").write_text, args=("k" * 40 + "\n",), daemon=True)
     writing.start()

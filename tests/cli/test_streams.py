@@ -1,4 +1,4 @@
-"""Every command prints in any encoding, by escaping what it lacks, and meets a closed stream without a traceback."""
+"""Every command prints in any encoding, escaping what that lacks, and survives closed streams without a traceback."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from tests.live import COMMAND, environment
 
 NAME = "日本 ünï →"
 BOGUS = ["bogus"]
-READING = [  # what prints and changes nothing
+READING = [  # commands that print and change nothing
     ["user", "list"],
     ["user", "show", "jo"],
     ["role", "list"],
@@ -82,7 +82,7 @@ def forked(instance: Path, runs: Mapping[str, Run]) -> dict[str, Done]:
 
 @pytest.fixture(scope="module")
 def usual(instance: Path) -> dict[str, Done]:
-    """What the commands print where nothing is in their way."""
+    """What the commands print with UTF-8 and open streams."""
     return forked(instance, {" ".join(command): (command, "utf-8", [], {}) for command in [*READING, *JSON, BOGUS]})
 
 
@@ -106,7 +106,7 @@ def test_a_command_prints_as_much_in_any_encoding(instance: Path, usual: dict[st
 
 
 def test_the_output_has_characters_that_ascii_lacks(usual: dict[str, Done]) -> None:
-    """Else the test above would hold of anything."""
+    """Check that the test above tests something."""
     holding = {name for name, (_, out, _) in usual.items() if "日本".encode() in out}
     assert {"user show jo", "role list", "resource list", "client list", "pat list --user jo", "doctor"} <= holding
 
@@ -139,7 +139,7 @@ def test_a_closed_stdin_is_named(instance: Path, command: list[str]) -> None:
 
 
 def test_a_real_process_prints_in_ascii_too(instance: Path) -> None:
-    """The tests above make their streams by hand; here Python makes them."""
+    """Check the streams that Python opens; the tests above open their own."""
     env = environment(instance) | {"PYTHONIOENCODING": "ascii"}
     script = '"$0" user list && "$0" role list >&- && "$0" role list'
     done = subprocess.run(["bash", "-c", script, str(COMMAND)], env=env, capture_output=True, timeout=60, check=False)
@@ -148,7 +148,7 @@ def test_a_real_process_prints_in_ascii_too(instance: Path) -> None:
 
 
 def test_the_start_message_is_a_bash_script_in_any_encoding(instance: Path) -> None:
-    """The path of the first credentials is in it, as bytes that no terminal changes."""
+    """Check that it holds the path of the first credentials as bytes that no terminal changes."""
     text = start_message(Settings(instance_dir=instance, secret_key="k" * 40), first=False)
     (line,) = [line for line in text.splitlines() if line.startswith("U=")]
     shown = subprocess.run(["bash", "-c", f'{line}\nprintf %s "$B"'], capture_output=True, check=True).stdout

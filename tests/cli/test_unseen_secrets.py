@@ -1,4 +1,4 @@
-"""A secret that could not be printed opens nothing: what was made is ended, what would be replaced is kept."""
+"""A secret that could not be printed is revoked, or does not replace the old one."""
 
 import json
 import os
@@ -33,7 +33,7 @@ MAKING: dict[str, list[str]] = {
 
 @pytest.fixture
 def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A set-up with a user, a resource and a client that has a further secret, and its settings in this process."""
+    """An instance with a user, a resource and a client, and its settings in this process."""
     folder = tmp_path / "instance"
     for command in (
         ["init"],
@@ -49,7 +49,7 @@ def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def living(actions: Actions) -> dict[str, Any]:
-    """Return what opens something now."""
+    """Return the users, the clients and the active credentials."""
     users = [user.id for user in actions.users.page(200)[0]]
     clients = [client.id for client in actions.clients.page(200)[0]]
     return {
@@ -117,7 +117,7 @@ def test_the_example_organisation_is_deleted_when_its_secrets_cannot_be_printed(
 
 
 def test_a_secret_cut_short_by_a_full_disk_is_revoked() -> None:
-    """What can be seen before is refused before; this is what cannot."""
+    """Check an error that cannot be detected before the secret is written."""
     with (
         pytest.raises(LatchkeyError, match=r"\(No space left on device\): it is ended"),
         undone_unless_printed(lambda: "it is ended"),

@@ -1,4 +1,4 @@
-"""Section 4: what is found in the wild is revoked, and an operator learns what a secret is."""
+"""Section 4: leaked credentials can be reported and revoked, and an operator can inspect a secret."""
 
 import pytest
 

@@ -10,7 +10,7 @@ PROCESSES = 2
 
 
 def everywhere(admin: Admin, token: str) -> Json:
-    """Introspect over connections of their own, so that each process is asked; they must agree."""
+    """Introspect over several connections, so that each process answers; assert that they agree."""
     headers = {"Authorization": f"Bearer {admin.token()}", "Connection": "close"}
     asked = [admin.http.post("/oauth/introspect", data={"token": token}, headers=headers) for _ in range(3 * PROCESSES)]
     answers: list[Json] = [expect(200, one).json() for one in asked]

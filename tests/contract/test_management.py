@@ -1,4 +1,4 @@
-"""Section 4: what holds for the whole management API."""
+"""Section 4: the rules of the whole management API."""
 
 import itertools
 import re
@@ -333,5 +333,5 @@ def test_failed_authentication_leaves_a_trace(world: World) -> None:
     expect(401, world.admin.token_request(form))
     expect(401, world.admin.get("/me", auth=(world.user.username, "wrong")))
     events = world.admin.get("/audit-events", params={"action": "authentication.fail"}).json()["items"]
-    told = str(events)
-    assert world.client.client_id in told and (world.user.username in told or world.user.id in told)
+    text = str(events)
+    assert world.client.client_id in text and (world.user.username in text or world.user.id in text)

@@ -1,4 +1,4 @@
-"""Section 4: what is the user's own."""
+"""Section 4: the signed-in user's own profile and tokens."""
 
 from datetime import datetime
 from typing import Any

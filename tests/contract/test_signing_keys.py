@@ -51,7 +51,7 @@ def test_a_verifier_that_fetched_once_follows_a_rotation_without_a_gap(mine: Wor
     verify(mine, keys, old)
     fetched = keys.jwk_set_cache.get() if keys.jwk_set_cache else None
     rotate(mine.admin)
-    for _ in range(4):  # whichever process signs
+    for _ in range(4):  # several processes may sign
         new = mine.issue("m2m").token
         assert kid(new) != kid(old)
         verify(mine, keys, new)

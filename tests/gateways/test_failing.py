@@ -1,4 +1,4 @@
-"""When Latchkey does not answer, nobody is let through."""
+"""When Latchkey does not respond, every request is refused."""
 
 import secrets
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a gateway hands on of its caller's request opens nothing and breaks nothing."""
+"""What a gateway forwards of its caller's request neither grants access nor breaks anything."""
 
 import base64
 from collections.abc import Iterator

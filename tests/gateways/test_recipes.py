@@ -1,4 +1,4 @@
-"""nginx, Caddy and Apache let through and refuse exactly what they should, for each kind of credential."""
+"""nginx, Caddy and Apache accept and refuse exactly the right requests, for each kind of credential."""
 
 import time
 
@@ -22,7 +22,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def reached(upstream: Upstream) -> list[dict[str, str]]:
-    """Give what came through since the last time."""
+    """Return the requests that reached the API since the last call."""
     seen, upstream.seen = upstream.seen, []
     return seen
 
@@ -35,7 +35,7 @@ def test_only_a_good_credential_may_write(
     answer = gateway.http.post("/orders", content=b"one apple", headers=bearer(shop.issue(kind, condition)))
     wanted = 200 if condition == "good" else REFUSED[condition]
     if gateway.name == "apache" and condition == "elsewhere":
-        wanted = 401  # introspection tells nothing of another API's credential
+        wanted = 401  # introspection reveals nothing of another API's credential
     assert answer.status_code == wanted, answer.text
     assert len(reached(upstream)) == (1 if condition == "good" else 0)
     assert answer.text == "one apple" or wanted != 200
@@ -72,7 +72,7 @@ def test_the_api_never_sees_the_secret_nor_what_the_caller_says_of_itself(
     token = shop.issue("api_key", "good")
     names = (
         ("sub", "jti", "client_id", "scope") if gateway.name == "apache" else IDENTITY
-    )  # as the recipe hands them on
+    )  # as the recipe forwards them
     prefix = "XAuth" if gateway.name == "apache" else "X-Auth-"
     forged = {f"{prefix}{name}": "forged" for name in names}
     assert gateway.http.get("/orders", headers=bearer(token) | forged).status_code == 200
@@ -96,12 +96,12 @@ def test_the_api_receives_the_owner_of_the_credential(
 ) -> None:
     assert gateway.http.get("/orders", headers=bearer(shop.issue(kind, "good"))).status_code == 200
     (seen,) = reached(upstream)
-    told = {name: seen.get(f"x-auth-{name}", "") for name in IDENTITY}
-    assert told["credential-type"] == CREDENTIAL_TYPE.get(kind, "personal_access_token")
-    assert set(told["scope"].split()) == {READ, WRITE}
-    assert told["username"] == (shop.user.username if kind in ("pat", "exchanged") else "")
-    assert told["client-id"] == (shop.client.client_id if kind == "m2m" else "")
-    assert (told["subject"] == "") is (kind == "api_key")
+    identity = {name: seen.get(f"x-auth-{name}", "") for name in IDENTITY}
+    assert identity["credential-type"] == CREDENTIAL_TYPE.get(kind, "personal_access_token")
+    assert set(identity["scope"].split()) == {READ, WRITE}
+    assert identity["username"] == (shop.user.username if kind in ("pat", "exchanged") else "")
+    assert identity["client-id"] == (shop.client.client_id if kind == "m2m" else "")
+    assert (identity["subject"] == "") is (kind == "api_key")
 
 
 @by_forward_auth
@@ -187,7 +187,7 @@ def test_a_bound_token_needs_a_fresh_proof_for_the_very_request(
     good = prover.proof("POST", url, token)
     elsewhere = {"X-Original-Method": "PUT", "X-Original-URL": f"{url}/9", "X-Forwarded-Method": "PUT"}
     elsewhere |= {"X-Forwarded-Uri": "/orders/9", "X-Forwarded-Host": "elsewhere.example"}
-    assert sent(prover.proof("PUT", f"{url}/9", token), **elsewhere) == 401  # the caller's word is not taken
+    assert sent(prover.proof("PUT", f"{url}/9", token), **elsewhere) == 401  # the caller's own header is ignored
     assert sent(prover.proof("GET", url, token)) == sent(None) == sent(good, "Bearer") == 401
     assert sent(good) == 200
     assert sent(good) == 401

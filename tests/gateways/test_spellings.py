@@ -1,4 +1,4 @@
-"""A name spelt with an underscore passes for the one with a hyphen behind WSGI (PEP 3333): no gateway hands it on."""
+"""WSGI reads a header name with an underscore as the one with a hyphen (PEP 3333): no gateway forwards it."""
 
 import base64
 import itertools
@@ -16,7 +16,7 @@ from tests.spec.test_rfc8705 import Holder
 
 
 def spellings(name: str) -> list[str]:
-    """Give a name with each choice of underscores for its hyphens, but its own."""
+    """Return the name with every other combination of hyphens and underscores."""
     parts = name.split("-")
     joints = list(itertools.product("-_", repeat=len(parts) - 1))[1:]
     return ["".join(itertools.chain(*zip(parts, (*joint, ""), strict=True))) for joint in joints]
@@ -35,8 +35,8 @@ def test_the_gateway_sets_the_callers_address(gateway: Gateway, shop: Shop, upst
 def test_the_gateway_sets_the_request_that_a_proof_is_for(gateway: Gateway, shop: Shop, upstream: Upstream) -> None:
     prover = Prover(time.time)
     token, url = bound_token(shop, prover), gateway.http.base_url
-    told = {"Method": "PUT", "Uri": "/harmless", "Host": f"{url.host}:{url.port}", "Proto": "http"}
-    headers = {spelt: value for name, value in told.items() for spelt in spellings(f"X-Forwarded-{name}")}
+    forwarded = {"Method": "PUT", "Uri": "/harmless", "Host": f"{url.host}:{url.port}", "Proto": "http"}
+    headers = {spelt: value for name, value in forwarded.items() for spelt in spellings(f"X-Forwarded-{name}")}
     headers |= dict.fromkeys(spellings("X-Original-Method"), "PUT")
     headers |= {spelt: str(url.join("/harmless")) for spelt in spellings("X-Original-URL")}
     headers |= {"Authorization": f"DPoP {token}", "DPoP": prover.proof("PUT", str(url.join("/harmless")), token)}

@@ -1,4 +1,4 @@
-"""What one process of an API remembers, and for how long."""
+"""What one process of an API caches, and for how long."""
 
 import pytest
 
@@ -10,7 +10,7 @@ ACTIVE = {"active": True}
 
 
 class Clock:
-    """A clock that is moved by hand."""
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 1_000.0

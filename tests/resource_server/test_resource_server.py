@@ -1,4 +1,4 @@
-"""An API that uses the package: each kind is let in within its rights, nobody else is, and nothing is guessed."""
+"""An API that uses the package: it accepts each kind within its rights and refuses everything else."""
 
 import time
 from collections.abc import Callable
@@ -22,7 +22,7 @@ SECOND = 1.0
 
 
 class Clock:
-    """The API's clock, which a test moves by hand."""
+    """The API's clock, which a test sets."""
 
     def __init__(self) -> None:
         self.ahead = 0.0

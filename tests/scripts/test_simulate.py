@@ -1,4 +1,4 @@
-"""The plan follows from the costs: more load, more nodes; a full core, a long wait."""
+"""The plan follows from the costs: more load needs more nodes, and a busy core means a long wait."""
 
 import json
 import subprocess
