@@ -40,16 +40,17 @@ def options_of(record: type, /, **described: Option | str | None) -> Decorator:
     `described` holds a field's help or its `Option`; None leaves the field out, at its default. In a record of
     changes, an empty text clears a field that may be null.
     """
-    if unknown := described.keys() - {field.name for field in _flatten(record)}:
+    fields = list(_flatten(record))
+    if unknown := described.keys() - {field.name for field in fields}:
         raise TypeError(f"{record.__name__} has no {', '.join(sorted(unknown))}")
-    fields = [field for field in _flatten(record) if described.get(field.name, "") is not None]
-    options = [option for field in fields for option in _options(field, _describe(described.get(field.name)))]
+    extras = [(field, described.get(field.name, "")) for field in fields]
+    chosen = [(field, Option(e) if isinstance(e, str) else e) for field, e in extras if e is not None]
+    options = [option for field, extra in chosen for option in _options(field, extra)]
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(command)
         def with_record(**values: Any) -> Any:
-            given = {field.name: _take(field, values) for field in fields}
-            return command(_build(record, given), **values)
+            return command(_build(record, {field.name: _take(field, values) for field, _ in chosen}), **values)
 
         for option in reversed(options):  # click lists the options of the last decorator first
             option(with_record)
@@ -58,71 +59,40 @@ def options_of(record: type, /, **described: Option | str | None) -> Decorator:
     return decorate
 
 
-def _flatten(record: type) -> Iterator[RecordField]:
-    """List the fields of a record, with those of a nested record in its place."""
-    for field in fields_of(record):
-        if _is_nested(field):
-            yield from _flatten(field.type.base)
-        else:
-            yield field
-
-
 def _is_nested(field: RecordField) -> bool:
     return is_dataclass(field.type.base) and field.type.base not in TYPES
 
 
-def _describe(described: Option | str | None) -> Option:
-    return described if isinstance(described, Option) else Option(described)
+def _flatten(record: type) -> Iterator[RecordField]:
+    """List the fields of a record, with those of a nested record in its place."""
+    for field in fields_of(record):
+        yield from _flatten(field.type.base) if _is_nested(field) else [field]
 
 
-def _options(field: RecordField, option: Option) -> Iterator[Decorator]:
+def _options(field: RecordField, extra: Option) -> Iterator[Decorator]:
+    name, flags, help = f"given_{field.name}", extra.flags or f"--{field.name.replace('_', '-')}", extra.help or None
     if field.type.base is tuple:
-        yield many(option.flags or f"{_flag(field).removesuffix('s')}", f"given_{field.name}", option.help or "")
-    elif field.type.base is bool:
-        yield _switch(field, option)
+        yield many(extra.flags or flags.removesuffix("s"), name, extra.help or "")
+    elif field.type.base is bool and field.default is UNSET:
+        yield click.option(flags, name, default=None, help=help)  # a pair, such as --enable/--disable
+    elif field.type.base is bool:  # the flag sets the opposite of the default
+        yield click.option(
+            flags, name, is_flag=True, help=help, callback=lambda _c, _p, v: not field.default if v else None
+        )
     else:
-        yield _single(field, option)
-    if option.clear:
-        yield click.option(option.clear, f"clear_{field.name}", is_flag=True, help=option.clear_help)
-
-
-def _flag(field: RecordField) -> str:
-    return f"--{field.name.replace('_', '-')}"
-
-
-def _switch(field: RecordField, option: Option) -> Decorator:
-    """Return a pair of flags for a change, else a flag for the opposite of the default."""
-    if field.default is UNSET:
-        pair = option.flags or f"{_flag(field)}/--no-{_flag(field)[2:]}"
-        return click.option(pair, f"given_{field.name}", default=None, help=option.help)
-    opposite = not field.default
-    return click.option(
-        option.flags or _flag(field),
-        f"given_{field.name}",
-        is_flag=True,
-        callback=lambda _ctx, _param, given: opposite if given else None,
-        help=option.help,
-    )
-
-
-def _single(field: RecordField, option: Option) -> Decorator:
-    has_default = isinstance(field.default, str | int) and field.default != ""
-    return click.option(
-        option.flags or _flag(field),
-        f"given_{field.name}",
-        type=option.type or (click.Choice(field.type.choices) if field.type.choices else TYPES[field.type.base]),
-        required=field.required,
-        help=option.help,
-        **({"default": field.default, "show_default": True} if has_default else {}),
-    )
+        type = extra.type or (click.Choice(field.type.choices) if field.type.choices else TYPES[field.type.base])
+        shown = isinstance(field.default, str | int) and field.default != ""
+        default = {"default": field.default, "show_default": True} if shown else {}
+        yield click.option(flags, name, type=type, required=field.required, help=help, **default)
+    if extra.clear:
+        yield click.option(extra.clear, f"clear_{field.name}", is_flag=True, help=extra.clear_help)
 
 
 def _take(field: RecordField, values: dict[str, Any]) -> Any:
     """Remove a field's options from a command's values; return what they say, UNSET when nothing was given."""
     value = values.pop(f"given_{field.name}")
-    empty = None if field.type.nullable else ()
     if values.pop(f"clear_{field.name}", False):
-        return empty
+        return None if field.type.nullable else ()
     if value == "" and field.default is UNSET and field.type.nullable:
         return None
     return UNSET if value in (None, ()) and not field.required else value
@@ -130,6 +100,7 @@ def _take(field: RecordField, values: dict[str, Any]) -> Any:
 
 def _build(record: type, given: dict[str, Any]) -> Any:
     """Make the record of what was given; what was not keeps its default."""
-    nested = {field.name: _build(field.type.base, given) for field in fields_of(record) if _is_nested(field)}
-    own = {field.name: given[field.name] for field in fields_of(record) if field.name in given}
-    return record(**nested, **{name: value for name, value in own.items() if value is not UNSET})
+    values = {
+        f.name: _build(f.type.base, given) if _is_nested(f) else given.get(f.name, UNSET) for f in fields_of(record)
+    }
+    return record(**{name: value for name, value in values.items() if value is not UNSET})

@@ -74,9 +74,10 @@ def test_each_field_is_read_by_its_type() -> None:
 
 
 def test_a_change_holds_only_what_is_given() -> None:
-    assert read(ThingChanges, "--no-public", "--role", "a") == ThingChanges(public=False, roles=("a",))
-    moment = datetime(2030, 1, 31, tzinfo=UTC)
-    assert read(ThingChanges, "--expires-at", "2030-01-31", "--public") == ThingChanges(expires_at=moment, public=True)
+    public, moment = Option(flags="--public/--not-public"), datetime(2030, 1, 31, tzinfo=UTC)
+    assert read(ThingChanges, "--not-public", "--role", "a", public=public) == ThingChanges(public=False, roles=("a",))
+    given = ["--expires-at", "2030-01-31", "--public"]
+    assert read(ThingChanges, *given, public=public) == ThingChanges(expires_at=moment, public=True)
 
 
 def test_a_flag_clears_a_field_and_so_does_an_empty_text_where_null_is_allowed() -> None:
