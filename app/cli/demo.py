@@ -11,7 +11,7 @@ from app.actions.audit.actor import OPERATOR
 from app.cli.actions import find_client, find_user, open_actions
 from app.cli.output import json_option, print_json, print_table
 from app.cli.set_up import set_up_instance
-from app.cli.standard_streams import print_note, refuse_unwritable, undone_unless_printed
+from app.cli.standard_streams import print_note, refuse_unwritable, undo_unless_printed
 from app.compose import Actions
 from app.maintenance.demo import TOKEN, Demo, Made
 from app.settings.settings import load_settings
@@ -28,7 +28,7 @@ def demo(as_json: bool) -> None:
     set_up_instance(settings)
     actions = open_actions(settings)
     created = create_demo(actions)
-    with undone_unless_printed(lambda: revoke_demo(actions, created)):
+    with undo_unless_printed(lambda: revoke_demo(actions, created)):
         if as_json:
             print_json([asdict(thing) for thing in created])
         elif created:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from app.cli.standard_streams import encodable, print_line, print_note, takes_unicode, undone_unless_printed
+from app.cli.standard_streams import escape_unencodable, print_line, print_note, takes_unicode, undo_unless_printed
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -50,7 +50,7 @@ def print_secret(as_json: bool, view: Any, field: str, secret: str, note: str, u
 
     When it cannot be printed, `undo` revokes it and returns what it did. Raise LatchkeyError then.
     """
-    with undone_unless_printed(undo):
+    with undo_unless_printed(undo):
         if as_json:
             print_json(_fields(view) | {field: secret})
         else:
@@ -75,7 +75,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> No
 
     table = Table(*(column.replace("_", " ") for column in columns), box=box.SIMPLE_HEAD, pad_edge=False)
     for row in rows:
-        table.add_row(*(encodable(_format_cell(row.get(column))) for column in columns))
+        table.add_row(*(escape_unencodable(_format_cell(row.get(column))) for column in columns))
     console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = max(console.width, 500)  # do not wrap lines in a pipe
@@ -89,8 +89,8 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def printable(text: str) -> str:
-    """Escape what is not printable in foreign text, such as control sequences for the terminal."""
+def escape_unprintable(text: str) -> str:
+    """Escape what is not escape_unprintable in foreign text, such as control sequences for the terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 

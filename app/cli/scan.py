@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from app.cli.options import ANY_TEXT
-from app.cli.output import json_option, print_json, printable
+from app.cli.output import escape_unprintable, json_option, print_json
 from app.cli.standard_streams import print_line, print_note
 from app.crypto.opaque import SHAPE, hint
 from app.errors import LatchkeyError
@@ -135,7 +135,7 @@ def _open_server(url: str, token: str) -> _Registry:
             status, reason = result["status"], result["reason"]
         except (ValueError, KeyError, TypeError, RecursionError):
             raise Unreachable("no usable response from the server: it is not Latchkey") from None
-        return printable(str(status)), None if reason is None else printable(str(reason))
+        return escape_unprintable(str(status)), None if reason is None else escape_unprintable(str(reason))
 
     def revoke(secrets: Sequence[str]) -> None:
         for start in range(0, len(secrets), BATCH):
@@ -151,7 +151,7 @@ class Unreachable(LatchkeyError):
 def _search(paths: Sequence[str], history: bool, unreadable: list[str]) -> Iterator[Found]:
     def skip(path: str, reason: str) -> None:
         unreadable.append(path)
-        print_note(f"latchkey: {_printable(path)}: {reason}")
+        print_note(f"latchkey: {_display_path(path)}: {reason}")
 
     search = Scan(skip, history=history)
     for path in paths:
@@ -174,18 +174,18 @@ def _describe(found: Found, inspect: Inspect) -> Match:
 
 def _print_matches(matches: Sequence[Match], as_json: bool) -> None:
     if as_json:
-        print_json([asdict(match) | {"path": _printable(match.path)} for match in matches])
+        print_json([asdict(match) | {"path": _display_path(match.path)} for match in matches])
         return
     for match in matches:
         place = f"{match.commit[:12]}:{match.path}" if match.commit else match.path
         status = f" {match.status}" if match.status else ""
         reason = f" ({match.reason})" if match.reason else ""
-        print_line(f"{_printable(place)}:{match.line}: {match.credential_type} {match.hint}{status}{reason}")
+        print_line(f"{_display_path(place)}:{match.line}: {match.credential_type} {match.hint}{status}{reason}")
 
 
-def _printable(path: str) -> str:
+def _display_path(path: str) -> str:
     """Escape control characters in a path and shorten secrets in it."""
-    return printable(SHAPE.sub(lambda secret: hint(secret[0]), path))
+    return escape_unprintable(SHAPE.sub(lambda secret: hint(secret[0]), path))
 
 
 def _summarize(matches: Sequence[Match], unreadable: Sequence[str]) -> str:

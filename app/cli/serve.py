@@ -18,7 +18,7 @@ from app.cli.actions import open_actions
 from app.cli.demo import as_comments, create_demo, revoke_demo
 from app.cli.output import json_option, print_json
 from app.cli.set_up import set_up_instance
-from app.cli.standard_streams import discard_unwritten, print_line, print_note, refuse_unwritable, undone_unless_printed
+from app.cli.standard_streams import discard_unwritten, print_line, print_note, refuse_unwritable, undo_unless_printed
 from app.cli.start_message import start_message, start_summary
 from app.errors import LatchkeyError
 from app.maintenance.demo import Made
@@ -71,7 +71,7 @@ def _print_start_with_demo(settings: Settings, first: bool, as_json: bool) -> No
     refuse_unwritable()
     actions = open_actions(settings)
     created = create_demo(actions)
-    with undone_unless_printed(lambda: revoke_demo(actions, created)):
+    with undo_unless_printed(lambda: revoke_demo(actions, created)):
         _print_start(settings, first, as_json, created)
 
 

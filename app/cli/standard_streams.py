@@ -39,7 +39,7 @@ def takes_unicode() -> bool:
     return sys.stdout is None or codecs.lookup(sys.stdout.encoding or "ascii").name.startswith("utf")
 
 
-def encodable(text: str) -> str:
+def escape_unencodable(text: str) -> str:
     """Escape what the encoding of stdout lacks, so that the width of the text is known."""
     if takes_unicode():
         return text
@@ -50,7 +50,7 @@ def encodable(text: str) -> str:
 def print_line(text: str) -> None:
     """Print a line to stdout, unless that is closed. Raise OSError when it cannot be written."""
     if sys.stdout is not None:
-        click.echo(encodable(text), file=sys.stdout)  # without file=, click writes UTF-8 to an ASCII terminal
+        click.echo(escape_unencodable(text), file=sys.stdout)  # without file=, click writes UTF-8 to an ASCII terminal
 
 
 def print_note(text: str) -> None:
@@ -82,7 +82,7 @@ def refuse_unwritable() -> None:
 
 
 @contextlib.contextmanager
-def undone_unless_printed(undo: Callable[[], str]) -> Iterator[None]:
+def undo_unless_printed(undo: Callable[[], str]) -> Iterator[None]:
     """Run the block, which prints a secret; when that fails, call `undo`, which revokes it and returns what it did.
 
     Raise LatchkeyError then. A secret that was only partly printed is revoked too.

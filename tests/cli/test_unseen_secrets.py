@@ -11,7 +11,7 @@ import pytest
 from app.actions.audit.actor import OPERATOR
 from app.actions.audit.record import AuditFilter
 from app.cli.actions import open_actions
-from app.cli.standard_streams import undone_unless_printed
+from app.cli.standard_streams import undo_unless_printed
 from app.compose import Actions
 from app.errors import LatchkeyError
 from tests.cli.forked import Run
@@ -120,7 +120,7 @@ def test_a_secret_cut_short_by_a_full_disk_is_revoked() -> None:
     """Check an error that cannot be detected before the secret is written."""
     with (
         pytest.raises(LatchkeyError, match=r"\(No space left on device\): it is ended"),
-        undone_unless_printed(lambda: "it is ended"),
+        undo_unless_printed(lambda: "it is ended"),
     ):
         raise OSError(28, "No space left on device")
 
