@@ -1,4 +1,4 @@
-"""The `latchkey` command: parses and prints. A secret stands alone on stdout; words to a person go to stderr."""
+"""The `latchkey` command: parses and prints. A secret is alone on stdout; notes for a person go to stderr."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`latchkey audit`: who did what."""
+"""`latchkey audit`: the audit log."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ import click
 from app.actions.audit.actor import OPERATOR
 from app.actions.audit.read import AuditFilter, Span, export
 from app.actions.audit.verify import Place, Verdict, VerifyAudit, verify_export
+from app.cli.actions import PAGE, open_actions
 from app.cli.options import ANY_TEXT, Instant
-from app.cli.output import json_option, say, show, show_all
-from app.cli.session import PAGE, open_actions
-from app.cli.streams import tell
+from app.cli.output import json_option, print_json, print_records
+from app.cli.standard_streams import print_line, print_note
 from app.models import AuditEvent
 
 WRITE = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
@@ -35,12 +35,12 @@ def audit() -> None:
 
 
 @audit.command("list")
-@click.option("--actor", help="Id of who did it.")
-@click.option("--action", help="As in api_key.create.")
-@click.option("--target", help="Id of what it was done to.")
-@click.option("--since", type=Instant(), help="Not before this time.")
+@click.option("--actor", help="Id of the user or client that acted.")
+@click.option("--action", help="Such as api_key.create.")
+@click.option("--target", help="Id of the object that was acted on.")
+@click.option("--since", type=Instant(), help="At or after this time.")
 @click.option("--until", type=Instant(), help="Before this time.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many at most.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most this many.")
 @json_option
 def list_(
     actor: str | None,
@@ -52,61 +52,61 @@ def list_(
     as_json: bool,
 ) -> None:
     """List the events, newest first."""
-    wanted = AuditFilter(actor=actor, action=action, target=target, since=since, until=until)
-    show_all(as_json, [_fields(event) for event in _newest(wanted, limit)], COLUMNS)
+    filter_ = AuditFilter(actor=actor, action=action, target=target, since=since, until=until)
+    print_records(as_json, [_fields(event) for event in _latest_events(filter_, limit)], COLUMNS)
 
 
-class Noted(click.ParamType[Place]):
-    """An event's id and its hash, as `audit verify` prints them."""
+class ChainPlace(click.ParamType[Place]):
+    """The id and the hash of an event, as `audit verify` prints them."""
 
     name = "ID:HASH"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Place:
-        """Read it."""
+        """Parse the place."""
         shape = re.fullmatch(r"([0-9]{1,19}):([0-9a-f]{64})", str(value))
         if shape is None:
-            self.fail(f"{value!r} is no place in the chain: `latchkey audit verify` prints one", param, ctx)
+            self.fail(f"{value!r} is not a place in the chain: use ID:HASH, as `audit verify` prints it", param, ctx)
         return Place(int(shape[1]), shape[2])
 
 
-class NoteKey(click.ParamType[str]):
-    """The public key of a server's notes, as `audit redact` and `audit verify` print it."""
+class RedactionKey(click.ParamType[str]):
+    """The public key that signs notes of redaction, as `audit redact` and `audit verify` print it."""
 
     name = "KEY"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Read it."""
+        """Check its form."""
         if re.fullmatch(r"[0-9a-f]{64}", str(value)) is None:
-            self.fail(f"{value!r} is not a key: give 64 hexadecimal digits, as `audit redact` prints them", param, ctx)
+            self.fail(f"{value!r} is not a valid key: use the 64 hexadecimal digits of `audit redact`", param, ctx)
         return str(value)
 
 
 @audit.command()
 @click.option(
-    "--expect", "expected", type=Noted(), multiple=True, help="Noted before: must still be there. Repeatable."
+    "--expect", "expected", type=ChainPlace(), multiple=True, help="An event that must exist. Can be repeated."
 )
-@click.option("--file", "exported", type=ANY_TEXT, help="Verify this export instead, without the database; - is stdin.")
-@click.option("--redaction-key", "keys", type=NoteKey(), multiple=True, help="Whose notes of a redaction count, too.")
+@click.option("--file", "exported", type=ANY_TEXT, help="Verify this export, without the database; - is stdin.")
+@click.option("--redaction-key", "keys", type=RedactionKey(), multiple=True, help="A further key to accept.")
 @json_option
 def verify(expected: tuple[Place, ...], exported: TextIO | None, keys: tuple[str, ...], as_json: bool) -> None:
-    """Follow the chain of the events; exit 1 when one was changed, removed or inserted."""
-    verdict = _verified(exported, expected, frozenset(keys))
+    """Verify the chain of events; exit 1 when one was changed, removed or inserted."""
+    verdict = _verify(exported, expected, frozenset(keys))
     if as_json:
-        show({"intact": verdict.intact, **asdict(verdict)})
+        print_json({"intact": verdict.intact, **asdict(verdict)})
     else:
-        _tell(verdict)
+        _print_verdict(verdict)
     sys.exit(0 if verdict.intact else 1)
 
 
 @audit.command("export")
-@click.option("--after", type=click.IntRange(0, 2**63 - 1), help="Only what follows the event of this id.")
-@click.option("--since", type=Instant(), help="From the first event that is not before this time.")
-@click.option("--until", type=Instant(), help="To the last event that is before this time.")
-@click.option("--file", "written", type=WRITE, default="-", help="Write it here, not to stdout.")
-@click.option("--json", is_flag=True, expose_value=False, help="As it always does.")
+@click.option("--after", type=click.IntRange(0, 2**63 - 1), help="Only events after the one with this id.")
+@click.option("--since", type=Instant(), help="Start at the first event at or after this time.")
+@click.option("--until", type=Instant(), help="Stop at the last event before this time.")
+@click.option("--file", "written", type=WRITE, default="-", help="Write to this file instead of stdout.")
+@click.option("--json", is_flag=True, expose_value=False, help="Accepted for uniformity: the output is always JSON.")
 def export_(after: int | None, since: datetime | None, until: datetime | None, written: Path) -> None:
-    """Write the events as JSON lines, oldest first; `audit verify --file` verifies them anywhere."""
-    with _appearing(written) as file:
+    """Write the events as JSON lines, oldest first; verify them anywhere with `audit verify --file`."""
+    with _open_output(written) as file:
         for line in export(open_actions().store, Span(after, since, until)):
             file.write(f"{line}\n")
 
@@ -114,21 +114,22 @@ def export_(after: int | None, since: datetime | None, until: datetime | None, w
 @audit.command()
 @json_option
 def redact(as_json: bool) -> None:
-    """Take secrets and JWTs out of the events that hold them, and leave a signed note that says which."""
-    done = open_actions().redact_audit(OPERATOR)
+    """Remove secrets and JWTs from the events that hold them; a signed note lists these events."""
+    redaction = open_actions().redact_audit(OPERATOR)
     if as_json:
-        show(asdict(done))
+        print_json(asdict(redaction))
         return
-    click.echo(f"{len(done.events)} events redacted" + (f": {', '.join(map(str, done.events))}" if done.events else ""))
-    for hint in done.hints:
-        say(f"revoke it if it still lives, whoever read the events has it: {hint}")
-    for event in done.tampered:
-        say(f"event {event} was redacted, but its fields did not give its hash before: `latchkey audit verify`")
-    if done.key:
-        say(f"signed with {done.key}: note it for `latchkey audit verify --redaction-key`")
+    ids = ", ".join(map(str, redaction.events))
+    click.echo(f"{len(redaction.events)} events redacted" + (f": {ids}" if ids else ""))
+    for hint in redaction.hints:
+        print_note(f"revoke it if it is still active, anyone who read the events may have it: {hint}")
+    for event in redaction.tampered:
+        print_note(f"event {event} was redacted, but its hash did not match before: run `latchkey audit verify`")
+    if redaction.key:
+        print_note(f"signed with {redaction.key}: keep it for `latchkey audit verify --redaction-key`")
 
 
-def _verified(exported: TextIO | None, expected: tuple[Place, ...], keys: frozenset[str]) -> Verdict:
+def _verify(exported: TextIO | None, expected: tuple[Place, ...], keys: frozenset[str]) -> Verdict:
     if exported:
         return verify_export(exported, *expected, trusted=keys)
     actions = open_actions()
@@ -136,8 +137,8 @@ def _verified(exported: TextIO | None, expected: tuple[Place, ...], keys: frozen
 
 
 @contextlib.contextmanager
-def _appearing(path: Path) -> Iterator[IO[str]]:
-    """Give what to write to: stdout, or a file that takes the place of another once it is whole, or never."""
+def _open_output(path: Path) -> Iterator[IO[str]]:
+    """Open stdout, or a temporary file that replaces `path` only when it was written completely."""
     if str(path) == "-" and sys.stdout is None:
         raise click.UsageError("stdout is closed: name a --file")
     if str(path) == "-":
@@ -145,8 +146,8 @@ def _appearing(path: Path) -> Iterator[IO[str]]:
             yield file
         return
     target = path.resolve()
-    if target.exists() and not target.is_file():  # a device must not become a file
-        raise click.UsageError(f"--file {path} is no file")
+    if target.exists() and not target.is_file():  # do not replace a device by a file
+        raise click.UsageError(f"--file {path} is not a regular file")
     pending, name = tempfile.mkstemp(prefix=".latchkey-", dir=target.parent)
     try:
         with open(pending, "w", encoding="utf-8") as file:
@@ -159,22 +160,23 @@ def _appearing(path: Path) -> Iterator[IO[str]]:
         raise
 
 
-def _tell(verdict: Verdict) -> None:
+def _print_verdict(verdict: Verdict) -> None:
     for found in verdict.breaks:
         where = "the head" if found.event is None else f"event {found.event}"
-        tell(f"{where}: {found.what}: {found.said}")
+        print_line(f"{where}: {found.what}: {found.said}")
     for note in verdict.redactions:
         ids = ", ".join(str(id) for id, _, _ in note.changed)
-        tell(f"event {note.event}: {note.actor} redacted {len(note.changed)} events ({ids}), signed with {note.key}")
+        redacted = f"redacted {len(note.changed)} events ({ids})"
+        print_line(f"event {note.event}: {note.actor} {redacted}, signed with {note.key}")
     whole = f"{verdict.events} events, " + (f"from {verdict.first} on, " if verdict.events else "")
-    tell(f"{whole}head {verdict.last}")
+    print_line(f"{whole}head {verdict.last}")
 
 
-def _newest(wanted: AuditFilter, limit: int) -> list[AuditEvent]:
+def _latest_events(filter_: AuditFilter, limit: int) -> list[AuditEvent]:
     audit = open_actions().audit
-    events, cursor = audit.page(wanted, min(limit, PAGE), None)
+    events, cursor = audit.page(filter_, min(limit, PAGE), None)
     while cursor is not None and len(events) < limit:
-        more, cursor = audit.page(wanted, min(limit - len(events), PAGE), cursor)
+        more, cursor = audit.page(filter_, min(limit - len(events), PAGE), cursor)
         events += more
     return events
 

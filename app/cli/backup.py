@@ -1,4 +1,4 @@
-"""`latchkey backup` and `latchkey restore`: an instance on SQLite in one file."""
+"""`latchkey backup` and `latchkey restore`: an instance on SQLite as one file."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
-from app.cli.output import json_option, say, show
+from app.cli.output import json_option, print_json
+from app.cli.standard_streams import print_note
 from app.clock import system_clock
 from app.maintenance.backup import SECRET_KEY, back_up
-from app.maintenance.backup import restore as put_back
+from app.maintenance.backup import restore as restore_backup
 from app.settings.load import load_settings, settings_as_given
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -18,29 +19,29 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command()
 @click.argument("file", type=FILE)
-@click.option("--without-secret-key", is_flag=True, help="Leave SECRET_KEY out: it is kept elsewhere.")
+@click.option("--without-secret-key", is_flag=True, help="Leave SECRET_KEY out, when it is kept elsewhere.")
 @json_option
 def backup(file: Path, without_secret_key: bool, as_json: bool) -> None:
-    """Write the database and the SECRET_KEY into one new FILE, while the server goes on.
+    """Write the database and the SECRET_KEY into one new FILE, while the server runs.
 
-    Whoever has FILE has the signing keys: keep it as you keep them.
+    FILE holds the signing keys: protect it as you protect them.
     """
     manifest = back_up(load_settings(), file, system_clock(), with_secret_key=not without_secret_key)
     if as_json:
-        show({"file": str(file)} | asdict(manifest))
-    say(f"{file} holds what was committed at {manifest.made_at}.")
+        print_json({"file": str(file)} | asdict(manifest))
+    print_note(f"{file} holds the database as committed at {manifest.made_at}.")
     if SECRET_KEY not in manifest.members:
-        say("It does not hold the SECRET_KEY, without which it is of no use.")
+        print_note("It does not hold the SECRET_KEY, without which it cannot be used.")
 
 
 @click.command()
 @click.argument("file", type=FILE)
 @json_option
 def restore(file: Path, as_json: bool) -> None:
-    """Put a backup FILE into an instance folder that has no database yet; the next start migrates it."""
+    """Restore FILE into an instance folder without a database; the next start migrates it."""
     settings = settings_as_given()
-    manifest = put_back(settings, file)
+    manifest = restore_backup(settings, file)
     if as_json:
-        show(asdict(manifest))
-    say(f"Restored what was at {manifest.made_at}, of {manifest.issuer}. What was made since is not in it,")
-    say("and what was revoked since is alive again: revoke it again, or rotate it.")
+        print_json(asdict(manifest))
+    print_note(f"Restored the state of {manifest.issuer} at {manifest.made_at}. Anything created since is missing,")
+    print_note("and anything revoked since is active again: revoke or rotate it again.")

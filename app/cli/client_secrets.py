@@ -1,16 +1,14 @@
-"""`latchkey client secret`: several may live at once, so that one can follow another without a gap."""
+"""`latchkey client secret`: a client may have several secrets, so that one can replace another without a gap."""
 
 from __future__ import annotations
-
-from datetime import datetime
 
 import click
 
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.client_secrets import NewClientSecret
-from app.cli.options import Instant
-from app.cli.output import done, json_option, show_all, show_secret
-from app.cli.session import client_named, everything, open_actions
+from app.cli.actions import find_client, list_all, open_actions
+from app.cli.output import json_option, print_done, print_records, print_secret
+from app.cli.record_options import options_of
 
 COLUMNS = ("id", "name", "hint", "status", "created_at", "expires_at")
 
@@ -22,21 +20,24 @@ def secret() -> None:
 
 @secret.command()
 @click.argument("client_name", metavar="CLIENT")
-@click.option("--name", help="To tell it from the others.")
-@click.option("--expires-at", type=Instant(), help="When it ends; never, when left out.")
+@options_of(
+    NewClientSecret,
+    name="Distinguishes it from the client's other secrets.",
+    expires_at="When it expires; never when omitted.",
+)
 @json_option
-def create(client_name: str, name: str | None, expires_at: datetime | None, as_json: bool) -> None:
-    """Give a client a further secret, printed alone on stdout."""
+def create(new: NewClientSecret, client_name: str, as_json: bool) -> None:
+    """Add a secret to a client and print it, alone, on stdout."""
     actions = open_actions()
-    found = client_named(actions, client_name)
-    view, issued = actions.client_secrets.create(OPERATOR, found.id, NewClientSecret(name, expires_at))
+    client = find_client(actions, client_name)
+    view, issued = actions.client_secrets.create(OPERATOR, client.id, new)
 
     def undo() -> str:
-        actions.client_secrets.revoke(OPERATOR, found.id, view.id)
+        actions.client_secrets.revoke(OPERATOR, client.id, view.id)
         return f"the secret {view.id} is revoked"
 
-    said = f"Secret {view.id} of the client {found.client_id}."
-    show_secret(as_json, view, "client_secret", issued.token, said, undo)
+    note = f"Secret {view.id} of the client {client.client_id}."
+    print_secret(as_json, view, "client_secret", issued.token, note, undo)
 
 
 @secret.command("list")
@@ -45,8 +46,8 @@ def create(client_name: str, name: str | None, expires_at: datetime | None, as_j
 def list_(client_name: str, as_json: bool) -> None:
     """List a client's secrets by their hints."""
     actions = open_actions()
-    found = client_named(actions, client_name)
-    show_all(as_json, everything(lambda limit, after: actions.client_secrets.page(found.id, limit, after)), COLUMNS)
+    client_id, secrets = find_client(actions, client_name).id, actions.client_secrets
+    print_records(as_json, list_all(lambda limit, after: secrets.page(client_id, limit, after)), COLUMNS)
 
 
 @secret.command()
@@ -54,7 +55,7 @@ def list_(client_name: str, as_json: bool) -> None:
 @click.argument("secret_id")
 @json_option
 def revoke(client_name: str, secret_id: str, as_json: bool) -> None:
-    """End a secret for good."""
+    """Revoke a secret for good."""
     actions = open_actions()
-    actions.client_secrets.revoke(OPERATOR, client_named(actions, client_name).id, secret_id)
-    done(as_json, f"The secret {secret_id} is revoked.", id=secret_id, status="revoked")
+    actions.client_secrets.revoke(OPERATOR, find_client(actions, client_name).id, secret_id)
+    print_done(as_json, f"The secret {secret_id} is revoked.", id=secret_id, status="revoked")

@@ -1,4 +1,4 @@
-"""`latchkey compare`: hold the kinds side by side, measured on this server."""
+"""`latchkey compare`: the kinds of credential side by side, measured on this server."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import click
 import httpx
 
 from app import create_app
-from app.cli.greeting import local_url
-from app.cli.output import json_option, say, show
-from app.cli.session import open_actions
-from app.cli.streams import tell
-from app.comparison.latest import keep
+from app.cli.actions import open_actions
+from app.cli.output import json_option, print_json
+from app.cli.standard_streams import print_line, print_note
+from app.cli.start_message import local_url
+from app.comparison.latest import keep as save_report
 from app.comparison.probes import compare as probe
 from app.comparison.probes import in_process
 from app.comparison.report import Report
@@ -22,55 +22,56 @@ from app.settings.load import load_settings
 from app.settings.settings import Settings
 from app.web.compare.page import render_file
 
-PATIENCE = 15.0  # seconds for an answer
+TIMEOUT = 15.0  # seconds for a response
+KIND = click.Choice(list(COLUMNS))
 HTML = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 
 @click.command()
 @json_option
-@click.option("--html", type=HTML, help="Write a page to this file too.")
-@click.option("--kind", "kinds", multiple=True, type=click.Choice(list(COLUMNS)), help="Only this. Can be repeated.")
+@click.option("--html", type=HTML, help="Also write an HTML page to this file.")
+@click.option("--kind", "kinds", multiple=True, type=KIND, help="Compare only this kind. Can be repeated.")
 def compare(as_json: bool, html: Path | None, kinds: tuple[str, ...]) -> None:
-    """Use each kind for real and show how they differ; ends with 1 when one contradicts the contract."""
+    """Use each kind for real and show how they differ; exit 1 when a result contradicts the contract."""
     settings = load_settings()
-    report = _probed(settings, kinds)
+    report = _run_probes(settings, kinds)
     if not kinds:
-        _keep(settings, report)
+        _save(settings, report)
     if html is not None:
         html.write_text(render_file(report), encoding="utf-8")
-        say(f"Written to {html}")
+        print_note(f"Written to {html}")
     if as_json:
-        show(report.as_json())
+        print_json(report.as_json())
     else:
-        tell(report.as_text())
+        print_line(report.as_text())
     for contradiction in report.contradictions:
-        say(f"contradicts the contract: {contradiction}")
+        print_note(f"contradicts the contract: {contradiction}")
     sys.exit(1 if report.contradictions else 0)
 
 
-def _keep(settings: Settings, report: Report) -> None:
+def _save(settings: Settings, report: Report) -> None:
     try:
-        keep(settings, report)
+        save_report(settings, report)
     except OSError:
-        say(f"not kept for the page /compare: {settings.instance_dir} cannot be written")
+        print_note(f"not saved for the page /compare: {settings.instance_dir} cannot be written")
 
 
-def _probed(settings: Settings, kinds: tuple[str, ...]) -> Report:
+def _run_probes(settings: Settings, kinds: tuple[str, ...]) -> Report:
     from rich.console import Console
 
     actions = open_actions(settings)
-    client, via = reached(settings)
-    with client, Console(stderr=True).status("Comparing …") as shown:  # a pipe shows nothing
-        return probe(actions, client, via, lambda what: shown.update(f"{what} …"), kinds)
+    client, via = connect(settings)
+    with client, Console(stderr=True).status("Comparing …") as status:  # shown on a terminal only
+        return probe(actions, client, via, lambda what: status.update(f"{what} …"), kinds)
 
 
-def reached(settings: Settings) -> tuple[httpx.Client, str]:
-    """Reach the running server, else one in this process; tells how."""
+def connect(settings: Settings) -> tuple[httpx.Client, str]:
+    """Return a client of the running server, else of one in this process, and which of the two."""
     url = local_url(settings)
     try:
         metadata = httpx.get(f"{url}/.well-known/oauth-authorization-server", timeout=2, trust_env=False)
         if metadata.json()["issuer"] == settings.issuer:
-            return httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False), "over HTTP"
+            return httpx.Client(base_url=url, timeout=TIMEOUT, trust_env=False), "over HTTP"
     except (httpx.HTTPError, ValueError, KeyError, TypeError):
-        say("No server runs here: comparing in this process")
+        print_note("No server is running here: comparing in this process")
     return in_process(create_app(settings.model_copy(update={"log_level": "error"})), url), "in one process"

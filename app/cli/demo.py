@@ -1,4 +1,4 @@
-"""`latchkey demo`: an example organisation to try things with."""
+"""`latchkey demo`: an example organisation to experiment with."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import asdict
 import click
 
 from app.actions.audit.actor import OPERATOR
-from app.cli.output import json_option, say, show, table
-from app.cli.session import client_named, open_actions, user_named
-from app.cli.start import make_ready
-from app.cli.streams import refuse_unwritable, undone_unless_printed
+from app.cli.actions import find_client, find_user, open_actions
+from app.cli.output import json_option, print_json, print_table
+from app.cli.set_up import set_up_instance
+from app.cli.standard_streams import print_note, refuse_unwritable, undo_unless_printed
 from app.compose import Actions
 from app.maintenance.demo import TOKEN, Created, Demo
 from app.settings.load import load_settings
@@ -22,28 +22,28 @@ COLUMNS = ("kind", "name", "id", "secret")
 @click.command()
 @json_option
 def demo(as_json: bool) -> None:
-    """Set up an example organisation and print its secrets; what is there already stays."""
+    """Set up an example organisation and print its secrets; keep what exists."""
     refuse_unwritable()
     settings = load_settings()
-    make_ready(settings)
+    set_up_instance(settings)
     actions = open_actions(settings)
-    made = furnish(actions)
-    with undone_unless_printed(lambda: withdraw(actions, made)):
+    created = create_demo(actions)
+    with undo_unless_printed(lambda: revoke_demo(actions, created)):
         if as_json:
-            show([asdict(thing) for thing in made])
-        elif made:
-            table(COLUMNS, [asdict(thing) for thing in made])
+            print_json([asdict(thing) for thing in created])
+        elif created:
+            print_table(COLUMNS, [asdict(thing) for thing in created])
     if as_json:
         return
-    if made:
-        say("These secrets are shown this once.")
+    if created:
+        print_note("These secrets are not shown again.")
     else:
-        say("The example organisation was there already; its secrets were shown when it was made.")
+        print_note("The example organisation exists already; its secrets were shown when it was created.")
 
 
-def furnish(actions: Actions) -> list[Created]:
-    """Make what is missing of the example organisation; gives the new secrets."""
-    make = Demo(
+def create_demo(actions: Actions) -> list[Created]:
+    """Create what is missing of the example organisation; return the new secrets."""
+    demo = Demo(
         actions.resources,
         actions.roles,
         actions.users,
@@ -51,28 +51,28 @@ def furnish(actions: Actions) -> list[Created]:
         actions.personal_access_tokens,
         actions.api_keys,
     )
-    made = make(OPERATOR)
+    created = demo(OPERATOR)
     actions.store.dispose()
-    return made
+    return created
 
 
-def withdraw(actions: Actions, made: Sequence[Created]) -> str:
-    """End what was made and nobody was shown; return words for it."""
+def revoke_demo(actions: Actions, created: Sequence[Created]) -> str:
+    """Delete or revoke what was created but not shown; return what was done."""
     tokens = actions.personal_access_tokens
-    end: dict[str, Callable[[str], object]] = {
-        "personal access token": lambda id: tokens.revoke(OPERATOR, user_named(actions, TOKEN[0]).id, id),
+    revoke: dict[str, Callable[[str], object]] = {
+        "personal access token": lambda id: tokens.revoke(OPERATOR, find_user(actions, TOKEN[0]).id, id),
         "user": lambda user_id: actions.users.delete(OPERATOR, user_id),
-        "client": lambda client_id: actions.clients.delete(OPERATOR, client_named(actions, client_id).id),
+        "client": lambda client_id: actions.clients.delete(OPERATOR, find_client(actions, client_id).id),
         "API key": lambda key_id: actions.api_keys.revoke(OPERATOR, key_id),
     }
-    for thing in reversed(made):  # a user's token before the user
-        end[thing.kind](thing.id)
-    return "what was made of the example organisation is ended"
+    for thing in reversed(created):  # a user's token before the user
+        revoke[thing.kind](thing.id)
+    return "what was created of the example organisation is deleted or revoked"
 
 
-def as_comments(made: Sequence[Created]) -> str:
-    """Write the secrets as comments of a shell script."""
-    if not made:
-        return "# The example organisation was there already; its secrets were shown when it was made.\n"
-    lines = [f"#   {thing.kind:<22} {thing.name:<16} {thing.id:<38} {thing.secret}" for thing in made]
-    return "\n".join(["# The example organisation, its secrets shown this once:", *lines, ""])
+def as_comments(created: Sequence[Created]) -> str:
+    """Format the secrets as comments of a shell script."""
+    if not created:
+        return "# The example organisation exists already; its secrets were shown when it was created.\n"
+    lines = [f"#   {thing.kind:<22} {thing.name:<16} {thing.id:<38} {thing.secret}" for thing in created]
+    return "\n".join(["# The example organisation; its secrets are not shown again:", *lines, ""])

@@ -1,4 +1,4 @@
-"""A password that a command reads: typed on a terminal, else all that is piped in."""
+"""Read a password: typed on a terminal, else all of stdin."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import sys
 
 import click
 
-from app.cli.streams import say
+from app.cli.standard_streams import print_note
 from app.errors import Invalid
 from app.settings.text_input import clean_text, decode_utf8, read_stream
 
 
 def read_password() -> str:
-    """Return the password without its line end. Raise Invalid when stdin has none, or no plain text."""
+    """Return the password without its line end. Raise Invalid when stdin is empty or not clean_text text."""
     if sys.stdin is None:
         raise Invalid.field("password", "stdin is closed: pipe the password in, or run this on a terminal")
     try:
-        return _typed() if sys.stdin.isatty() else _piped()
-    except UnicodeError:  # its text may hold a piece of the password
+        return _prompt() if sys.stdin.isatty() else _read_stdin()
+    except UnicodeError:  # its message may hold a part of the password
         raise Invalid.field("password", "is not in the terminal's encoding") from None
     except ValueError as error:
         raise Invalid.field("password", str(error)) from None
@@ -25,14 +25,14 @@ def read_password() -> str:
         raise Invalid.field("password", f"stdin cannot be read: {error.strerror or type(error).__name__}") from None
 
 
-def _typed() -> str:
+def _prompt() -> str:
     prompted: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     return clean_text(prompted)
 
 
-def _piped() -> str:
+def _read_stdin() -> str:
     password = clean_text(decode_utf8(read_stream(sys.stdin.buffer)))
     if not password:
-        raise ValueError("stdin holds none")
-    say("Read the password from stdin.")
+        raise ValueError("stdin is empty")
+    print_note("Read the password from stdin.")
     return password

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from app.actions.audit.actor import OPERATOR
-from app.actions.directory.changes import UNSET
-from app.actions.directory.resources import DEFAULT_TTL, NewPermission, NewResource, PermissionChanges, ResourceChanges
+from app.actions.directory.resources import NewPermission, NewResource, PermissionChanges, ResourceChanges
+from app.cli.actions import find_resource, list_all, open_actions
 from app.cli.options import Duration, many
-from app.cli.output import done, json_option, show_all, show_one
-from app.cli.session import everything, open_actions, resource_named
+from app.cli.output import json_option, print_done, print_record, print_records
+from app.cli.record_options import Option, options_of
 
 COLUMNS = ("id", "identifier", "name", "access_token_ttl", "permissions")
 
@@ -20,25 +22,20 @@ def resource() -> None:
 
 
 @resource.command()
-@click.option("--identifier", required=True, help="Its resource indicator: an absolute URI.")
-@click.option("--name", required=True)
-@click.option("--access-token-ttl", type=Duration(), default=DEFAULT_TTL, show_default=True, help="Of its tokens.")
+@options_of(
+    NewResource,
+    identifier="Its resource indicator: an absolute URI.",
+    access_token_ttl=Option("Lifetime of access tokens for it.", type=Duration()),
+    permissions=None,
+)
 @many("--permission", "permissions", "Name of a permission.")
 @many("--public", "public", "Name of a permission that API keys may have.")
 @json_option
-def create(
-    identifier: str,
-    name: str,
-    access_token_ttl: int,
-    permissions: tuple[str, ...],
-    public: tuple[str, ...],
-    as_json: bool,
-) -> None:
+def create(new: NewResource, permissions: tuple[str, ...], public: tuple[str, ...], as_json: bool) -> None:
     """Create an API resource."""
     wanted = [NewPermission(scope) for scope in permissions if scope not in public]
     wanted += [NewPermission(scope, public=True) for scope in public]
-    new = NewResource(identifier, name, access_token_ttl, tuple(wanted))
-    show_one(as_json, open_actions().resources.create(OPERATOR, new))
+    print_record(as_json, open_actions().resources.create(OPERATOR, replace(new, permissions=tuple(wanted))))
 
 
 @resource.command("list")
@@ -46,7 +43,7 @@ def create(
 def list_(as_json: bool) -> None:
     """List the API resources."""
     resources = open_actions().resources
-    show_all(as_json, everything(lambda limit, after: resources.page(limit, after)), COLUMNS)
+    print_records(as_json, list_all(lambda limit, after: resources.page(limit, after)), COLUMNS)
 
 
 @resource.command()
@@ -54,37 +51,28 @@ def list_(as_json: bool) -> None:
 @json_option
 def show(name: str, as_json: bool) -> None:
     """Show an API resource, by identifier or id."""
-    show_one(as_json, resource_named(open_actions(), name))
+    print_record(as_json, find_resource(open_actions(), name))
 
 
 @resource.command()
 @click.argument("name")
-@click.option("--identifier")
-@click.option("--name", "new_name", help="A new name.")
-@click.option("--access-token-ttl", type=Duration())
+@options_of(ResourceChanges, name="A new name.", access_token_ttl=Option(type=Duration()))
 @json_option
-def update(
-    name: str, identifier: str | None, new_name: str | None, access_token_ttl: int | None, as_json: bool
-) -> None:
-    """Change an API resource; what is not named stays."""
+def update(changes: ResourceChanges, name: str, as_json: bool) -> None:
+    """Change an API resource; what is not given stays as it is."""
     actions = open_actions()
-    changes = ResourceChanges(
-        identifier=UNSET if identifier is None else identifier,
-        name=UNSET if new_name is None else new_name,
-        access_token_ttl=UNSET if access_token_ttl is None else access_token_ttl,
-    )
-    show_one(as_json, actions.resources.change(OPERATOR, resource_named(actions, name).id, changes))
+    print_record(as_json, actions.resources.change(OPERATOR, find_resource(actions, name).id, changes))
 
 
 @resource.command()
 @click.argument("name")
 @json_option
 def delete(name: str, as_json: bool) -> None:
-    """Delete an API resource with its permissions; its API keys are dead at once."""
+    """Delete an API resource with its permissions; its API keys are invalid at once."""
     actions = open_actions()
-    found = resource_named(actions, name)
+    found = find_resource(actions, name)
     actions.resources.delete(OPERATOR, found.id)
-    done(as_json, f"{found.identifier} is deleted.", id=found.id, deleted=True)
+    print_done(as_json, f"{found.identifier} is deleted.", id=found.id, deleted=True)
 
 
 @resource.group()
@@ -102,28 +90,21 @@ def add(resource_name: str, name: str, description: str, public: bool, as_json: 
     """Add a permission; its name is the scope."""
     actions = open_actions()
     new = NewPermission(name, description, public)
-    show_one(as_json, actions.resources.add_permission(OPERATOR, resource_named(actions, resource_name).id, new))
+    print_record(as_json, actions.resources.add_permission(OPERATOR, find_resource(actions, resource_name).id, new))
 
 
 @permission.command("update")
 @click.argument("resource_name", metavar="RESOURCE")
 @click.argument("name")
-@click.option("--name", "new_name", help="A new name.")
-@click.option("--description")
-@click.option("--public/--not-public", default=None, help="Whether API keys may have it.")
+@options_of(
+    PermissionChanges, name="A new name.", public=Option("Whether API keys may have it.", "--public/--not-public")
+)
 @json_option
-def update_permission(
-    resource_name: str, name: str, new_name: str | None, description: str | None, public: bool | None, as_json: bool
-) -> None:
-    """Change a permission; what is not named stays."""
+def update_permission(changes: PermissionChanges, resource_name: str, name: str, as_json: bool) -> None:
+    """Change a permission; what is not given stays as it is."""
     actions = open_actions()
-    changes = PermissionChanges(
-        name=UNSET if new_name is None else new_name,
-        description=UNSET if description is None else description,
-        public=UNSET if public is None else public,
-    )
-    found = resource_named(actions, resource_name)
-    show_one(as_json, actions.resources.change_permission(OPERATOR, found.id, name, changes))
+    found = find_resource(actions, resource_name)
+    print_record(as_json, actions.resources.change_permission(OPERATOR, found.id, name, changes))
 
 
 @permission.command("delete")
@@ -131,7 +112,7 @@ def update_permission(
 @click.argument("name")
 @json_option
 def delete_permission(resource_name: str, name: str, as_json: bool) -> None:
-    """Delete a permission; every credential concerned shrinks at once."""
+    """Delete a permission; credentials that have it lose it at once."""
     actions = open_actions()
-    actions.resources.delete_permission(OPERATOR, resource_named(actions, resource_name).id, name)
-    done(as_json, f"{name} is deleted.", name=name, deleted=True)
+    actions.resources.delete_permission(OPERATOR, find_resource(actions, resource_name).id, name)
+    print_done(as_json, f"{name} is deleted.", name=name, deleted=True)

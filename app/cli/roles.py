@@ -1,20 +1,18 @@
-"""`latchkey role`: bundles of permissions."""
+"""`latchkey role`: named sets of permissions."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import get_args
 
 import click
 
 from app.actions.audit.actor import OPERATOR
-from app.actions.directory.changes import UNSET
-from app.actions.directory.roles import NewRole, RoleChanges
-from app.cli.options import many
-from app.cli.output import done, json_option, show_all, show_one
-from app.cli.session import everything, open_actions, role_named
+from app.actions.directory.roles import NewRole, RoleChanges, RoleType
+from app.cli.actions import find_role, list_all, open_actions
+from app.cli.output import json_option, print_done, print_record, print_records
+from app.cli.record_options import Option, options_of
 
 COLUMNS = ("id", "name", "type", "permissions", "description")
-TYPE = click.Choice(["user", "machine"])
 
 
 @click.group()
@@ -23,26 +21,20 @@ def role() -> None:
 
 
 @role.command()
-@click.option("--name", required=True)
-@click.option("--type", "type_", type=TYPE, required=True, help="Whom it can be given to.")
-@click.option("--description", default="")
-@many("--permission", "permissions", "Name of a permission.")
+@options_of(NewRole, type="Who it can be assigned to.", permissions="Name of a permission.")
 @json_option
-def create(
-    name: str, type_: Literal["user", "machine"], description: str, permissions: tuple[str, ...], as_json: bool
-) -> None:
+def create(new: NewRole, as_json: bool) -> None:
     """Create a role."""
-    new = NewRole(name=name, type=type_, description=description, permissions=permissions)
-    show_one(as_json, open_actions().roles.create(OPERATOR, new))
+    print_record(as_json, open_actions().roles.create(OPERATOR, new))
 
 
 @role.command("list")
-@click.option("--type", "type_", type=TYPE, help="Only roles of this type.")
+@click.option("--type", "type_", type=click.Choice(get_args(RoleType)), help="Only roles of this type.")
 @json_option
-def list_(type_: Literal["user", "machine"] | None, as_json: bool) -> None:
+def list_(type_: RoleType | None, as_json: bool) -> None:
     """List the roles."""
     roles = open_actions().roles
-    show_all(as_json, everything(lambda limit, after: roles.page(limit, after, type=type_)), COLUMNS)
+    print_records(as_json, list_all(lambda limit, after: roles.page(limit, after, type=type_)), COLUMNS)
 
 
 @role.command()
@@ -50,40 +42,33 @@ def list_(type_: Literal["user", "machine"] | None, as_json: bool) -> None:
 @json_option
 def show(name: str, as_json: bool) -> None:
     """Show a role, by name or id."""
-    show_one(as_json, role_named(open_actions(), name))
+    print_record(as_json, find_role(open_actions(), name))
 
 
 @role.command()
 @click.argument("name")
-@click.option("--name", "new_name", help="A new name.")
-@click.option("--description")
-@many("--permission", "permissions", "Name of a permission; together they replace those that the role gives.")
-@click.option("--no-permissions", is_flag=True, help="Take all permissions away.")
+@options_of(
+    RoleChanges,
+    name="A new name.",
+    permissions=Option(
+        "Name of a permission; replaces the current ones.",
+        clear="--no-permissions",
+        clear_help="Remove all permissions.",
+    ),
+)
 @json_option
-def update(
-    name: str,
-    new_name: str | None,
-    description: str | None,
-    permissions: tuple[str, ...],
-    no_permissions: bool,
-    as_json: bool,
-) -> None:
-    """Change a role; what is not named stays. It is felt at once by every credential concerned."""
+def update(changes: RoleChanges, name: str, as_json: bool) -> None:
+    """Change a role; what is not given stays as it is. Applies at once to the credentials of everyone with the role."""
     actions = open_actions()
-    changes = RoleChanges(
-        name=UNSET if new_name is None else new_name,
-        description=UNSET if description is None else description,
-        permissions=() if no_permissions else permissions or UNSET,
-    )
-    show_one(as_json, actions.roles.change(OPERATOR, role_named(actions, name).id, changes))
+    print_record(as_json, actions.roles.change(OPERATOR, find_role(actions, name).id, changes))
 
 
 @role.command()
 @click.argument("name")
 @json_option
 def delete(name: str, as_json: bool) -> None:
-    """Delete a role; who had it has less at once."""
+    """Delete a role; its users and clients lose its permissions at once."""
     actions = open_actions()
-    found = role_named(actions, name)
+    found = find_role(actions, name)
     actions.roles.delete(OPERATOR, found.id)
-    done(as_json, f"The role {found.name} is deleted.", id=found.id, deleted=True)
+    print_done(as_json, f"The role {found.name} is deleted.", id=found.id, deleted=True)

@@ -1,4 +1,4 @@
-"""`latchkey scan`: find secrets of ours where none should be."""
+"""`latchkey scan`: find our secrets in files and git repositories."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import Any
 import click
 
 from app.cli.options import ANY_TEXT
-from app.cli.output import json_option, printable, say, show
-from app.cli.streams import tell
+from app.cli.output import escape_unprintable, json_option, print_json
+from app.cli.standard_streams import print_line, print_note
 from app.crypto.opaque import SHAPE, hint
 from app.errors import LatchkeyError
 from app.maintenance.scan import Found, Scan
 from app.settings.text_input import MAX_BYTES
 
-FOUND, UNREAD = 1, 2  # exit codes
+FOUND, UNREADABLE = 1, 2  # exit codes
 STDIN = "-"
-PATIENCE = 30.0  # seconds for an answer of a server
-AT_ONCE = 1000  # secrets in a report
-Judge = Callable[[str], tuple[str | None, str | None]]
+TIMEOUT = 30.0  # seconds for a response of the server
+BATCH = 1000  # secrets in a report
+Inspect = Callable[[str], tuple[str | None, str | None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """What is told of a find; the secret itself is never printed."""
+class Match:
+    """What is printed of a secret that was found; never the secret itself."""
 
     path: str
     line: int
@@ -37,156 +37,157 @@ class Line:
     status: str | None = None
     reason: str | None = None
 
+    @property
+    def is_active(self) -> bool:
+        """Whether the secret was looked up and works."""
+        return self.status == "active"
+
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…")
-@click.option("--history/--no-history", default=True, help="Read the whole past of git repositories (on).")
-@click.option("--check", is_flag=True, help="Tell live from dead, asking the database that these settings name.")
-@click.option("--server", metavar="URL", help="Tell live from dead, asking this server.")
-@click.option("--token-file", type=ANY_TEXT, help="Holds a token with the scope tokens:read, for --server.")
-@click.option("--live", is_flag=True, help="With --check or --server: only what is live counts.")
-@click.option("--revoke", is_flag=True, help="With --check or --server: revoke what is live, as leaked.")
+@click.option("--history/--no-history", default=True, help="Read the whole history of git repositories (on).")
+@click.option("--check", is_flag=True, help="Look up the status of each in the configured database.")
+@click.option("--server", metavar="URL", help="Look up the status of each on this server.")
+@click.option("--token-file", type=ANY_TEXT, help="File with a token of the scope tokens:read, for --server.")
+@click.option("--live", is_flag=True, help="With --check or --server: report only active ones.")
+@click.option("--revoke", is_flag=True, help="With --check or --server: revoke the active ones as leaked.")
 @json_option
-def scan(paths: Sequence[str], history: bool, live: bool, revoke: bool, as_json: bool, **asked: Any) -> None:
+def scan(paths: Sequence[str], history: bool, live: bool, revoke: bool, as_json: bool, **source: Any) -> None:
     """Find personal access tokens, API keys and client secrets by their format and check characters.
 
-    PATH is a file, a folder, or - for stdin. Of a folder that is a git repository, everything that it ever held is
-    read too, reachable or not. Works offline; what is compressed otherwise is not opened, and JWTs end by themselves.
+    PATH is a file, a folder, or - for stdin. In a git repository, every object is read too, reachable or not.
+    Works offline. Does not open other compressed files and does not look for JWTs, which expire by themselves.
     Exits with 1 when something is found, with 2 when something could not be read.
     """
-    office = _office(**asked)
-    if office is None and (live or revoke):
+    registry = _choose_registry(**source)
+    if registry is None and (live or revoke):
         raise click.UsageError("--live and --revoke need --check or --server")
-    unread: list[str] = []
-    found = list(_look(paths, history, unread))
-    judge: Judge = cache(office.judge) if office else _unjudged
-    lines = [_line(one, judge) for one in found]
-    if office and revoke:
-        office.revoke([one.seen.secret for one, line in zip(found, lines, strict=True) if line.status == "active"])
-    counted = [line for line in lines if not live or line.status == "active"]
-    _tell(counted, as_json)
-    say(_sum(counted, unread))
-    sys.exit(FOUND if counted else UNREAD if unread else 0)
+    unreadable: list[str] = []
+    found = list(_search(paths, history, unreadable))
+    inspect: Inspect = cache(registry.inspect) if registry else _skip_inspection
+    matches = [_describe(item, inspect) for item in found]
+    if registry and revoke:
+        registry.revoke([item.seen.secret for item, match in zip(found, matches, strict=True) if match.is_active])
+    reported = [match for match in matches if match.is_active or not live]
+    _print_matches(reported, as_json)
+    print_note(_summarize(reported, unreadable))
+    sys.exit(FOUND if reported else UNREADABLE if unreadable else 0)
 
 
 @dataclass(frozen=True, slots=True)
-class _Office:
-    """Who knows the credentials: how to judge one, how to report those that leaked."""
+class _Registry:
+    """Where credentials are looked up (status and reason) and reported as leaked."""
 
-    judge: Judge
+    inspect: Inspect
     revoke: Callable[[Sequence[str]], None]
 
 
-def _office(check: bool, server: str | None, token_file: Any) -> _Office | None:
+def _choose_registry(check: bool, server: str | None, token_file: Any) -> _Registry | None:
     if check and server:
-        raise click.UsageError("either --check or --server")
+        raise click.UsageError("--check and --server exclude each other")
     if server and token_file is None:
         raise click.UsageError("--server needs --token-file, with a token of the scope tokens:read")
     if server:
-        return _server(server.rstrip("/"), _token(token_file.read(MAX_BYTES).strip()))
-    return _database() if check else None
+        return _open_server(server.rstrip("/"), _check_token(token_file.read(MAX_BYTES).strip()))
+    return _open_database() if check else None
 
 
-def _token(held: str) -> str:
-    if not (held.isascii() and held.isprintable()) or not held or " " in held:
-        raise click.UsageError("--token-file holds no token")
-    return held
+def _check_token(text: str) -> str:
+    if not (text.isascii() and text.isprintable()) or not text or " " in text:
+        raise click.UsageError("--token-file holds no token: it must be one line of ASCII without spaces")
+    return text
 
 
-def _database() -> _Office:
+def _open_database() -> _Registry:
     from app.actions.audit.actor import OPERATOR
-    from app.cli.session import open_actions
+    from app.cli.actions import open_actions
 
     actions = open_actions()
 
-    def judge(secret: str) -> tuple[str, str | None]:
-        known = actions.inspect(secret)
-        return known.status, known.reason
+    def inspect(secret: str) -> tuple[str, str | None]:
+        result = actions.inspect(secret)
+        return result.status, result.reason
 
     def revoke(secrets: Sequence[str]) -> None:
         actions.report_leak(OPERATOR, secrets)
 
-    return _Office(judge, revoke)
+    return _Registry(inspect, revoke)
 
 
-def _server(url: str, token: str) -> _Office:
+def _open_server(url: str, token: str) -> _Registry:
     import httpx
 
     try:
-        http = httpx.Client(base_url=f"{url}/api/v1", timeout=PATIENCE)
+        http = httpx.Client(base_url=f"{url}/api/v1", timeout=TIMEOUT)
     except (httpx.InvalidURL, ValueError):
-        raise click.UsageError("--server is no URL") from None
+        raise click.UsageError("--server is not a valid URL") from None
 
     def post(path: str, body: object, **headers: str) -> httpx.Response:
         try:
             return http.post(path, json=body, headers=headers).raise_for_status()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Unreachable(f"no good answer from the server: {type(error).__name__}") from None
+            raise Unreachable(f"no usable response from the server: {type(error).__name__}") from None
 
-    def judge(secret: str) -> tuple[str, str | None]:
-        answer = post("/credentials/inspect", {"credential": secret}, Authorization=f"Bearer {token}")
+    def inspect(secret: str) -> tuple[str, str | None]:
+        response = post("/credentials/inspect", {"credential": secret}, Authorization=f"Bearer {token}")
         try:
-            known = answer.json()
-            status, reason = known["status"], known["reason"]
+            result = response.json()
+            status, reason = result["status"], result["reason"]
         except (ValueError, KeyError, TypeError, RecursionError):
-            raise Unreachable("no good answer from the server: it is not Latchkey's") from None
-        return printable(str(status)), None if reason is None else printable(str(reason))
+            raise Unreachable("no usable response from the server: it is not Latchkey") from None
+        return escape_unprintable(str(status)), None if reason is None else escape_unprintable(str(reason))
 
     def revoke(secrets: Sequence[str]) -> None:
-        for start in range(0, len(secrets), AT_ONCE):
-            post("/credentials/revoke", {"credentials": secrets[start : start + AT_ONCE]})
+        for start in range(0, len(secrets), BATCH):
+            post("/credentials/revoke", {"credentials": secrets[start : start + BATCH]})
 
-    return _Office(judge, revoke)
+    return _Registry(inspect, revoke)
 
 
 class Unreachable(LatchkeyError):
-    """A server that was to be asked did not answer as ours does."""
+    """The server did not respond, or not as Latchkey does."""
 
 
-def _look(paths: Sequence[str], history: bool, unread: list[str]) -> Iterator[Found]:
-    def closed(path: str, why: str) -> None:
-        unread.append(path)
-        say(f"latchkey: {_printable(path)}: {why}")
+def _search(paths: Sequence[str], history: bool, unreadable: list[str]) -> Iterator[Found]:
+    def skip(path: str, reason: str) -> None:
+        unreadable.append(path)
+        print_note(f"latchkey: {_display_path(path)}: {reason}")
 
-    looking = Scan(closed, history=history)
+    search = Scan(skip, history=history)
     for path in paths:
         if path == STDIN and sys.stdin is None:
-            closed("(stdin)", "it is closed")
+            skip("(stdin)", "it is closed")
         elif path == STDIN:
-            yield from looking.stream(sys.stdin.buffer, "(stdin)")
+            yield from search.stream(sys.stdin.buffer, "(stdin)")
         else:
-            yield from looking(path)
+            yield from search(path)
 
 
-def _unjudged(secret: str) -> tuple[None, None]:
+def _skip_inspection(secret: str) -> tuple[None, None]:
     return None, None
 
 
-def _line(found: Found, judge: Judge) -> Line:
+def _describe(found: Found, inspect: Inspect) -> Match:
     seen = found.seen
-    return Line(found.path, seen.line, found.commit, seen.kind, seen.hint, *judge(seen.secret))
+    return Match(found.path, seen.line, found.commit, seen.kind, seen.hint, *inspect(seen.secret))
 
 
-def _tell(lines: Sequence[Line], as_json: bool) -> None:
+def _print_matches(matches: Sequence[Match], as_json: bool) -> None:
     if as_json:
-        show([_fields(line) for line in lines])
+        print_json([asdict(match) | {"path": _display_path(match.path)} for match in matches])
         return
-    for line in lines:
-        place = f"{line.commit[:12]}:{line.path}" if line.commit else line.path
-        status = f" {line.status}" if line.status else ""
-        why = f" ({line.reason})" if line.reason else ""
-        tell(f"{_printable(place)}:{line.line}: {line.credential_type} {line.hint}{status}{why}")
+    for match in matches:
+        place = f"{match.commit[:12]}:{match.path}" if match.commit else match.path
+        status = f" {match.status}" if match.status else ""
+        reason = f" ({match.reason})" if match.reason else ""
+        print_line(f"{_display_path(place)}:{match.line}: {match.credential_type} {match.hint}{status}{reason}")
 
 
-def _fields(line: Line) -> dict[str, object]:
-    return asdict(line) | {"path": _printable(line.path)}
+def _display_path(path: str) -> str:
+    """Escape control characters in a path and shorten secrets in it."""
+    return escape_unprintable(SHAPE.sub(lambda secret: hint(secret[0]), path))
 
 
-def _printable(path: str) -> str:
-    """Write a path so that it neither speaks to the terminal nor tells a secret."""
-    return printable(SHAPE.sub(lambda secret: hint(secret[0]), path))
-
-
-def _sum(lines: Sequence[Line], unread: Sequence[str]) -> str:
-    places = f"found {len(lines)}" if lines else "found nothing"
-    return places + (f", {len(unread)} could not be read" if unread else "")
+def _summarize(matches: Sequence[Match], unreadable: Sequence[str]) -> str:
+    result = f"found {len(matches)}" if matches else "found nothing"
+    return result + (f", {len(unreadable)} could not be read" if unreadable else "")

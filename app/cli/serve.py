@@ -1,4 +1,4 @@
-"""`latchkey serve`: set up, say where to look, and keep the server processes running."""
+"""`latchkey serve`: set up, print the URLs and example commands, and run the server processes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pathlib import Path
 
 import click
 
-from app.cli.demo import as_comments, furnish, withdraw
-from app.cli.greeting import greeting, where
-from app.cli.output import json_option, show
-from app.cli.session import open_actions
-from app.cli.start import make_ready
-from app.cli.streams import give_up, refuse_unwritable, say, tell, undone_unless_printed
+from app.cli.actions import open_actions
+from app.cli.demo import as_comments, create_demo, revoke_demo
+from app.cli.output import json_option, print_json
+from app.cli.set_up import set_up_instance
+from app.cli.standard_streams import discard_unwritten, print_line, print_note, refuse_unwritable, undo_unless_printed
+from app.cli.start_message import start_message, start_summary
 from app.errors import LatchkeyError
 from app.maintenance.demo import Created
 from app.operations import logs
@@ -33,58 +33,58 @@ TEMPORARY = tuple(dict.fromkeys(map(Path, (os.environ.get("TMPDIR") or "/tmp", "
 
 
 @click.command()
-@click.option("--host", help="Address to listen at (127.0.0.1).")
-@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen at (8080).")
-@click.option("--workers", type=click.IntRange(1, 128), help="Server processes (1).")
+@click.option("--host", help="Address to listen on (127.0.0.1).")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on (8080).")
+@click.option("--workers", type=click.IntRange(1, 128), help="Number of server processes (1).")
 @click.option("--demo", is_flag=True, help="Set up an example organisation and print its secrets.")
 @json_option
 def serve(host: str | None, port: int | None, workers: int | None, demo: bool, as_json: bool) -> None:
     """Set up what is missing and serve until Ctrl-C."""
     settings = load_settings(host=host, port=port, workers=workers)
-    _refuse_taken(settings)
-    most_bringing(settings.workers)  # refuses more workers than there is room for
+    _check_address(settings)
+    most_bringing(settings.workers)  # raises for more workers than the connections allow
     _report_service_links(settings)
-    first = make_ready(settings)
-    _hand_down(settings)
+    first = set_up_instance(settings)
+    _export_options(settings)
     if demo:
-        _greet_with_secrets(settings, first, as_json)
+        _print_start_with_demo(settings, first, as_json)
     else:
         try:
-            _greet(settings, first, as_json)
-        except OSError:  # a full disk behind stdout is no reason not to serve
-            give_up(sys.stdout)
+            _print_start(settings, first, as_json)
+        except OSError:  # serve even when stdout is on a full disk
+            discard_unwritten(sys.stdout)
     with _shared_metrics(settings):
-        from app.cli.supervisor import supervise  # the metrics must find their folder when they are loaded
+        from app.cli.supervisor import supervise  # the metrics need their folder when they are imported
 
         sys.exit(supervise(settings))
 
 
-def _greet(settings: Settings, first: bool, as_json: bool, made: list[Created] | None = None) -> None:
+def _print_start(settings: Settings, first: bool, as_json: bool, created: list[Created] | None = None) -> None:
     if as_json:
-        demo = {} if made is None else {"demo": [asdict(thing) for thing in made]}
-        show(where(settings) | {"first_start": first} | demo)
+        demo = {} if created is None else {"demo": [asdict(thing) for thing in created]}
+        print_json(start_summary(settings) | {"first_start": first} | demo)
     else:
-        tell(greeting(settings, first, "" if made is None else as_comments(made)))
+        print_line(start_message(settings, first, "" if created is None else as_comments(created)))
 
 
-def _greet_with_secrets(settings: Settings, first: bool, as_json: bool) -> None:
+def _print_start_with_demo(settings: Settings, first: bool, as_json: bool) -> None:
     """Raise LatchkeyError when the secrets of the example organisation cannot be printed."""
     refuse_unwritable()
     actions = open_actions(settings)
-    made = furnish(actions)
-    with undone_unless_printed(lambda: withdraw(actions, made)):
-        _greet(settings, first, as_json, made)
+    created = create_demo(actions)
+    with undo_unless_printed(lambda: revoke_demo(actions, created)):
+        _print_start(settings, first, as_json, created)
 
 
 def _report_service_links(settings: Settings) -> None:
-    """Log, once a start, which variables under our prefix set nothing: Kubernetes injects them for a Service."""
-    if passed_over := service_links():
+    """Log, once a start, which variables with our prefix are ignored: Kubernetes injects them for a Service."""
+    if ignored := service_links():
         logs.configure(settings.log_level)
-        logs.request_log.info("variables that Kubernetes injects for a Service are no settings", names=passed_over)
+        logs.request_log.info("variables that Kubernetes injects for a Service are not settings", names=ignored)
 
 
-def _refuse_taken(settings: Settings) -> None:
-    """Raise LatchkeyError when the address cannot be listened at."""
+def _check_address(settings: Settings) -> None:
+    """Raise LatchkeyError when the server cannot listen on the address."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     where = f"{settings.host}:{settings.port}"
     try:
@@ -95,12 +95,12 @@ def _refuse_taken(settings: Settings) -> None:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise LatchkeyError(f"{where} is in use: stop what listens there, or pass another --port") from None
-        raise LatchkeyError(f"cannot listen at {where}: {error.strerror or type(error).__name__}") from None
+        raise LatchkeyError(f"cannot listen on {where}: {error.strerror or type(error).__name__}") from None
 
 
 @contextlib.contextmanager
 def _shared_metrics(settings: Settings) -> Iterator[None]:
-    """Name the folder, empty, in which the server's processes share their numbers: a temporary one if need be."""
+    """Set the folder, emptied, in which the server's processes share their metrics: a temporary one if needed."""
     with contextlib.ExitStack() as ending:
         folder = _own_metrics_folder(settings) or _temporary_metrics_folder(ending)
         if folder is not None:
@@ -108,7 +108,7 @@ def _shared_metrics(settings: Settings) -> Iterator[None]:
         else:
             os.environ.pop(METRICS_FOLDER, None)
             places = ", ".join(map(str, (settings.instance_dir / "metrics", *TEMPORARY)))
-            say(f"latchkey: no folder for metrics can be written ({places}): each process counts on its own")
+            print_note(f"latchkey: no folder for metrics can be written ({places}): each process counts separately")
         yield
 
 
@@ -118,22 +118,22 @@ def _own_metrics_folder(settings: Settings) -> Path | None:
         folder.mkdir(parents=True, exist_ok=True)
         for left_over in folder.glob("*.db"):
             left_over.unlink(missing_ok=True)
-        with tempfile.TemporaryFile(dir=folder):  # an older folder may be on what is read-only now
+        with tempfile.TemporaryFile(dir=folder):  # an existing folder may be read-only now
             return folder
     except OSError:
         return None
 
 
 def _temporary_metrics_folder(ending: contextlib.ExitStack) -> Path | None:
-    """Make one that goes when the server ends; None when nothing can be written."""
+    """Create a folder that is deleted when the server ends; return None when nothing can be written."""
     for place in TEMPORARY:
         with contextlib.suppress(OSError):
-            made = tempfile.TemporaryDirectory(prefix="latchkey-", dir=place, ignore_cleanup_errors=True)
-            return Path(ending.enter_context(made))
+            folder = tempfile.TemporaryDirectory(prefix="latchkey-", dir=place, ignore_cleanup_errors=True)
+            return Path(ending.enter_context(folder))
     return None
 
 
-def _hand_down(settings: Settings) -> None:
-    """Let the workers read the settings that the options gave."""
+def _export_options(settings: Settings) -> None:
+    """Set the options as environment variables, from which the workers read their settings."""
     for name in ("host", "port", "workers"):
         os.environ[PREFIX + name.upper()] = str(getattr(settings, name))

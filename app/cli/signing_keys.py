@@ -1,12 +1,12 @@
-"""`latchkey signing-key`: what signs our tokens."""
+"""`latchkey signing-key`: the keys that sign our JWTs."""
 
 from __future__ import annotations
 
 import click
 
 from app.actions.audit.actor import OPERATOR
-from app.cli.output import json_option, show_all, show_one
-from app.cli.session import open_actions
+from app.cli.actions import open_actions
+from app.cli.output import json_option, print_record, print_records
 
 COLUMNS = ("kid", "alg", "status", "created_at", "retires_at")
 
@@ -20,22 +20,22 @@ def signing_key() -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """List the keys that are published now."""
-    show_all(as_json, open_actions().rotate_signing_key.list(), COLUMNS)
+    print_records(as_json, open_actions().rotate_signing_key.list(), COLUMNS)
 
 
 @signing_key.command()
-@click.option("--only-when-known", is_flag=True, help="Not while a verifier's cache may not hold the next key yet.")
+@click.option("--only-when-known", is_flag=True, help="Refuse while verifiers' caches may lack the next key.")
 @json_option
 def rotate(only_when_known: bool, as_json: bool) -> None:
-    """Let the published next key sign; the one before verifies until its last token has ended."""
-    show_one(as_json, open_actions().rotate_signing_key(OPERATOR, only_when_known=only_when_known))
+    """Sign with the published next key; the previous one verifies until its last token has expired."""
+    print_record(as_json, open_actions().rotate_signing_key(OPERATOR, only_when_known=only_when_known))
 
 
 @signing_key.command()
 @click.argument("kid")
 @json_option
 def revoke(kid: str, as_json: bool) -> None:
-    """End a stolen key at once, with every token it signed; the next key signs where it was the active one."""
+    """Revoke a stolen key and every token it signed, at once; the next key replaces an active one."""
     actions = open_actions()
     actions.rotate_signing_key.revoke(OPERATOR, kid)
-    show_all(as_json, actions.rotate_signing_key.list(), COLUMNS)
+    print_records(as_json, actions.rotate_signing_key.list(), COLUMNS)

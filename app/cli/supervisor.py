@@ -1,4 +1,4 @@
-"""Run the server processes under granian, and end them so that none is lost and none is left."""
+"""Run the server processes under granian, and make sure that all of them end."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from app.operations.connections import most_connections
 from app.operations.thread_limit import most_bringing
 from app.settings.settings import Settings
 
-PATIENCE = 5  # seconds that a worker may take to end
-PRELOADED = ("app.oauth", "app.management")  # the workers share what is loaded before they are forked
+KILL_TIMEOUT = 5  # seconds that a worker may take to end
+PRELOADED = ("app.oauth", "app.management")  # imported before the fork, so that the workers share the memory
 LOGGING = {
     "formatters": {"json": {"()": "app.operations.logs.JsonFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
@@ -31,21 +31,20 @@ LOGGING = {
 
 
 def supervise(settings: Settings) -> int:
-    """Serve until SIGINT or SIGTERM, replacing workers that die; gives the exit code."""
+    """Serve until SIGINT or SIGTERM, replacing workers that die; return the exit code."""
     if sys.platform == "linux":
-        multiprocessing.set_start_method(
-            "fork", force=True
-        )  # Python 3.14 forks from a server that has read no settings
-    for room in PRELOADED:
-        import_module(room)
-    server = Granian(
+        # Python 3.14 would fork from a server that has not read the settings
+        multiprocessing.set_start_method("fork", force=True)
+    for package in PRELOADED:
+        import_module(package)
+    server: Any = Granian(
         "app.cli.worker:application",
         address=settings.host,
         port=settings.port,
         interface=Interfaces.WSGI,
         factory=True,
         workers=settings.workers,
-        blocking_threads=most_bringing(settings.workers),  # made on demand; `Dispatch` lets few of them work
+        blocking_threads=most_bringing(settings.workers),  # started on demand; `Dispatch` lets few of them work
         blocking_threads_idle_timeout=5,
         backpressure=most_connections(),
         http=HTTPModes.http1,
@@ -53,7 +52,7 @@ def supervise(settings: Settings) -> int:
         websockets=False,
         respawn_failed_workers=True,
         respawn_interval=0.1,
-        workers_kill_timeout=PATIENCE,
+        workers_kill_timeout=KILL_TIMEOUT,
         log_level=LogLevels.error,
         log_dictconfig=LOGGING,
     )
@@ -62,28 +61,28 @@ def supervise(settings: Settings) -> int:
     os.register_at_fork(after_in_child=_obey_signals)
     try:
         server.serve()
-    except SystemExit as end:  # granian's own verdict: 1 when a worker heard of the end before its parent did
-        return 0 if ending.asked.is_set() else int(end.code or 1)
+    except SystemExit as end:  # granian exits with 1 when a worker got the signal before its parent
+        return 0 if ending.requested.is_set() else int(end.code or 1)
     return 0
 
 
 class Ending:
-    """Tells the workers to end until they have. A worker that is still starting can miss granian's only signal,
-    and granian itself can miss the one it gets while it replaces a worker."""
+    """Signal the workers until they have ended. A worker that is starting can miss granian's only signal,
+    and granian can miss the one it gets while it replaces a worker."""
 
     def __init__(self, server: Any) -> None:
         self._server = server
-        self.asked = threading.Event()
+        self.requested = threading.Event()
 
     def listen(self) -> None:
-        """Take the signals over; called when granian has set its own handlers."""
+        """Replace granian's signal handlers; call it after granian has set them."""
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # granian would respawn its workers
-        signal.signal(signal.SIGINT, self._ask)
-        signal.signal(signal.SIGTERM, self._ask)
+        signal.signal(signal.SIGINT, self._request_end)
+        signal.signal(signal.SIGTERM, self._request_end)
 
-    def _ask(self, *_signal: object) -> None:
-        if not self.asked.is_set():
-            self.asked.set()
+    def _request_end(self, *_signal: object) -> None:
+        if not self.requested.is_set():
+            self.requested.set()
             threading.Thread(target=self._insist, daemon=True).start()
 
     def _insist(self) -> None:
@@ -93,6 +92,6 @@ class Ending:
 
 
 def _obey_signals() -> None:
-    """Let a worker end at once until granian has told it how: it is forked with handlers that only the parent heeds."""
+    """End a worker at once until granian sets its handlers: it inherits the parent's, which do nothing in it."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)

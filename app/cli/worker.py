@@ -1,4 +1,4 @@
-"""What a server process is: the application, its clean end, and its end when its parent dies."""
+"""A server process: the application, its clean end, and its end when the parent dies."""
 
 from __future__ import annotations
 
@@ -72,13 +72,13 @@ def _start_schedule(actions: Actions) -> Callable[[], None]:
 
 
 def _die_with_parent() -> None:
-    """Let no worker live on and hold the port when the server was killed (Linux)."""
+    """Kill this worker when its parent dies (Linux), so that it does not keep the port."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _give_memory_back() -> None:
-    """Tell malloc to keep little of what was freed."""
+    """Make malloc return freed memory to the system."""
     if hasattr(libc := ctypes.CDLL(None), "mallopt"):
         for parameter, value in MALLOPT.items():
             libc.mallopt(parameter, value)

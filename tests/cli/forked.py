@@ -46,7 +46,7 @@ def _redirect(out: int, err: int, encoding: str, closed: list[int], files: dict[
         raw = open(number, "wb" if number else "rb", closefd=False)  # noqa: SIM115 - as long as the child
         errors = "backslashreplace" if name == "stderr" else "strict"
         setattr(sys, name, TextIOWrapper(raw, encoding, errors, line_buffering=name == "stderr"))
-    for number in closed:  # as Python finds them at its start
+    for number in closed:  # as Python sets them at its start
         os.close(number)
         setattr(sys, STREAMS[number], None)
 
@@ -61,7 +61,7 @@ def _run(arguments: list[str]) -> None:
         main(arguments)
     except SystemExit as end:
         code = end.code or 0
-    except BaseException:  # the child must not go on as its parent
+    except BaseException:  # the child must not continue as the parent
         traceback.print_exc()
     finally:
         os._exit(code if isinstance(code, int) else 1)

@@ -27,7 +27,7 @@ def set_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def database(set_up: Path, tmp_path: Path) -> Database:
-    """A copy of a set-up, whose trace has a few events."""
+    """A copy of an instance whose audit log has a few events."""
     shutil.copytree(set_up, tmp_path, dirs_exist_ok=True)
     database_in(set_up).copy_to(tmp_path)
     return database_in(tmp_path)
@@ -40,13 +40,13 @@ def cli(database: Database, monkeypatch: pytest.MonkeyPatch) -> Cli:
 
 @pytest.mark.contract("the audit commands exit by their result, the API shows the hashes")
 def test_an_unbroken_chain_is_exit_0_and_names_its_head(cli: Cli) -> None:
-    told = cli.json("audit", "verify")
-    assert told["intact"] is True and told["breaks"] == [] and told["events"] >= 3
-    head = f"{told['last']['id']}:{told['last']['hash']}"
-    assert cli.good("audit", "verify") == f"{told['events']} events, from 1 on, head {head}\n"
+    result = cli.json("audit", "verify")
+    assert result["intact"] is True and result["breaks"] == [] and result["events"] >= 3
+    head = f"{result['last']['id']}:{result['last']['hash']}"
+    assert cli.good("audit", "verify") == f"{result['events']} events, from 1 on, head {head}\n"
     cli.good("role", "create", "--name", "new", "--type", "user")
-    assert cli.json("audit", "verify", "--expect", head)["events"] == told["events"] + 1
-    other = f"{told['last']['id']}:{'0' * 64}"
+    assert cli.json("audit", "verify", "--expect", head)["events"] == result["events"] + 1
+    other = f"{result['last']['id']}:{'0' * 64}"
     for both in ((head, other), (other, head)):
         assert cli("audit", "verify", *(part for one in both for part in ("--expect", one))).exit_code == 1
 
@@ -61,9 +61,9 @@ def test_a_broken_chain_is_exit_1_and_names_the_event(cli: Cli, database: Databa
     assert done.stdout.splitlines()[0] == "event 2: changed: its hash does not match its fields"
     database.execute("UPDATE audit_head SET hash = 'x'")
     done = cli("audit", "verify", "--json", "--expect", f"{head[:-1]}{'1' if head[-1] == '0' else '0'}")
-    told = json.loads(done.stdout)
-    assert done.exit_code == 1 and not told["intact"]
-    assert [found["what"] for found in told["breaks"]] == ["changed", "expected", "head"]
+    result = json.loads(done.stdout)
+    assert done.exit_code == 1 and not result["intact"]
+    assert [found["what"] for found in result["breaks"]] == ["changed", "expected", "head"]
     assert "the head: head: " in cli("audit", "verify").stdout
 
 
@@ -91,9 +91,9 @@ def test_an_export_of_a_time_holds_no_more(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("noted", ["", "1", "1:x", "1:" + "a" * 63, "-1:" + "a" * 64, "١:" + "a" * 64])
-def test_what_is_no_place_of_a_chain_is_refused(cli: Cli, noted: str) -> None:
+def test_an_invalid_place_in_the_chain_is_refused(cli: Cli, noted: str) -> None:
     done = cli("audit", "verify", "--expect", noted)
-    assert done.exit_code == 2 and "no place in the chain" in done.stderr
+    assert done.exit_code == 2 and "not a place in the chain" in done.stderr
 
 
 @pytest.mark.contract("an export verifies without the database, in pieces too")
@@ -149,8 +149,10 @@ def test_secrets_in_old_events_are_found_by_doctor_and_taken_out_by_redact(cli: 
     assert done.exit_code == 0 and done.stdout.startswith("1 events redacted") and hint(secret) in done.stderr
     key = re.search(r"signed with ([0-9a-f]{64})", done.stderr)
     assert key and secret not in cli.good("audit", "export")
-    told = cli.json("audit", "verify", "--expect", head)
-    assert told["intact"] and told["redactions"][0]["key"] == key[1] and len(told["redactions"][0]["changed"]) == 1
+    result = cli.json("audit", "verify", "--expect", head)
+    assert (
+        result["intact"] and result["redactions"][0]["key"] == key[1] and len(result["redactions"][0]["changed"]) == 1
+    )
     assert f"cli redacted 1 events ({head.split(':')[0]}), signed with {key[1]}" in cli.good("audit", "verify")
     assert cli.json("audit", "redact") == {"events": [], "hints": [], "key": None, "tampered": []}
     export = database.folder / "export.jsonl"

@@ -29,7 +29,7 @@ from tests.machine import lacking, require_program
 
 
 def latchkey(instance: Path, *arguments: str | Path) -> Any:
-    """Run a command on an instance whose database is where the default says."""
+    """Run a command on an instance with the default database."""
     ours = {"LATCHKEY_INSTANCE_DIR": str(instance), "LATCHKEY_DATABASE_URL": None, "LATCHKEY_SECRET_KEY": None}
     done = CliRunner().invoke(main, list(map(str, arguments)), env=ours)
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
@@ -82,7 +82,7 @@ def still_works(server: LiveServer, held: Held) -> None:
 
 
 def moved(server: LiveServer, instance: Path, **settings: str) -> LiveServer:
-    """Give a server of another folder at the same address, which knows the first credentials as an operator would."""
+    """Return a server of another folder at the same address, with the same first credentials."""
     shutil.copy(server.instance / "bootstrap.json", instance / "bootstrap.json")
     other = LiveServer(instance, server.settings | settings)
     other.port, other.url = server.port, server.url
@@ -91,7 +91,7 @@ def moved(server: LiveServer, instance: Path, **settings: str) -> LiveServer:
 
 @contextlib.contextmanager
 def writing(admin: Admin, user: User, scope: str) -> Iterator[None]:
-    """Make tokens all the while; ends with an error when one is refused."""
+    """Create tokens until stopped; raise an error when one is refused."""
     going, failed = threading.Event(), []
 
     def write() -> None:
@@ -112,7 +112,7 @@ def writing(admin: Admin, user: User, scope: str) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A server on SQLite, whatever this run is on: the command is about its file."""
+    """A server on SQLite, whatever database this run uses: the command copies its file."""
     folder = tmp_path_factory.mktemp("backup") / "instance"
     live = LiveServer(folder, {"database_url": f"sqlite:///{folder / 'latchkey.db'}"}).start()
     yield live
@@ -121,7 +121,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 @pytest.fixture(scope="module")
 def kept(server: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Held]:
-    """A backup that was made while the server was busy, and what was there then."""
+    """A backup that was made while the server was busy, and the credentials at that time."""
     admin = Admin(server)
     held = hold(admin)
     scope = unique("busy") + ":read"
@@ -174,7 +174,7 @@ def test_a_restored_file_is_its_owners_alone(kept: tuple[Path, Held], tmp_path: 
     assert modes == {"latchkey.db": 0o600, "secret_key": 0o600}
 
 
-def test_it_never_goes_over_what_is_there(kept: tuple[Path, Held], tmp_path: Path) -> None:
+def test_a_restore_never_overwrites_anything(kept: tuple[Path, Held], tmp_path: Path) -> None:
     instance = tmp_path / "new"
     latchkey(instance, "restore", kept[0])
     before = {path.name: path.read_bytes() for path in instance.iterdir()}
@@ -185,7 +185,7 @@ def test_it_never_goes_over_what_is_there(kept: tuple[Path, Held], tmp_path: Pat
     assert [path.name for path in instance.iterdir()] == ["secret_key"] and len(before) == 2
 
 
-def test_without_the_secret_key_it_waits_for_it(server: LiveServer, tmp_path: Path) -> None:
+def test_a_backup_without_the_secret_key_is_restored_only_beside_that_key(server: LiveServer, tmp_path: Path) -> None:
     file, instance = tmp_path / "backup", tmp_path / "new"
     assert latchkey(server.instance, "backup", file, "--without-secret-key").exit_code == 0
     key = (server.instance / "secret_key").read_bytes()
@@ -218,10 +218,10 @@ def _a_page_of_garbage(members: dict[str, bytes]) -> None:
 
 
 def _outside(members: dict[str, bytes]) -> None:
-    told = json.loads(members["manifest.json"])
+    manifest = json.loads(members["manifest.json"])
     members["../escaped"] = b"x"
-    told["members"]["../escaped"] = "0" * 64
-    members["manifest.json"] = json.dumps(told).encode()
+    manifest["members"]["../escaped"] = "0" * 64
+    members["manifest.json"] = json.dumps(manifest).encode()
 
 
 def _no_database(members: dict[str, bytes]) -> None:
@@ -303,7 +303,7 @@ def test_a_cut_or_foreign_file_is_refused(kept: tuple[Path, Held], tmp_path: Pat
 
 @contextlib.contextmanager
 def disk(folder: Path, size: str) -> Iterator[Path]:
-    """Give a file system of its own."""
+    """Mount a file system."""
     require_program("mount")
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
@@ -315,7 +315,7 @@ def disk(folder: Path, size: str) -> Iterator[Path]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk with room for 200 kB."""
+    """A disk of 200 kB."""
     with disk(tmp_path / "small", "200k") as folder:
         yield folder
 
@@ -384,7 +384,7 @@ def test_a_dump_of_postgresql_gives_the_same(fresh_server: Callable[..., LiveSer
         cluster().drop("dumped")
 
 
-def test_made_while_the_secret_key_changes_it_opens_with_the_one_key_it_holds(tmp_path: Path) -> None:
+def test_a_backup_made_while_the_secret_key_changes_opens_with_the_key_it_holds(tmp_path: Path) -> None:
     old, new, file = tmp_path / "old", tmp_path / "new", tmp_path / "backup"
     assert latchkey(old, "init").exit_code == 0
     KeptKey(old).replace(time.time() + 60)  # and nothing is sealed under it yet

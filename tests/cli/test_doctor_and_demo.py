@@ -1,4 +1,4 @@
-"""`latchkey doctor` names what is wrong and how to mend it; `latchkey demo` and `serve --demo` furnish an example."""
+"""`latchkey doctor` names what is wrong and how to fix it; `latchkey demo` and `serve --demo` create an example."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def instance(tmp_path: Path) -> Path:
 
 
 def verdicts(instance: Path, code: int, **settings: str) -> dict[str, str]:
-    """Give the verdict of each check, and assert the exit code."""
+    """Return the verdict of each check, and assert the exit code."""
     done = run(instance, "doctor", "--json", **settings)
     assert done.returncode == code, done.stdout + done.stderr
     said = json.loads(done.stdout)
@@ -90,7 +90,7 @@ def test_a_signing_key_that_is_older_than_the_schedule(instance: Path) -> None:
     assert verdicts(instance, 0, signing_key_rotation="0")["rotation"] == "ok"
 
 
-def test_nobody_who_manages(instance: Path) -> None:
+def test_a_database_without_an_administrator(instance: Path) -> None:
     database_in(instance).execute("DELETE FROM role_permission")
     assert verdicts(instance, 1)["administrator"] == "problem"
 
@@ -106,7 +106,7 @@ def test_an_issuer_that_is_not_the_servers(instance: Path) -> None:
 
 @contextmanager
 def caddy_before(live: LiveServer, folder: Path, dropping: str) -> Iterator[None]:
-    """Run Caddy at the server's issuer, with these lines for headers."""
+    """Run Caddy at the server's issuer, with these directives for headers."""
     recipe = f"{{\nadmin off\n}}\n{live.settings['issuer']} {{\n{dropping}\nreverse_proxy 127.0.0.1:{live.port}\n}}\n"
     (folder / "Caddyfile").write_text(recipe, encoding="utf-8")
     command = [require_program("caddy"), "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
@@ -164,7 +164,7 @@ def test_a_proxy_that_hands_on_a_callers_own_certificate(fresh_server: StartServ
             assert "Client-Cert" in found["client certificates"]["mend"]
 
 
-def test_the_demo_is_made_once_and_says_so(tmp_path: Path) -> None:
+def test_the_demo_is_created_once_and_says_so(tmp_path: Path) -> None:
     instance = tmp_path / "instance"
     made = json.loads(run(instance, "demo", "--json").stdout)
     assert [thing["kind"] for thing in made] == ["user"] * 2 + ["client"] * 3 + ["personal access token", "API key"]
@@ -211,7 +211,7 @@ def test_the_printed_block_runs_line_by_line(fresh_server: StartServer) -> None:
         assert len(re.findall(r"^HTTP/1.1 200", shell.stdout, re.M | re.I)) == 3
 
 
-def test_serve_says_where_to_look_as_json(fresh_server: StartServer) -> None:
+def test_serve_prints_its_urls_as_json(fresh_server: StartServer) -> None:
     live = fresh_server()
     live.stop()
     live.stdout_file.write_text("")

@@ -1,4 +1,4 @@
-"""A stdout that takes nothing is told in one line, whatever was to be printed, and is no success."""
+"""A full disk behind stdout is one line of error and a failure, whatever was to be printed."""
 
 import subprocess
 import sys
@@ -27,7 +27,9 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | None]:
     [["--help"], ["user", "list"], ["user", "list", "--json"], ["audit", "export"], ["doctor"], ["scan", "LEAKED"]],
     ids=" ".join,
 )
-def test_a_full_disk_is_told_in_a_line(instance: dict[str, str | None], tmp_path: Path, command: list[str]) -> None:
+def test_a_full_disk_is_reported_in_one_line(
+    instance: dict[str, str | None], tmp_path: Path, command: list[str]
+) -> None:
     if not FULL.is_char_device():
         lacking("/dev/full")
     (tmp_path / "LEAKED").write_text(mint(Prefix.PAT), encoding="utf-8")

@@ -1,11 +1,11 @@
-"""The help of the program: what the table of commands says of a group is what the group says of itself."""
+"""The help of the program: the line of a group in the table of commands is the line in its own help."""
 
 import click
 import pytest
 
-from app.cli.command import COMMANDS, Lazy
+from app.cli.command import COMMANDS, LazyGroup
 
-ROOT = Lazy("latchkey")
+ROOT = LazyGroup("latchkey")
 GROUPS = [
     (name, command)
     for name in COMMANDS
@@ -14,7 +14,7 @@ GROUPS = [
 
 
 @pytest.mark.parametrize(("name", "group"), GROUPS, ids=dict(GROUPS))
-def test_the_line_of_a_group_is_the_first_of_its_own_help(name: str, group: click.Group) -> None:
+def test_the_table_of_commands_has_the_first_line_of_each_groups_help(name: str, group: click.Group) -> None:
     line = COMMANDS[name][1]
     assert line == (group.help or "").splitlines()[0]
     assert [one for one in group.commands if one not in line] == []

@@ -1,4 +1,4 @@
-"""When a credential was last used is on the disk when the server has stopped, in each of its processes."""
+"""The time of a credential's last use is stored when the server stops, by each of its processes."""
 
 import httpx
 
@@ -6,7 +6,7 @@ from tests.api import Admin
 from tests.conftest import StartServer
 
 
-def test_a_clean_stop_keeps_what_was_noted(fresh_server: StartServer) -> None:
+def test_a_clean_stop_stores_the_last_uses(fresh_server: StartServer) -> None:
     live = fresh_server(workers=2)
     admin = Admin(live)
     api = admin.resource(public=["used:read"])

@@ -1,4 +1,4 @@
-"""Each object of the API has its commands: a secret alone on stdout, words on stderr, --json, one line an error."""
+"""Each object of the API has its commands: a secret alone on stdout, notes on stderr, --json, one line for an error."""
 
 import json
 import re
@@ -20,7 +20,7 @@ TOKEN = re.compile(r"lk_(pat|key|sec)_[0-9A-Za-z]{38}\n")
 
 
 class Cli:
-    """Runs commands on one set-up, in this process."""
+    """Runs commands on one instance, in this process."""
 
     def __init__(self, instance: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for name, value in environment(instance).items():
@@ -60,7 +60,7 @@ def cli(instance: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
 
 @pytest.fixture(scope="module")
 def orders(instance: Path) -> str:
-    """A resource with a role for each side, a user `alice` and a client; gives the client's client_id."""
+    """A resource with a user role and a machine role, a user `alice` and a client; return its client_id."""
     with pytest.MonkeyPatch.context() as patch:
         cli = Cli(instance, patch)
         cli.good("resource", "create", "--identifier", "https://orders.example", "--name", "Orders",
@@ -91,7 +91,7 @@ def _helps(cli: Cli, path: Sequence[str]) -> list[tuple[list[str], str]]:
     return found
 
 
-def test_a_pat_stands_alone_on_stdout(cli: Cli, orders: str) -> None:
+def test_a_new_pat_is_alone_on_stdout(cli: Cli, orders: str) -> None:
     done = cli("pat", "create", "--user", "alice", "--name", "alone", "--scope", "orders:read")
     assert TOKEN.fullmatch(done.stdout)
     assert "lk_pat" not in done.stderr
@@ -109,7 +109,7 @@ def test_a_shell_takes_a_secret_as_it_is(instance: Path, orders: str) -> None:
     assert TOKEN.fullmatch(done.stdout + "\n")
 
 
-def test_a_pat_lives_as_long_as_it_is_told(cli: Cli, orders: str) -> None:
+def test_a_pat_has_the_requested_lifetime(cli: Cli, orders: str) -> None:
     common = ("pat", "create", "--user", "alice", "--scope", "orders:read")
     assert cli.json(*common, "--name", "ever", "--never-expires")["expires_at"] is None
     assert cli.json(*common, "--name", "until", "--expires-at", "2099-01-31T12:00:00Z")["expires_at"] == (
@@ -270,7 +270,7 @@ def test_the_signing_keys(cli: Cli) -> None:
     assert cli("signing-key", "revoke", before["next"]).exit_code == 1
 
 
-def test_the_audit_tells_what_the_command_line_did(cli: Cli, orders: str) -> None:
+def test_the_audit_log_has_what_the_command_line_did(cli: Cli, orders: str) -> None:
     made = cli.json("api-key", "create", "--name", "traced", "--resource", "https://orders.example")
     [event] = cli.json("audit", "list", "--target", made["id"])
     assert (event["action"], event["actor_type"], event["actor"]) == ("api_key.create", "operator", "cli")
@@ -279,7 +279,7 @@ def test_the_audit_tells_what_the_command_line_did(cli: Cli, orders: str) -> Non
     assert made["key"] not in cli.good("audit", "list", "--json")
 
 
-def test_without_a_set_up_a_command_says_what_to_do(tmp_path: Path) -> None:
+def test_a_command_without_a_database_says_what_to_do(tmp_path: Path) -> None:
     done = run(tmp_path / "instance", "user", "list")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "latchkey: the database is not set up: run `latchkey init` or start the server\n"
@@ -302,7 +302,7 @@ def test_the_last_administrators_are_kept(cli: Cli, instance: Path) -> None:
         assert "no enabled client" in cli.bad(*of_client)
 
 
-def test_a_name_is_refused_here_as_everywhere(cli: Cli) -> None:
+def test_names_are_checked_as_in_the_api(cli: Cli) -> None:
     assert "U+202E" in cli.bad("role", "create", "--name", "a\u202eb", "--type", "user")
     assert cli.json("role", "create", "--name", " E\u0301t\u00e9\u00a0", "--type", "user")["name"] == "Été"
     assert "another role has this name" in cli.bad("role", "create", "--name", "éTÉ", "--type", "user")

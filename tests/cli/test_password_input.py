@@ -1,4 +1,4 @@
-"""A password that is piped in is read as any text from outside: never with its line end, never with a traceback."""
+"""A piped password is read like any external text: without its line end and without a traceback."""
 
 import subprocess
 from pathlib import Path
@@ -24,10 +24,10 @@ def piped(instance: Path, raw: bytes, *command: str) -> subprocess.CompletedProc
 
 
 @pytest.mark.parametrize("raw", ["a long pass phrase", "a long pass phrase\r\n", "\ufeffa löng pass phrase\n"])
-def test_a_line_end_and_a_byte_order_mark_are_no_part_of_it(instance: Path, raw: str) -> None:
+def test_a_line_end_and_a_byte_order_mark_are_not_part_of_the_password(instance: Path, raw: str) -> None:
     done = piped(instance, raw.encode())
     assert done.returncode == 0, done.stderr
-    from app.cli.session import open_actions
+    from app.cli.actions import open_actions
 
     with pytest.MonkeyPatch.context() as patched:
         for name, value in environment(instance).items():
@@ -40,20 +40,20 @@ def test_a_line_end_and_a_byte_order_mark_are_no_part_of_it(instance: Path, raw:
 @pytest.mark.parametrize(
     ("raw", "said"),
     [
-        (b"", "stdin holds none"),
-        (b"\r\n", "stdin holds none"),
+        (b"", "stdin is empty"),
+        (b"\r\n", "stdin is empty"),
         (b"a long pass phrase\xff", "is not UTF-8 text"),
         (b"a long pass phrase\nand more", "has a control character (U+000A, its character 19): remove it"),
         (b"a long\0pass phrase", "has a control character (U+0000, its character 7): remove it"),
         (b"x" * (1024 * 1024 + 1), "is longer than 1048576 bytes"),
     ],
 )
-def test_what_is_no_plain_text_is_refused_in_a_line(instance: Path, raw: bytes, said: str) -> None:
+def test_a_password_that_is_not_plain_text_is_refused_in_one_line(instance: Path, raw: bytes, said: str) -> None:
     done = piped(instance, raw)
     assert (done.returncode, done.stderr.decode()) == (1, f"latchkey: password: {said}\n")
 
 
-def test_a_stdin_that_cannot_be_read_is_refused_in_a_line(instance: Path) -> None:
+def test_a_stdin_that_cannot_be_read_is_one_line_of_error(instance: Path) -> None:
     for redirected, said in {"<&-": "stdin is closed", "0>/dev/null": "stdin cannot be read"}.items():
         script = f'"$0" user set-password admin {redirected}'
         line = ["bash", "-c", script, str(COMMAND)]
@@ -76,4 +76,4 @@ def test_a_file_with_a_token_may_begin_with_a_byte_order_mark(instance: Path, tm
     (tmp_path / "token").write_bytes(b"\xef\xbb\xbf" + mint(Prefix.PAT).encode() + b"\r\n")
     server = ["--server", "http://127.0.0.1:1", "--token-file", str(tmp_path / "token")]
     done = piped(instance, mint(Prefix.PAT).encode(), "scan", *server, "-")
-    assert "holds no token" not in done.stderr.decode() and "no good answer" in done.stderr.decode()
+    assert "holds no token" not in done.stderr.decode() and "no usable response" in done.stderr.decode()

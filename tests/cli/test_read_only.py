@@ -1,4 +1,4 @@
-"""With a database elsewhere and all secrets set, nothing on the disk has to be writable, whoever runs it."""
+"""With a database elsewhere and all secrets set, nothing on the disk has to be writable, by any user."""
 
 import os
 import subprocess
@@ -28,13 +28,13 @@ def cluster() -> Iterator[Cluster]:
         pytest.skip("only root can become another user")
     require_program("setpriv")
     running = Cluster()
-    Path(running.url("x").partition("host=")[2]).chmod(0o711)  # for whoever connects to its socket
+    Path(running.url("x").partition("host=")[2]).chmod(0o711)  # for the users that connect to its socket
     yield running
     running.stop()
 
 
 class Confined(LiveServer):
-    """A server run by nobody; after `prepare`, in a mount namespace of its own."""
+    """A server run by the user nobody; after `prepare`, in its own mount namespace."""
 
     def __init__(self, instance: Path, settings: dict[str, str], *prepare: str, workers: int = 1) -> None:
         super().__init__(instance, settings, workers)
@@ -44,7 +44,7 @@ class Confined(LiveServer):
         self.command = [*confined, *as_nobody] if prepare else as_nobody
 
     def works(self) -> None:
-        """Check that it is ready, and knows the client that the settings fix."""
+        """Check that it is ready and accepts the client of the settings."""
         assert self.http.get("/readyz").status_code == 200
         asked = self.http.post("/oauth/token", data={"grant_type": "client_credentials"}, auth=("first", SECRET))
         assert asked.status_code == 200 and asked.json()["scope"]
@@ -67,7 +67,7 @@ def settings(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[dict[
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that every user may read, as pytest's own are not."""
+    """A folder that every user may read, unlike pytest's own."""
     with tempfile.TemporaryDirectory(prefix="latchkey-") as made:
         Path(made).chmod(0o755)
         yield Path(made)
@@ -75,7 +75,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def may_mount() -> None:
-    """Containers seldom may: this is no tool that a machine could be given."""
+    """Return whether mounting is allowed; it seldom is in a container."""
     if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode != 0:
         pytest.skip("this machine lets nobody make a mount namespace")
 
@@ -120,7 +120,7 @@ def test_a_read_only_root_and_no_shared_memory_are_enough(settings: dict[str, st
         ("database_url", "latchkey.db"),
     ],
 )
-def test_what_then_is_missing_is_named_in_a_line(
+def test_a_missing_setting_is_named_in_one_line(
     settings: dict[str, str], folder: Path, left_out: str, said: str
 ) -> None:
     (folder / "instance").mkdir()

@@ -1,4 +1,4 @@
-"""A file secret_key that is in place before `latchkey restore` is read by the rules that the server reads it by."""
+"""An existing file secret_key is read by `latchkey restore` as the server reads it."""
 
 import zipfile
 from pathlib import Path
@@ -26,7 +26,7 @@ def test_a_key_is_the_same_however_an_editor_wrote_it(backup: Path, tmp_path: Pa
     assert load_settings(instance_dir=tmp_path).sealing_keys()[0] == key.decode()
 
 
-def test_a_key_that_is_no_text_is_blamed_itself(backup: Path, tmp_path: Path) -> None:
+def test_a_key_file_that_is_not_text_is_named_in_the_error(backup: Path, tmp_path: Path) -> None:
     place = tmp_path / "secret_key"
     place.write_bytes(b"secretword\xff" * 8)
     said = refused(tmp_path, "restore", backup)

@@ -1,4 +1,4 @@
-"""`latchkey scan` finds our secrets in files and in git's history, offline; it tells live from dead when it may ask."""
+"""`latchkey scan` finds our secrets in files and in git's history, offline; it reports their status when asked to."""
 
 import http.server
 import json
@@ -94,8 +94,8 @@ def test_other_branches_stashes_messages_and_dropped_commits_are_read(repository
     git(repository, "reset", "-q", "--hard", "HEAD~1")
     (repository / "a").write_text(secrets["stash"], encoding="utf-8")
     git(repository, "stash", "-q")
-    told = json.loads(scan(repository, "--json").stdout)
-    assert {f"{secret[:7]}…{secret[-4:]}" for secret in secrets.values()} == {one["hint"] for one in told}
+    matches = json.loads(scan(repository, "--json").stdout)
+    assert {f"{secret[:7]}…{secret[-4:]}" for secret in secrets.values()} == {one["hint"] for one in matches}
 
 
 @pytest.mark.contract("leaked secrets are found in everything that git ever held")
@@ -188,7 +188,7 @@ def test_what_cannot_be_read_is_told_and_is_no_success(tmp_path: Path) -> None:
     assert scan(tmp_path).exit_code == 2
 
 
-def test_a_name_neither_speaks_to_the_terminal_nor_tells_a_secret(tmp_path: Path) -> None:
+def test_a_file_name_is_escaped_and_its_secrets_are_shortened(tmp_path: Path) -> None:
     secret = mint(Prefix.PAT)
     (tmp_path / f"a\x1b[2J\n{secret}").write_text(secret, encoding="utf-8")
     for done in (scan(tmp_path), scan(tmp_path, "--json")):
@@ -207,8 +207,8 @@ def test_the_database_tells_live_from_dead_and_revokes(world: World, tmp_path: P
     strange = mint(Prefix.PAT)
     (tmp_path / "leak").write_text("\n".join([live.token, dead.token, secret, strange]), encoding="utf-8")
     own = {k: v for k, v in environment(world.admin.server.instance).items() if k.startswith("LATCHKEY_")}
-    told = json.loads(scan(tmp_path, "--check", "--json", env=own).stdout)
-    assert [one["status"] for one in told] == ["active", "revoked", "active", "unknown"] and told[1]["reason"]
+    matches = json.loads(scan(tmp_path, "--check", "--json", env=own).stdout)
+    assert [one["status"] for one in matches] == ["active", "revoked", "active", "unknown"] and matches[1]["reason"]
     assert len(json.loads(scan(tmp_path, "--check", "--live", "--json", env=own).stdout)) == 2
     assert scan(tmp_path, "--check", "--live", "--revoke", env=own).exit_code == 1
     assert not world.admin.active(live.token)
@@ -231,10 +231,10 @@ def test_a_server_tells_live_from_dead_and_revokes(world: World, tmp_path: Path)
     assert "leaked" in why
     (tmp_path / "token").write_text("wrong", encoding="utf-8")
     refused = scan(tmp_path / "leak", *asking)
-    assert refused.exit_code == 1 and refused.stdout == "" and refused.stderr.startswith("latchkey: no good answer")
+    assert refused.exit_code == 1 and refused.stdout == "" and refused.stderr.startswith("latchkey: no usable response")
 
 
-def test_asking_needs_somebody_to_ask(tmp_path: Path) -> None:
+def test_live_and_revoke_need_a_database_or_a_server(tmp_path: Path) -> None:
     (tmp_path / unique("t")).write_text("x", encoding="utf-8")
     assert scan(tmp_path, "--revoke").exit_code == 2
     assert scan(tmp_path, "--server", "http://127.0.0.1:1").exit_code == 2
@@ -242,7 +242,7 @@ def test_asking_needs_somebody_to_ask(tmp_path: Path) -> None:
 
 @contextmanager
 def answering(body: bytes) -> Iterator[str]:
-    """Give the address of a server that says 200 and this to everything."""
+    """Return the URL of a server that answers 200 and this to every request."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -253,7 +253,7 @@ def answering(body: bytes) -> Iterator[str]:
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -272,33 +272,33 @@ def leaked(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b"\xff", b"[" * 100_000, b'"status"'], ids=lambda b: b[:9])
-def test_an_answer_that_is_not_ours_is_one_line(tmp_path: Path, body: bytes) -> None:
+def test_a_response_that_is_not_latchkeys_is_one_line_of_error(tmp_path: Path, body: bytes) -> None:
     with answering(body) as url:
         done = scan(leaked(tmp_path), "--server", url, "--token-file", tmp_path / "token")
     assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1) and "not Latchkey" in done.stderr
 
 
-def test_an_answer_does_not_speak_to_the_terminal(tmp_path: Path) -> None:
+def test_a_response_is_escaped_for_the_terminal(tmp_path: Path) -> None:
     with answering(json.dumps({"status": "active\x1b[31m", "reason": "\x9b"}).encode()) as url:
         done = scan(leaked(tmp_path), "--server", url, "--token-file", tmp_path / "token")
     assert done.exit_code == 1 and "active\\x1b[31m" in done.stdout and done.stdout.strip().isprintable()
 
 
 @pytest.mark.parametrize("url", ["http://[::1", "http://127.0.0.1:99999", "ftp://x", "x", "http://\x00"])
-def test_an_address_that_is_none_is_told(tmp_path: Path, url: str) -> None:
+def test_an_invalid_server_url_is_an_error(tmp_path: Path, url: str) -> None:
     done = scan(leaked(tmp_path), "--server", url, "--token-file", tmp_path / "token")
     assert done.exit_code in (1, 2) and done.stdout == "" and "server" in done.stderr, done.output
 
 
 @pytest.mark.parametrize("held", [b"a\xe9b", "aéb".encode(), b"ab\ncd", b"a b", b""])
-def test_a_file_that_holds_no_token_is_told(tmp_path: Path, held: bytes) -> None:
+def test_a_token_file_without_a_token_is_an_error(tmp_path: Path, held: bytes) -> None:
     secrets = leaked(tmp_path)
     (tmp_path / "token").write_bytes(held)
     done = scan(secrets, "--server", "http://127.0.0.1:1", "--token-file", tmp_path / "token")
     assert done.exit_code == 2 and "--token-file holds no token" in done.stderr
 
 
-def test_a_closed_stdin_is_not_read_and_no_find() -> None:
+def test_a_closed_stdin_is_reported_as_unreadable() -> None:
     command = [sys.executable, "-c", "from app.cli import main; main()", "scan", "-"]
     done = subprocess.run(["sh", "-c", 'exec "$@" <&-', "sh", *command], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "") and "Traceback" not in done.stderr, done.stderr

@@ -1,4 +1,4 @@
-"""`latchkey secret-key rotate` that dies anywhere loses no signing key, however short the old key was to count."""
+"""`latchkey secret-key rotate` loses no signing key, wherever it crashes and however briefly the old key is kept."""
 
 import contextlib
 import sqlite3
@@ -16,7 +16,7 @@ from tests.cli.test_backup import latchkey
 
 
 class Dies(BaseException):
-    """Ends the command as a kill would, as far as files and transactions go."""
+    """Ends the command as a kill does, as far as files and transactions are concerned."""
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def run(*arguments: str) -> int:
 
 
 def dies_at(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, *, after: bool) -> None:
-    """Let `secret-key rotate` die before or after this."""
+    """Make `secret-key rotate` crash before or after this function."""
     real = getattr(owner, name)
 
     def dying(*arguments: Any, **named: Any) -> Any:
@@ -59,7 +59,7 @@ def sealed(instance: Path) -> list[bytes]:
         return [sealed for (sealed,) in database.execute("SELECT sealed_private_key FROM signing_key")]
 
 
-def test_the_old_key_need_not_count_for_a_moment(instance: Path) -> None:
+def test_the_old_key_can_be_dropped_at_once(instance: Path) -> None:
     for _ in range(3):
         before = (instance / "secret_key").read_text()
         assert run("secret-key", "rotate", "--keep", "0") == 0
@@ -70,7 +70,7 @@ def test_the_old_key_need_not_count_for_a_moment(instance: Path) -> None:
 
 @pytest.mark.parametrize("command", [["secret-key", "reseal"], ["secret-key", "rotate"], ["init"]])
 @pytest.mark.parametrize("times", [1, 2])
-def test_who_died_before_the_keys_were_sealed_anew_goes_on(
+def test_a_rotation_that_crashed_before_resealing_can_be_repeated(
     instance: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], times: int
 ) -> None:
     first, known = (instance / "secret_key").read_text(), kids(instance)
@@ -85,7 +85,9 @@ def test_who_died_before_the_keys_were_sealed_anew_goes_on(
     assert run("doctor") == 0
 
 
-def test_a_key_is_dropped_only_after_what_needs_none_is_stored(instance: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_key_is_dropped_only_after_the_resealed_keys_are_committed(
+    instance: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = (instance / "secret_key").read_text()
     dies_at(monkeypatch, SigningKeys, "sealed_before", after=False)
     assert first in KeptKey(instance).previous_path.read_text()
@@ -99,7 +101,7 @@ def test_a_key_that_another_rotation_left_in_use_is_not_dropped(
     real = SigningKeys.sealed_before
 
     def overtaken(self: SigningKeys, session: Any) -> int:
-        KeptKey(instance).replace(0)  # as another `rotate` that came between and died
+        KeptKey(instance).replace(0)  # like another `rotate` that crashed in between
         return real(self, session)
 
     with monkeypatch.context() as patched:
@@ -108,7 +110,7 @@ def test_a_key_that_another_rotation_left_in_use_is_not_dropped(
     assert run("secret-key", "reseal") == 0 and run("doctor") == 0
 
 
-def test_what_no_key_opens_is_told_before_the_key_is_replaced(instance: Path) -> None:
+def test_a_signing_key_that_no_key_opens_is_reported_before_the_rotation(instance: Path) -> None:
     (instance / "secret_key").write_text("k" * 64)
     before = sealed(instance)
     assert run("secret-key", "rotate") == 2

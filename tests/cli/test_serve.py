@@ -1,4 +1,4 @@
-"""`latchkey serve` starts on what is there, says where to look, ends cleanly and lets nothing live on."""
+"""`latchkey serve` starts on an existing instance, prints its URLs, ends cleanly and leaves no process behind."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A server whose environment others write to as well, and whose secret comes down a pipe."""
+"""A server whose environment has foreign variables, and whose secret comes from a pipe."""
 
 import os
 import threading
@@ -17,7 +17,7 @@ LINKS = {
 }
 
 
-def test_variables_of_a_service_are_passed_over_and_named_once(fresh_server: StartServer) -> None:
+def test_variables_of_a_kubernetes_service_are_ignored_and_logged_once(fresh_server: StartServer) -> None:
     live = fresh_server(workers=2, **LINKS)
     said = [record for record in live.log_records() if "names" in record]
     assert [record["names"] for record in said] == [sorted(f"LATCHKEY_{name.upper()}" for name in LINKS)]
@@ -25,7 +25,7 @@ def test_variables_of_a_service_are_passed_over_and_named_once(fresh_server: Sta
 
 
 def test_a_secret_that_comes_down_a_pipe_reaches_every_worker(tmp_path: Path) -> None:
-    """A pipe can be read once; the workers, and those that replace them, read the settings again."""
+    """Workers, and the ones that replace them, read the settings again, but a pipe can be read only once."""
     os.mkfifo(tmp_path / "pipe")
     writing = threading.Thread(target=(tmp_path / "pipe").write_text, args=("k" * 40 + "\n",), daemon=True)
     writing.start()
@@ -40,7 +40,7 @@ def test_a_secret_that_comes_down_a_pipe_reaches_every_worker(tmp_path: Path) ->
     assert not writing.is_alive()
 
 
-def test_a_greeting_that_cannot_be_printed_is_no_reason_not_to_serve(tmp_path: Path) -> None:
+def test_the_server_runs_though_its_start_message_cannot_be_printed(tmp_path: Path) -> None:
     live = LiveServer(tmp_path / "instance-日本")
     live.command = ["bash", "-c", 'exec "$@" >/dev/full <&-', "-", *live.command]
     try:

@@ -1,4 +1,4 @@
-"""Every command prints in any encoding, by escaping what it lacks, and meets a closed stream without a traceback."""
+"""Every command prints in any encoding, escaping what that lacks, and survives closed streams without a traceback."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.cli.command import COMMANDS
-from app.cli.greeting import greeting
+from app.cli.start_message import start_message
 from app.settings.settings import Settings
 from tests.architecture.checkout import ROOT
 from tests.cli.forked import Run
@@ -19,7 +19,7 @@ from tests.live import COMMAND, environment
 
 NAME = "日本 ünï →"
 BOGUS = ["bogus"]
-READING = [  # what prints and changes nothing
+READING = [  # commands that print and change nothing
     ["user", "list"],
     ["user", "show", "jo"],
     ["role", "list"],
@@ -82,7 +82,7 @@ def forked(instance: Path, runs: Mapping[str, Run]) -> dict[str, Done]:
 
 @pytest.fixture(scope="module")
 def usual(instance: Path) -> dict[str, Done]:
-    """What the commands print where nothing is in their way."""
+    """What the commands print with UTF-8 and open streams."""
     return forked(instance, {" ".join(command): (command, "utf-8", [], {}) for command in [*READING, *JSON, BOGUS]})
 
 
@@ -106,8 +106,8 @@ def test_a_command_prints_as_much_in_any_encoding(instance: Path, usual: dict[st
             assert ("日本" if encoding == "utf-8" else r"\u65e5\u672c") in printed, name
 
 
-def test_something_is_there_that_ascii_lacks(usual: dict[str, Done]) -> None:
-    """Else the test above would hold of anything."""
+def test_the_output_has_characters_that_ascii_lacks(usual: dict[str, Done]) -> None:
+    """Check that the test above tests something."""
     holding = {name for name, (_, out, _) in usual.items() if "日本".encode() in out}
     assert {"user show jo", "role list", "resource list", "client list", "pat list --user jo", "doctor"} <= holding
 
@@ -141,8 +141,8 @@ def test_a_closed_stdin_is_named(instance: Path, command: list[str]) -> None:
     assert code == 2 and b"closed" in err and b"Traceback" not in err
 
 
-def test_a_program_on_its_own_does_so_too(instance: Path) -> None:
-    """The tests above make their streams by hand; here Python makes them."""
+def test_a_real_process_prints_in_ascii_too(instance: Path) -> None:
+    """Check the streams that Python opens; the tests above open their own."""
     env = environment(instance) | {"PYTHONIOENCODING": "ascii"}
     script = '"$0" user list && "$0" role list >&- && "$0" role list'
     done = subprocess.run(["bash", "-c", script, str(COMMAND)], env=env, capture_output=True, timeout=60, check=False)
@@ -150,9 +150,9 @@ def test_a_program_on_its_own_does_so_too(instance: Path) -> None:
     assert r"\u65e5\u672c \xfcn\xef ->" in done.stdout.decode("ascii")
 
 
-def test_the_greeting_is_a_script_for_bash_in_any_encoding(instance: Path) -> None:
-    """The path of the first credentials is in it, as bytes that no terminal changes."""
-    text = greeting(Settings(instance_dir=instance, secret_key="k" * 40), first=False)
+def test_the_start_message_is_a_bash_script_in_any_encoding(instance: Path) -> None:
+    """Check that it holds the path of the first credentials as bytes that no terminal changes."""
+    text = start_message(Settings(instance_dir=instance, secret_key="k" * 40), first=False)
     (line,) = [line for line in text.splitlines() if line.startswith("U=")]
     shown = subprocess.run(["bash", "-c", f'{line}\nprintf %s "$B"'], capture_output=True, check=True).stdout
     assert line.isascii() and os.fsdecode(shown) == str(instance / "bootstrap.json")

@@ -1,4 +1,4 @@
-"""A secret that could not be printed opens nothing: what was made is ended, what would be replaced is kept."""
+"""A secret that could not be printed is revoked, or does not replace the old one."""
 
 import json
 import os
@@ -10,8 +10,8 @@ import pytest
 
 from app.actions.audit.actor import OPERATOR
 from app.actions.audit.read import AuditFilter
-from app.cli.session import open_actions
-from app.cli.streams import undone_unless_printed
+from app.cli.actions import open_actions
+from app.cli.standard_streams import undo_unless_printed
 from app.compose import Actions
 from app.errors import LatchkeyError
 from tests.cli.forked import Run
@@ -33,7 +33,7 @@ MAKING: dict[str, list[str]] = {
 
 @pytest.fixture
 def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A set-up with a user, a resource and a client that has a further secret, and its settings in this process."""
+    """An instance with a user, a resource and a client, and its settings in this process."""
     folder = tmp_path / "instance"
     for command in (
         ["init"],
@@ -49,7 +49,7 @@ def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def living(actions: Actions) -> dict[str, Any]:
-    """Return what opens something now."""
+    """Return the users, the clients and the active credentials."""
     users = [user.id for user in actions.users.page(200)[0]]
     clients = [client.id for client in actions.clients.page(200)[0]]
     return {
@@ -61,7 +61,6 @@ def living(actions: Actions) -> dict[str, Any]:
     }
 
 
-@pytest.mark.contract("a secret that could not be printed opens nothing")
 def test_what_was_made_and_not_shown_is_ended(instance: Path) -> None:
     actions = open_actions()
     before = living(actions)
@@ -82,7 +81,6 @@ def test_what_was_made_and_not_shown_is_ended(instance: Path) -> None:
     assert made.count("personal_access_token.create") == made.count("personal_access_token.revoke") == 4
 
 
-@pytest.mark.contract("a secret that could not be printed opens nothing")
 def test_what_would_be_replaced_stays_when_the_new_secret_cannot_be_printed(instance: Path) -> None:
     token = run(instance, *MAKING["pat"], port="1").stdout.strip()
     key = run(instance, *MAKING["api-key"], port="1").stdout.strip()
@@ -100,7 +98,7 @@ def test_what_would_be_replaced_stays_when_the_new_secret_cannot_be_printed(inst
     assert [actions.inspect(secret).status for secret in (token, key)] == ["active", "active"]
 
 
-def test_a_pipe_that_nobody_reads_ends_it_too(instance: Path) -> None:
+def test_a_secret_written_to_a_pipe_without_a_reader_is_revoked(instance: Path) -> None:
     before = living(open_actions())
     reading, writing = os.pipe()
     os.close(reading)
@@ -111,18 +109,18 @@ def test_a_pipe_that_nobody_reads_ends_it_too(instance: Path) -> None:
     assert living(open_actions()) == before
 
 
-def test_the_example_organisation_is_ended_with_its_secrets(instance: Path) -> None:
+def test_the_example_organisation_is_deleted_when_its_secrets_cannot_be_printed(instance: Path) -> None:
     before = living(open_actions())
     done = forked(instance, {"demo": (["demo"], "utf-8", *FULL), "served": (["serve", "--demo"], "utf-8", *CLOSED)})
     assert [code for code, _, _ in done.values()] == [1, 1]
     assert living(open_actions()) == before
 
 
-def test_a_disk_that_fills_while_a_secret_is_written_ends_it() -> None:
-    """What can be seen before is refused before; this is what cannot."""
+def test_a_secret_cut_short_by_a_full_disk_is_revoked() -> None:
+    """Check an error that cannot be detected before the secret is written."""
     with (
         pytest.raises(LatchkeyError, match=r"\(No space left on device\): it is ended"),
-        undone_unless_printed(lambda: "it is ended"),
+        undo_unless_printed(lambda: "it is ended"),
     ):
         raise OSError(28, "No space left on device")
 

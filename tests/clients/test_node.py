@@ -31,7 +31,7 @@ def run(folder: Path, script: str, asked: Json) -> Json:
 
 
 def authentication(world: World, method: str) -> Json:
-    """Make a client of that method, with the role, that serves the resource; give what the script must know."""
+    """Create a client of that method, with the role, that serves the resource; return the input of the script."""
     roles, serves = [world.machine_role["name"]], [world.identifier]
     if method.startswith("client_secret"):
         made: Client = world.admin.client(roles, serves, token_endpoint_auth_method=method)
@@ -62,15 +62,15 @@ def test_a_node_client_does_all_it_can_with_each_authentication(
 ) -> None:
     asked = authentication(world, method)
     about = {"issuer": world.admin.issuer, "scope": world.read, "resource": world.identifier}
-    told = run(folder, script, asked | about | {"subject_token": world.issue("pat").token})
-    assert scopes_of(told["granted"]) == {world.read} and told["granted"]["token_type"].lower() == "bearer"
-    introspected = told["introspected"]
+    result = run(folder, script, asked | about | {"subject_token": world.issue("pat").token})
+    assert scopes_of(result["granted"]) == {world.read} and result["granted"]["token_type"].lower() == "bearer"
+    introspected = result["introspected"]
     assert introspected["active"] is True and introspected["client_id"] == asked["client_id"]
-    assert scopes_of(told["exchanged"]) == {world.read}
-    assert told["revoked"] is True and told["afterwards"] == {"active": False}
-    if "signed" in told:  # oauth4webapi alone reads signed answers, and verifies access tokens itself
-        assert told["signed"] == introspected
-        assert told["locally"]["sub"] == asked["client_id"] and told["locally"]["scope"] == world.read
+    assert scopes_of(result["exchanged"]) == {world.read}
+    assert result["revoked"] is True and result["afterwards"] == {"active": False}
+    if "signed" in result:  # oauth4webapi alone reads signed answers, and verifies access tokens itself
+        assert result["signed"] == introspected
+        assert result["locally"]["sub"] == asked["client_id"] and result["locally"]["scope"] == world.read
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_a_node_client_proves_its_key_and_finds_the_nonce(demanding: Admin, fold
     client = demanding.client([demanding.role("machine", ["roles:read"])], [management], dpop_bound_access_tokens=True)
     asked = {"issuer": demanding.issuer, "resource": management, "url": f"{management}/roles?limit=1"}
     asked |= {"client_id": client.client_id, "secret": client.client_secret, "algorithm": algorithm}
-    told = run(folder, "dpop_client.mjs", asked)
-    assert told["granted"]["token_type"].lower() == "dpop"
-    assert told["introspected"]["cnf"] == {"jkt": told["jkt"]}
-    assert (told["opened"], told["bearer"]) == (200, 401)
+    result = run(folder, "dpop_client.mjs", asked)
+    assert result["granted"]["token_type"].lower() == "dpop"
+    assert result["introspected"]["cnf"] == {"jkt": result["jkt"]}
+    assert (result["opened"], result["bearer"]) == (200, 401)

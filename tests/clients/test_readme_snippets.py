@@ -31,7 +31,7 @@ Exported = dict[str, str]
 
 
 def block(language: str, mark: str) -> str:
-    """Give the section's one block of the language that contains `mark`."""
+    """Return the section's only block of the language that contains `mark`."""
     [found] = [text for known, text in BLOCKS if known == language and mark in text]
     return str(found)
 
@@ -46,7 +46,7 @@ def run(command: list[str | Path], exported: Mapping[str, str], folder: Path, st
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exported]:
-    """What a program sees that is started from the terminal in which "First credentials" and the export were pasted."""
+    """The environment of a program started in the terminal where "First credentials" and the export were pasted."""
     server = LiveServer(tmp_path_factory.mktemp("reader") / "instance").start()
     export, start = block("bash", "export ").splitlines()
     assert start == "flask --app orders run --port 8081 &"
@@ -62,13 +62,13 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exported]:
 
 @pytest.fixture(scope="module")
 def key(reader: Exported) -> str:
-    """The API key of "First credentials", which no snippet is to see."""
+    """The API key of "First credentials", which no snippet may receive."""
     return reader.pop("KEY")
 
 
 @pytest.fixture(scope="module")
 def orders(reader: Exported, key: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The API of the section, started as the section says; gives its URL."""
+    """The API of the section, started as the section says; yields its URL."""
     folder = tmp_path_factory.mktemp("orders")
     (folder / "orders.py").write_text(block("python", "flask"), encoding="utf-8")
     command = [str(COMMAND.with_name("flask")), "--app", "orders", "run", "--port", reader["API"].rpartition(":")[2]]
@@ -93,7 +93,7 @@ def wait_for(url: str, api: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def assert_told(printed: str, client_id: str, introspects: bool = True) -> None:
-    """The API said whom it serves, and introspection that the token is active."""
+    """Assert that the API names the caller, and that introspection reports an active token."""
     assert "three apples" in printed and client_id in printed
     assert bool(re.search(r"\bactive\W+true\b", printed, re.I)) is introspects, printed
 

@@ -1,1 +1,1 @@
-"""A file a part of the contract that no RFC says, over HTTP or through the command line of a live server."""
+"""The parts of the contract that no RFC defines, a file each: over HTTP or by the commands of a live server."""

@@ -1,4 +1,4 @@
-"""An organisation that the tests of a file share: what they change of it, they make anew (`found`)."""
+"""An organisation that the tests of a file share: a test that changes it creates its own (`found`)."""
 
 import pytest
 

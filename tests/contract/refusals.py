@@ -1,4 +1,4 @@
-"""How each face says no: OAuth errors, Bearer challenges, problems; each is asserted in full."""
+"""How each interface refuses: OAuth errors, Bearer challenges, problems; each is asserted in full."""
 
 import re
 
@@ -12,7 +12,7 @@ PARAMETER = re.compile(r'([a-z_]+)="([^"]*)"')
 
 
 def oauth_error(response: httpx.Response, status: int, code: str) -> str:
-    """Assert an error object of RFC 6749 §5.2 and give its description."""
+    """Assert an error object of RFC 6749 §5.2 and return its description."""
     assert response.status_code == status, f"{response.status_code} {response.text}"
     assert response.headers["Content-Type"].split(";")[0] == "application/json"
     assert "no-store" in response.headers["Cache-Control"] and response.headers["Pragma"] == "no-cache"
@@ -24,7 +24,7 @@ def oauth_error(response: httpx.Response, status: int, code: str) -> str:
 
 
 def challenge(response: httpx.Response, status: int, scheme: str = "Bearer") -> dict[str, str]:
-    """Assert one `WWW-Authenticate` challenge of that scheme and give its parameters."""
+    """Assert one `WWW-Authenticate` challenge of that scheme and return its parameters."""
     assert response.status_code == status, f"{response.status_code} {response.text}"
     sent = response.headers.get_list("WWW-Authenticate")
     assert len(sent) == 1, sent
@@ -36,7 +36,7 @@ def challenge(response: httpx.Response, status: int, scheme: str = "Bearer") -> 
 
 
 def problem(response: httpx.Response, status: int) -> Json:
-    """Assert a problem of RFC 9457 with its request id and give it."""
+    """Assert a problem of RFC 9457 with its request id and return it."""
     assert response.status_code == status, f"{response.status_code} {response.text}"
     assert response.headers["Content-Type"].split(";")[0] == "application/problem+json"
     assert response.headers["X-Request-Id"]
@@ -48,7 +48,7 @@ def problem(response: httpx.Response, status: int) -> Json:
 
 
 def invalid(response: httpx.Response, *fields: str) -> list[str]:
-    """Assert a 422 whose `errors` name these fields; give all messages."""
+    """Assert a 422 whose `errors` name these fields; return all messages."""
     errors = problem(response, 422)["errors"]
     assert errors and all(set(error) == {"field", "message"} for error in errors), errors
     named = {str(error["field"]) for error in errors}

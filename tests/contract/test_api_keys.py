@@ -1,4 +1,4 @@
-"""API keys where they are used: rotation with an overlap, allowed networks, rate limits."""
+"""API keys in use: rotation with an overlap, allowed networks, rate limits."""
 
 import pytest
 
@@ -12,7 +12,7 @@ INACTIVE = {"active": False}
 
 @pytest.fixture(scope="module")
 def behind(configured: Admin) -> World:
-    """An organisation on a server that believes a proxy on loopback."""
+    """An organisation on a server that trusts a proxy on loopback."""
     return found(configured)
 
 
@@ -102,7 +102,7 @@ def test_x_forwarded_for_is_believed_from_trusted_proxies_only(world: World, beh
     [
         ("192.0.2.7", 200),
         ("192.0.2.7, 10.0.0.1", 200),  # a trusted proxy behind the client
-        ("192.0.2.7, 198.51.100.1", 403),  # the last untrusted one is the client, whatever it says of others
+        ("192.0.2.7, 198.51.100.1", 403),  # the last untrusted address is the client
         ("198.51.100.1, 192.0.2.7", 200),
         ("198.51.100.1, 192.0.2.7,", 200),
         ("192.0.2.7:51234", 200),
@@ -158,7 +158,7 @@ def test_an_ipv4_mapped_network_is_the_ipv4_network(world: World) -> None:
     expect(200, world.admin.forward_auth(key.token, world.resource))
 
 
-def test_an_address_that_is_none_is_refused(world: World) -> None:
+def test_an_invalid_address_is_refused(world: World) -> None:
     key = world.issue("api_key", allowed_ips=["192.0.2.0/24"])
     for text in ("nonsense", "192.0.2", "192.0.2.0/24", "192.0.2.7, 192.0.2.8"):
         form = {"token": key.token, "client_ip": text}

@@ -1,4 +1,4 @@
-"""Section 5: what the commands make works at once on the server that runs, and nothing of theirs disturbs it."""
+"""Section 5: what the commands create works at once on the running server, and no command disturbs it."""
 
 import json
 from typing import Any
@@ -31,7 +31,7 @@ HARMLESS = (["user", "list"], ["signing-key", "list"], ["doctor"], ["resource", 
 
 @pytest.fixture(autouse=True)
 def beside_the_server(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Point the commands, which run in this process, at the instance of the live server; they know no more of it."""
+    """Point the commands, which run in this process, at the instance of the live server."""
     for name, value in environment(admin.server.instance).items():
         if name.startswith("LATCHKEY_"):
             monkeypatch.setenv(name, value)
@@ -44,8 +44,8 @@ def latchkey(*arguments: str) -> Any:
     return done
 
 
-def told(*arguments: str) -> Any:
-    """Run a command with --json and give what it told."""
+def run_json(*arguments: str) -> Any:
+    """Run a command with --json; return its output."""
     return json.loads(latchkey(*arguments, "--json").stdout)
 
 
@@ -70,14 +70,14 @@ def test_a_key_made_by_command_works_and_stands_alone_on_stdout(world: World) ->
 
 def test_a_client_made_by_command_works(world: World) -> None:
     role = world.machine_role["name"]
-    made = told("client", "create", "--name", unique("cli"), "--role", role)
+    made = run_json("client", "create", "--name", unique("cli"), "--role", role)
     client = Client(made["id"], made["client_id"], made["client_secret"])
     assert world.admin.active(world.admin.m2m(client))
 
 
 def test_a_command_sees_what_the_api_made_and_ends_it(world: World) -> None:
     held = world.issue("api_key")
-    assert told("api-key", "show", held.id)["status"] == "active"
+    assert run_json("api-key", "show", held.id)["status"] == "active"
     latchkey("api-key", "revoke", held.id)
     assert not world.admin.active(held.token)
     assert held.id in latchkey("audit", "list", "--json").stdout
@@ -85,7 +85,7 @@ def test_a_command_sees_what_the_api_made_and_ends_it(world: World) -> None:
 
 @pytest.mark.parametrize("command", HARMLESS)
 def test_a_command_beside_a_server_on_another_port_leaves_its_issuer_alone(admin: Admin, command: list[str]) -> None:
-    CliRunner().invoke(main, command)  # whatever it says: doctor finds this set-up wanting
+    CliRunner().invoke(main, command)  # whatever it prints: doctor reports problems here
     assert admin.server.bootstrap["issuer"] == admin.server.url
     assert admin.grant(admin.bootstrap_client, resource=admin.identifier)["scope"] == "manage"
     expect(200, admin.get("/roles"))

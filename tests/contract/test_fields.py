@@ -1,4 +1,4 @@
-"""Section 4: each object has the fields that the contract names, as they were given, when made and when shown."""
+"""Section 4: each object has the fields that the contract names, as they were given, when created and when shown."""
 
 from typing import Any
 

@@ -23,8 +23,8 @@ def held(world: World) -> dict[Kind, Credential]:
     return {kind: world.issue(kind) for kind in KINDS}
 
 
-def told(response: httpx.Response) -> dict[str, str]:
-    """Assert that all six headers are there, once each, and give them."""
+def identity_headers(response: httpx.Response) -> dict[str, str]:
+    """Assert that each of the six headers is there once, and return them."""
     expect(200, response)
     assert all(len(response.headers.get_list(f"X-Auth-{name}")) == 1 for name in SIX), response.headers
     return {name: response.headers[f"X-Auth-{name}"] for name in SIX}
@@ -34,11 +34,11 @@ def told(response: httpx.Response) -> dict[str, str]:
 @pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "FOO"])
 @pytest.mark.parametrize("how", WAYS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_way_takes_each_kind_by_each_method(
+def test_each_way_to_send_a_credential_accepts_each_kind_by_each_method(
     world: World, held: dict[Kind, Credential], kind: Kind, how: How, method: str
 ) -> None:
     response = world.admin.forward_auth(held[kind].token, world.resource, world.read, how=how, method=method)
-    headers = told(response)
+    headers = identity_headers(response)
     assert headers["Credential-Type"] == CREDENTIAL_TYPE[kind]
     assert headers["Credential-Id"] == held[kind].id
     assert set(headers["Scope"].split()) == {world.read, world.write}
@@ -46,7 +46,7 @@ def test_each_way_takes_each_kind_by_each_method(
 
 @pytest.mark.contract("all six headers, empty where one does not apply, never the caller's own")
 def test_what_does_not_apply_is_an_empty_header(world: World, held: dict[Kind, Credential]) -> None:
-    named = {kind: told(world.admin.forward_auth(one.token, world.resource)) for kind, one in held.items()}
+    named = {kind: identity_headers(world.admin.forward_auth(one.token, world.resource)) for kind, one in held.items()}
     rows = {kind: (row["Subject"], row["Username"], row["Client-Id"]) for kind, row in named.items()}
     assert rows["pat"] == (world.user.id, world.user.username, "")
     assert rows["m2m"] == (world.client.client_id, "", world.client.client_id)
@@ -58,7 +58,7 @@ def test_what_does_not_apply_is_an_empty_header(world: World, held: dict[Kind, C
 def test_the_callers_own_headers_are_not_handed_on(world: World, held: dict[Kind, Credential]) -> None:
     forged = {f"X-Auth-{name}": "root" for name in SIX}
     response = world.admin.forward_auth(held["api_key"].token, world.resource, headers=forged)
-    assert "root" not in told(response).values()
+    assert "root" not in identity_headers(response).values()
 
 
 @pytest.mark.contract(
@@ -78,7 +78,7 @@ def test_no_method_gets_a_2xx_without_a_good_credential(world: World, method: st
 def test_every_path_below_it_is_judged_alike(world: World, held: dict[Kind, Credential]) -> None:
     bearer = {"Authorization": f"Bearer {held['pat'].token}"}
     for rest in ("/", "/orders", "/orders/%2e%2e/x", "//orders", "/a%2fb%00%ff", "/metrics"):
-        told(world.admin.http.get(URL + rest, params={"resource": world.identifier}, headers=bearer))
+        identity_headers(world.admin.http.get(URL + rest, params={"resource": world.identifier}, headers=bearer))
         assert world.admin.http.get(URL + rest, params={"resource": world.identifier}).status_code == 401
 
 
@@ -108,7 +108,7 @@ def test_what_a_gateway_copies_changes_no_verdict_and_is_not_waited_for(
 
 
 def first_line(port: int, message: bytes) -> bytes:
-    """Send a message whose body never comes; give the beginning of the answer, which must come at once."""
+    """Send a request whose body never arrives; return the beginning of the response, which must come at once."""
     with socket.create_connection(("127.0.0.1", port), timeout=3) as connection:
         connection.sendall(message)
         return connection.recv(65_536)[: len("HTTP/1.1 200")]
@@ -120,7 +120,7 @@ def first_line(port: int, message: bytes) -> bytes:
 def test_the_scope_is_optional_and_all_of_it_is_needed(world: World) -> None:
     token = world.issue("pat", scopes=[world.read]).token
     for scope in (None, "", world.read, f" {world.read}  {world.read} "):
-        told(world.admin.forward_auth(token, world.resource, scope))
+        identity_headers(world.admin.forward_auth(token, world.resource, scope))
     for scope in (world.write, f"{world.read} {world.write}", "unheard-of"):
         parameters = challenge(world.admin.forward_auth(token, world.resource, scope), 403)
         assert parameters["error"] == "insufficient_scope"
@@ -133,8 +133,8 @@ def test_a_scope_counts_on_the_named_resource_only(world: World) -> None:
     second = world.admin.resource(permissions=[further])
     user = world.admin.user([world.user_role, world.admin.role("user", [further])])
     token = world.admin.pat(user, [world.read, further])["token"]
-    assert told(world.admin.forward_auth(token, world.resource))["Scope"] == world.read
-    assert told(world.admin.forward_auth(token, second))["Scope"] == further
+    assert identity_headers(world.admin.forward_auth(token, world.resource))["Scope"] == world.read
+    assert identity_headers(world.admin.forward_auth(token, second))["Scope"] == further
     assert world.admin.forward_auth(token, second, world.read).status_code == 403
 
 
@@ -186,7 +186,7 @@ def test_with_basic_the_password_counts_whatever_the_user(
     world: World, held: dict[Kind, Credential], pair: str
 ) -> None:
     raw = base64.b64encode(pair.format(held["pat"].token).encode()).decode()
-    told(world.admin.forward_auth(None, world.resource, headers={"Authorization": f"Basic {raw}"}))
+    identity_headers(world.admin.forward_auth(None, world.resource, headers={"Authorization": f"Basic {raw}"}))
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_challenge_basic_makes_git_and_npm_ask_for_a_password(world: World, held
     challenge(world.admin.forward_auth(None, world.resource, challenge="basic"), 401, "Basic")
     bad = world.admin.forward_auth("lk_pat_" + "0" * 38, world.resource, how="basic", challenge="basic")
     challenge(bad, 401, "Basic")
-    told(world.admin.forward_auth(held["pat"].token, world.resource, how="basic", challenge="basic"))
+    identity_headers(world.admin.forward_auth(held["pat"].token, world.resource, how="basic", challenge="basic"))
 
 
 @pytest.mark.contract("401 with `invalid_token`, without a code when nothing was sent")
@@ -243,7 +243,7 @@ def test_the_body_and_what_is_accepted_are_ignored(world: World, held: dict[Kind
     for content_type, body in bodies:
         for accept in ("image/png", "application/token-introspection+jwt", "*/*;q=0", ""):
             headers = bearer | {"Content-Type": content_type, "Accept": accept}
-            told(world.admin.http.post(URL, params=params, content=body, headers=headers))
+            identity_headers(world.admin.http.post(URL, params=params, content=body, headers=headers))
 
 
 @pytest.mark.contract("what a gateway copies changes no verdict and is waited for never")
@@ -267,7 +267,7 @@ def test_a_credential_in_the_url_is_never_taken(world: World, held: dict[Kind, C
 def test_a_query_key_takes_api_keys_alone(configured: Admin) -> None:
     admin, world = configured, found(configured)
     key = world.issue("api_key").token
-    assert told(admin.forward_auth(None, world.resource, apikey=key))["Credential-Type"] == "api_key"
+    assert identity_headers(admin.forward_auth(None, world.resource, apikey=key))["Credential-Type"] == "api_key"
     for kind in ("pat", "m2m"):
         token = world.issue(kind).token
         assert admin.forward_auth(None, world.resource, apikey=token).status_code == 401

@@ -63,7 +63,7 @@ def test_without_holding_it_nobody_assigns_it(admin: Admin, writer: str, strong:
     assert admin.get(f"/users/{user.id}").json()["roles"] == []
 
 
-def test_what_it_holds_it_may_assign(admin: Admin, writer: str) -> None:
+def test_a_permission_that_the_caller_holds_can_be_assigned(admin: Admin, writer: str) -> None:
     role = admin.role("user", ["roles:read"])
     user = admin.user()
     expect(200, admin.patch(f"/users/{user.id}", {"roles": [role["name"]]}, auth=writer))

@@ -1,4 +1,4 @@
-"""The three kinds of section 1: format, what is kept and shown, audience, scope and lifetime."""
+"""The three kinds of section 1: format, what is stored and shown, audience, scope and lifetime."""
 
 import re
 import time
@@ -20,7 +20,7 @@ SHAPE = re.compile(r"lk_(?:pat|key|sec)_([0-9A-Za-z]{32})([0-9A-Za-z]{6})")
 
 
 def check_of(random_part: str) -> str:
-    """The six check characters, worked out anew from the contract's words."""
+    """Return the six check characters, computed from the text of the contract."""
     number, out = zlib.crc32(random_part.encode("ascii")), ""
     while number:
         number, digit = divmod(number, 62)

@@ -1,4 +1,4 @@
-"""Section 4: what is found in the wild is revoked, and an operator learns what a secret is."""
+"""Section 4: leaked credentials can be reported and revoked, and an operator can inspect a secret."""
 
 import pytest
 
@@ -46,7 +46,7 @@ def test_the_answer_is_202_whatever_they_were(world: World) -> None:
     assert {(answer.status_code, answer.content) for answer in answers} == {(202, answers[0].content)}
 
 
-def test_strangers_do_not_stop_the_rest(world: World) -> None:
+def test_unknown_strings_do_not_stop_the_revocation_of_the_others(world: World) -> None:
     held = world.issue("api_key")
     assert report(world.admin, [*STRANGERS[:2], held.token, held.token, *STRANGERS[3:]]) in (202, 422)
     report(world.admin, [STRANGERS[0], held.token, held.token, STRANGERS[1]])

@@ -25,7 +25,7 @@ def full(admin: Admin) -> World:
 
 
 def place(world: World, name: str) -> tuple[str, Auth]:
-    """Where the list is, and who may read it."""
+    """The path of the list, and the credentials that may read it."""
     return {
         "permissions": (f"/resources/{world.resource['id']}/permissions", None),
         "secrets": (f"/clients/{world.client.id}/secrets", None),

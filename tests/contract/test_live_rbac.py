@@ -10,7 +10,7 @@ PROCESSES = 2
 
 
 def everywhere(admin: Admin, token: str) -> Json:
-    """Introspect over connections of their own, so that each process is asked; they must agree."""
+    """Introspect over several connections, so that each process answers; assert that they agree."""
     headers = {"Authorization": f"Bearer {admin.token()}", "Connection": "close"}
     asked = [admin.http.post("/oauth/introspect", data={"token": token}, headers=headers) for _ in range(3 * PROCESSES)]
     answers: list[Json] = [expect(200, one).json() for one in asked]
@@ -88,7 +88,7 @@ def test_a_permission_that_is_no_longer_public_is_gone_from_keys_alone(many: Adm
     "rights are decided at each use: owner disabled or deleted", "forward-auth decides as introspection does"
 )
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_disabled_owner_kills_at_once_and_enabled_again_revives(many: Admin, kind: Kind) -> None:
+def test_credentials_of_a_disabled_owner_are_inactive_until_the_owner_is_enabled_again(many: Admin, kind: Kind) -> None:
     world = found(many)
     held = world.issue(kind)
     many.change(owner(world, kind, held.id), {"enabled": False})
@@ -100,7 +100,7 @@ def test_a_disabled_owner_kills_at_once_and_enabled_again_revives(many: Admin, k
 
 @pytest.mark.contract("rights are decided at each use: owner disabled or deleted")
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_deleted_owner_kills_for_good(many: Admin, kind: Kind) -> None:
+def test_credentials_of_a_deleted_owner_are_inactive_for_good(many: Admin, kind: Kind) -> None:
     world = found(many)
     held = world.issue(kind)
     many.remove(owner(world, kind, held.id))
@@ -108,7 +108,7 @@ def test_a_deleted_owner_kills_for_good(many: Admin, kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_deleted_resource_leaves_nothing_to_open(many: Admin, kind: Kind) -> None:
+def test_no_credential_has_access_to_a_deleted_resource(many: Admin, kind: Kind) -> None:
     world = found(many)
     held = world.issue(kind)
     many.remove(f"/resources/{world.resource['id']}")

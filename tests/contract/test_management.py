@@ -1,4 +1,4 @@
-"""Section 4: what holds for the whole management API."""
+"""Section 4: the rules of the whole management API."""
 
 import itertools
 import re
@@ -65,7 +65,7 @@ def test_a_limit_out_of_range_is_422(admin: Admin, path: str, limit: str) -> Non
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_a_cursor_that_was_never_given_is_a_clean_4xx(admin: Admin, path: str) -> None:
+def test_an_unknown_cursor_is_a_clean_4xx(admin: Admin, path: str) -> None:
     for cursor in ("x", "%00", "'", "x" * 3000, "ä", "999999999999999999999"):
         assert admin.get(path, params={"cursor": cursor}).status_code in (200, 400, 422)
 
@@ -365,5 +365,5 @@ def test_failed_authentication_leaves_a_trace(world: World) -> None:
     expect(401, world.admin.token_request(form))
     expect(401, world.admin.get("/me", auth=(world.user.username, "wrong")))
     events = world.admin.get("/audit-events", params={"action": "authentication.fail"}).json()["items"]
-    told = str(events)
-    assert world.client.client_id in told and (world.user.username in told or world.user.id in told)
+    text = str(events)
+    assert world.client.client_id in text and (world.user.username in text or world.user.id in text)

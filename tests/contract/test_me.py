@@ -1,4 +1,4 @@
-"""Section 4: what is the user's own."""
+"""Section 4: the signed-in user's own profile and tokens."""
 
 from datetime import datetime
 from typing import Any
@@ -72,12 +72,12 @@ def test_a_pat_reads_me_and_nothing_else_of_ones_own(world: World) -> None:
     assert world.admin.active(held.token)
 
 
-def test_a_pat_as_the_password_of_basic_is_no_password(world: World) -> None:
+def test_a_pat_is_not_accepted_as_the_password_of_basic(world: World) -> None:
     token = world.issue("pat").token
     problem(world.admin.get(PATS, auth=(world.user.username, token)), 401)
 
 
-def test_a_machine_is_no_user(world: World) -> None:
+def test_a_machine_is_not_a_user(world: World) -> None:
     assert world.admin.get("/me", auth=world.issue("m2m").token).status_code in (401, 403)
     assert world.admin.get("/me").status_code in (401, 403)
 
@@ -153,7 +153,7 @@ def test_a_scope_that_the_roles_do_not_give_is_422_and_named(world: World) -> No
         {"expires_in": 60, "expires_at": "2099-01-01T00:00:00Z"},
     ],
 )
-def test_a_lifetime_is_at_least_a_second_ahead_and_said_once(world: World, lifetime: Json) -> None:
+def test_a_lifetime_is_at_least_one_second_and_given_in_one_field(world: World, lifetime: Json) -> None:
     make(world, 422, **lifetime)
 
 

@@ -53,7 +53,7 @@ def test_a_verifier_that_fetched_once_follows_a_rotation_without_a_gap(mine: Wor
     verify(mine, keys, old)
     fetched = keys.jwk_set_cache.get() if keys.jwk_set_cache else None
     rotate(mine.admin)
-    for _ in range(4):  # whichever process signs
+    for _ in range(4):  # several processes may sign
         new = mine.issue("m2m").token
         assert kid(new) != kid(old)
         verify(mine, keys, new)
@@ -111,5 +111,5 @@ def test_a_revoked_key_ends_its_tokens_in_every_process(mine: World) -> None:
     )
 
 
-def test_a_token_of_another_server_is_not_ours(mine: World, admin: Admin) -> None:
+def test_a_token_of_another_server_is_inactive(mine: World, admin: Admin) -> None:
     assert not mine.admin.active(admin.token()) and not admin.active(mine.admin.token())

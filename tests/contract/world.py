@@ -1,4 +1,4 @@
-"""A small organisation of a test's own: one API, who may use it, and the server that stands before it."""
+"""A small organisation for a test: one API, a user and a client that may use it, and the API's own client."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -56,7 +56,7 @@ class World:
 
 
 def found(admin: Admin) -> World:
-    """Make a new organisation."""
+    """Create a new organisation."""
     read, write = unique("thing") + ":read", unique("thing") + ":write"
     resource = admin.resource(public=[read, write])
     user_role, machine_role = admin.role("user", [read, write]), admin.role("machine", [read, write])
@@ -74,5 +74,5 @@ def found(admin: Admin) -> World:
 
 
 def scopes_of(answer: Json) -> set[str]:
-    """Give the scopes of an answer's space-separated `scope`."""
+    """Return the scopes of a response's space-separated `scope`."""
     return set(str(answer["scope"]).split())

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli import main
-from app.cli.start import make_ready
+from app.cli.set_up import set_up_instance
 from app.crypto.signing import SigningKeys
 from app.errors import BadSettings
 from app.settings.settings import Settings
@@ -146,7 +146,7 @@ def test_a_secret_key_rolls_over_two_nodes_under_load(pair: Pair) -> None:
     assert who_is_in(pair.targets, cookies_of_before) == 303
     stranger = Settings(instance_dir=pair.nodes[0].instance, secret_key=OLD, **pair.database.settings)
     with pytest.raises(BadSettings, match="SECRET_KEY does not open the signing keys"):
-        make_ready(stranger, moving=False)
+        set_up_instance(stranger, moving=False)
 
 
 @pytest.mark.contract("the kept SECRET_KEY is replaced under a running server, and never lost")

@@ -27,7 +27,7 @@ KINDS = ("pat", "api_key", "m2m", "exchanged")
 
 @dataclass
 class Shop:
-    """The organisation: `issue` gives a credential of a kind in a condition."""
+    """The organisation: `issue` returns a credential of a kind in a condition."""
 
     admin: Admin
     user: User
@@ -36,7 +36,7 @@ class Shop:
     issued: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def issue(self, kind: str, condition: str) -> str:
-        """Give one that is good, narrow, for another audience, revoked or expired; the same one each time."""
+        """Return one that is valid, narrow, for another audience, revoked or expired; the same one each time."""
         if (kind, condition) not in self.issued:
             self.issued[kind, condition] = self._new(kind, condition)
         return self.issued[kind, condition]
@@ -72,7 +72,7 @@ class Shop:
         return token
 
     def _signed_long_ago(self) -> str:
-        """Let the server's own keys sign for the client by a clock that goes three hours behind."""
+        """Sign for the client with the server's own keys and a clock that is three hours slow."""
         server = self.admin.server
         settings = Settings(
             instance_dir=server.instance,
@@ -90,7 +90,7 @@ class Shop:
 
 
 def server_key(server: LiveServer) -> str:
-    """Give what seals the server's signing keys."""
+    """Return the SECRET_KEY, which seals the server's signing keys."""
     return (server.instance / "secret_key").read_text(encoding="utf-8").strip()
 
 
@@ -100,7 +100,7 @@ def _soon() -> str:
 
 @pytest.fixture(scope="session")
 def gated_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A server that believes the gateways of this machine about who calls."""
+    """A server that trusts the gateways of this machine about the caller's address."""
     settings = {"trusted_proxies": "127.0.0.0/8", "client_certificate_header": "ClientCert"}
     live = LiveServer(tmp_path_factory.mktemp("gated") / "instance", settings).start()
     yield live

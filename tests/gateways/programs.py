@@ -37,7 +37,7 @@ LOADED = (
 
 @dataclass
 class Upstream:
-    """The API behind the gateway: it notes what reached it, and says so."""
+    """The API behind the gateway: it records each request and returns it."""
 
     seen: list[dict[str, str]] = field(default_factory=list)
     address: str = ""
@@ -59,7 +59,7 @@ class Upstream:
             do_POST = do_PUT = do_DELETE = do_OPTIONS = do_GET
 
             def log_message(self, format: str, *args: Any) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
         upstream.address = f"127.0.0.1:{server.server_port}"
@@ -71,7 +71,7 @@ class Upstream:
 
 @dataclass(frozen=True)
 class Gateway:
-    """A gateway that runs: `get` and `post` through it."""
+    """A running gateway, with an HTTP client for it."""
 
     name: str
     http: httpx.Client
@@ -81,7 +81,7 @@ Command = Callable[[Path, Path, Mapping[str, str]], list[str]]
 
 
 def nginx(recipes: Path, folder: Path, values: Mapping[str, str]) -> list[str]:
-    """Fill the recipe in as envsubst does; what else nginx writes goes to the folder."""
+    """Fill in the recipe as envsubst does; nginx writes its other files to the folder."""
     config = folder / "nginx.conf"
     recipe = (recipes / "nginx.conf").read_text(encoding="utf-8")
     places = "".join(f"{it}_temp_path {folder}/{it};\n" for it in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
@@ -128,7 +128,7 @@ PROGRAMS: Mapping[str, Command] = {"nginx": nginx, "caddy": caddy, "apache": apa
 def running(
     name: str, folder: Path, values: Mapping[str, str], recipes: Path = RECIPES, port: int = 0
 ) -> Iterator[Gateway]:
-    """Start the gateway, at a free port if none is given, and wait until it answers; it ends with the block."""
+    """Start the gateway, at a free port if none is given, and wait until it responds; stop it after the block."""
     port = port or free_port()
     filled = dict(values) | {"PORT": str(port)}
     folder.mkdir()

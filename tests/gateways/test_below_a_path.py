@@ -87,9 +87,9 @@ def test_the_metadata_is_found_before_and_below_the_path(host: Host, name: str) 
             f"/.well-known/oauth-authorization-server/{name}",
             f"/{name}/.well-known/oauth-authorization-server",
         ):
-            told: Any = http.get(path).json()
-            assert told["issuer"] == f"{host.url}/{name}"
-        assert http.get(told["jwks_uri"]).json()["keys"]
+            document: Any = http.get(path).json()
+            assert document["issuer"] == f"{host.url}/{name}"
+        assert http.get(document["jwks_uri"]).json()["keys"]
         assert http.get(f"/{name}", follow_redirects=False).headers["Location"].endswith(f"/{name}/")
 
 
@@ -123,7 +123,7 @@ def test_tokens_proofs_and_the_api_work_by_the_urls_of_the_metadata(host: Host, 
     "an issuer with a path works behind proxies that remove it and that keep it; only a trusted one says which"
 )
 @each
-def test_every_link_of_every_page_leads_on(host: Host, name: str) -> None:
+def test_every_link_of_every_page_works(host: Host, name: str) -> None:
     with host.client() as http:
         assert http.get(f"/{name}/account").headers["Location"] == f"/{name}/login?next=/account"
         assert sign_in(http, host, name).headers["Location"] == f"/{name}/console/users"
@@ -168,7 +168,7 @@ def test_no_spelling_passes_a_rule_of_the_gateway(host: Host, name: str) -> None
     "an issuer with a path works behind proxies that remove it and that keep it; only a trusted one says which"
 )
 @each
-def test_a_caller_says_nothing_of_the_prefix(host: Host, name: str) -> None:
+def test_a_caller_cannot_set_the_prefix(host: Host, name: str) -> None:
     with host.client() as http:
         for prefix in (f"/{name}", "//evil.example", "/evil", "/..", "/" + "x" * 2000):
             for spelt in ("X-Forwarded-Prefix", "x-forwarded-prefix", "X_Forwarded_Prefix", "X-Forwarded_Prefix"):
@@ -194,7 +194,7 @@ def test_a_callers_own_certificate_does_not_arrive(host: Host, name: str) -> Non
 def test_every_recipe_drops_the_header_of_every_form() -> None:
     for recipe in (*RECIPES.glob("*"), *RECIPES.glob("below-a-path/*")):
         text = recipe.read_text(encoding="utf-8").lower() if recipe.is_file() else ""
-        if "clientcert " in text or "-clientcert\n" in text:  # Apache's other recipe hands nothing on to Latchkey
+        if "clientcert " in text or "-clientcert\n" in text:  # Apache's other recipe forwards nothing to Latchkey
             missing = [
                 form.header for form in FORMS.values() if not re.search(rf"[ (|-]{form.header.lower()}[ |)\n]", text)
             ]
@@ -213,7 +213,7 @@ def test_chromium_signed_out_of_one_is_signed_in_to_the_other(host: Host) -> Non
         second = watched.page.context.new_page()
         second.goto(f"{host.url}/staff/account")
         second.get_by_role("button", name="Sign out").click()
-        tabs["staff"].wait_for_url(re.compile("/staff/login"))  # each tab of the same server hears of it
+        tabs["staff"].wait_for_url(re.compile("/staff/login"))  # each tab of the same server is signed out
         assert tabs["partners"].evaluate("window.untouched") is True
         tabs["partners"].reload()
         assert tabs["partners"].get_by_role("button", name="Sign out").is_visible()

@@ -1,4 +1,4 @@
-"""When Latchkey does not answer, nobody is let through."""
+"""When Latchkey does not respond, every request is refused."""
 
 import secrets
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.gateways.programs import Upstream, running
 
 @pytest.mark.asvs("16.5.3")
 @pytest.mark.parametrize("name", ["nginx", "caddy", "apache"])
-def test_nobody_gets_in_while_the_server_is_away(
+def test_every_request_is_refused_while_the_server_is_down(
     name: str, fresh_server: StartServer, upstream: Upstream, tmp_path: Path
 ) -> None:
     server = fresh_server()

@@ -1,4 +1,4 @@
-"""What a gateway hands on of its caller's request opens nothing and breaks nothing."""
+"""What a gateway forwards of its caller's request neither grants access nor breaks anything."""
 
 import base64
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ WEBSOCKET = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Ver
 
 
 @pytest.mark.parametrize("method", [*METHODS, "FOO", "TRACE"])
-def test_by_no_method_does_a_stranger_reach_the_api(gateway: Gateway, upstream: Upstream, method: str) -> None:
+def test_no_method_reaches_the_api_without_a_credential(gateway: Gateway, upstream: Upstream, method: str) -> None:
     for headers in (FORGED, FORGED | bearer("garbage"), FORGED | WEBSOCKET):
         assert gateway.http.request(method, "/orders", headers=headers).status_code >= 400
     answer_to(port_of(gateway), method, "*")
@@ -26,7 +26,9 @@ def test_by_no_method_does_a_stranger_reach_the_api(gateway: Gateway, upstream: 
 
 @by_forward_auth
 @pytest.mark.parametrize("method", METHODS)
-def test_by_every_method_a_good_credential_does(gateway: Gateway, shop: Shop, upstream: Upstream, method: str) -> None:
+def test_every_method_reaches_the_api_with_a_valid_credential(
+    gateway: Gateway, shop: Shop, upstream: Upstream, method: str
+) -> None:
     headers = bearer(shop.issue("api_key", "good")) | FORGED
     assert gateway.http.request(method, "/orders", headers=headers).status_code == 200
     (seen,) = reached(upstream)
@@ -34,7 +36,7 @@ def test_by_every_method_a_good_credential_does(gateway: Gateway, shop: Shop, up
 
 
 @by_forward_auth
-def test_a_websocket_opens_with_a_good_credential_alone(gateway: Gateway, shop: Shop, upstream: Upstream) -> None:
+def test_a_websocket_opens_only_with_a_valid_credential(gateway: Gateway, shop: Shop, upstream: Upstream) -> None:
     assert gateway.http.get("/orders", headers=WEBSOCKET).status_code == 401
     assert gateway.http.get("/orders", headers=WEBSOCKET | bearer(shop.issue("pat", "good"))).status_code == 200
     assert len(reached(upstream)) == 1
@@ -72,7 +74,9 @@ def test_the_credential_may_be_the_user_name(gateway: Gateway, shop: Shop, upstr
 
 
 @by_mod_oauth2
-def test_introspection_alone_knows_nothing_of_basic(gateway: Gateway, shop: Shop, upstream: Upstream) -> None:
+def test_a_gateway_that_only_introspects_does_not_accept_basic(
+    gateway: Gateway, shop: Shop, upstream: Upstream
+) -> None:
     pair = base64.b64encode(f"{shop.issue('pat', 'good')}:".encode()).decode()
     assert gateway.http.get("/orders", headers={"Authorization": f"Basic {pair}"}).status_code == 401
     assert reached(upstream) == []

@@ -1,4 +1,4 @@
-"""A path spelt otherwise passes no gateway that it would not pass as it is read."""
+"""Another spelling of a path does not pass a gateway that refuses the path itself."""
 
 import secrets
 import socket
@@ -45,7 +45,7 @@ ODD = ("//orders", "/%6frders", "/x/../orders", "/orders%2f", "/orders#x", "/loc
 
 
 def answer_to(port: int, method: str, target: str) -> bytes:
-    """Return all that comes back for a target which no HTTP library would send."""
+    """Return the response to a request target that no HTTP library would send."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(
             f"{method} {target} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode()
@@ -75,7 +75,7 @@ def test_no_spelling_of_the_metrics_passes_the_balancer(balancer: Gateway, targe
         assert b"latchkey_" not in heard and not heard.startswith(b"HTTP/1.1 2"), (method, heard[:80])
 
 
-def test_the_balancer_hands_on_what_it_should(balancer: Gateway) -> None:
+def test_the_balancer_forwards_the_public_paths(balancer: Gateway) -> None:
     assert balancer.http.get("/healthz").status_code == 200
     for path in ("/oauth/forward-auth/metrics", "/oauth/forward-auth//x/..%2f%00"):
         heard = answer_to(port_of(balancer), "GET", f"{path}?resource=https://orders.example")

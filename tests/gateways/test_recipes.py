@@ -1,4 +1,4 @@
-"""nginx, Caddy and Apache let through and refuse exactly what they should, for each kind of credential."""
+"""nginx, Caddy and Apache accept and refuse exactly the right requests, for each kind of credential."""
 
 import time
 
@@ -22,7 +22,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def reached(upstream: Upstream) -> list[dict[str, str]]:
-    """Give what came through since the last time."""
+    """Return the requests that reached the API since the last call."""
     seen, upstream.seen = upstream.seen, []
     return seen
 
@@ -35,7 +35,7 @@ def test_only_a_good_credential_may_write(
     answer = gateway.http.post("/orders", content=b"one apple", headers=bearer(shop.issue(kind, condition)))
     wanted = 200 if condition == "good" else REFUSED[condition]
     if gateway.name == "apache" and condition == "elsewhere":
-        wanted = 401  # introspection tells nothing of another API's credential
+        wanted = 401  # introspection reveals nothing of another API's credential
     assert answer.status_code == wanted, answer.text
     assert len(reached(upstream)) == (1 if condition == "good" else 0)
     assert answer.text == "one apple" or wanted != 200
@@ -50,7 +50,7 @@ def test_a_narrow_credential_may_read(gateway: Gateway, shop: Shop, upstream: Up
 
 @pytest.mark.asvs("13.2.1")
 @pytest.mark.spec("RFC 6750 §3")
-def test_who_sends_nothing_or_garbage_is_challenged(gateway: Gateway, upstream: Upstream) -> None:
+def test_a_request_without_a_valid_credential_is_challenged(gateway: Gateway, upstream: Upstream) -> None:
     for headers in ({}, bearer("garbage"), bearer("a.b.c"), {"Authorization": "Basic eDp5"}):
         answer = gateway.http.get("/orders", headers=headers)
         assert answer.status_code == 401, headers
@@ -59,7 +59,7 @@ def test_who_sends_nothing_or_garbage_is_challenged(gateway: Gateway, upstream: 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_revocation_is_felt_at_the_next_request(gateway: Gateway, shop: Shop, upstream: Upstream, kind: str) -> None:
+def test_a_revocation_applies_at_the_next_request(gateway: Gateway, shop: Shop, upstream: Upstream, kind: str) -> None:
     token = shop._new(kind, "good")
     assert gateway.http.get("/orders", headers=bearer(token)).status_code == 200
     assert shop.admin.revoke(token, shop.client if kind == "m2m" else None).status_code == 200
@@ -74,7 +74,7 @@ def test_the_api_never_sees_the_secret_nor_what_the_caller_says_of_itself(
     token = shop.issue("api_key", "good")
     names = (
         ("sub", "jti", "client_id", "scope") if gateway.name == "apache" else IDENTITY
-    )  # as the recipe hands them on
+    )  # as the recipe forwards them
     prefix = "XAuth" if gateway.name == "apache" else "X-Auth-"
     forged = {f"{prefix}{name}": "forged" for name in names}
     assert gateway.http.get("/orders", headers=bearer(token) | forged).status_code == 200
@@ -93,15 +93,17 @@ def test_two_credentials_are_never_let_through(gateway: Gateway, shop: Shop, ups
 
 @by_forward_auth
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_api_hears_whose_credential_it_is(gateway: Gateway, shop: Shop, upstream: Upstream, kind: str) -> None:
+def test_the_api_receives_the_owner_of_the_credential(
+    gateway: Gateway, shop: Shop, upstream: Upstream, kind: str
+) -> None:
     assert gateway.http.get("/orders", headers=bearer(shop.issue(kind, "good"))).status_code == 200
     (seen,) = reached(upstream)
-    told = {name: seen.get(f"x-auth-{name}", "") for name in IDENTITY}
-    assert told["credential-type"] == CREDENTIAL_TYPE.get(kind, "personal_access_token")
-    assert set(told["scope"].split()) == {READ, WRITE}
-    assert told["username"] == (shop.user.username if kind in ("pat", "exchanged") else "")
-    assert told["client-id"] == (shop.client.client_id if kind == "m2m" else "")
-    assert (told["subject"] == "") is (kind == "api_key")
+    identity = {name: seen.get(f"x-auth-{name}", "") for name in IDENTITY}
+    assert identity["credential-type"] == CREDENTIAL_TYPE.get(kind, "personal_access_token")
+    assert set(identity["scope"].split()) == {READ, WRITE}
+    assert identity["username"] == (shop.user.username if kind in ("pat", "exchanged") else "")
+    assert identity["client-id"] == (shop.client.client_id if kind == "m2m" else "")
+    assert (identity["subject"] == "") is (kind == "api_key")
 
 
 @by_forward_auth
@@ -115,7 +117,7 @@ def test_a_key_may_come_in_its_own_header(gateway: Gateway, shop: Shop, upstream
 
 @by_forward_auth
 @pytest.mark.spec("RFC 6750 §3.1")
-def test_who_may_not_write_is_told_which_scope_it_takes(gateway: Gateway, shop: Shop) -> None:
+def test_a_refusal_names_the_scope_that_is_required(gateway: Gateway, shop: Shop) -> None:
     answer = gateway.http.post("/orders", headers=bearer(shop.issue("pat", "narrow")))
     assert 'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]
     assert f'scope="{WRITE}"' in answer.headers["WWW-Authenticate"]
@@ -188,7 +190,7 @@ def test_a_bound_token_needs_a_fresh_proof_for_the_very_request(
     good = prover.proof("POST", url, token)
     elsewhere = {"X-Original-Method": "PUT", "X-Original-URL": f"{url}/9", "X-Forwarded-Method": "PUT"}
     elsewhere |= {"X-Forwarded-Uri": "/orders/9", "X-Forwarded-Host": "elsewhere.example"}
-    assert sent(prover.proof("PUT", f"{url}/9", token), **elsewhere) == 401  # the caller's word is not taken
+    assert sent(prover.proof("PUT", f"{url}/9", token), **elsewhere) == 401  # the caller's own header is ignored
     assert sent(prover.proof("GET", url, token)) == sent(None) == sent(good, "Bearer") == 401
     assert sent(good) == 200
     assert sent(good) == 401
@@ -201,7 +203,9 @@ def test_a_bound_token_needs_a_fresh_proof_for_the_very_request(
 @pytest.mark.contract("DPoP is checked by gateways, the management API, introspection and an API in Flask")
 @by_mod_oauth2
 @pytest.mark.spec("RFC 9449 §7.2")
-def test_where_nobody_reads_proofs_a_bound_token_is_refused(gateway: Gateway, shop: Shop, upstream: Upstream) -> None:
+def test_a_gateway_that_does_not_check_proofs_refuses_a_bound_token(
+    gateway: Gateway, shop: Shop, upstream: Upstream
+) -> None:
     token = bound_token(shop, Prover(time.time))
     for path in ("/orders", "/local/orders"):
         assert gateway.http.get(path, headers=bearer(token)).status_code in (401, 403)

@@ -1,4 +1,4 @@
-"""A name spelt with an underscore passes for the one with a hyphen behind WSGI (PEP 3333): no gateway hands it on."""
+"""WSGI reads a header name with an underscore as the one with a hyphen (PEP 3333): no gateway forwards it."""
 
 import base64
 import itertools
@@ -16,7 +16,7 @@ from tests.spec.test_rfc8705 import Holder
 
 
 def spellings(name: str) -> list[str]:
-    """Give a name with each choice of underscores for its hyphens, but its own."""
+    """Return the name with every other combination of hyphens and underscores."""
     parts = name.split("-")
     joints = list(itertools.product("-_", repeat=len(parts) - 1))[1:]
     return ["".join(itertools.chain(*zip(parts, (*joint, ""), strict=True))) for joint in joints]
@@ -28,9 +28,7 @@ def spellings(name: str) -> list[str]:
 )
 @by_forward_auth
 @pytest.mark.parametrize("spelt", spellings("X-Forwarded-For"))
-def test_the_callers_address_is_what_the_gateway_says(
-    gateway: Gateway, shop: Shop, upstream: Upstream, spelt: str
-) -> None:
+def test_the_gateway_sets_the_callers_address(gateway: Gateway, shop: Shop, upstream: Upstream, spelt: str) -> None:
     key = shop.admin.api_key(ORDERS, allowed_ips=["192.0.2.0/24"])["key"]
     assert gateway.http.get("/orders", headers={"X-API-Key": key, spelt: "192.0.2.1"}).status_code == 403
     assert reached(upstream) == []
@@ -41,13 +39,11 @@ def test_the_callers_address_is_what_the_gateway_says(
 )
 @by_forward_auth
 @pytest.mark.spec("RFC 9449 §4.3")
-def test_the_request_that_a_proof_is_for_is_what_the_gateway_says(
-    gateway: Gateway, shop: Shop, upstream: Upstream
-) -> None:
+def test_the_gateway_sets_the_request_that_a_proof_is_for(gateway: Gateway, shop: Shop, upstream: Upstream) -> None:
     prover = Prover(time.time)
     token, url = bound_token(shop, prover), gateway.http.base_url
-    told = {"Method": "PUT", "Uri": "/harmless", "Host": f"{url.host}:{url.port}", "Proto": "http"}
-    headers = {spelt: value for name, value in told.items() for spelt in spellings(f"X-Forwarded-{name}")}
+    forwarded = {"Method": "PUT", "Uri": "/harmless", "Host": f"{url.host}:{url.port}", "Proto": "http"}
+    headers = {spelt: value for name, value in forwarded.items() for spelt in spellings(f"X-Forwarded-{name}")}
     headers |= dict.fromkeys(spellings("X-Original-Method"), "PUT")
     headers |= {spelt: str(url.join("/harmless")) for spelt in spellings("X-Original-URL")}
     headers |= {"Authorization": f"DPoP {token}", "DPoP": prover.proof("PUT", str(url.join("/harmless")), token)}
@@ -63,7 +59,7 @@ def test_the_request_that_a_proof_is_for_is_what_the_gateway_says(
 )
 @by_forward_auth
 @pytest.mark.spec("RFC 9440 §4")
-def test_a_caller_does_not_say_which_certificate_it_has(gateway: Gateway, shop: Shop, upstream: Upstream) -> None:
+def test_a_caller_cannot_set_its_certificate(gateway: Gateway, shop: Shop, upstream: Upstream) -> None:
     now = datetime.now(UTC)
     holder = Holder(during=(now - timedelta(days=1), now + timedelta(days=1)))
     certificate = {"ClientCert": f":{base64.b64encode(holder.der).decode()}:"}
@@ -82,7 +78,7 @@ def test_a_caller_does_not_say_which_certificate_it_has(gateway: Gateway, shop: 
     "a header name with underscores never counts as a proxy's; doctor says which proxy passes them on"
 )
 @by_forward_auth
-def test_whose_credential_it_is_says_the_gateway(gateway: Gateway, shop: Shop, upstream: Upstream) -> None:
+def test_a_caller_cannot_set_the_identity_headers(gateway: Gateway, shop: Shop, upstream: Upstream) -> None:
     forged = {spelt: "forged" for name in IDENTITY for spelt in spellings(f"X-Auth-{name}")}
     assert gateway.http.get("/orders", headers=bearer(shop.issue("pat", "good")) | forged).status_code == 200
     (seen,) = reached(upstream)
@@ -94,7 +90,9 @@ def test_whose_credential_it_is_says_the_gateway(gateway: Gateway, shop: Shop, u
 )
 @by_mod_oauth2
 @pytest.mark.parametrize("path", ["/orders", "/local/orders"])
-def test_whose_credential_it_is_says_apache(gateway: Gateway, shop: Shop, upstream: Upstream, path: str) -> None:
+def test_a_caller_cannot_set_the_identity_headers_of_apache(
+    gateway: Gateway, shop: Shop, upstream: Upstream, path: str
+) -> None:
     forged = dict.fromkeys(["XAuthclient-id", "xauthCLIENT-ID", "XAuthsub", "XAUTHSCOPE", "XAuthnew-claim"], "forged")
     assert gateway.http.get(path, headers=bearer(shop.issue("m2m", "good")) | forged).status_code == 200
     (seen,) = reached(upstream)

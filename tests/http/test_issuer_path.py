@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 
 from app import create_app
-from app.cli.start import make_ready
+from app.cli.set_up import set_up_instance
 from app.settings.settings import Settings
 from tests.databases import database_in
 from tests.dpop import Prover
@@ -68,7 +68,7 @@ def site_in(folder: Path, issuer: str) -> Site:
         rate_limits="off",
         **database.settings,
     )
-    make_ready(made)
+    set_up_instance(made)
     return Site(create_app(made), json.loads(made.bootstrap_file.read_text(encoding="utf-8")))
 
 

@@ -9,7 +9,7 @@ from flask import Flask, Response
 from sqlalchemy.exc import OperationalError
 
 from app import create_app
-from app.cli.start import make_ready
+from app.cli.set_up import set_up_instance
 from app.settings.load import load_settings
 from app.settings.settings import Settings
 from tests.databases import database_in
@@ -26,7 +26,7 @@ def settings_in(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: objec
 
 def application(settings: Settings) -> Flask:
     """Make the application, with /boom/… routes."""
-    make_ready(settings)
+    set_up_instance(settings)
     app = create_app(settings)
 
     @app.get("/boom/bug")

@@ -1,4 +1,4 @@
-"""What one process of an API remembers, and for how long."""
+"""What one process of an API caches, and for how long."""
 
 import pytest
 
@@ -10,7 +10,7 @@ ACTIVE = {"active": True}
 
 
 class Clock:
-    """A clock that is moved by hand."""
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -31,7 +31,7 @@ def test_an_answer_is_kept_for_its_token_its_address_and_its_time() -> None:
 
 
 @pytest.mark.parametrize(("max_age", "answer"), [(0, ACTIVE), (30, {"active": False})], ids=["no age", "a refusal"])
-def test_nothing_is_kept_without_an_age_and_no_refusal(max_age: float, answer: dict[str, bool]) -> None:
+def test_refusals_and_responses_without_an_age_are_not_cached(max_age: float, answer: dict[str, bool]) -> None:
     answers = AnswerCache(max_age, Clock())
     answers.put("token", None, answer)
     assert answers.get("token", None) is None
@@ -45,7 +45,7 @@ def test_answers_are_bounded_in_number(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [answers.get(token, None) for token in "abc"] == [None, ACTIVE, ACTIVE]
 
 
-def test_what_was_used_is_remembered_for_its_time_alone() -> None:
+def test_a_used_proof_is_remembered_only_while_it_is_valid() -> None:
     clock = Clock()
     used = ReplayCache(60, clock)
     assert [used.add("a"), used.add("a"), used.add("b")] == [True, False, True]

@@ -1,4 +1,4 @@
-"""An API that uses the package: each kind is let in within its rights, nobody else is, and nothing is guessed."""
+"""An API that uses the package: it accepts each kind within its rights and refuses everything else."""
 
 import time
 from collections.abc import Callable
@@ -22,7 +22,7 @@ SECOND = 1.0
 
 
 class Clock:
-    """The API's clock, which a test moves by hand."""
+    """The API's clock, which a test sets."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
@@ -97,14 +97,14 @@ def test_the_view_is_told_whose_it_is(world: World, api: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/asked", "/local"])
-def test_an_exchanged_key_names_nobody_either(world: World, api: FlaskClient, path: str) -> None:
+def test_an_exchanged_key_has_no_owner_either(world: World, api: FlaskClient, path: str) -> None:
     seen = call(api, path, exchanged(world, "api_key", world.issue("api_key").token)).json
     assert seen and (seen["kind"], seen["subject"], seen["client_id"]) == ("api_key", None, None)
     assert seen["exchanged"] is True
 
 
 @pytest.mark.spec("RFC 6750 §3.1")
-def test_nothing_sent_is_a_bare_challenge(api: FlaskClient) -> None:
+def test_a_request_without_a_credential_gets_a_challenge_without_an_error(api: FlaskClient) -> None:
     for headers in ({}, {"Authorization": "Digest x"}):
         refused = api.get("/asked", headers=headers)
         assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (401, "Bearer")
@@ -141,7 +141,7 @@ def test_what_is_for_another_api_is_refused(world: World, api: FlaskClient, kind
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_asking_notices_a_revocation_at_once(world: World, api: FlaskClient, kind: Kind) -> None:
+def test_introspection_notices_a_revocation_at_once(world: World, api: FlaskClient, kind: Kind) -> None:
     token = world.issue(kind).token
     assert call(api, "/asked", token).status_code == 200
     expect(200, world.admin.revoke(token, world.client if kind == "m2m" else None))
@@ -150,7 +150,9 @@ def test_asking_notices_a_revocation_at_once(world: World, api: FlaskClient, kin
     assert 'error="invalid_token"' in refused.headers["WWW-Authenticate"]
 
 
-def test_checking_locally_notices_a_revocation_only_at_the_end(world: World, api: FlaskClient, clock: Clock) -> None:
+def test_local_verification_accepts_a_revoked_token_until_it_expires(
+    world: World, api: FlaskClient, clock: Clock
+) -> None:
     token = world.issue("m2m").token
     expect(200, world.admin.revoke(token, world.client))
     assert call(api, "/local", token).status_code == 200
@@ -158,7 +160,7 @@ def test_checking_locally_notices_a_revocation_only_at_the_end(world: World, api
     assert call(api, "/local", token).status_code == 401
 
 
-def test_an_answer_is_kept_as_long_as_was_said_and_no_longer(world: World, clock: Clock) -> None:
+def test_a_response_is_cached_for_the_configured_time_only(world: World, clock: Clock) -> None:
     api = api_of(world, clock, max_age=30)
     token = world.issue("pat").token
     assert call(api, "/asked", token).status_code == 200
@@ -183,7 +185,7 @@ def test_a_key_with_networks_is_judged_by_the_address_of_each_caller(
         assert answer.status_code == status, address
 
 
-def test_a_kept_answer_does_not_outlive_the_credential(world: World, clock: Clock) -> None:
+def test_a_cached_response_does_not_outlive_the_credential(world: World, clock: Clock) -> None:
     api = api_of(world, clock, max_age=3600)
     token = world.issue("pat", expires_in=60).token
     assert call(api, "/asked", token).status_code == 200
@@ -193,7 +195,7 @@ def test_a_kept_answer_does_not_outlive_the_credential(world: World, clock: Cloc
 
 @pytest.mark.asvs("9.1.1")
 @pytest.mark.spec("RFC 9068 §4")
-def test_no_forged_token_is_taken_locally(world: World, api: FlaskClient) -> None:
+def test_no_forged_token_is_accepted_locally(world: World, api: FlaskClient) -> None:
     good = world.issue("m2m").token
     claims = jwt.decode(good, options={"verify_signature": False})
     kid = jwt.get_unverified_header(good)["kid"]
@@ -214,7 +216,7 @@ def test_no_forged_token_is_taken_locally(world: World, api: FlaskClient) -> Non
 
 @pytest.mark.asvs("9.2.2")
 @pytest.mark.spec("RFC 8725 §3.11")
-def test_a_signed_answer_of_the_server_is_no_access_token(world: World, api: FlaskClient) -> None:
+def test_a_signed_response_of_the_server_is_not_an_access_token(world: World, api: FlaskClient) -> None:
     asked = world.admin.http.post(
         "/oauth/introspect",
         data={"token": world.issue("m2m").token},
@@ -226,7 +228,7 @@ def test_a_signed_answer_of_the_server_is_no_access_token(world: World, api: Fla
 
 @pytest.mark.asvs("16.5.3")
 @pytest.mark.parametrize("path", ["/asked", "/local"])
-def test_while_the_server_is_away_nobody_is_let_in(world: World, clock: Clock, path: str) -> None:
+def test_every_request_is_refused_while_the_server_is_down(world: World, clock: Clock, path: str) -> None:
     api = api_of(world, clock, issuer="http://127.0.0.1:9")
     assert call(api, path, world.issue("m2m").token).status_code == 503
 
@@ -251,7 +253,7 @@ def bound(world: World, prover: Prover) -> str:
 @pytest.mark.contract("DPoP is checked by gateways, the management API, introspection and an API in Flask")
 @pytest.mark.spec("RFC 9449 §7", "RFC 9449 §4.3")
 @pytest.mark.parametrize("path", ["/asked", "/local"])
-def test_a_bound_token_comes_in_with_a_fresh_proof_alone(
+def test_a_bound_token_is_accepted_only_with_a_fresh_proof(
     world: World, clock: Clock, api: FlaskClient, path: str
 ) -> None:
     prover = Prover(clock)
@@ -287,7 +289,7 @@ def test_a_bound_token_comes_in_with_a_fresh_proof_alone(
 
 
 @pytest.mark.spec("RFC 8705 §3")
-def test_a_token_that_is_bound_to_a_certificate_is_refused_where_none_is_seen() -> None:
+def test_a_certificate_bound_token_is_refused_without_a_certificate() -> None:
     claims = {"aud": "urn:a", "credential_type": "client_credentials", "jti": "1", "cnf": {"jkt": "k"}}
     credential = read_credential(claims, "urn:a", 0.0)
     assert credential is not None and credential.key == "k"

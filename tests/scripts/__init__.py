@@ -1,1 +1,1 @@
-"""What a contributor or a curious person runs from scripts/."""
+"""The programs in scripts/."""

@@ -57,8 +57,8 @@ def environment_of(python: str, machine: str) -> Environment:
 
 def holds(marker: Marker | None, environment: Environment, extras: Iterable[str] = ("",)) -> bool:
     """Return whether a marker is true in an environment, with one of these extras."""
-    told = {name: str(value) for name, value in environment.items()}
-    return marker is None or any(marker.evaluate(told | {"extra": extra}) for extra in extras)
+    values = {name: str(value) for name, value in environment.items()}
+    return marker is None or any(marker.evaluate(values | {"extra": extra}) for extra in extras)
 
 
 def needs(name: str, extras: Iterable[str], environment: Environment) -> Iterator[Requirement]:

@@ -1,4 +1,4 @@
-"""scripts/bench measures every row of a tiny data set, and a wrong answer is never taken for a fast one."""
+"""scripts/bench measures every row of a tiny data set, and never counts a wrong response as a fast one."""
 
 import json
 import os
@@ -81,7 +81,7 @@ def test_it_is_compared_with_a_bare_flask_route_of_the_same_run(figures: Json) -
             assert row["ratios"] == {"bare-flask": pytest.approx(bare["cpu_us"] / row["cpu_us"], rel=0.01)}
 
 
-def test_the_figures_say_under_which_settings_they_came_about(figures: Json) -> None:
+def test_the_figures_name_the_settings_of_the_run(figures: Json) -> None:
     settings = figures["settings"]
     assert settings["database"] == "sqlite" and settings["workers"] == 1 and settings["connections"] == 16
     assert settings["log_level"] == "info" and settings["rate_limits"] == "off"
@@ -121,7 +121,7 @@ def test_a_missed_target_says_where_its_time_goes(instance: Path, whole: Done, f
         assert "granian" in text or "(app/" in text, rooms  # it is of our server, however few looks a busy machine left
 
 
-def test_time_is_told_by_the_room_that_a_stack_ends_in() -> None:
+def test_time_is_attributed_to_the_layer_that_a_stack_ends_in() -> None:
     stacks = [
         "view (app/web/pages.py:3);dumps (json/__init__.py:1) 30",
         "view (app/web/pages.py:3);execute (sqlalchemy/engine/base.py:9) 20",
@@ -140,8 +140,8 @@ def test_time_is_told_by_the_room_that_a_stack_ends_in() -> None:
 def test_secrets_stay_in_files_of_their_owner(instance: Path, whole: Done, figures: Json) -> None:
     kept = list((instance / "bench" / "data" / "sqlite-200" / "secrets").iterdir())
     assert kept and all(file.stat().st_mode & 0o777 == 0o600 for file in kept)
-    told = whole.stdout + whole.stderr + json.dumps(figures)
-    assert not WHOLE_SECRET.search(told)
+    result = whole.stdout + whole.stderr + json.dumps(figures)
+    assert not WHOLE_SECRET.search(result)
 
 
 def test_nothing_runs_on_and_the_data_set_is_left_as_it_was_made(instance: Path, figures: Json) -> None:
@@ -165,32 +165,32 @@ def test_a_row_whose_answers_are_wrong_fails_and_so_does_the_run(instance: Path,
     rows = "introspect-pat,introspect-api-key,forward-auth,token-exchange"
     done = bench(tmp_path, *TINY, "--rows", rows, "--json", str(tmp_path / "figures.json"))
     assert done.returncode == 1, done.stderr
-    told = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
-    failed = {row["row"] for row in told["rows"] if row["errors"]}
-    assert failed == {"introspect-pat", "forward-auth", "token-exchange"} and told["failed"] == 3
-    for row in told["rows"]:
+    result = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
+    failed = {row["row"] for row in result["rows"] if row["errors"]}
+    assert failed == {"introspect-pat", "forward-auth", "token-exchange"} and result["failed"] == 3
+    for row in result["rows"]:
         assert row["row"] not in failed or row["errors"] == row["rounds"][0]["requests"]
         assert row["row"] not in failed or row["ratios"] == {}
     assert "introspect-pat FAILED" in done.stdout and "introspect-api-key FAILED" not in done.stdout
 
 
-def test_a_writer_beside_it_issues_as_many_as_it_is_told_and_its_price_is_told(instance: Path, figures: Json) -> None:
+def test_a_concurrent_writer_keeps_its_rate_and_its_cost_is_reported(instance: Path, figures: Json) -> None:
     report = instance / "written.json"
     done = bench(instance, *TINY, "--rows", "introspect-m2m", "--writer", "10", "--json", str(report))
     assert done.returncode == 0, done.stdout + done.stderr
-    told = json.loads(report.read_text(encoding="utf-8"))
-    rows = {row["row"]: row["rounds"][0] for row in told["rows"] if row["subject"] == "latchkey"}
+    result = json.loads(report.read_text(encoding="utf-8"))
+    rows = {row["row"]: row["rounds"][0] for row in result["rows"] if row["subject"] == "latchkey"}
     beside, alone = rows["introspect-m2m"], rows["introspect-m2m alone"]
     assert 3 <= beside["written_per_second"] <= 15 and alone["written_per_second"] == 0
-    (price,) = [one for one in told["targets"] if one["of"] == "of its rate without the writer"]
+    (price,) = [one for one in result["targets"] if one["of"] == "of its rate without the writer"]
     assert price["seen"] == pytest.approx(beside["requests_per_second"] / alone["requests_per_second"])
 
 
 @pytest.mark.contract("the benchmark counts no wrong answer as a fast one, and judges each target by what it saw")
 def test_growth_is_judged_against_the_smallest_size() -> None:
     def measured(size: int, cpu_us: float) -> Measured:
-        told = dict.fromkeys(Round.__dataclass_fields__, 1.0) | {"errors": 0, "why": "", "cpu_us": cpu_us}
-        return Measured("latchkey", "introspect-pat", size, [Round(**told)])  # type: ignore[arg-type]
+        result = dict.fromkeys(Round.__dataclass_fields__, 1.0) | {"errors": 0, "why": "", "cpu_us": cpu_us}
+        return Measured("latchkey", "introspect-pat", size, [Round(**result)])  # type: ignore[arg-type]
 
     rows = [measured(1_000, 100.0), measured(1_000_000, 111.0)]
     (grown,) = [one for one in targets(rows, lambda *_: None, "sqlite") if "at 1,000" in one.of]
@@ -203,19 +203,19 @@ def test_a_soak_is_driven_at_the_share_that_was_asked_for(instance: Path, figure
     soaking = ("--soak", "2", "--minute", "2", "--load", "25", "--rows", "introspect-pat", "--writer", "5")
     done = bench(instance, *TINY, *soaking, "--json", str(report))
     assert done.returncode in (0, 1), done.stderr  # a busy machine may have a slow minute
-    told = json.loads(report.read_text(encoding="utf-8"))
-    assert len(told["minutes"]) == 2 and not any(minute["errors"] for minute in told["minutes"])
-    for minute in told["minutes"]:
-        assert 0.1 < minute["requests_per_second"] / told["highest"] < 0.8  # the generator rests in between
+    result = json.loads(report.read_text(encoding="utf-8"))
+    assert len(result["minutes"]) == 2 and not any(minute["errors"] for minute in result["minutes"])
+    for minute in result["minutes"]:
+        assert 0.1 < minute["requests_per_second"] / result["highest"] < 0.8  # the generator rests in between
         assert 1 <= minute["written_per_second"] <= 8
-    assert not [complaint for complaint in told["complaints"] if "p99" not in complaint]
+    assert not [complaint for complaint in result["complaints"] if "p99" not in complaint]
 
 
 @pytest.mark.contract("a soak complains of errors, slow minutes and growth")
 def test_a_soak_complains_of_errors_slow_minutes_and_growth() -> None:
     def minute(**changed: float) -> Round:
-        told = dict.fromkeys(Round.__dataclass_fields__, 1.0) | {"errors": 0, "why": "", "requests": 9} | changed
-        return Round(**told)  # type: ignore[arg-type]
+        result = dict.fromkeys(Round.__dataclass_fields__, 1.0) | {"errors": 0, "why": "", "requests": 9} | changed
+        return Round(**result)  # type: ignore[arg-type]
 
     def complaints(*minutes: Round) -> list[str]:
         return Soaked("row", 2.0, 1.0, minutes, {}).complaints()
@@ -226,7 +226,7 @@ def test_a_soak_complains_of_errors_slow_minutes_and_growth() -> None:
     assert complaints(minute(), minute(errors=1, why="one was lost")) == ["minute 2: one was lost"]  # type: ignore[arg-type]
 
 
-def test_without_wrk_it_says_so_in_one_line(tmp_path: Path) -> None:
+def test_a_missing_wrk_is_one_line_of_error(tmp_path: Path) -> None:
     done = bench(tmp_path, *TINY, path=str(tmp_path))
     assert done.returncode == 2 and done.stdout == ""
     assert "wrk" in done.stderr and done.stderr.count("\n") == 1
@@ -236,7 +236,7 @@ def test_without_wrk_it_says_so_in_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments", [("--size", "many"), ("--size", "0"), ("--rows", "introspect-pat,nothing"), ("--seconds", "0")]
 )
-def test_what_it_cannot_read_ends_it_before_it_begins(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_invalid_arguments_end_the_run_before_it_starts(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     done = bench(tmp_path, *arguments)
     assert done.returncode == 2 and arguments[0] in done.stderr
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Several nodes in one command: the story holds, and whenever it ends, nothing is left."""
+"""Several nodes in one command: the demo passes, and nothing is left whenever it ends."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ from tests.cluster import program
 from tests.machine import lacking, require_program
 from tests.scripts.test_demo import still_running
 
-PATIENCE = 180  # seconds for the story
+PATIENCE = 180  # seconds for the demo
 PROGRAM = [sys.executable, str(ROOT / "scripts" / "cluster")]
 SECRET = re.compile(r"lk_(?:pat|key|sec)_\w+|eyJ[\w-]{20,}")
 
@@ -60,8 +60,8 @@ def started(folder: Path, *options: str) -> Iterator["subprocess.Popen[str]"]:
             process.kill()
 
 
-def told_until(process: "subprocess.Popen[str]", wanted: str) -> str:
-    """Read what it tells up to a line that holds `wanted`; gives that line."""
+def read_until(process: "subprocess.Popen[str]", wanted: str) -> str:
+    """Read the output up to a line that contains `wanted`; return that line."""
     assert process.stdout is not None
     line = next((line for line in process.stdout if wanted in line), None)
     assert line is not None, process.stderr.read() if process.stderr else ""
@@ -93,9 +93,9 @@ def test_two_nodes_hold_what_the_story_says_and_leave_nothing_behind(folder: Pat
 
 @pytest.mark.contract("nodes on one PostgreSQL and Redis give the same answers, one killed or not")
 @pytest.mark.parametrize("moment", ["Starting", "killed while requests hang"])
-def test_ended_in_the_midst_it_leaves_nothing_behind(folder: Path, moment: str) -> None:
+def test_an_interrupted_run_leaves_nothing_behind(folder: Path, moment: str) -> None:
     with started(folder, "--nodes", "2") as process:
-        told_until(process, moment)
+        read_until(process, moment)
         process.send_signal(signal.SIGTERM)
         _, complained = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0 and complained == ""
@@ -104,8 +104,8 @@ def test_ended_in_the_midst_it_leaves_nothing_behind(folder: Path, moment: str) 
 
 def test_without_once_it_serves_on_until_ctrl_c(folder: Path) -> None:
     with started(folder, "--nodes", "2") as process:
-        url = re.search(r"http://\S+", told_until(process, "go on serving at"))
-        told_until(process, "kill one")
+        url = re.search(r"http://\S+", read_until(process, "go on serving at"))
+        read_until(process, "kill one")
         assert url and httpx.get(f"{url[0]}/readyz", trust_env=False).json()["status"] == "ok"
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=PATIENCE)
@@ -113,7 +113,7 @@ def test_without_once_it_serves_on_until_ctrl_c(folder: Path) -> None:
     assert nothing_is_left(folder)
 
 
-def test_what_is_lacking_is_one_line_with_the_package(folder: Path) -> None:
+def test_a_missing_program_is_one_line_with_its_package(folder: Path) -> None:
     bare = folder / "bin"
     bare.mkdir()
     for name in ("python3", "bash", "setpriv"):

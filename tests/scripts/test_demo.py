@@ -1,4 +1,4 @@
-"""scripts/demo tells the whole story without a human, and leaves nothing behind."""
+"""scripts/demo runs to its end without a person, and leaves nothing behind."""
 
 import os
 import re
@@ -10,9 +10,9 @@ ROOT = Path(__file__).parent.parent.parent
 WHOLE_SECRET = re.compile(r"lk_(?:pat|key|sec)_[0-9A-Za-z]{38}|eyJ[\w-]{20,}\.[\w-]+\.[\w-]+")
 
 
-def test_it_tells_the_story_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_the_demo_runs_to_its_end_and_leaves_nothing_behind(tmp_path: Path) -> None:
     environment = os.environ | {"TMPDIR": str(tmp_path), "HOME": str(tmp_path), "LATCHKEY_PORT": "1"}
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, ROOT / "scripts" / "demo"],
         env=environment,
         capture_output=True,
@@ -20,17 +20,17 @@ def test_it_tells_the_story_and_leaves_nothing_behind(tmp_path: Path) -> None:
         timeout=120,
         check=False,
     )
-    assert told.returncode == 0, told.stdout[-3000:] + told.stderr[-3000:]
-    assert "0 contradictions" in told.stdout
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "0 contradictions" in done.stdout
     for kind in ("lk_pat_", "lk_key_", "eyJ"):
-        assert kind in told.stdout
-    assert not WHOLE_SECRET.search(told.stdout)
+        assert kind in done.stdout
+    assert not WHOLE_SECRET.search(done.stdout)
     assert not list(tmp_path.iterdir())
     assert not still_running(str(tmp_path))
 
 
 def still_running(folder: str) -> list[str]:
-    """Give the commands of the processes that were started with this folder."""
+    """Return the commands of the processes that were started with this folder."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:

@@ -1,4 +1,4 @@
-"""scripts/fuzz finds nothing open here, and does find what is planted to be found; nothing it starts outlives it."""
+"""scripts/fuzz ends without open findings, finds planted defects, and leaves no process behind."""
 
 import os
 import signal
@@ -28,13 +28,13 @@ Done = subprocess.CompletedProcess[str]
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Where each run keeps what it finds."""
+    """The folder of findings of each run."""
     return {name: tmp_path_factory.mktemp("fuzz") / "found" for name in RUNS}
 
 
 @pytest.fixture(scope="module")
 def runs(folders: dict[str, Path]) -> dict[str, Done]:
-    """The program as it is, and with something planted in the model and among the parsers."""
+    """The program as it is, and with a defect planted in the model and in a parser."""
 
     def run(name: str) -> Done:
         command = [*FUZZ, "--keep", str(folders[name]), *RUNS[name]]
@@ -45,7 +45,7 @@ def runs(folders: dict[str, Path]) -> dict[str, Done]:
 
 
 def found(folder: Path) -> str:
-    """Give what was kept, all in one."""
+    """Return the kept findings as one text."""
     return "\n".join(file.read_text(encoding="utf-8") for file in folder.iterdir())
 
 
@@ -70,11 +70,11 @@ def test_nothing_is_open(runs: dict[str, Done], folders: dict[str, Path]) -> Non
 def test_a_false_belief_of_the_model_is_found_with_the_steps_that_lead_there(
     runs: dict[str, Done], folders: dict[str, Path]
 ) -> None:
-    done, told = runs["planted model"], found(folders["planted model"])
+    done, text = runs["planted model"], found(folders["planted model"])
     assert done.returncode == 1, done.stdout + done.stderr
     assert "found: " in done.stdout and "nothing open" not in done.stdout
-    assert "--only model --seed 11" in told
-    assert "expected {" in told and "answered {" in told and "state.begin()" in told
+    assert "--only model --seed 11" in text
+    assert "expected {" in text and "answered {" in text and "state.begin()" in text
 
 
 @pytest.mark.contract(
@@ -83,9 +83,9 @@ def test_a_false_belief_of_the_model_is_found_with_the_steps_that_lead_there(
 def test_a_parser_that_breaks_is_found_with_its_input(runs: dict[str, Done], folders: dict[str, Path]) -> None:
     if find_spec("atheris") is None:
         lacking("Atheris")
-    done, told = runs["planted parser"], found(folders["planted parser"])
+    done, text = runs["planted parser"], found(folders["planted parser"])
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "AssertionError" in told and "input: b" in told
+    assert "AssertionError" in text and "input: b" in text
 
 
 @pytest.mark.contract("a fuzzer that is ended early leaves no process behind")
@@ -108,11 +108,11 @@ def test_ended_early_it_leaves_no_process_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", [("--minutes", "0"), ("--targets", "no-such")])
-def test_an_option_that_means_nothing_is_refused(wrong: tuple[str, str]) -> None:
+def test_an_invalid_option_is_refused(wrong: tuple[str, str]) -> None:
     done = subprocess.run([*FUZZ, *wrong], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 2 and "Traceback" not in done.stderr
 
 
-def test_the_command_that_a_finding_names_is_one() -> None:
-    told = subprocess.run([*FUZZ, "--help"], capture_output=True, text=True, check=True).stdout
-    assert set(PARTS) <= set(told.partition("--only {")[2].partition("}")[0].split(","))
+def test_the_command_that_a_finding_names_exists() -> None:
+    text = subprocess.run([*FUZZ, "--help"], capture_output=True, text=True, check=True).stdout
+    assert set(PARTS) <= set(text.partition("--only {")[2].partition("}")[0].split(","))

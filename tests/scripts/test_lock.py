@@ -158,14 +158,14 @@ def test_a_lock_installs_beside_newer_releases_even_when_it_is_resolved_again(in
     assert NEWER not in done.stdout.splitlines()[-1]
 
 
-def test_a_lock_without_extras_would_not(install: Install) -> None:
-    """What is tested above can fail: this is how it did."""
+def test_a_lock_without_extras_does_not_install_beside_newer_releases(install: Install) -> None:
+    """Check that the test above can fail."""
     done = install(EXTRAS.sub(r"\1==", text_of("requirements-dev.txt")))
     assert done.returncode != 0 and "must have their versions pinned with ==" in done.stderr
 
 
 def test_what_prepare_runs_resolves_nothing_again(install: Install) -> None:
-    """Even of a lock without extras: prepare installs what is named and asks for nothing else, then checks it."""
+    """Check it for a lock without extras: prepare installs what is named and nothing else, then checks it."""
     script = (ROOT / "scripts/prepare").read_text(encoding="utf-8")
     (options,) = PREPARED.findall(script)
     chosen = [option for option in shlex.split(options) if option not in ("--requirement", "--require-hashes")]

@@ -1,4 +1,4 @@
-"""The plan follows from the costs: more load, more nodes; a full core, a long wait."""
+"""The plan follows from the costs: more load needs more nodes, and a busy core means a long wait."""
 
 import json
 import subprocess
@@ -30,7 +30,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, PROGRAM, *arguments], capture_output=True, text=True, timeout=120)
 
 
-def test_it_answers_for_each_load_and_share() -> None:
+def test_the_table_has_a_row_for_each_load_and_share() -> None:
     done = run()
     assert done.returncode == 0, done.stderr
     rows = [line for line in done.stdout.splitlines() if line.startswith("| 1")]
@@ -85,7 +85,7 @@ def test_it_is_fed_by_what_was_measured(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"rows": []}'])
-def test_what_is_no_measurement_is_one_line(tmp_path: Path, text: str) -> None:
+def test_an_invalid_measurement_is_one_line_of_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "costs.json").write_text(text)
     done = run("--costs", str(tmp_path / "costs.json"))
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and done.stdout == ""

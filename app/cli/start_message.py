@@ -1,4 +1,4 @@
-"""What a starting server prints: where to look, and commands to paste. The whole of it is a bash script that runs."""
+"""What a starting server prints: its URLs and commands to paste. The whole text is a bash script."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from pathlib import Path
 
 from app.settings.settings import Settings
 
-WHERE = """\
-# Latchkey serves at {issuer} (Ctrl-C ends it).
-#   First credentials   {bootstrap_file}{made}
+URLS = """\
+# Latchkey is serving at {issuer} (stop it with Ctrl-C).
+#   First credentials   {bootstrap_file}{state}
 #   Pages               {here}/account {here}/console
 #   API documentation   {here}/api/docs
 #   OAuth metadata      {here}/.well-known/oauth-authorization-server
 #   Health, metrics     {here}/readyz {here}/metrics
-#   Is all well?        latchkey doctor
+#   Self-check          latchkey doctor
 {more}#
-# To see the three kinds of credential at work, paste this into another terminal, line by line or whole:
+# To try the three kinds of credential, paste this into another terminal, line by line or as a whole:
 
 """
 
-BLOCK = """\
+COMMANDS = """\
 U={here} API={management} B={bootstrap} N=$RANDOM$RANDOM
 until curl -sf -o /dev/null $U/healthz; do sleep 0.2; done
 field() {{ python3 -c 'import json,sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }}
@@ -51,7 +51,7 @@ introspect $PAT
 introspect $KEY
 introspect $M2M
 
-# Ask with each as a gateway would: 200, and whose it is
+# Check each as a gateway does: 200, and the owner
 gateway() {{ curl -si -H "Authorization: Bearer $1" "$U/oauth/forward-auth?resource=$ORDERS&scope=$READ"; }}
 gateway $PAT | grep -iE '^(http|x-auth)'
 gateway $KEY | grep -iE '^(http|x-auth)'
@@ -63,37 +63,37 @@ introspect $PAT
 """
 
 
-def greeting(settings: Settings, first: bool, more: str = "") -> str:
-    """Give the text; `first` says that this start made the first credentials, `more` are further comments."""
-    return (WHERE + BLOCK).format(
+def start_message(settings: Settings, first: bool, more: str = "") -> str:
+    """Return the text; `first`: this start created the first credentials, `more`: further comments."""
+    return (URLS + COMMANDS).format(
         more=more,
         issuer=settings.issuer,
         here=local_url(settings),
         management=shlex.quote(settings.management_identifier),
-        bootstrap=_word(settings.bootstrap_file),
+        bootstrap=_quote(settings.bootstrap_file),
         bootstrap_file=settings.bootstrap_file,
-        made=_state(settings, first),
+        state=_describe_file(settings, first),
     )
 
 
-def _state(settings: Settings, first: bool) -> str:
-    if os.path.exists(settings.bootstrap_file):  # Path.exists raises for a folder that may not be entered
-        return " (just made)" if first else ""
+def _describe_file(settings: Settings, first: bool) -> str:
+    if os.path.exists(settings.bootstrap_file):  # Path.exists raises for a folder without access
+        return " (just created)" if first else ""
     if settings.fixes_first_credentials:
-        return " (not there: LATCHKEY_BOOTSTRAP_… says what they are)"
-    return " (is gone: use the credentials that were kept from it)"
+        return " (absent: LATCHKEY_BOOTSTRAP_… sets them)"
+    return " (deleted: use the credentials that you kept from it)"
 
 
-def _word(path: Path) -> str:
-    """Quote a path for bash, so that it is the same bytes whatever the terminal's encoding."""
+def _quote(path: Path) -> str:
+    """Quote a path for bash, so that its bytes do not depend on the terminal's encoding."""
     text = str(path)
     if text.isascii() and text.isprintable():
         return shlex.quote(text)
     return "$'" + "".join(f"\\x{byte:02x}" for byte in os.fsencode(path)) + "'"
 
 
-def where(settings: Settings) -> dict[str, str]:
-    """Give the same for machines, without the commands."""
+def start_summary(settings: Settings) -> dict[str, str]:
+    """Return the URLs as JSON members, without the commands."""
     return {
         "issuer": settings.issuer,
         "url": local_url(settings),
@@ -103,6 +103,6 @@ def where(settings: Settings) -> dict[str, str]:
 
 
 def local_url(settings: Settings) -> str:
-    """Give the address at which this machine reaches the server."""
+    """Return the URL of the server for this machine."""
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(settings.host, settings.host)  # noqa: S104
     return f"http://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{settings.port}"

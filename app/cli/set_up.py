@@ -1,4 +1,4 @@
-"""Bring a set-up to where it can be used: the migrated database and what the first start makes."""
+"""Set up an instance: migrate the database and create the first keys and credentials."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from app.maintenance.bootstrap import Bootstrap
 from app.settings.settings import Settings
 
 
-def make_ready(settings: Settings, *, moving: bool = True) -> bool:
-    """Migrate and bootstrap; tells whether this was the first start. Raises BadSettings. Safe to do at any time.
+def set_up_instance(settings: Settings, *, moving: bool = True) -> bool:
+    """Migrate and bootstrap; return whether this was the first start. Idempotent. Raise BadSettings.
 
-    `moving` lets what is set up already follow the issuer of these settings.
+    With `moving`, an existing instance takes over the issuer of these settings.
     """
     _make_folder(settings)
     store = Store(create_engine(settings.database_url))
     try:
         if not _is_migrated(store):
-            _migrate_elsewhere(settings.database_url)
+            _migrate_in_process(settings.database_url)
         keys = SigningKeys(settings.sealing_keys)
         return Bootstrap(settings, store, keys, Passwords().hash, system_clock)(follow_issuer=moving)
     finally:
@@ -36,12 +36,12 @@ def make_ready(settings: Settings, *, moving: bool = True) -> bool:
 
 
 def _make_folder(settings: Settings) -> None:
-    """Make the instance folder where it is needed: not when the database is elsewhere and all secrets are set."""
+    """Create the instance folder; it is optional when the database is elsewhere and all secrets are settings."""
     try:
         settings.instance_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         if settings.database_url.startswith("sqlite"):
-            raise BadSettings(f"{settings.instance_dir} cannot be made: {error.strerror}") from None
+            raise BadSettings(f"{settings.instance_dir} cannot be created: {error.strerror}") from None
 
 
 def _is_migrated(store: Store) -> bool:
@@ -49,27 +49,27 @@ def _is_migrated(store: Store) -> bool:
         with store.connection() as connection:
             return migrations.state(connection) == "current"
     except SQLAlchemyError:
-        return False  # the migration says why, in one line
+        return False  # the migration reports the reason, in one line
 
 
-def _migrate_elsewhere(database_url: str) -> None:
-    """Migrate in a process of its own: the server's would carry Alembic along for as long as it lives."""
+def _migrate_in_process(database_url: str) -> None:
+    """Migrate in a separate process, so that the server's does not keep Alembic in memory."""
     receiving, sending = Pipe(duplex=False)
-    migrating = Process(target=_migrate, args=(database_url, sending))  # an executor would need /dev/shm
-    migrating.start()
+    process = Process(target=_migrate, args=(database_url, sending))  # an executor needs /dev/shm
+    process.start()
     sending.close()
     try:
-        refused: BadSettings | None = receiving.recv()
+        error: BadSettings | None = receiving.recv()
     except EOFError:
         raise BadSettings("the migration of the database was interrupted: start again") from None
     finally:
-        migrating.join()
-    if refused is not None:
-        raise refused
+        process.join()
+    if error is not None:
+        raise error
 
 
 def _migrate(database_url: str, sending: Connection) -> None:
-    """Send None when it is done, or why it was refused; what is neither shows itself and sends nothing."""
+    """Send None when done, or BadSettings; any other exception prints its traceback and sends nothing."""
     try:
         import_module("app.migrations.run").upgrade(database_url)
     except BadSettings as error:

@@ -1,4 +1,4 @@
-"""The actions as commands get them: joined on the set-up database, without a server."""
+"""The actions as commands call them: on the configured database, without a server. Find objects by name or id."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Item = TypeVar("Item")
 
 
 def open_actions(settings: Settings | None = None) -> Actions:
-    """Join the actions. Raises BadSettings when the database is not set up by this code."""
+    """Join the actions on the database. Raise BadSettings when it is missing, not migrated or newer than this code."""
     settings = settings or load_settings()
     store = Store(create_engine(settings.database_url))
     try:
@@ -40,8 +40,8 @@ def open_actions(settings: Settings | None = None) -> Actions:
     return join(settings, store, system_clock, key_limiter(settings, store, system_clock))
 
 
-def everything(page: Callable[[int, str | None], tuple[list[Item], str | None]]) -> list[Item]:
-    """Give a whole list, page by page."""
+def list_all(page: Callable[[int, str | None], tuple[list[Item], str | None]]) -> list[Item]:
+    """Return a whole list, read page by page."""
     items, cursor = page(PAGE, None)
     while cursor is not None:
         more, cursor = page(PAGE, cursor)
@@ -49,30 +49,30 @@ def everything(page: Callable[[int, str | None], tuple[list[Item], str | None]])
     return items
 
 
-def user_named(actions: Actions, name: str) -> UserView:
-    """Find a user by username or id; raises NotFound."""
-    return _one(actions.users.page(1, username=name)[0], actions.users.get, name, "user")
+def find_user(actions: Actions, name: str) -> UserView:
+    """Find a user by username or id. Raise NotFound."""
+    return _find(actions.users.page(1, username=name)[0], actions.users.get, name, "user")
 
 
-def role_named(actions: Actions, name: str) -> RoleView:
-    """Find a role by name or id; raises NotFound."""
-    return _one(actions.roles.page(1, name=name)[0], actions.roles.get, name, "role")
+def find_role(actions: Actions, name: str) -> RoleView:
+    """Find a role by name or id. Raise NotFound."""
+    return _find(actions.roles.page(1, name=name)[0], actions.roles.get, name, "role")
 
 
-def resource_named(actions: Actions, name: str) -> ResourceView:
-    """Find a resource by identifier or id; raises NotFound."""
-    return _one(actions.resources.page(1, identifier=name)[0], actions.resources.get, name, "resource")
+def find_resource(actions: Actions, name: str) -> ResourceView:
+    """Find an API resource by identifier or id. Raise NotFound."""
+    return _find(actions.resources.page(1, identifier=name)[0], actions.resources.get, name, "resource")
 
 
-def client_named(actions: Actions, name: str) -> ClientView:
-    """Find a client by client_id or id; raises NotFound."""
-    return _one(actions.clients.page(1, client_id=name)[0], actions.clients.get, name, "client")
+def find_client(actions: Actions, name: str) -> ClientView:
+    """Find a client by client_id or id. Raise NotFound."""
+    return _find(actions.clients.page(1, client_id=name)[0], actions.clients.get, name, "client")
 
 
-def _one(found: list[Item], by_id: Callable[[str], Item], name: str, what: str) -> Item:
-    if found:
-        return found[0]
+def _find(by_name: list[Item], get: Callable[[str], Item], name: str, kind: str) -> Item:
+    if by_name:
+        return by_name[0]
     try:
-        return by_id(name)
+        return get(name)
     except NotFound:
-        raise NotFound(f"there is no {what} {name!r}") from None
+        raise NotFound(f"there is no {kind} {name!r}") from None
