@@ -1,7 +1,8 @@
 """The core without a face: the joined actions on a database of their own, with a clock that moves when told to."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from app.database.store import Store
 from app.database.types import Base, new_id
 from app.models import AuditEvent, Client, ClientSecret, Permission, Resource, Role, User
 from app.settings.settings import Settings
-from tests.databases import Database, database_in
+from tests.databases import Database, database_in, per_database
 
 ISSUER = "https://login.example"
 ORDERS = "https://api.example/orders"
@@ -237,44 +238,85 @@ def contents(token: str) -> dict[str, Any]:
 
 def start_core(folder: Path, **changed: Any) -> Core:
     """Make a core on the database of `folder`, its signing keys made; dispose of its store afterwards."""
+    core = _open(folder, **changed)
+    Base.metadata.create_all(core.store.engine)
+    with core.store.transaction() as session:
+        core.actions.signing_keys.ensure(session, core.clock())
+    return core
+
+
+def _open(folder: Path, **changed: Any) -> Core:
     database = database_in(folder)
     settings = Settings(instance_dir=folder, issuer=ISSUER, secret_key="k" * 40, **database.settings, **changed)
     clock = MutableClock()
     store = Store(create_engine(settings.database_url))
-    Base.metadata.create_all(store.engine)
-    actions = join(settings, store, clock, DatabaseLimiter(store, clock))
-    with store.transaction() as session:
-        actions.signing_keys.ensure(session, clock())
-    return Core(actions, clock, database)
+    return Core(join(settings, store, clock, DatabaseLimiter(store, clock)), clock, database)
+
+
+def furnish(core: Core) -> None:
+    """Make two resources; alice (role `clerk`) and the client `robot` (role `worker`) may all."""
+    core.resource(ORDERS, "orders:read", "orders:write", public=["orders:list"])
+    core.resource(STOCK, "stock:read", ttl=600)
+    everything = ("orders:read", "orders:write", "orders:list", "stock:read")
+    core.role("clerk", "user", *everything)
+    core.role("worker", "machine", *everything)
+    core.user("alice", "clerk")
+    core.client("robot", "worker")
+
+
+@dataclass
+class Templates:
+    """Databases to copy: one with its tables and signing keys, and one that is furnished, with its row ids."""
+
+    blank: Database
+    furnished: Database
+    rows: dict[str, str]
+
+    @classmethod
+    @contextmanager
+    def make(cls, folder: Path) -> Iterator["Templates"]:
+        """Make both below a folder."""
+        folders = (folder / "blank", folder / "furnished")
+        for each in folders:
+            each.mkdir()
+        blank, furnished = map(start_core, folders)
+        furnish(furnished)
+        for core in (blank, furnished):
+            _close(core)
+        yield cls(blank.database, furnished.database, furnished._rows)
+
+
+def _close(core: Core) -> None:
+    core.actions.usage.stop()
+    core.store.dispose()
 
 
 @pytest.fixture(scope="session")
-def blank_database(tmp_path_factory: pytest.TempPathFactory) -> Database:
+def _templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Templates]]:
+    with per_database(lambda: Templates.make(tmp_path_factory.mktemp("templates"))) as of_database:
+        yield of_database
+
+
+@pytest.fixture
+def blank_database(_templates: Callable[[], Templates]) -> Database:
     """A database with its tables and signing keys, to copy."""
-    made = start_core(tmp_path_factory.mktemp("blank"))
-    made.store.dispose()
-    return made.database
+    return _templates().blank
 
 
 @pytest.fixture
 def empty_core(tmp_path: Path, blank_database: Database) -> Iterator[Core]:
     """A core that knows nobody and nothing yet."""
     blank_database.copy_to(tmp_path)
-    made = start_core(tmp_path)
+    made = _open(tmp_path)
     yield made
-    made.actions.usage.stop()
-    made.store.dispose()
+    _close(made)
 
 
 @pytest.fixture
-def core(empty_core: Core) -> Core:
+def core(tmp_path: Path, _templates: Callable[[], Templates]) -> Iterator[Core]:
     """Two resources; alice (role `clerk`) and the client `robot` (role `worker`) may all; `orders:list` is public."""
-    made = empty_core
-    made.resource(ORDERS, "orders:read", "orders:write", public=["orders:list"])
-    made.resource(STOCK, "stock:read", ttl=600)
-    everything = ("orders:read", "orders:write", "orders:list", "stock:read")
-    made.role("clerk", "user", *everything)
-    made.role("worker", "machine", *everything)
-    made.user("alice", "clerk")
-    made.client("robot", "worker")
-    return made
+    templates = _templates()
+    templates.furnished.copy_to(tmp_path)
+    made = replace(_open(tmp_path), _rows=dict(templates.rows))
+    yield made
+    _close(made)

@@ -10,6 +10,8 @@ from sqlalchemy import event
 from app.crypto.opaque import Prefix, mint
 from tests.core import ORDERS, Core, contents
 
+pytestmark = pytest.mark.both_databases
+
 KINDS = ["pat", "key", "m2m", "exchanged pat", "exchanged key"]
 
 

@@ -18,6 +18,8 @@ from app.actions.directory.users import UserChanges
 from app.errors import LatchkeyError
 from tests.core import ORDERS, STOCK, Core
 
+pytestmark = pytest.mark.both_databases
+
 MANY = 6
 ROUNDS = range(3)
 SCOPES = ("orders:read", "orders:write", "orders:list", "stock:read")
