@@ -1,7 +1,6 @@
 """The core without a face: the joined actions on a database of their own, with a clock that moves when told to."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,7 +23,7 @@ from app.database.store import Store
 from app.database.types import Base, new_id
 from app.models import AuditEvent, Client, ClientSecret, Permission, Resource, Role, User
 from app.settings.settings import Settings
-from tests.databases import Database, database_in, per_database
+from tests.databases import Database, chosen, database_in
 
 ISSUER = "https://login.example"
 ORDERS = "https://api.example/orders"
@@ -272,18 +271,19 @@ class Templates:
     furnished: Database
     rows: dict[str, str]
 
-    @classmethod
-    @contextmanager
-    def make(cls, folder: Path) -> Iterator["Templates"]:
-        """Make both below a folder."""
-        folders = (folder / "blank", folder / "furnished")
-        for each in folders:
-            each.mkdir()
-        blank, furnished = map(start_core, folders)
+
+_made: dict[str, Templates] = {}
+
+
+def _templates(folders: pytest.TempPathFactory) -> Templates:
+    """Return the templates on the database of the running test; they are made once."""
+    if chosen() not in _made:
+        blank, furnished = start_core(folders.mktemp("blank")), start_core(folders.mktemp("furnished"))
         furnish(furnished)
         for core in (blank, furnished):
             _close(core)
-        yield cls(blank.database, furnished.database, furnished._rows)
+        _made[chosen()] = Templates(blank.database, furnished.database, furnished._rows)
+    return _made[chosen()]
 
 
 def _close(core: Core) -> None:
@@ -291,16 +291,10 @@ def _close(core: Core) -> None:
     core.store.dispose()
 
 
-@pytest.fixture(scope="session")
-def _templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Templates]]:
-    with per_database(lambda: Templates.make(tmp_path_factory.mktemp("templates"))) as of_database:
-        yield of_database
-
-
 @pytest.fixture
-def blank_database(_templates: Callable[[], Templates]) -> Database:
+def blank_database(tmp_path_factory: pytest.TempPathFactory) -> Database:
     """A database with its tables and signing keys, to copy."""
-    return _templates().blank
+    return _templates(tmp_path_factory).blank
 
 
 @pytest.fixture
@@ -313,9 +307,9 @@ def empty_core(tmp_path: Path, blank_database: Database) -> Iterator[Core]:
 
 
 @pytest.fixture
-def core(tmp_path: Path, _templates: Callable[[], Templates]) -> Iterator[Core]:
+def core(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
     """Two resources; alice (role `clerk`) and the client `robot` (role `worker`) may all; `orders:list` is public."""
-    templates = _templates()
+    templates = _templates(tmp_path_factory)
     templates.furnished.copy_to(tmp_path)
     made = replace(_open(tmp_path), _rows=dict(templates.rows))
     yield made
