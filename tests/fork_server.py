@@ -5,6 +5,7 @@ so does each server whose connection is closed.
 """
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 SETTING = "LATCHKEY_"
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+PATIENCE = 60.0  # seconds for a command to end
 _starting = threading.Lock()
 _door: Path | None = None
 
@@ -72,6 +74,19 @@ def start(arguments: Sequence[str], environment: Mapping[str, str], stdout: Path
     return Forked(connection, int(connection.makefile().readline()))
 
 
+def run(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run `latchkey` with these arguments to its end, on an empty stdin; return its exit code and what it printed."""
+    with tempfile.TemporaryDirectory(prefix="latchkey-run-") as folder:
+        stdout, stderr = Path(folder) / "stdout", Path(folder) / "stderr"
+        process = start(arguments, environment, stdout, stderr)
+        try:
+            code = process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        return subprocess.CompletedProcess([*arguments], code, stdout.read_text("utf-8"), stderr.read_text("utf-8"))
+
+
 def _running() -> Path:
     """Return the socket of the fork server of this test process, which is started if need be."""
     global _door
@@ -114,6 +129,8 @@ def _load() -> None:
         command.latchkey.get_command(None, name)  # type: ignore[arg-type]  # it needs no context
     for room in ("app.oauth", "app.management", "app.web", "app.cli.supervisor", "app.cli.worker"):
         import_module(room)
+    gc.collect()
+    gc.freeze()  # a collection in a child would copy every page that it shares
 
 
 def _end_with_parent(door: Path) -> None:
