@@ -8,6 +8,7 @@ import contextlib
 import gc
 import json
 import os
+import pkgutil
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -109,7 +111,7 @@ def _running() -> Path:
 
 def main(door: Path) -> None:
     """Load the application, then fork for each connection until stdin ends."""
-    _load()
+    load_app()
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(door))
         listening.listen(64)
@@ -120,15 +122,13 @@ def main(door: Path) -> None:
             _serve(connection, listening)
 
 
-def _load() -> None:
-    from importlib import import_module
+def load_app() -> None:
+    """Import all of the application: what a fork has need not be loaded by its children."""
+    import app
 
-    from app.cli import command
-
-    for name in command.COMMANDS:
-        command.latchkey.get_command(None, name)  # type: ignore[arg-type]  # it needs no context
-    for room in ("app.oauth", "app.management", "app.web", "app.cli.supervisor", "app.cli.worker"):
-        import_module(room)
+    for module in pkgutil.walk_packages(app.__path__, "app."):
+        if not module.name.startswith("app.migrations."):
+            import_module(module.name)
     gc.collect()
     gc.freeze()  # a collection in a child would copy every page that it shares
 

@@ -12,33 +12,29 @@ import pytest
 
 from tests import cluster, databases, fork_server, live, machine
 
-LIVE: tuple[object, ...] = (live.LiveServer, fork_server, fork_server.run)
-PROGRAM: tuple[object, ...] = (subprocess, cluster.Cluster, cluster.program, databases.cluster, machine.require_program)
+STARTERS: dict[str, tuple[object, ...]] = {
+    "live": (live.LiveServer, fork_server, fork_server.run),
+    "program": (subprocess, cluster.Cluster, cluster.program, databases.cluster, machine.require_program),
+}
 OURS = ("tests.", "scripts.")
-NOT_FOLLOWED = frozenset(
-    {"tests.databases", "tests.cluster", "tests.live"}
-)  # they start nothing unless they are asked to
+# these start nothing unless they are asked to
+NOT_FOLLOWED = frozenset({"tests.cluster", "tests.databases", "tests.fork_server", "tests.live"})
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark them."""
     for item in items:
-        for marker in _markers_of(item):
-            item.add_marker(marker)
+        if isinstance(item, pytest.Function):
+            fixtures = item._fixtureinfo.name2fixturedefs.values()
+            for marker in marker_names([item.function, *(each.func for found in fixtures for each in found)]):
+                item.add_marker(marker)
 
 
-def _markers_of(item: pytest.Item) -> Iterator[str]:
-    named = _named_by(item) if isinstance(item, pytest.Function) else frozenset()
-    for marker, starters in (("live", LIVE), ("program", PROGRAM)):
-        if any(id(starter) in named for starter in starters):
-            yield marker
-
-
-def _named_by(item: pytest.Function) -> frozenset[int]:
-    """Return the identities of all that a test and its fixtures name."""
-    fixtures = (definition.func for found in item._fixtureinfo.name2fixturedefs.values() for definition in found)
-    return frozenset().union(*map(_reached_from, (item.function, *fixtures)))
+def marker_names(functions: Iterable[object]) -> list[str]:
+    """Return the markers of a test that consists of these functions."""
+    named = frozenset[int]().union(*(_reached_from(_plain(function)) for function in functions))
+    return [marker for marker, starters in STARTERS.items() if any(id(starter) in named for starter in starters)]
 
 
 @cache
