@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from xdist.scheduler import LoadFileScheduling
 
+from app.actions.sign_in import passwords
+from app.actions.sign_in.passwords import NOBODY
 from tests.api import Admin, administrator
 from tests.databases import chosen, drop_databases, module_of, per_database, why_not
 from tests.live import LiveServer
@@ -17,6 +20,8 @@ pytest_plugins = ["tests.both_databases", "tests.started", "tests.compliance", "
 UMASK = os.umask(0o022)  # read by setting it
 os.umask(UMASK)
 LONG = tuple(f"tests/{one}" for one in ("scripts", "clients", "test_readme", "durability", "faults", "comparison"))
+
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 StartServer = Callable[..., LiveServer]
 
@@ -62,6 +67,22 @@ def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             monkeypatch.delenv(name)
     monkeypatch.setenv("LATCHKEY_INSTANCE_DIR", str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_hashes() -> Iterator[None]:
+    """Hash passwords with Argon2 in this process too, but at a hundredth of the cost; servers hash as always."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "PasswordHasher", lambda **_: CHEAP)
+        patch.setattr(passwords, "NOBODY", CHEAP.hash("nobody's"))
+        yield
+
+
+@pytest.fixture
+def real_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash as a server does."""
+    monkeypatch.setattr(passwords, "PasswordHasher", PasswordHasher)
+    monkeypatch.setattr(passwords, "NOBODY", NOBODY)
 
 
 @pytest.fixture(autouse=True)
