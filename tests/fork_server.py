@@ -1,7 +1,7 @@
 """A process that has loaded Latchkey once, and forks for each server that a test starts: a start costs no imports.
 
 `start` is for tests, and starts the process at its first use. The process ends when the one that started it does, and
-so does each server whose connection is closed.
+with it every server and command that it has forked.
 """
 
 import contextlib
@@ -25,6 +25,7 @@ METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 PATIENCE = 60.0  # seconds for a command to end
 _starting = threading.Lock()
 _door: Path | None = None
+_children: set[int] = set()  # of the fork server: each leads a process group
 
 
 class Forked:
@@ -135,6 +136,9 @@ def load_app() -> None:
 
 def _end_with_parent(door: Path) -> None:
     sys.stdin.buffer.read()
+    for child in [*_children]:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)
     for file in door.parent.iterdir():
         file.unlink()
     door.parent.rmdir()
@@ -149,12 +153,14 @@ def _serve(connection: socket.socket, listening: socket.socket) -> None:
         connection.close()
         _become(wanted["environment"], wanted["stdout"], wanted["stderr"])
         _run(wanted["arguments"])
+    _children.add(child)
     connection.sendall(f"{child}\n".encode())
     threading.Thread(target=_tell_end, args=(connection, child), daemon=True).start()
 
 
 def _tell_end(connection: socket.socket, child: int) -> None:
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    _children.discard(child)
     with contextlib.suppress(OSError), connection:  # nobody may wait for it any more
         connection.sendall(str(code).encode())
 
