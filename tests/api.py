@@ -3,8 +3,10 @@
 import itertools
 import secrets
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import httpx
@@ -247,3 +249,13 @@ def _names(roles: Iterable[str | Json]) -> list[str]:
 
 def _identifier(resource: str | Json) -> str:
     return resource if isinstance(resource, str) else str(resource["identifier"])
+
+
+@contextmanager
+def administrator(folder: Path, settings: Mapping[str, str] | None = None, workers: int = 1) -> Iterator[Admin]:
+    """Start a server in a folder of its own; give its administrator."""
+    live = LiveServer(folder / "instance", settings, workers).start()
+    acting = Admin(live)
+    yield acting
+    acting.http.close()
+    live.stop()

@@ -45,7 +45,8 @@ class Cluster:
 
     def create(self, name: str, template: str = "template1") -> None:
         """Make an empty database, or a copy of another."""
-        self.execute(f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {template}")
+        strategy = "STRATEGY FILE_COPY" if self._admin.info.server_version >= 150_000 else ""  # half the work
+        self.execute(f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {template} {strategy}")
 
     def drop(self, name: str) -> None:
         """Take a database away, whoever is connected."""

@@ -3,36 +3,45 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
+from xdist.scheduler import LoadFileScheduling
 
-from tests.api import Admin
-from tests.databases import chosen, drop_databases, why_not
+from app.actions.sign_in import passwords
+from app.actions.sign_in.passwords import NO_HASH
+from tests.api import Admin, administrator
+from tests.databases import chosen, drop_databases, module_of, per_database, why_not
 from tests.live import LiveServer
 
-pytest_plugins = ["tests.compliance", "tests.asvs", "tests.contract.servers"]
+pytest_plugins = ["tests.both_databases", "tests.started", "tests.compliance", "tests.asvs", "tests.contract.servers"]
 
 UMASK = os.umask(0o022)  # read by setting it
 os.umask(UMASK)
 LONG = tuple(f"tests/{one}" for one in ("scripts", "clients", "test_readme", "durability", "faults", "comparison"))
 
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
 StartServer = Callable[..., LiveServer]
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def _administrators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Admin]]:
+    with per_database(lambda: administrator(tmp_path_factory.mktemp("server"))) as of_database:
+        yield of_database
+
+
+@pytest.fixture(scope="module")
+def server(_administrators: Callable[[], Admin]) -> LiveServer:
     """The server that most tests share, one a test process: give what you make names of your own (`unique`)."""
-    live = LiveServer(tmp_path_factory.mktemp("server") / "instance").start()
-    yield live
-    live.stop()
+    return _administrators().server
 
 
-@pytest.fixture(scope="session")
-def admin(server: LiveServer) -> Iterator[Admin]:
+@pytest.fixture(scope="module")
+def admin(_administrators: Callable[[], Admin]) -> Admin:
     """The administrator's client of the shared server."""
-    acting = Admin(server)
-    yield acting
-    acting.http.close()
+    return _administrators()
 
 
 @pytest.fixture
@@ -60,6 +69,22 @@ def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_hashes() -> Iterator[None]:
+    """Hash passwords with Argon2 in this process too, but at a hundredth of the cost; servers hash as always."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "PasswordHasher", lambda **_: CHEAP)
+        patch.setattr(passwords, "NO_HASH", CHEAP.hash("nobody's"))
+        yield
+
+
+@pytest.fixture
+def real_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash as a server does."""
+    monkeypatch.setattr(passwords, "PasswordHasher", PasswordHasher)
+    monkeypatch.setattr(passwords, "NO_HASH", NO_HASH)
+
+
 @pytest.fixture(autouse=True)
 def _no_database_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Forget what a test kept in its own folder, once all else that it set up is down."""
@@ -82,12 +107,25 @@ def pytest_runtest_setup() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Spread the long files over three quarters: begun last they go on alone, begun together they stand still."""
-    files = list(dict.fromkeys(item.nodeid.partition("::")[0] for item in items))
+    files = list(dict.fromkeys(module_of(item.nodeid) for item in items))
     long = [file for one in LONG for file in files if file.startswith(one)]
     short = [file for file in files if file not in set(long)]
     turns = {file: n * len(short) * 3 // 4 // max(1, len(long)) - 0.5 for n, file in enumerate(long)}
     turns |= {file: n for n, file in enumerate(short)}
-    items.sort(key=lambda item: turns[item.nodeid.partition("::")[0]])
+    items.sort(key=lambda item: turns[module_of(item.nodeid)])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """Hand out the tests of a file together, those on PostgreSQL apart."""
+    return ByModule(config, log)
+
+
+class ByModule(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
+    """Hands out modules."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return module_of(nodeid)
 
 
 def pytest_report_header() -> str:

@@ -1,7 +1,7 @@
 """The core without a face: the joined actions on a database of their own, with a clock that moves when told to."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from app.database.store import Store
 from app.database.types import Base, new_id
 from app.models import AuditEvent, Client, ClientSecret, Permission, Resource, Role, User
 from app.settings.settings import Settings
-from tests.databases import Database, database_in
+from tests.databases import Database, chosen, database_in
 
 ISSUER = "https://login.example"
 ORDERS = "https://api.example/orders"
@@ -237,44 +237,80 @@ def contents(token: str) -> dict[str, Any]:
 
 def start_core(folder: Path, further_kinds: FurtherKinds | None = None, **changed: Any) -> Core:
     """Make a core on the database of `folder`, its signing keys made; dispose of its store afterwards."""
+    core = _open(folder, further_kinds, **changed)
+    Base.metadata.create_all(core.store.engine)
+    with core.store.transaction() as session:
+        core.actions.signing_keys.ensure(session, core.clock())
+    return core
+
+
+def _open(folder: Path, further_kinds: FurtherKinds | None = None, **changed: Any) -> Core:
     database = database_in(folder)
     settings = Settings(instance_dir=folder, issuer=ISSUER, secret_key="k" * 40, **database.settings, **changed)
     clock = MutableClock()
     store = Store(create_engine(settings.database_url))
-    Base.metadata.create_all(store.engine)
-    actions = join(settings, store, clock, DatabaseLimiter(store, clock), further_kinds)
-    with store.transaction() as session:
-        actions.signing_keys.ensure(session, clock())
-    return Core(actions, clock, database)
+    return Core(join(settings, store, clock, DatabaseLimiter(store, clock), further_kinds), clock, database)
 
 
-@pytest.fixture(scope="session")
+def furnish(core: Core) -> None:
+    """Make two resources; alice (role `clerk`) and the client `robot` (role `worker`) may all."""
+    core.resource(ORDERS, "orders:read", "orders:write", public=["orders:list"])
+    core.resource(STOCK, "stock:read", ttl=600)
+    everything = ("orders:read", "orders:write", "orders:list", "stock:read")
+    core.role("clerk", "user", *everything)
+    core.role("worker", "machine", *everything)
+    core.user("alice", "clerk")
+    core.client("robot", "worker")
+
+
+@dataclass
+class Templates:
+    """Databases to copy: one with its tables and signing keys, and one that is furnished, with its row ids."""
+
+    blank: Database
+    furnished: Database
+    rows: dict[str, str]
+
+
+_made: dict[str, Templates] = {}
+
+
+def _templates(folders: pytest.TempPathFactory) -> Templates:
+    """Return the templates on the database of the running test; they are made once."""
+    if chosen() not in _made:
+        blank, furnished = start_core(folders.mktemp("blank")), start_core(folders.mktemp("furnished"))
+        furnish(furnished)
+        for core in (blank, furnished):
+            _close(core)
+        _made[chosen()] = Templates(blank.database, furnished.database, furnished._rows)
+    return _made[chosen()]
+
+
+def _close(core: Core) -> None:
+    core.actions.usage.stop()
+    core.store.dispose()
+
+
+@pytest.fixture
 def blank_database(tmp_path_factory: pytest.TempPathFactory) -> Database:
     """A database with its tables and signing keys, to copy."""
-    made = start_core(tmp_path_factory.mktemp("blank"))
-    made.store.dispose()
-    return made.database
+    return _templates(tmp_path_factory).blank
 
 
 @pytest.fixture
 def empty_core(tmp_path: Path, blank_database: Database) -> Iterator[Core]:
     """A core that knows nobody and nothing yet."""
     blank_database.copy_to(tmp_path)
-    made = start_core(tmp_path)
+    made = _open(tmp_path)
     yield made
-    made.actions.usage.stop()
-    made.store.dispose()
+    _close(made)
 
 
 @pytest.fixture
-def core(empty_core: Core) -> Core:
+def core(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
     """Two resources; alice (role `clerk`) and the client `robot` (role `worker`) may all; `orders:list` is public."""
-    made = empty_core
-    made.resource(ORDERS, "orders:read", "orders:write", public=["orders:list"])
-    made.resource(STOCK, "stock:read", ttl=600)
-    everything = ("orders:read", "orders:write", "orders:list", "stock:read")
-    made.role("clerk", "user", *everything)
-    made.role("worker", "machine", *everything)
-    made.user("alice", "clerk")
-    made.client("robot", "worker")
-    return made
+    templates = _templates(tmp_path_factory)
+    templates.furnished.copy_to(tmp_path)
+    made = replace(_open(tmp_path), _rows=dict(templates.rows))
+    yield made
+    _close(made)

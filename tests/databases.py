@@ -1,4 +1,4 @@
-"""The databases of a run: SQLite files or, with TEST_DATABASE=postgresql, those of a real cluster.
+"""The databases of a run: SQLite files or, with TEST_DATABASE=postgresql, those of a real cluster; `both` in one run.
 
 No test knows which: each asks for the database of its folder and speaks the SQL that both understand.
 """
@@ -7,16 +7,19 @@ import atexit
 import os
 import shutil
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine, MetaData, NullPool, create_engine, text
 
 from tests.cluster import Cluster, program
 
 CHOICE = "TEST_DATABASE"
-SQLITE, POSTGRESQL = "sqlite", "postgresql"
+SQLITE, POSTGRESQL, BOTH = "sqlite", "postgresql", "both"
+Shared = TypeVar("Shared")
 _cluster: Cluster | None = None
 _made: dict[Path, "Database"] = {}
 
@@ -123,8 +126,28 @@ def database_in(folder: Path) -> Database:
 
 
 def chosen() -> str:
-    """Name the databases of this run."""
+    """Return the name of the databases of this run or, when it is on both, of the test that runs."""
     return os.environ.get(CHOICE) or SQLITE
+
+
+def module_of(nodeid: str) -> str:
+    """Return the part of a test's name that names its module: its file, and perhaps `::postgresql`."""
+    file, _, name = nodeid.partition("::")
+    return f"{file}::{POSTGRESQL}" if name.startswith(f"{POSTGRESQL}::") else file
+
+
+@contextmanager
+def per_database(make: Callable[[], AbstractContextManager[Shared]]) -> Iterator[Callable[[], Shared]]:
+    """Give a function that returns one for the database of the running test: made when needed, closed at the end."""
+    made: dict[str, Shared] = {}
+    with ExitStack() as stack:
+
+        def get() -> Shared:
+            if chosen() not in made:
+                made[chosen()] = stack.enter_context(make())
+            return made[chosen()]
+
+        yield get
 
 
 def cluster() -> Cluster:
@@ -144,8 +167,8 @@ def drop_databases(folder: Path) -> None:
 
 def why_not() -> str | None:
     """Say why a run cannot be what it was asked to be; None when it can."""
-    if chosen() not in (SQLITE, POSTGRESQL):
-        return f"{CHOICE} must be {SQLITE} or {POSTGRESQL}"
-    if chosen() == POSTGRESQL and not program("initdb"):
+    if chosen() not in (SQLITE, POSTGRESQL, BOTH):
+        return f"{CHOICE} must be {SQLITE}, {POSTGRESQL} or {BOTH}"
+    if chosen() != SQLITE and not program("initdb"):
         return "this machine has no PostgreSQL server (Debian, Ubuntu: apt install postgresql)"
     return None

@@ -15,11 +15,13 @@ from typing import Any
 
 import httpx
 
+from tests import fork_server
 from tests.databases import Database, database_in
 
 PATIENCE = 60.0  # seconds for a start or a stop, on a machine that does much else
 COMMAND = Path(sys.executable).with_name("latchkey")
 SETTING = "LATCHKEY_"
+Process = subprocess.Popen[bytes] | fork_server.Forked
 
 
 def free_port() -> int:
@@ -58,7 +60,7 @@ class LiveServer:
         self.url = f"http://127.0.0.1:{self.port}"
         self.stdout_file = instance.with_name(f"{instance.name}.stdout")
         self.stderr_file = instance.with_name(f"{instance.name}.stderr")
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._http: httpx.Client | None = None
 
     @property
@@ -97,17 +99,19 @@ class LiveServer:
         if self.workers > 1:
             command += ["--workers", str(self.workers)]
         command += self.arguments
-        with self.stdout_file.open("ab") as out, self.stderr_file.open("ab") as err:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                env=environment(self.instance, self.settings),
-                start_new_session=True,  # so that kill() reaches the workers too
-            )
+        self._process = self._spawn(command)
         self._wait_until_healthy()
         return self
+
+    def _spawn(self, command: list[str]) -> Process:
+        """Start a process in a session of its own, so that kill() reaches the workers too."""
+        chosen = environment(self.instance, self.settings)
+        if self.command == [str(COMMAND)]:
+            return fork_server.start(command[1:], chosen, self.stdout_file, self.stderr_file)
+        with self.stdout_file.open("ab") as out, self.stderr_file.open("ab") as err:
+            return subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=chosen, start_new_session=True
+            )
 
     def stop(self) -> int | None:
         """End the server as Ctrl-C or a supervisor would (SIGTERM); give its exit code, None when it did not run."""
@@ -153,7 +157,7 @@ class LiveServer:
         self.kill()
         raise AssertionError(f"the server did not start\n{self.log_text()[-4000:]}")
 
-    def _forget(self) -> subprocess.Popen[bytes] | None:
+    def _forget(self) -> Process | None:
         process, self._process = self._process, None
         if self._http is not None:
             self._http.close()
@@ -174,7 +178,7 @@ def _no_server_error(response: httpx.Response) -> None:
         raise AssertionError(f"{request.method} {request.url} → {response.status_code} {response.text[:500]}")
 
 
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
+def _kill_group(process: Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait(PATIENCE)

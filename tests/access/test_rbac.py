@@ -6,6 +6,8 @@ from app.access.rbac import grants_of_client, grants_of_roles, grants_of_user
 from app.access.scopes import Grants, Scopes
 from tests.core import ORDERS, STOCK, Core
 
+pytestmark = pytest.mark.both_databases
+
 
 def of_user(core: Core, username: str) -> Grants:
     with core.store.connection() as connection:

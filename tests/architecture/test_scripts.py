@@ -137,7 +137,7 @@ def test_serve_hands_its_options_on_from_wherever_it_is_called(bare: Checkout) -
 @pytest.mark.contract("`./scripts/test`: all that is needed, then the suite; `.ci/run`")
 def test_ci_runs_the_whole_suite_and_promises_every_tool() -> None:
     text = (ROOT / ".ci/run").read_text()
-    assert re.search(r'^export CI=true\nexec \./scripts/test "\$@"$', text, re.M)
+    assert re.search(r'^export CI=true\nexec \./scripts/test --all "\$@"$', text, re.M)
     assert os.access(ROOT / "scripts/test", os.X_OK)
 
 
@@ -146,23 +146,34 @@ def test_the_suite_prepares_and_lints_and_hands_its_arguments_on(bare: Checkout)
     bare._write(bare.tree / "scripts/lint", "#!/bin/sh\necho linted\n")
     done = bare.run("test", "tests/oauth", "-k", "revoke")
     assert done.returncode == 0 and done.stdout == "linted\n", done.stderr
+    assert re.search(r"^Took: install \d+ s, lint \d+ s, tests \d+ s$", done.stderr, re.M)
     asked = bare.commands()
-    assert bare.databases()[0] == "sqlite"
     assert any("--requirement requirements-dev.txt" in one for one in asked)
-    first, second = [one for one in asked if one.startswith("-m pytest")]
-    assert first.endswith(" tests/oauth -k revoke")
-    assert second.startswith(f"{first} --ignore=tests/architecture ")  # what needs no database was asked already
+    [tested] = [one for one in asked if one.startswith("-m pytest")]
+    assert tested.endswith(" tests/oauth -k revoke")
     assert bare.run("test", "--spec").stdout == ""
+
+
+def test_the_suite_alone_asks_what_is_quick_and_ends_as_pytest_does(bare: Checkout) -> None:
+    bare._write(bare.tree / "scripts/lint", "#!/bin/sh\n")
+    for arguments, quick in (([], True), (["--all"], False), (["-x"], False)):
+        assert bare.run("test", *arguments).returncode == 0
+        [tested] = [one for one in bare.commands() if one.startswith("-m pytest")]
+        assert tested.endswith(" -m smoke or not (live or program or slow)") is quick
+    bare._write(bare.tree / ".venv/bin/python", "#!/bin/sh\ncase $* in *pytest*) exit 1 ;; esac\n")
+    assert bare.run("test").returncode == 1
 
 
 def test_the_suite_runs_on_both_databases_and_on_one_if_asked(bare: Checkout) -> None:
     bare._write(bare.tree / "scripts/lint", "#!/bin/sh\n")
     for arguments, expected in (
-        ([], ["sqlite", "postgresql"]),
-        (["--spec"], ["sqlite"]),
-        (["--database", "postgresql", "tests/oauth"], ["postgresql"]),
-        (["--database=sqlite"], ["sqlite"]),
+        ([], "sqlite"),
+        (["--all"], "both"),
+        (["tests/oauth"], "both"),
+        (["--spec"], "sqlite"),
+        (["--database", "postgresql", "tests/oauth"], "postgresql"),
+        (["--database=sqlite"], "sqlite"),
     ):
         assert bare.run("test", *arguments, CI="true").returncode == 0
-        assert bare.databases() == expected
-        assert not any("--database" in one for one in bare.commands())
+        assert bare.databases() == [expected]
+        assert not any("--database" in one or "--all" in one for one in bare.commands())

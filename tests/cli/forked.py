@@ -11,16 +11,15 @@ import tempfile
 from io import TextIOWrapper
 from typing import Any
 
+from tests.fork_server import load_app
+
 STREAMS = ("stdin", "stdout", "stderr")
 Run = tuple[list[str], str, list[int], dict[str, str]]
 
 
 def main() -> None:
     """Load what all commands need, then fork for each."""
-    from app.cli import command
-
-    for name in command.COMMANDS:
-        command.latchkey.get_command(None, name)  # type: ignore[arg-type]  # it needs no context
+    load_app()
     print(json.dumps({name: _forked(*run) for name, run in json.load(sys.stdin).items()}))
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import fork_server
 from tests.api import Admin
 from tests.conftest import StartServer
 from tests.databases import database_in
@@ -23,9 +24,7 @@ MOST_MEMORY = 120  # MB of a process at rest
 
 
 def run(instance: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    command = [str(COMMAND), *arguments]
-    env = environment(instance, settings)
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    return fork_server.run(arguments, environment(instance, settings))
 
 
 def children(pid: int) -> list[int]:

@@ -1,11 +1,11 @@
 """A pytest plugin: further live servers that the tests of a process share, since each start costs seconds."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.api import Admin
-from tests.live import LiveServer
+from tests.api import Admin, administrator
+from tests.databases import per_database
 
 SETTINGS = {
     "trusted_proxies": "127.0.0.1/32,10.0.0.0/8",
@@ -17,16 +17,24 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="session")
-def configured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Admin]:
+def _configured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Admin]]:
+    with per_database(lambda: administrator(tmp_path_factory.mktemp("configured"), SETTINGS)) as of_database:
+        yield of_database
+
+
+@pytest.fixture(scope="module")
+def configured(_configured: Callable[[], Admin]) -> Admin:
     """The administrator of a server whose settings differ from the defaults: those of SETTINGS."""
-    live = LiveServer(tmp_path_factory.mktemp("configured") / "instance", SETTINGS).start()
-    yield Admin(live)
-    live.stop()
+    return _configured()
 
 
 @pytest.fixture(scope="session")
-def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Admin]:
+def _many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Admin]]:
+    with per_database(lambda: administrator(tmp_path_factory.mktemp("many"), workers=2)) as of_database:
+        yield of_database
+
+
+@pytest.fixture(scope="module")
+def many(_many: Callable[[], Admin]) -> Admin:
     """The administrator of a server of two processes, whose signing keys may be rotated."""
-    live = LiveServer(tmp_path_factory.mktemp("many") / "instance", workers=2).start()
-    yield Admin(live)
-    live.stop()
+    return _many()

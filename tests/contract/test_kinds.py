@@ -99,6 +99,7 @@ def test_the_secret_is_shown_once(world: World) -> None:
     assert pat["token"] not in log and key["key"] not in log and world.client.client_secret not in log
 
 
+@pytest.mark.smoke
 @pytest.mark.contract("`credential_type` of each kind")
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_credential_type_is_the_same_word_everywhere(world: World, kind: Kind) -> None:

@@ -14,6 +14,8 @@ from app.models import ApiKey, ApiKeySecret, ClientSecret, PersonalAccessToken, 
 from app.settings.addresses import Network, read_address, read_network
 from tests.core import ORDERS, START, STOCK, Core
 
+pytestmark = pytest.mark.both_databases
+
 SOMEBODY = anonymous(None, None)
 
 

@@ -11,6 +11,8 @@ from app.crypto.opaque import Prefix, mint
 from tests.core import ORDERS, Core, contents
 from tests.credentials.badge import issue_badge
 
+pytestmark = pytest.mark.both_databases
+
 KINDS = ["pat", "key", "m2m", "badge", "exchanged pat", "exchanged key"]
 
 

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from app.actions.audit.actor import OPERATOR
 from tests.core import ORDERS, STOCK, Core
 
+pytestmark = pytest.mark.both_databases
+
 WANTED = ("orders:read", "orders:write", "stock:read")
 
 

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from app.actions.audit.actor import OPERATOR
 from tests.core import ORDERS, Core, start_core
 
+pytestmark = pytest.mark.both_databases
+
 TEXTS = ("iss", "sub", "jti", "client_id", "scope", "credential_type")
 CLAIMS = (*TEXTS, "aud", "iat", "exp", "act", "origin", "cnf", "nbf")
 NO_TEXT = (

@@ -16,6 +16,8 @@ from app.errors import NotFound
 from app.models import SigningKey
 from tests.core import ISSUER, ORDERS, Core, contents, start_core
 
+pytestmark = pytest.mark.both_databases
+
 DAY, MICROSECOND = timedelta(days=1), timedelta(microseconds=1)
 PrivateKeys = dict[str, ec.EllipticCurvePrivateKey]
 

@@ -22,6 +22,8 @@ from app.errors import BadSettings
 from app.models import SigningKey
 from tests.core import ISSUER, START, Core, start_core
 
+pytestmark = pytest.mark.both_databases
+
 CLAIMS: dict[str, Any] = {
     "iss": ISSUER,
     "sub": "robot",

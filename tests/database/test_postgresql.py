@@ -21,6 +21,8 @@ from tests.databases import PostgresqlDatabase, cluster
 from tests.live import LiveServer
 from tests.machine import lacking
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> PostgresqlDatabase:

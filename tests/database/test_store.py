@@ -21,6 +21,8 @@ from app.database.types import Base, Instant, new_id
 from app.models import Resource, RevokedToken
 from tests.databases import database_in
 
+pytestmark = pytest.mark.both_databases
+
 AT = datetime(2030, 1, 1, 12, 0, 0, 123_456, UTC)
 
 

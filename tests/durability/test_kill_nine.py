@@ -16,6 +16,8 @@ from tests.contract.world import World, found
 from tests.databases import database_in
 from tests.live import LiveServer
 
+pytestmark = pytest.mark.both_databases
+
 ROUNDS = 6  # on each database
 WRITERS = 4
 

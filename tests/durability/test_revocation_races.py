@@ -11,6 +11,8 @@ from tests.api import Admin, expect
 from tests.contract.world import World, found
 from tests.live import LiveServer
 
+pytestmark = pytest.mark.both_databases
+
 THREADS = 50
 LONGEST = 20.0  # seconds of a race, at the most
 Taking = Callable[[World, str], None]

@@ -24,6 +24,8 @@ from tests.core import ORDERS, STOCK, Core
 from tests.fast_lane.conftest import OwnLanes
 from tests.fast_lane.questions import Scene
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 def scene(own_lanes: OwnLanes) -> Scene:

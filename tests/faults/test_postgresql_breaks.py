@@ -167,7 +167,8 @@ def test_one_that_only_reads_lets_reading_go_on(scene: Scene) -> None:
     scene.cluster.execute(f"ALTER DATABASE {DATABASE} SET default_transaction_read_only = on")
     scene.cluster.end_connections(DATABASE)
     try:
-        scene.endpoints.ask_all(READS)  # what was connected finds out
+        scene.endpoints.ask_all()  # what was connected finds out
+        until(lambda: {answer.status_code for answer in scene.endpoints.ask_all(READS).values()} == {200})
         for endpoint in WRITES:
             assert_unavailable(endpoint, scene.endpoints.ask(endpoint))
         answers = scene.endpoints.ask_all(READS)

@@ -11,6 +11,8 @@ from flask.testing import FlaskClient
 
 from tests.operations.application import JWT, SECRET, application, settings_in
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:

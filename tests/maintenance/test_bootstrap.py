@@ -23,6 +23,8 @@ from app.models import AuditEvent, Client, Permission, Resource, Role
 from app.settings.settings import Settings
 from tests.databases import database_in
 
+pytestmark = pytest.mark.both_databases
+
 KEY = "a secret key of more than thirty-two characters"
 KILLED = """
 import os, signal, sys

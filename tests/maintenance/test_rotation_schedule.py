@@ -15,6 +15,8 @@ from app.maintenance.rotation_schedule import RotationSchedule
 from tests.core import Core, start_core
 from tests.databases import Database
 
+pytestmark = pytest.mark.both_databases
+
 EVERY, AHEAD = 90 * 86_400, 600  # seconds: the defaults
 OTHER = "another secret key of enough length!"
 

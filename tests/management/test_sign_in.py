@@ -81,6 +81,7 @@ def test_every_failure_hashes_once_and_answers_alike(face: Face, admin: str, mon
 
 
 @pytest.mark.asvs("11.4.2")
+@pytest.mark.usefixtures("real_hashes")
 def test_the_stand_in_hash_costs_what_a_real_one_does() -> None:
     real = Passwords().hash(PASSWORD)
     assert real.rsplit("$", 2)[0] == NO_HASH.rsplit("$", 2)[0]

@@ -20,6 +20,8 @@ from app.migrations import run
 from app.models import Role, User
 from tests.databases import database_in
 
+pytestmark = pytest.mark.both_databases
+
 KEYLESS = "0007"  # the revision before names had keys
 
 

@@ -5,14 +5,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from argon2 import PasswordHasher
 
-from app.actions.sign_in import passwords
 from tests.management.face import Face, start_face, stop_face
 from tests.redis_server import running_redis
 from tests.security.siege import Siege, under_siege
 
-CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 OwnSiege = Callable[..., Siege]
 
 
@@ -24,19 +21,8 @@ def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
     stop_face(made)
 
 
-@pytest.fixture(scope="module")
-def cheap_hashes() -> Iterator[None]:
-    """Hash for real, but not for long: hundreds of guesses are made here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(passwords, "PasswordHasher", lambda **_: CHEAP)
-        patch.setattr(passwords, "NO_HASH", CHEAP.hash("nobody's"))
-        yield
-
-
 @pytest.fixture(scope="module", params=["database", "redis"])
-def _besieged(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, cheap_hashes: None
-) -> Iterator[Siege]:
+def _besieged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Siege]:
     with ExitStack() as stack:
         redis_url = stack.enter_context(running_redis()).url if request.param == "redis" else ""
         yield stack.enter_context(under_siege(tmp_path_factory.mktemp("siege"), redis_url))
@@ -49,7 +35,7 @@ def siege(_besieged: Siege) -> Siege:
 
 
 @pytest.fixture(scope="module")
-def _on_database(tmp_path_factory: pytest.TempPathFactory, cheap_hashes: None) -> Iterator[Siege]:
+def _on_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Siege]:
     with under_siege(tmp_path_factory.mktemp("siege"), trusted_proxies="10.0.0.0/8") as made:
         yield made
 
@@ -61,7 +47,7 @@ def alone(_on_database: Siege) -> Siege:
 
 
 @pytest.fixture
-def own_siege(tmp_path: Path, cheap_hashes: None) -> Iterator[OwnSiege]:
+def own_siege(tmp_path: Path) -> Iterator[OwnSiege]:
     """Make nodes of one's own: own_siege(rate_limits="off")."""
     with ExitStack() as stack:
         yield lambda **settings: stack.enter_context(under_siege(tmp_path, **settings))

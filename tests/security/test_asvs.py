@@ -109,6 +109,7 @@ def test_each_test_that_is_named_exists() -> None:
 
 @pytest.mark.asvs("2.1.3", "6.1.1", "7.1.1", "11.4.2", "13.1.1")
 @pytest.mark.contract("the limits, keys, data, logs and rules in asvs.md are those of the code")
+@pytest.mark.usefixtures("real_hashes")
 def test_the_limits_match_the_code() -> None:
     documented = section("Limits") + section("Sessions") + section("Words that make a password easy")
     guessing = [one for one in vars(abuse_limits).values() if isinstance(one, abuse_limits.Limit)]

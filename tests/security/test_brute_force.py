@@ -23,6 +23,8 @@ from tests.security.siege import ATTACKER, GARBAGE, GUESS, HOME, OTHER, Siege, m
 from tests.security.siege import PASSWORD as RIGHT
 from tests.web.visitor import Visitor
 
+pytestmark = pytest.mark.both_databases
+
 PROBLEM, JSON = "application/problem+json", "application/json"
 
 

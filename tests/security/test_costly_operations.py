@@ -26,6 +26,8 @@ from tests.management.face import PASSWORD, Face, start_face, stop_face
 from tests.security.test_asvs import section
 from tests.web.visitor import Visitor, browser_of
 
+pytestmark = pytest.mark.both_databases
+
 ROOT = Path(latchkey.__file__).parent
 COSTLY = frozenset(  # calls whose time or memory grows with what they are given, or is large whatever that is
     {"loads", "parse_qsl", "zxcvbn", "PasswordHasher", "load_der_x509_certificate", "load_pem_x509_certificate"}

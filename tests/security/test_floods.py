@@ -21,6 +21,8 @@ from app.models import SpentLimit
 from tests.oauth.wire import ORDERS, STOCK, refused
 from tests.security.siege import ATTACKER, GARBAGE, HOME, OTHER, Siege, must_wait
 
+pytestmark = pytest.mark.both_databases
+
 PROBLEM, JSON = "application/problem+json", "application/json"
 WINDOW = CREDENTIALS_OF_ADDRESS.window_seconds
 

@@ -11,6 +11,8 @@ import pytest
 from app import MAX_BODY
 from tests.live import LiveServer
 
+pytestmark = pytest.mark.both_databases
+
 SOON = 5.0  # seconds, on a machine that does much else; each took longer, or up to minutes, before it was bounded
 LONGEST_ANSWER = 16_384  # bytes
 FORM = "application/x-www-form-urlencoded"

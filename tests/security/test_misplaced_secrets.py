@@ -16,6 +16,8 @@ from tests.contract.world import World, found
 from tests.dpop import Prover
 from tests.live import LiveServer, client
 
+pytestmark = pytest.mark.both_databases
+
 Send = Callable[["Mistakes", str], object]
 PASSWORD = "Correct-Horse+Battery-9-Staple"
 CSRF = re.compile(r'name="csrf_token" value="([^"]+)"')

@@ -14,6 +14,8 @@ from tests.conftest import StartServer
 from tests.contract.world import World, found
 from tests.live import LiveServer
 
+pytestmark = pytest.mark.both_databases
+
 SECRET_MEMBERS = ("token", "key", "client_secret", "access_token")
 JWT = re.compile(rb"eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{20,}")
 OURS = re.compile(rb"lk_(?:pat|key|sec)_[0-9A-Za-z]{38}")

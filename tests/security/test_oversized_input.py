@@ -17,6 +17,8 @@ from tests.core import ORDERS
 from tests.management.face import Face
 from tests.web.visitor import Visitor, browser_of
 
+pytestmark = pytest.mark.both_databases
+
 MEBIBYTE = 1_048_576
 LONGEST_ANSWER = 16_384  # bytes, of an error; of a page, beyond what it has without the input
 MOST_SECONDS = 1.0  # of CPU for one request, on a slow machine that does much else; they take some 10 ms

@@ -5,6 +5,8 @@ import pytest
 from tests.management.face import PASSWORD, Face
 from tests.web.visitor import Visitor, browser_of
 
+pytestmark = pytest.mark.both_databases
+
 COOKIE = "__Host-latchkey"
 BETTER = "a lamp beneath the seventh stair"
 

@@ -22,6 +22,8 @@ from tests.oauth.wire import ASSERTION_TYPE, ORDERS, basic
 from tests.security.siege import ATTACKER, GARBAGE, LONGEST_WINDOW, Siege
 from tests.web.visitor import Visitor
 
+pytestmark = pytest.mark.both_databases
+
 ADDED = {  # by strangers
     "audit_event": "failed authentications: the bounds of app/actions/sign_in/failed_authentications.py",
     "spent_limit": "the counters of each address in its windows; windows that ended go as others begin",

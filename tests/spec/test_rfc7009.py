@@ -6,6 +6,8 @@ from tests.api import Admin, Client, expect
 from tests.contract.refusals import oauth_error
 from tests.contract.world import KINDS, Credential, Kind, World, found
 
+pytestmark = pytest.mark.both_databases
+
 
 def gone(world: World, credential: Credential) -> bool:
     return not world.admin.active(credential.token)

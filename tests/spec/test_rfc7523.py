@@ -16,6 +16,8 @@ from tests.api import Admin, Client, expect, unique
 from tests.contract.refusals import oauth_error
 from tests.spec.client_keys import ALGORITHMS, Key, assertion, claims, new_key, register
 
+pytestmark = pytest.mark.both_databases
+
 GRANT = {"grant_type": "client_credentials"}
 
 

@@ -15,6 +15,8 @@ from tests.spec.client_keys import new_key
 from tests.spec.test_rfc8705 import HEADER, Holder
 from tests.spec.workload import BEARER, PATTERN, SUBJECT, Trusting, signed, start, stop
 
+pytestmark = pytest.mark.both_databases
+
 ACCESS = ("access_token", "expires_in", "scope", "token_type")
 
 

@@ -15,6 +15,8 @@ from tests.core import ISSUER, ORDERS, contents
 from tests.dpop import MAKERS, Prover, ath, rsa_key
 from tests.oauth.wire import ANY_TYPE, EXCHANGE, OWN, Wire, refused, start_wire, stop_wire
 
+pytestmark = pytest.mark.both_databases
+
 TOKEN = f"{ISSUER}/oauth/token"
 API = "https://orders.example/orders/7"
 GATEWAY = {"X_Original_Method": "GET", "X_Original_URL": f"{API}?page=2"}

@@ -8,6 +8,8 @@ from tests.dpop import Prover
 from tests.oauth.wire import ISSUER, OWN, Wire
 from tests.spec.test_rfc9449 import ALGS, bound, managed
 
+pytestmark = pytest.mark.both_databases
+
 DEAD = "lk_pat_" + "0" * 38
 
 

@@ -13,6 +13,8 @@ from tests.browser import Browser
 from tests.live import LiveServer
 from tests.web.visitor import TOKEN
 
+pytestmark = pytest.mark.both_databases
+
 ISSUERS = (
     "http://127.0.0.1",
     "http://127.0.0.1:8080",

@@ -21,6 +21,8 @@ from app.models import AuditEvent
 from app.models.audit_event import NO_HASH, UNCHAINED
 from tests.core import START, Core
 
+pytestmark = pytest.mark.both_databases
+
 EVENTS = 8
 ANN = Actor(type="user", id="usr_ann", name="ann", address="192.0.2.1", request_id="r-1")
 OTHER: dict[str, object] = {  # for each column, what somebody might write there

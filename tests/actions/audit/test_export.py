@@ -12,6 +12,8 @@ from app.actions.audit.verify import Verdict, verify_export
 from tests.actions.audit.test_chain import ANN, EVENTS, OTHER, each, verdict
 from tests.core import START, Core
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 def chained(empty_core: Core) -> Core:

@@ -13,6 +13,8 @@ from app.actions.audit.verify import VerifyAudit, verify_export
 from app.models.audit_event import NO_HASH
 from tests.core import START, Core
 
+pytestmark = pytest.mark.both_databases
+
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),

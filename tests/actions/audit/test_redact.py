@@ -22,6 +22,8 @@ from app.maintenance.doctor import _audit_trail
 from app.models import AuditEvent
 from tests.core import Core
 
+pytestmark = pytest.mark.both_databases
+
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJyb2JvdCJ9.c2lnbmF0dXJlc2lnbmF0dXJl"
 
 

@@ -16,6 +16,8 @@ from app.models import AuditEvent, ClientSecret, Resource, Role, User
 from tests.actions.directory.test_races import at_once, done
 from tests.core import ISSUER, ORDERS, Core
 
+pytestmark = pytest.mark.both_databases
+
 OWN = f"{ISSUER}/api/v1"
 TRUST = NewFederatedCredential("ci", "https://ci.example", "repo:shop")
 Act = Callable[[Core], object]

@@ -15,6 +15,8 @@ from app.errors import Conflict, Forbidden, Invalid, NotFound
 from app.models import ApiKey, Resource
 from tests.core import ORDERS, START, STOCK, Core
 
+pytestmark = pytest.mark.both_databases
+
 
 def keys(core: Core) -> ApiKeyActions:
     return core.actions.api_keys

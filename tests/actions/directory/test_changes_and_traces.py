@@ -17,6 +17,8 @@ from app.crypto.opaque import digest
 from app.database.types import Base
 from tests.core import ORDERS, START, Core
 
+pytestmark = pytest.mark.both_databases
+
 ACTOR = Actor("client", "console", "The console", "m2m_1", Scopes.of("manage"), False, "192.0.2.9", "req-7")
 
 

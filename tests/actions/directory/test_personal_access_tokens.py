@@ -15,6 +15,8 @@ from app.errors import Conflict, Duplicate, Forbidden, Invalid, NotFound
 from app.models import PersonalAccessToken
 from tests.core import START, Core, start_core
 
+pytestmark = pytest.mark.both_databases
+
 DAY = 86_400
 
 

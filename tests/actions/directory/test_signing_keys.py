@@ -3,11 +3,14 @@
 import threading
 
 import jwt
+import pytest
 
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.signing_keys import SigningKeyView
 from app.crypto.signing import RETIRING
 from tests.core import START, Core
+
+pytestmark = pytest.mark.both_databases
 
 
 def listed(core: Core) -> dict[str, SigningKeyView]:

@@ -11,6 +11,8 @@ from app.actions.limits.storage import DatabaseLimiter
 from app.actions.limits.windows import Window
 from tests.core import Core
 
+pytestmark = pytest.mark.both_databases
+
 LIMIT = Limit("tries", 2, 60)
 
 

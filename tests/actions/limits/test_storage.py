@@ -18,6 +18,8 @@ from app.settings.settings import Settings
 from tests.databases import database_in
 from tests.redis_server import running_redis
 
+pytestmark = pytest.mark.both_databases
+
 
 class MovedClock:
     """A clock that the test moves."""

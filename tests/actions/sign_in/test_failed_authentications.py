@@ -10,6 +10,8 @@ from app.actions.audit.verify import VerifyAudit
 from app.actions.sign_in.failed_authentications import MAX_ADDRESSES, SINGLE, SINGLE_IN_ALL, FailedAuthentications
 from tests.core import Core
 
+pytestmark = pytest.mark.both_databases
+
 FAIL = ("authentication.fail",)
 ADDRESSES = ("192.0.2.1", "192.0.2.2", "2001:db8::1")
 

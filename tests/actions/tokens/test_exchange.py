@@ -14,6 +14,8 @@ from app.crypto.opaque import Prefix, mint
 from app.errors import InvalidRequest, InvalidScope, InvalidTarget, TooManyRequests
 from tests.core import ISSUER, ORDERS, START, STOCK, Core, contents
 
+pytestmark = pytest.mark.both_databases
+
 PAT_TYPE = "urn:latchkey:token-type:personal_access_token"
 KEY_TYPE = "urn:latchkey:token-type:api_key"
 LOGTO_TYPE = "urn:logto:token-type:personal_access_token"

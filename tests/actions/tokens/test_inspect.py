@@ -14,6 +14,8 @@ from app.credentials.kind import Description
 from app.crypto.opaque import Prefix, mint
 from tests.core import START, Core
 
+pytestmark = pytest.mark.both_databases
+
 
 def jwt_of_kind(kind: str) -> str:
     body = base64.urlsafe_b64encode(json.dumps({"credential_type": kind}).encode()).rstrip(b"=").decode()

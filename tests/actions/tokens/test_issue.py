@@ -9,6 +9,8 @@ from app.actions.tokens.issue import AccessToken, choose
 from app.errors import InvalidScope, InvalidTarget
 from tests.core import ISSUER, ORDERS, STOCK, Core, contents
 
+pytestmark = pytest.mark.both_databases
+
 GIVEN = Grants.of([(ORDERS, "orders:read"), (ORDERS, "orders:write"), (STOCK, "stock:read")])
 ONLY_ORDERS = GIVEN.on([ORDERS])
 NAMES = ["orders:read", "orders:write", "stock:read", "other:scope"]

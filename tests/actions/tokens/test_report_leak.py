@@ -9,6 +9,8 @@ from app.database.statements import BATCH
 from app.models import ClientSecret
 from tests.core import Core
 
+pytestmark = pytest.mark.both_databases
+
 FINDER = anonymous("192.0.2.1", "req-1")
 
 

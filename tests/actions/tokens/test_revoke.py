@@ -10,6 +10,8 @@ from app.errors import InvalidGrant, Unauthenticated
 from app.models import RevokedToken
 from tests.core import Core
 
+pytestmark = pytest.mark.both_databases
+
 SOMEBODY = anonymous("192.0.2.1", "req-1")
 ROBOT = Actor("client", "robot")
 

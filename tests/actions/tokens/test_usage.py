@@ -14,6 +14,8 @@ from app.actions.tokens.usage import INTERVAL, Usage
 from app.models import ApiKey, PersonalAccessToken
 from tests.core import START, Core
 
+pytestmark = pytest.mark.both_databases
+
 Table = type[PersonalAccessToken] | type[ApiKey]
 
 

@@ -18,6 +18,8 @@ from tests.core import START
 from tests.management.face import Face
 from tests.web.visitor import Visitor
 
+pytestmark = pytest.mark.both_databases
+
 ANN = Actor(type="user", id="usr_ann", name="ann", address="192.0.2.1", request_id="r-1")
 
 

@@ -9,6 +9,8 @@ from app.actions.directory.clients import NewClient
 from tests.management.face import Face
 from tests.web.visitor import Visitor
 
+pytestmark = pytest.mark.both_databases
+
 ISSUER = "https://ci.example"
 GOOD = {"credential_name": "CI of <b>orders</b>", "issuer": ISSUER, "subject": "repo:acme/orders:ref:refs/heads/*"}
 

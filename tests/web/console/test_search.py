@@ -13,6 +13,8 @@ from tests.core import ORDERS, Core
 from tests.management.face import PASSWORD, Face, start_face, stop_face
 from tests.web.visitor import Visitor
 
+pytestmark = pytest.mark.both_databases
+
 TAG = re.compile("<[^>]*>")
 KINDS = ("pat", "key", "client_secret", "m2m", "exchanged")
 

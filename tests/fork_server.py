@@ -1,0 +1,205 @@
+"""A process that has loaded Latchkey once, and forks for each server that a test starts: a start costs no imports.
+
+`start` is for tests, and starts the process at its first use. The process ends when the one that started it does, and
+with it every server and command that it has forked.
+"""
+
+import contextlib
+import gc
+import json
+import os
+import pkgutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+SETTING = "LATCHKEY_"
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+PATIENCE = 60.0  # seconds for a command to end
+_starting = threading.Lock()
+_door: Path | None = None
+_children: set[int] = set()  # of the fork server: each leads a process group
+
+
+class Forked:
+    """A server of the fork server, as `subprocess.Popen` has its processes."""
+
+    def __init__(self, connection: socket.socket, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._connection = connection
+
+    def poll(self) -> int | None:
+        """Return the exit code, None while it runs."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end, and return the exit code; raise TimeoutExpired."""
+        if self.returncode is None:
+            self._connection.settimeout(timeout)
+            try:
+                told = self._connection.recv(100)
+            except (TimeoutError, BlockingIOError):
+                raise subprocess.TimeoutExpired("latchkey", timeout or 0) from None
+            self.returncode = int(told) if told else -signal.SIGKILL
+            self._connection.close()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.send_signal(signal.SIGKILL)
+
+
+def start(arguments: Sequence[str], environment: Mapping[str, str], stdout: Path, stderr: Path) -> Forked:
+    """Run `latchkey` with these arguments in a process group of its own; what it prints is appended to the files."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(str(_running()))
+    wanted = {"arguments": [*arguments], "environment": {**environment}, "stdout": str(stdout), "stderr": str(stderr)}
+    connection.sendall(json.dumps(wanted).encode() + b"\n")
+    return Forked(connection, int(connection.makefile().readline()))
+
+
+def run(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run `latchkey` with these arguments to its end, on an empty stdin; return its exit code and what it printed."""
+    with tempfile.TemporaryDirectory(prefix="latchkey-run-") as folder:
+        stdout, stderr = Path(folder) / "stdout", Path(folder) / "stderr"
+        process = start(arguments, environment, stdout, stderr)
+        try:
+            code = process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        return subprocess.CompletedProcess([*arguments], code, stdout.read_text("utf-8"), stderr.read_text("utf-8"))
+
+
+def _running() -> Path:
+    """Return the socket of the fork server of this test process, which is started if need be."""
+    global _door
+    with _starting:
+        if _door is None:
+            door = Path(tempfile.mkdtemp(prefix="latchkey-forks-")) / "door"
+            environment = {name: value for name, value in os.environ.items() if not name.upper().startswith(SETTING)}
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.fork_server", str(door)],
+                cwd=ROOT,
+                env=environment | {METRICS_FOLDER: str(door.parent)},
+                stdin=subprocess.PIPE,  # closed when this process ends
+                stdout=subprocess.PIPE,
+            )
+            assert process.stdout is not None
+            assert process.stdout.readline(), "the fork server did not start"
+            _door = door
+        return _door
+
+
+def main(door: Path) -> None:
+    """Load the application, then fork for each connection until stdin ends."""
+    load_app()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(door))
+        listening.listen(64)
+        print("ready", flush=True)
+        threading.Thread(target=_end_with_parent, args=(door,), daemon=True).start()
+        while True:
+            connection, _ = listening.accept()
+            _serve(connection, listening)
+
+
+def load_app() -> None:
+    """Import all of the application: what a fork has need not be loaded by its children."""
+    import app
+
+    for module in pkgutil.walk_packages(app.__path__, "app."):
+        if not module.name.startswith("app.migrations."):
+            import_module(module.name)
+    gc.collect()
+    gc.freeze()  # a collection in a child would copy every page that it shares
+
+
+def _end_with_parent(door: Path) -> None:
+    sys.stdin.buffer.read()
+    for child in [*_children]:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)
+    for file in door.parent.iterdir():
+        file.unlink()
+    door.parent.rmdir()
+    os._exit(0)
+
+
+def _serve(connection: socket.socket, listening: socket.socket) -> None:
+    wanted = json.loads(connection.makefile().readline())
+    child = os.fork()
+    if child == 0:
+        listening.close()
+        connection.close()
+        _become(wanted["environment"], wanted["stdout"], wanted["stderr"])
+        _run(wanted["arguments"])
+    _children.add(child)
+    connection.sendall(f"{child}\n".encode())
+    threading.Thread(target=_tell_end, args=(connection, child), daemon=True).start()
+
+
+def _tell_end(connection: socket.socket, child: int) -> None:
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    _children.discard(child)
+    with contextlib.suppress(OSError), connection:  # nobody may wait for it any more
+        connection.sendall(str(code).encode())
+
+
+def _become(environment: dict[str, str], stdout: str, stderr: str) -> None:
+    """Take what a process of its own would have: a session, an environment, and streams."""
+    os.setsid()
+    os.environ.clear()
+    os.environ.update(environment)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for number, path in ((1, stdout), (2, stderr)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), number)
+    sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115 - as long as the process
+    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+
+
+def _run(arguments: list[str]) -> None:
+    """Run the command to its end, as the interpreter does."""
+    import atexit
+    import multiprocessing.util
+    import traceback
+
+    from app.cli import main as latchkey
+
+    code: object = 1
+    sys.argv = ["latchkey", *arguments]
+    try:
+        latchkey(arguments)
+    except SystemExit as end:
+        code = end.code or 0
+    except BaseException:  # the child must not go on as its parent
+        traceback.print_exc()
+    finally:
+        multiprocessing.util._exit_function()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else 1)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
