@@ -63,7 +63,7 @@ ADVICE: Mapping[str, Advice] = {
     ),
     API_KEY: Advice(
         API_KEY,
-        "It opens the public part of one API to whoever sends it, within its own rate limit, and names nobody.",
+        "It opens the public part of one API to any sender, within its own rate limit, and names nobody.",
         "KEY=$(latchkey api-key create --name website --resource https://orders.example --rate-limit 100/1m)\n"
         'curl -H "X-API-Key: $KEY" https://orders.example/orders',
     ),

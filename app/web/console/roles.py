@@ -78,7 +78,7 @@ def change(actions: Actions, role_id: str) -> Response:
 def ask_to_delete(actions: Actions, role_id: str) -> Response:
     """Ask before a role is deleted."""
     role = actions.roles.get(role_id)
-    warning = LOSES_MANAGE if _locks_out(actions, role, ()) else "Whoever has this role loses at once what it gives."
+    warning = LOSES_MANAGE if _locks_out(actions, role, ()) else "All who have this role lose at once what it gives."
     return ask("Delete", role.name, f"{warning} It is lost by:", _page(role_id), actions.consequences.of_role(role_id))
 
 

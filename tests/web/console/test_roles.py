@@ -107,6 +107,7 @@ def test_a_deletion_says_how_many_lose_the_role(face: Face, operator: Visitor) -
 
 
 def test_a_change_that_takes_manage_from_the_operator_needs_a_confirmation(face: Face) -> None:
+    locked_in(face)  # another operator: the last one cannot lose manage
     row, visitor = locked_in(face)
     assert "by this role alone" in visitor.get(f"/console/roles/{row}/delete").text
     visitor.get(f"/console/roles/{row}")
