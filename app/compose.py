@@ -52,8 +52,8 @@ from app.credentials.m2m import MachineTokens
 from app.credentials.pat import PersonalAccessTokens
 from app.crypto.nonce import Nonces
 from app.crypto.note_keys import NoteKeys
+from app.crypto.pseudonym import Pseudonyms
 from app.crypto.signing import SigningKeys
-from app.crypto.unknown_name import UnknownNames
 from app.database.store import Store
 from app.settings.settings import Settings
 
@@ -213,7 +213,7 @@ def join(
         authenticate_user=AuthenticateUser(store, passwords, abuse, failures, settings, clock),
         sessions=SessionActions(store, management, clock),
         verify=Verify(store, kinds, clock),
-        authenticate_client=AuthenticateClient(store, abuse, failures, UnknownNames(settings.secret_keys), clock),
+        authenticate_client=AuthenticateClient(store, abuse, failures, Pseudonyms(settings.secret_keys), clock),
         fetch_jwks=FetchJwks(allow_private=settings.allow_private_jwks_uri),
         issue_machine_token=IssueMachineToken(store, m2m, clock),
         exchange_token=ExchangeToken(store, kinds, exchanged, spend, usage, clock),

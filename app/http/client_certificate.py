@@ -5,7 +5,7 @@ from __future__ import annotations
 from cryptography import x509
 from flask import request
 
-from app.crypto.certificate import read_certificate, stands
+from app.crypto.certificate import is_valid_at, read_certificate
 from app.crypto.certificate_header import FORMS
 from app.http.current import actions
 from app.http.peer import comes_from_trusted_proxy
@@ -27,4 +27,4 @@ def handed_certificate() -> x509.Certificate | None:
         return None
     proxy = settings.client_certificate_proxy
     certificate = FORMS[proxy].read(text) if proxy else read_certificate(text)
-    return certificate if certificate is not None and stands(certificate, actions().clock()) else None
+    return certificate if certificate is not None and is_valid_at(certificate, actions().clock()) else None

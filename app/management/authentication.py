@@ -12,7 +12,7 @@ from flask import request
 from app.access.scopes import Scopes
 from app.actions.audit.actor import Actor, anonymous
 from app.credentials.kind import Claims
-from app.crypto.probe_mark import HEADER as PROBE
+from app.crypto.probe_mac import HEADER as PROBE
 from app.errors import Forbidden, Unauthenticated
 from app.http import browser
 from app.http.current import actions

@@ -18,7 +18,7 @@ from app.actions.audit.redaction import ACTION, Changed, read_note, write_note
 from app.actions.audit.rows import Row, Span, snapshot, stored
 from app.clock import Clock
 from app.crypto.note_keys import NoteKeys
-from app.crypto.unknown_name import MARK
+from app.crypto.pseudonym import PATTERN
 from app.database.locks import advisory_lock
 from app.database.secret_text import REDACTED, hints_in, redact_value
 from app.database.store import Store
@@ -34,7 +34,7 @@ _UNKNOWN_CLIENT = and_(  # older versions kept whatever text was sent as the cli
     AuditEvent.target_type == "client",
     ~exists().where(Client.client_id == AuditEvent.target),
 )
-_NO_TYPED_NAME = re.compile(rf"client_[0-9a-f]{{31}}|{MARK}|{SEVERAL}|")  # an id of ours, or what stands for one
+_NO_TYPED_NAME = re.compile(rf"client_[0-9a-f]{{31}}|{PATTERN}|{SEVERAL}|")  # an id of ours, or what stands for one
 _CHAINED = AuditEvent.hash.is_not(None)  # what has no hash yet gets it at the next start, and is found then
 
 
