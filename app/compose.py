@@ -47,7 +47,7 @@ from app.actions.trust.issuers import TrustedIssuers
 from app.clock import Clock
 from app.credentials.api_key import ApiKeys
 from app.credentials.exchanged import ExchangedTokens
-from app.credentials.kind import CredentialKind, SecretKind
+from app.credentials.kind import CredentialKind
 from app.credentials.m2m import MachineTokens
 from app.credentials.pat import PersonalAccessTokens
 from app.crypto.nonce import Nonces
@@ -161,19 +161,36 @@ class Actions:
     @property
     def known_credentials(self) -> KnownCredentials:
         """Credentials by kind and id."""
-        pats, keys, secrets = self.personal_access_tokens, self.api_keys, self.client_secrets
-        revokers: dict[str, Revoke] = {
-            PersonalAccessTokens.target: lambda actor, found: pats.revoke(
-                actor, str(found.owner_row_id), str(found.id)
-            ),
-            ApiKeys.target: lambda actor, found: keys.revoke(actor, str(found.id)),
-            ClientSecrets.target: lambda actor, found: secrets.revoke(actor, str(found.owner_row_id), str(found.id)),
-        }
+        revokers = _revokers(self.personal_access_tokens, self.api_keys, self.client_secrets)
         return KnownCredentials(self.store, (*self.kinds, ClientSecrets()), revokers, self.clock)
+
+
+def _revokers(
+    tokens: PersonalAccessTokenActions, keys: ApiKeyActions, secrets: ClientSecretActions
+) -> dict[str, Revoke]:
+    """Return the directory's own ways to revoke, which refuse more than the kinds do."""
+    return {
+        PersonalAccessTokens.target: lambda actor, found: tokens.revoke(actor, str(found.owner_row_id), str(found.id)),
+        ApiKeys.target: lambda actor, found: keys.revoke(actor, str(found.id)),
+        ClientSecrets.target: lambda actor, found: secrets.revoke(actor, str(found.owner_row_id), str(found.id)),
+    }
 
 
 def _passwords(settings: Settings) -> Passwords:
     return Passwords(issuer=settings.issuer, breached=BreachedPasswords(settings.breached_passwords))
+
+
+def _policy(settings: Settings) -> Policy:
+    return Policy(settings.pat_default_lifetime, settings.pat_max_lifetime)
+
+
+def _join_kinds(
+    settings: Settings, keys: SigningKeys, own: tuple[CredentialKind, ...], further: FurtherKinds | None
+) -> tuple[ExchangedTokens, tuple[CredentialKind, ...]]:
+    """Return the kind of the tokens that are made from the exchangeable kinds, and all kinds together."""
+    kinds = (*own, *(further(settings, keys) if further else ()))
+    exchanged = ExchangedTokens(keys, settings.issuer, {kind.name: kind for kind in kinds if kind.exchangeable})
+    return exchanged, (*kinds, exchanged)
 
 
 def join(
@@ -183,18 +200,8 @@ def join(
     epoch = AuthorityEpoch(store)
     keys = SigningKeys(settings.sealing_keys, epoch)
     pat, api_key, m2m = PersonalAccessTokens(), ApiKeys(), MachineTokens(keys, settings.issuer)
-    issued_kinds: tuple[CredentialKind, ...] = (
-        pat,
-        api_key,
-        m2m,
-        *(further_kinds(settings, keys) if further_kinds else ()),
-    )
-    sources = {kind.name: kind for kind in issued_kinds if kind.exchangeable}
-    exchanged = ExchangedTokens(keys, settings.issuer, sources)
-    kinds = (*issued_kinds, exchanged)
-    secret_kinds: tuple[SecretKind, ...] = (*kinds, ClientSecrets())
+    exchanged, kinds = _join_kinds(settings, keys, (pat, api_key, m2m), further_kinds)
     spend, usage, failures = SpendKeyLimit(limiter), Usage(store, kinds, clock), FailedAuthentications(store, clock)
-    policy = Policy(settings.pat_default_lifetime, settings.pat_max_lifetime)
     abuse = AbuseLimits(limiter, clock, on=settings.rate_limits == "on")
     management, passwords = settings.management_identifier, _passwords(settings)
     return Actions(
@@ -218,11 +225,11 @@ def join(
         issue_machine_token=IssueMachineToken(store, m2m, clock),
         exchange_token=ExchangeToken(store, kinds, exchanged, spend, usage, clock),
         revoke_token=RevokeToken(store, kinds, clock),
-        personal_access_tokens=PersonalAccessTokenActions(store, pat, policy, management, clock),
+        personal_access_tokens=PersonalAccessTokenActions(store, pat, _policy(settings), management, clock),
         api_keys=ApiKeyActions(store, api_key, clock),
         rotate_signing_key=RotateSigningKey(store, keys, clock, settings.publish_ahead, settings.signing_key_rotation),
-        report_leak=ReportLeak(store, secret_kinds, clock),
-        inspect=Inspect(store, secret_kinds, clock),
+        report_leak=ReportLeak(store, (*kinds, ClientSecrets()), clock),
+        inspect=Inspect(store, (*kinds, ClientSecrets()), clock),
         spend_key_limit=spend,
         usage=usage,
     )

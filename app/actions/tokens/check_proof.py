@@ -49,7 +49,7 @@ class CheckProof:
         return proof
 
     def use(self, proof: Proof) -> None:
-        """Record a proof as used, by an insert, so without a race; raises InvalidProof when any node recorded it before."""
+        """Record a proof as used, by an insert, so without a race; raises InvalidProof when a node did so before."""
         now = self._clock()
         with self._store.transaction() as session:
             delete_expired(session, UsedProof, UsedProof.expires_at <= now)
