@@ -16,7 +16,7 @@ LABEL = b"latchkey comparison probe"
 class ProbeMacs:
     """A MAC of the username and the time, under a key that is derived from SECRET_KEY.
 
-    It is valid for one throwaway user: whoever copies it can guess that user's password unrecorded, and no other.
+    It is valid for one throwaway user: a copy lets one guess that user's password unrecorded, and no other.
     """
 
     def __init__(self, accepted: Callable[[], Sequence[str]]) -> None:
