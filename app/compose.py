@@ -47,13 +47,13 @@ from app.actions.trust.issuers import TrustedIssuers
 from app.clock import Clock
 from app.credentials.api_key import ApiKeys
 from app.credentials.exchanged import ExchangedTokens
-from app.credentials.kind import CredentialKind, SecretKind
+from app.credentials.kind import CredentialKind
 from app.credentials.m2m import MachineTokens
 from app.credentials.pat import PersonalAccessTokens
 from app.crypto.nonce import Nonces
 from app.crypto.note_keys import NoteKeys
+from app.crypto.pseudonym import Pseudonyms
 from app.crypto.signing import SigningKeys
-from app.crypto.unknown_name import UnknownNames
 from app.database.store import Store
 from app.settings.settings import Settings
 
@@ -111,6 +111,7 @@ class Actions:
         """Build once what follows from the other parts."""
         settings, store, clock = self.settings, self.store, self.clock
         nonces, note_keys = Nonces(settings.secret_keys), NoteKeys(settings.sealing_keys)
+        revokers = _revokers(self.personal_access_tokens, self.api_keys, self.client_secrets)
         parts: dict[str, object] = {
             "check_proof": CheckProof(store, nonces, clock, nonce_required=settings.dpop_nonce == "required"),
             "failed_authentications": self.authenticate_client.failures,
@@ -125,24 +126,38 @@ class Actions:
             "consequences": Consequences(store, clock),
             "overview": Overview(store, self.kinds, clock),
             "holders": Holders(store, self.kinds, clock),
-            "known_credentials": KnownCredentials(store, (*self.kinds, ClientSecrets()), self._revokers(), clock),
+            "known_credentials": KnownCredentials(store, (*self.kinds, ClientSecrets()), revokers, clock),
         }
         for name, part in parts.items():
             object.__setattr__(self, name, part)
 
-    def _revokers(self) -> dict[str, Revoke]:
-        pats, keys, secrets = self.personal_access_tokens, self.api_keys, self.client_secrets
-        return {
-            PersonalAccessTokens.target: lambda actor, found: pats.revoke(
-                actor, str(found.owner_row_id), str(found.id)
-            ),
-            ApiKeys.target: lambda actor, found: keys.revoke(actor, str(found.id)),
-            ClientSecrets.target: lambda actor, found: secrets.revoke(actor, str(found.owner_row_id), str(found.id)),
-        }
+
+def _revokers(
+    tokens: PersonalAccessTokenActions, keys: ApiKeyActions, secrets: ClientSecretActions
+) -> dict[str, Revoke]:
+    """Return the directory's own ways to revoke, which refuse more than the kinds do."""
+    return {
+        PersonalAccessTokens.target: lambda actor, found: tokens.revoke(actor, str(found.owner_row_id), str(found.id)),
+        ApiKeys.target: lambda actor, found: keys.revoke(actor, str(found.id)),
+        ClientSecrets.target: lambda actor, found: secrets.revoke(actor, str(found.owner_row_id), str(found.id)),
+    }
 
 
 def _passwords(settings: Settings) -> Passwords:
     return Passwords(issuer=settings.issuer, breached=BreachedPasswords(settings.breached_passwords))
+
+
+def _policy(settings: Settings) -> Policy:
+    return Policy(settings.pat_default_lifetime, settings.pat_max_lifetime)
+
+
+def _join_kinds(
+    settings: Settings, keys: SigningKeys, own: tuple[CredentialKind, ...], further: FurtherKinds | None
+) -> tuple[ExchangedTokens, tuple[CredentialKind, ...]]:
+    """Return the kind of the tokens that are made from the exchangeable kinds, and all kinds together."""
+    kinds = (*own, *(further(settings, keys) if further else ()))
+    exchanged = ExchangedTokens(keys, settings.issuer, {kind.name: kind for kind in kinds if kind.exchangeable})
+    return exchanged, (*kinds, exchanged)
 
 
 def join(
@@ -152,18 +167,8 @@ def join(
     epoch = AuthorityEpoch(store)
     keys = SigningKeys(settings.sealing_keys, epoch)
     pat, api_key, m2m = PersonalAccessTokens(), ApiKeys(), MachineTokens(keys, settings.issuer)
-    issued_kinds: tuple[CredentialKind, ...] = (
-        pat,
-        api_key,
-        m2m,
-        *(further_kinds(settings, keys) if further_kinds else ()),
-    )
-    sources = {kind.name: kind for kind in issued_kinds if kind.exchangeable}
-    exchanged = ExchangedTokens(keys, settings.issuer, sources)
-    kinds = (*issued_kinds, exchanged)
-    secret_kinds: tuple[SecretKind, ...] = (*kinds, ClientSecrets())
+    exchanged, kinds = _join_kinds(settings, keys, (pat, api_key, m2m), further_kinds)
     spend, usage, failures = SpendKeyLimit(limiter), Usage(store, kinds, clock), FailedAuthentications(store, clock)
-    policy = Policy(settings.pat_default_lifetime, settings.pat_max_lifetime)
     abuse = AbuseLimits(limiter, clock, on=settings.rate_limits == "on")
     management, passwords = settings.management_identifier, _passwords(settings)
     return Actions(
@@ -182,16 +187,16 @@ def join(
         authenticate_user=AuthenticateUser(store, passwords, abuse, failures, settings, clock),
         sessions=SessionActions(store, management, clock),
         verify=Verify(store, kinds, clock),
-        authenticate_client=AuthenticateClient(store, abuse, failures, UnknownNames(settings.secret_keys), clock),
+        authenticate_client=AuthenticateClient(store, abuse, failures, Pseudonyms(settings.secret_keys), clock),
         fetch_jwks=FetchJwks(allow_private=settings.allow_private_jwks_uri),
         issue_machine_token=IssueMachineToken(store, m2m, clock),
         exchange_token=ExchangeToken(store, kinds, exchanged, spend, usage, clock),
         revoke_token=RevokeToken(store, kinds, clock),
-        personal_access_tokens=PersonalAccessTokenActions(store, pat, policy, management, clock),
+        personal_access_tokens=PersonalAccessTokenActions(store, pat, _policy(settings), management, clock),
         api_keys=ApiKeyActions(store, api_key, clock),
         rotate_signing_key=RotateSigningKey(store, keys, clock, settings.publish_ahead, settings.signing_key_rotation),
-        report_leak=ReportLeak(store, secret_kinds, clock),
-        inspect=Inspect(store, secret_kinds, clock),
+        report_leak=ReportLeak(store, (*kinds, ClientSecrets()), clock),
+        inspect=Inspect(store, (*kinds, ClientSecrets()), clock),
         spend_key_limit=spend,
         usage=usage,
     )

@@ -1,4 +1,4 @@
-"""Whether what is known of anybody's rights still stands: the authority epoch, read at every use."""
+"""The authority epoch, read at every use: whether cached rights are still valid."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LIFE = 2**64  # more than any epoch in a database
 
 
 class AuthorityEpoch:
-    """A number that stands for as long as no right was changed, in any process, up to this very call."""
+    """A number that does not move while no right is changed, in any process, up to this call."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -29,10 +29,10 @@ class AuthorityEpoch:
         self._read = self._from_server if store.dialect == "postgresql" else self._from_file
 
     def __call__(self) -> int:
-        """Give the epoch of the last commit; raises OperationalError when it cannot be read."""
+        """Return the epoch of the last commit; raises OperationalError when it cannot be read."""
         try:
             return self._read()
-        except Exception:  # a connection that was kept for long may have ended: its successor is asked once
+        except Exception:  # a kept connection may have ended: try once more with a new one
             self._forget()
         try:
             return self._read()
@@ -45,19 +45,19 @@ class AuthorityEpoch:
         self._store.forget_connection()
 
     def _from_file(self) -> int:
-        """Ask for the row only when somebody committed since: the version is kept in shared memory."""
+        """Read the row only after another commit: SQLite has the version in shared memory."""
         self._store.refuse_changed()
         seen = self._seen.get() or self._first_look()
         if seen.disposals != self._store.disposals:
-            self._ask_anew(seen)
+            self._renew_cursor(seen)
         version = seen.ask(_VERSION).fetchone()[0]
         if seen.version != version:
             seen.epoch = seen.ask(_EPOCH).fetchone()[0]  # after the version: a commit between is seen again
             seen.version = version
         return seen.epoch + self._life
 
-    def _ask_anew(self, seen: _Seen) -> None:
-        """Take a cursor: each connection counts the version for itself, so a thread stays with its own."""
+    def _renew_cursor(self, seen: _Seen) -> None:
+        """Open a cursor: each connection counts the version for itself, so a thread keeps its own."""
         disposals = self._store.disposals  # first: what is disposed of meanwhile is seen at the next use
         seen.ask = self._new(seen, self._store.driver_connection()).cursor().execute
         seen.disposals, seen.version = disposals, -1
@@ -76,7 +76,7 @@ class AuthorityEpoch:
         return seen
 
     def _from_pooler(self, seen: _Seen, driver: Any) -> int:
-        """Ask also which database answers: a pooler keeps our connection when another takes its place."""
+        """Read also which database answers: a pooler keeps our connection when another database replaces it."""
         epoch, *source = driver.execute(_EPOCH_AND_SOURCE).fetchone()
         if source != seen.source:
             self._new(seen, driver)
@@ -91,7 +91,7 @@ class AuthorityEpoch:
 
 @dataclass(slots=True)
 class _Seen:
-    """What a seat saw last; its connection counts the versions by itself."""
+    """What a seat read last; its connection counts the versions by itself."""
 
     disposals: int = -1  # of the store, when the cursor was made
     driver: Any = None

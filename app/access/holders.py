@@ -23,7 +23,7 @@ class GrantingRole:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """What carries a permission. `roles` are those that give it; an API key has it because the permission is public."""
+    """What carries a permission: by the `roles` that give it, or an API key because the permission is public."""
 
     id: str
     name: str

@@ -1,4 +1,4 @@
-"""What roles give now: one query a question, on the connection handed in."""
+"""What roles give now: one query each, on the connection handed in."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _ROLE: Select[str, str] = _given.where(RolePermission.role_id.in_(bindparam("rol
 
 
 def grants_of_user(connection: Connection | Session, user_id: str) -> Grants:
-    """What this user's roles give now."""
+    """Return what this user's roles give now."""
     if isinstance(connection, Session):  # what it has changed so far counts
         return Grants.of((i, n) for i, n in connection.execute(_USER.statement, {"owner": user_id}))
     return Grants.of((i, n) for i, n in _USER.rows(connection, owner=user_id))
 
 
 def grants_of_client(connection: Connection | Session, client_row_id: str) -> Grants:
-    """What this client's roles give now; `client_row_id` is the row's id, not the public client_id."""
+    """Return what this client's roles give now; `client_row_id` is the row's id, not the public client_id."""
     return Grants.of((i, n) for i, n in connection.execute(_CLIENT, {"owner": client_row_id}))
 
 
 def grants_of_roles(connection: Connection | Session, role_ids: list[str]) -> Grants:
-    """What these roles would give together."""
+    """Return what these roles give together."""
     return Grants.of((i, n) for i, n in connection.execute(_ROLE, {"roles": role_ids}))
 
 

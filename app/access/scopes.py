@@ -15,7 +15,7 @@ class MalformedScope(ValueError):
 
 
 def is_scope_name(name: str) -> bool:
-    """Tell whether a name can be one scope on the wire."""
+    """Return whether a name can be one scope on the wire."""
     return len(name) <= MAX_SCOPE_LENGTH and SCOPE_TOKEN.fullmatch(name) is not None
 
 
@@ -27,7 +27,7 @@ class Scopes:
 
     @classmethod
     def of(cls, *names: str) -> Scopes:
-        """Make the set of these names."""
+        """Return the set of these names."""
         return cls(frozenset(names))
 
     @classmethod
@@ -71,7 +71,7 @@ class Grants:
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, str]]) -> Grants:
-        """Make grants from (resource identifier, scope name) pairs."""
+        """Return grants from (resource identifier, scope name) pairs."""
         gathered: dict[str, set[str]] = {}
         for identifier, name in pairs:
             gathered.setdefault(identifier, set()).add(name)
@@ -90,7 +90,7 @@ class Grants:
         return Scopes(frozenset().union(*(scopes.names for scopes in self.by_resource.values())))
 
     def on(self, audience: Iterable[str]) -> Grants:
-        """Keep only what lies on these resources."""
+        """Keep only the scopes on these resources."""
         return Grants({i: self.by_resource[i] for i in audience if i in self.by_resource})
 
     def only(self, scopes: Scopes) -> Grants:
@@ -99,5 +99,5 @@ class Grants:
         return Grants({i: mine for i, mine in kept.items() if mine})
 
     def resource_of(self, name: str) -> str | None:
-        """Name the resource that a granted scope lies on, None when it is not granted."""
+        """Return the resource that a granted scope belongs to, None when it is not granted."""
         return next((i for i, scopes in self.by_resource.items() if name in scopes), None)

@@ -13,7 +13,7 @@ from app.actions.directory.resources import NewPermission, NewResource
 from app.actions.directory.roles import NewRole, RoleType
 from app.actions.directory.users import NewUser
 from app.compose import Actions
-from app.crypto.probe_mark import HEADER, NAMES, ProbeMarks
+from app.crypto.probe_mac import HEADER, NAMES, ProbeMacs
 from app.models import ApiKey
 
 
@@ -66,7 +66,7 @@ class Namespace:
 
     def probe_header(self) -> dict[str, str]:
         """Return the header by which the server knows that a wrong password is a probe's, and counts no failure."""
-        return {HEADER: ProbeMarks(self.actions.settings.secret_keys).mark(self.name, self.actions.clock())}
+        return {HEADER: ProbeMacs(self.actions.settings.secret_keys).compute(self.name, self.actions.clock())}
 
     def _client(self, new: NewClient) -> tuple[ClientView, str]:
         view, issued = self.actions.clients.create(OPERATOR, new)

@@ -90,7 +90,7 @@ class Claims:
 
     @property
     def owner(self) -> dict[str, str]:
-        """The members of an introspection answer that name the owner: those that the kind filled in (RFC 7662 §2.2)."""
+        """The members of an introspection answer that name the owner, as the kind filled them in (RFC 7662 §2.2)."""
         named = {"sub": self.subject, "username": self.username, "client_id": self.client_id}
         return {name: value for name, value in named.items() if value is not None}
 

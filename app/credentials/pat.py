@@ -189,7 +189,7 @@ class PersonalAccessTokens:
         return LiveCount(*session.execute(query.where(*is_live(row, at), row.user_id.not_in(of_disabled))).one())
 
     def reissue(self, session: Session, row: PersonalAccessToken, at: datetime, expires_at: datetime | None) -> Issued:
-        """Give the same token a new secret and expiry; the old secret ends with this transaction."""
+        """Replace the secret and the expiry of a token; the old secret ends with this transaction."""
         token = mint(Prefix.PAT)
         row.digest, row.hint, row.generation = digest(token), hint(token), row.generation + 1
         row.issued_at, row.expires_at = at, expires_at

@@ -1,6 +1,6 @@
-"""Client certificates (RFC 8705): read, compared with what a client registered, and named by their thumbprint.
+"""Client certificates (RFC 8705): read one, compare it with what a client registered, and compute its thumbprint.
 
-Who signed one is for the proxy to check, which ended the TLS connection; nothing here asks for a chain.
+The proxy that ends the TLS connection checks the chain; nothing here does.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _PEM = re.compile(r"\s*-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERT
 def read_certificate(text: str) -> x509.Certificate | None:
     """Read `:Base64 of the DER:` (RFC 9440 §2.1) or a PEM with URL escapes (nginx); None when it is neither.
 
-    It is one certificate and nothing besides: of a header that came twice, neither counts (RFC 9440 §2.2).
+    It must be one certificate and nothing else: of a header that came twice, neither counts (RFC 9440 §2.2).
     """
     if len(text) > MAX_CERTIFICATE_LENGTH:
         return None
@@ -47,13 +47,13 @@ def read_certificate(text: str) -> x509.Certificate | None:
 
 
 def thumbprint_of(certificate: x509.Certificate) -> str:
-    """Give the `x5t#S256` (RFC 8705 §3.1)."""
+    """Return the `x5t#S256` (RFC 8705 §3.1)."""
     der = certificate.public_bytes(Encoding.DER)
     return base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode()
 
 
-def stands(certificate: x509.Certificate, at: datetime) -> bool:
-    """Tell whether a certificate is valid at this instant; never, when its dates are none (a year 0)."""
+def is_valid_at(certificate: x509.Certificate, at: datetime) -> bool:
+    """Return whether a certificate is valid at this instant; never, when its dates are invalid (a year 0)."""
     try:
         return certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc
     except UNREADABLE:
@@ -61,7 +61,7 @@ def stands(certificate: x509.Certificate, at: datetime) -> bool:
 
 
 def has_subject(certificate: x509.Certificate, subject: Mapping[str, str]) -> bool:
-    """Tell whether it names the one subject that a client registered, under its field (RFC 8705 §2.1.2)."""
+    """Return whether it names the one subject that a client registered, under its field (RFC 8705 §2.1.2)."""
     if len(subject) != 1:
         return False
     [(field, wanted)] = subject.items()
@@ -72,7 +72,7 @@ def has_subject(certificate: x509.Certificate, subject: Mapping[str, str]) -> bo
 
 
 def is_subject(field: str, value: str) -> bool:
-    """Tell whether a value can be looked for under this field."""
+    """Return whether a value can be looked for under this field."""
     try:
         if field == SUBJECT_FIELDS[0]:
             return len(x509.Name.from_rfc4514_string(value)) > 0
@@ -84,15 +84,15 @@ def is_subject(field: str, value: str) -> bool:
 
 
 def is_among(certificate: x509.Certificate, jwks: Mapping[str, Any]) -> bool:
-    """Tell whether a client registered this certificate (`x5c`), or its key alone (RFC 8705 §2.2.2)."""
+    """Return whether a client registered this certificate (`x5c`), or its key alone (RFC 8705 §2.2.2)."""
     keys = jwks.get("keys")
     return isinstance(keys, list) and any(_is_key_of(certificate, key) for key in keys if isinstance(key, dict))
 
 
 def holds_key(x5c: object, jwk: Mapping[str, Any]) -> bool:
-    """Tell whether the first certificate of an `x5c` is of this public key (RFC 7517 §4.7)."""
+    """Return whether the first certificate of an `x5c` is of this public key (RFC 7517 §4.7)."""
     try:
-        return isinstance(x5c, list) and _key_in(_first(x5c)) == _key_of(jwk)
+        return isinstance(x5c, list) and _key_in(_first_certificate(x5c)) == _key_of(jwk)
     except UNREADABLE:
         return False
 
@@ -100,13 +100,13 @@ def holds_key(x5c: object, jwk: Mapping[str, Any]) -> bool:
 def _is_key_of(certificate: x509.Certificate, jwk: Mapping[str, Any]) -> bool:
     try:
         if "x5c" in jwk:
-            return hmac.compare_digest(thumbprint_of(certificate), thumbprint_of(_first(jwk["x5c"])))
+            return hmac.compare_digest(thumbprint_of(certificate), thumbprint_of(_first_certificate(jwk["x5c"])))
         return _key_in(certificate) == _key_of(jwk)
     except UNREADABLE:
         return False
 
 
-def _first(x5c: Any) -> x509.Certificate:
+def _first_certificate(x5c: Any) -> x509.Certificate:
     return x509.load_der_x509_certificate(base64.b64decode(x5c[0], validate=True))
 
 
@@ -120,18 +120,18 @@ def _key_of(jwk: Mapping[str, Any]) -> bytes:
     return der
 
 
-def _names(certificate: x509.Certificate) -> x509.SubjectAlternativeName:
+def _alt_names(certificate: x509.Certificate) -> x509.SubjectAlternativeName:
     return certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
 
 
-def _dns(certificate: x509.Certificate, wanted: str) -> bool:
-    return wanted.lower() in [name.lower() for name in _names(certificate).get_values_for_type(x509.DNSName)]
+def _has_dns_name(certificate: x509.Certificate, wanted: str) -> bool:
+    return wanted.lower() in [name.lower() for name in _alt_names(certificate).get_values_for_type(x509.DNSName)]
 
 
 _MATCHES: Mapping[str, Callable[[x509.Certificate, str], bool]] = {
     "tls_client_auth_subject_dn": lambda c, wanted: c.subject == x509.Name.from_rfc4514_string(wanted),
-    "tls_client_auth_san_dns": _dns,
-    "tls_client_auth_san_uri": lambda c, w: w in _names(c).get_values_for_type(x509.UniformResourceIdentifier),
-    "tls_client_auth_san_ip": lambda c, w: ip_address(w) in _names(c).get_values_for_type(x509.IPAddress),
-    "tls_client_auth_san_email": lambda c, wanted: wanted in _names(c).get_values_for_type(x509.RFC822Name),
+    "tls_client_auth_san_dns": _has_dns_name,
+    "tls_client_auth_san_uri": lambda c, w: w in _alt_names(c).get_values_for_type(x509.UniformResourceIdentifier),
+    "tls_client_auth_san_ip": lambda c, w: ip_address(w) in _alt_names(c).get_values_for_type(x509.IPAddress),
+    "tls_client_auth_san_email": lambda c, wanted: wanted in _alt_names(c).get_values_for_type(x509.RFC822Name),
 }

@@ -1,7 +1,7 @@
-"""How each proxy hands a client's certificate over: the name of the header, and its form.
+"""How each proxy forwards a client's certificate: the name of the header, and its format.
 
-Every form is bounded before it is read, and yields one certificate, the client's own (the leaf); of a chain the other
-certificates are never parsed. What is not exactly the form yields None.
+The length is checked before anything is read. Each reader returns one certificate, the client's own (the leaf), never
+parses the rest of a chain, and returns None for anything that is not exactly its format.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ONCE = {"by", "hash", "cert", "chain", "subject"}  # Envoy writes URI and DNS o
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What one proxy sends; `safe_when` is what an operator must set there, so that no caller can send it instead."""
+    """What one proxy sends; `safe_when` is what an operator must configure, so that no caller can send the header."""
 
     header: str
     read: Callable[[str], x509.Certificate | None]
@@ -34,7 +34,7 @@ class Form:
 
 
 def read_pem(text: str) -> x509.Certificate | None:
-    """Read one PEM with URL escapes, in which `+` stands for itself (nginx, the verify mode of AWS ALB)."""
+    """Read one PEM with URL escapes, in which `+` is a plus sign (nginx, the verify mode of AWS ALB)."""
     return None if text.startswith(":") else read_certificate(text)
 
 

@@ -93,7 +93,7 @@ def _read_claims(claims: Mapping[str, Any], jkt: str) -> Proof:
 def _read_text(claims: Mapping[str, Any], name: str) -> str | None:
     value = claims.get(name)
     if value is not None and (not isinstance(value, str) or len(value) > MAX_CLAIM_LENGTH):
-        raise BadProof(f"the proof's {name} is no text, or too long")
+        raise BadProof(f"the proof's {name} is not a string, or too long")
     return value
 
 
@@ -103,7 +103,7 @@ def _read_instant(value: object) -> datetime:
     try:
         return datetime.fromtimestamp(value, UTC)
     except (ValueError, OverflowError, OSError):
-        raise BadProof("the proof's iat is no time") from None
+        raise BadProof("the proof's iat is not a valid time") from None
 
 
 def _digest(text: str) -> str:

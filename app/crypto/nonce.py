@@ -1,4 +1,4 @@
-"""Nonces for DPoP proofs (RFC 9449 §8): nothing is stored, and every node gives and knows the same ones."""
+"""Nonces for DPoP proofs (RFC 9449 §8): nothing is stored, and every node issues and accepts the same ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import hmac
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-WINDOW = 300  # seconds; a nonce is good for its own window and the next
+WINDOW = 300  # seconds; a nonce is valid in its own window and the next
 LABEL = b"latchkey dpop nonce"
 
 
@@ -16,15 +16,15 @@ class Nonces:
     """A MAC of the time window, under a key that is derived from SECRET_KEY."""
 
     def __init__(self, accepted: Callable[[], Sequence[str]]) -> None:
-        """`accepted` gives SECRET_KEY, and those before it: nonces of theirs are known still."""
+        """`accepted` returns SECRET_KEY, and the earlier ones, whose nonces are still valid."""
         self._accepted = accepted
 
     def current(self, at: datetime) -> str:
-        """Give the nonce of this moment."""
+        """Return the nonce of this moment."""
         return _nonce(self._accepted()[0], _window(at))
 
-    def knows(self, nonce: str, at: datetime) -> bool:
-        """Tell whether a nonce is ours, of this window or the last."""
+    def is_valid(self, nonce: str, at: datetime) -> bool:
+        """Return whether a nonce is ours, of this window or the last."""
         windows = (_window(at), _window(at) - 1)
         presented = nonce.encode("utf-8", "surrogatepass")
         ours = [_nonce(key, window).encode() for key in self._accepted() for window in windows]

@@ -13,10 +13,10 @@ LABEL = b"latchkey audit notes"
 
 
 class NoteKeys:
-    """Signs with the key of the first accepted SECRET_KEY and trusts those of all of them."""
+    """Sign with the key of the first accepted SECRET_KEY, and trust the keys of all of them."""
 
     def __init__(self, accepted: Callable[[], Sequence[str]]) -> None:
-        """`accepted` is asked at each use: a key may be replaced while a server runs."""
+        """`accepted` is called at each use: a key may be replaced while a server runs."""
         self._accepted = accepted
 
     def sign(self, note: bytes) -> tuple[str, str]:
@@ -25,7 +25,7 @@ class NoteKeys:
         return _public(key), key.sign(note).hex()
 
     def trusted(self) -> frozenset[str]:
-        """Return the public keys whose notes this server believes."""
+        """Return the public keys whose notes this server trusts."""
         return frozenset(_public(_key(secret)) for secret in self._accepted())
 
 

@@ -1,4 +1,4 @@
-"""How private keys are sealed in the database: under the SECRET_KEY of now, opened by those of before as well."""
+"""Encrypt private keys in the database under the current SECRET_KEY; decrypt them with earlier ones, too."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from app.errors import BadSettings
 
 
 class Seal:
-    """Closes under the first of the accepted secret keys and opens under any of them."""
+    """Encrypt with the first of the accepted secret keys, decrypt with any of them."""
 
     def __init__(self, accepted: Callable[[], Sequence[str]]) -> None:
-        """`accepted` is asked at each use: a key may be replaced while a server runs."""
+        """`accepted` is called at each use: a key may be replaced while a server runs."""
         self._accepted = accepted
 
     def close(self, clear: bytes) -> bytes:
-        """Seal."""
+        """Return the encrypted text."""
         return _fernet(self._accepted()[0]).encrypt(clear)
 
     def open(self, sealed: bytes) -> bytes:
-        """Give what was sealed; raises BadSettings when no accepted key opens it."""
+        """Return the clear text; raises BadSettings when no accepted key decrypts it."""
         for key in self._accepted():
-            if (clear := _opened(key, sealed)) is not None:
+            if (clear := _decrypt(key, sealed)) is not None:
                 return clear
         raise BadSettings("SECRET_KEY does not open the signing keys: set the one they were made with")
 
-    def is_of_now(self, sealed: bytes) -> bool:
-        """Tell whether it was sealed under the first key."""
-        return _opened(self._accepted()[0], sealed) is not None
+    def is_current(self, sealed: bytes) -> bool:
+        """Return whether it was encrypted with the first key."""
+        return _decrypt(self._accepted()[0], sealed) is not None
 
 
 @lru_cache(maxsize=16)
@@ -42,7 +42,7 @@ def _fernet(secret_key: str) -> Fernet:
     return Fernet(base64.urlsafe_b64encode(key))
 
 
-def _opened(secret_key: str, sealed: bytes) -> bytes | None:
+def _decrypt(secret_key: str, sealed: bytes) -> bytes | None:
     try:
         return _fernet(secret_key).decrypt(sealed)
     except InvalidToken:

@@ -1,4 +1,4 @@
-"""Signing keys: made, sealed, published, rotated; PyJWT signs and verifies with them (RFC 7515, RFC 9068)."""
+"""Signing keys: create, encrypt, publish and rotate them; PyJWT signs and verifies with them (RFC 7515, RFC 9068)."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ _ACTIVE_KID = select(SigningKey.kid).where(SigningKey.state == "active")
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Where the keys stand: a rotation makes and publishes the next key in the moment in which another begins to sign.
+    """Since when the active key signs: a rotation publishes the next key at the moment when another begins to sign.
 
-    `together`: the active and the next key were made at once, so that nobody has ever seen the one without the other.
+    `together`: the active and the next key were created at once, so that both were published from the start.
     """
 
     began_at: datetime
@@ -65,7 +65,7 @@ class Signer:
     _key: ec.EllipticCurvePrivateKey = field(repr=False)
 
     def sign(self, payload: bytes, typ: str = ACCESS_TOKEN_TYPE) -> str:
-        """Give a compact JWS (RFC 7515 §7.1) of a JSON object."""
+        """Return a compact JWS (RFC 7515 §7.1) of a JSON object."""
         signed = b".".join((_header(typ, self.kid), base64url_encode(payload)))
         r, s = decode_dss_signature(self._key.sign(signed, _ES256))
         signature = base64url_encode(r.to_bytes(32) + s.to_bytes(32))  # RFC 7518 §3.4
@@ -78,13 +78,13 @@ def _header(typ: str, kid: str) -> bytes:
 
 
 def compact(value: Mapping[str, Any]) -> bytes:
-    """Write JSON without a space."""
+    """Return JSON without white space."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """The claims of a token that a key of ours signed, and when they hold: from `issued_at`, before `ends_at`.
+    """The claims of a token that a key of ours signed, and when they are valid: from `issued_at`, before `ends_at`.
 
     `ends_at` is the token's `exp`, or the end of its key where that comes first.
     """
@@ -94,7 +94,7 @@ class Signed:
     ends_at: datetime
 
     def holds(self, at: datetime) -> bool:
-        """Return whether the token is good at this instant; an `iat` in the future is refused (RFC 7519 §4.1.6)."""
+        """Return whether the token is valid at this instant; an `iat` in the future is refused (RFC 7519 §4.1.6)."""
         return self.issued_at <= at + SKEW and at < self.ends_at
 
 
@@ -107,7 +107,7 @@ class _PublicKey:
 
 
 @dataclass(slots=True)
-class _Known:
+class _Cache:
     """What was found since the authority epoch moved: public keys by kid, and by digest what they verified."""
 
     epoch: int | None
@@ -132,11 +132,11 @@ def _read(token: str, issuer: str, key_of: Callable[[object], _PublicKey | None]
 
 
 def _signed(claims: Mapping[str, Any], retires_at: datetime | None) -> Signed | None:
-    """Refuse claims of a form that this server never gives, and a longer lifetime than any it gives.
+    """Refuse claims of a form that this server never issues, and a longer lifetime than any it issues.
 
-    Whoever stole a key must neither extend what it signs nor make verification raise.
+    A stolen key must neither sign tokens that last longer nor make verification raise.
     """
-    if not _well_formed(claims):
+    if not _has_valid_claims(claims):
         return None
     iat, exp = claims["iat"], claims["exp"]
     if type(iat) is not int or type(exp) is not int or not 0 <= exp - iat <= LONGEST_LIFETIME.total_seconds():
@@ -145,7 +145,7 @@ def _signed(claims: Mapping[str, Any], retires_at: datetime | None) -> Signed | 
     return Signed(claims, datetime.fromtimestamp(iat, UTC), earliest(expires_at, retires_at) or expires_at)
 
 
-def _well_formed(claims: Mapping[str, Any]) -> bool:
+def _has_valid_claims(claims: Mapping[str, Any]) -> bool:
     """Return whether each claim that verification reads has the type that this server gives it."""
     aud = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
     objects = [(claims[name], needed) for name, needed in OBJECTS.items() if name in claims]
@@ -161,26 +161,26 @@ class SigningKeys:
     """The server's keys: `next` is published before it signs, `active` signs, `retiring` only verifies."""
 
     def __init__(self, secret_keys: str | Callable[[], Sequence[str]], epoch: Callable[[], int] | None = None) -> None:
-        """Take the SECRET_KEY setting, under which private keys are sealed in the database, or what gives the accepted.
+        """`secret_keys`: the SECRET_KEY, or a callable that returns the accepted ones, the current one first.
 
-        With the authority epoch the public keys that were read, and what they verified, are kept while it stands.
+        With the authority epoch, public keys and verified tokens are cached until it moves.
         """
         self._epoch = epoch
-        self._known = _Known(None)
+        self._known = _Cache(None)
         self._seal = Seal((lambda: [secret_keys]) if isinstance(secret_keys, str) else secret_keys)
         self._private: dict[str, ec.EllipticCurvePrivateKey] = {}
 
     def ensure(self, session: Session, at: datetime) -> None:
-        """Make the first `active` and `next` key where they are missing."""
+        """Create the first `active` and `next` key where they are missing."""
         present = set(session.scalars(select(SigningKey.state)))
         for state in ("active", "next"):
             if state not in present:
                 session.add(self._new(state, at))
 
     def rotate(self, session: Session, at: datetime) -> str:
-        """Let the `next` key sign and publish a new `next`; the old one verifies until its last token ended.
+        """Make the `next` key active and publish a new `next`; the old one verifies until its last token has expired.
 
-        Gives the kid that signs from now on; raises BadSettings when SECRET_KEY does not open it.
+        Return the kid that signs from now on; raises BadSettings when SECRET_KEY does not open it.
         """
         advisory_lock(session, LOCK)
         self.sweep(session, at)
@@ -218,7 +218,7 @@ class SigningKeys:
         session.execute(delete(SigningKey).where(SigningKey.state == "retiring", SigningKey.retires_at <= at))
 
     def published(self, connection: Connection | Session, at: datetime) -> list[dict[str, Any]]:
-        """Give the JWK set's members, public parts only, the active key first (RFC 7517 §5)."""
+        """Return the JWK set's members, public parts only, the active key first (RFC 7517 §5)."""
         live = or_(SigningKey.retires_at.is_(None), SigningKey.retires_at > at)
         rows = connection.execute(select(SigningKey.public_jwk).where(live).order_by(SigningKey.state)).scalars()
         return list(rows)
@@ -228,12 +228,12 @@ class SigningKeys:
         return self.signer(connection).sign(compact(claims), typ)
 
     def signer(self, connection: Connection | Session) -> Signer:
-        """Give the active key, to sign with for as long as it is known to be so."""
+        """Return the active key, to sign with until the authority epoch moves."""
         return Signer(*self._active(connection))
 
     def read(self, connection: Connection | Session, token: str, issuer: str) -> Signed | None:
-        """Return what one of our keys signed, with the times between which it holds; None for anything else."""
-        known, digest = self._what_stands(), sha256(token.encode("utf-8", "surrogatepass")).digest()
+        """Return the claims that one of our keys signed, and when they are valid; None for anything else."""
+        known, digest = self._current_cache(), sha256(token.encode("utf-8", "surrogatepass")).digest()
         if digest in known.verified:
             return known.verified[digest]
         signed = _read(token, issuer, lambda kid: self._public_key(connection, known, kid))
@@ -244,7 +244,7 @@ class SigningKeys:
         return signed
 
     def turn(self, connection: Connection | Session) -> Turn:
-        """Tell since when the active key signs; who rotates asks while nobody else may (`alone`)."""
+        """Return since when the active key signs; a rotation calls this under the advisory lock."""
         began = {row.state: row.created_at for row in connection.execute(_BEGAN)}
         return Turn(began["next"], began["active"] == began["next"])
 
@@ -254,14 +254,14 @@ class SigningKeys:
             self._seal.open(sealed)
 
     def sealed_before(self, connection: Connection | Session) -> int:
-        """Count the keys that are still sealed under a previous SECRET_KEY."""
+        """Count the keys that are still encrypted with an earlier SECRET_KEY."""
         sealed = connection.execute(select(SigningKey.sealed_private_key)).scalars()
-        return sum(not self._seal.is_of_now(one) for one in sealed)
+        return sum(not self._seal.is_current(one) for one in sealed)
 
     def reseal(self, session: Session) -> int:
-        """Seal under SECRET_KEY what a previous one sealed; tells how many. Raises BadSettings where none opens it."""
+        """Encrypt again what an earlier SECRET_KEY encrypted; return how many keys. Raises BadSettings if none fits."""
         advisory_lock(session, LOCK)
-        old = [key for key in session.scalars(select(SigningKey)) if not self._seal.is_of_now(key.sealed_private_key)]
+        old = [key for key in session.scalars(select(SigningKey)) if not self._seal.is_current(key.sealed_private_key)]
         for key in old:
             key.sealed_private_key = self._seal.close(self._seal.open(key.sealed_private_key))
         session.flush()
@@ -276,13 +276,13 @@ class SigningKeys:
             return kid, key
         return kid, self._private[kid]
 
-    def _what_stands(self) -> _Known:
+    def _current_cache(self) -> _Cache:
         epoch, known = self._epoch() if self._epoch else None, self._known
         if known.epoch != epoch:  # a key that was deleted verifies nothing any more
-            known = self._known = _Known(epoch)
+            known = self._known = _Cache(epoch)
         return known
 
-    def _public_key(self, connection: Connection | Session, known: _Known, kid: object) -> _PublicKey | None:
+    def _public_key(self, connection: Connection | Session, known: _Cache, kid: object) -> _PublicKey | None:
         if not isinstance(kid, str) or KID.fullmatch(kid) is None:  # a stranger's text never reaches the database
             return None
         public = known.public

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from app.crypto.certificate import read_certificate, stands
+from app.crypto.certificate import is_valid_at, read_certificate
 from app.crypto.certificate_header import FORMS
 from app.settings.settings import Settings
 
@@ -29,4 +29,4 @@ def read_client_certificate(headers: Headers, settings: Settings, at: datetime) 
         return None
     proxy = settings.client_certificate_proxy
     certificate = FORMS[proxy].read(text) if proxy else read_certificate(text)
-    return certificate if certificate is not None and stands(certificate, at) else None
+    return certificate if certificate is not None and is_valid_at(certificate, at) else None

@@ -13,7 +13,7 @@ from app.access.scopes import Scopes
 from app.actions.audit.actor import Actor, anonymous
 from app.compose import Actions
 from app.credentials.kind import Claims
-from app.crypto.probe_mark import HEADER as PROBE
+from app.crypto.probe_mac import HEADER as PROBE
 from app.errors import Forbidden, Unauthenticated
 from app.http import browser
 from app.http.envelope import log_credential

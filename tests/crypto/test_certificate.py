@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from app.crypto.certificate import SUBJECT_FIELDS, has_subject, is_among, read_certificate, stands
+from app.crypto.certificate import SUBJECT_FIELDS, has_subject, is_among, is_valid_at, read_certificate
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 VERSION = bytes.fromhex("a003020102")  # [0] INTEGER 2, that is version 3
@@ -79,8 +79,8 @@ def test_a_certificate_of_a_year_that_there_is_not_never_stands(der: bytes) -> N
     late = _dated(datetime(2050, 1, 1, tzinfo=UTC))
     assert begins in late
     good, odd = (read_certificate(sent(one)) for one in (late, late.replace(begins, year_0)))
-    assert good is not None and stands(good, datetime(2050, 1, 1, 12, tzinfo=UTC))
-    assert odd is None or not stands(odd, datetime(2050, 1, 1, 12, tzinfo=UTC))
+    assert good is not None and is_valid_at(good, datetime(2050, 1, 1, 12, tzinfo=UTC))
+    assert odd is None or not is_valid_at(odd, datetime(2050, 1, 1, 12, tzinfo=UTC))
 
 
 def _dated(begins: datetime) -> bytes:

@@ -63,7 +63,7 @@ def certificate(data: bytes) -> None:
     if read is None:
         return
     holds(len(certificates.thumbprint_of(read)) == 43, data)
-    holds(isinstance(certificates.stands(read, NOW), bool), data)
+    holds(isinstance(certificates.is_valid_at(read, NOW), bool), data)
     for field in SUBJECT_FIELDS:
         holds(isinstance(certificates.has_subject(read, {field: text_of(data)}), bool), data)
     certificates.is_among(read, {"keys": [{"kty": "EC", "x5c": [base64.b64encode(der).decode()]}, {"kty": "EC"}]})

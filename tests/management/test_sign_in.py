@@ -10,7 +10,7 @@ import pytest
 from app import create_app
 from app.actions.limits.abuse import PASSWORD as LIMIT
 from app.actions.sign_in.passwords import NO_HASH, Passwords
-from app.crypto.probe_mark import HEADER, WINDOW, ProbeMarks
+from app.crypto.probe_mac import HEADER, WINDOW, ProbeMacs
 from tests.management.face import PASSWORD, Face, start_face, stop_face
 
 
@@ -117,14 +117,14 @@ def test_only_the_servers_own_mark_hides_a_failure_of_its_throwaway_user(own_fac
     admin = own_face.machine("manage")
     for username in ("compare-0123456789ab", "compare-other", "carol"):
         own_face.made("/users", {"username": username, "password": PASSWORD}, admin)
-    ours, theirs = ProbeMarks(own_face.core.actions.settings.secret_keys), ProbeMarks(lambda: ["x" * 40])
+    ours, theirs = ProbeMacs(own_face.core.actions.settings.secret_keys), ProbeMacs(lambda: ["x" * 40])
     now = own_face.core.clock()
-    mark = ours.mark("compare-0123456789ab", now)
+    mark = ours.compute("compare-0123456789ab", now)
     assert traces_of("compare-0123456789ab", mark) == 0
     assert traces_of("compare-other", mark) == traces_of("carol", mark) == 1
-    assert traces_of("carol", ours.mark("carol", now)) == traces_of("nobody", ours.mark("nobody", now)) == 1
-    late = ours.mark("compare-other", now - timedelta(seconds=2 * WINDOW))
-    for other in (theirs.mark("compare-other", now), late, "", mark[:-1], "\xff", "0" * 9_999):
+    assert traces_of("carol", ours.compute("carol", now)) == traces_of("nobody", ours.compute("nobody", now)) == 1
+    late = ours.compute("compare-other", now - timedelta(seconds=2 * WINDOW))
+    for other in (theirs.compute("compare-other", now), late, "", mark[:-1], "\xff", "0" * 9_999):
         assert traces_of("compare-other", other) == 1, other
 
 

@@ -18,7 +18,7 @@ from app.actions.audit.record import SEVERAL, record
 from app.actions.audit.redaction_note import ACTION, Changed, read_note, write_note
 from app.clock import Clock
 from app.crypto.note_keys import NoteKeys
-from app.crypto.unknown_name import MARK
+from app.crypto.pseudonym import PATTERN
 from app.database.locks import advisory_lock
 from app.database.redaction import REDACTED, hints_in, redact_value
 from app.database.store import Store
@@ -36,7 +36,7 @@ _UNKNOWN_CLIENT = and_(  # older versions stored any text that was sent as the c
     AuditEvent.target_type == "client",
     ~exists().where(Client.client_id == AuditEvent.target),
 )
-_GENERATED_TARGET = re.compile(rf"client_[0-9a-f]{{31}}|{MARK}|{SEVERAL}|")  # an id of ours, or a placeholder
+_GENERATED_TARGET = re.compile(rf"client_[0-9a-f]{{31}}|{PATTERN}|{SEVERAL}|")  # an id of ours, or a placeholder
 _CHAINED = AuditEvent.hash.is_not(None)  # an event without a hash gets one at the next start, and is found afterwards
 
 

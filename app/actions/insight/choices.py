@@ -1,6 +1,6 @@
-"""What there is to choose from when something is made or changed: roles, resources, permissions, as forms offer them.
+"""The roles, resources and permissions that a form offers when an object is created or changed.
 
-An offer is short enough for a page. What is chosen already is always in it, so that saving a form takes nothing away.
+An offer is short enough for a page. What is chosen already is always in it, so that saving a form removes nothing.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from app.actions.insight.reach import Api, Explained
 from app.database.store import Store
 from app.models import Permission, Resource, Role, RolePermission, UserRole
 
-MOST = 300  # that are offered besides those that are chosen
+MOST = 300  # offered in addition to those already chosen
 ChoiceT = TypeVar("ChoiceT")
 
 
 @dataclass(frozen=True, slots=True)
 class Offer(Generic[ChoiceT]):
-    """What can be chosen; `more` tells that there are others, to be named by who knows their names."""
+    """What can be chosen; `more`: the list was cut, and further ones can be typed by name."""
 
     choices: tuple[ChoiceT, ...]
     more: bool
 
 
 class Choices:
-    """Reads what can be chosen."""
+    """Read what can be chosen."""
 
     def __init__(self, store: Store, most: int = MOST) -> None:
         self._store = store
         self._most = most
 
     def roles(self, type: RoleType, chosen: Collection[str] = ()) -> Offer[Explained]:
-        """Offer the roles of a type by name, those that are `chosen` among them."""
+        """Offer the roles of a type by name, the `chosen` ones among them."""
         query = select(Role.name, Role.description).where(Role.type == type).order_by(Role.name)
         rows, more = self._read(query, Role.name, chosen)
         return Offer(tuple(Explained(*row) for row in rows), more)
@@ -58,19 +58,19 @@ class Choices:
         return Offer(tuple(Api(*api, tuple(Explained(*row[:2]) for row in group)) for api, group in by_api), more)
 
     def give(self, roles: Collection[str], scope: str) -> bool:
-        """Tell whether one of the user roles of these names gives a scope."""
+        """Return whether one of the user roles of these names gives a scope."""
         query = _giving(scope).where(Role.name.in_(roles), Role.type == "user")
         return self._finds(query)
 
     def keeps(self, user_id: str, scope: str, without_role: str) -> bool:
-        """Tell whether a user's roles give a scope even without the role of this id."""
+        """Return whether a user's roles give a scope even without the role of this id."""
         query = _giving(scope).join(UserRole, UserRole.role_id == Role.id)
         return self._finds(query.where(UserRole.user_id == user_id, Role.id != without_role))
 
     def _read(
         self, query: Select[*tuple[Any, ...]], key: InstrumentedAttribute[str], chosen: Collection[str]
     ) -> tuple[list[Any], bool]:
-        """Give the first rows and those of `chosen`; the first column is the `key`."""
+        """Return the first rows and those of `chosen`; the first column is the `key`."""
         with self._store.reading() as session:
             first = list(session.execute(query.limit(self._most + 1)))
             offered, more = first[: self._most], len(first) > self._most

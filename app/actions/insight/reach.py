@@ -1,4 +1,4 @@
-"""What can be reached, explained: the permissions that somebody's roles give, by API, with their descriptions."""
+"""The permissions that a user's roles give, by API, with their descriptions."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Api:
 
 
 class Reach:
-    """Reads what roles give, for people to choose from."""
+    """Read what roles give, for people to choose from."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def of_user(self, user_id: str) -> tuple[Api, ...]:
-        """Give the APIs and scopes that the user's roles give now, both by name."""
+        """Return the APIs and scopes that the user's roles give now, both by name."""
         given = _permissions().where(
             Permission.id.in_(
                 select(RolePermission.permission_id)

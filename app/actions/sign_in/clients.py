@@ -18,7 +18,7 @@ from app.clock import Clock, earliest
 from app.compat.sqlalchemy import CompiledSelect
 from app.crypto.certificate import has_subject, is_among
 from app.crypto.opaque import digest
-from app.crypto.unknown_name import UnknownNames
+from app.crypto.pseudonym import Pseudonyms
 from app.database.statements import delete_expired, insert_once
 from app.database.store import Store
 from app.errors import TooManyRequests
@@ -94,7 +94,7 @@ class AuthenticateClient:
         store: Store,
         limits: AbuseLimits,
         failures: FailedAuthentications,
-        unknown: UnknownNames,
+        unknown: Pseudonyms,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -170,7 +170,7 @@ class AuthenticateClient:
             with self._store.connection() as connection:
                 if connection.execute(select(exists().where(Client.client_id == client_id))).scalar():
                     return client_id
-        return self._unknown.mark(client_id, neighbourhood(address))
+        return self._unknown.pseudonym_of(client_id, neighbourhood(address))
 
     def is_limited(self, address: str | None, client_id: str) -> bool:
         """Return whether a further failure of this client at this address would exceed a limit."""

@@ -22,8 +22,8 @@ from app.actions.sign_in.failed_authentications import FailedAuthentications
 from app.actions.sign_in.known_addresses import KnownAddresses
 from app.actions.sign_in.passwords import Passwords
 from app.clock import Clock
-from app.crypto.probe_mark import ProbeMarks
-from app.crypto.unknown_name import UnknownNames
+from app.crypto.probe_mac import ProbeMacs
+from app.crypto.pseudonym import Pseudonyms
 from app.database.store import Store
 from app.errors import TooManyRequests, Unauthenticated
 from app.models import User
@@ -52,8 +52,8 @@ class AuthenticateUser:
         settings: Settings,
         clock: Clock,
     ) -> None:
-        self._unknown = UnknownNames(settings.secret_keys)
-        self._probes = ProbeMarks(settings.secret_keys)
+        self._unknown = Pseudonyms(settings.secret_keys)
+        self._probes = ProbeMacs(settings.secret_keys)
         self._store = store
         self._passwords = passwords
         self._limits = limits
@@ -82,8 +82,8 @@ class AuthenticateUser:
         wait = self._check_limits(counters, username, address, signed_in)
         user = self._find(username)
         if not self._passwords.verify(user.password_digest if user else None, password) or not (user and user.enabled):
-            if not (user and self._probes.knows(probe, username, self._clock())):
-                target = user.id if user else self._unknown.mark(username, neighbourhood(address))
+            if not (user and self._probes.verify(probe, username, self._clock())):
+                target = user.id if user else self._unknown.pseudonym_of(username, neighbourhood(address))
                 self._record_failure(counters, target, anonymous(address, request_id))
             if wait:
                 raise TooManyRequests(WAIT, wait)  # the same answer as from an unknown address, which is refused above

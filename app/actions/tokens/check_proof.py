@@ -1,4 +1,4 @@
-"""Check a DPoP proof against the request that it came with, and let it be used once (RFC 9449 §4.3, §11.1)."""
+"""Check a DPoP proof against its request, and accept it once (RFC 9449 §4.3, §11.1)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from app.errors import InvalidProof, NonceNeeded
 from app.models import UsedProof
 
 FRESH = timedelta(seconds=60)  # how far `iat` may lie from our clock, either way
-KEPT = 2 * FRESH  # a used proof is remembered, beyond `iat`: as long as a node whose clock goes behind would take it
+KEPT = 2 * FRESH  # a used proof is stored this long after `iat`: a node whose clock is behind would still accept it
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class CheckProof:
-    """A proof is good for one request of one method to one URL, by the holder of one key."""
+    """A proof is valid for one request of one method to one URL, by the holder of one key."""
 
     def __init__(self, store: Store, nonces: Nonces, clock: Clock, *, nonce_required: bool) -> None:
         self._store = store
@@ -30,16 +30,16 @@ class CheckProof:
         self._nonce_required = nonce_required
 
     def __call__(self, text: str, method: str, url: str, token: str | None = None) -> Proof:
-        """Give the proof of this request; with `token`, of one that sends this access token.
+        """Return the proof of this request; with `token`, of a request that sends this access token.
 
-        Writes nothing: what is not used up by `use` can be sent again. Raises InvalidProof, NonceNeeded.
+        Writes nothing: a proof is accepted again until `use` records it. Raises InvalidProof, NonceNeeded.
         """
         try:
             proof = read_proof(text)
         except BadProof as error:
             raise InvalidProof(str(error)) from None
-        wanted = normalized(url)
-        if proof.htm != method or wanted is None or normalized(proof.htu) != wanted:
+        wanted = normalize_url(url)
+        if proof.htm != method or wanted is None or normalize_url(proof.htu) != wanted:
             raise InvalidProof("the proof is for another method or URL")
         if token is not None and not hmac.compare_digest(_bytes(proof.ath or ""), _bytes(hash_of(token))):
             raise InvalidProof("the proof is for another access token, or names none (ath)")
@@ -49,7 +49,7 @@ class CheckProof:
         return proof
 
     def use(self, proof: Proof) -> None:
-        """Use a proof up; raises InvalidProof when it was used before, on whatever node: by an insert, so no race."""
+        """Record a proof as used, by an insert, so without a race; raises InvalidProof when a node did so before."""
         now = self._clock()
         with self._store.transaction() as session:
             delete_expired(session, UsedProof, UsedProof.expires_at <= now)
@@ -58,18 +58,18 @@ class CheckProof:
                 raise InvalidProof("the proof was used before")
 
     def next_nonce(self) -> str | None:
-        """Give the nonce that the next proof shall hold (RFC 9449 §8.2); None when none is demanded."""
+        """Return the nonce that the next proof must contain (RFC 9449 §8.2); None when none is required."""
         return self._nonces.current(self._clock()) if self._nonce_required else None
 
     def _check_nonce(self, proof: Proof) -> None:
         now = self._clock()
         missing = proof.nonce is None and self._nonce_required
-        if missing or (proof.nonce is not None and not self._nonces.knows(proof.nonce, now)):
+        if missing or (proof.nonce is not None and not self._nonces.is_valid(proof.nonce, now)):
             raise NonceNeeded("the proof needs the nonce that the DPoP-Nonce header gives", self._nonces.current(now))
 
 
-def normalized(url: str) -> str | None:
-    """Give a URL as RFC 9449 §4.3 compares it: without query and fragment, in one spelling; None when it is none."""
+def normalize_url(url: str) -> str | None:
+    """Return a URL as RFC 9449 §4.3 compares it: without query and fragment, in one spelling; None if malformed."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -79,11 +79,11 @@ def normalized(url: str) -> str | None:
     if scheme not in DEFAULT_PORTS or not host or "@" in parts.netloc or not url.isascii() or not url.isprintable():
         return None
     named = f":{port}" if port not in (None, DEFAULT_PORTS[scheme]) else ""
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}{named}{_path(parts.path)}"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}{named}{_normalize_path(parts.path)}"
 
 
-def _path(path: str) -> str:
-    """Write each segment's escapes in one way; an escaped slash divides nothing (RFC 3986 §6.2.2)."""
+def _normalize_path(path: str) -> str:
+    """Return a path with each segment's escapes in one spelling; an escaped slash stays escaped (RFC 3986 §6.2.2)."""
     return (
         "/".join(quote(unquote(segment, "latin-1"), safe="", encoding="latin-1") for segment in path.split("/")) or "/"
     )

@@ -16,7 +16,7 @@ from app.actions.audit.redaction_note import ACTION, write_note
 from app.actions.audit.verify import UNTRUSTED, Place, Verdict, VerifyAudit, verify_export
 from app.crypto.note_keys import NoteKeys
 from app.crypto.opaque import Prefix, hint, mint
-from app.crypto.unknown_name import UnknownNames
+from app.crypto.pseudonym import Pseudonyms
 from app.database.types import new_id
 from app.maintenance.doctor import _audit_trail
 from app.models import AuditEvent
@@ -237,11 +237,11 @@ def test_any_text_that_was_sent_as_the_name_of_no_client_is_taken_out(empty_core
 
 def test_generated_targets_of_failures_are_kept(empty_core: Core) -> None:
     empty_core.client("chosen-name")
-    marks = UnknownNames(lambda: ["k" * 40])
+    marks = Pseudonyms(lambda: ["k" * 40])
     for target in (
         "chosen-name",
         new_id("client"),
-        marks.mark("robot", "192.0.2.1"),
+        marks.pseudonym_of("robot", "192.0.2.1"),
         SEVERAL,
         "",
         hint(mint(Prefix.PAT)),

@@ -1,4 +1,4 @@
-"""What is kept of a name that nothing has: strangers send passwords and tokens in its place."""
+"""Pseudonyms for names that no user or client has: people type passwords and tokens in place of a name."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from collections.abc import Callable, Sequence
 
 LABEL = b"latchkey unknown names"
 DIGITS = 16  # of the digest: enough to see that two attempts were equal
-MARK = rf"unknown-[0-9]+-[0-9a-f]{{{DIGITS}}}"  # a pattern
+PATTERN = rf"unknown-[0-9]+-[0-9a-f]{{{DIGITS}}}"
 
 
-class UnknownNames:
+class Pseudonyms:
     """The length of a name and a MAC of it, under a key that is derived from SECRET_KEY."""
 
     def __init__(self, accepted: Callable[[], Sequence[str]]) -> None:
-        """`accepted` gives SECRET_KEY first."""
+        """`accepted` returns SECRET_KEY first."""
         self._accepted = accepted
 
-    def mark(self, name: str, source: str) -> str:
+    def pseudonym_of(self, name: str, source: str) -> str:
         """Return `unknown-LENGTH-DIGEST`, the same for the same name from the same source (a network address).
 
-        Nobody confirms a guess by it: not with a copy of the database, for want of the key, and not by sending the
-        guess and reading the trail, which would have to come from the address where the name was typed.
+        A guess cannot be confirmed with it: a copy of the database lacks the key, and sending the guess and reading
+        the audit trail works only from the address where the name was typed.
         """
         key = hmac.digest(self._accepted()[0].encode(), LABEL, hashlib.sha256)
         text = f"{source}\n{name}".encode("utf-8", "surrogatepass")

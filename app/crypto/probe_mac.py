@@ -1,4 +1,4 @@
-"""How the comparison's probes tell this server that a wrong password is theirs: by a mark that only it can make."""
+"""The MAC by which the comparison's probes show this server that a failed sign-in is one of theirs."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 HEADER = "X-Latchkey-Probe"
-NAMES = "compare-"  # what the usernames of the comparison begin with
-WINDOW = 300  # seconds; a mark is good in its own window and the next
+NAMES = "compare-"  # prefix of the usernames of the comparison
+WINDOW = 300  # seconds; a MAC is valid in its own window and the next
 LABEL = b"latchkey comparison probe"
 
 
-class ProbeMarks:
+class ProbeMacs:
     """A MAC of the username and the time, under a key that is derived from SECRET_KEY.
 
-    It is good for one throwaway user alone: whoever sees it may guess that user's password, and hides nothing else.
+    It is valid for one throwaway user: a copy lets one guess that user's password unrecorded, and no other.
     """
 
     def __init__(self, accepted: Callable[[], Sequence[str]]) -> None:
-        """`accepted` gives SECRET_KEY, and those before it."""
+        """`accepted` returns SECRET_KEY, and the earlier ones."""
         self._accepted = accepted
 
-    def mark(self, username: str, at: datetime) -> str:
-        """Return the mark of a user of the comparison."""
+    def compute(self, username: str, at: datetime) -> str:
+        """Return the MAC for a user of the comparison."""
         return _mac(self._accepted()[0], username, _window(at))
 
-    def knows(self, mark: str, username: str, at: datetime) -> bool:
-        """Return whether a mark is this server's, for this user and of now."""
-        if not mark or not username.startswith(NAMES):
+    def verify(self, mac: str, username: str, at: datetime) -> bool:
+        """Return whether a MAC is this server's, for this user and this time."""
+        if not mac or not username.startswith(NAMES):
             return False
-        given, windows = mark.encode("utf-8", "surrogatepass"), (_window(at), _window(at) - 1)
+        given, windows = mac.encode("utf-8", "surrogatepass"), (_window(at), _window(at) - 1)
         ours = [_mac(key, username, window).encode() for key in self._accepted() for window in windows]
         matches = [hmac.compare_digest(given, one) for one in ours]
         return any(matches)
