@@ -120,9 +120,9 @@ class Settings(BaseSettings):
         if self.client_certificate_header and self.client_certificate_proxy:
             raise ValueError("CLIENT_CERTIFICATE_PROXY fixes the header: leave CLIENT_CERTIFICATE_HEADER out")
         if self.client_certificate_header and not self.trusted_proxies:
-            raise ValueError("CLIENT_CERTIFICATE_HEADER needs TRUSTED_PROXIES: a certificate is taken from these proxies only")
+            raise ValueError("CLIENT_CERTIFICATE_HEADER needs TRUSTED_PROXIES: only they may send a certificate")
         if self.client_certificate_proxy and not self.trusted_proxies:
-            raise ValueError("CLIENT_CERTIFICATE_PROXY needs TRUSTED_PROXIES: a certificate is taken from these proxies only")
+            raise ValueError("CLIENT_CERTIFICATE_PROXY needs TRUSTED_PROXIES: only they may send a certificate")
         if self.client_certificate_proxy == "alb-passthrough" and self.client_certificate_chain == "checked":
             raise ValueError("CLIENT_CERTIFICATE_PROXY alb-passthrough needs CLIENT_CERTIFICATE_CHAIN unchecked")
 
