@@ -118,11 +118,11 @@ class Settings(BaseSettings):
 
     def _check_client_certificates(self) -> None:
         if self.client_certificate_header and self.client_certificate_proxy:
-            raise ValueError("CLIENT_CERTIFICATE_PROXY fixes the header: do not set CLIENT_CERTIFICATE_HEADER")
+            raise ValueError("CLIENT_CERTIFICATE_PROXY fixes the header: leave CLIENT_CERTIFICATE_HEADER out")
         if self.client_certificate_header and not self.trusted_proxies:
-            raise ValueError("CLIENT_CERTIFICATE_HEADER needs TRUSTED_PROXIES: nobody else is believed about it")
+            raise ValueError("CLIENT_CERTIFICATE_HEADER needs TRUSTED_PROXIES: only they may send a certificate")
         if self.client_certificate_proxy and not self.trusted_proxies:
-            raise ValueError("CLIENT_CERTIFICATE_PROXY needs TRUSTED_PROXIES: nobody else is believed about it")
+            raise ValueError("CLIENT_CERTIFICATE_PROXY needs TRUSTED_PROXIES: only they may send a certificate")
         if self.client_certificate_proxy == "alb-passthrough" and self.client_certificate_chain == "checked":
             raise ValueError("CLIENT_CERTIFICATE_PROXY alb-passthrough needs CLIENT_CERTIFICATE_CHAIN unchecked")
 
