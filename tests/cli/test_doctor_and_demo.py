@@ -41,7 +41,7 @@ def test_a_running_server_is_well(fresh_server: StartServer) -> None:
 
 
 @pytest.mark.asvs("13.3.2")
-def test_it_speaks_to_a_person_too(instance: Path) -> None:
+def test_doctor_prints_text_for_a_person(instance: Path) -> None:
     (instance / "secret_key").chmod(0o644)
     done = run(instance, "doctor")
     assert done.returncode == 1

@@ -181,7 +181,7 @@ def test_links_are_not_followed_and_pipes_are_not_waited_for(tmp_path: Path) -> 
 
 
 @pytest.mark.contract("a scan that could not read everything does not succeed")
-def test_what_cannot_be_read_is_told_and_is_no_success(tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_reported_and_is_not_a_success(tmp_path: Path) -> None:
     done = scan(tmp_path / "nowhere")
     assert done.exit_code == 2 and "nowhere" in done.stderr and "1 could not be read" in done.stderr
     (tmp_path / ".git").mkdir()
@@ -201,7 +201,7 @@ def world(admin: Admin) -> World:
 
 
 @pytest.mark.contract("found secrets are checked to be live or dead, and revoked")
-def test_the_database_tells_live_from_dead_and_revokes(world: World, tmp_path: Path) -> None:
+def test_check_looks_up_each_status_in_the_database_and_revokes(world: World, tmp_path: Path) -> None:
     live, dead, secret = world.issue("pat"), world.issue("api_key"), world.admin.client().client_secret
     world.admin.revoke(dead.token)
     strange = mint(Prefix.PAT)
@@ -217,7 +217,7 @@ def test_the_database_tells_live_from_dead_and_revokes(world: World, tmp_path: P
 
 
 @pytest.mark.contract("found secrets are checked to be live or dead, and revoked")
-def test_a_server_tells_live_from_dead_and_revokes(world: World, tmp_path: Path) -> None:
+def test_a_server_reports_each_status_and_revokes(world: World, tmp_path: Path) -> None:
     admin, held = world.admin, world.issue("api_key")
     token = admin.m2m(admin.client([admin.role("machine", ["tokens:read"])]))
     (tmp_path / "leak").write_text(held.token, encoding="utf-8")

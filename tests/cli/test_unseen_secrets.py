@@ -61,7 +61,7 @@ def living(actions: Actions) -> dict[str, Any]:
     }
 
 
-def test_what_was_made_and_not_shown_is_ended(instance: Path) -> None:
+def test_a_credential_whose_secret_was_not_printed_is_revoked(instance: Path) -> None:
     actions = open_actions()
     before = living(actions)
     client = json.loads((instance / "bootstrap.json").read_text())["client_id"]
@@ -81,7 +81,7 @@ def test_what_was_made_and_not_shown_is_ended(instance: Path) -> None:
     assert made.count("personal_access_token.create") == made.count("personal_access_token.revoke") == 4
 
 
-def test_what_would_be_replaced_stays_when_the_new_secret_cannot_be_printed(instance: Path) -> None:
+def test_a_secret_is_not_replaced_when_the_new_one_cannot_be_printed(instance: Path) -> None:
     token = run(instance, *MAKING["pat"], port="1").stdout.strip()
     key = run(instance, *MAKING["api-key"], port="1").stdout.strip()
     actions = open_actions()

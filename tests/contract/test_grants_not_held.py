@@ -53,7 +53,9 @@ def test_without_manage_no_permission_of_this_api_enters_a_role(world: World, wr
 
 @pytest.mark.asvs("8.2.3")
 @pytest.mark.contract("a caller cannot grant what they do not hold")
-def test_without_holding_it_nobody_assigns_it(admin: Admin, writer: str, strong: dict[str, Json]) -> None:
+def test_a_permission_that_the_caller_lacks_cannot_be_assigned(
+    admin: Admin, writer: str, strong: dict[str, Json]
+) -> None:
     user, client = admin.user(), admin.client()
     problem(admin.patch(f"/users/{user.id}", {"roles": [strong["user"]["name"]]}, auth=writer), 403)
     problem(admin.patch(f"/clients/{client.id}", {"roles": [strong["machine"]["name"]]}, auth=writer), 403)
@@ -213,7 +215,7 @@ def test_a_pat_with_manage_may_do_the_rest(admin: Admin, pat: str) -> None:
 
 
 @pytest.mark.contract("the scope of each operation, `manage` for everything")
-def test_a_machine_token_with_manage_may_everything(admin: Admin) -> None:
+def test_a_machine_token_with_manage_may_do_everything(admin: Admin) -> None:
     client: Client = admin.client([admin.role("machine", ["manage"])])
     token = admin.m2m(client)
     body = {"name": unique("role"), "type": "machine", "permissions": ["manage"]}

@@ -21,7 +21,7 @@ def inspected(admin: Admin, credential: str) -> Json:
 
 @pytest.mark.asvs("RFC 9700 §4.8–4.9")
 @pytest.mark.contract("`/credentials/revoke`")
-def test_whoever_finds_them_has_them_revoked_at_once(world: World) -> None:
+def test_anybody_can_have_leaked_credentials_revoked_at_once(world: World) -> None:
     held = [world.issue(kind) for kind in KINDS]
     assert report(world.admin, [one.token for one in held]) == 202
     assert not [one.kind for one in held if world.admin.active(one.token)]

@@ -145,7 +145,7 @@ def test_further_roles_never_widen_what_was_issued(many: Admin, kind: Kind) -> N
 
 
 @pytest.mark.contract("a permission re-created under an old name does not widen a PAT")
-def test_a_permission_made_anew_under_an_old_name_does_not_come_back_to_a_token(many: Admin) -> None:
+def test_a_permission_recreated_under_an_old_name_does_not_return_to_a_token(many: Admin) -> None:
     world = found(many)
     held = world.issue("pat", scopes=[world.read])
     many.remove(f"/resources/{world.resource['id']}/permissions/{world.read}")

@@ -255,7 +255,7 @@ def test_permissions_are_added_changed_and_deleted_one_by_one(admin: Admin) -> N
 
 
 @pytest.mark.contract("what is deleted while in use goes, and what hung on it shrinks")
-def test_what_hung_on_something_deleted_shrinks(admin: Admin) -> None:
+def test_a_deletion_shrinks_what_depended_on_it(admin: Admin) -> None:
     world = found(admin)
     admin.remove(f"/resources/{world.resource['id']}")
     for role in (world.user_role, world.machine_role):

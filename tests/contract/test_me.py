@@ -24,7 +24,7 @@ def make(world: World, status: int = 201, user: User | None = None, **fields: An
 
 
 @pytest.mark.contract("`/me` by Basic; a PAT reads `/me` only")
-def test_me_is_the_profile_the_roles_and_what_they_give_now(admin: Admin) -> None:
+def test_me_is_the_profile_the_roles_and_the_scopes_they_grant_now(admin: Admin) -> None:
     world = found(admin)
     me = expect(200, admin.get("/me", auth=world.user.basic)).json()
     assert (me["id"], me["username"]) == (world.user.id, world.user.username)
@@ -35,7 +35,7 @@ def test_me_is_the_profile_the_roles_and_what_they_give_now(admin: Admin) -> Non
 
 
 @pytest.mark.asvs("6.3.4")
-def test_a_wrong_password_an_unknown_user_and_no_one_are_refused_alike(world: World) -> None:
+def test_a_wrong_password_an_unknown_user_and_no_credential_are_refused_alike(world: World) -> None:
     admin, password = world.admin, world.user.password
     tries = [
         (world.user.username, "wrong"),

@@ -39,7 +39,7 @@ def verify(world: World, keys: jwt.PyJWKClient, token: str) -> None:
 
 
 @pytest.mark.contract("`/signing-keys`, rotate")
-def test_the_list_tells_kid_alg_and_times_and_nothing_private(mine: World) -> None:
+def test_the_list_shows_kid_alg_and_times_and_nothing_private(mine: World) -> None:
     for key in listed(mine.admin):
         assert set(key) >= FIELDS and key["alg"] == "ES256"
         assert not {"d", "sealed_private_key", "private"} & set(key)

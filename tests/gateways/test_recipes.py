@@ -68,7 +68,7 @@ def test_a_revocation_applies_at_the_next_request(gateway: Gateway, shop: Shop, 
 
 
 @pytest.mark.asvs("4.1.3", "10.1.1")
-def test_the_api_never_sees_the_secret_nor_what_the_caller_says_of_itself(
+def test_the_api_receives_neither_the_secret_nor_identity_headers_of_the_caller(
     gateway: Gateway, shop: Shop, upstream: Upstream
 ) -> None:
     token = shop.issue("api_key", "good")

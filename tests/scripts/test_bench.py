@@ -212,7 +212,7 @@ def test_a_soak_is_driven_at_the_share_that_was_asked_for(instance: Path, figure
 
 
 @pytest.mark.contract("a soak complains of errors, slow minutes and growth")
-def test_a_soak_complains_of_errors_slow_minutes_and_growth() -> None:
+def test_a_soak_reports_errors_slow_minutes_and_growth() -> None:
     def minute(**changed: float) -> Round:
         result = dict.fromkeys(Round.__dataclass_fields__, 1.0) | {"errors": 0, "why": "", "requests": 9} | changed
         return Round(**result)  # type: ignore[arg-type]

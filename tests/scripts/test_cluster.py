@@ -69,7 +69,7 @@ def read_until(process: "subprocess.Popen[str]", wanted: str) -> str:
 
 
 @pytest.mark.contract("nodes on one PostgreSQL and Redis give the same answers, one killed or not")
-def test_two_nodes_hold_what_the_story_says_and_leave_nothing_behind(folder: Path) -> None:
+def test_two_nodes_pass_the_demo_and_leave_nothing_behind(folder: Path) -> None:
     command = [*PROGRAM, "--once", "--nodes", "2"]
     done = subprocess.run(command, env=environment(folder), capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

@@ -53,7 +53,7 @@ def found(folder: Path) -> str:
 @pytest.mark.contract(
     "fuzzing finds nothing open: a model of every right, schemathesis, strange forms, parsers under Atheris"
 )
-def test_nothing_is_open(runs: dict[str, Done], folders: dict[str, Path]) -> None:
+def test_a_fuzz_run_ends_without_open_findings(runs: dict[str, Done], folders: dict[str, Path]) -> None:
     done = runs["whole"]
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.rstrip().endswith("nothing open")

@@ -63,7 +63,7 @@ def test_it_takes_more_nodes_for_more_and_fewer_when_resource_servers_verify(mod
 
 
 @pytest.mark.contract("how many nodes it takes is simulated with measured costs")
-def test_every_plan_keeps_its_promise_below_its_ceiling(model: Any) -> None:
+def test_every_plan_meets_its_target_below_its_maximum(model: Any) -> None:
     costs = model.Costs(introspection=0.0002, look=0.0003)
     for load in model.LOADS[:2]:
         plan = model.planned(load, 0.0, costs)
@@ -73,7 +73,7 @@ def test_every_plan_keeps_its_promise_below_its_ceiling(model: Any) -> None:
 
 
 @pytest.mark.contract("how many nodes it takes is simulated with measured costs")
-def test_it_is_fed_by_what_was_measured(tmp_path: Path) -> None:
+def test_the_simulation_reads_measured_costs(tmp_path: Path) -> None:
     rows = [
         {"subject": "latchkey", "row": "introspect-pat", "cpu_us": 80.0, "database_cpu_us": 70.0},
         {"subject": "latchkey", "row": "client-credentials", "cpu_us": 150.0, "database_cpu_us": 0.0},
