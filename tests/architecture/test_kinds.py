@@ -16,7 +16,7 @@ NAMES, CLASSES = {kind.name for kind in KINDS}, {kind.__name__ for kind in KINDS
 OWN = ("app/credentials/", "app/comparison/", "app/resource_server", "app/migrations/")  # the last: names of tables
 TABLES = {
     "app/compose.py": "joins the kinds with the directory's own ways to revoke",
-    "app/web/console/onward.py": "which page shows which object",
+    "app/web/console/links.py": "which page shows which object",
     "app/models/authority.py": "names of tables",
 }
 CASES = {

@@ -61,6 +61,7 @@ def living(actions: Actions) -> dict[str, Any]:
     }
 
 
+@pytest.mark.contract("a secret that could not be printed opens nothing")
 def test_a_credential_whose_secret_was_not_printed_is_revoked(instance: Path) -> None:
     actions = open_actions()
     before = living(actions)
@@ -81,6 +82,7 @@ def test_a_credential_whose_secret_was_not_printed_is_revoked(instance: Path) ->
     assert made.count("personal_access_token.create") == made.count("personal_access_token.revoke") == 4
 
 
+@pytest.mark.contract("a secret that could not be printed opens nothing")
 def test_a_secret_is_not_replaced_when_the_new_one_cannot_be_printed(instance: Path) -> None:
     token = run(instance, *MAKING["pat"], port="1").stdout.strip()
     key = run(instance, *MAKING["api-key"], port="1").stdout.strip()
