@@ -64,7 +64,7 @@ def _is_nested(field: RecordField) -> bool:
 
 
 def _flatten(record: type) -> Iterator[RecordField]:
-    """List the fields of a record, with those of a nested record in its place."""
+    """List the fields of a record; a nested record is replaced by its fields."""
     for field in fields_of(record):
         yield from _flatten(field.type.base) if _is_nested(field) else [field]
 

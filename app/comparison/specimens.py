@@ -59,7 +59,7 @@ class Specimen(Protocol):
     lacks: ClassVar[dict[str, str]]
 
     def get(self, lifetime: int | None = None) -> Got:
-        """Obtain a new one with the smallest scope; its lifetime is `lifetime` seconds, where the kind allows to choose it."""
+        """Obtain a new one with the smallest scope, and with this lifetime in seconds where it can be chosen."""
 
     def works(self, got: Got) -> bool:
         """Return whether it allows to read."""

@@ -120,7 +120,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @pytest.fixture(scope="module")
-def kept(server: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Held]:
+def busy_backup(server: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Held]:
     """A backup that was made while the server was busy, and the credentials at that time."""
     admin = Admin(server)
     held = hold(admin)
@@ -134,8 +134,10 @@ def kept(server: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> tuple[
 
 
 @pytest.mark.contract("a backup gives a new instance in which every credential works")
-def test_every_credential_works_in_a_new_instance(server: LiveServer, kept: tuple[Path, Held], tmp_path: Path) -> None:
-    file, held = kept
+def test_every_credential_works_in_a_new_instance(
+    server: LiveServer, busy_backup: tuple[Path, Held], tmp_path: Path
+) -> None:
+    file, held = busy_backup
     done = latchkey(tmp_path / "new", "restore", file)
     assert done.exit_code == 0 and "revoked since is alive again" in done.stderr
     server.stop()
@@ -149,8 +151,8 @@ def test_every_credential_works_in_a_new_instance(server: LiveServer, kept: tupl
 
 @pytest.mark.asvs("14.2.4")
 @pytest.mark.contract("a backup contains no credential, and only its owner can read it")
-def test_it_is_its_owners_alone_and_never_over_another(kept: tuple[Path, Held], server: LiveServer) -> None:
-    file, _ = kept
+def test_it_is_its_owners_alone_and_never_over_another(busy_backup: tuple[Path, Held], server: LiveServer) -> None:
+    file, _ = busy_backup
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     before = file.read_bytes()
     assert "already exists" in refused(server.instance, "backup", file)
@@ -159,8 +161,8 @@ def test_it_is_its_owners_alone_and_never_over_another(kept: tuple[Path, Held], 
 
 @pytest.mark.asvs("14.2.4")
 @pytest.mark.contract("a backup contains no credential, and only its owner can read it")
-def test_no_secret_of_anybody_is_in_it(kept: tuple[Path, Held]) -> None:
-    file, held = kept
+def test_no_secret_of_anybody_is_in_it(busy_backup: tuple[Path, Held]) -> None:
+    file, held = busy_backup
     with zipfile.ZipFile(file) as archive:
         whole = b"".join(archive.read(name) for name in archive.namelist())
     secrets = [*held.live[:2], *held.dead[:2], held.client.client_secret, held.user.password]
@@ -168,20 +170,20 @@ def test_no_secret_of_anybody_is_in_it(kept: tuple[Path, Held]) -> None:
 
 
 @pytest.mark.contract("a backup contains no credential, and only its owner can read it")
-def test_a_restored_file_is_its_owners_alone(kept: tuple[Path, Held], tmp_path: Path) -> None:
-    latchkey(tmp_path / "new", "restore", kept[0])
+def test_a_restored_file_is_its_owners_alone(busy_backup: tuple[Path, Held], tmp_path: Path) -> None:
+    latchkey(tmp_path / "new", "restore", busy_backup[0])
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "new").iterdir()}
     assert modes == {"latchkey.db": 0o600, "secret_key": 0o600}
 
 
-def test_a_restore_never_overwrites_anything(kept: tuple[Path, Held], tmp_path: Path) -> None:
+def test_a_restore_never_overwrites_anything(busy_backup: tuple[Path, Held], tmp_path: Path) -> None:
     instance = tmp_path / "new"
-    latchkey(instance, "restore", kept[0])
+    latchkey(instance, "restore", busy_backup[0])
     before = {path.name: path.read_bytes() for path in instance.iterdir()}
-    assert "already exists" in refused(instance, "restore", kept[0])
+    assert "already exists" in refused(instance, "restore", busy_backup[0])
     (instance / "latchkey.db").unlink()
     (instance / "secret_key").write_text("k" * 64, encoding="ascii")
-    assert "another SECRET_KEY" in refused(instance, "restore", kept[0])
+    assert "another SECRET_KEY" in refused(instance, "restore", busy_backup[0])
     assert [path.name for path in instance.iterdir()] == ["secret_key"] and len(before) == 2
 
 
@@ -236,7 +238,7 @@ def _strange(members: dict[str, bytes]) -> None:
     members["manifest.json"] = b"[" * 100_000
 
 
-def _told(**more: object) -> Callable[[dict[str, bytes]], None]:
+def _change_manifest(**more: object) -> Callable[[dict[str, bytes]], None]:
     def change(members: dict[str, bytes]) -> None:
         members["manifest.json"] = json.dumps(json.loads(members["manifest.json"]) | more).encode()
 
@@ -257,15 +259,17 @@ def _told(**more: object) -> Callable[[dict[str, bytes]], None]:
     ids=str,
 )
 def test_a_note_of_another_form_is_refused_and_not_shown(
-    kept: tuple[Path, Held], tmp_path: Path, more: dict[str, object]
+    busy_backup: tuple[Path, Held], tmp_path: Path, more: dict[str, object]
 ) -> None:
-    said = refused(tmp_path / "new", "restore", spoilt(kept[0], tmp_path / "spoilt", _told(**more)))
+    said = refused(tmp_path / "new", "restore", spoilt(busy_backup[0], tmp_path / "spoilt", _change_manifest(**more)))
     assert said.strip().isprintable() and list((tmp_path / "new").iterdir()) == []
 
 
 @pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
-def test_a_member_that_cannot_be_unpacked_is_refused(kept: tuple[Path, Held], tmp_path: Path, packing: int) -> None:
-    with zipfile.ZipFile(kept[0]) as archive, zipfile.ZipFile(tmp_path / "other", "w", packing) as other:
+def test_a_member_that_cannot_be_unpacked_is_refused(
+    busy_backup: tuple[Path, Held], tmp_path: Path, packing: int
+) -> None:
+    with zipfile.ZipFile(busy_backup[0]) as archive, zipfile.ZipFile(tmp_path / "other", "w", packing) as other:
         for name in archive.namelist():
             other.writestr(name, archive.read(name))
         begins = other.getinfo("latchkey.db").header_offset + 30 + len("latchkey.db")
@@ -283,15 +287,15 @@ def test_a_member_that_cannot_be_unpacked_is_refused(kept: tuple[Path, Held], tm
     ids=lambda c: c.__name__,
 )
 def test_a_changed_backup_is_refused_and_leaves_nothing(
-    kept: tuple[Path, Held], tmp_path: Path, change: Callable[[dict[str, bytes]], None]
+    busy_backup: tuple[Path, Held], tmp_path: Path, change: Callable[[dict[str, bytes]], None]
 ) -> None:
-    refused(tmp_path / "new", "restore", spoilt(kept[0], tmp_path / "spoilt", change))
+    refused(tmp_path / "new", "restore", spoilt(busy_backup[0], tmp_path / "spoilt", change))
     assert list((tmp_path / "new").iterdir()) == [] and not (tmp_path / "escaped").exists()
 
 
 @pytest.mark.contract("a changed, cut or foreign backup is refused and leaves nothing")
-def test_a_cut_or_foreign_file_is_refused(kept: tuple[Path, Held], tmp_path: Path) -> None:
-    whole = kept[0].read_bytes()
+def test_a_cut_or_foreign_file_is_refused(busy_backup: tuple[Path, Held], tmp_path: Path) -> None:
+    whole = busy_backup[0].read_bytes()
     middle = bytearray(whole)
     middle[len(whole) // 2] ^= 1
     for n, held in enumerate([whole[:-100], whole[: len(whole) // 2], bytes(middle), b"", b"hello", b"PK\x03\x04"]):
@@ -321,13 +325,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_the_database_may_be_on_another_disk_than_the_key(
-    kept: tuple[Path, Held], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    busy_backup: tuple[Path, Held], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with disk(tmp_path / "other", "20m") as other:
         monkeypatch.setenv("LATCHKEY_INSTANCE_DIR", str(tmp_path / "new"))
         monkeypatch.setenv("LATCHKEY_DATABASE_URL", f"sqlite:///{other / 'latchkey.db'}")
         monkeypatch.delenv("LATCHKEY_SECRET_KEY", raising=False)
-        done = CliRunner().invoke(main, ["restore", str(kept[0])])
+        done = CliRunner().invoke(main, ["restore", str(busy_backup[0])])
         assert done.exit_code == 0, done.output
         key = tmp_path / "new" / "secret_key"
         assert stat.S_IMODE(key.stat().st_mode) == 0o600
@@ -337,10 +341,10 @@ def test_the_database_may_be_on_another_disk_than_the_key(
 
 
 @pytest.mark.contract("a changed, cut or foreign backup is refused and leaves nothing")
-def test_a_full_disk_leaves_no_half_file(kept: tuple[Path, Held], server: LiveServer, small_disk: Path) -> None:
+def test_a_full_disk_leaves_no_half_file(busy_backup: tuple[Path, Held], server: LiveServer, small_disk: Path) -> None:
     assert "cannot be written" in refused(server.instance, "backup", small_disk / "backup")
     assert list(small_disk.iterdir()) == []
-    refused(small_disk / "new", "restore", kept[0])
+    refused(small_disk / "new", "restore", busy_backup[0])
     assert list((small_disk / "new").iterdir()) == []
 
 
@@ -387,7 +391,7 @@ def test_a_dump_of_postgresql_gives_the_same(fresh_server: Callable[..., LiveSer
 def test_a_backup_made_while_the_secret_key_changes_opens_with_the_key_it_holds(tmp_path: Path) -> None:
     old, new, file = tmp_path / "old", tmp_path / "new", tmp_path / "backup"
     assert latchkey(old, "init").exit_code == 0
-    KeptKey(old).replace(time.time() + 60)  # and nothing is sealed under it yet
+    KeptKey(old).replace(time.time() + 60)  # the new key has not sealed anything yet
     assert latchkey(old, "backup", file).exit_code == 0
     assert latchkey(new, "restore", file).exit_code == 0
     assert not KeptKey(new).previous_path.exists()

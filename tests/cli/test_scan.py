@@ -17,11 +17,11 @@ from click.testing import CliRunner
 from app.cli import main
 from app.crypto.opaque import Prefix, mint
 from tests.api import Admin, expect, unique
-from tests.contract.world import World, found
+from tests.contract.world import World, create_world
 from tests.live import environment
 from tests.machine import require_program
 
-OFFLINE = {"LATCHKEY_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}  # would fail if it were asked
+OFFLINE = {"LATCHKEY_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}  # unreachable: a query would fail
 
 
 def scan(*arguments: str | Path, env: dict[str, str] | None = None, input: bytes | None = None) -> Any:
@@ -181,7 +181,7 @@ def test_links_are_not_followed_and_pipes_are_not_waited_for(tmp_path: Path) -> 
 
 
 @pytest.mark.contract("a scan that could not read everything does not succeed")
-def test_what_cannot_be_read_is_told_and_is_no_success(tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_reported_and_fails_the_scan(tmp_path: Path) -> None:
     done = scan(tmp_path / "nowhere")
     assert done.exit_code == 2 and "nowhere" in done.stderr and "1 could not be read" in done.stderr
     (tmp_path / ".git").mkdir()
@@ -197,11 +197,11 @@ def test_a_file_name_is_escaped_and_its_secrets_are_shortened(tmp_path: Path) ->
 
 @pytest.fixture(scope="module")
 def world(admin: Admin) -> World:
-    return found(admin)
+    return create_world(admin)
 
 
 @pytest.mark.contract("found secrets are checked to be live or dead, and revoked")
-def test_the_database_tells_live_from_dead_and_revokes(world: World, tmp_path: Path) -> None:
+def test_the_database_reports_live_and_dead_secrets_and_revokes(world: World, tmp_path: Path) -> None:
     live, dead, secret = world.issue("pat"), world.issue("api_key"), world.admin.client().client_secret
     world.admin.revoke(dead.token)
     strange = mint(Prefix.PAT)
@@ -217,7 +217,7 @@ def test_the_database_tells_live_from_dead_and_revokes(world: World, tmp_path: P
 
 
 @pytest.mark.contract("found secrets are checked to be live or dead, and revoked")
-def test_a_server_tells_live_from_dead_and_revokes(world: World, tmp_path: Path) -> None:
+def test_a_server_reports_live_and_dead_secrets_and_revokes(world: World, tmp_path: Path) -> None:
     admin, held = world.admin, world.issue("api_key")
     token = admin.m2m(admin.client([admin.role("machine", ["tokens:read"])]))
     (tmp_path / "leak").write_text(held.token, encoding="utf-8")
@@ -242,7 +242,7 @@ def test_live_and_revoke_need_a_database_or_a_server(tmp_path: Path) -> None:
 
 @contextmanager
 def answering(body: bytes) -> Iterator[str]:
-    """Return the URL of a server that answers 200 and this to every request."""
+    """Yield the URL of a server that responds to every request with 200 and this body."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:

@@ -5,7 +5,7 @@ import pytest
 from tests.api import Admin, Json, expect, unique
 from tests.contract.refusals import challenge, invalid, problem
 from tests.contract.waiting import until
-from tests.contract.world import World, found
+from tests.contract.world import World, create_world
 
 INACTIVE = {"active": False}
 
@@ -13,7 +13,7 @@ INACTIVE = {"active": False}
 @pytest.fixture(scope="module")
 def behind(configured: Admin) -> World:
     """An organisation on a server that trusts a proxy on loopback."""
-    return found(configured)
+    return create_world(configured)
 
 
 def rotated(world: World, key_id: str, overlap: int) -> Json:
@@ -119,7 +119,7 @@ def test_x_forwarded_for_is_believed_from_trusted_proxies_only(world: World, beh
         ("", 403),
     ],
 )
-def test_the_peer_is_the_last_address_that_is_no_trusted_proxy(behind: World, forwarded: str, status: int) -> None:
+def test_the_peer_is_the_last_address_that_is_not_a_trusted_proxy(behind: World, forwarded: str, status: int) -> None:
     key = behind.issue("api_key", allowed_ips=["192.0.2.0/24", "2001:db8::/32"])
     expect(status, behind.admin.forward_auth(key.token, behind.resource, headers={"X-Forwarded-For": forwarded}))
 

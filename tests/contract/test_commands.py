@@ -55,7 +55,7 @@ def test_each_command_that_the_contract_names_is_there() -> None:
 
 
 @pytest.mark.contract("a user makes a PAT by page, API, CLI", "a secret alone on stdout")
-def test_a_token_made_by_command_works_and_stands_alone_on_stdout(world: World) -> None:
+def test_a_token_made_by_command_works_and_is_alone_on_stdout(world: World) -> None:
     done = latchkey("pat", "create", "--user", world.user.username, "--name", unique("cli"), "--scope", world.read)
     answer = world.admin.introspect(done.stdout.strip())
     assert answer["username"] == world.user.username and answer["scope"] == world.read
@@ -63,7 +63,7 @@ def test_a_token_made_by_command_works_and_stands_alone_on_stdout(world: World) 
 
 
 @pytest.mark.contract("an operator issues an API key by console, API, CLI", "a secret alone on stdout")
-def test_a_key_made_by_command_works_and_stands_alone_on_stdout(world: World) -> None:
+def test_a_key_made_by_command_works_and_is_alone_on_stdout(world: World) -> None:
     done = latchkey("api-key", "create", "--name", unique("cli"), "--resource", world.identifier)
     expect(200, world.admin.forward_auth(done.stdout.strip(), world.resource, world.read, how="x-api-key"))
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.api import Admin, Client, Json, expect, unique
 from tests.contract.refusals import problem
-from tests.contract.world import World, found
+from tests.contract.world import World, create_world
 from tests.spec.client_keys import new_key
 
 WRITERS = [
@@ -165,7 +165,7 @@ def test_no_pat_takes_an_account_over_to_make_credentials_with(admin: Admin, pat
     user = admin.user()
     response = admin.patch(f"/users/{user.id}", {"password": "a taken over account"}, auth=pat)
     problem(response, 403)
-    body = {"username": unique("u"), "password": "a door of one's own", "roles": []}
+    body = {"username": unique("u"), "password": "a password of my own", "roles": []}
     problem(admin.post("/users", body, auth=pat), 403)
 
 
@@ -200,7 +200,7 @@ def test_a_token_for_another_user_asks_for_its_own_scope(world: World) -> None:
 
 
 def test_a_pat_with_manage_may_do_the_rest(admin: Admin, pat: str) -> None:
-    world = found(admin)
+    world = create_world(admin)
     change: list[tuple[str, str, Any]] = [
         ("PATCH", f"/users/{world.user.id}", {"display_name": "renamed"}),
         ("DELETE", f"/api-keys/{world.issue('api_key').id}", None),

@@ -4,7 +4,7 @@ import pytest
 
 from tests.api import Admin, Client, Json, expect
 from tests.contract.refusals import invalid, problem
-from tests.contract.world import CREDENTIAL_TYPE, KINDS, Kind, World, found
+from tests.contract.world import CREDENTIAL_TYPE, KINDS, Kind, World, create_world
 
 STRANGERS = ["lk_pat_" + "0" * 38, "ghp_something", "", " ", "a.b.c", "ä\x00", "x" * 5000]
 
@@ -21,7 +21,7 @@ def inspected(admin: Admin, credential: str) -> Json:
 
 @pytest.mark.asvs("RFC 9700 §4.8–4.9")
 @pytest.mark.contract("`/credentials/revoke`")
-def test_whoever_finds_them_has_them_revoked_at_once(world: World) -> None:
+def test_a_report_without_credentials_revokes_at_once(world: World) -> None:
     held = [world.issue(kind) for kind in KINDS]
     assert report(world.admin, [one.token for one in held]) == 202
     assert not [one.kind for one in held if world.admin.active(one.token)]
@@ -95,7 +95,7 @@ def test_inspect_says_which_it_is_whose_and_its_status(world: World, kind: Kind)
 
 @pytest.mark.contract("`/credentials/inspect`")
 def test_inspect_says_why_it_is_inactive(admin: Admin) -> None:
-    world = found(admin)
+    world = create_world(admin)
     revoked, disabled, rotated = world.issue("pat"), world.issue("api_key"), world.issue("api_key")
     admin.revoke(revoked.token)
     admin.change(f"/api-keys/{disabled.id}", {"enabled": False})

@@ -5,7 +5,7 @@ import pytest
 
 from tests.api import Admin, Json, expect
 from tests.contract.refusals import problem
-from tests.contract.world import World, found
+from tests.contract.world import World, create_world
 
 FIELDS = {"kid", "alg", "created_at", "retires_at"}
 
@@ -13,7 +13,7 @@ FIELDS = {"kid", "alg", "created_at", "retires_at"}
 @pytest.fixture(scope="module")
 def mine(many: Admin) -> World:
     """An organisation on a server of two processes, whose keys may be rotated."""
-    return found(many)
+    return create_world(many)
 
 
 def published(admin: Admin) -> set[str]:
@@ -39,7 +39,7 @@ def verify(world: World, keys: jwt.PyJWKClient, token: str) -> None:
 
 
 @pytest.mark.contract("`/signing-keys`, rotate")
-def test_the_list_tells_kid_alg_and_times_and_nothing_private(mine: World) -> None:
+def test_the_list_has_kid_alg_and_times_and_nothing_private(mine: World) -> None:
     for key in listed(mine.admin):
         assert set(key) >= FIELDS and key["alg"] == "ES256"
         assert not {"d", "sealed_private_key", "private"} & set(key)

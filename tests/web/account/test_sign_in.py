@@ -1,4 +1,4 @@
-"""Signing in and out with a browser: what the cookie is worth, and what an attacker gets out of the form."""
+"""Signing in and out with a browser: the cookie, and attacks on the form."""
 
 import json
 import re
@@ -186,7 +186,7 @@ def test_a_deleted_user_is_signed_out_at_once(face: Face) -> None:
 
 @pytest.mark.asvs("8.3.1")
 @pytest.mark.contract("only holders of `manage` reach the console")
-def test_the_console_is_for_those_who_manage_and_only_as_long_as_they_do(face: Face) -> None:
+def test_the_console_admits_holders_of_manage_and_only_as_long_as_they_hold_it(face: Face) -> None:
     stranger, (person, _), (operator, name) = visitor(face), signed_in(face, "orders:read"), signed_in(face, "manage")
     signed_in(face, "manage")  # the last administrator would stay
     assert stranger.get("/console").status_code == 303

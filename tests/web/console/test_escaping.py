@@ -1,4 +1,4 @@
-"""Whatever people name things, nothing of it runs in an operator's browser."""
+"""Names are shown as text: nothing in them runs in an operator's browser."""
 
 import pytest
 from sqlalchemy import update
@@ -16,7 +16,7 @@ UNESCAPED = ("<script>alert", "<img", "onerror=alert(1)>")
 
 @pytest.fixture(scope="module")
 def secrets(face: Face) -> dict[str, str]:
-    """A credential of each kind, in a world where all that can be named has that name."""
+    """A credential of each kind, in an organisation in which every name is hostile."""
     core = face.core
     core.role("reader", "user", "orders:read")
     core.role("robot", "machine", "orders:read")

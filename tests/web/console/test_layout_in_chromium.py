@@ -16,7 +16,7 @@ MOST_TABS = 80
 
 @pytest.fixture(scope="module")
 def admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Admin]:
-    """An administrator's client of a server of one's own, on which there is something to see."""
+    """An administrator's client of a separate server with some objects."""
     live = LiveServer(tmp_path_factory.mktemp("console") / "instance").start()
     acting = Admin(live)
     api = acting.resource(permissions=["parcels:read"], public=["parcels:list"], name="Parcels")
@@ -43,7 +43,7 @@ def signed_in(watched: Watched, admin: Admin) -> Page:
 
 
 def tab_to(page: Page, wanted: str) -> None:
-    """Press Tab until the thing of this id, or with this text, has the focus."""
+    """Press Tab until the element with this id or text has the focus."""
     for _ in range(MOST_TABS):
         page.keyboard.press("Tab")
         focused = page.locator(":focus")

@@ -1,4 +1,4 @@
-"""The console's roles: made, their matrix saved by one form, deleted after a confirmation that says who loses them."""
+"""The console's roles: created, their permissions saved by one form, deleted after a confirmation."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Which credential is this secret? Told by its status, ended by its id; the secret itself stays nowhere."""
+"""The console's search by a secret: it shows the credential and revokes it by its id; the secret is not kept."""
 
 import re
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ KINDS = ("pat", "key", "client_secret", "m2m", "exchanged")
 
 @pytest.fixture
 def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
-    """An application of one's own: a whole database is looked through."""
+    """An own application, because the test searches the whole database."""
     made = start_face(tmp_path_factory.mktemp("search"), rate_limits="off", log_level="debug")
     yield made
     stop_face(made)

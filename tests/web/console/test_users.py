@@ -1,4 +1,4 @@
-"""The console's users: made, found, changed, deleted; nobody locks themself out by accident."""
+"""The console's users: created, found, changed, deleted; operators cannot lock themselves out by accident."""
 
 import pytest
 
@@ -120,7 +120,7 @@ def test_ones_own_password_needs_the_current_one(face: Face) -> None:
 
 @pytest.mark.parametrize(("enabled", "keeps_role"), [(True, False), (False, True)], ids=["the role", "enabled"])
 def test_a_change_that_locks_the_operator_out_needs_a_confirmation(face: Face, enabled: bool, keeps_role: bool) -> None:
-    manager(face)  # another: the last one who manages is not taken away
+    manager(face)  # another operator, because the last one cannot lose manage
     me, visitor = manager(face)
     fields = {"username": me.username}
     fields |= {"enabled": "yes"} if enabled else {}
