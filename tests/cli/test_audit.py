@@ -1,4 +1,4 @@
-"""`latchkey audit verify` and `export`: exit 0 and the chain's end, or exit 1 and what is wrong with which event."""
+"""`latchkey audit verify` and `export`: exit 0 and the last event of the chain, or exit 1 and the broken event."""
 
 import json
 import os

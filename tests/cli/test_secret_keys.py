@@ -1,4 +1,4 @@
-"""`latchkey secret-key rotate` loses no signing key, wherever it crashes and however briefly the old key is kept."""
+"""`latchkey secret-key rotate` loses no signing key, even when it crashes or the old key is deleted at once."""
 
 import contextlib
 import sqlite3

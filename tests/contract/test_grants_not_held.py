@@ -1,4 +1,4 @@
-"""Section 4: nobody grants what they do not hold, and no personal access token makes credentials."""
+"""Section 4: a caller grants only permissions that they hold, and a personal access token cannot create credentials."""
 
 from typing import Any
 
