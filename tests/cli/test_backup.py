@@ -36,7 +36,7 @@ def latchkey(instance: Path, *arguments: str | Path) -> Any:
     return done
 
 
-def refused(instance: Path, *arguments: str | Path) -> str:
+def run_refused(instance: Path, *arguments: str | Path) -> str:
     done = latchkey(instance, *arguments)
     assert (done.exit_code, done.stdout) == (1, "") and done.stderr.count("\n") == 1, done.output
     return str(done.stderr)
@@ -44,7 +44,7 @@ def refused(instance: Path, *arguments: str | Path) -> str:
 
 @dataclass
 class Held:
-    """One of each credential, and a revoked one of each."""
+    """The live and the revoked credentials of a user and a client, one of each kind."""
 
     user: User
     client: Client
@@ -53,7 +53,7 @@ class Held:
     named: list[str] = field(default_factory=list)
 
 
-def hold(admin: Admin) -> Held:
+def issue_credentials(admin: Admin) -> Held:
     scope = unique("thing") + ":read"
     resource = admin.resource(public=[scope])
     user = admin.user([admin.role("user", [scope])])
@@ -81,8 +81,8 @@ def still_works(server: LiveServer, held: Held) -> None:
         jwt.decode(token, key, algorithms=["ES256"], issuer=admin.issuer, options={"verify_aud": False})
 
 
-def moved(server: LiveServer, instance: Path, **settings: str) -> LiveServer:
-    """Return a server of another folder at the same address, with the same first credentials."""
+def copy_server(server: LiveServer, instance: Path, **settings: str) -> LiveServer:
+    """Return a server with another folder, at the same address and with the same first credentials."""
     shutil.copy(server.instance / "bootstrap.json", instance / "bootstrap.json")
     other = LiveServer(instance, server.settings | settings)
     other.port, other.url = server.port, server.url
@@ -90,7 +90,7 @@ def moved(server: LiveServer, instance: Path, **settings: str) -> LiveServer:
 
 
 @contextlib.contextmanager
-def writing(admin: Admin, user: User, scope: str) -> Iterator[None]:
+def create_tokens(admin: Admin, user: User, scope: str) -> Iterator[None]:
     """Create tokens until stopped; raise an error when one is refused."""
     going, failed = threading.Event(), []
 
@@ -112,7 +112,7 @@ def writing(admin: Admin, user: User, scope: str) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A server on SQLite, whatever database this run uses: the command copies its file."""
+    """A server on SQLite, even when the tests run on PostgreSQL: the command copies the database file."""
     folder = tmp_path_factory.mktemp("backup") / "instance"
     live = LiveServer(folder, {"database_url": f"sqlite:///{folder / 'latchkey.db'}"}).start()
     yield live
@@ -123,11 +123,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 def busy_backup(server: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Held]:
     """A backup that was made while the server was busy, and the credentials at that time."""
     admin = Admin(server)
-    held = hold(admin)
+    held = issue_credentials(admin)
     scope = unique("busy") + ":read"
     admin.resource(permissions=[scope])
     file = tmp_path_factory.mktemp("kept") / "backup"
-    with writing(admin, admin.user([admin.role("user", [scope])]), scope):
+    with create_tokens(admin, admin.user([admin.role("user", [scope])]), scope):
         done = latchkey(server.instance, "backup", file)
     assert done.exit_code == 0, done.output
     return file, held
@@ -141,7 +141,7 @@ def test_every_credential_works_in_a_new_instance(
     done = latchkey(tmp_path / "new", "restore", file)
     assert done.exit_code == 0 and "revoked since is alive again" in done.stderr
     server.stop()
-    other = moved(server, tmp_path / "new", database_url=f"sqlite:///{tmp_path / 'new' / 'latchkey.db'}").start()
+    other = copy_server(server, tmp_path / "new", database_url=f"sqlite:///{tmp_path / 'new' / 'latchkey.db'}").start()
     try:
         still_works(other, held)
     finally:
@@ -155,7 +155,7 @@ def test_it_is_its_owners_alone_and_never_over_another(busy_backup: tuple[Path, 
     file, _ = busy_backup
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     before = file.read_bytes()
-    assert "already exists" in refused(server.instance, "backup", file)
+    assert "already exists" in run_refused(server.instance, "backup", file)
     assert file.read_bytes() == before and [path.name for path in file.parent.iterdir()] == [file.name]
 
 
@@ -180,10 +180,10 @@ def test_a_restore_never_overwrites_anything(busy_backup: tuple[Path, Held], tmp
     instance = tmp_path / "new"
     latchkey(instance, "restore", busy_backup[0])
     before = {path.name: path.read_bytes() for path in instance.iterdir()}
-    assert "already exists" in refused(instance, "restore", busy_backup[0])
+    assert "already exists" in run_refused(instance, "restore", busy_backup[0])
     (instance / "latchkey.db").unlink()
     (instance / "secret_key").write_text("k" * 64, encoding="ascii")
-    assert "another SECRET_KEY" in refused(instance, "restore", busy_backup[0])
+    assert "another SECRET_KEY" in run_refused(instance, "restore", busy_backup[0])
     assert [path.name for path in instance.iterdir()] == ["secret_key"] and len(before) == 2
 
 
@@ -193,12 +193,12 @@ def test_a_backup_without_the_secret_key_is_restored_only_beside_that_key(server
     key = (server.instance / "secret_key").read_bytes()
     with zipfile.ZipFile(file) as archive:
         assert sorted(archive.namelist()) == ["latchkey.db", "manifest.json"]
-    assert "SECRET_KEY" in refused(instance, "restore", file)
+    assert "SECRET_KEY" in run_refused(instance, "restore", file)
     (instance / "secret_key").write_bytes(key)
     assert latchkey(instance, "restore", file).exit_code == 0
 
 
-def spoilt(file: Path, target: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
+def write_changed(file: Path, target: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
     """Write an archive like a backup, with some members changed."""
     with zipfile.ZipFile(file) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
@@ -209,32 +209,32 @@ def spoilt(file: Path, target: Path, change: Callable[[dict[str, bytes]], None])
     return target
 
 
-def _another_key(members: dict[str, bytes]) -> None:
+def _replace_key(members: dict[str, bytes]) -> None:
     members["secret_key"] = b"x" * 64
 
 
-def _a_page_of_garbage(members: dict[str, bytes]) -> None:
+def _overwrite_page(members: dict[str, bytes]) -> None:
     whole = bytearray(members["latchkey.db"])
     whole[8192:12288] = os.urandom(4096)
     members["latchkey.db"] = bytes(whole)
 
 
-def _outside(members: dict[str, bytes]) -> None:
+def _add_outside_member(members: dict[str, bytes]) -> None:
     manifest = json.loads(members["manifest.json"])
     members["../escaped"] = b"x"
     manifest["members"]["../escaped"] = "0" * 64
     members["manifest.json"] = json.dumps(manifest).encode()
 
 
-def _no_database(members: dict[str, bytes]) -> None:
+def _remove_database(members: dict[str, bytes]) -> None:
     del members["latchkey.db"]
 
 
-def _of_tomorrow(members: dict[str, bytes]) -> None:
+def _set_newer_format(members: dict[str, bytes]) -> None:
     members["manifest.json"] = json.dumps(json.loads(members["manifest.json"]) | {"format": 2}).encode()
 
 
-def _strange(members: dict[str, bytes]) -> None:
+def _nest_manifest(members: dict[str, bytes]) -> None:
     members["manifest.json"] = b"[" * 100_000
 
 
@@ -261,7 +261,9 @@ def _change_manifest(**more: object) -> Callable[[dict[str, bytes]], None]:
 def test_a_note_of_another_form_is_refused_and_not_shown(
     busy_backup: tuple[Path, Held], tmp_path: Path, more: dict[str, object]
 ) -> None:
-    said = refused(tmp_path / "new", "restore", spoilt(busy_backup[0], tmp_path / "spoilt", _change_manifest(**more)))
+    said = run_refused(
+        tmp_path / "new", "restore", write_changed(busy_backup[0], tmp_path / "spoilt", _change_manifest(**more))
+    )
     assert said.strip().isprintable() and list((tmp_path / "new").iterdir()) == []
 
 
@@ -276,20 +278,20 @@ def test_a_member_that_cannot_be_unpacked_is_refused(
     whole = bytearray((tmp_path / "other").read_bytes())
     whole[begins : begins + 64] = bytes(64)
     (tmp_path / "other").write_bytes(whole)
-    refused(tmp_path / "new", "restore", tmp_path / "other")
+    run_refused(tmp_path / "new", "restore", tmp_path / "other")
     assert list((tmp_path / "new").iterdir()) == []
 
 
 @pytest.mark.contract("a changed, cut or foreign backup is refused and leaves nothing")
 @pytest.mark.parametrize(
     "change",
-    [_another_key, _a_page_of_garbage, _outside, _no_database, _of_tomorrow, _strange],
+    [_replace_key, _overwrite_page, _add_outside_member, _remove_database, _set_newer_format, _nest_manifest],
     ids=lambda c: c.__name__,
 )
 def test_a_changed_backup_is_refused_and_leaves_nothing(
     busy_backup: tuple[Path, Held], tmp_path: Path, change: Callable[[dict[str, bytes]], None]
 ) -> None:
-    refused(tmp_path / "new", "restore", spoilt(busy_backup[0], tmp_path / "spoilt", change))
+    run_refused(tmp_path / "new", "restore", write_changed(busy_backup[0], tmp_path / "spoilt", change))
     assert list((tmp_path / "new").iterdir()) == [] and not (tmp_path / "escaped").exists()
 
 
@@ -300,8 +302,8 @@ def test_a_cut_or_foreign_file_is_refused(busy_backup: tuple[Path, Held], tmp_pa
     middle[len(whole) // 2] ^= 1
     for n, held in enumerate([whole[:-100], whole[: len(whole) // 2], bytes(middle), b"", b"hello", b"PK\x03\x04"]):
         (tmp_path / str(n)).write_bytes(held)
-        refused(tmp_path / "new", "restore", tmp_path / str(n))
-    refused(tmp_path / "new", "restore", tmp_path / "nowhere")
+        run_refused(tmp_path / "new", "restore", tmp_path / str(n))
+    run_refused(tmp_path / "new", "restore", tmp_path / "nowhere")
     assert list((tmp_path / "new").iterdir()) == []
 
 
@@ -342,9 +344,9 @@ def test_the_database_may_be_on_another_disk_than_the_key(
 
 @pytest.mark.contract("a changed, cut or foreign backup is refused and leaves nothing")
 def test_a_full_disk_leaves_no_half_file(busy_backup: tuple[Path, Held], server: LiveServer, small_disk: Path) -> None:
-    assert "cannot be written" in refused(server.instance, "backup", small_disk / "backup")
+    assert "cannot be written" in run_refused(server.instance, "backup", small_disk / "backup")
     assert list(small_disk.iterdir()) == []
-    refused(small_disk / "new", "restore", busy_backup[0])
+    run_refused(small_disk / "new", "restore", busy_backup[0])
     assert list((small_disk / "new").iterdir()) == []
 
 
@@ -360,7 +362,7 @@ def test_a_damaged_database_is_not_backed_up_as_if_it_were_whole(server: LiveSer
     with open(instance / "latchkey.db", "r+b") as file:
         file.seek(4096 * 4)
         file.write(os.urandom(4096 * 4))
-    refused(instance, "backup", tmp_path / "backup")
+    run_refused(instance, "backup", tmp_path / "backup")
     assert not (tmp_path / "backup").exists()
 
 
@@ -371,7 +373,7 @@ def test_a_dump_of_postgresql_gives_the_same(fresh_server: Callable[..., LiveSer
         lacking("PostgreSQL's programs are not installed")
     cluster().create("dumped")
     server = fresh_server(database_url=cluster().url("dumped"))
-    held = hold(Admin(server))
+    held = issue_credentials(Admin(server))
     subprocess.run([dump, "--format=custom", f"--file={tmp_path / 'dump'}", cluster().url("dumped")], check=True)
     server.stop()
     cluster().create("restored")
@@ -379,7 +381,7 @@ def test_a_dump_of_postgresql_gives_the_same(fresh_server: Callable[..., LiveSer
     subprocess.run([restore, "--no-owner", f"--dbname={target}", str(tmp_path / "dump")], check=True)
     (tmp_path / "new").mkdir()
     shutil.copy(server.instance / "secret_key", tmp_path / "new" / "secret_key")
-    other = moved(server, tmp_path / "new", database_url=target).start()
+    other = copy_server(server, tmp_path / "new", database_url=target).start()
     try:
         still_works(other, held)
     finally:

@@ -114,7 +114,7 @@ def test_a_command_prints_as_much_in_any_encoding(instance: Path, usual: dict[st
 
 
 def test_the_output_has_characters_that_ascii_lacks(usual: dict[str, Done]) -> None:
-    """Check that the test above tests something."""
+    """Check that the commands print characters that the test above needs."""
     holding = {name for name, (_, out, _) in usual.items() if "日本".encode() in out}
     assert {"user show jo", "role list", "resource list", "client list", "pat list --user jo", "doctor"} <= holding
 

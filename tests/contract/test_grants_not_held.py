@@ -125,7 +125,7 @@ def test_the_bootstrap_client_and_administrator_are_out_of_reach(admin: Admin, w
 
 
 def makers(world: World) -> dict[str, tuple[str, Json]]:
-    """Every operation that makes, renews or reveals a credential."""
+    """Return every operation that creates, renews or reveals a credential."""
     own, key = world.issue("pat"), world.issue("api_key")
     pats = f"/users/{world.user.id}/personal-access-tokens"
     return {

@@ -271,7 +271,7 @@ def test_a_deleted_credential_stays_listed_with_its_status(world: World) -> None
     pats = f"/users/{world.user.id}/personal-access-tokens"
     for path, one in (("/api-keys", key.id), (pats, pat.id)):
         admin.remove(f"{path}/{one}")
-        admin.remove(f"{path}/{one}")  # once more changes nothing
+        admin.remove(f"{path}/{one}")  # a second deletion changes nothing
         status = {item["id"]: item["status"] for item in walk(admin, path, 200)}
         assert status[one] == "revoked"
         assert one in [item["id"] for item in walk(admin, path, 200, status="revoked")]

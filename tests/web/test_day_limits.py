@@ -1,4 +1,4 @@
-"""A field for a day says which days it takes, in the form and in its refusal; the last of them is taken."""
+"""A field for a day names the valid days, in the form and in its refusal; the last one is accepted."""
 
 import re
 from collections.abc import Iterator

@@ -19,7 +19,7 @@ def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
 @pytest.fixture(scope="module")
 def operator(face: Face) -> Visitor:
     """The browser of a signed-in operator."""
-    return managing(face)
+    return sign_in_operator(face)
 
 
 @pytest.fixture
@@ -33,12 +33,12 @@ def own_face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
 @pytest.fixture
 def own_operator(own_face: Face) -> Visitor:
     """The browser of an operator of `own_face`, signed in, with a page of the console open."""
-    visitor = managing(own_face)
+    visitor = sign_in_operator(own_face)
     visitor.get("/console")
     return visitor
 
 
-def managing(face: Face) -> Visitor:
+def sign_in_operator(face: Face) -> Visitor:
     """Sign in a user whose role grants `manage`."""
     visitor = Visitor(face.app.test_client())
     visitor.sign_in(face.person("manage"), PASSWORD)

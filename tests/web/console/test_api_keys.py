@@ -15,7 +15,7 @@ SECRET = re.compile(r"lk_key_[0-9A-Za-z]{38}")
 NEW = f"/console/api-keys/new?resource={ORDERS}"
 
 
-def issued(operator: Visitor, name: str, **fields: str | list[str]) -> str:
+def issue_key(operator: Visitor, name: str, **fields: str | list[str]) -> str:
     """Issue a key by the form; return its secret."""
     operator.get(NEW)
     answer = operator.post("/console/api-keys", resource=ORDERS, name=name, **fields)
@@ -36,7 +36,7 @@ def test_an_empty_list_says_what_to_do(operator: Visitor) -> None:
 
 
 def test_a_key_is_shown_once_and_works(face: Face, operator: Visitor) -> None:
-    secret = issued(operator, "partner")
+    secret = issue_key(operator, "partner")
     assert face.core.scope(secret) == "orders:list"
     key = view_of(face, secret)
     assert not key.narrowed and key.expires_at is None and key.rate_limit is None and key.allowed_ips == ()
@@ -55,7 +55,7 @@ def test_every_field_of_a_key_can_be_set(face: Face, operator: Visitor) -> None:
         "window_seconds": "60",
         "allowed_ips": "192.0.2.0/24, 2001:db8::/32\r\n198.51.100.7",
     }
-    key = view_of(face, issued(operator, "narrow", **fields))
+    key = view_of(face, issue_key(operator, "narrow", **fields))
     assert key.narrowed and key.scopes == ("orders:list",) and key.rate_limit == RateLimit(5, 60)
     assert key.expires_at is not None and key.expires_at.isoformat() == "2031-03-01T00:00:00+00:00"
     assert key.allowed_ips == ("192.0.2.0/24", "2001:db8::/32", "198.51.100.7/32")
@@ -89,7 +89,7 @@ def test_neither_the_management_api_nor_an_unknown_one_takes_a_key(operator: Vis
 
 def test_a_change_keeps_the_expiry_and_scopes_that_are_to_be_kept(face: Face, operator: Visitor) -> None:
     ends = {"expires": "day", "expires_on": "2031-02-28", "which": "some", "scopes": "orders:list"}
-    secret = issued(operator, "before", **ends)
+    secret = issue_key(operator, "before", **ends)
     key = view_of(face, secret)
     page = operator.get(f"/console/api-keys/{key.id}").text
     assert 'value="before"' in page and 'value="keep" checked' in page
@@ -102,7 +102,7 @@ def test_a_change_keeps_the_expiry_and_scopes_that_are_to_be_kept(face: Face, op
 
 
 def test_a_key_is_disabled_and_widened(face: Face, operator: Visitor) -> None:
-    secret = issued(operator, "narrow", which="some")
+    secret = issue_key(operator, "narrow", which="some")
     key = view_of(face, secret)
     assert key.narrowed and face.core.scope(secret) == ""
     operator.get(f"/console/api-keys/{key.id}")
@@ -113,7 +113,7 @@ def test_a_key_is_disabled_and_widened(face: Face, operator: Visitor) -> None:
 
 
 def test_a_wrong_change_is_shown_by_its_field_with_what_was_typed(face: Face, operator: Visitor) -> None:
-    key = view_of(face, issued(operator, "unchanged"))
+    key = view_of(face, issue_key(operator, "unchanged"))
     operator.get(f"/console/api-keys/{key.id}")
     answer = operator.post(f"/console/api-keys/{key.id}", name="typed", allowed_ips="nonsense", expires="keep")
     assert (
@@ -125,7 +125,7 @@ def test_a_wrong_change_is_shown_by_its_field_with_what_was_typed(face: Face, op
 
 
 def test_a_rotation_says_until_when_the_old_secret_works(face: Face, operator: Visitor) -> None:
-    old = issued(operator, "turning")
+    old = issue_key(operator, "turning")
     key = view_of(face, old)
     assert "overlap" in operator.get(f"/console/api-keys/{key.id}/rotate").text
     answer = operator.post(f"/console/api-keys/{key.id}/rotate", overlap_seconds="2", unit="hours")
@@ -138,7 +138,7 @@ def test_a_rotation_says_until_when_the_old_secret_works(face: Face, operator: V
 
 
 def test_an_overlap_of_nothing_ends_the_old_secret_at_once(face: Face, operator: Visitor) -> None:
-    old = issued(operator, "at once")
+    old = issue_key(operator, "at once")
     path = f"/console/api-keys/{view_of(face, old).id}/rotate"
     operator.get(path)
     assert operator.post(path, overlap_seconds="0", unit="seconds").status_code == 200
@@ -146,7 +146,7 @@ def test_an_overlap_of_nothing_ends_the_old_secret_at_once(face: Face, operator:
 
 
 def test_an_overlap_is_at_most_a_week(face: Face, operator: Visitor) -> None:
-    old = issued(operator, "long")
+    old = issue_key(operator, "long")
     path = f"/console/api-keys/{view_of(face, old).id}/rotate"
     operator.get(path)
     for fields in ({"overlap_seconds": "8", "unit": "days"}, {"overlap_seconds": "1", "unit": "years"}):
@@ -157,7 +157,7 @@ def test_an_overlap_is_at_most_a_week(face: Face, operator: Visitor) -> None:
 
 @pytest.mark.asvs("10.4.9")
 def test_a_key_is_revoked_after_a_confirmation(face: Face, operator: Visitor) -> None:
-    secret = issued(operator, "ending")
+    secret = issue_key(operator, "ending")
     key = view_of(face, secret)
     asked = operator.get(f"/console/api-keys/{key.id}/revoke").text
     assert "stops working at once" in asked and key.hint in asked and face.core.active(secret)

@@ -32,7 +32,7 @@ def list_holders(core: Core, scope: str, section: str) -> list[Holder]:
     return found
 
 
-def listed(core: Core, scope: str) -> set[str]:
+def list_ids(core: Core, scope: str) -> set[str]:
     return {holder.id for section in core.actions.holders.sections for holder in list_holders(core, scope, section)}
 
 
@@ -81,7 +81,7 @@ class Mix:
         """Compare the page with introspection for every scope."""
         for scope in [one.name for one in self.core.actions.holders.scopes("", 100)]:
             users = {holder.id for holder in list_holders(self.core, scope, "users")}
-            assert listed(self.core, scope) - users == self.carriers(scope), scope
+            assert list_ids(self.core, scope) - users == self.carriers(scope), scope
 
 
 @pytest.mark.contract('"who can do this?" says what introspection says')
