@@ -87,7 +87,7 @@ def show(key_id: str, as_json: bool) -> None:
 )
 @json_option
 def update(changes: KeyChanges, key_id: str, as_json: bool) -> None:
-    """Change a key; what is not given stays as it is."""
+    """Change a key; fields that are not given keep their values."""
     print_record(as_json, open_actions().api_keys.change(OPERATOR, key_id, changes))
 
 

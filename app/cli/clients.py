@@ -123,9 +123,9 @@ def show(name: str, as_json: bool) -> None:
 )
 @json_option
 def update(changes: ClientChanges, name: str, as_json: bool) -> None:
-    """Change a client; what is not given stays as it is."""
+    """Change a client; fields that are not given keep their values."""
     actions = open_actions()
-    if not isinstance(subject := changes.certificate_subject, Unset):  # one name replaces any other
+    if not isinstance(subject := changes.certificate_subject, Unset):  # a new subject replaces the old one
         changes = replace(changes, certificate_subject=dict.fromkeys(SUBJECT_FIELDS) | dict(subject))
     print_record(as_json, actions.clients.change(OPERATOR, find_client(actions, name).id, changes))
 

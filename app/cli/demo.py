@@ -42,7 +42,7 @@ def demo(as_json: bool) -> None:
 
 
 def create_demo(actions: Actions) -> list[Created]:
-    """Create what is missing of the example organisation; return the new secrets."""
+    """Create the missing objects of the example organisation; return the new secrets."""
     demo = Demo(
         actions.resources,
         actions.roles,
@@ -57,7 +57,7 @@ def create_demo(actions: Actions) -> list[Created]:
 
 
 def revoke_demo(actions: Actions, created: Sequence[Created]) -> str:
-    """Delete or revoke what was created but not shown; return what was done."""
+    """Delete the new objects and revoke the new secrets that were not shown; return what was done."""
     tokens = actions.personal_access_tokens
     revoke: dict[str, Callable[[str], object]] = {
         "personal access token": lambda id: tokens.revoke(OPERATOR, find_user(actions, TOKEN[0]).id, id),

@@ -1,4 +1,4 @@
-"""`latchkey doctor`: what is wrong with an installation, and how to fix it."""
+"""`latchkey doctor`: find the problems of an installation, and say how to fix them."""
 
 from __future__ import annotations
 

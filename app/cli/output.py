@@ -60,7 +60,7 @@ def print_secret(as_json: bool, view: Any, field: str, secret: str, note: str, u
 
 
 def print_done(as_json: bool, note: str, **fields: object) -> None:
-    """Report a change that leaves no object to print: the fields as JSON, else the note on stderr."""
+    """Report a change after which there is no object to print: print the fields as JSON, else the note on stderr."""
     if as_json:
         print_json(fields)
     else:
@@ -90,7 +90,7 @@ def rfc3339(moment: datetime) -> str:
 
 
 def escape_unprintable(text: str) -> str:
-    """Escape what is not escape_unprintable in foreign text, such as control sequences for the terminal."""
+    """Escape unprintable characters in text from outside, such as control sequences for the terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 

@@ -12,7 +12,7 @@ from app.settings.text_input import clean_text, decode_utf8, read_stream
 
 
 def read_password() -> str:
-    """Return the password without its line end. Raise Invalid when stdin is empty or not clean_text text."""
+    """Return the password without its line end. Raise Invalid when stdin is empty or does not hold plain text."""
     if sys.stdin is None:
         raise Invalid.field("password", "stdin is closed: pipe the password in, or run this on a terminal")
     try:

@@ -64,7 +64,7 @@ def _is_nested(field: RecordField) -> bool:
 
 
 def _flatten(record: type) -> Iterator[RecordField]:
-    """List the fields of a record, with those of a nested record in its place."""
+    """List the fields of a record; a nested record is replaced by its fields."""
     for field in fields_of(record):
         yield from _flatten(field.type.base) if _is_nested(field) else [field]
 
@@ -89,7 +89,7 @@ def _options(field: RecordField, extra: Option) -> Iterator[Decorator]:
 
 
 def _take(field: RecordField, values: dict[str, Any]) -> Any:
-    """Remove a field's options from a command's values; return what they say, UNSET when nothing was given."""
+    """Remove a field's options from a command's values; return the field's value, UNSET when none was given."""
     value = values.pop(f"given_{field.name}")
     if values.pop(f"clear_{field.name}", False):
         return None if field.type.nullable else ()
@@ -99,7 +99,7 @@ def _take(field: RecordField, values: dict[str, Any]) -> Any:
 
 
 def _build(record: type, given: dict[str, Any]) -> Any:
-    """Make the record of what was given; what was not keeps its default."""
+    """Make the record from the given values; other fields have their defaults."""
     values = {
         f.name: _build(f.type.base, given) if _is_nested(f) else given.get(f.name, UNSET) for f in fields_of(record)
     }

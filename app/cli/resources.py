@@ -59,7 +59,7 @@ def show(name: str, as_json: bool) -> None:
 @options_of(ResourceChanges, name="A new name.", access_token_ttl=Option(type=Duration()))
 @json_option
 def update(changes: ResourceChanges, name: str, as_json: bool) -> None:
-    """Change an API resource; what is not given stays as it is."""
+    """Change an API resource; fields that are not given keep their values."""
     actions = open_actions()
     print_record(as_json, actions.resources.change(OPERATOR, find_resource(actions, name).id, changes))
 
@@ -101,7 +101,7 @@ def add(resource_name: str, name: str, description: str, public: bool, as_json: 
 )
 @json_option
 def update_permission(changes: PermissionChanges, resource_name: str, name: str, as_json: bool) -> None:
-    """Change a permission; what is not given stays as it is."""
+    """Change a permission; fields that are not given keep their values."""
     actions = open_actions()
     found = find_resource(actions, resource_name)
     print_record(as_json, actions.resources.change_permission(OPERATOR, found.id, name, changes))

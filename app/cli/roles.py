@@ -58,7 +58,7 @@ def show(name: str, as_json: bool) -> None:
 )
 @json_option
 def update(changes: RoleChanges, name: str, as_json: bool) -> None:
-    """Change a role; what is not given stays as it is. Applies at once to the credentials of everyone with the role."""
+    """Change a role; fields that are not given keep their values. Applies to credentials at once."""
     actions = open_actions()
     print_record(as_json, actions.roles.change(OPERATOR, find_role(actions, name).id, changes))
 

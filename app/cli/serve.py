@@ -39,7 +39,7 @@ TEMPORARY = tuple(dict.fromkeys(map(Path, (os.environ.get("TMPDIR") or "/tmp", "
 @click.option("--demo", is_flag=True, help="Set up an example organisation and print its secrets.")
 @json_option
 def serve(host: str | None, port: int | None, workers: int | None, demo: bool, as_json: bool) -> None:
-    """Set up what is missing and serve until Ctrl-C."""
+    """Set up the instance if needed, and serve until Ctrl-C."""
     settings = load_settings(host=host, port=port, workers=workers)
     _check_address(settings)
     most_bringing(settings.workers)  # raises for more workers than the connections allow

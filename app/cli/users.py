@@ -74,7 +74,7 @@ def show(name: str, as_json: bool) -> None:
 )
 @json_option
 def update(changes: UserChanges, name: str, as_json: bool) -> None:
-    """Change a user; what is not given stays as it is."""
+    """Change a user; fields that are not given keep their values."""
     actions = open_actions()
     print_record(as_json, actions.users.change(OPERATOR, find_user(actions, name).id, changes))
 

@@ -1,1 +1,1 @@
-"""The kinds side by side: what is said of them, and what probes saw when they used each one for real."""
+"""A comparison of the kinds of credential: stated properties, and properties that probes measured on this server."""

@@ -1,4 +1,4 @@
-"""The last comparison, kept beside the database, so that everybody can read what an operator had measured."""
+"""The last comparison, stored in the instance folder, so that everyone can read what an operator measured."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.settings.settings import Settings
 
 
 def latest(settings: Settings) -> Report:
-    """Give the last comparison of this server; one without measured cells when there is none."""
+    """Return the last comparison of this server, or one without measured cells."""
     try:
         report = Report.of(json.loads(_file(settings).read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError):
@@ -21,7 +21,7 @@ def latest(settings: Settings) -> Report:
 
 
 def keep(settings: Settings, report: Report) -> None:
-    """Replace the last comparison, whole; raises OSError when the instance folder cannot be written."""
+    """Replace the last comparison atomically; raises OSError when the instance folder is not writable."""
     file = _file(settings)
     written = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
     written.write_text(json.dumps(report.as_json()), encoding="utf-8")

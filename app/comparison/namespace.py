@@ -1,4 +1,4 @@
-"""A throwaway organisation for the probes: made through the actions, and gone afterwards whatever happened."""
+"""A temporary organisation for the probes: created through the actions, and deleted even when a probe fails."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Namespace:
         return f"{self.name}-{kind}"
 
     def probe_header(self) -> dict[str, str]:
-        """Return the header by which the server knows that a wrong password is a probe's, and counts no failure."""
+        """Return the header that marks a request as a probe's; the server does not count its wrong password."""
         return {HEADER: ProbeMacs(self.actions.settings.secret_keys).compute(self.name, self.actions.clock())}
 
     def _client(self, new: NewClient) -> tuple[ClientView, str]:

@@ -1,4 +1,4 @@
-"""The probes: each kind is used, weakened and taken away for real, and what is seen becomes the measured rows."""
+"""The probes use, restrict and revoke a real credential of each kind; their results are the measured rows."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from app.errors import LatchkeyError
 T = TypeVar("T")
 Progress = Callable[[str], None]
 Probe = Callable[[Http, Specimen], Cell]
-PATIENCE = 2.0  # seconds in which a refusal must come
-SHORT = 1  # second: the shortest life that can be asked for
+PATIENCE = 2.0  # seconds to wait for a refusal
+SHORT = 1  # second: the shortest lifetime that can be requested
 SAMPLES = 15
 KINDS: tuple[Callable[[Http], Specimen], ...] = (Password, PersonalAccessToken, ApiKey, MachineToken)
 NAMED = ("sub", "username", "client_id")
 REVEALED = {PAT: ["sub", "username"], API_KEY: [], M2M: ["sub", "client_id"]}
-LIVES = range(60, 86_401)  # seconds that a JWT may live
+LIVES = range(60, 86_401)  # seconds: the lifetimes that a JWT may have
 
 
 def compare(
     actions: Actions, client: httpx.Client, via: str, progress: Progress, columns: Sequence[str] = ()
 ) -> Report:
-    """Probe the server behind `client`, on whose database `actions` work too; about ten seconds.
+    """Probe the server behind `client`, which shares its database with `actions`; takes about ten seconds.
 
-    `via` says how the server is reached; `columns` leaves other kinds out.
+    `via` describes how the server is reached; with `columns`, other kinds are left out.
     """
     rows = list(stated_rows())
     wanted = [column for column in COLUMNS if not columns or column in columns]
@@ -43,41 +43,41 @@ def compare(
         specimens = [specimen for kind in KINDS if (specimen := kind(http)).column in wanted]
         for key, probe in PROBES.items():
             progress(MEASURED[key][0])
-            rows.append(measured_row(key, {it.column: _cell(http, it, key, probe) for it in specimens}))
-    return Report(actions.settings.issuer, actions.clock(), via, tuple(_only(row, wanted) for row in rows))
+            rows.append(measured_row(key, {it.column: _measure_cell(http, it, key, probe) for it in specimens}))
+    return Report(actions.settings.issuer, actions.clock(), via, tuple(_select_columns(row, wanted) for row in rows))
 
 
 def in_process(wsgi_app: Callable[..., Any], url: str) -> httpx.Client:
-    """Give a client of the application itself, without a socket between."""
+    """Return a client that calls the application directly, without a socket."""
     return httpx.Client(base_url=url, transport=httpx.WSGITransport(app=wsgi_app))
 
 
-def _only(row: Row, columns: Sequence[str]) -> Row:
+def _select_columns(row: Row, columns: Sequence[str]) -> Row:
     cells = {column: row.cells[column] for column in columns}
     return Row(row.name, row.title, row.measured, row.source, cells)
 
 
-def _cell(http: Http, specimen: Specimen, key: str, probe: Probe) -> Cell:
+def _measure_cell(http: Http, specimen: Specimen, key: str, probe: Probe) -> Cell:
     lacks = specimen.lacks.get(key)
     try:
         return Cell(lacks) if lacks else probe(http, specimen)
-    except (httpx.HTTPError, LatchkeyError, KeyError, ValueError) as error:  # the others must still be seen
+    except (httpx.HTTPError, LatchkeyError, KeyError, ValueError) as error:  # the other cells are still measured
         return Cell(f"the probe could not finish: {type(error).__name__}", agrees=False)
 
 
 def _names(http: Http, specimen: Specimen) -> Cell:
     if specimen.column == PASSWORD:
         works = specimen.works(specimen.get())
-        return Cell("the account itself: whoever sends it is the user", ["username"], agrees=works)
-    told = http.introspect(specimen.get().secret)
-    named = [member for member in NAMED if member in told]
+        return Cell("the account itself: anyone who sends it is the user", ["username"], agrees=works)
+    response = http.introspect(specimen.get().secret)
+    named = [member for member in NAMED if member in response]
     text = f"named by {', '.join(named)}" if named else "nobody: an answer names no subject and no client"
-    return Cell(text, named, agrees=told["active"] and named == REVEALED[specimen.column])
+    return Cell(text, named, agrees=response["active"] and named == REVEALED[specimen.column])
 
 
 def _fields(http: Http, specimen: Specimen) -> Cell:
-    told = http.introspect(specimen.get().secret)
-    return Cell(", ".join(told), list(told), agrees=told["active"])
+    response = http.introspect(specimen.get().secret)
+    return Cell(", ".join(response), list(response), agrees=response["active"])
 
 
 def _smallest(http: Http, specimen: Specimen) -> Cell:
@@ -100,23 +100,23 @@ def _characters(http: Http, specimen: Specimen) -> Cell:
 
 
 def _time_to_issue(http: Http, specimen: Specimen) -> Cell:
-    return _timed(specimen.get, lambda got: bool(got.secret))
+    return _measure_time(specimen.get, lambda got: bool(got.secret))
 
 
 def _time_to_verify(http: Http, specimen: Specimen) -> Cell:
     got = specimen.get()
-    return _timed(lambda: specimen.works(got), bool)
+    return _measure_time(lambda: specimen.works(got), bool)
 
 
 def _time_to_verify_locally(http: Http, specimen: Specimen) -> Cell:
     got = specimen.get()
     signed = specimen.signed(got) or ""
-    cell = _timed(lambda: http.locally(signed), lambda seen: seen is not None)
+    cell = _measure_time(lambda: http.verify_locally(signed), lambda seen: seen is not None)
     return cell if signed == got.secret else Cell(f"{cell.text}, once exchanged for a JWT", cell.value, cell.agrees)
 
 
-def _timed(action: Callable[[], T], good: Callable[[T], bool]) -> Cell:
-    """Do it some times; give the median and the spread in milliseconds. It must come out well each time."""
+def _measure_time(action: Callable[[], T], good: Callable[[T], bool]) -> Cell:
+    """Run the action SAMPLES times; return the median and the spread in milliseconds. Each result must be `good`."""
     taken, agrees = [], True
     for _ in range(SAMPLES):
         began = time.perf_counter()
@@ -127,17 +127,17 @@ def _timed(action: Callable[[], T], good: Callable[[T], bool]) -> Cell:
     return Cell(f"{median(taken):.2f} ms ({min(taken):.2f} to {max(taken):.2f})", spread, agrees)
 
 
-def _harmed(key: str) -> Probe:
-    """Give the probe of what happens `key`: asking, and beside it what a resource server sees that does not ask."""
+def _probe_harm(key: str) -> Probe:
+    """Return the probe of the row `key`: introspection, and local verification, after the same change."""
 
     def probe(http: Http, specimen: Specimen) -> Cell:
         got = specimen.get()
         harm, signed = specimen.harms(got)[key], specimen.signed(got)
-        worked = specimen.works(got) and (signed is None or http.locally(signed) is not None)
+        worked = specimen.works(got) and (signed is None or http.verify_locally(signed) is not None)
         harm.do()
         try:
             asked = _still_works(specimen, got, harm.survived) if harm.survived else _refusal(specimen, got)
-            text, left = _unasked(http, signed)
+            text, left = _verify_locally(http, signed)
         finally:
             harm.undo()
         seconds = {"introspection": asked.value, "locally": left}
@@ -153,7 +153,7 @@ def _still_works(specimen: Specimen, got: Got, why: str) -> Cell:
 
 
 def _refusal(specimen: Specimen, got: Got) -> Cell:
-    """The contract's promise: the first question that begins after the change is refused."""
+    """Check the contract's promise: the first request that begins after the change is refused."""
     began = time.monotonic()
     if not specimen.works(got):
         took = time.monotonic() - began
@@ -164,18 +164,18 @@ def _refusal(specimen: Specimen, got: Got) -> Cell:
     return Cell(f"still worked, {took:.1f} s later", round(took, 4), agrees=False)
 
 
-def _unasked(http: Http, signed: str | None) -> tuple[str, float | None]:
-    """Tell for how many seconds more a JWT passes where it is only checked locally."""
-    seen = http.locally(signed) if signed else None
+def _verify_locally(http: Http, signed: str | None) -> tuple[str, float | None]:
+    """Return for how many more seconds local verification accepts a JWT, as text and as a number."""
+    seen = http.verify_locally(signed) if signed else None
     if seen is None or seen.expires_at is None:
         return ("; refused locally too", 0.0) if signed else ("", None)
     left = round(seen.expires_at - time.time())
     return f"; as a JWT checked locally it passes until its exp, {left} s more", float(left)
 
 
-def _expired(http: Http, specimen: Specimen) -> Cell:
+def _probe_expiry(http: Http, specimen: Specimen) -> Cell:
     if specimen.column == M2M:
-        return _ended_by_itself(http, specimen.get().secret)
+        return _probe_jwt_expiry(http, specimen.get().secret)
     got = specimen.get(SHORT)
     began = time.monotonic()
     while specimen.works(got) and time.monotonic() - began < SHORT + PATIENCE:
@@ -184,10 +184,10 @@ def _expired(http: Http, specimen: Specimen) -> Cell:
     return Cell(f"refused {took:.1f} s after it got {SHORT} s to live", round(took, 2), agrees=took < SHORT + 1)
 
 
-def _ended_by_itself(http: Http, token: str) -> Cell:
+def _probe_jwt_expiry(http: Http, token: str) -> Cell:
     claims = http.introspect(token)
     life = claims["exp"] - claims["iat"]
-    before, after = http.locally(token, claims["exp"] - 1), http.locally(token, claims["exp"])
+    before, after = http.verify_locally(token, claims["exp"] - 1), http.verify_locally(token, claims["exp"])
     text = f"refused {life} s after it was issued, {'' if after is None else 'NOT '}also where nobody is asked"
     return Cell(text, life, agrees=before is not None and after is None and life in LIVES)
 
@@ -198,7 +198,7 @@ def _theft(http: Http, specimen: Specimen) -> Cell:
 
 
 def _as_promised(column: str, calls: Sequence[str]) -> bool:
-    """A thief of anything but a password stays within the scope it was given, and nobody manages the server."""
+    """Return whether a stolen credential opened only what the contract allows: neither writing nor managing."""
     writes = {"write to the API", "manage the server"} & set(calls)
     return not writes and ("read the API" in calls) == (column != PASSWORD)
 
@@ -217,12 +217,12 @@ PROBES: dict[str, Probe] = {
     "time_to_issue": _time_to_issue,
     "time_to_verify": _time_to_verify,
     "time_to_verify_locally": _time_to_verify_locally,
-    "after_revocation": _harmed("after_revocation"),
-    "after_rotation": _harmed("after_rotation"),
-    "after_role_removal": _harmed("after_role_removal"),
-    "after_disabling": _harmed("after_disabling"),
-    "after_password_change": _harmed("after_password_change"),
-    "after_expiry": _expired,
+    "after_revocation": _probe_harm("after_revocation"),
+    "after_rotation": _probe_harm("after_rotation"),
+    "after_role_removal": _probe_harm("after_role_removal"),
+    "after_disabling": _probe_harm("after_disabling"),
+    "after_password_change": _probe_harm("after_password_change"),
+    "after_expiry": _probe_expiry,
     "theft": _theft,
     "mints": _mints,
 }

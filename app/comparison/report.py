@@ -1,4 +1,4 @@
-"""The table: rows of stated and of measured cells, for machines and for people."""
+"""The table of stated and measured rows, as JSON and as text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.comparison.stated import COLUMNS, OAUTH, ROWS
 
 NOT_ISSUED = "not issued by this server"
 NOT_YET = "not measured yet: run `latchkey compare`"
-MEASURED: Mapping[str, tuple[str, str]] = {  # a row, its title, and how its cells are made
+MEASURED: Mapping[str, tuple[str, str]] = {  # the title of each row, and how its cells are measured
     "user_context_revealed": ("User context revealed", "whom introspection names"),
     "fields": ("What introspection returns", "the members of an answer"),
     "smallest_scope": ("Smallest scope obtainable", "asked for one scope of three"),
@@ -34,7 +34,7 @@ MEASURED: Mapping[str, tuple[str, str]] = {  # a row, its title, and how its cel
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What is said or was seen of one kind; `agrees` is False when a probe contradicts the contract."""
+    """A stated or measured property of one kind; `agrees` is False when a probe contradicts the contract."""
 
     text: str
     value: Any = None
@@ -43,7 +43,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table; `source` tells where a stated row comes from, or how a measured one was made."""
+    """One line of the table; `source` names the source of a stated row, or how a measured row was measured."""
 
     name: str
     title: str
@@ -54,7 +54,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The whole comparison of one server at one moment; without `at` nothing was measured yet."""
+    """The whole comparison of one server at one moment; without `at`, nothing is measured yet."""
 
     issuer: str
     at: datetime | None
@@ -63,12 +63,12 @@ class Report:
 
     @property
     def columns(self) -> dict[str, str]:
-        """Give the keys and titles of the kinds that are compared."""
+        """The keys and titles of the compared kinds."""
         return {key: title for key, title in COLUMNS.items() if key in self.rows[0].cells}
 
     @property
     def contradictions(self) -> list[str]:
-        """Name each cell in which the server did not do what its contract says."""
+        """The cells in which the server contradicts its contract."""
         return [
             f"{row.title}, {COLUMNS[column]}: {cell.text}"
             for row in self.rows
@@ -77,7 +77,7 @@ class Report:
         ]
 
     def as_json(self) -> dict[str, Any]:
-        """Give it as JSON would have it."""
+        """Return the report as the members of a JSON object."""
         return {
             "issuer": self.issuer,
             "at": self.at and self.at.isoformat().replace("+00:00", "Z"),
@@ -89,7 +89,7 @@ class Report:
 
     @classmethod
     def of(cls, members: Mapping[str, Any]) -> Report:
-        """Read what `as_json` gave; raises KeyError, TypeError and ValueError for anything else."""
+        """Read the result of `as_json`; raises KeyError, TypeError or ValueError for anything else."""
         rows = tuple(
             Row(**row | {"cells": {column: Cell(**cell) for column, cell in row["cells"].items()}})
             for row in members["rows"]
@@ -98,26 +98,26 @@ class Report:
         return cls(members["issuer"], at, members["via"], rows)
 
     def as_text(self, width: int = 80) -> str:
-        """Give it row by row for a terminal of `width` characters."""
+        """Return the report row by row, for a terminal of `width` characters."""
         at = f"compared at {self.at:%Y-%m-%d %H:%M} UTC, {self.via}" if self.at else "not measured yet"
         lines = [f"Credentials of {self.issuer}", at, ""]
         for row in self.rows:
             heading = f"{row.title}  ({'measured' if row.measured else 'stated'}: {row.source})"
             lines += textwrap.wrap(heading, width, subsequent_indent="  ")
             for column, title in self.columns.items():
-                lines += _wrapped(title, row.cells[column], width)
+                lines += _wrap_cell(title, row.cells[column], width)
             lines.append("")
         return "\n".join(lines)
 
 
-def _wrapped(title: str, cell: Cell, width: int) -> list[str]:
+def _wrap_cell(title: str, cell: Cell, width: int) -> list[str]:
     head = f"  {title:<25}"
     body = textwrap.wrap(("!! " if cell.agrees is False else "") + cell.text, width - len(head)) or [""]
     return [head + body[0], *(" " * len(head) + more for more in body[1:])]
 
 
 def stated_rows() -> tuple[Row, ...]:
-    """Give the rows of our own words."""
+    """Return the stated rows."""
     return tuple(
         Row(row.key, row.title, False, row.source, {column: Cell(text) for column, text in row.cells.items()})
         for row in ROWS
@@ -125,13 +125,13 @@ def stated_rows() -> tuple[Row, ...]:
 
 
 def measured_row(key: str, cells: Mapping[str, Cell]) -> Row:
-    """Make a row of what probes saw; the delegated token's cell says that there is none to probe."""
+    """Return a row of measured cells; this server issues no delegated token to measure."""
     title, how = MEASURED[key]
     seen = {**cells, OAUTH: Cell(NOT_ISSUED)}
     return Row(key, title, True, how, {column: seen[column] for column in COLUMNS if column in seen})
 
 
 def unmeasured(issuer: str) -> Report:
-    """Give the table before any probe ran: what is stated, and what there is to measure."""
+    """Return the table before any measurement: the stated rows, and the measured rows without results."""
     empty = tuple(measured_row(key, dict.fromkeys(COLUMNS, Cell(NOT_YET))) for key in MEASURED)
     return Report(issuer, None, "", (*stated_rows(), *empty))

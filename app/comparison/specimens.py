@@ -1,4 +1,4 @@
-"""One specimen a kind: how it is got, shown, taken away and weakened, over HTTP as its users do it."""
+"""A specimen of each kind of credential: how it is obtained, used, revoked and restricted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from app.credentials.api_key import ApiKeys
 from app.credentials.pat import PersonalAccessTokens
 from app.resource_server import Credential, LocalVerification, PublishedKeys
 
-ON_THE_WAY = timedelta(milliseconds=200)  # an instant is a little nearer when it arrives
+ON_THE_WAY = timedelta(milliseconds=200)  # the time that passes before the server reads an instant
 TOKENS = "/api/v1/me/personal-access-tokens"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 NO_PERSON = "not supported: it has no person with a password behind it"
@@ -31,7 +31,7 @@ NO_PERSON = "not supported: it has no person with a password behind it"
 
 @dataclass(frozen=True, slots=True)
 class Got:
-    """A credential as its user holds it: the secret, and how many requests it took to get."""
+    """A credential: its secret, its id, and the number of requests that it took to obtain it."""
 
     secret: str = field(repr=False)
     requests: int
@@ -40,10 +40,10 @@ class Got:
 
 @dataclass(frozen=True, slots=True)
 class Harm:
-    """Something that happens to a credential, and how its traces are undone for the next probe.
+    """A change that should end a credential, and how to undo it for the next probe.
 
-    `survived` says why it goes on working afterwards; without that it must be refused at once. `instead` names what
-    was done where a kind has no owner or no role.
+    `survived` says why the credential still works; if empty, it must be refused at once. `instead` names what was done
+    to a kind without an owner or a role.
     """
 
     do: Callable[[], object]
@@ -53,29 +53,29 @@ class Harm:
 
 
 class Specimen(Protocol):
-    """A kind as the probes use it. `lacks` says why a row does not concern it."""
+    """A kind of credential, for the probes. `lacks` says why a row does not apply to it."""
 
     column: ClassVar[str]
     lacks: ClassVar[dict[str, str]]
 
     def get(self, lifetime: int | None = None) -> Got:
-        """Get a fresh one with the smallest scope there is, living `lifetime` seconds where that can be said."""
+        """Obtain a new one with the smallest scope, and with this lifetime in seconds where it can be chosen."""
 
     def works(self, got: Got) -> bool:
-        """Tell whether it lets its holder read."""
+        """Return whether it allows to read."""
 
     def scopes(self, got: Got) -> list[str]:
-        """Give what it may do, as the server says."""
+        """Return its scopes, as the server reports them."""
 
     def signed(self, got: Got) -> str | None:
-        """Give the JWT that a resource server can check by itself: the credential, or what it is exchanged for."""
+        """Return a JWT: the credential itself, or one that it is exchanged for; None for a password."""
 
     def harms(self, got: Got) -> dict[str, Harm]:
-        """Give what can happen to it."""
+        """Return the changes that should end it, by the key of their row."""
 
 
 class Http:
-    """The server under comparison: requests, what a resource server asks, and what it can tell by itself."""
+    """The compared server: requests of holders, introspection, and local verification as in a resource server."""
 
     def __init__(self, client: httpx.Client, namespace: Namespace) -> None:
         self.client = client
@@ -85,38 +85,38 @@ class Http:
         self._local = LocalVerification(namespace.actions.settings.issuer, namespace.identifier, self._now, keys)
 
     def introspect(self, token: str) -> dict[str, Any]:
-        """Ask as the API's own client."""
+        """Introspect as the API's own client."""
         server = (self.space.server.client_id, self.space.server_secret)
         response = self.client.post("/oauth/introspect", data={"token": token}, auth=server)
         answer: dict[str, Any] = response.raise_for_status().json()
         return answer
 
     def scopes(self, token: str) -> list[str]:
-        """Give the scopes that the API hears of."""
+        """Return the scopes that introspection reports."""
         return str(self.introspect(token).get("scope", "")).split()
 
     def reads(self, token: str) -> bool:
-        """Tell whether the API would let it read."""
+        """Return whether introspection reports the scope to read."""
         return self.space.read in self.scopes(token)
 
-    def locally(self, token: str, at: float | None = None) -> Credential | None:
-        """Check a JWT as a resource server does without asking, `at` another time (seconds since 1970) if need be."""
+    def verify_locally(self, token: str, at: float | None = None) -> Credential | None:
+        """Verify a JWT locally, now or `at` another time (seconds since 1970); None when it is refused."""
         self._at = at
         return self._local(token)
 
-    def exchanged(self, token: str, kind: str) -> str:
-        """Trade an opaque credential for a JWT (RFC 8693)."""
+    def exchange(self, token: str, kind: str) -> str:
+        """Exchange an opaque credential for a JWT (RFC 8693)."""
         form = {"grant_type": EXCHANGE, "subject_token": token}
         form |= {"subject_token_type": f"urn:latchkey:token-type:{kind}", "resource": self.space.identifier}
         answer: dict[str, Any] = self.client.post("/oauth/token", data=form).raise_for_status().json()
         return str(answer["access_token"])
 
     def basic(self) -> tuple[str, str]:
-        """Give the user's name and password."""
+        """Return the user's name and password."""
         return self.space.name, self.space.password
 
     def revoke(self, token: str, auth: httpx.Auth | None = None) -> None:
-        """Let the holder end it (RFC 7009)."""
+        """Revoke a token as its holder (RFC 7009)."""
         self.client.post("/oauth/revoke", data={"token": token}, auth=auth or httpx.Auth()).raise_for_status()
 
     def _now(self) -> float:
@@ -124,7 +124,7 @@ class Http:
 
 
 class Password:
-    """The password, at the API that takes it."""
+    """A password, sent with HTTP Basic to the user's own API."""
 
     column: ClassVar[str] = PASSWORD
     lacks: ClassVar[dict[str, str]] = {
@@ -138,31 +138,31 @@ class Password:
         self._http = http
 
     def get(self, lifetime: int | None = None) -> Got:
-        """Take what the user has already."""
+        """Return the password that the user has."""
         return Got(self._http.space.password, 0)
 
     def works(self, got: Got) -> bool:
-        """Show it with HTTP Basic."""
+        """Request the user's own profile with it."""
         return self._me(got).status_code == 200
 
     def scopes(self, got: Got) -> list[str]:
-        """Give what the account may do: all of it."""
+        """Return all scopes of the account."""
         return list(self._me(got).raise_for_status().json()["scopes"])
 
     def signed(self, got: Got) -> str | None:
-        """Give nothing: a password is no token."""
+        """Return None: a password cannot be exchanged for a JWT."""
         return None
 
     def harms(self, got: Got) -> dict[str, Harm]:
-        """Give what can happen to it: to revoke, to rotate and to change it are one."""
+        """Return the changes; to revoke or to rotate a password is to change it."""
         space = self._http.space
         changed = Harm(lambda: change_password(space))
-        role = Harm(lambda: with_roles(space), lambda: with_roles(space, space.role("user")), "it opens the account")
+        role = Harm(lambda: set_roles(space), lambda: set_roles(space, space.role("user")), "it opens the account")
         return {
             "after_revocation": changed,
             "after_rotation": changed,
             "after_role_removal": role,
-            "after_disabling": disabled_user(space),
+            "after_disabling": harm_of_disabling(space),
             "after_password_change": changed,
         }
 
@@ -172,7 +172,7 @@ class Password:
 
 
 class PersonalAccessToken:
-    """A token that the user makes with their password."""
+    """A token that the user creates with their password."""
 
     column: ClassVar[str] = PAT
     lacks: ClassVar[dict[str, str]] = {}
@@ -181,26 +181,26 @@ class PersonalAccessToken:
         self._http = http
 
     def get(self, lifetime: int | None = None) -> Got:
-        """Make one on the user's own API."""
+        """Create one with the user's own API."""
         body: dict[str, Any] = {"name": secrets.token_hex(6), "scopes": [self._http.space.read]}
         body |= {"expires_in": lifetime} if lifetime else {}
         made = self._http.client.post(TOKENS, json=body, auth=self._http.basic()).raise_for_status().json()
         return Got(made["token"], 1, made["id"])
 
     def works(self, got: Got) -> bool:
-        """Let the API ask."""
+        """Introspect it as the API."""
         return self._http.reads(got.secret)
 
     def scopes(self, got: Got) -> list[str]:
-        """Let the API ask."""
+        """Return the scopes that introspection reports."""
         return self._http.scopes(got.secret)
 
     def signed(self, got: Got) -> str | None:
-        """Exchange it."""
-        return self._http.exchanged(got.secret, PersonalAccessTokens.name)
+        """Exchange it for a JWT."""
+        return self._http.exchange(got.secret, PersonalAccessTokens.name)
 
     def harms(self, got: Got) -> dict[str, Harm]:
-        """Give what can happen to it."""
+        """Return the changes that should end it."""
         space, client = self._http.space, self._http.client
 
         def regenerate() -> None:
@@ -209,8 +209,8 @@ class PersonalAccessToken:
         return {
             "after_revocation": Harm(lambda: self._http.revoke(got.secret)),
             "after_rotation": Harm(regenerate),
-            "after_role_removal": Harm(lambda: with_roles(space), lambda: with_roles(space, space.role("user"))),
-            "after_disabling": disabled_user(space),
+            "after_role_removal": Harm(lambda: set_roles(space), lambda: set_roles(space, space.role("user"))),
+            "after_disabling": harm_of_disabling(space),
             "after_password_change": Harm(lambda: change_password(space), survived="it is not the password"),
         }
 
@@ -225,7 +225,7 @@ class ApiKey:
         self._http = http
 
     def get(self, lifetime: int | None = None) -> Got:
-        """Issue one for a piece of the API's public part."""
+        """Issue one with one of the API's public permissions."""
         space = self._http.space
         until = None if lifetime is None else space.actions.clock() + timedelta(seconds=lifetime) + ON_THE_WAY
         new = NewKey(space.name, space.identifier, scopes=(space.read,), expires_at=until)
@@ -233,19 +233,19 @@ class ApiKey:
         return Got(issued.token, 0, view.id)
 
     def works(self, got: Got) -> bool:
-        """Let the API ask."""
+        """Introspect it as the API."""
         return self._http.reads(got.secret)
 
     def scopes(self, got: Got) -> list[str]:
-        """Let the API ask."""
+        """Return the scopes that introspection reports."""
         return self._http.scopes(got.secret)
 
     def signed(self, got: Got) -> str | None:
-        """Exchange it."""
-        return self._http.exchanged(got.secret, ApiKeys.name)
+        """Exchange it for a JWT."""
+        return self._http.exchange(got.secret, ApiKeys.name)
 
     def harms(self, got: Got) -> dict[str, Harm]:
-        """Give what can happen to it: without owner and role, it is disabled itself and its scope made private."""
+        """Return the changes; without an owner and a role, the key itself is disabled and its scope made private."""
         space, keys = self._http.space, self._http.space.actions.api_keys
 
         def public(yes: bool) -> None:
@@ -264,7 +264,7 @@ class ApiKey:
 
 
 class MachineToken:
-    """A token that a client asks for."""
+    """A token that a client requests with client credentials."""
 
     column: ClassVar[str] = M2M
     lacks: ClassVar[dict[str, str]] = {"after_password_change": NO_PERSON}
@@ -273,25 +273,25 @@ class MachineToken:
         self._http = http
 
     def get(self, lifetime: int | None = None) -> Got:
-        """Trade id and secret for a token."""
+        """Request one with the client's id and secret."""
         grant = {"grant_type": "client_credentials", "scope": self._http.space.read}
         answer = self._http.client.post("/oauth/token", data=grant, auth=self._client()).raise_for_status().json()
         return Got(answer["access_token"], 1)
 
     def works(self, got: Got) -> bool:
-        """Let the API ask."""
+        """Introspect it as the API."""
         return self._http.reads(got.secret)
 
     def scopes(self, got: Got) -> list[str]:
-        """Let the API ask."""
+        """Return the scopes that introspection reports."""
         return self._http.scopes(got.secret)
 
     def signed(self, got: Got) -> str | None:
-        """Give it as it is."""
+        """Return the token itself."""
         return got.secret
 
     def harms(self, got: Got) -> dict[str, Harm]:
-        """Give what can happen to it; what rotates is the client's secret, and the token outlives it."""
+        """Return the changes; what is rotated is the client's secret, and the token stays valid."""
         space = self._http.space
 
         def changed(**what: Any) -> None:
@@ -317,18 +317,18 @@ class MachineToken:
 
 
 def change_password(space: Namespace) -> None:
-    """Give the user another password."""
+    """Change the user's password."""
     space.password = secrets.token_urlsafe(18)
     space.actions.users.change(OPERATOR, space.user_id, UserChanges(password=space.password))
 
 
-def with_roles(space: Namespace, *roles: str) -> None:
-    """Give the user these roles and no others."""
+def set_roles(space: Namespace, *roles: str) -> None:
+    """Set the roles of the user."""
     space.actions.users.change(OPERATOR, space.user_id, UserChanges(roles=roles))
 
 
-def disabled_user(space: Namespace) -> Harm:
-    """Give what disabling the owner is."""
+def harm_of_disabling(space: Namespace) -> Harm:
+    """Return the change that disables the owner."""
 
     def enabled(yes: bool) -> None:
         space.actions.users.change(OPERATOR, space.user_id, UserChanges(enabled=yes))

@@ -1,4 +1,4 @@
-"""What cannot be measured: definitions, purposes and risks, in our own words, each with where it comes from."""
+"""Properties that cannot be measured: definitions, purposes and risks, each row with its source."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RFC_6749 = "RFC 6749"
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """One row of our own words: a cell a column, and the source of what they say."""
+    """A stated row: a cell for each column, and their source."""
 
     key: str
     title: str
@@ -41,14 +41,14 @@ ROWS: tuple[Stated, ...] = (
         "The secret by which a person proves to be the account's owner.",
         "A string that a user makes to let a program act for them, within scopes they choose.",
         "What an app holds after a user agreed that it may act for them, without giving it the password.",
-        "A string that opens one API to whoever sends it, and names nobody.",
+        "A string that opens one API to anyone who sends it, and names nobody.",
         "A short-lived token that a registered client gets for its own id and secret, or for a signed assertion.",
     ),
     _row(
         "user_context",
         "User context",
         LOGTO_COMPARED,
-        "The account itself: whoever has it is the user.",
+        "The account itself: anyone who has it is the user.",
         "The user, by delegation.",
         "The user and the app: both are named.",
         "None: no subject; use is anonymous.",

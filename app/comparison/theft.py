@@ -1,4 +1,4 @@
-"""What a thief can do with a stolen credential: each call is tried."""
+"""What a thief can do with a stolen credential: each call is tried on the server."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from app.comparison.stated import PASSWORD
 
 
 def calls_that_succeed(http: Http, specimen: Specimen) -> list[str]:
-    """Steal a fresh one and try the API, the owner's account and the server's management with it."""
-    shown = _shown(http, specimen)
+    """Try a new credential on the API, the owner's account and the management API; return the calls that succeed."""
+    stolen = _stolen_arguments(http, specimen)
     gate = f"/oauth/forward-auth?resource={http.space.identifier}&scope="
     tried = {
         "read the API": gate + http.space.read,
@@ -20,16 +20,16 @@ def calls_that_succeed(http: Http, specimen: Specimen) -> list[str]:
         "list the owner's tokens": TOKENS,
         "manage the server": "/api/v1/users",
     }
-    return [what for what, path in tried.items() if http.client.get(path, **shown).is_success]
+    return [what for what, path in tried.items() if http.client.get(path, **stolen).is_success]
 
 
 def mints(http: Http, specimen: Specimen) -> bool:
-    """Steal a fresh one and try to make a personal access token with it."""
+    """Return whether a personal access token can be created with a new credential."""
     body = {"name": f"stolen-{secrets.token_hex(6)}", "scopes": [http.space.read]}
-    return http.client.post(TOKENS, json=body, **_shown(http, specimen)).is_success
+    return http.client.post(TOKENS, json=body, **_stolen_arguments(http, specimen)).is_success
 
 
-def _shown(http: Http, specimen: Specimen) -> dict[str, Any]:
+def _stolen_arguments(http: Http, specimen: Specimen) -> dict[str, Any]:
     stolen = specimen.get().secret
     if specimen.column == PASSWORD:
         return {"auth": (http.space.name, stolen)}

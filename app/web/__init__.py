@@ -1,4 +1,4 @@
-"""The pages: server-rendered, with nothing from another host; they parse and print, and decide nothing."""
+"""The pages, rendered on the server: they read forms and show results; every decision is made in the actions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The style sheets and scripts of the pages: files of ours, so that a page loads nothing from another host."""
+"""The style sheets and scripts of the pages, served by this server: a page loads nothing from another host."""
 
 from __future__ import annotations
 

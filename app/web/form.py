@@ -1,4 +1,4 @@
-"""Form fields: read as the actions take them, refused field by field, and shown again with what is wrong."""
+"""Form fields: read for the actions, refused field by field, and shown again with messages."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def errors_of(refusal: Refusal | None, form: str = "") -> Mapping[str, str]:
 
 
 def render(template: str, refusal: Refusal | None, **values: Any) -> Response:
-    """Render a page with a form: empty, or with what was sent (`given`), the messages and the status of a refusal."""
+    """Render a page with a form: empty, or with the values that were sent (`given`) and the messages of a refusal."""
     status = 200 if refusal is None else pages.status_of(refusal.error)
     page = pages.render(template, status, **{"errors": errors_of(refusal), "given": request.form, **values})
     return page if refusal is None else pages.set_retry_after(page, refusal.error)

@@ -1,4 +1,4 @@
-"""Render pages, under a policy that runs and loads nothing but our own files."""
+"""Render pages, with a Content-Security-Policy that allows this server's own files only."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def render_error(error: LatchkeyError) -> Response:
 
 
 def render_expired_form(error: HTTPException) -> Response:
-    """Render the refusal of a form that is not ours, or of a session that has ended."""
+    """Render the refusal of a form of another site, or of a session that has ended."""
     message = "Go back, load its page again, and repeat."
     return render("error.html", 400, title="This form is out of date", message=message)
 

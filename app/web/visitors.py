@@ -16,7 +16,7 @@ LONGEST_RETURN_PATH = 2_000  # characters of a path with its query
 
 
 def require_user(actions: Actions) -> Response | None:
-    """Redirect to the sign-in form unless somebody is signed in, and refuse a form that is not from our pages."""
+    """Redirect to the sign-in form unless a user is signed in, and refuse a form of another site."""
     if browser.find_session(actions) is None:
         return redirect(url_for("sign_in.show_form", next=_return_path()), 303)
     browser.check_form()

@@ -20,10 +20,10 @@ Run = tuple[list[str], str, list[int], dict[str, str]]
 def main() -> None:
     """Load what all commands need, then fork for each."""
     load_app()
-    print(json.dumps({name: _forked(*run) for name, run in json.load(sys.stdin).items()}))
+    print(json.dumps({name: _run_forked(*run) for name, run in json.load(sys.stdin).items()}))
 
 
-def _forked(arguments: list[str], encoding: str, closed: list[int], files: dict[str, str]) -> list[Any]:
+def _run_forked(arguments: list[str], encoding: str, closed: list[int], files: dict[str, str]) -> list[Any]:
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         child = os.fork()
         if child == 0:

@@ -1,4 +1,4 @@
-"""`latchkey audit verify` and `export`: exit 0 and the chain's end, or exit 1 and what is wrong with which event."""
+"""`latchkey audit verify` and `export`: exit 0 and the last event of the chain, or exit 1 and the broken event."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def set_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def database(set_up: Path, tmp_path: Path) -> Database:
-    """A copy of an instance whose audit log has a few events."""
+    """A copy of an instance with a few events in its audit log."""
     shutil.copytree(set_up, tmp_path, dirs_exist_ok=True)
     database_in(set_up).copy_to(tmp_path)
     return database_in(tmp_path)
@@ -85,7 +85,7 @@ def test_an_export_is_verified_where_there_is_no_set_up(cli: Cli, database: Data
     assert done.exit_code == 1 and "changed" in done.stdout
 
 
-def test_an_export_of_a_time_holds_no_more(cli: Cli) -> None:
+def test_an_export_of_a_period_holds_only_its_events(cli: Cli) -> None:
     assert cli.good("audit", "export", "--until", "2020-01-01") == cli.good("audit", "export", "--since", "2999-01-01")
     assert cli.good("audit", "export", "--since", "2020-01-01") == cli.good("audit", "export") != ""
 
@@ -140,7 +140,7 @@ def test_secrets_in_old_events_are_found_by_doctor_and_taken_out_by_redact(cli: 
     secret = mint(Prefix.CLIENT_SECRET)
     happened = {"at": datetime.now(UTC), "actor_type": "anonymous", "actor": "anonymous", "actor_name": ""}
     happened |= {"action": "authentication.fail", "target_type": "client", "target": secret, "details": {}}
-    with database.engine().begin() as connection:  # as a version that kept whatever was sent as a client_id
+    with database.engine().begin() as connection:  # like a version that stored any value as a client_id
         append(connection, [happened | {"address": None, "request_id": None}])
     head = cli.good("audit", "verify").split()[-1]
     doctor = cli("doctor")

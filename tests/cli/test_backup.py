@@ -36,7 +36,7 @@ def latchkey(instance: Path, *arguments: str | Path) -> Any:
     return done
 
 
-def refused(instance: Path, *arguments: str | Path) -> str:
+def run_refused(instance: Path, *arguments: str | Path) -> str:
     done = latchkey(instance, *arguments)
     assert (done.exit_code, done.stdout) == (1, "") and done.stderr.count("\n") == 1, done.output
     return str(done.stderr)
@@ -44,7 +44,7 @@ def refused(instance: Path, *arguments: str | Path) -> str:
 
 @dataclass
 class Held:
-    """One of each credential, and a revoked one of each."""
+    """The live and the revoked credentials of a user and a client, one of each kind."""
 
     user: User
     client: Client
@@ -53,7 +53,7 @@ class Held:
     named: list[str] = field(default_factory=list)
 
 
-def hold(admin: Admin) -> Held:
+def issue_credentials(admin: Admin) -> Held:
     scope = unique("thing") + ":read"
     resource = admin.resource(public=[scope])
     user = admin.user([admin.role("user", [scope])])
@@ -81,8 +81,8 @@ def still_works(server: LiveServer, held: Held) -> None:
         jwt.decode(token, key, algorithms=["ES256"], issuer=admin.issuer, options={"verify_aud": False})
 
 
-def moved(server: LiveServer, instance: Path, **settings: str) -> LiveServer:
-    """Return a server of another folder at the same address, with the same first credentials."""
+def copy_server(server: LiveServer, instance: Path, **settings: str) -> LiveServer:
+    """Return a server with another folder, at the same address and with the same first credentials."""
     shutil.copy(server.instance / "bootstrap.json", instance / "bootstrap.json")
     other = LiveServer(instance, server.settings | settings)
     other.port, other.url = server.port, server.url
@@ -90,7 +90,7 @@ def moved(server: LiveServer, instance: Path, **settings: str) -> LiveServer:
 
 
 @contextlib.contextmanager
-def writing(admin: Admin, user: User, scope: str) -> Iterator[None]:
+def create_tokens(admin: Admin, user: User, scope: str) -> Iterator[None]:
     """Create tokens until stopped; raise an error when one is refused."""
     going, failed = threading.Event(), []
 
@@ -112,7 +112,7 @@ def writing(admin: Admin, user: User, scope: str) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A server on SQLite, whatever database this run uses: the command copies its file."""
+    """A server on SQLite, even when the tests run on PostgreSQL: the command copies the database file."""
     folder = tmp_path_factory.mktemp("backup") / "instance"
     live = LiveServer(folder, {"database_url": f"sqlite:///{folder / 'latchkey.db'}"}).start()
     yield live
@@ -120,26 +120,28 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @pytest.fixture(scope="module")
-def kept(server: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Held]:
+def busy_backup(server: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Held]:
     """A backup that was made while the server was busy, and the credentials at that time."""
     admin = Admin(server)
-    held = hold(admin)
+    held = issue_credentials(admin)
     scope = unique("busy") + ":read"
     admin.resource(permissions=[scope])
     file = tmp_path_factory.mktemp("kept") / "backup"
-    with writing(admin, admin.user([admin.role("user", [scope])]), scope):
+    with create_tokens(admin, admin.user([admin.role("user", [scope])]), scope):
         done = latchkey(server.instance, "backup", file)
     assert done.exit_code == 0, done.output
     return file, held
 
 
 @pytest.mark.contract("a backup gives a new instance in which every credential works")
-def test_every_credential_works_in_a_new_instance(server: LiveServer, kept: tuple[Path, Held], tmp_path: Path) -> None:
-    file, held = kept
+def test_every_credential_works_in_a_new_instance(
+    server: LiveServer, busy_backup: tuple[Path, Held], tmp_path: Path
+) -> None:
+    file, held = busy_backup
     done = latchkey(tmp_path / "new", "restore", file)
     assert done.exit_code == 0 and "revoked since is alive again" in done.stderr
     server.stop()
-    other = moved(server, tmp_path / "new", database_url=f"sqlite:///{tmp_path / 'new' / 'latchkey.db'}").start()
+    other = copy_server(server, tmp_path / "new", database_url=f"sqlite:///{tmp_path / 'new' / 'latchkey.db'}").start()
     try:
         still_works(other, held)
     finally:
@@ -149,18 +151,18 @@ def test_every_credential_works_in_a_new_instance(server: LiveServer, kept: tupl
 
 @pytest.mark.asvs("14.2.4")
 @pytest.mark.contract("a backup contains no credential, and only its owner can read it")
-def test_it_is_its_owners_alone_and_never_over_another(kept: tuple[Path, Held], server: LiveServer) -> None:
-    file, _ = kept
+def test_it_is_its_owners_alone_and_never_over_another(busy_backup: tuple[Path, Held], server: LiveServer) -> None:
+    file, _ = busy_backup
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     before = file.read_bytes()
-    assert "already exists" in refused(server.instance, "backup", file)
+    assert "already exists" in run_refused(server.instance, "backup", file)
     assert file.read_bytes() == before and [path.name for path in file.parent.iterdir()] == [file.name]
 
 
 @pytest.mark.asvs("14.2.4")
 @pytest.mark.contract("a backup contains no credential, and only its owner can read it")
-def test_no_secret_of_anybody_is_in_it(kept: tuple[Path, Held]) -> None:
-    file, held = kept
+def test_no_secret_of_anybody_is_in_it(busy_backup: tuple[Path, Held]) -> None:
+    file, held = busy_backup
     with zipfile.ZipFile(file) as archive:
         whole = b"".join(archive.read(name) for name in archive.namelist())
     secrets = [*held.live[:2], *held.dead[:2], held.client.client_secret, held.user.password]
@@ -168,20 +170,20 @@ def test_no_secret_of_anybody_is_in_it(kept: tuple[Path, Held]) -> None:
 
 
 @pytest.mark.contract("a backup contains no credential, and only its owner can read it")
-def test_a_restored_file_is_its_owners_alone(kept: tuple[Path, Held], tmp_path: Path) -> None:
-    latchkey(tmp_path / "new", "restore", kept[0])
+def test_a_restored_file_is_its_owners_alone(busy_backup: tuple[Path, Held], tmp_path: Path) -> None:
+    latchkey(tmp_path / "new", "restore", busy_backup[0])
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "new").iterdir()}
     assert modes == {"latchkey.db": 0o600, "secret_key": 0o600}
 
 
-def test_a_restore_never_overwrites_anything(kept: tuple[Path, Held], tmp_path: Path) -> None:
+def test_a_restore_never_overwrites_anything(busy_backup: tuple[Path, Held], tmp_path: Path) -> None:
     instance = tmp_path / "new"
-    latchkey(instance, "restore", kept[0])
+    latchkey(instance, "restore", busy_backup[0])
     before = {path.name: path.read_bytes() for path in instance.iterdir()}
-    assert "already exists" in refused(instance, "restore", kept[0])
+    assert "already exists" in run_refused(instance, "restore", busy_backup[0])
     (instance / "latchkey.db").unlink()
     (instance / "secret_key").write_text("k" * 64, encoding="ascii")
-    assert "another SECRET_KEY" in refused(instance, "restore", kept[0])
+    assert "another SECRET_KEY" in run_refused(instance, "restore", busy_backup[0])
     assert [path.name for path in instance.iterdir()] == ["secret_key"] and len(before) == 2
 
 
@@ -191,12 +193,12 @@ def test_a_backup_without_the_secret_key_is_restored_only_beside_that_key(server
     key = (server.instance / "secret_key").read_bytes()
     with zipfile.ZipFile(file) as archive:
         assert sorted(archive.namelist()) == ["latchkey.db", "manifest.json"]
-    assert "SECRET_KEY" in refused(instance, "restore", file)
+    assert "SECRET_KEY" in run_refused(instance, "restore", file)
     (instance / "secret_key").write_bytes(key)
     assert latchkey(instance, "restore", file).exit_code == 0
 
 
-def spoilt(file: Path, target: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
+def write_changed(file: Path, target: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
     """Write an archive like a backup, with some members changed."""
     with zipfile.ZipFile(file) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
@@ -207,36 +209,36 @@ def spoilt(file: Path, target: Path, change: Callable[[dict[str, bytes]], None])
     return target
 
 
-def _another_key(members: dict[str, bytes]) -> None:
+def _replace_key(members: dict[str, bytes]) -> None:
     members["secret_key"] = b"x" * 64
 
 
-def _a_page_of_garbage(members: dict[str, bytes]) -> None:
+def _overwrite_page(members: dict[str, bytes]) -> None:
     whole = bytearray(members["latchkey.db"])
     whole[8192:12288] = os.urandom(4096)
     members["latchkey.db"] = bytes(whole)
 
 
-def _outside(members: dict[str, bytes]) -> None:
+def _add_outside_member(members: dict[str, bytes]) -> None:
     manifest = json.loads(members["manifest.json"])
     members["../escaped"] = b"x"
     manifest["members"]["../escaped"] = "0" * 64
     members["manifest.json"] = json.dumps(manifest).encode()
 
 
-def _no_database(members: dict[str, bytes]) -> None:
+def _remove_database(members: dict[str, bytes]) -> None:
     del members["latchkey.db"]
 
 
-def _of_tomorrow(members: dict[str, bytes]) -> None:
+def _set_newer_format(members: dict[str, bytes]) -> None:
     members["manifest.json"] = json.dumps(json.loads(members["manifest.json"]) | {"format": 2}).encode()
 
 
-def _strange(members: dict[str, bytes]) -> None:
+def _nest_manifest(members: dict[str, bytes]) -> None:
     members["manifest.json"] = b"[" * 100_000
 
 
-def _told(**more: object) -> Callable[[dict[str, bytes]], None]:
+def _change_manifest(**more: object) -> Callable[[dict[str, bytes]], None]:
     def change(members: dict[str, bytes]) -> None:
         members["manifest.json"] = json.dumps(json.loads(members["manifest.json"]) | more).encode()
 
@@ -257,47 +259,51 @@ def _told(**more: object) -> Callable[[dict[str, bytes]], None]:
     ids=str,
 )
 def test_a_note_of_another_form_is_refused_and_not_shown(
-    kept: tuple[Path, Held], tmp_path: Path, more: dict[str, object]
+    busy_backup: tuple[Path, Held], tmp_path: Path, more: dict[str, object]
 ) -> None:
-    said = refused(tmp_path / "new", "restore", spoilt(kept[0], tmp_path / "spoilt", _told(**more)))
+    said = run_refused(
+        tmp_path / "new", "restore", write_changed(busy_backup[0], tmp_path / "spoilt", _change_manifest(**more))
+    )
     assert said.strip().isprintable() and list((tmp_path / "new").iterdir()) == []
 
 
 @pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
-def test_a_member_that_cannot_be_unpacked_is_refused(kept: tuple[Path, Held], tmp_path: Path, packing: int) -> None:
-    with zipfile.ZipFile(kept[0]) as archive, zipfile.ZipFile(tmp_path / "other", "w", packing) as other:
+def test_a_member_that_cannot_be_unpacked_is_refused(
+    busy_backup: tuple[Path, Held], tmp_path: Path, packing: int
+) -> None:
+    with zipfile.ZipFile(busy_backup[0]) as archive, zipfile.ZipFile(tmp_path / "other", "w", packing) as other:
         for name in archive.namelist():
             other.writestr(name, archive.read(name))
         begins = other.getinfo("latchkey.db").header_offset + 30 + len("latchkey.db")
     whole = bytearray((tmp_path / "other").read_bytes())
     whole[begins : begins + 64] = bytes(64)
     (tmp_path / "other").write_bytes(whole)
-    refused(tmp_path / "new", "restore", tmp_path / "other")
+    run_refused(tmp_path / "new", "restore", tmp_path / "other")
     assert list((tmp_path / "new").iterdir()) == []
 
 
 @pytest.mark.contract("a changed, cut or foreign backup is refused and leaves nothing")
 @pytest.mark.parametrize(
     "change",
-    [_another_key, _a_page_of_garbage, _outside, _no_database, _of_tomorrow, _strange],
+    [_replace_key, _overwrite_page, _add_outside_member, _remove_database, _set_newer_format, _nest_manifest],
     ids=lambda c: c.__name__,
 )
 def test_a_changed_backup_is_refused_and_leaves_nothing(
-    kept: tuple[Path, Held], tmp_path: Path, change: Callable[[dict[str, bytes]], None]
+    busy_backup: tuple[Path, Held], tmp_path: Path, change: Callable[[dict[str, bytes]], None]
 ) -> None:
-    refused(tmp_path / "new", "restore", spoilt(kept[0], tmp_path / "spoilt", change))
+    run_refused(tmp_path / "new", "restore", write_changed(busy_backup[0], tmp_path / "spoilt", change))
     assert list((tmp_path / "new").iterdir()) == [] and not (tmp_path / "escaped").exists()
 
 
 @pytest.mark.contract("a changed, cut or foreign backup is refused and leaves nothing")
-def test_a_cut_or_foreign_file_is_refused(kept: tuple[Path, Held], tmp_path: Path) -> None:
-    whole = kept[0].read_bytes()
+def test_a_cut_or_foreign_file_is_refused(busy_backup: tuple[Path, Held], tmp_path: Path) -> None:
+    whole = busy_backup[0].read_bytes()
     middle = bytearray(whole)
     middle[len(whole) // 2] ^= 1
     for n, held in enumerate([whole[:-100], whole[: len(whole) // 2], bytes(middle), b"", b"hello", b"PK\x03\x04"]):
         (tmp_path / str(n)).write_bytes(held)
-        refused(tmp_path / "new", "restore", tmp_path / str(n))
-    refused(tmp_path / "new", "restore", tmp_path / "nowhere")
+        run_refused(tmp_path / "new", "restore", tmp_path / str(n))
+    run_refused(tmp_path / "new", "restore", tmp_path / "nowhere")
     assert list((tmp_path / "new").iterdir()) == []
 
 
@@ -321,13 +327,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_the_database_may_be_on_another_disk_than_the_key(
-    kept: tuple[Path, Held], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    busy_backup: tuple[Path, Held], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with disk(tmp_path / "other", "20m") as other:
         monkeypatch.setenv("LATCHKEY_INSTANCE_DIR", str(tmp_path / "new"))
         monkeypatch.setenv("LATCHKEY_DATABASE_URL", f"sqlite:///{other / 'latchkey.db'}")
         monkeypatch.delenv("LATCHKEY_SECRET_KEY", raising=False)
-        done = CliRunner().invoke(main, ["restore", str(kept[0])])
+        done = CliRunner().invoke(main, ["restore", str(busy_backup[0])])
         assert done.exit_code == 0, done.output
         key = tmp_path / "new" / "secret_key"
         assert stat.S_IMODE(key.stat().st_mode) == 0o600
@@ -337,10 +343,10 @@ def test_the_database_may_be_on_another_disk_than_the_key(
 
 
 @pytest.mark.contract("a changed, cut or foreign backup is refused and leaves nothing")
-def test_a_full_disk_leaves_no_half_file(kept: tuple[Path, Held], server: LiveServer, small_disk: Path) -> None:
-    assert "cannot be written" in refused(server.instance, "backup", small_disk / "backup")
+def test_a_full_disk_leaves_no_half_file(busy_backup: tuple[Path, Held], server: LiveServer, small_disk: Path) -> None:
+    assert "cannot be written" in run_refused(server.instance, "backup", small_disk / "backup")
     assert list(small_disk.iterdir()) == []
-    refused(small_disk / "new", "restore", kept[0])
+    run_refused(small_disk / "new", "restore", busy_backup[0])
     assert list((small_disk / "new").iterdir()) == []
 
 
@@ -356,7 +362,7 @@ def test_a_damaged_database_is_not_backed_up_as_if_it_were_whole(server: LiveSer
     with open(instance / "latchkey.db", "r+b") as file:
         file.seek(4096 * 4)
         file.write(os.urandom(4096 * 4))
-    refused(instance, "backup", tmp_path / "backup")
+    run_refused(instance, "backup", tmp_path / "backup")
     assert not (tmp_path / "backup").exists()
 
 
@@ -367,7 +373,7 @@ def test_a_dump_of_postgresql_gives_the_same(fresh_server: Callable[..., LiveSer
         lacking("PostgreSQL's programs are not installed")
     cluster().create("dumped")
     server = fresh_server(database_url=cluster().url("dumped"))
-    held = hold(Admin(server))
+    held = issue_credentials(Admin(server))
     subprocess.run([dump, "--format=custom", f"--file={tmp_path / 'dump'}", cluster().url("dumped")], check=True)
     server.stop()
     cluster().create("restored")
@@ -375,7 +381,7 @@ def test_a_dump_of_postgresql_gives_the_same(fresh_server: Callable[..., LiveSer
     subprocess.run([restore, "--no-owner", f"--dbname={target}", str(tmp_path / "dump")], check=True)
     (tmp_path / "new").mkdir()
     shutil.copy(server.instance / "secret_key", tmp_path / "new" / "secret_key")
-    other = moved(server, tmp_path / "new", database_url=target).start()
+    other = copy_server(server, tmp_path / "new", database_url=target).start()
     try:
         still_works(other, held)
     finally:
@@ -387,7 +393,7 @@ def test_a_dump_of_postgresql_gives_the_same(fresh_server: Callable[..., LiveSer
 def test_a_backup_made_while_the_secret_key_changes_opens_with_the_key_it_holds(tmp_path: Path) -> None:
     old, new, file = tmp_path / "old", tmp_path / "new", tmp_path / "backup"
     assert latchkey(old, "init").exit_code == 0
-    KeptKey(old).replace(time.time() + 60)  # and nothing is sealed under it yet
+    KeptKey(old).replace(time.time() + 60)  # the new key has not sealed anything yet
     assert latchkey(old, "backup", file).exit_code == 0
     assert latchkey(new, "restore", file).exit_code == 0
     assert not KeptKey(new).previous_path.exists()

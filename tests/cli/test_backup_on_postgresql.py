@@ -1,4 +1,4 @@
-"""On PostgreSQL backup and restore name the programs of the database instead of doing half the work."""
+"""On PostgreSQL backup and restore fail, and name PostgreSQL's own programs."""
 
 from pathlib import Path
 

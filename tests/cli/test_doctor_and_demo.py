@@ -1,4 +1,4 @@
-"""`latchkey doctor` names what is wrong and how to fix it; `latchkey demo` and `serve --demo` create an example."""
+"""`latchkey doctor` names problems and how to fix them; `latchkey demo` and `serve --demo` create an example."""
 
 import json
 import re

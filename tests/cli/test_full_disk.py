@@ -1,4 +1,4 @@
-"""A full disk behind stdout is one line of error and a failure, whatever was to be printed."""
+"""A full disk behind stdout is reported in one line, and the command fails, whatever it prints."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""`latchkey init` beside a running server changes nothing under it."""
+"""`latchkey init` beside a running server changes nothing that the server uses."""
 
 import subprocess
 

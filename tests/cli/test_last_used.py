@@ -11,7 +11,7 @@ def test_a_clean_stop_stores_the_last_uses(fresh_server: StartServer) -> None:
     admin = Admin(live)
     api = admin.resource(public=["used:read"])
     keys = [admin.api_key(api) for _ in range(12)]
-    for key in keys:  # a connection each, so that both workers get some
+    for key in keys:  # a new connection for each, so that both workers get some
         asked = {"resource": api["identifier"]}
         with httpx.Client(base_url=live.url, trust_env=False, headers={"X-API-Key": key["key"]}) as gateway:
             assert gateway.get("/oauth/forward-auth", params=asked).status_code == 200

@@ -17,7 +17,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def piped(instance: Path, raw: bytes, *command: str) -> subprocess.CompletedProcess[bytes]:
+def run_piped(instance: Path, raw: bytes, *command: str) -> subprocess.CompletedProcess[bytes]:
     line = [str(COMMAND), *(command or ("user", "set-password", "admin"))]
     env = environment(instance) | {"PYTHONIOENCODING": "ascii"}
     return subprocess.run(line, env=env, input=raw, capture_output=True, timeout=60, check=False)
@@ -25,7 +25,7 @@ def piped(instance: Path, raw: bytes, *command: str) -> subprocess.CompletedProc
 
 @pytest.mark.parametrize("raw", ["a long pass phrase", "a long pass phrase\r\n", "\ufeffa löng pass phrase\n"])
 def test_a_line_end_and_a_byte_order_mark_are_not_part_of_the_password(instance: Path, raw: str) -> None:
-    done = piped(instance, raw.encode())
+    done = run_piped(instance, raw.encode())
     assert done.returncode == 0, done.stderr
     from app.cli.actions import open_actions
 
@@ -49,7 +49,7 @@ def test_a_line_end_and_a_byte_order_mark_are_not_part_of_the_password(instance:
     ],
 )
 def test_a_password_that_is_not_plain_text_is_refused_in_one_line(instance: Path, raw: bytes, said: str) -> None:
-    done = piped(instance, raw)
+    done = run_piped(instance, raw)
     assert (done.returncode, done.stderr.decode()) == (1, f"latchkey: password: {said}\n")
 
 
@@ -66,14 +66,14 @@ def test_a_file_of_keys_may_begin_with_a_byte_order_mark_and_must_be_a_file(inst
     command = "client", "create", "--name", "keys", "--auth-method", "private_key_jwt", "--jwks", str(tmp_path / "keys")
     for raw, said in {b"\xff": "is not UTF-8 text", b"[" * 100_000: "holds no JSON object"}.items():
         (tmp_path / "keys").write_bytes(raw)
-        done = piped(instance, b"", *command)
+        done = run_piped(instance, b"", *command)
         assert done.returncode == 1 and said in done.stderr.decode() and done.stderr.count(b"\n") == 1
     (tmp_path / "keys").write_bytes(b'\xef\xbb\xbf{"keys": []}')
-    assert "holds no JSON object" not in piped(instance, b"", *command).stderr.decode()
+    assert "holds no JSON object" not in run_piped(instance, b"", *command).stderr.decode()
 
 
 def test_a_file_with_a_token_may_begin_with_a_byte_order_mark(instance: Path, tmp_path: Path) -> None:
     (tmp_path / "token").write_bytes(b"\xef\xbb\xbf" + mint(Prefix.PAT).encode() + b"\r\n")
     server = ["--server", "http://127.0.0.1:1", "--token-file", str(tmp_path / "token")]
-    done = piped(instance, mint(Prefix.PAT).encode(), "scan", *server, "-")
+    done = run_piped(instance, mint(Prefix.PAT).encode(), "scan", *server, "-")
     assert "holds no token" not in done.stderr.decode() and "no usable response" in done.stderr.decode()

@@ -12,7 +12,7 @@ from tests.cluster import Cluster, program
 from tests.live import COMMAND, LiveServer
 from tests.machine import lacking, require_program
 
-NOBODY = ["--reuid=65534", "--regid=65534", "--clear-groups"]  # has no home, and maybe no name
+NOBODY = ["--reuid=65534", "--regid=65534", "--clear-groups"]  # a user without a home folder, perhaps without a name
 READ_ONLY = (
     'mount --bind / / && mount -o remount,bind,ro / && if mountpoint -q "$0"; then mount -o remount,bind,ro "$0"; fi'
 )

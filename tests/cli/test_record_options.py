@@ -1,4 +1,4 @@
-"""A command's options follow from a record: names, types, defaults, required fields and what clears a field."""
+"""A command's options are made from a record: names, types, defaults, required fields, and flags that clear one."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ class Lifetime:
 
 @dataclass(frozen=True, slots=True)
 class NewThing:
-    """A record of what is created."""
+    """A record of a new object."""
 
     name: str
     lifetime: Lifetime

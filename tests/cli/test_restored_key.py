@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.settings.load import load_settings
-from tests.cli.test_backup import latchkey, refused
+from tests.cli.test_backup import latchkey, run_refused
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +29,6 @@ def test_a_key_is_the_same_however_an_editor_wrote_it(backup: Path, tmp_path: Pa
 def test_a_key_file_that_is_not_text_is_named_in_the_error(backup: Path, tmp_path: Path) -> None:
     place = tmp_path / "secret_key"
     place.write_bytes(b"secretword\xff" * 8)
-    said = refused(tmp_path, "restore", backup)
+    said = run_refused(tmp_path, "restore", backup)
     assert f"{place} is not UTF-8 text" in said and str(backup) not in said and "secretword" not in said
     assert [path.name for path in tmp_path.iterdir()] == ["secret_key"]

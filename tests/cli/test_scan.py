@@ -17,11 +17,11 @@ from click.testing import CliRunner
 from app.cli import main
 from app.crypto.opaque import Prefix, mint
 from tests.api import Admin, expect, unique
-from tests.contract.world import World, found
+from tests.contract.world import World, create_world
 from tests.live import environment
 from tests.machine import require_program
 
-OFFLINE = {"LATCHKEY_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}  # would fail if it were asked
+OFFLINE = {"LATCHKEY_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}  # unreachable: a query would fail
 
 
 def scan(*arguments: str | Path, env: dict[str, str] | None = None, input: bytes | None = None) -> Any:
@@ -43,7 +43,7 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path / "repository"
 
 
-def committed(repository: Path, name: str, text: str, message: str = "change") -> str:
+def commit_file(repository: Path, name: str, text: str, message: str = "change") -> str:
     (repository / name).parent.mkdir(parents=True, exist_ok=True)
     (repository / name).write_text(text, encoding="utf-8")
     git(repository, "add", "--all")
@@ -73,8 +73,8 @@ def test_nothing_found_is_success(tmp_path: Path) -> None:
 @pytest.mark.contract("leaked secrets are found in everything that git ever held")
 def test_what_was_deleted_is_found_in_the_past(repository: Path) -> None:
     secret = mint(Prefix.PAT)
-    first = committed(repository, "conf/app.ini", f"one\ntoken = {secret}\n")
-    committed(repository, "conf/app.ini", "one\n")
+    first = commit_file(repository, "conf/app.ini", f"one\ntoken = {secret}\n")
+    commit_file(repository, "conf/app.ini", "one\n")
     git(repository, "gc", "-q")
     done = scan(repository)
     assert done.exit_code == 1 and secret not in done.output
@@ -85,12 +85,12 @@ def test_what_was_deleted_is_found_in_the_past(repository: Path) -> None:
 @pytest.mark.contract("leaked secrets are found in everything that git ever held")
 def test_other_branches_stashes_messages_and_dropped_commits_are_read(repository: Path) -> None:
     secrets = {name: mint(Prefix.API_KEY) for name in ("branch", "message", "dropped", "stash", "tag")}
-    committed(repository, "a", "a")
+    commit_file(repository, "a", "a")
     git(repository, "checkout", "-q", "-b", "other")
-    committed(repository, "b", secrets["branch"], message=f"with {secrets['message']}")
+    commit_file(repository, "b", secrets["branch"], message=f"with {secrets['message']}")
     git(repository, "tag", "-a", "-m", secrets["tag"], "v1")
     git(repository, "checkout", "-q", "main")
-    committed(repository, "c", secrets["dropped"])
+    commit_file(repository, "c", secrets["dropped"])
     git(repository, "reset", "-q", "--hard", "HEAD~1")
     (repository / "a").write_text(secrets["stash"], encoding="utf-8")
     git(repository, "stash", "-q")
@@ -100,8 +100,8 @@ def test_other_branches_stashes_messages_and_dropped_commits_are_read(repository
 
 @pytest.mark.contract("leaked secrets are found in everything that git ever held")
 def test_bare_repositories_and_work_trees_are_read_once(repository: Path, tmp_path: Path) -> None:
-    committed(repository, "a", mint(Prefix.PAT))
-    committed(repository, "a", "gone")
+    commit_file(repository, "a", mint(Prefix.PAT))
+    commit_file(repository, "a", "gone")
     git(tmp_path, "clone", "-q", "--bare", str(repository), "bare.git")
     git(repository, "worktree", "add", "-q", str(tmp_path / "second"), "-b", "second")
     assert len(json.loads(scan(tmp_path / "bare.git", "--json").stdout)) == 1
@@ -111,8 +111,8 @@ def test_bare_repositories_and_work_trees_are_read_once(repository: Path, tmp_pa
 
 
 def test_inside_a_hook_it_reads_what_it_was_pointed_at(repository: Path, tmp_path: Path) -> None:
-    committed(repository, "a", mint(Prefix.PAT))
-    committed(repository, "a", "gone")
+    commit_file(repository, "a", mint(Prefix.PAT))
+    commit_file(repository, "a", "gone")
     git(tmp_path, "init", "-q", "elsewhere")
     hooked = OFFLINE | {"GIT_DIR": str(tmp_path / "elsewhere" / ".git"), "GIT_INDEX_FILE": "/nowhere"}
     assert scan(repository, env=hooked).exit_code == 1
@@ -122,7 +122,7 @@ def test_inside_a_hook_it_reads_what_it_was_pointed_at(repository: Path, tmp_pat
 
 @pytest.mark.contract("a scanned repository runs nothing and hides nothing")
 def test_no_program_is_run_that_a_repository_names(repository: Path, tmp_path: Path) -> None:
-    head = committed(repository, "a", mint(Prefix.PAT))
+    head = commit_file(repository, "a", mint(Prefix.PAT))
     commit = git(repository, "cat-file", "commit", head).partition("\n\n")
     signed = f"{commit[0]}\ngpgsig -----BEGIN PGP SIGNATURE-----\n \n x\n -----END PGP SIGNATURE-----\n\nx\n"
     (tmp_path / "signed").write_text(signed, encoding="ascii")
@@ -143,7 +143,7 @@ def test_no_program_is_run_that_a_repository_names(repository: Path, tmp_path: P
 @pytest.mark.contract("a scanned repository runs nothing and hides nothing")
 @pytest.mark.parametrize("history", [(), ("--no-history",)])
 def test_a_folder_that_merely_looks_like_gits_own_is_read(repository: Path, history: tuple[str, ...]) -> None:
-    committed(repository, ".gitignore", "game/")
+    commit_file(repository, ".gitignore", "game/")
     for name in ("game/refs", "game/objects"):
         (repository / name).mkdir(parents=True)
     (repository / "game" / "HEAD").write_text("3", encoding="ascii")
@@ -153,10 +153,10 @@ def test_a_folder_that_merely_looks_like_gits_own_is_read(repository: Path, hist
 
 @pytest.mark.contract("a scanned repository runs nothing and hides nothing")
 def test_a_damaged_repository_does_not_pass_for_the_one_around_it(repository: Path) -> None:
-    committed(repository, ".gitignore", "sub/")
+    commit_file(repository, ".gitignore", "sub/")
     git(repository, "init", "-q", "sub")
-    committed(repository / "sub", "a", mint(Prefix.PAT))
-    committed(repository / "sub", "a", "gone")
+    commit_file(repository / "sub", "a", mint(Prefix.PAT))
+    commit_file(repository / "sub", "a", "gone")
     assert scan(repository).exit_code == 1
     (repository / "sub" / ".git" / "HEAD").unlink()
     assert scan(repository).exit_code == 2
@@ -197,7 +197,7 @@ def test_a_file_name_is_escaped_and_its_secrets_are_shortened(tmp_path: Path) ->
 
 @pytest.fixture(scope="module")
 def world(admin: Admin) -> World:
-    return found(admin)
+    return create_world(admin)
 
 
 @pytest.mark.contract("found secrets are checked to be live or dead, and revoked")
@@ -241,8 +241,8 @@ def test_live_and_revoke_need_a_database_or_a_server(tmp_path: Path) -> None:
 
 
 @contextmanager
-def answering(body: bytes) -> Iterator[str]:
-    """Return the URL of a server that answers 200 and this to every request."""
+def serve_body(body: bytes) -> Iterator[str]:
+    """Yield the URL of a server that responds to every request with 200 and this body."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -265,7 +265,7 @@ def answering(body: bytes) -> Iterator[str]:
             thread.join()
 
 
-def leaked(folder: Path) -> Path:
+def write_leak(folder: Path) -> Path:
     (folder / "leaked").write_text(mint(Prefix.PAT), encoding="utf-8")
     (folder / "token").write_text("a-token", encoding="utf-8")
     return folder / "leaked"
@@ -273,26 +273,26 @@ def leaked(folder: Path) -> Path:
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b"\xff", b"[" * 100_000, b'"status"'], ids=lambda b: b[:9])
 def test_a_response_that_is_not_latchkeys_is_one_line_of_error(tmp_path: Path, body: bytes) -> None:
-    with answering(body) as url:
-        done = scan(leaked(tmp_path), "--server", url, "--token-file", tmp_path / "token")
+    with serve_body(body) as url:
+        done = scan(write_leak(tmp_path), "--server", url, "--token-file", tmp_path / "token")
     assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1) and "not Latchkey" in done.stderr
 
 
 def test_a_response_is_escaped_for_the_terminal(tmp_path: Path) -> None:
-    with answering(json.dumps({"status": "active\x1b[31m", "reason": "\x9b"}).encode()) as url:
-        done = scan(leaked(tmp_path), "--server", url, "--token-file", tmp_path / "token")
+    with serve_body(json.dumps({"status": "active\x1b[31m", "reason": "\x9b"}).encode()) as url:
+        done = scan(write_leak(tmp_path), "--server", url, "--token-file", tmp_path / "token")
     assert done.exit_code == 1 and "active\\x1b[31m" in done.stdout and done.stdout.strip().isprintable()
 
 
 @pytest.mark.parametrize("url", ["http://[::1", "http://127.0.0.1:99999", "ftp://x", "x", "http://\x00"])
 def test_an_invalid_server_url_is_an_error(tmp_path: Path, url: str) -> None:
-    done = scan(leaked(tmp_path), "--server", url, "--token-file", tmp_path / "token")
+    done = scan(write_leak(tmp_path), "--server", url, "--token-file", tmp_path / "token")
     assert done.exit_code in (1, 2) and done.stdout == "" and "server" in done.stderr, done.output
 
 
 @pytest.mark.parametrize("held", [b"a\xe9b", "aéb".encode(), b"ab\ncd", b"a b", b""])
 def test_a_token_file_without_a_token_is_an_error(tmp_path: Path, held: bytes) -> None:
-    secrets = leaked(tmp_path)
+    secrets = write_leak(tmp_path)
     (tmp_path / "token").write_bytes(held)
     done = scan(secrets, "--server", "http://127.0.0.1:1", "--token-file", tmp_path / "token")
     assert done.exit_code == 2 and "--token-file holds no token" in done.stderr

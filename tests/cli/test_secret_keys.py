@@ -1,4 +1,4 @@
-"""`latchkey secret-key rotate` loses no signing key, wherever it crashes and however briefly the old key is kept."""
+"""`latchkey secret-key rotate` loses no signing key, even when it crashes or the old key is deleted at once."""
 
 import contextlib
 import sqlite3
@@ -16,7 +16,7 @@ from tests.cli.test_backup import latchkey
 
 
 class Dies(BaseException):
-    """Ends the command as a kill does, as far as files and transactions are concerned."""
+    """Raised to end the command like a kill: files and transactions stay as they are."""
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def kids(instance: Path) -> list[str]:
         return [kid for (kid,) in database.execute("SELECT kid FROM signing_key ORDER BY kid")]
 
 
-def sealed(instance: Path) -> list[bytes]:
+def read_sealed(instance: Path) -> list[bytes]:
     with contextlib.closing(sqlite3.connect(instance / "latchkey.db")) as database:
         return [sealed for (sealed,) in database.execute("SELECT sealed_private_key FROM signing_key")]
 
@@ -112,10 +112,10 @@ def test_a_key_that_another_rotation_left_in_use_is_not_dropped(
 
 def test_a_signing_key_that_no_key_opens_is_reported_before_the_rotation(instance: Path) -> None:
     (instance / "secret_key").write_text("k" * 64)
-    before = sealed(instance)
+    before = read_sealed(instance)
     assert run("secret-key", "rotate") == 2
     assert (instance / "secret_key").read_text() == "k" * 64 and not KeptKey(instance).previous_path.exists()
-    assert sealed(instance) == before
+    assert read_sealed(instance) == before
 
 
 def test_a_key_of_any_letters_and_a_folder_of_any_name_are_kept(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Every command prints in any encoding, escaping what that lacks, and survives closed streams without a traceback."""
+"""Every command prints in any encoding, with missing characters escaped, and with closed streams."""
 
 import json
 import os
@@ -63,7 +63,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def forked(instance: Path, runs: Mapping[str, Run]) -> dict[str, Done]:
-    """Run commands, each on streams of its own: see `tests.cli.forked`."""
+    """Run commands, each with its own streams: see `tests.cli.forked`."""
     env = environment(instance, {"port": "1"}) | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-m", "tests.cli.forked"],
@@ -87,7 +87,14 @@ def usual(instance: Path) -> dict[str, Done]:
 
 
 def test_every_command_is_tried_here() -> None:
-    elsewhere = {"serve", "demo", "compare", "secret-key", "backup", "restore"}  # each changes what the others print
+    elsewhere = {
+        "serve",
+        "demo",
+        "compare",
+        "secret-key",
+        "backup",
+        "restore",
+    }  # these change the output of others
     assert {command[0] for command in READING} >= set(COMMANDS) - elsewhere
 
 
@@ -97,7 +104,7 @@ def test_a_command_prints_as_much_in_any_encoding(instance: Path, usual: dict[st
     runs: dict[str, Run] = {" ".join(command): (command, encoding, [], {}) for command in READING}
     for name, (code, out, err) in forked(instance, runs).items():
         assert b"Traceback" not in err and code == usual[name][0], name
-        if name.startswith(("--help", "audit export")):  # click's own text and the export are UTF-8 anywhere
+        if name.startswith(("--help", "audit export")):  # click's own text and the export are always UTF-8
             continue
         printed, expected = out.decode(encoding), usual[name][1].decode()
         lines = [line for line in expected.splitlines() if line.strip()]
@@ -107,7 +114,7 @@ def test_a_command_prints_as_much_in_any_encoding(instance: Path, usual: dict[st
 
 
 def test_the_output_has_characters_that_ascii_lacks(usual: dict[str, Done]) -> None:
-    """Check that the test above tests something."""
+    """Check that the commands print characters that the test above needs."""
     holding = {name for name, (_, out, _) in usual.items() if "日本".encode() in out}
     assert {"user show jo", "role list", "resource list", "client list", "pat list --user jo", "doctor"} <= holding
 
@@ -122,7 +129,7 @@ def test_json_is_the_same_in_any_encoding(instance: Path, usual: dict[str, Done]
 
 @pytest.mark.contract("any encoding, any closed stream")
 @pytest.mark.parametrize("which", [*CLOSED, *BAD_STDERR])
-def test_a_closed_stream_is_no_traceback(instance: Path, usual: dict[str, Done], which: str) -> None:
+def test_a_closed_stream_causes_no_traceback(instance: Path, usual: dict[str, Done], which: str) -> None:
     closed, files = CLOSED.get(which, []), BAD_STDERR.get(which, {})
     commands = (*READING, *JSON, BOGUS)
     done = forked(instance, {" ".join(command): (command, "utf-8", closed, files) for command in commands})

@@ -1,4 +1,4 @@
-"""An organisation that the tests of a file share: a test that changes it creates its own (`found`); npm packages."""
+"""An organisation that the tests of a file share, unless a test creates its own (`create_world`); npm packages."""
 
 import hashlib
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.api import Admin
-from tests.contract.world import World, found
+from tests.contract.world import World, create_world
 from tests.machine import lacking, require_program
 
 HERE = Path(__file__).parent
@@ -28,7 +28,7 @@ PATIENCE = 60  # seconds
 @pytest.fixture(scope="module")
 def world(admin: Admin) -> World:
     """An organisation on the shared server; take it as it is."""
-    return found(admin)
+    return create_world(admin)
 
 
 @pytest.fixture(scope="session")

@@ -1,1 +1,1 @@
-"""The comparison: complete, true to the contract where the server is, and loud where it is not."""
+"""The comparison is complete, and marks each cell in which the server contradicts its contract."""

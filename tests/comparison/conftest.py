@@ -1,4 +1,4 @@
-"""A set-up server of one's own, in this process and on the real clock: a JWT is checked against the time of day."""
+"""A separate application in this process, on the real clock, since local verification reads the system's time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from app.settings.load import load_settings
 from tests.cli.test_serve import run
 from tests.live import environment
 
-KEPT = {"audit_event", "spent_limit", "revoked_token"}  # what happened stays on record, a denied JWT until its exp
+KEPT = {"audit_event", "spent_limit", "revoked_token"}  # tables whose rows remain: of a revoked JWT, until its exp
 
 
 @dataclass
 class Compared:
-    """An application, what its probes gave, and how many rows each table has."""
+    """An application, its comparison, and the number of rows in each table."""
 
     app: Latchkey
 
@@ -42,7 +42,7 @@ class Compared:
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compared]:
-    """One for the tests of a module."""
+    """The application that the tests of a module share."""
     folder = tmp_path_factory.mktemp("compared") / "instance"
     assert run(folder, "init").returncode == 0
     with pytest.MonkeyPatch.context() as patched:
@@ -56,13 +56,13 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compared]:
 
 @pytest.fixture(scope="module")
 def report(compared: Compared) -> Report:
-    """What the probes see on a server that keeps its contract."""
+    """The comparison of a server that satisfies its contract."""
     return compared.run()
 
 
 @pytest.fixture
 def command(compared: Compared, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Let commands run in this process find the same set-up; gives its folder."""
+    """Set the environment of commands to the same instance, and return its folder."""
     folder = compared.actions.settings.instance_dir
     for name, value in environment(folder).items():
         monkeypatch.setenv(name, value)

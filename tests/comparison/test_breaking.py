@@ -1,4 +1,4 @@
-"""A server that breaks its promise turns the matching cell, and the exit code of `latchkey compare`."""
+"""A server that breaks its contract changes the matching cell, and the exit code of `latchkey compare`."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ from tests.comparison.conftest import Compared
 
 
 def wrong(report: dict[str, Any]) -> dict[str, set[str]]:
-    """Give the columns that contradict the contract, by row."""
+    """Return the columns that contradict the contract, by row."""
     turned = {
         row["name"]: {column for column, cell in row["cells"].items() if cell["agrees"] is False}
         for row in report["rows"]
@@ -30,14 +30,14 @@ def wrong(report: dict[str, Any]) -> dict[str, set[str]]:
 
 
 def compare() -> tuple[int, dict[str, Any]]:
-    """Run `latchkey compare --json` on the set-up of the environment, in this process."""
+    """Run `latchkey compare --json` in this process, on the instance of the environment."""
     done = CliRunner().invoke(main, ["compare", "--json"], catch_exceptions=False)
     return done.exit_code, json.loads(done.stdout)
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait less for a refusal that does not come, and time less often."""
+    """Shorten the wait for a refusal, and take fewer samples."""
     monkeypatch.setattr(probes, "PATIENCE", 0.2)
     monkeypatch.setattr(probes, "SAMPLES", 1)
 

@@ -1,4 +1,4 @@
-"""`latchkey compare` on a real server, as an operator runs it."""
+"""`latchkey compare` on a running server."""
 
 import json
 import re
@@ -17,7 +17,7 @@ LONGEST = 60  # seconds, on a fresh server
 
 
 def compare(server: LiveServer, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run it beside the server."""
+    """Run `latchkey compare` on the instance of the server."""
     settings = environment(server.instance, {"port": str(server.port)})
     return subprocess.run([COMMAND, "compare", *arguments], env=settings, capture_output=True, text=True, timeout=120)
 
@@ -61,7 +61,7 @@ def test_an_unknown_kind_is_refused(server: LiveServer) -> None:
 
 
 @pytest.mark.contract("`/comparison`: cached for all, measured for `manage`")
-def test_the_api_measures_for_who_manages(server: LiveServer) -> None:
+def test_the_api_measures_for_a_holder_of_manage(server: LiveServer) -> None:
     told = Admin(server).get("/comparison", timeout=60).json()
     assert told["at"] and told["via"] == "in one process" and told["contradictions"] == []
     assert server.http.get("/api/v1/comparison").json() == told

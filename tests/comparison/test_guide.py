@@ -1,4 +1,4 @@
-"""The guide ends in a kind whatever is answered, and its commands can be pasted."""
+"""The guide recommends a kind for every combination of answers, and its commands run as they are."""
 
 import itertools
 import re
@@ -40,11 +40,11 @@ def test_it_does_not_guess_before_it_is_answered(answers: dict[str, str]) -> Non
     assert advise(answers) is None
 
 
-def test_its_commands_run_as_they_stand(command: Path) -> None:
+def test_its_commands_run_as_they_are(command: Path) -> None:
     for line in PREPARATION:
         assert CliRunner().invoke(main, shlex.split(line)).exit_code == 0, line
-    told = [line for advice in ADVICE.values() for line in COMMAND.findall(advice.commands)]
-    assert len(told) == 5
-    for line in told:
+    lines = [line for advice in ADVICE.values() for line in COMMAND.findall(advice.commands)]
+    assert len(lines) == 5
+    for line in lines:
         done = CliRunner().invoke(main, shlex.split(line), input="correct horse battery\n")
         assert done.exit_code == 0, (line, done.output)

@@ -1,4 +1,4 @@
-"""The table as text, JSON and HTML: the same cells, at 80 columns, and nothing that is not escaped."""
+"""The table as text of 80 columns, as JSON and as HTML: the same cells, and every text escaped."""
 
 import json
 import re
@@ -20,7 +20,7 @@ AT = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 def with_cell(cell: Cell) -> Report:
-    """Make a table with one measured row, of this cell."""
+    """Return a report with one measured row of this cell."""
     return Report(ISSUER, AT, "over HTTP", (*stated_rows(), measured_row("theft", dict.fromkeys(COLUMNS, cell))))
 
 
@@ -42,7 +42,7 @@ def test_a_contradiction_is_marked_wherever_it_is_shown() -> None:
     assert 'class="contradiction">it still worked' in render_file(broken)
 
 
-def test_the_file_stands_alone_and_holds_every_cell(report: Report) -> None:
+def test_the_file_loads_nothing_and_holds_every_cell(report: Report) -> None:
     page = render_file(report)
     assert not re.search(r"<(script|link|img|iframe)|url\(", page)
     assert page.count('role="cell"') == len(report.rows) * len(COLUMNS)

@@ -1,4 +1,4 @@
-"""The rows are complete, and the honest difference comes out."""
+"""The rows are complete, and show how the kinds differ."""
 
 import pytest
 
@@ -24,7 +24,7 @@ TAKEN_AWAY = ["after_revocation", "after_role_removal", "after_disabling"]
 
 
 def row(report: Report, key: str) -> Row:
-    """Give a row by its name."""
+    """Return a row by its name."""
     return next(row for row in report.rows if row.name == key)
 
 
@@ -64,7 +64,7 @@ def test_asking_ends_at_once_and_a_jwt_checked_locally_goes_on_until_exp(report:
         assert seen["introspection"] < 1 and seen["locally"] > 60, (column, seen)
 
 
-def test_an_api_key_tells_nothing_of_who_calls(report: Report) -> None:
+def test_an_api_key_does_not_identify_the_caller(report: Report) -> None:
     revealed = row(report, "user_context_revealed").cells
     assert revealed[API_KEY].value == []
     assert revealed[PAT].value == ["sub", "username"] and revealed[M2M].value == ["sub", "client_id"]

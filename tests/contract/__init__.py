@@ -1,1 +1,1 @@
-"""The parts of the contract that no RFC defines, a file each: over HTTP or by the commands of a live server."""
+"""The parts of the contract that no RFC defines, one file each, tested over HTTP or by commands on a live server."""

@@ -24,7 +24,7 @@ def _configured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
 
 @pytest.fixture(scope="module")
 def configured(_configured: Callable[[], Admin]) -> Admin:
-    """The administrator of a server whose settings differ from the defaults: those of SETTINGS."""
+    """The administrator of a server with the settings SETTINGS instead of the defaults."""
     return _configured()
 
 

@@ -5,7 +5,7 @@ import pytest
 from tests.api import Admin, Json, expect, unique
 from tests.contract.refusals import challenge, invalid, problem
 from tests.contract.waiting import until
-from tests.contract.world import World, found
+from tests.contract.world import World, create_world
 
 INACTIVE = {"active": False}
 
@@ -13,10 +13,10 @@ INACTIVE = {"active": False}
 @pytest.fixture(scope="module")
 def behind(configured: Admin) -> World:
     """An organisation on a server that trusts a proxy on loopback."""
-    return found(configured)
+    return create_world(configured)
 
 
-def rotated(world: World, key_id: str, overlap: int) -> Json:
+def rotate_key(world: World, key_id: str, overlap: int) -> Json:
     answer: Json = expect(200, world.admin.post(f"/api-keys/{key_id}/rotate", {"overlap_seconds": overlap})).json()
     return answer
 
@@ -24,7 +24,7 @@ def rotated(world: World, key_id: str, overlap: int) -> Json:
 @pytest.mark.contract("rotate with an overlap")
 def test_a_rotation_without_overlap_ends_the_old_secret_at_once(world: World) -> None:
     held = world.issue("api_key")
-    new = rotated(world, held.id, 0)
+    new = rotate_key(world, held.id, 0)
     assert new["id"] == held.id and new["hint"].endswith(new["key"][-4:])
     assert not world.admin.active(held.token) and world.admin.active(new["key"])
 
@@ -32,7 +32,7 @@ def test_a_rotation_without_overlap_ends_the_old_secret_at_once(world: World) ->
 @pytest.mark.contract("rotate with an overlap")
 def test_the_old_secret_works_until_the_overlap_ends(world: World) -> None:
     held = world.issue("api_key")
-    new = rotated(world, held.id, 1)
+    new = rotate_key(world, held.id, 1)
     assert world.admin.introspect(held.token)["jti"] == world.admin.introspect(new["key"])["jti"] == held.id
     until(lambda: not world.admin.active(held.token))
     assert world.admin.active(new["key"])
@@ -40,8 +40,8 @@ def test_the_old_secret_works_until_the_overlap_ends(world: World) -> None:
 
 def test_a_second_rotation_never_lengthens_an_overlap(world: World) -> None:
     held = world.issue("api_key")
-    rotated(world, held.id, 1)
-    rotated(world, held.id, 604_800)
+    rotate_key(world, held.id, 1)
+    rotate_key(world, held.id, 604_800)
     until(lambda: not world.admin.active(held.token))
 
 
@@ -57,7 +57,7 @@ def test_an_overlap_is_a_week_at_most(world: World, overlap: object) -> None:
 @pytest.mark.asvs("2.3.1")
 def test_a_revoked_key_cannot_be_rotated_and_its_old_secrets_are_dead(world: World) -> None:
     held = world.issue("api_key")
-    new = rotated(world, held.id, 600)
+    new = rotate_key(world, held.id, 600)
     world.admin.remove(f"/api-keys/{held.id}")
     assert not world.admin.active(held.token) and not world.admin.active(new["key"])
     problem(world.admin.post(f"/api-keys/{held.id}/rotate", {"overlap_seconds": 0}), 409)
@@ -65,7 +65,7 @@ def test_a_revoked_key_cannot_be_rotated_and_its_old_secrets_are_dead(world: Wor
 
 def test_revoking_by_either_secret_ends_the_key(world: World) -> None:
     held = world.issue("api_key")
-    new = rotated(world, held.id, 600)
+    new = rotate_key(world, held.id, 600)
     expect(200, world.admin.revoke(held.token))
     assert not world.admin.active(new["key"])
 
@@ -119,7 +119,7 @@ def test_x_forwarded_for_is_believed_from_trusted_proxies_only(world: World, beh
         ("", 403),
     ],
 )
-def test_the_peer_is_the_last_address_that_is_no_trusted_proxy(behind: World, forwarded: str, status: int) -> None:
+def test_the_peer_is_the_last_address_that_is_not_a_trusted_proxy(behind: World, forwarded: str, status: int) -> None:
     key = behind.issue("api_key", allowed_ips=["192.0.2.0/24", "2001:db8::/32"])
     expect(status, behind.admin.forward_auth(key.token, behind.resource, headers={"X-Forwarded-For": forwarded}))
 
@@ -211,7 +211,7 @@ def test_a_limit_comes_back_with_its_window(world: World) -> None:
 def test_a_rotation_does_not_refill_a_limit(world: World) -> None:
     key = world.issue("api_key", rate_limit={"requests": 1, "window_seconds": 600})
     expect(200, world.admin.forward_auth(key.token, world.resource))
-    new = rotated(world, key.id, 600)
+    new = rotate_key(world, key.id, 600)
     for token in (key.token, new["key"]):
         expect(429, world.admin.forward_auth(token, world.resource))
 

@@ -1,4 +1,4 @@
-"""Section 4: each object has the fields that the contract names, as they were given, when created and when shown."""
+"""Section 4: each object has the fields of the contract, with the values that were sent."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ from tests.spec.client_keys import new_key
 PASSWORD = "correct horse battery staple"
 
 
-def given(world: World, path: str) -> Json:
-    """A body that names every field of a collection."""
+def full_body(world: World, path: str) -> Json:
+    """Return a body with every field of a collection."""
     name, scope = unique("thing"), unique("thing") + ":read"
     listed = [permission(scope, public=True, description="to see")]
     bodies: dict[str, Json] = {
@@ -57,7 +57,7 @@ def given(world: World, path: str) -> Json:
 )
 @pytest.mark.parametrize("path", ["/resources", "/roles", "/users", "/clients", "/api-keys"])
 def test_every_field_is_kept_and_shown_as_it_was_given(world: World, path: str) -> None:
-    body = given(world, path)
+    body = full_body(world, path)
     extra = {"password": PASSWORD} if path == "/users" else {}
     made = world.admin.create(path, body | extra)
     shown = expect(200, world.admin.get(f"{path}/{made['id']}")).json()
@@ -87,7 +87,7 @@ def test_what_is_not_given_has_its_default(admin: Admin, path: str, more: Json, 
 )
 def test_the_secret_of_a_credential_is_in_the_answer_that_made_it_alone(world: World) -> None:
     for path, member in (("/clients", "client_secret"), ("/api-keys", "key")):
-        made = world.admin.create(path, given(world, path))
+        made = world.admin.create(path, full_body(world, path))
         assert made[member].startswith("lk_")
         assert member not in world.admin.get(f"{path}/{made['id']}").json()
         assert member not in world.admin.change(f"{path}/{made['id']}", {"name": unique("renamed")})
@@ -135,5 +135,5 @@ def test_no_lifetime_is_over_before_it_begins(world: World) -> None:
 @pytest.mark.contract("201 with `Location`, 204, PATCH changes what is named")
 def test_a_patch_leaves_alone_what_it_does_not_name(world: World) -> None:
     for path in ("/roles", "/users", "/clients", "/api-keys"):
-        made = world.admin.create(path, given(world, path))
+        made = world.admin.create(path, full_body(world, path))
         assert world.admin.change(f"{path}/{made['id']}", {}).items() <= made.items()

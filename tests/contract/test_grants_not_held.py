@@ -1,4 +1,4 @@
-"""Section 4: nobody grants what they do not hold, and no personal access token makes credentials."""
+"""Section 4: a caller grants only permissions that they hold, and a personal access token cannot create credentials."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.api import Admin, Client, Json, expect, unique
 from tests.contract.refusals import problem
-from tests.contract.world import World, found
+from tests.contract.world import World, create_world
 from tests.spec.client_keys import new_key
 
 WRITERS = [
@@ -127,7 +127,7 @@ def test_the_bootstrap_client_and_administrator_are_out_of_reach(admin: Admin, w
 
 
 def makers(world: World) -> dict[str, tuple[str, Json]]:
-    """Every operation that makes, renews or reveals a credential."""
+    """Return every operation that creates, renews or reveals a credential."""
     own, key = world.issue("pat"), world.issue("api_key")
     pats = f"/users/{world.user.id}/personal-access-tokens"
     return {
@@ -167,7 +167,7 @@ def test_no_pat_takes_an_account_over_to_make_credentials_with(admin: Admin, pat
     user = admin.user()
     response = admin.patch(f"/users/{user.id}", {"password": "a taken over account"}, auth=pat)
     problem(response, 403)
-    body = {"username": unique("u"), "password": "a door of one's own", "roles": []}
+    body = {"username": unique("u"), "password": "a password of my own", "roles": []}
     problem(admin.post("/users", body, auth=pat), 403)
 
 
@@ -202,7 +202,7 @@ def test_a_token_for_another_user_asks_for_its_own_scope(world: World) -> None:
 
 
 def test_a_pat_with_manage_may_do_the_rest(admin: Admin, pat: str) -> None:
-    world = found(admin)
+    world = create_world(admin)
     change: list[tuple[str, str, Any]] = [
         ("PATCH", f"/users/{world.user.id}", {"display_name": "renamed"}),
         ("DELETE", f"/api-keys/{world.issue('api_key').id}", None),

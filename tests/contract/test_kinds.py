@@ -13,7 +13,7 @@ from sqlalchemy import inspect
 
 from tests.api import Admin, Json, expect, unique
 from tests.contract.refusals import invalid, oauth_error
-from tests.contract.world import CREDENTIAL_TYPE, KINDS, Kind, World, found, scopes_of
+from tests.contract.world import CREDENTIAL_TYPE, KINDS, Kind, World, create_world, scopes_of
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 SHAPE = re.compile(r"lk_(?:pat|key|sec)_([0-9A-Za-z]{32})([0-9A-Za-z]{6})")
@@ -179,7 +179,7 @@ def test_each_kind_has_its_lifetime(world: World) -> None:
 @pytest.mark.asvs("2.3.2")
 @pytest.mark.contract("lifetime of each", "null is never where `PAT_MAX_LIFETIME` allows it")
 def test_the_policy_bounds_the_lifetime_of_personal_access_tokens(configured: Admin) -> None:
-    admin, world = configured, found(configured)
+    admin, world = configured, create_world(configured)
     body: Json = {"name": "too long", "scopes": [world.read]}
     assert _seconds(admin.pat(world.user, [world.read])) == pytest.approx(600, abs=2)
     assert _seconds(admin.pat(world.user, [world.read], expires_in=3600)) == pytest.approx(3600, abs=2)

@@ -4,7 +4,7 @@ import pytest
 
 from tests.api import Admin, Client, Json, expect
 from tests.contract.refusals import invalid, problem
-from tests.contract.world import CREDENTIAL_TYPE, KINDS, Kind, World, found
+from tests.contract.world import CREDENTIAL_TYPE, KINDS, Kind, World, create_world
 
 STRANGERS = ["lk_pat_" + "0" * 38, "ghp_something", "", " ", "a.b.c", "ä\x00", "x" * 5000]
 
@@ -13,7 +13,7 @@ def report(admin: Admin, credentials: object) -> int:
     return admin.post("/credentials/revoke", {"credentials": credentials}, auth=False).status_code
 
 
-def inspected(admin: Admin, credential: str) -> Json:
+def inspect(admin: Admin, credential: str) -> Json:
     answer: Json = expect(200, admin.post("/credentials/inspect", {"credential": credential})).json()
     assert credential not in str(answer)
     return answer
@@ -68,7 +68,7 @@ def test_owners_see_why(world: World) -> None:
     path = f"/users/{world.user.id}/personal-access-tokens/{held.id}"
     mine = expect(200, world.admin.get(f"/me/personal-access-tokens/{held.id}", auth=world.user.basic)).json()
     assert mine["status"] == "revoked" and "leaked" in str(mine)
-    assert "leaked" in str(inspected(world.admin, held.token)), path
+    assert "leaked" in str(inspect(world.admin, held.token)), path
     events = world.admin.get("/audit-events", params={"target": held.id}).json()["items"]
     assert "credential.report_leak" in [event["action"] for event in events]
 
@@ -86,7 +86,7 @@ def test_operators_see_why_a_key_and_a_client_secret_ended(world: World) -> None
 @pytest.mark.parametrize("kind", KINDS)
 def test_inspect_says_which_it_is_whose_and_its_status(world: World, kind: Kind) -> None:
     held = world.issue(kind)
-    answer = inspected(world.admin, held.token)
+    answer = inspect(world.admin, held.token)
     assert answer["status"] == "active" and answer["credential_type"] == CREDENTIAL_TYPE[kind]
     assert answer["id"] == held.id
     owner = {"pat": world.user.id, "m2m": world.client.client_id, "api_key": None}[kind]
@@ -95,20 +95,20 @@ def test_inspect_says_which_it_is_whose_and_its_status(world: World, kind: Kind)
 
 @pytest.mark.contract("`/credentials/inspect`")
 def test_inspect_says_why_it_is_inactive(admin: Admin) -> None:
-    world = found(admin)
+    world = create_world(admin)
     revoked, disabled, rotated = world.issue("pat"), world.issue("api_key"), world.issue("api_key")
     admin.revoke(revoked.token)
     admin.change(f"/api-keys/{disabled.id}", {"enabled": False})
     admin.post(f"/api-keys/{rotated.id}/rotate", {"overlap_seconds": 0})
-    answers = [inspected(admin, one.token) for one in (revoked, disabled, rotated)]
-    answers += [inspected(admin, STRANGERS[0]), inspected(admin, "ghp_something")]
+    answers = [inspect(admin, one.token) for one in (revoked, disabled, rotated)]
+    answers += [inspect(admin, STRANGERS[0]), inspect(admin, "ghp_something")]
     assert "active" not in [answer["status"] for answer in answers]
     assert all(answer["reason"] for answer in answers)
     assert [answer["status"] for answer in answers[:2]] == ["revoked", "disabled"]
 
 
 def test_inspect_knows_a_client_secret(world: World) -> None:
-    answer = inspected(world.admin, world.client.client_secret)
+    answer = inspect(world.admin, world.client.client_secret)
     assert answer["status"] == "active" and world.client.client_id in str(answer)
 
 

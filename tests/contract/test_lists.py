@@ -1,4 +1,4 @@
-"""Section 4: a list below an object is a list like any other, and statuses filter it."""
+"""Section 4: a list below an object has pages like any other list, and can be filtered by status."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 from tests.api import Admin, expect, permission, unique
 from tests.contract.refusals import invalid
 from tests.contract.test_management import walk
-from tests.contract.world import World, found
+from tests.contract.world import World, create_world
 
 Auth = tuple[str, str] | None
 BELOW = ("permissions", "secrets", "a user's tokens", "one's own tokens")
@@ -15,8 +15,8 @@ BELOW = ("permissions", "secrets", "a user's tokens", "one's own tokens")
 
 @pytest.fixture(scope="module")
 def full(admin: Admin) -> World:
-    """An organisation with a few of everything that is listed below an object."""
-    world = found(admin)
+    """An organisation with several objects in each list below an object."""
+    world = create_world(admin)
     for _ in range(4):
         world.issue("pat")
         admin.create(f"/resources/{world.resource['id']}/permissions", permission(unique("more") + ":read"))

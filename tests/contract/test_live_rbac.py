@@ -4,7 +4,7 @@ import pytest
 
 from tests.api import Admin, Json, expect, permission, unique
 from tests.contract.refusals import invalid, problem
-from tests.contract.world import KINDS, Kind, World, found, scopes_of
+from tests.contract.world import KINDS, Kind, World, create_world, scopes_of
 
 PROCESSES = 2
 
@@ -31,7 +31,7 @@ def may(world: World, token: str, scope: str) -> int:
 @pytest.mark.contract("rights are decided at each use: by roles, for every kind")
 @pytest.mark.parametrize("kind", ["pat", "m2m"])
 def test_a_role_that_is_taken_away_takes_its_scopes_along(many: Admin, kind: Kind) -> None:
-    world = found(many)
+    world = create_world(many)
     held = world.issue(kind)
     assert scopes_of(everywhere(many, held.token)) == {world.read, world.write}
     many.change(owner(world, kind, held.id), {"roles": []})
@@ -48,7 +48,7 @@ def test_a_role_that_is_taken_away_takes_its_scopes_along(many: Admin, kind: Kin
 )
 @pytest.mark.parametrize("kind", ["pat", "m2m"])
 def test_a_role_that_gives_less_shrinks_its_holders_credentials(many: Admin, kind: Kind) -> None:
-    world = found(many)
+    world = create_world(many)
     held, role = world.issue(kind), world.user_role if kind == "pat" else world.machine_role
     many.change(f"/roles/{role['id']}", {"permissions": [world.write]})
     assert everywhere(many, held.token)["scope"] == world.write
@@ -58,7 +58,7 @@ def test_a_role_that_gives_less_shrinks_its_holders_credentials(many: Admin, kin
 @pytest.mark.contract("rights are decided at each use: by roles, for every kind")
 @pytest.mark.parametrize("kind", ["pat", "m2m"])
 def test_a_deleted_role_takes_its_scopes_along(many: Admin, kind: Kind) -> None:
-    world = found(many)
+    world = create_world(many)
     held, role = world.issue(kind), world.user_role if kind == "pat" else world.machine_role
     many.remove(f"/roles/{role['id']}")
     assert everywhere(many, held.token)["scope"] == ""
@@ -67,7 +67,7 @@ def test_a_deleted_role_takes_its_scopes_along(many: Admin, kind: Kind) -> None:
 @pytest.mark.contract("rights are decided at each use: permission deleted or no longer public")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_deleted_permission_is_gone_from_every_credential(many: Admin, kind: Kind) -> None:
-    world = found(many)
+    world = create_world(many)
     held = world.issue(kind)
     many.remove(f"/resources/{world.resource['id']}/permissions/{world.read}")
     assert everywhere(many, held.token)["scope"] == world.write
@@ -76,7 +76,7 @@ def test_a_deleted_permission_is_gone_from_every_credential(many: Admin, kind: K
 
 @pytest.mark.contract("rights are decided at each use: permission deleted or no longer public")
 def test_a_permission_that_is_no_longer_public_is_gone_from_keys_alone(many: Admin) -> None:
-    world = found(many)
+    world = create_world(many)
     pat, key, jwt = (world.issue(kind) for kind in KINDS)
     many.change(f"/resources/{world.resource['id']}/permissions/{world.read}", {"public": False})
     assert everywhere(many, key.token)["scope"] == world.write
@@ -89,7 +89,7 @@ def test_a_permission_that_is_no_longer_public_is_gone_from_keys_alone(many: Adm
 )
 @pytest.mark.parametrize("kind", KINDS)
 def test_credentials_of_a_disabled_owner_are_inactive_until_the_owner_is_enabled_again(many: Admin, kind: Kind) -> None:
-    world = found(many)
+    world = create_world(many)
     held = world.issue(kind)
     many.change(owner(world, kind, held.id), {"enabled": False})
     assert everywhere(many, held.token) == {"active": False}
@@ -101,7 +101,7 @@ def test_credentials_of_a_disabled_owner_are_inactive_until_the_owner_is_enabled
 @pytest.mark.contract("rights are decided at each use: owner disabled or deleted")
 @pytest.mark.parametrize("kind", KINDS)
 def test_credentials_of_a_deleted_owner_are_inactive_for_good(many: Admin, kind: Kind) -> None:
-    world = found(many)
+    world = create_world(many)
     held = world.issue(kind)
     many.remove(owner(world, kind, held.id))
     assert everywhere(many, held.token) == {"active": False}
@@ -109,7 +109,7 @@ def test_credentials_of_a_deleted_owner_are_inactive_for_good(many: Admin, kind:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_credential_has_access_to_a_deleted_resource(many: Admin, kind: Kind) -> None:
-    world = found(many)
+    world = create_world(many)
     held = world.issue(kind)
     many.remove(f"/resources/{world.resource['id']}")
     answer = everywhere(many, held.token)
@@ -123,7 +123,7 @@ def test_no_credential_has_access_to_a_deleted_resource(many: Admin, kind: Kind)
 )
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_revocation_is_seen_by_every_process_at_once(many: Admin, kind: Kind) -> None:
-    world = found(many)
+    world = create_world(many)
     for _ in range(3):
         held = world.issue(kind)
         assert everywhere(many, held.token)["active"] is True
@@ -134,7 +134,7 @@ def test_a_revocation_is_seen_by_every_process_at_once(many: Admin, kind: Kind) 
 @pytest.mark.contract("further roles never widen a PAT")
 @pytest.mark.parametrize("kind", ["pat", "m2m"])
 def test_further_roles_never_widen_what_was_issued(many: Admin, kind: Kind) -> None:
-    world = found(many)
+    world = create_world(many)
     further = unique("further") + ":read"
     many.create(f"/resources/{world.resource['id']}/permissions", permission(further))
     chosen = world.issue("pat", scopes=[world.read]) if kind == "pat" else world.issue("m2m", scope=world.read)
@@ -146,7 +146,7 @@ def test_further_roles_never_widen_what_was_issued(many: Admin, kind: Kind) -> N
 
 @pytest.mark.contract("a permission re-created under an old name does not widen a PAT")
 def test_a_permission_recreated_under_an_old_name_does_not_return_to_a_token(many: Admin) -> None:
-    world = found(many)
+    world = create_world(many)
     held = world.issue("pat", scopes=[world.read])
     many.remove(f"/resources/{world.resource['id']}/permissions/{world.read}")
     many.create(f"/resources/{world.resource['id']}/permissions", permission(world.read))
@@ -183,7 +183,7 @@ def test_a_role_holds_permissions_of_any_resources(world: World) -> None:
 
 
 def test_a_disabled_user_can_make_no_token(admin: Admin) -> None:
-    world = found(admin)
+    world = create_world(admin)
     admin.change(f"/users/{world.user.id}", {"enabled": False})
     body = {"name": unique("pat"), "scopes": [world.read]}
     problem(admin.post("/me/personal-access-tokens", body, auth=world.user.basic), 401)

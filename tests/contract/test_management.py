@@ -9,7 +9,7 @@ import pytest
 
 from tests.api import Admin, Json, expect, permission, unique
 from tests.contract.refusals import challenge, invalid, problem
-from tests.contract.world import World, found
+from tests.contract.world import World, create_world
 
 LISTS = ("/resources", "/roles", "/users", "/clients", "/api-keys", "/signing-keys", "/audit-events")
 UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
@@ -26,7 +26,7 @@ READ_SCOPES = {
 
 
 def walk(admin: Admin, path: str, limit: int, **query: Any) -> list[Json]:
-    """Follow the cursors of a list to its end."""
+    """Return all items of a list, page by page."""
     items: list[Json] = []
     cursor: dict[str, str] = {}
     for _ in range(500):
@@ -40,7 +40,7 @@ def walk(admin: Admin, path: str, limit: int, **query: Any) -> list[Json]:
 
 
 def bodies(world: World) -> dict[str, Json]:
-    """A good body for each collection that takes POST."""
+    """Return a valid body for each collection that accepts POST."""
     return {
         "/resources": {"identifier": f"https://{unique('api')}.example/", "name": unique("api"), "permissions": []},
         "/roles": {"name": unique("role"), "type": "user", "permissions": []},
@@ -256,7 +256,7 @@ def test_permissions_are_added_changed_and_deleted_one_by_one(admin: Admin) -> N
 
 @pytest.mark.contract("what is deleted while in use goes, and what hung on it shrinks")
 def test_a_deletion_shrinks_what_depended_on_it(admin: Admin) -> None:
-    world = found(admin)
+    world = create_world(admin)
     admin.remove(f"/resources/{world.resource['id']}")
     for role in (world.user_role, world.machine_role):
         assert admin.get(f"/roles/{role['id']}").json()["permissions"] == []
@@ -271,7 +271,7 @@ def test_a_deleted_credential_stays_listed_with_its_status(world: World) -> None
     pats = f"/users/{world.user.id}/personal-access-tokens"
     for path, one in (("/api-keys", key.id), (pats, pat.id)):
         admin.remove(f"{path}/{one}")
-        admin.remove(f"{path}/{one}")  # once more changes nothing
+        admin.remove(f"{path}/{one}")  # a second deletion changes nothing
         status = {item["id"]: item["status"] for item in walk(admin, path, 200)}
         assert status[one] == "revoked"
         assert one in [item["id"] for item in walk(admin, path, 200, status="revoked")]

@@ -8,7 +8,7 @@ import pytest
 from tests.api import Admin, Json, User, expect, unique
 from tests.contract.refusals import invalid, problem
 from tests.contract.waiting import until
-from tests.contract.world import World, found
+from tests.contract.world import World, create_world
 
 PATS = "/me/personal-access-tokens"
 FIELDS = {"id", "name", "description", "scopes", "hint", "created_at", "expires_at", "last_used_at", "status"}
@@ -25,7 +25,7 @@ def make(world: World, status: int = 201, user: User | None = None, **fields: An
 
 @pytest.mark.contract("`/me` by Basic; a PAT reads `/me` only")
 def test_me_is_the_profile_the_roles_and_the_scopes_they_grant_now(admin: Admin) -> None:
-    world = found(admin)
+    world = create_world(admin)
     me = expect(200, admin.get("/me", auth=world.user.basic)).json()
     assert (me["id"], me["username"]) == (world.user.id, world.user.username)
     assert me["roles"] == [world.user_role["name"]]
@@ -119,8 +119,8 @@ def test_renaming_to_a_live_name_is_409(world: World) -> None:
     first, second = make(world).json(), make(world).json()
     path = f"{PATS}/{second['id']}"
     problem(world.admin.patch(path, {"name": first["name"]}, auth=world.user.basic), 409)
-    changed = world.admin.change(path, {"description": "anew"}, auth=world.user.basic)
-    assert (changed["name"], changed["description"]) == (second["name"], "anew")
+    changed = world.admin.change(path, {"description": "changed"}, auth=world.user.basic)
+    assert (changed["name"], changed["description"]) == (second["name"], "changed")
     invalid(world.admin.patch(path, {"scopes": [world.write]}, auth=world.user.basic), "scopes")
 
 
@@ -180,7 +180,7 @@ def test_neither_field_means_thirty_days_and_null_never(world: World) -> None:
 
 @pytest.mark.contract("list, read, change, revoke one's own")
 def test_the_list_is_ones_own_and_filtered_by_status(admin: Admin) -> None:
-    world = found(admin)
+    world = create_world(admin)
     other = admin.user([world.user_role])
     mine, gone = make(world).json(), make(world).json()
     theirs = make(world, user=other).json()
@@ -223,7 +223,7 @@ def test_an_expired_token_can_be_regenerated_and_a_revoked_one_not(world: World)
 
 @pytest.mark.contract("`/users/{id}/personal-access-tokens`")
 def test_an_operator_makes_lists_and_revokes_for_a_user(admin: Admin) -> None:
-    world = found(admin)
+    world = create_world(admin)
     path = f"/users/{world.user.id}/personal-access-tokens"
     made = admin.create(path, {"name": unique("pat"), "scopes": [world.read], "expires_in": 60})
     assert admin.introspect(made["token"])["username"] == world.user.username
@@ -234,7 +234,7 @@ def test_an_operator_makes_lists_and_revokes_for_a_user(admin: Admin) -> None:
 
 
 def test_a_use_shows_as_last_used_after_a_clean_stop_at_the_latest(configured: Admin) -> None:
-    admin, world = configured, found(configured)
+    admin, world = configured, create_world(configured)
     pat, key = world.issue("pat"), world.issue("api_key")
     admin.introspect(pat.token)
     expect(200, admin.forward_auth(key.token, world.resource))

@@ -5,7 +5,7 @@ import pytest
 
 from tests.api import Admin, Json, expect
 from tests.contract.refusals import problem
-from tests.contract.world import World, found
+from tests.contract.world import World, create_world
 
 FIELDS = {"kid", "alg", "created_at", "retires_at"}
 
@@ -13,10 +13,10 @@ FIELDS = {"kid", "alg", "created_at", "retires_at"}
 @pytest.fixture(scope="module")
 def mine(many: Admin) -> World:
     """An organisation on a server of two processes, whose keys may be rotated."""
-    return found(many)
+    return create_world(many)
 
 
-def published(admin: Admin) -> set[str]:
+def published_kids(admin: Admin) -> set[str]:
     return {key["kid"] for key in admin.http.get("/.well-known/jwks.json").json()["keys"]}
 
 
@@ -24,7 +24,7 @@ def kid(token: str) -> str:
     return str(jwt.get_unverified_header(token)["kid"])
 
 
-def listed(admin: Admin) -> list[Json]:
+def list_keys(admin: Admin) -> list[Json]:
     items: list[Json] = expect(200, admin.get("/signing-keys")).json()["items"]
     return items
 
@@ -40,10 +40,10 @@ def verify(world: World, keys: jwt.PyJWKClient, token: str) -> None:
 
 @pytest.mark.contract("`/signing-keys`, rotate")
 def test_the_list_shows_kid_alg_and_times_and_nothing_private(mine: World) -> None:
-    for key in listed(mine.admin):
+    for key in list_keys(mine.admin):
         assert set(key) >= FIELDS and key["alg"] == "ES256"
         assert not {"d", "sealed_private_key", "private"} & set(key)
-    assert {key["kid"] for key in listed(mine.admin)} == published(mine.admin)
+    assert {key["kid"] for key in list_keys(mine.admin)} == published_kids(mine.admin)
 
 
 @pytest.mark.contract("`/signing-keys`, rotate", "`PyJWKClient` refetches an unknown `kid` after 30 s only")
@@ -66,12 +66,12 @@ def test_a_verifier_that_fetched_once_follows_a_rotation_without_a_gap(mine: Wor
 @pytest.mark.asvs("11.1.1")
 @pytest.mark.contract("the retiring key stays until its last token ended")
 def test_the_next_key_is_published_before_and_the_old_one_after(mine: World) -> None:
-    before, signed_by = published(mine.admin), kid(mine.issue("m2m").token)
+    before, signed_by = published_kids(mine.admin), kid(mine.issue("m2m").token)
     rotate(mine.admin)
     now = kid(mine.issue("m2m").token)
     assert now in before and now != signed_by
-    assert signed_by in published(mine.admin) and len(published(mine.admin) - before) == 1
-    retiring = {key["kid"]: key["retires_at"] for key in listed(mine.admin)}
+    assert signed_by in published_kids(mine.admin) and len(published_kids(mine.admin) - before) == 1
+    retiring = {key["kid"]: key["retires_at"] for key in list_keys(mine.admin)}
     assert retiring[signed_by].endswith("Z") and retiring[now] is None
 
 
@@ -104,7 +104,7 @@ def test_a_revoked_key_ends_its_tokens_in_every_process(mine: World) -> None:
     assert admin.request("DELETE", place).status_code == 204
     admin.forget_token()
     assert not any(admin.active(token) for _ in range(6))
-    assert kid(token) not in published(admin) and admin.active(mine.issue("m2m").token)
+    assert kid(token) not in published_kids(admin) and admin.active(mine.issue("m2m").token)
     problem(admin.request("DELETE", place), 404)
     assert admin.get("/audit-events", params={"action": "signing_key.revoke"}).json()["items"][0]["target"] == kid(
         token

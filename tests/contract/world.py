@@ -55,7 +55,7 @@ class World:
         return Credential(kind, str(self.admin.introspect(token)["jti"]), token)
 
 
-def found(admin: Admin) -> World:
+def create_world(admin: Admin) -> World:
     """Create a new organisation."""
     read, write = unique("thing") + ":read", unique("thing") + ":write"
     resource = admin.resource(public=[read, write])

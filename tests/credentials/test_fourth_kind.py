@@ -17,7 +17,7 @@ from tests.credentials.badge import further_kinds, issue_badge
 from tests.fast_lane.lanes import Asked
 from tests.management.face import Face, start_face, stop_face
 from tests.oauth.wire import basic, serve
-from tests.web.console.conftest import managing
+from tests.web.console.conftest import sign_in_operator
 
 INACTIVE = {"active": False}
 
@@ -76,7 +76,7 @@ def test_both_introspections_answer_for_it_and_see_its_revocation(face: Face, sh
 
 
 def test_the_console_counts_lists_and_finds_it(face: Face) -> None:
-    badge, operator = issue_badge(face.core), managing(face)
+    badge, operator = issue_badge(face.core), sign_in_operator(face)
     overview = operator.get("/console").text
     assert "Visitors’ badges" in overview or "Visitors&#39; badges" in overview
     holders = operator.get("/console/holders?scope=orders:read&kind=badges").text

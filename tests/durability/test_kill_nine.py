@@ -12,7 +12,7 @@ from app.actions.audit.verify import VerifyAudit
 from app.database.store import Store
 from tests.api import Admin, unique
 from tests.conftest import StartServer
-from tests.contract.world import World, found
+from tests.contract.world import World, create_world
 from tests.databases import database_in
 from tests.live import LiveServer
 
@@ -99,7 +99,7 @@ def burst(server: LiveServer, world: World, seen: Acknowledged, seed: int) -> No
 )
 def test_what_was_acknowledged_holds_after_a_kill(fresh_server: StartServer) -> None:
     server = fresh_server(workers=2)
-    world = found(Admin(server))
+    world = create_world(Admin(server))
     for seed in range(ROUNDS):
         seen = Acknowledged()
         burst(server, world, seen, seed)

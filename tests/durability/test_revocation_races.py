@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.api import Admin, expect
-from tests.contract.world import World, found
+from tests.contract.world import World, create_world
 from tests.live import LiveServer
 
 pytestmark = pytest.mark.both_databases
@@ -22,7 +22,7 @@ Taking = Callable[[World, str], None]
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """An organisation on a server of three processes."""
     live = LiveServer(tmp_path_factory.mktemp("race") / "instance", workers=3).start()
-    yield found(Admin(live))
+    yield create_world(Admin(live))
     live.stop()
 
 

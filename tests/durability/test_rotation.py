@@ -16,7 +16,7 @@ from app.errors import BadSettings
 from app.settings.settings import Settings
 from tests.api import Admin, expect
 from tests.cluster import program
-from tests.contract.world import found
+from tests.contract.world import create_world
 from tests.databases import PostgresqlDatabase
 from tests.durability.callers import Callers, Load, Targets, until
 from tests.live import LiveServer, environment, free_port
@@ -48,7 +48,7 @@ class Pair:
 
     def callers(self) -> Callers:
         """Return the callers of an organisation of their own."""
-        return Callers(found(self.admin), self.targets, ALMOST)
+        return Callers(create_world(self.admin), self.targets, ALMOST)
 
     def change(self, number: int, load: Load, **settings: str) -> None:
         """Restart a node with other settings."""
@@ -154,7 +154,7 @@ def test_the_kept_key_is_replaced_while_the_server_runs(tmp_path: Path) -> None:
     live = LiveServer(tmp_path / "instance", {"jwks_max_age": str(MAX_AGE)}).start()
     targets = Targets(live.url)
     try:
-        world = found(Admin(live))
+        world = create_world(Admin(live))
         callers = Callers(world, targets, ALMOST)
         with Load(callers.works).running() as load:
             assert run(live, "secret-key", "rotate") == 2

@@ -14,7 +14,7 @@ from random import Random
 import httpx
 
 from tests.api import Admin
-from tests.contract.world import World, found
+from tests.contract.world import World, create_world
 from tests.durability.history import NEVER, Change, Heard, Operation, Question, Rests
 
 PATIENCE = 20.0  # seconds until a change must have been acknowledged, or a node must answer again
@@ -68,7 +68,7 @@ class Round:
         self.strange: list[str] = []  # answers that nothing excuses
         self.refused: list[str] = []  # changes that were: only a lost one explains it
         began = time.monotonic()
-        self.world = found(admin)
+        self.world = create_world(admin)
         self.management = {"Authorization": f"Bearer {admin.token()}"}
         for register in ("user", "role", "client", "machine role"):
             self.history.append(Change("found", "node 0", "create", began, time.monotonic(), register, True))

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from tests.api import Admin, unique
-from tests.contract.world import found
+from tests.contract.world import create_world
 
 TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 INTERNALS = re.compile(r"Traceback|psycopg|sqlite3|sqlalchemy|SELECT |INSERT |File \"|lk_(pat|key|sec)_[0-9A-Za-z]{20}")
@@ -33,7 +33,7 @@ class Endpoints:
 
     def __init__(self, admin: Admin) -> None:
         """Make a world, a live and a revoked token in it, and sign a user in."""
-        world = found(admin)
+        world = create_world(admin)
         self.bearer, self.world = admin.token(), world
         self.live, self.revoked = world.issue("pat").token, world.issue("pat").token
         self.spare = world.issue("pat").token

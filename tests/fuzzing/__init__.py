@@ -1,1 +1,1 @@
-"""What `scripts/fuzz` is made of. Its law: whatever it finds can be found again, from a seed or from a file."""
+"""The parts of `scripts/fuzz`. The rule of this package: a seed or a file reproduces every finding."""

@@ -1,4 +1,4 @@
-"""The part `described`: what the OpenAPI document allows and what not, sent by everybody, to things that are there."""
+"""The part `described`: valid and invalid requests to the operations of the OpenAPI document, from several callers."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.core.result import Ok
 
 from tests.api import Admin
-from tests.fuzzing.model import TimeIsOver, kept
+from tests.fuzzing.model import TimeIsOver, keep_findings
 from tests.fuzzing.nodes import admin_of, complaints, one_server
 from tests.fuzzing.notebook import Notebook, Outcome, Task
 from tests.fuzzing.wire import Broken
 
-EXAMPLES = 15  # an operation and round
-PATIENCE = 120  # seconds for an answer
+EXAMPLES = 15  # for each operation, in each round
+PATIENCE = 120  # seconds for a response
 FAMILIES = ("/users/", "/clients/", "/roles/", "/resources/", "/api-keys/")
 CHECKED = (
     "not_a_server_error",
@@ -29,7 +29,7 @@ CHECKED = (
 
 
 def fuzz(task: Task) -> Outcome:
-    """Send every operation what its description says, and what it does not say, in turn until the time is over."""
+    """Send valid and invalid requests to every operation, round after round, until the time is over."""
     book = Notebook(task)
     book.outcome.unit = "requests"
     load_all_checks()
@@ -39,17 +39,17 @@ def fuzz(task: Task) -> Outcome:
         operations = [found.ok() for found in document.get_all_operations() if isinstance(found, Ok)]
         number, made = task.seed, Round(admin, book, task.seed)
         book.begin()
-        while book.left() > 0:
+        while book.seconds_left() > 0:
             made.run(operations)
             number += 1
             made = Round(admin, book, number)
         for complaint in complaints([server.stderr_file]):
-            book.found("an error in the log", complaint, task.seed)
+            book.add_finding("an error in the log", complaint, task.seed)
     return book.outcome
 
 
 class Round:
-    """All operations once, by several callers, with ids of things that are there."""
+    """One pass over all operations, by several callers; about half of the requests use ids that exist."""
 
     def __init__(self, admin: Admin, book: Notebook, number: int) -> None:
         self._admin = admin
@@ -59,10 +59,10 @@ class Round:
         self._there = things(admin)
 
     def run(self, operations: list[Any]) -> None:
-        """Try them in an order of this round's own."""
+        """Request the operations in an order that depends on the round's number."""
         for operation in self._chance.sample(operations, len(operations)):
-            if self._book.left() > 0:
-                kept(self._book, self._number, self._try, operation)
+            if self._book.seconds_left() > 0:
+                keep_findings(self._book, self._number, self._try, operation)
 
     def _try(self, operation: Any) -> None:
         negative = schemathesis.GenerationMode.NEGATIVE
@@ -78,19 +78,19 @@ class Round:
         )
         @given(case=operation.as_strategy() | operation.as_strategy(generation_mode=negative))
         def answers_as_described(case: Any) -> None:
-            if self._book.left() <= 0:
+            if self._book.seconds_left() <= 0:
                 raise TimeIsOver
-            self._book.tried()
+            self._book.count_tries()
             self._aim(case)
             credential = self._credential(operation.path)
             answer = case.call(**credential, timeout=PATIENCE)
             case.validate_response(answer, checks=checks)
-            self._tells_nothing(answer, credential)
+            self._check_leaks(answer, credential)
 
         answers_as_described()
 
     def _aim(self, case: Any) -> None:
-        """Let half of the requests be about something that is there."""
+        """Use ids that exist in about half of the requests."""
         if self._chance.random() < 0.5:
             found = next((self._there[family] for family in FAMILIES if family in case.path), None)
             for name in case.path_parameters or {}:
@@ -98,7 +98,7 @@ class Round:
                     case.path_parameters[name] = found[name]
 
     def _credential(self, path: str) -> dict[str, Any]:
-        """Choose who asks: mostly somebody who may."""
+        """Choose the credential of a request: mostly a valid one."""
         who = self._chance.random()
         if who < 0.1:
             return {}
@@ -108,18 +108,18 @@ class Round:
             return {"auth": self._admin.administrator.basic}
         return {"headers": {"Authorization": f"Bearer {self._admin.token()}"}}
 
-    def _tells_nothing(self, answer: Any, credential: dict[str, Any]) -> None:
-        """No answer holds a stack trace, nor the credential that came with the request."""
+    def _check_leaks(self, answer: Any, credential: dict[str, Any]) -> None:
+        """Raise Broken when a response holds a stack trace or the credential of the request."""
         secret = (
             credential["auth"][1] if "auth" in credential else credential.get("headers", {}).get("Authorization", "")
         )
         secret = secret.removeprefix("Bearer ")
         if "Traceback (most recent" in answer.text or (len(secret) > 20 and secret in answer.text):
-            raise Broken(f"{answer.request.method} {answer.request.path_url} tells too much: {answer.text[:500]}")
+            raise Broken(f"{answer.request.method} {answer.request.path_url} leaks: {answer.text[:500]}")
 
 
 def things(admin: Admin) -> dict[str, dict[str, str]]:
-    """Make one of everything, and give its ids as the paths name them."""
+    """Create one object of each kind; return their ids by the names of the path parameters."""
     resource = admin.resource(public=["fuzz:" + admin.issuer[-5:] + str(random.getrandbits(64))])
     role, user, client = admin.role("user"), admin.user(), admin.client()
     key = admin.api_key(resource)

@@ -1,4 +1,4 @@
-"""The part `forms`: strange requests at the OAuth endpoints, with secrets that no answer and no log may hold."""
+"""The part `forms`: malformed requests to the OAuth endpoints; no response and no log line may hold a secret."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from tests.api import Admin
-from tests.fuzzing.model import TimeIsOver, kept
+from tests.fuzzing.model import TimeIsOver, keep_findings
 from tests.fuzzing.nodes import admin_of, complaints, one_server
 from tests.fuzzing.notebook import Notebook, Outcome, Task
 from tests.fuzzing.wire import FORM, Answer, Broken, Wire, basic
 
-EXAMPLES = 200  # of a seed
+EXAMPLES = 200  # for each seed
 POSTED = ("/oauth/token", "/oauth/introspect", "/oauth/revoke")
 NAMES = (
     *("grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type", "scope", "resource"),
@@ -44,13 +44,13 @@ TYPES = (
     "\xff",
 )
 ACCEPTS = ("*/*", "application/json", "application/token-introspection+jwt", "text/html", "a/b;q=x", "\xe9")
-PROOF = "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIn19.eyJqdGkiOiJ4In0.x"  # its key is none
+PROOF = "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIn19.eyJqdGkiOiJ4In0.x"  # a jwk without x
 DESCRIPTION = re.compile(r"[\x20-\x21\x23-\x5B\x5D-\x7E]*")  # RFC 6749 §5.2
 header_text = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=60)
 
 
 class Scene:
-    """A server with one credential of each kind, and the secrets that must stay secret."""
+    """A server with one credential of each kind; `secrets` must not appear in a response or a log."""
 
     def __init__(self, admin: Admin) -> None:
         self.admin = admin
@@ -69,22 +69,22 @@ class Scene:
         self.words = [*WORDS, *self.secrets, self.identifier, client.client_id, "fuzz:read", "fuzz:list"]
 
     def requests(self) -> st.SearchStrategy[tuple[str, str, dict[str, str], bytes]]:
-        """Give method, target, headers and body."""
+        """Return a strategy for requests: method, target, headers and body."""
         text = st.sampled_from(self.words) | st.text(max_size=20)
         pairs = st.lists(st.tuples(st.sampled_from(NAMES) | st.text(max_size=8), text), max_size=8)
         posted = st.tuples(
             st.just("POST"),
-            st.sampled_from(POSTED) | st.builds(_with_query, st.sampled_from(POSTED), pairs),
+            st.sampled_from(POSTED) | st.builds(_add_query, st.sampled_from(POSTED), pairs),
             st.builds(
-                _headers, self._authorization(), st.sampled_from(TYPES), st.sampled_from(ACCEPTS), self._proofs()
+                _make_headers, self._authorization(), st.sampled_from(TYPES), st.sampled_from(ACCEPTS), self._proofs()
             ),
-            st.builds(_encoded, pairs) | st.binary(max_size=100),
+            st.builds(_encode, pairs) | st.binary(max_size=100),
         )
         asked = st.tuples(
             st.sampled_from(["GET", "HEAD", "POST"]),
-            st.builds(_with_query, st.just("/oauth/forward-auth"), st.builds(self._about, st.booleans(), pairs)),
+            st.builds(_add_query, st.just("/oauth/forward-auth"), st.builds(self._about, st.booleans(), pairs)),
             st.builds(
-                _headers, self._authorization(), st.none(), st.sampled_from(ACCEPTS), self._proofs(), self._keys()
+                _make_headers, self._authorization(), st.none(), st.sampled_from(ACCEPTS), self._proofs(), self._keys()
             ),
             st.binary(max_size=10),
         )
@@ -94,7 +94,7 @@ class Scene:
         return [("resource", self.identifier), *pairs] if known else pairs
 
     def _authorization(self) -> st.SearchStrategy[str | None]:
-        secret = st.sampled_from([word[:2_000] for word in self.words if word.isprintable()])  # as a header may be
+        secret = st.sampled_from([word[:2_000] for word in self.words if word.isprintable()])
         known = st.just(basic(*self.client.basic))
         pair = st.builds(basic, secret, secret)
         scheme = st.builds("{} {}".format, st.sampled_from(["Bearer", "bearer", "Basic", "DPoP"]), secret | header_text)
@@ -108,20 +108,20 @@ class Scene:
 
 
 def fuzz(task: Task) -> Outcome:
-    """Send strange requests, seed after seed, until the time is over."""
+    """Send malformed requests, seed after seed, until the time is over."""
     book = Notebook(task)
     book.outcome.unit = "requests"
     with one_server(task.scratch) as server:
         scene, wire, number = Scene(admin_of(server)), Wire(server.port), task.seed
         book.begin()
-        while book.left() > 0:
-            kept(book, number, _send, scene, wire, book, number)
+        while book.seconds_left() > 0:
+            keep_findings(book, number, _send, scene, wire, book, number)
             number += 1
         wire.close()
         for complaint in complaints([server.stderr_file]):
-            book.found("an error in the log", complaint, task.seed)
-        for secret in told(scene.secrets, [server.stderr_file, server.stdout_file]):
-            book.found("a secret in the log", secret, task.seed)
+            book.add_finding("an error in the log", complaint, task.seed)
+        for secret in find_secrets(scene.secrets, [server.stderr_file, server.stdout_file]):
+            book.add_finding("a secret in the log", secret, task.seed)
     return book.outcome
 
 
@@ -130,9 +130,9 @@ def _send(scene: Scene, wire: Wire, book: Notebook, number: int) -> None:
     @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(request=scene.requests())
     def answers_cleanly(request: tuple[str, str, dict[str, str], bytes]) -> None:
-        if book.left() <= 0 and not Broken.seen:
+        if book.seconds_left() <= 0 and not Broken.seen:
             raise TimeIsOver
-        book.tried()
+        book.count_tries()
         answer = wire.ask(*request)
         judge(request, answer, scene.secrets)
 
@@ -140,43 +140,43 @@ def _send(scene: Scene, wire: Wire, book: Notebook, number: int) -> None:
 
 
 def judge(request: tuple[str, str, dict[str, str], bytes], answer: Answer, secrets: list[str]) -> None:
-    """Raise Broken when an answer is not as section 3 of the contract says."""
+    """Raise Broken when a response violates section 3 of the contract."""
     text = answer.body.decode("utf-8", "replace")
     said = f"{request!r:.1500} → {answer.status} {dict(answer.headers)} {text[:500]}"
     if "Traceback (most recent" in text or any(secret in text for secret in secrets):
-        raise Broken(f"it tells too much: {said}")
+        raise Broken(f"a stack trace or a secret: {said}")
     if "no-store" not in answer.headers.get("Cache-Control", ""):
-        raise Broken(f"it may be stored: {said}")
+        raise Broken(f"no Cache-Control: no-store: {said}")
     if answer.status >= 400 and request[0] != "HEAD":
         _judge_refusal(answer, said)
     tried = request[2].get("Authorization", "").partition(" ")[0].lower()
     if answer.status == 401 and tried == "basic" and not answer.headers["WWW-Authenticate"]:
-        raise Broken(f"it does not challenge: {said}")
+        raise Broken(f"a 401 without WWW-Authenticate: {said}")
 
 
 def _judge_refusal(answer: Answer, said: str) -> None:
     if answer.headers.get_content_type() != "application/json":
-        raise Broken(f"a refusal that is no JSON: {said}")
+        raise Broken(f"a refusal that is not JSON: {said}")
     body: Any = answer.json
     if set(body) != {"error", "error_description"} or not DESCRIPTION.fullmatch(body["error_description"]):
-        raise Broken(f"a refusal of another shape: {said}")
+        raise Broken(f"a refusal with other members or an invalid error_description: {said}")
 
 
-def told(secrets: list[str], logs: list[Path]) -> list[str]:
-    """Name the secrets that stand in a log, by their beginning."""
+def find_secrets(secrets: list[str], logs: list[Path]) -> list[str]:
+    """Return the first characters of each secret that a log holds."""
     texts = [log.read_text(encoding="utf-8", errors="replace") for log in logs]
     return [secret[:8] for secret in secrets if any(secret in text for text in texts)]
 
 
-def _with_query(path: str, pairs: list[tuple[str, str]]) -> str:
+def _add_query(path: str, pairs: list[tuple[str, str]]) -> str:
     return f"{path}?{quote(urlencode(pairs)[:3_000], safe='=&%+')}"
 
 
-def _encoded(pairs: list[tuple[str, str]]) -> bytes:
+def _encode(pairs: list[tuple[str, str]]) -> bytes:
     return urlencode(pairs).encode()
 
 
-def _headers(
+def _make_headers(
     authorization: str | None, content_type: str | None, accept: str, proof: str | None, key: str | None = None
 ) -> dict[str, str]:
     given = {"Authorization": authorization, "Content-Type": content_type, "Accept": accept}

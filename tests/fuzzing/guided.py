@@ -1,4 +1,4 @@
-"""The part `parsers`: Atheris, guided by what was covered, in a process of its own for each target."""
+"""The part `parsers`: coverage-guided fuzzing with Atheris, one process for each target."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.fuzzing.notebook import Notebook, Outcome, Task
 
-MODULES = {  # where each target is
+MODULES = {  # the targets of each module
     "tests.fuzzing.two_readings": "form form_headers query bearer basic peer",
     "tests.fuzzing.targets": "opaque sightings scopes jwt assertion networks durations moments cursor request_id "
     "schemas json_body jwks settings settings_file machine_choice exchange_choice",
@@ -22,12 +22,12 @@ TARGETS = tuple(name for names in MODULES.values() for name in names.split())
 PLANTED, PLANTED_IN = "planted", "tests.fuzzing.targets"
 LONGEST_INPUT = 600  # bytes
 EXECUTED = re.compile(r"stat::number_of_executed_units: *(\d+)")
-GRACE = 60  # seconds more than it was given until a target counts as hanging
+GRACE = 60  # seconds after the end of its time; then a target counts as hanging
 ABSENT = "Atheris has no wheel for this machine (Linux on x86-64, Python 3.11 to 3.13)"
 
 
 def fuzz(task: Task) -> Outcome:
-    """Run one target for the time given; `task.part` is parsers/TARGET."""
+    """Run one target for the task's time; `task.part` is parsers/TARGET."""
     book = Notebook(task)
     book.outcome.unit = "executions"
     if find_spec("atheris") is None:
@@ -35,8 +35,8 @@ def fuzz(task: Task) -> Outcome:
         return book.outcome
     target, log = task.part.partition("/")[2], task.scratch / "atheris.log"
     (task.scratch / "corpus").mkdir(exist_ok=True)
-    with log.open("wb") as told:
-        process = subprocess.Popen([*command(task, target)], stdout=told, stderr=told)
+    with log.open("wb") as output:
+        process = subprocess.Popen([*command(task, target)], stdout=output, stderr=output)
     try:
         status = process.wait(task.seconds + GRACE)
     except subprocess.TimeoutExpired:
@@ -46,14 +46,14 @@ def fuzz(task: Task) -> Outcome:
         process.wait()
     text = log.read_text(encoding="utf-8", errors="replace")
     executed = EXECUTED.search(text)
-    book.tried(int(executed[1]) if executed else 0)
+    book.count_tries(int(executed[1]) if executed else 0)
     if status != 0:
-        book.found(title(text, status), f"{_input(task.scratch)}\n\n{text[-6_000:]}", task.seed)
+        book.add_finding(title(text, status), f"{_input(task.scratch)}\n\n{text[-6_000:]}", task.seed)
     return book.outcome
 
 
 def command(task: Task, target: str) -> list[str]:
-    """Give the command line of a target's process."""
+    """Return the command line of a target's process."""
     return [
         *(sys.executable, "-m", "tests.fuzzing.guided", target, str(task.scratch / "corpus")),
         f"-max_total_time={max(1, round(task.seconds))}",
@@ -67,20 +67,20 @@ def command(task: Task, target: str) -> list[str]:
 
 
 def title(log: str, status: int) -> str:
-    """Name what ended the target: its exception, as a rule."""
+    """Return the line of the exception that ended the target, else its exit status."""
     lines = [line for line in log.splitlines() if re.match(r"[A-Za-z_.]+(Error|Exception|Exit|Interrupt)?: ", line)]
     raised = [line for line in lines if not line.startswith(("INFO", "WARNING", "Done"))]
     return raised[0][:80] if raised else f"ended with {status}"
 
 
 def _input(scratch: Path) -> str:
-    """Give the input that was found, as a Python literal."""
+    """Return the input that made the target fail, as a Python literal."""
     found = sorted(file for pattern in ("crash-*", "timeout-*", "oom-*") for file in scratch.glob(pattern))
     return f"input: {found[0].read_bytes()!r}" if found else "no input was kept"
 
 
 def main() -> None:
-    """Fuzz the target named first; libFuzzer reads what follows. It ends the process."""
+    """Fuzz the target that the first argument names; libFuzzer reads the other arguments and ends the process."""
     import atheris
 
     name = sys.argv.pop(1)

@@ -1,4 +1,4 @@
-"""What the targets make of the bytes that they are given, and how they say that something does not hold."""
+"""How the targets turn bytes into inputs, and how they report a violation."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import Any
 
 
 def holds(truth: object, *about: object) -> None:
-    """Raise unless something is as it must be."""
+    """Raise AssertionError unless `truth` is true; the message shows `about`."""
     if not truth:
-        raise AssertionError(f"it does not hold of {about!r}")
+        raise AssertionError(f"violated for {about!r}")
 
 
 def text_of(data: bytes) -> str:
-    """Give any text, halves of surrogate pairs too, as JSON can spell them."""
+    """Return the bytes as text; invalid UTF-8 becomes lone surrogates, which JSON can express."""
     return data.decode("utf-8", "surrogateescape")
 
 
 def header_of(data: bytes) -> str:
-    """Give a header's value as a server hands it over."""
+    """Return the bytes as the value of a header in a WSGI environment."""
     return data.replace(b"\r", b"").replace(b"\n", b"").replace(b"\0", b"").decode("latin-1").strip(" \t")
 
 
 def query_of(data: bytes) -> str:
-    """Give a query as a server hands it over: it takes no bytes that are not UTF-8."""
+    """Return the bytes as a query string in a WSGI environment; the server refuses invalid UTF-8."""
     return header_of(data.decode("utf-8", "ignore").encode())
 
 
 def environ_of(**given: Any) -> Any:
-    """Give a WSGI environment."""
+    """Return a WSGI environment."""
     return {
         "REQUEST_METHOD": "POST",
         "SCRIPT_NAME": "",
@@ -46,7 +46,7 @@ def environ_of(**given: Any) -> Any:
 
 
 def tokens_of(data: bytes) -> Iterator[str]:
-    """Give the bytes as a token as they are, and as the parts of one."""
+    """Yield the bytes as a token, and their lines as the three parts of a JWT."""
     yield text_of(data)
     parts = [*data.split(b"\n"), b"", b"", b""][:3]
     yield ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)

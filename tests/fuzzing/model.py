@@ -1,4 +1,4 @@
-"""The part `model`: runs the state machine against two nodes, seed after seed, until the time is over."""
+"""The part `model`: runs the state machine on two nodes, seed after seed, until the time is over."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from tests.fuzzing.nodes import two_nodes
 from tests.fuzzing.notebook import Notebook, Outcome, Task
 from tests.fuzzing.wire import Broken
 
-EXAMPLES, STEPS = 10, 50  # of a seed, of an example
-SHORT = 300  # seconds; a shorter run does not make a finding smaller
+EXAMPLES, STEPS = 10, 50  # for each seed, for each example
+SHORT = 300  # seconds; a shorter run does not shrink a failure
 
 
 class TimeIsOver(BaseException):
-    """Ends an example wherever it is; Hypothesis takes it for no failure."""
+    """Ends an example at any step; Hypothesis does not report a BaseException as a failure."""
 
 
 def fuzz(task: Task) -> Outcome:
-    """Compare the servers with the model."""
+    """Compare the servers with the model until the time is over or something is found."""
     book = Notebook(task)
     book.outcome.unit = "steps"
     phases = [Phase.generate] if task.seconds < SHORT else [Phase.generate, Phase.shrink]
@@ -39,12 +39,12 @@ def fuzz(task: Task) -> Outcome:
     with two_nodes(task.scratch) as nodes:
         number = task.seed
         book.begin()
-        while book.left() > 0 and not book.outcome.findings:
+        while book.seconds_left() > 0 and not book.outcome.findings:
             machine = type("Machine", (Counted,), {"nodes": nodes, "plant": task.planted, "book": book})
-            kept(book, number, _examples, machine, number, chosen)
+            keep_findings(book, number, _examples, machine, number, chosen)
             number += 1
         for complaint in nodes.complaints():
-            book.found("an error in the log", complaint, task.seed)
+            book.add_finding("an error in the log", complaint, task.seed)
     return book.outcome
 
 
@@ -53,27 +53,27 @@ def _examples(machine: type[RuleBasedStateMachine], number: int, chosen: setting
 
 
 class Counted(Comparing):
-    """Counts its steps, and ends when the time does."""
+    """The state machine with its steps counted; it ends when the time is over."""
 
     book: Notebook
 
     @invariant()
     def there_is_time(self) -> None:
-        """Go on as long as there is time, or a finding that is not told yet."""
-        self.book.tried()
-        if self.book.left() <= 0 and not Broken.seen:
+        """Raise TimeIsOver when no time is left, unless a failure was seen that is not reported yet."""
+        self.book.count_tries()
+        if self.book.seconds_left() <= 0 and not Broken.seen:
             raise TimeIsOver
 
 
-def kept(book: Notebook, number: int, run: Callable[..., Any], *arguments: Any) -> None:
-    """Run, and keep what it finds under this seed."""
+def keep_findings(book: Notebook, number: int, run: Callable[..., Any], *arguments: Any) -> None:
+    """Call `run`, and store an exception as a finding of this seed."""
     Broken.seen = False
     try:
         run(*arguments)
     except TimeIsOver:
         pass
     except Exception as failure:
-        if book.left() <= 0 and not Broken.seen:
-            return  # Hypothesis takes the end of the time for a change of mind
+        if book.seconds_left() <= 0 and not Broken.seen:
+            return  # TimeIsOver makes Hypothesis report a flaky test
         text = "".join(traceback.format_exception(failure))
-        book.found(f"{type(failure).__name__} {str(failure)[:60]}", text, number)
+        book.add_finding(f"{type(failure).__name__} {str(failure)[:60]}", text, number)

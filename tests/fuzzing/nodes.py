@@ -1,4 +1,4 @@
-"""The servers under test: real ones, in a scratch folder, which are asked for errors in their logs at the end."""
+"""The servers under test: real processes in a scratch folder, whose logs are searched for errors at the end."""
 
 from __future__ import annotations
 
@@ -12,49 +12,49 @@ from typing import Any
 
 from tests import live
 from tests.api import Admin
-from tests.fuzzing.told_clock import ToldClock
+from tests.fuzzing.file_clock import FileClock
 from tests.fuzzing.wire import PATIENCE, Wire, basic, bearer
 from tests.live import LiveServer
 
-START = datetime(2030, 1, 1, 12, 0, 0, 750_000, UTC)  # not on a whole second: rounding shows
+START = datetime(2030, 1, 1, 12, 0, 0, 750_000, UTC)  # not a whole second, so that wrong rounding is seen
 BAD_LEVELS = ("error", "critical")
-live.PATIENCE = PATIENCE  # for a start or a stop too
+live.PATIENCE = PATIENCE  # for starts and stops too
 
 
 class Nodes:
-    """Two servers on one database and one clock that stands still: `fast` with the fast lane, `plain` without."""
+    """Two servers on one database and one clock that only the tests set; the first has the fast lane."""
 
     def __init__(self, scratch: Path) -> None:
         self._folder = scratch / "instance"
         self._file = scratch / "clock"
-        self.clock = ToldClock(self._file)
-        self.clock.tell(START)
+        self.clock = FileClock(self._file)
+        self.clock.set(START)
         self.servers: list[LiveServer] = []
         self.wires: list[Wire] = []
         self.issuer = ""
         self._manage, self._manages_until = "", START
 
     def start(self) -> None:
-        """Start both; the second finds the database made."""
+        """Start both servers; the first creates the database."""
         for lane in ("true", "false"):
             server = LiveServer(self._folder)
             self.issuer = self.issuer or server.url
             server.settings = {"issuer": self.issuer, "fast_lane": lane}
-            server.command = [sys.executable, "-m", "tests.fuzzing.told_clock", str(self._file)]
+            server.command = [sys.executable, "-m", "tests.fuzzing.file_clock", str(self._file)]
             server.stderr_file = self._folder.with_name(f"log-{len(self.servers)}")
             self.servers.append(server)
             server.start()
             self.wires.append(Wire(server.port))
 
     def stop(self) -> None:
-        """End both."""
+        """Stop both servers."""
         for wire in self.wires:
             wire.close()
         for server in self.servers:
             server.stop()
 
     def manage(self) -> str:
-        """Give an Authorization header of scope manage, good for a while yet by the told clock."""
+        """Return an Authorization header with the scope manage, valid for at least another minute."""
         if self.clock() > self._manages_until - timedelta(seconds=60):
             kept = self.servers[0].bootstrap
             form = [("grant_type", "client_credentials"), ("scope", "manage")]
@@ -64,18 +64,18 @@ class Nodes:
         return self._manage
 
     def next_day(self) -> datetime:
-        """Go on to the next noon, a quarter second before a whole one: each example begins alike."""
+        """Advance the clock to the next day, 12:00:00.75, so that each example begins at the same time of day."""
         noon = self.clock().replace(hour=12, minute=0, second=0, microsecond=750_000) + timedelta(days=1)
-        self.clock.tell(noon)
+        self.clock.set(noon)
         return noon
 
     def complaints(self) -> list[str]:
-        """Give what the servers logged as errors."""
+        """Return the log lines of the servers that report errors."""
         return complaints([server.stderr_file for server in self.servers])
 
 
 def complaints(logs: list[Path]) -> list[str]:
-    """Give the lines of level error or above, and whatever is no line of ours."""
+    """Return the log lines of level error or above, and the lines that are not JSON."""
     found = []
     for log in logs:
         for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -95,7 +95,7 @@ def _record(line: str) -> dict[str, Any] | None:
 
 @contextlib.contextmanager
 def two_nodes(scratch: Path) -> Iterator[Nodes]:
-    """Run the two for as long as they are needed."""
+    """Run both servers while the block runs."""
     nodes = Nodes(scratch)
     try:
         nodes.start()
@@ -105,7 +105,7 @@ def two_nodes(scratch: Path) -> Iterator[Nodes]:
 
 
 def admin_of(server: LiveServer) -> Admin:
-    """Give the operator of a server, with patience."""
+    """Return an operator of the server, with a long timeout."""
     admin = Admin(server)
     admin.http.timeout = PATIENCE
     return admin
@@ -113,7 +113,7 @@ def admin_of(server: LiveServer) -> Admin:
 
 @contextlib.contextmanager
 def one_server(scratch: Path) -> Iterator[LiveServer]:
-    """Run a server as it is."""
+    """Run one server with the default settings while the block runs."""
     server = LiveServer(scratch / "instance")
     try:
         yield server.start()

@@ -1,4 +1,4 @@
-"""What a part of the fuzzing is told, and what it tells: how much it tried, and what it found."""
+"""The task of a part, and its outcome: how many inputs it tried, and what it found."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-MOST_FINDINGS = 20  # of a part; one fault shows in many ways
+MOST_FINDINGS = 20  # for each part; one defect can cause many findings
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What one part shall do: for how many seconds, from which seed, in which scratch folder.
+    """What a part does: for how many seconds, from which seed, in which scratch folder.
 
-    Findings go into `keep`. `planted` lets the part believe something false, to show that it would find it.
+    Findings are written to `keep`. `planted` adds a defect on purpose, to test that it is found.
     """
 
     part: str
@@ -25,25 +25,25 @@ class Task:
     keep: Path
     planted: bool = False
 
-    def written(self) -> str:
-        """Give it as one line of JSON."""
+    def to_json(self) -> str:
+        """Return the task as one line of JSON."""
         return json.dumps({name: str(v) if isinstance(v, Path) else v for name, v in asdict(self).items()})
 
     @classmethod
     def read(cls, text: str) -> Task:
-        """Read what `written` gave."""
+        """Read the JSON of `to_json`."""
         given = json.loads(text)
         return cls(**given | {name: Path(given[name]) for name in ("scratch", "keep")})
 
     @property
     def outcome(self) -> Path:
-        """Where the part writes what came of it."""
+        """The file that the part writes its outcome to."""
         return self.scratch / "outcome.json"
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of a task: how often it tried what, the files of its findings, and why it was not done at all."""
+    """The outcome of a task: a count of `unit`, the files of its findings, and in `absent` why it could not run."""
 
     tried: int = 0
     unit: str = ""
@@ -51,17 +51,17 @@ class Outcome:
     absent: str = ""
 
     def write(self, file: Path) -> None:
-        """Keep it for the program that asked."""
+        """Write the outcome for the program that started the part."""
         file.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
     @classmethod
     def read(cls, file: Path) -> Outcome | None:
-        """Give what a part wrote; None when it came to no end."""
+        """Read the outcome of a part; None when the part did not finish."""
         return cls(**json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
 
 
 class Notebook:
-    """Counts, keeps findings apart, and knows when the time is over."""
+    """Counts inputs, stores findings, and measures the time that is left."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -70,19 +70,19 @@ class Notebook:
         self._titles: set[str] = set()
 
     def begin(self) -> None:
-        """Let the time run from now on: what was needed is there."""
+        """Start the time, after the setup."""
         self._ends = time.monotonic() + self.task.seconds
 
-    def left(self) -> float:
-        """Give the seconds that are left."""
+    def seconds_left(self) -> float:
+        """Return the seconds that are left."""
         return self._ends - time.monotonic()
 
-    def tried(self, times: int = 1) -> None:
-        """Count a try."""
+    def count_tries(self, times: int = 1) -> None:
+        """Count inputs that were tried."""
         self.outcome.tried += times
 
-    def found(self, title: str, text: str, seed: int) -> None:
-        """Keep a finding in a file of its own, once for each title, with the command that finds it again."""
+    def add_finding(self, title: str, text: str, seed: int) -> None:
+        """Write a finding to its own file, once for each title, with the command that reproduces it."""
         if title in self._titles or len(self._titles) >= MOST_FINDINGS:
             return
         self._titles.add(title)

@@ -1,4 +1,4 @@
-"""One part in a process of its own, handed its task as JSON; ends cleanly on SIGTERM."""
+"""Run one part as a process; the first argument is its task as JSON. Ends cleanly on SIGTERM."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib import import_module
 
 from tests.fuzzing.notebook import Outcome, Task
 
-PARTS = {  # where each is
+PARTS = {  # the module of each part
     "described": "tests.fuzzing.described",
     "forms": "tests.fuzzing.forms",
     "model": "tests.fuzzing.model",
@@ -17,7 +17,7 @@ PARTS = {  # where each is
 
 
 def main() -> None:
-    """Do the task and write what came of it."""
+    """Run the task and write its outcome."""
     task = Task.read(sys.argv[1])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
@@ -29,10 +29,10 @@ def main() -> None:
 
 
 def _end(*_signal: object) -> None:
-    """Let every server be stopped on the way out; a second signal changes nothing."""
+    """Raise KeyboardInterrupt, so that the servers are stopped; ignore further signals."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt  # a SystemExit would be a finding to Hypothesis
+    raise KeyboardInterrupt  # Hypothesis would report a SystemExit as a failure
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Targets that read what proves possession: DPoP proofs and client certificates, also whole ones with bytes changed."""
+"""Targets that read proofs of possession: DPoP proofs, and client certificates, some valid with changed bytes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from app.crypto.certificate_header import FORMS
 from tests.fuzzing.inputs import header_of, holds, text_of, tokens_of
 
 NOW = datetime(2030, 1, 1, 12, 0, 0, 750_000, UTC)
-MOST_CHANGES = 4  # bytes of a whole certificate
+MOST_CHANGES = 4  # bytes of a valid certificate
 
 
 def dpop(data: bytes) -> None:
-    """A proof is refused in the one way, whatever it shows and says."""
+    """Check that a proof is read, or refused with BadProof."""
     for token in tokens_of(data):
         with contextlib.suppress(proofs.BadProof):
             proofs.read_proof(token)
@@ -35,8 +35,8 @@ def dpop(data: bytes) -> None:
                 holds(read.jti and read.htm and read.htu and read.issued_at.tzinfo, claims)
 
 
-def _made() -> bytes:
-    """Make a certificate with a name of every kind."""
+def _make_certificate() -> bytes:
+    """Return a certificate with names of several types, as DER."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a client")])
     names = [x509.DNSName("a.example"), x509.RFC822Name("a@a.example"), x509.UniformResourceIdentifier("urn:a")]
@@ -48,11 +48,11 @@ def _made() -> bytes:
     )
 
 
-_DER = _made()
+_DER = _make_certificate()
 
 
 def certificate(data: bytes) -> None:
-    """What a proxy hands on is a certificate or none, and is compared without a fault."""
+    """Check that a proxy's header is read as a certificate or as None, and that comparing it raises no exception."""
     certificates.read_certificate(header_of(data))
     for form in FORMS.values():
         form.read(header_of(data))
@@ -70,6 +70,6 @@ def certificate(data: bytes) -> None:
 
 
 def subject(data: bytes) -> None:
-    """A subject to look for is one or is none."""
+    """Check that a text is accepted as a certificate's subject, or refused, without an exception."""
     for field in SUBJECT_FIELDS:
         holds(isinstance(certificates.is_subject(field, text_of(data)), bool), data)

@@ -1,4 +1,4 @@
-"""The targets: a parser each, with what must hold whatever bytes come. Only documented exceptions are let pass."""
+"""The targets: each checks one parser with arbitrary bytes. Only its documented exceptions are allowed."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ SECRET = "x" * 32
 
 
 def planted(data: bytes) -> None:
-    """Break, so that it is seen that a target that breaks is found."""
+    """Raise for any input with an exclamation mark, to test that a failure is found."""
     holds(b"!" not in data, data)
 
 
 def opaque(data: bytes) -> None:
-    """A secret is well-formed exactly when it is what minting gives; one changed character is always seen."""
+    """Check that only a well-formed secret is recognized, and that one changed character is detected."""
     text = text_of(data)
     prefix, random_part, check = text[:7], text[7:39], text[39:]
     spelled = len(text) == 45 and all(c in ALPHABET for c in text[7:]) and prefix in set(Prefix)
@@ -72,7 +72,7 @@ def opaque(data: bytes) -> None:
 
 
 def sightings(data: bytes) -> None:
-    """A whole secret is found wherever it stands, however the bytes are read, and once."""
+    """Check that a secret is found at any place in a file, and once."""
     chosen = "".join(ALPHABET[byte % 62] for byte in data[:32].ljust(32, b"\0"))
     secret = f"lk_key_{chosen}{check_characters(chosen)}"
     around, _, after = data[32:].partition(b"\n")
@@ -83,7 +83,7 @@ def sightings(data: bytes) -> None:
 
 
 def cursor(data: bytes) -> None:
-    """A cursor is one that we made, or it is refused."""
+    """Check that a cursor is read as it was written, or refused."""
     text = text_of(data)
     with contextlib.suppress(ValidationError):
         holds(write_cursor(read_cursor(text)) == text, text)
@@ -92,14 +92,14 @@ def cursor(data: bytes) -> None:
 
 
 def request_id(data: bytes) -> None:
-    """A request's id is what a caller offers only when it is short, plain and no secret."""
+    """Check that a request's id is short, printable ASCII without spaces."""
     offered = header_of(data)
     taken = id_for({"HTTP_X_REQUEST_ID": offered})
     holds(0 < len(taken) <= 64 and taken.isascii() and taken.isprintable() and " " not in taken, offered)
 
 
 def scopes(data: bytes) -> None:
-    """What is read is exactly the words, and reads the same when it is printed."""
+    """Check that a scope string is read as exactly its words, and is read the same after printing."""
     text = text_of(data)
     words = {word for word in text.split(" ") if word}
     fit = all(len(word) <= 200 and SCOPE_TOKEN.fullmatch(word) for word in words)
@@ -112,7 +112,7 @@ def scopes(data: bytes) -> None:
 
 
 def jwt(data: bytes) -> None:
-    """No JWT that we did not sign is read, whatever stands in it."""
+    """Check that a JWT without a valid signature is refused."""
     for token in tokens_of(data):
         kind = kind_of(token)
         holds(kind is None or isinstance(kind, str), token)
@@ -128,14 +128,14 @@ def _key_of(kid: object) -> signing._PublicKey:
 
 
 def assertion(data: bytes) -> None:
-    """A client's assertion is read, or refused in the one way."""
+    """Check that a client's assertion is read, or refused with InvalidClientError."""
     for token in tokens_of(data):
         with contextlib.suppress(InvalidClientError):
             read_assertion(token)
 
 
 def networks(data: bytes) -> None:
-    """Networks and addresses are read or refused; what was read reads the same again."""
+    """Check that networks and addresses are read or refused, and are read the same again."""
     text = text_of(data)
     with contextlib.suppress(Invalid):
         kept = api_keys._checked_networks((text,))
@@ -149,7 +149,7 @@ def networks(data: bytes) -> None:
 
 
 def durations(data: bytes) -> None:
-    """A command's durations, rates and instants are numbers, or one line that says why not."""
+    """Check that a command's durations, rates and instants are read, or refused with BadParameter."""
     text = text_of(data)
     for option in (Duration(), Rate(), Instant()):
         with contextlib.suppress(click.BadParameter):
@@ -167,7 +167,7 @@ def _lifetime(moment: datetime) -> None:
 
 
 def moments(data: bytes) -> None:
-    """An instant of the API is read to the microsecond and printed so that it reads the same."""
+    """Check that an instant of the API is read the same after printing."""
     field, text = Moment(), text_of(data)
     with contextlib.suppress(ValidationError):
         read = field.deserialize(text)
@@ -183,13 +183,13 @@ SCHEMAS: tuple[Any, ...] = tuple(
 
 
 def json_body(data: bytes) -> None:
-    """A body is a JSON object or a refusal of ours."""
+    """Check that a body is read, or refused with LatchkeyError."""
     with contextlib.suppress(LatchkeyError):
         read_body(data)
 
 
 def schemas(data: bytes) -> None:
-    """Every body and query is taken or refused field by field, whatever types come."""
+    """Check that every schema accepts or refuses values of any type."""
     if not data:
         return
     schema = SCHEMAS[data[0] % len(SCHEMAS)]
@@ -210,13 +210,13 @@ SCRATCH = Path(tempfile.gettempdir())
 
 
 def settings(data: bytes) -> None:
-    """A setting is taken, or refused in one line that does not hold its value."""
+    """Check that a setting is accepted, or refused in one line that does not contain its value."""
     if len(data) < 2:
         return
     names = [name for name in Settings.model_fields if name != "instance_dir"]
     name, text = names[data[0] % len(names)], text_of(data[1:])
     if name == "secret_key" and not text:
-        return  # it would be made and kept
+        return  # a new key would be generated and stored
     try:
         load_settings(**{"instance_dir": SCRATCH, "secret_key": SECRET} | {name: text})
     except BadSettings as error:
@@ -224,7 +224,7 @@ def settings(data: bytes) -> None:
 
 
 def settings_file(data: bytes) -> None:
-    """A file of settings is read or refused in one line, whatever is in it."""
+    """Check that a settings file is read, or refused in one line."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "latchkey.toml").write_bytes(data)
         os.environ["LATCHKEY_INSTANCE_DIR"] = folder
@@ -237,7 +237,7 @@ def settings_file(data: bytes) -> None:
 
 
 def _choice(data: bytes) -> tuple[Grants, str | None, tuple[str, ...]]:
-    """Read what is given, what is asked for and which resources are named, out of a few bytes."""
+    """Make from the bytes the available grants, the requested scope and the named resources."""
     bits, places = data[:1] or b"\0", [f"urn:{place}" for place in range(3)]
     pairs = [(places[byte % 3], f"s{byte // 3 % 8}-{byte % 3}") for byte in data[1:6]]
     named = tuple(place for number, place in enumerate(places) if bits[0] >> number & 1)
@@ -245,8 +245,10 @@ def _choice(data: bytes) -> tuple[Grants, str | None, tuple[str, ...]]:
     return Grants.of(pairs), scope or None, named
 
 
-def _chosen(choose: Callable[..., Grants], given: Grants, of: Any, scope: str | None, named: tuple[str, ...]) -> None:
-    """Assert that nothing is chosen that is not given, and nothing that was not asked for."""
+def _check_choice(
+    choose: Callable[..., Grants], given: Grants, of: Any, scope: str | None, named: tuple[str, ...]
+) -> None:
+    """Check that only available grants are chosen, and only requested scopes."""
     try:
         chosen = choose(of, scope, named)
     except (InvalidScope, InvalidTarget):
@@ -260,20 +262,20 @@ def _chosen(choose: Callable[..., Grants], given: Grants, of: Any, scope: str | 
 
 
 def machine_choice(data: bytes) -> None:
-    """A client never gets what its roles do not give, nor what it did not ask for."""
+    """Check that a client gets only scopes that its roles grant and that it requested."""
     given, scope, named = _choice(data)
-    _chosen(issue_machine_token.choose, given, given, scope, named)
+    _check_choice(issue_machine_token.choose, given, given, scope, named)
 
 
 def exchange_choice(data: bytes) -> None:
-    """What is exchanged never reaches further than what it is exchanged for."""
+    """Check that an exchanged token has only scopes of its source."""
     given, scope, named = _choice(data)
     source = Claims("api_key", "", given.audience, given, NOW, None)
-    _chosen(exchange._choose_grants, given, source, scope, named)
+    _check_choice(exchange._choose_grants, given, source, scope, named)
 
 
 def jwks(data: bytes) -> None:
-    """A client's keys are taken or refused; what was taken is taken again."""
+    """Check that a client's keys are accepted or refused, and that accepted keys are accepted again unchanged."""
     try:
         value = json.loads(data)
     except (ValueError, RecursionError):

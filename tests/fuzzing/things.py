@@ -1,6 +1,6 @@
-"""The things of the model: rights, owners and credentials, and what a credential is good for at an instant.
+"""The objects of the model: permissions, owners and credentials, and the claims of a credential at an instant.
 
-Written from the contract alone, without a line of the server: sets, instants and sentences.
+Written from the contract alone; nothing of the server is imported.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from ipaddress import ip_address, ip_network
 from math import ceil
 from typing import Any
 
-KEYS_KEPT = timedelta(days=1, minutes=1)  # a day is the longest that a token lives
+KEYS_KEPT = timedelta(days=1, minutes=1)  # a token lives for a day at most
 
 
-def whole(moment: datetime) -> int:
-    """Give an instant as the wire does: whole seconds, rounded down."""
+def epoch_seconds(moment: datetime) -> int:
+    """Return an instant in whole seconds since 1970, rounded down, as in JSON."""
     return int(moment.timestamp())
 
 
-def over(moment: datetime | None, now: datetime) -> bool:
-    """Tell whether this instant has come; at it, a thing is over."""
+def is_over(moment: datetime | None, now: datetime) -> bool:
+    """Return whether the end has been reached; at that instant itself it has."""
     return moment is not None and moment <= now
 
 
@@ -36,7 +36,7 @@ class Permission:
 
 @dataclass(eq=False)
 class Resource:
-    """An API; `row` is its id in the management API, as everywhere here."""
+    """An API; `row` is its id in the management API, as in all classes here."""
 
     row: str
     identifier: str
@@ -46,7 +46,7 @@ class Resource:
 
 @dataclass(eq=False)
 class Role:
-    """A bundle of permissions."""
+    """A named set of permissions."""
 
     row: str
     name: str
@@ -67,7 +67,7 @@ class User:
 
     @property
     def held(self) -> set[Permission]:
-        """Return all that the roles give."""
+        """Return the permissions of all roles."""
         return {permission for role in self.roles for permission in role.permissions}
 
 
@@ -81,13 +81,13 @@ class ClientSecret:
     revoked: bool = False
 
     def live(self, now: datetime) -> bool:
-        """Tell whether it still proves anything."""
-        return not self.revoked and not over(self.ends_at, now)
+        """Return whether the secret is valid."""
+        return not self.revoked and not is_over(self.ends_at, now)
 
 
 @dataclass(eq=False)
 class Client:
-    """A machine, and the resource server of what it serves."""
+    """A client; it may be the resource server of some resources."""
 
     row: str
     client_id: str
@@ -98,14 +98,14 @@ class Client:
     deleted: bool = False
 
     @property
-    def stands(self) -> bool:
-        """Tell whether it can prove itself at all."""
+    def can_authenticate(self) -> bool:
+        """Return whether the client may authenticate."""
         return self.enabled and not self.deleted
 
 
 @dataclass(frozen=True)
 class Claims:
-    """What an active credential says of itself; `scopes` are pairs of identifier and name."""
+    """The claims of an active credential; `scopes` are pairs of a resource identifier and a name."""
 
     kind: str
     id: str
@@ -117,27 +117,27 @@ class Claims:
     networks: tuple[str, ...] = ()
 
     def cut_to(self, served: Iterable[str]) -> Claims | None:
-        """Keep what concerns these resources."""
+        """Return the claims for these resources only; None when no audience is left."""
         seen = set(served)
         audience = tuple(one for one in self.audience if one in seen)
         scopes = frozenset(pair for pair in self.scopes if pair[0] in seen)
         return Claims(**{**vars(self), "audience": audience, "scopes": scopes}) if audience else None
 
     def allows(self, address: str | None) -> bool:
-        """Return whether it may be used from there; a key with networks is not used from an unknown address."""
+        """Return whether a use from this address is allowed; with networks, one from an unknown address is not."""
         if not self.networks or address is None:
             return not self.networks
         return any(ip_address(address) in ip_network(one) for one in self.networks)
 
     @property
     def scope(self) -> str:
-        """Give the names as the wire does."""
+        """Return the names of the scopes as a space-separated string."""
         return " ".join(sorted({name for _, name in self.scopes}))
 
 
 @dataclass(eq=False)
 class Pat:
-    """A personal access token with all its secrets, the last of which is the one that works."""
+    """A personal access token with all its secrets; only the last one is valid."""
 
     row: str
     name: str
@@ -149,13 +149,13 @@ class Pat:
     revoked: bool = False
 
     def drop_dormant(self, own: Resource) -> None:
-        """Lose for good what the user's roles no longer give of the management API."""
+        """Remove for good the scopes of the management API that the user's roles no longer grant."""
         gone = Permission("", own, False)
         self.chosen = [(p if r is not own or p in self.user.held else gone, r) for p, r in self.chosen]
 
     def claims(self, secret: int, now: datetime) -> Claims | None:
-        """Say what the secret of this number is good for."""
-        dead = self.revoked or over(self.expires_at, now) or self.user.deleted or not self.user.enabled
+        """Return the claims for the secret of this number, None when it is inactive."""
+        dead = self.revoked or is_over(self.expires_at, now) or self.user.deleted or not self.user.enabled
         if dead or secret != len(self.secrets) - 1:
             return None
         held = self.user.held
@@ -167,7 +167,7 @@ class Pat:
 
 @dataclass(frozen=True)
 class Window:
-    """How a key's limit stands after a use."""
+    """The state of a key's rate limit after a use."""
 
     admitted: bool
     limit: int
@@ -186,7 +186,7 @@ class KeySecret:
 
 @dataclass(eq=False)
 class Key:
-    """An API key; `subset` None is all that is public."""
+    """An API key; with `subset` None it has all public permissions."""
 
     row: str
     resource: Resource
@@ -194,26 +194,26 @@ class Key:
     secrets: list[KeySecret]
     expires_at: datetime | None
     networks: tuple[str, ...] = ()
-    limit: tuple[int, int] | None = None  # uses, in so many seconds
-    spent: dict[tuple[int, int], tuple[int, datetime]] = field(default_factory=dict)  # uses, until when they count
+    limit: tuple[int, int] | None = None  # uses, window in seconds
+    spent: dict[tuple[int, int], tuple[int, datetime]] = field(default_factory=dict)  # uses, end of the window
     enabled: bool = True
     revoked: bool = False
 
     def spend(self, now: datetime) -> Window | None:
-        """Count a use; None for a key without a limit. A window begins with its first use."""
+        """Count a use, and return the state of the limit; None without a limit. A window begins with its first use."""
         if self.limit is None:
             return None
         uses, ends_at = self.spent.get(self.limit, (0, now))
-        if over(ends_at, now):
+        if is_over(ends_at, now):
             uses, ends_at = 0, now + timedelta(seconds=self.limit[1])
         self.spent[self.limit] = uses + 1, ends_at
         left = max(1, ceil((ends_at - now).total_seconds()))
         return Window(uses < self.limit[0], self.limit[0], max(0, self.limit[0] - uses - 1), left)
 
     def claims(self, secret: int, now: datetime) -> Claims | None:
-        """Say what the secret of this number is good for."""
+        """Return the claims for the secret of this number, None when it is inactive."""
         used = self.secrets[secret]
-        if self.revoked or not self.enabled or over(self.expires_at, now) or over(used.ends_at, now):
+        if self.revoked or not self.enabled or is_over(self.expires_at, now) or is_over(used.ends_at, now):
             return None
         public = [p for p in self.resource.permissions if p.public and (self.subset is None or p in self.subset)]
         here = self.resource.identifier
@@ -223,7 +223,7 @@ class Key:
 
 @dataclass(eq=False)
 class Jwt:
-    """A token that keeps itself: what was signed, and what it stands on."""
+    """A JWT, which is not stored: what was signed, and the client or the credential that it was issued for."""
 
     id: str
     text: str
@@ -237,8 +237,12 @@ class Jwt:
     denied: bool = False
 
     def claims(self, now: datetime) -> Claims | None:
-        """Say what it is good for: never more than was signed, nor than what it stands on gives now."""
-        if self.denied or over(self.expires_at, now) or (self.client is not None and not self.client.stands):
+        """Return the claims, None when inactive: what was signed, reduced to what the client or the source has now."""
+        if (
+            self.denied
+            or is_over(self.expires_at, now)
+            or (self.client is not None and not self.client.can_authenticate)
+        ):
             return None
         return self._of_client() if self.source is None else self._of_source(self.source, now)
 
@@ -271,37 +275,37 @@ class Jwt:
 
 @dataclass(frozen=True)
 class Token:
-    """A string somebody holds, and how to know what it is good for."""
+    """The string of a credential, and the number of its secret."""
 
     text: str
     of: Pat | Key | Jwt
     secret: int = 0
 
     def claims(self, now: datetime) -> Claims | None:
-        """Say what it is good for."""
+        """Return the claims, None when the token is inactive."""
         return self.of.claims(now) if isinstance(self.of, Jwt) else self.of.claims(self.secret, now)
 
     def spend(self, now: datetime) -> Window | None:
-        """Count a use of the key that it is, or was exchanged for."""
+        """Count a use of the API key that this is or was exchanged from."""
         key = self.of.source if isinstance(self.of, Jwt) else self.of
         return key.spend(now) if isinstance(key, Key) else None
 
     def states(self, now: datetime) -> set[str]:
-        """Say what an operator may be told that it is.
+        """Return the statuses that an inspection may report.
 
-        A revoked JWT is forgotten at some time after its end, and so is the key that signed it, once it has signed
-        nothing for longer than any token lives.
+        Some time after its expiry a revoked JWT is reported as expired. Once the key that signed it is deleted, it is
+        reported as unknown.
         """
         if self.claims(now) is not None:
             return {"active"}
         if isinstance(self.of, Jwt):
-            ended, no_key = over(self.of.expires_at, now), over(self.of.issued_at + KEYS_KEPT, now)
+            ended, no_key = is_over(self.of.expires_at, now), is_over(self.of.issued_at + KEYS_KEPT, now)
             states = {"revoked", "expired"} if self.of.denied and ended else {self._why(self.of.denied, ended)}
             return states | {"unknown"} if no_key else states
         if isinstance(self.of, Pat) and (self.of.user.deleted or self.secret != len(self.of.secrets) - 1):
             return {"unknown"}
         disabled = not (self.of.user.enabled if isinstance(self.of, Pat) else self.of.enabled)
-        return {self._why(self.of.revoked, over(self.of.expires_at, now), disabled, "superseded")}
+        return {self._why(self.of.revoked, is_over(self.of.expires_at, now), disabled, "superseded")}
 
     def _why(self, revoked: bool, ended: bool, disabled: bool = True, rest: str = "") -> str:
         return "revoked" if revoked else "expired" if ended else "disabled" if disabled else rest

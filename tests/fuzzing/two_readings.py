@@ -1,4 +1,4 @@
-"""Targets with two readings of the same bytes, the fast lane's and Flask's: what one takes, the other takes alike."""
+"""Targets that read the same bytes twice, with the fast lane and with Flask, and compare the results."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LANE_FIELDS = frozenset({"grant_type", "scope", "resource", "token", "token_type
 
 
 def form(data: bytes) -> None:
-    """What the fast lane reads of a form, Flask reads alike; what the lane passes on is whole."""
+    """Check that Flask reads the fields that the fast lane reads, and that the body can be read again."""
     given = {"CONTENT_TYPE": FORM, "CONTENT_LENGTH": str(len(data))}
     lane = environ_of(**given, **{"wsgi.input": BytesIO(data)})
     body = shape.read_body(lane)
@@ -41,7 +41,7 @@ def form(data: bytes) -> None:
 
 
 def form_headers(data: bytes) -> None:
-    """Whatever the lane reads as a plain form, Flask reads as one too."""
+    """Check that Flask reads every request as a form that the lane reads as one."""
     lines = [*data.split(b"\n")[:4], b"", b"", b"", b""]
     parts = [header_of(line) for line in lines]
     given = {"CONTENT_TYPE": parts[0], "CONTENT_LENGTH": parts[1], "HTTP_ACCEPT": parts[2]}
@@ -59,7 +59,7 @@ def form_headers(data: bytes) -> None:
 
 
 def query(data: bytes) -> None:
-    """What the lane reads of a gateway's question, the oauth room reads alike."""
+    """Check that the lane and app.oauth read the same query of a forward-auth request."""
     text = query_of(data)
     found = shape.read_fields(text, frozenset({"resource", "scope", "challenge"}))
     try:
@@ -75,7 +75,7 @@ def query(data: bytes) -> None:
 
 
 def bearer(data: bytes) -> None:
-    """The credential that the lane sees is the one that the oauth room sees."""
+    """Check that the lane and app.oauth read the same credential."""
     authorization, _, key = data.partition(b"\n")
     given = {"HTTP_AUTHORIZATION": header_of(authorization), "HTTP_X_API_KEY": header_of(key)}
     given = {name: value for name, value in given.items() if value}
@@ -89,7 +89,7 @@ def bearer(data: bytes) -> None:
 
 
 def basic(data: bytes) -> None:
-    """Two strings whatever comes, the pair that was sent when one was; the lane sees what Flask sees."""
+    """Check that Basic credentials are read as two strings, an encoded pair as itself, by the lane as by Flask."""
     value = header_of(data)
     pair = client_authentication.decode_basic(value)
     holds(all(isinstance(part, str) for part in pair), value)
@@ -104,7 +104,7 @@ def basic(data: bytes) -> None:
 
 
 def peer(data: bytes) -> None:
-    """The peer is an address or unknown; a header is believed only from a proxy that is trusted."""
+    """Check that X-Forwarded-For is ignored without trusted proxies, and raises no exception with them."""
     remote, _, forwarded = header_of(data.replace(b"\n", b"|")).partition("|")
     for trusted in ((), read_networks("127.0.0.0/8,::/0")):
         found = peer_address(remote, forwarded, trusted)

@@ -1,4 +1,4 @@
-"""Plain HTTP to one server: nothing is encoded, decoded or repaired that we did not ask for."""
+"""Plain HTTP to one server: requests are sent as they are, and responses are not decoded."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from http.client import HTTPConnection, HTTPException, HTTPMessage
 from typing import Any
 from urllib.parse import urlencode
 
-PATIENCE = 120.0  # seconds for an answer, on a machine that has other things to do
+PATIENCE = 120.0  # seconds for a response, on a busy machine
 FORM = "application/x-www-form-urlencoded"
 Pairs = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back."""
+    """A response."""
 
     status: int
     headers: HTTPMessage
@@ -25,12 +25,12 @@ class Answer:
 
     @property
     def json(self) -> Any:
-        """Read the body."""
+        """The body, parsed as JSON."""
         return json.loads(self.body)
 
 
 class Broken(AssertionError):
-    """An answer that no server should give; `seen` tells that there was one."""
+    """A response that violates the contract; `seen` is True once this was raised."""
 
     seen = False
 
@@ -40,14 +40,14 @@ class Broken(AssertionError):
 
 
 class Wire:
-    """A kept-alive connection, made anew when the server has closed it."""
+    """A persistent connection, reopened when the server has closed it."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._connection: HTTPConnection | None = None
 
     def ask(self, method: str, target: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Answer:
-        """Send a request and give the answer; raises Broken on a 5xx."""
+        """Send a request and return the response; raises Broken for a 5xx."""
         try:
             answer = self._ask(method, target, headers or {}, body)
         except (HTTPException, ConnectionError):
@@ -70,7 +70,7 @@ class Wire:
         return self.ask(method, f"/api/v1{path}", headers | {"Content-Type": "application/json"}, _json(body))
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -84,17 +84,17 @@ class Wire:
 
 
 def basic(name: str, secret: str) -> str:
-    """Give the header; ours need no form-encoding."""
+    """Return the value of an Authorization header; ids and secrets here need no form-encoding."""
     return "Basic " + base64.b64encode(f"{name}:{secret}".encode()).decode()
 
 
 def bearer(token: str) -> str:
-    """Give the header."""
+    """Return the value of an Authorization header."""
     return f"Bearer {token}"
 
 
 def contents(token: str) -> dict[str, Any]:
-    """Give a token's claims, unverified."""
+    """Return a JWT's claims, unverified."""
     part = token.split(".")[1]
     claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     return claims

@@ -1,4 +1,4 @@
-"""The model: all that is there, and what every answer must therefore be."""
+"""The model: all objects, and the response that each request must get."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from tests.fuzzing.things import (
     Role,
     Token,
     User,
-    whole,
+    epoch_seconds,
 )
 
 LOOPBACK = "127.0.0.1"
-ASKS = "introspect"  # the scope of who may ask about everything
+ASKS = "introspect"  # the scope that allows introspection of every token
 INACTIVE: dict[str, Any] = {"active": False}
 
 
 @dataclass
 class World:
-    """All that is there, and the time."""
+    """All objects, and the time."""
 
     issuer: str
     now: datetime
@@ -37,7 +37,7 @@ class World:
     users: list[User] = field(default_factory=list)
     clients: list[Client] = field(default_factory=list)
     tokens: list[Token] = field(default_factory=list)
-    believes: Callable[[Token, Claims | None], Claims | None] = lambda _token, claims: claims
+    alter_claims: Callable[[Token, Claims | None], Claims | None] = lambda _token, claims: claims
 
     def __post_init__(self) -> None:
         self.own = Resource("", f"{self.issuer}/api/v1", 3600)
@@ -45,29 +45,31 @@ class World:
 
     @property
     def giveable(self) -> list[Permission]:
-        """All that roles can give; one of our own API is among them."""
+        """All permissions that a role can have, with one of the management API."""
         return [*self.permissions, *self.own.permissions]
 
     @property
     def permissions(self) -> list[Permission]:
-        """All that are there."""
+        """All permissions of the resources."""
         return [permission for resource in self.resources for permission in resource.permissions]
 
     @property
     def credentials(self) -> list[Pat | Key | Jwt]:
-        """All that somebody holds a token of, and what these were exchanged for."""
+        """All credentials of the tokens, and the credentials that were exchanged for them."""
         held = [token.of for token in self.tokens]
         return list(dict.fromkeys([*held, *(of.source for of in held if isinstance(of, Jwt) and of.source)]))
 
     def drop_dormant(self) -> None:
-        """Drop from each personal access token what its user lost by a demotion."""
+        """Remove from each personal access token the scopes of the management API that its user lost."""
         for credential in self.credentials:
             if isinstance(credential, Pat):
                 credential.drop_dormant(self.own)
 
-    def introspected(self, token: Token, served: Iterable[str] | None, client_ip: str | None = None) -> dict[str, Any]:
-        """Say what the answer must be, to a caller who serves these resources (None: to one who sees all)."""
-        claims = self.believes(token, token.claims(self.now))
+    def expected_claims(
+        self, token: Token, served: Iterable[str] | None, client_ip: str | None = None
+    ) -> dict[str, Any]:
+        """Return the expected introspection for a caller that serves these resources; None: one that sees all."""
+        claims = self.alter_claims(token, token.claims(self.now))
         if claims is not None and served is not None:
             claims = claims.cut_to(served)
         if claims is None or not claims.allows(client_ip):
@@ -75,8 +77,8 @@ class World:
         window = token.spend(self.now)
         if window is not None and not window.admitted:
             return INACTIVE
-        stands = {name: value for name, value in vars(window).items() if name != "admitted"} if window else {}
-        ends = {} if claims.expires_at is None else {"exp": whole(claims.expires_at)}
+        limit = {name: value for name, value in vars(window).items() if name != "admitted"} if window else {}
+        ends = {} if claims.expires_at is None else {"exp": epoch_seconds(claims.expires_at)}
         return {
             "active": True,
             "credential_type": claims.kind,
@@ -84,22 +86,22 @@ class World:
             "scope": claims.scope,
             "aud": list(claims.audience),
             "iss": self.issuer,
-            "iat": whole(claims.issued_at),
+            "iat": epoch_seconds(claims.issued_at),
             "jti": claims.id,
             **ends,
             **claims.owner,
-            **({"rate_limit": stands} if stands else {}),
+            **({"rate_limit": limit} if limit else {}),
         }
 
-    def may_ask(self, token: Token) -> int:
-        """Say how a token is received that is itself the Bearer of an introspection: with which status."""
+    def expected_status(self, token: Token) -> int:
+        """Return the expected status when this token is the Bearer credential of an introspection."""
         claims = token.claims(self.now)
         own = claims.cut_to([self.own.identifier]) if claims and claims.kind != "api_key" else None
         return 401 if own is None else 200 if (self.own.identifier, ASKS) in own.scopes else 403
 
-    def forwarded(self, token: Token, identifier: str, needed: str | None) -> tuple[int, dict[str, str]]:
-        """Say what a gateway on this machine must be told: the status, and the six headers of a 200."""
-        claims = self.believes(token, token.claims(self.now))
+    def expected_forward_auth(self, token: Token, identifier: str, needed: str | None) -> tuple[int, dict[str, str]]:
+        """Return the expected status and headers of forward-auth for a gateway on this machine."""
+        claims = self.alter_claims(token, token.claims(self.now))
         claims = claims.cut_to([identifier]) if claims else None
         if claims is None:
             return 401, {}
@@ -118,14 +120,14 @@ class World:
         }
 
     def moments(self) -> Iterator[datetime]:
-        """Give the instants still to come at which time alone changes an answer."""
+        """Return the future instants at which something expires."""
         ends = [of.expires_at for of in self.credentials]
         ends += [secret.ends_at for of in self.credentials if isinstance(of, Key) for secret in of.secrets]
         ends += [secret.ends_at for client in self.clients for secret in client.secrets]
         return (end for end in sorted({end for end in ends if end is not None}) if end > self.now)
 
-    def granted(self, client: Client, asked: frozenset[str], named: tuple[str, ...]) -> Grant | str:
-        """Say what a client gets for its credentials (RFC 6749 §4.4, RFC 8707), or the error."""
+    def expected_grant(self, client: Client, asked: frozenset[str], named: tuple[str, ...]) -> Grant | str:
+        """Return the expected grant of client credentials (RFC 6749 §4.4, RFC 8707), or the error."""
         given = {(p.resource.identifier, p.name) for role in client.roles for p in role.permissions}
         reached = {identifier for identifier, _ in given}
         if not given:
@@ -141,8 +143,8 @@ class World:
         audience = tuple(sorted({identifier for identifier, _ in chosen} | set(named)))
         return Grant(audience, frozenset(name for _, name in chosen), self._ends(audience))
 
-    def exchanged(self, token: Token, asked: frozenset[str], named: tuple[str, ...]) -> Grant | str:
-        """Say what a PAT or an API key is exchanged for (RFC 8693), or the error."""
+    def expected_exchange(self, token: Token, asked: frozenset[str], named: tuple[str, ...]) -> Grant | str:
+        """Return the expected grant of an exchange of a PAT or an API key (RFC 8693), or the error."""
         claims = token.claims(self.now)
         if isinstance(token.of, Jwt) or claims is None or not claims.allows(LOOPBACK):
             return "invalid_request"
@@ -159,8 +161,8 @@ class World:
         ends = [self._ends(audience), claims.expires_at]
         if isinstance(token.of, Key):
             ends.append(token.of.secrets[token.secret].ends_at)
-        end = min(whole(end) for end in ends if end is not None)
-        if end <= whole(self.now):
+        end = min(epoch_seconds(end) for end in ends if end is not None)
+        if end <= epoch_seconds(self.now):
             return "invalid_request"
         window = token.spend(self.now)
         if window is not None and not window.admitted:
@@ -169,12 +171,12 @@ class World:
 
     def _ends(self, audience: tuple[str, ...]) -> datetime:
         shortest = min(resource.ttl for resource in [*self.resources, self.own] if resource.identifier in audience)
-        return datetime.fromtimestamp(whole(self.now + timedelta(seconds=shortest)), UTC)
+        return datetime.fromtimestamp(epoch_seconds(self.now + timedelta(seconds=shortest)), UTC)
 
-    # --- what goes, and what goes with it
+    # --- deletions
 
     def drop_permission(self, permission: Permission) -> None:
-        """Take it from every role and key; a PAT keeps the audience that it gave."""
+        """Delete a permission from every role and key; a PAT keeps its audience."""
         permission.resource.permissions.remove(permission)
         for role in self.roles:
             role.permissions = [kept for kept in role.permissions if kept is not permission]
@@ -183,7 +185,7 @@ class World:
                 of.subset = [kept for kept in of.subset if kept is not permission]
 
     def drop_resource(self, resource: Resource) -> None:
-        """Take its permissions, revoke its keys, cut it from every PAT."""
+        """Delete a resource and its permissions, revoke its keys, and remove it from every PAT."""
         for permission in list(resource.permissions):
             self.drop_permission(permission)
         self.resources.remove(resource)
@@ -196,7 +198,7 @@ class World:
                 of.chosen = [kept for kept in of.chosen if kept[1] is not resource]
 
     def drop_role(self, role: Role) -> None:
-        """Take it from whoever has it."""
+        """Delete a role from its users and clients."""
         self.roles.remove(role)
         owners: list[User | Client] = [*self.users, *self.clients]
         for owner in owners:
@@ -205,7 +207,7 @@ class World:
 
 @dataclass(frozen=True)
 class Grant:
-    """What the token endpoint must answer."""
+    """What the token endpoint must issue."""
 
     audience: tuple[str, ...]
     names: frozenset[str]

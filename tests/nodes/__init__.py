@@ -1,1 +1,1 @@
-"""What scripts/cluster is made of: the programs of several nodes on one machine. Nothing of app/ imports it."""
+"""The programs of several nodes on one machine, for scripts/cluster. No module of app/ imports this package."""

@@ -1,4 +1,4 @@
-"""The programs of several nodes on one machine: started, asked how they are, stopped by their own pids."""
+"""Start the programs of several nodes on one machine, check whether they are ready, and stop them by their pids."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ import psycopg
 ROOT = Path(__file__).resolve().parent.parent.parent
 LATCHKEY = Path(sys.executable).with_name("latchkey")
 BALANCER = ROOT / "scripts" / "gateways" / "haproxy.cfg"
-NEEDED = {  # program: the package of Debian and Ubuntu that has it
+NEEDED = {  # program: its package in Debian and Ubuntu
     "initdb": "postgresql",
     "redis-server": "redis-server",
     "haproxy": "haproxy",
     "setpriv": "util-linux",
 }
-PATIENCE = 60.0  # seconds for anything to start, to end or to be noticed
+PATIENCE = 60.0  # seconds for a program to start or end, or for a condition to hold
 Json = dict[str, Any]
 
 
 def program(name: str) -> str | None:
-    """Give the path of a program, PostgreSQL's in their newest version; None when it is not here."""
+    """Return the path of a program, of PostgreSQL's in their newest version; None when it is not installed."""
     places = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
     return str(places[-1]) if places else shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 
 def free_ports(count: int) -> list[int]:
-    """Give free ports below those that the kernel gives to outgoing connections: a node comes back to its own."""
+    """Return free ports below the kernel's range for outgoing connections: a restarted node needs its port."""
     found: list[int] = []
     for port in random.sample(range(15_000, 32_000), 1_000):
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -53,7 +53,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def wait_until(holds: Callable[[], object], what: str) -> float:
-    """Wait until something holds; gives the seconds that took. Raises SystemExit when it never does."""
+    """Wait until a condition holds, and return how many seconds that took; raises SystemExit after PATIENCE."""
     began = time.monotonic()
     while not holds():
         if time.monotonic() - began > PATIENCE:
@@ -63,16 +63,16 @@ def wait_until(holds: Callable[[], object], what: str) -> float:
 
 
 def ignore_signals() -> None:
-    """Let Ctrl-C and SIGTERM change nothing from here on."""
+    """Ignore Ctrl-C and SIGTERM from now on."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
 
 class Program:
-    """A process in a session of its own: ended by its own pid, and by the kernel when this one is killed."""
+    """A process in its own session; the kernel interrupts it when this process is killed."""
 
     def __init__(self, command: list[str], log: Path, environment: Mapping[str, str], user: str = "") -> None:
-        """`user` is whom it runs as, if not as the one who started this."""
+        """Keep the command; with `user`, it runs as that user."""
         self._command = ["setpriv", "--pdeathsig=INT", *as_user(user), *command]
         self._log = log
         self._environment = dict(environment)
@@ -80,7 +80,7 @@ class Program:
 
     @property
     def pid(self) -> int:
-        """The process that was started last."""
+        """The pid of the process that was started last; 0 before the first start."""
         return self._process.pid if self._process else 0
 
     def start(self) -> None:
@@ -93,37 +93,37 @@ class Program:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # a Ctrl-C is for us alone
+                start_new_session=True,  # so that Ctrl-C does not reach it
             )
 
     def stop(self, number: int = signal.SIGINT) -> None:
-        """End it and all that it started; SIGINT lets it end cleanly, SIGKILL does not."""
+        """Stop the process and its children: cleanly with SIGINT, at once with SIGKILL."""
         if self._process is None or self._process.poll() is not None:
             return
         try:
             self.signal(number) if number == signal.SIGKILL else self._process.send_signal(number)
-            self.signal(signal.SIGCONT)  # it may have been frozen
+            self.signal(signal.SIGCONT)  # it may have been stopped with SIGSTOP
             self._process.wait(PATIENCE / 4)
         except subprocess.TimeoutExpired:
             self.signal(signal.SIGKILL)
             self._process.wait(PATIENCE)
 
     def signal(self, number: int) -> None:
-        """Send a signal to it and to all that it started."""
+        """Send a signal to the process and its children."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, number)
 
     def died(self) -> bool:
-        """Tell whether it ended by itself."""
+        """Return whether the process has ended."""
         return self._process is not None and self._process.poll() is not None
 
     def end_of_log(self) -> str:
-        """Give what it said last."""
+        """Return the end of its log."""
         return self._log.read_text(errors="replace")[-1500:]
 
 
 class Node(Program):
-    """A Latchkey of its own: its port, its instance folder; all else it shares with the others."""
+    """A Latchkey server with its own port and instance folder; the nodes share all other settings."""
 
     def __init__(self, number: int, port: int, folder: Path, shared: Mapping[str, str]) -> None:
         self.name = f"node{number}"
@@ -135,11 +135,11 @@ class Node(Program):
         self.http = httpx.Client(base_url=f"http://{self.address}", timeout=15, trust_env=False)
 
     def was_first(self) -> bool:
-        """Tell whether it was the one that set the database up."""
+        """Return whether this node set up the database."""
         return (self.instance / "bootstrap.json").exists()
 
     def answers(self) -> bool:
-        """Tell whether it is ready; raises SystemExit when it ended instead."""
+        """Return whether it is ready; raises SystemExit when it has ended."""
         if self.died():
             raise SystemExit(f"{self.name} did not start: {self.end_of_log()}")
         try:
@@ -149,12 +149,12 @@ class Node(Program):
 
 
 class PostgreSQL(Program):
-    """A PostgreSQL that only who may enter its folder can reach."""
+    """A PostgreSQL server that is reached by a socket in its folder only."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self._folder = folder / "postgresql"
         self._folder.mkdir()
-        self._user = "postgres" if os.getuid() == 0 else ""  # it refuses to run as root
+        self._user = "postgres" if os.getuid() == 0 else ""  # PostgreSQL refuses to run as root
         if self._user:
             shutil.chown(self._folder, self._user)
         data = str(self._folder / "data")
@@ -172,17 +172,17 @@ class PostgreSQL(Program):
             initdb.stop(signal.SIGKILL)
 
     def url(self, database: str, user: str = "latchkey") -> str:
-        """Give the URL of a database."""
+        """Return the URL of a database."""
         return f"postgresql://{user}@/{database}?host={self._folder}"
 
     def ask(self, statement: str, database: str = "latchkey") -> list[tuple[Any, ...]]:
-        """Run a statement as the administrator; gives its rows."""
+        """Run a statement as the administrator, and return its rows."""
         with psycopg.connect(self.url(database, "postgres"), autocommit=True) as connection:
             done = connection.execute(statement.encode())
             return done.fetchall() if done.description else []
 
     def answers(self) -> bool:
-        """Tell whether it is ready; raises SystemExit when it ended instead."""
+        """Return whether it is ready; raises SystemExit when it has ended."""
         if self.died():
             raise SystemExit(f"PostgreSQL did not start: {self.end_of_log()}")
         try:
@@ -192,7 +192,7 @@ class PostgreSQL(Program):
 
 
 class Balancer(Program):
-    """HAProxy with our configuration, a server line for each node; it is asked over its control socket."""
+    """HAProxy with scripts/gateways/haproxy.cfg, a server line for each node, and a control socket."""
 
     def __init__(self, folder: Path, port: int, nodes: list[Node], environment: Mapping[str, str]) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -202,13 +202,13 @@ class Balancer(Program):
         config = folder / "haproxy.cfg"
         common, server, _ = BALANCER.read_text(encoding="utf-8").partition("    server ")
         lines = [f'{server}{node.name} "${{{place}}}"\n' for place, node in zip(places, nodes, strict=True)]
-        config.write_text(common + "".join(lines), encoding="utf-8")  # three nodes: this very file
+        config.write_text(common + "".join(lines), encoding="utf-8")  # for three nodes, the file is unchanged
         command = [str(program("haproxy")), "-f", str(config)]
         super().__init__(command, folder / "haproxy.log", {**environment, **own})
         self.http = httpx.Client(base_url=self.url, timeout=15, trust_env=False)
 
     def servers(self) -> dict[str, Json]:
-        """Give what HAProxy thinks of each node."""
+        """Return HAProxy's statistics of each node."""
         with socket.socket(socket.AF_UNIX) as control:
             control.connect(str(self.control))
             control.sendall(b"show stat\n")
@@ -217,11 +217,11 @@ class Balancer(Program):
         return {row["svname"]: row for row in rows if row["pxname"] == "latchkey" and row["svname"] != "BACKEND"}
 
     def has(self, node: Node) -> bool:
-        """Tell whether requests go to a node."""
+        """Return whether requests are sent to a node."""
         return str(self.servers()[node.name]["status"]).startswith("UP")
 
     def answers(self) -> bool:
-        """Tell whether it sends requests to every node; raises SystemExit when it ended instead."""
+        """Return whether requests are sent to every node; raises SystemExit when HAProxy has ended."""
         if self.died():
             raise SystemExit(f"HAProxy did not start: {self.end_of_log()}")
         try:
@@ -231,12 +231,12 @@ class Balancer(Program):
 
 
 def as_user(user: str) -> list[str]:
-    """Give setpriv's options that make a command run as a user."""
+    """Return setpriv's options that run a command as a user."""
     return ["--reuid", user, "--regid", str(pwd.getpwnam(user).pw_gid), "--clear-groups"] if user else []
 
 
 class Cluster:
-    """All the programs, and the organisation that the story is about."""
+    """All programs of a cluster."""
 
     def __init__(self, folder: Path, count: int, port: int | None) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LATCHKEY_")}
@@ -258,13 +258,13 @@ class Cluster:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """Start everything, the nodes at the same moment; end it in the opposite order."""
+        """Start all programs, the nodes at the same time; stop them in the opposite order."""
         with contextlib.ExitStack() as stack:
             try:
                 self._start(stack)
                 yield
             finally:
-                ignore_signals()  # nothing disturbs the end
+                ignore_signals()  # let nothing interrupt the stopping
 
     def _start(self, stack: contextlib.ExitStack) -> None:
         for one in (self.postgresql, self.redis):

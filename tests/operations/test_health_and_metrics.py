@@ -19,7 +19,7 @@ from app.operations import metrics
 from app.operations.health import check_health
 from tests.api import Admin
 from tests.conftest import StartServer
-from tests.contract.world import KINDS, found
+from tests.contract.world import KINDS, create_world
 from tests.live import LiveServer
 
 
@@ -67,7 +67,7 @@ def test_a_node_goes_on_while_an_upgrade_widens_the_tables(fresh_server: StartSe
     for table in ("user", "role", "resource", "permission", "client", "client_secret", "personal_access_token"):
         live.database.execute(f'ALTER TABLE "{table}" ADD COLUMN of_the_next_version VARCHAR(10)')
     live.database.execute("UPDATE alembic_version SET version_num = '9999'")
-    world = found(Admin(live))
+    world = create_world(Admin(live))
     assert all(world.admin.introspect(world.issue(kind).token)["active"] for kind in KINDS)
     answer = live.http.get("/readyz")
     assert (answer.status_code, answer.json()["checks"]["migrations"]) == (200, "ok")

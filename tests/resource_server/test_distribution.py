@@ -16,7 +16,7 @@ import pytest
 from app.resource_server import ResourceServer, cache, introspection_client, local_verification, proof
 from tests.api import Admin, expect
 from tests.architecture.checkout import ROOT, files_in
-from tests.contract.world import KINDS, World, found
+from tests.contract.world import KINDS, World, create_world
 
 SOURCE = ROOT / "app/resource_server"
 README = (SOURCE / "README.md").read_text(encoding="utf-8")
@@ -57,7 +57,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def world(admin: Admin) -> World:
-    return found(admin)
+    return create_world(admin)
 
 
 def test_the_wheel_has_this_package_and_nothing_else(wheel: Path) -> None:

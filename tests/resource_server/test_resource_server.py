@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from app.resource_server import ResourceServer, current_credential
 from app.resource_server.credential import read_credential
 from tests.api import Admin, expect
-from tests.contract.world import KINDS, Kind, World, found
+from tests.contract.world import KINDS, Kind, World, create_world
 from tests.dpop import Prover
 
 SECOND = 1.0
@@ -33,7 +33,7 @@ class Clock:
 
 @pytest.fixture(scope="module")
 def world(admin: Admin) -> World:
-    return found(admin)
+    return create_world(admin)
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_a_scope_that_is_missing_is_named(world: World, api: FlaskClient, kind: 
 @pytest.mark.parametrize("path", ["/asked", "/local"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_for_another_api_is_refused(world: World, api: FlaskClient, kind: Kind, path: str) -> None:
-    assert call(api, path, found(world.admin).issue(kind).token).status_code == 401
+    assert call(api, path, create_world(world.admin).issue(kind).token).status_code == 401
 
 
 @pytest.mark.parametrize("kind", KINDS)

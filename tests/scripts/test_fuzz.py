@@ -96,7 +96,7 @@ def test_ended_early_it_leaves_no_process_behind(tmp_path: Path) -> None:
         process = subprocess.Popen(command, env=os.environ | folder, stdout=said, stderr=said)
     try:
         deadline = time.monotonic() + PATIENCE
-        while not any("told_clock" in command for command in still_running(str(tmp_path))):
+        while not any("file_clock" in command for command in still_running(str(tmp_path))):
             assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "said").read_text()
             time.sleep(0.1)
         process.send_signal(signal.SIGINT)

@@ -5,7 +5,7 @@ from httpx import USE_CLIENT_DEFAULT
 
 from app.crypto.opaque import Prefix, mint
 from tests.api import Admin
-from tests.contract.world import World, found
+from tests.contract.world import World, create_world
 
 PATHS = ("/oauth/token", "/oauth/introspect", "/oauth/revoke")
 OWN = ("x-request-id", "date", "content-length")
@@ -13,7 +13,7 @@ OWN = ("x-request-id", "date", "content-length")
 
 @pytest.fixture(scope="module")
 def world(admin: Admin) -> World:
-    return found(admin)
+    return create_world(admin)
 
 
 def comparable_parts(response: object) -> tuple[object, ...]:

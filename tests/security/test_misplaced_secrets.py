@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.api import Admin, expect
-from tests.contract.world import World, found
+from tests.contract.world import World, create_world
 from tests.dpop import Prover
 from tests.live import LiveServer, client
 
@@ -191,7 +191,7 @@ class Aftermath:
 def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Aftermath:
     live = LiveServer(tmp_path_factory.mktemp("mistakes") / "instance", {"log_level": "debug"}).start()
     admin = Admin(live)
-    world = found(admin)
+    world = create_world(admin)
     secrets = each_kind(world)
     answers: list[str] = []
     for number, text in enumerate(misplaced(secrets), 2):  # an address each: beyond 30 failures of one they are merged
@@ -331,7 +331,7 @@ NAMED: dict[str, tuple[str, Callable[[World, str], dict[str, object]], str]] = {
 
 @pytest.fixture(scope="module")
 def named(admin: Admin) -> World:
-    return found(admin)
+    return create_world(admin)
 
 
 @pytest.mark.contract("unknown names are not stored, because they may contain secrets")

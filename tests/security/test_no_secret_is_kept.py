@@ -11,7 +11,7 @@ import pytest
 from app.crypto import opaque
 from tests.api import Admin, expect
 from tests.conftest import StartServer
-from tests.contract.world import World, found
+from tests.contract.world import World, create_world
 from tests.live import LiveServer
 
 pytestmark = pytest.mark.both_databases
@@ -44,7 +44,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Any:
     live = LiveServer(tmp_path_factory.mktemp("secrets") / "instance", {"log_level": "debug"}, workers=2).start()
     admin = Admin(live)
     witness = Witness(admin)
-    world = found(admin)
+    world = create_world(admin)
     do_everything(world)
     misplace(world, sorted(witness.secrets))
     bootstrap = live.bootstrap

@@ -1,11 +1,11 @@
-"""An organisation that the tests of a file share; for changes they make one of their own (`found`)."""
+"""An organisation that the tests of a file share; for changes they make one of their own (`create_world`)."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from tests.api import Admin
-from tests.contract.world import World, found
+from tests.contract.world import World, create_world
 from tests.dpop import Prover
 from tests.oauth.conftest import wire
 from tests.oauth.wire import Wire
@@ -23,7 +23,7 @@ def prover(wire: Wire) -> Prover:
 @pytest.fixture(scope="module")
 def world(admin: Admin) -> World:
     """An organisation on the shared server; take it as it is."""
-    return found(admin)
+    return create_world(admin)
 
 
 @pytest.fixture(scope="module")

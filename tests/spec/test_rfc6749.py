@@ -9,7 +9,7 @@ import pytest
 from tests.api import Admin, Client, expect, unique
 from tests.conftest import StartServer
 from tests.contract.refusals import challenge, oauth_error
-from tests.contract.world import World, found
+from tests.contract.world import World, create_world
 
 GRANT = {"grant_type": "client_credentials"}
 FORM = "application/x-www-form-urlencoded"
@@ -145,7 +145,7 @@ def test_no_authentication_at_all_is_invalid_client(admin: Admin) -> None:
 
 @pytest.mark.spec("RFC 6749 §5.2")
 def test_a_disabled_client_is_invalid_client(admin: Admin) -> None:
-    world = found(admin)
+    world = create_world(admin)
     admin.change(f"/clients/{world.client.id}", {"enabled": False})
     oauth_error(admin.token_request(GRANT, world.client), 401, "invalid_client")
     admin.change(f"/clients/{world.client.id}", {"enabled": True})

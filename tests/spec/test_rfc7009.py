@@ -4,7 +4,7 @@ import pytest
 
 from tests.api import Admin, Client, expect
 from tests.contract.refusals import oauth_error
-from tests.contract.world import KINDS, Credential, Kind, World, found
+from tests.contract.world import KINDS, Credential, Kind, World, create_world
 
 pytestmark = pytest.mark.both_databases
 
@@ -117,7 +117,7 @@ def test_revoking_an_exchanged_token_leaves_its_subject_alive(world: World) -> N
 
 @pytest.mark.spec("RFC 7009 §2")
 def test_one_revoked_machine_token_leaves_the_clients_others_alive(admin: Admin) -> None:
-    world = found(admin)
+    world = create_world(admin)
     one, other = world.issue("m2m"), world.issue("m2m")
     expect(200, admin.revoke(one.token, world.client))
     assert gone(world, one) and not gone(world, other)

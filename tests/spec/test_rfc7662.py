@@ -7,7 +7,7 @@ import pytest
 from tests.api import Admin, Json, expect, unique
 from tests.contract.refusals import oauth_error
 from tests.contract.waiting import until
-from tests.contract.world import CREDENTIAL_TYPE, KINDS, Kind, World, found, scopes_of
+from tests.contract.world import CREDENTIAL_TYPE, KINDS, Kind, World, create_world, scopes_of
 
 ALWAYS = {"active", "credential_type", "token_type", "scope", "aud", "iss", "iat", "jti"}
 MEMBERS: dict[Kind, set[str]] = {
@@ -134,7 +134,7 @@ def test_what_is_expired_is_inactive(world: World) -> None:
 @pytest.mark.contract('inactive is `{"active": false}` and nothing more')
 @pytest.mark.spec("RFC 7662 §2.2")
 def test_the_credentials_of_a_disabled_owner_are_inactive(admin: Admin) -> None:
-    world = found(admin)
+    world = create_world(admin)
     held = {kind: world.issue(kind) for kind in KINDS}
     for kind, path in (
         ("pat", f"/users/{world.user.id}"),
@@ -183,7 +183,7 @@ def test_a_token_without_an_audience_in_common_is_inactive(world: World, kind: K
 
 @pytest.mark.spec("RFC 7662 §2.2")
 def test_what_a_client_serves_can_change(admin: Admin) -> None:
-    world = found(admin)
+    world = create_world(admin)
     token = world.issue("pat").token
     admin.change(f"/clients/{world.resource_server.id}", {"serves": []})
     assert admin.introspect(token, world.resource_server) == INACTIVE
@@ -250,7 +250,7 @@ def test_an_answer_is_json_and_never_cached(world: World) -> None:
 @pytest.mark.contract('a credential left without scope stays active with `""`')
 @pytest.mark.spec("RFC 7662 §4")
 def test_a_token_left_without_scope_stays_active(admin: Admin) -> None:
-    world = found(admin)
+    world = create_world(admin)
     held = [world.issue(kind) for kind in KINDS]
     for role in (world.user_role, world.machine_role):
         admin.change(f"/roles/{role['id']}", {"permissions": []})

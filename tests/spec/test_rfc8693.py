@@ -9,7 +9,7 @@ import pytest
 from tests.api import Admin, Client, Json, expect, unique
 from tests.contract.refusals import oauth_error
 from tests.contract.waiting import until
-from tests.contract.world import Kind, World, found, scopes_of
+from tests.contract.world import Kind, World, create_world, scopes_of
 
 GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
@@ -200,7 +200,7 @@ def test_it_never_outlives_its_subject_token(world: World, kind: Kind) -> None:
 
 @pytest.mark.spec("RFC 8693 §2.2.1")
 def test_its_lifetime_is_the_resources(admin: Admin) -> None:
-    world = found(admin)
+    world = create_world(admin)
     admin.change(f"/resources/{world.resource['id']}", {"access_token_ttl": 90})
     assert 88 <= exchanged(world, "pat", world.issue("pat").token)["expires_in"] <= 90
 
@@ -234,7 +234,7 @@ def test_it_lives_through_a_rotations_overlap_and_no_longer(world: World) -> Non
 @pytest.mark.spec("RFC 8693 §1")
 @pytest.mark.parametrize("kind", SUBJECTS)
 def test_it_dies_with_a_deleted_subject_and_with_its_disabled_owner(admin: Admin, kind: Kind) -> None:
-    world = found(admin)
+    world = create_world(admin)
     held = world.issue(kind)
     token = exchanged(world, kind, held.token)["access_token"]
     owner = f"/users/{world.user.id}" if kind == "pat" else f"/api-keys/{held.id}"
@@ -249,7 +249,7 @@ def test_it_dies_with_a_deleted_subject_and_with_its_disabled_owner(admin: Admin
 
 @pytest.mark.spec("RFC 8693 §1")
 def test_it_shrinks_with_the_roles_of_its_user(admin: Admin) -> None:
-    world = found(admin)
+    world = create_world(admin)
     token = exchanged(world, "pat", world.issue("pat").token)["access_token"]
     admin.change(f"/roles/{world.user_role['id']}", {"permissions": [world.read]})
     assert admin.introspect(token)["scope"] == world.read

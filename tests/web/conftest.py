@@ -10,7 +10,7 @@ from tests.machine import require_program
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """A real Chromium; what these tests open goes to this machine only."""
+    """A real Chromium that connects to this machine only."""
     program = require_program(*PROGRAMS)
     with Browser.start(program) as started:
         yield started

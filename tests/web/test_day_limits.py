@@ -1,4 +1,4 @@
-"""A field for a day says which days it takes, in the form and in its refusal; the last of them is taken."""
+"""A field for a day names the valid days, in the form and in its refusal; the last one is accepted."""
 
 import re
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ DAY = 86_400
 
 @pytest.fixture(scope="module")
 def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
-    """It is noon of 2030-01-01 there, and a token lives for forty days at most."""
+    """An application at 2030-01-01 12:00, with a token lifetime of forty days at most."""
     made = start_face(tmp_path_factory.mktemp("days"), rate_limits="off", pat_max_lifetime=40 * DAY)
     yield made
     stop_face(made)
@@ -39,7 +39,7 @@ def operator(face: Face) -> Visitor:
 
 
 def forms(face: Face) -> dict[str, tuple[str, str, dict[str, str]]]:
-    """Return the page of each form with a day, where it goes, and what else it needs."""
+    """Return for each form with a day its page, its path and its other fields."""
     client = face.core.row_id("robot") if "robot" in face.core._rows else face.core.client("robot")
     user = face.core._rows[face.person("orders:read")]
     return {

@@ -29,7 +29,7 @@ ISSUERS = (
     "https://host.example/A",
     "https://host.example/%C3%A9~;=,@!$&'()*+",
 )
-COOKIE_NAME = re.compile(r"[A-Za-z0-9_-]+")  # a token of RFC 6265 §4.1.1, whatever the path holds
+COOKIE_NAME = re.compile(r"[A-Za-z0-9_-]+")  # RFC 6265 §4.1.1: a name is a token
 
 
 @pytest.mark.contract("two servers on one host, by port or by path, keep their sessions apart")

@@ -1,4 +1,4 @@
-"""Somebody at a browser that runs no scripts: a Flask test client that fills in the forms our pages give it."""
+"""A browser without scripts: a Flask test client that fills in the forms of the pages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 
 
 class Visitor:
-    """One browser; its cookies are its own."""
+    """One browser with its own cookies."""
 
     def __init__(self, http: FlaskClient) -> None:
         self.http = http
@@ -26,7 +26,7 @@ class Visitor:
         return self.post("/login", username=username, password=password, next=onward)
 
     def get(self, path: str) -> TestResponse:
-        """Open a page, and remember the token of its forms."""
+        """Open a page, and remember the CSRF token of its forms."""
         response = self.http.get(path)
         found = TOKEN.search(response.text)
         self._token = unescape(found[1]) if found else self._token
@@ -41,7 +41,7 @@ class Visitor:
 
 
 def browser_of(face: Face, name: str, password: str = PASSWORD, agent: str = "Firefox") -> Visitor:
-    """Sign a person in with one more browser."""
+    """Sign a user in with another browser."""
     who = Visitor(face.app.test_client())
     who.http.environ_base["HTTP_USER_AGENT"] = agent
     assert who.sign_in(name, password).status_code == 303

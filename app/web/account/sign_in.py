@@ -30,7 +30,7 @@ def redirect_root(actions: Actions) -> Response:
 
 @routes.get("/login")
 def show_form(actions: Actions) -> Response:
-    """Ask for a username and a password, or go on if somebody is signed in."""
+    """Ask for a username and a password, or redirect if a user is signed in."""
     if browser.find_session(actions):
         return _redirect_after_sign_in(request.args.get("next", ""))
     return _render_form()

@@ -50,7 +50,7 @@ def check_identifier(identifier: str | None) -> str | None:
 
 
 def field_values(key: KeyView, *, again: bool) -> tuple[Mapping[str, str], tuple[str, ...]]:
-    """Return what the fields hold, and the ticked scopes: those of the key, or `again` those that were sent."""
+    """Return the values of the fields and the ticked scopes: of the key, or `again` as they were sent."""
     if again:
         return request.form, form.checked_values("scopes")
     limit = key.rate_limit

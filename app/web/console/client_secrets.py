@@ -36,7 +36,7 @@ def create(actions: Actions, client_row_id: str) -> Response:
 def ask_to_revoke(actions: Actions, client_row_id: str, secret_id: str) -> Response:
     """Ask before a secret is revoked."""
     secret = actions.client_secrets.get(client_row_id, secret_id)
-    warning = f"Whatever uses {secret.hint} gets no more tokens, at once and for good. Tokens already issued live on."
+    warning = f"Whatever uses {secret.hint} can no longer get tokens. Tokens already issued stay valid."
     return ask("Revoke", secret.name or secret.hint, warning, url_for(CLIENT_PAGE, client_row_id=client_row_id))
 
 

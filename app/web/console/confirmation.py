@@ -1,4 +1,4 @@
-"""Pages that ask before something is deleted or revoked: they say what would stop working, and have one button."""
+"""Pages that ask for confirmation before something is deleted or revoked, and say what will stop working."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ CSRF_FIELD = "csrf_token"
 
 
 def ask(verb: str, name: str, warning: str, back: str, losses: Sequence[Consequence] = (), **query: Any) -> Response:
-    """Ask whether to delete or revoke something; the button posts to the path that asks, with this query."""
+    """Ask whether to delete or revoke something; the button posts to the current path, with this query."""
     to = url_for(str(request.endpoint), **request.view_args or {}, **query)
     return _render(to, f"{verb} {name}?", warning, verb, back, losses=losses)
 
 
 def ask_to_resend(question: str, warning: str, button: str, back: str) -> Response:
-    """Ask before a form is obeyed; the button sends the same form again, confirmed."""
+    """Ask for confirmation of a form; the button sends the same form again, confirmed."""
     sent = ((name, value) for name, value in request.form.items(multi=True) if name not in (CSRF_FIELD, CONFIRMED))
     fields = [(name, value) for name, value in sent if len(name) <= LONGEST_LINE and len(value) <= LONGEST_TEXT]
     to = url_for(str(request.endpoint), **request.view_args or {})

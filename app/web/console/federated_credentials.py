@@ -44,7 +44,7 @@ def ask_to_remove(actions: Actions, client_row_id: str, credential_id: str) -> R
 
 @routes.post("/<row:credential_id>/remove")
 def remove(actions: Actions, client_row_id: str, credential_id: str) -> Response:
-    """Remove an issuer from those that the client trusts."""
+    """Remove a trusted issuer of the client."""
     actions.federated_credentials.delete(actor(actions), client_row_id, credential_id)
     return pages.redirect_with("The issuer is no longer trusted for this.", CLIENT_PAGE, client_row_id=client_row_id)
 

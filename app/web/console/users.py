@@ -71,7 +71,7 @@ def change(actions: Actions, user_id: str) -> Response:
 
 @routes.post("/<row:user_id>/password")
 def set_password(actions: Actions, user_id: str) -> Response:
-    """Set the password of another user and end their sign-ins; one's own is changed on the account's page."""
+    """Set the password of another user and end their sign-ins; an operator's own is changed at /account."""
     if user_id == actor(actions).id:
         raise Forbidden("change your own password on your account's page: it asks for the current one")
     try:

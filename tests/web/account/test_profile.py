@@ -1,4 +1,4 @@
-"""/account: who one is, where one is signed in, and the password."""
+"""/account: the profile, the sign-ins and the password."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Signing in and out with a browser: what the cookie is worth, and what an attacker gets out of the form."""
+"""Signing in and out with a browser: the cookie, and attacks on the form."""
 
 import json
 import re
@@ -39,7 +39,7 @@ def visitor(face: Face) -> Visitor:
     return Visitor(face.app.test_client())
 
 
-def signed_in(face: Face, *scopes: str) -> tuple[Visitor, str]:
+def sign_in(face: Face, *scopes: str) -> tuple[Visitor, str]:
     name, who = face.person(*scopes), visitor(face)
     assert who.sign_in(name, PASSWORD).status_code == 303
     return who, name
@@ -110,7 +110,7 @@ def test_a_cookie_from_before_the_sign_in_is_not_valid_after_it(face: Face) -> N
 @pytest.mark.asvs("7.2.1", "7.4.1")
 @pytest.mark.contract("session fixation")
 def test_signing_out_ends_the_session_and_not_only_the_cookie(face: Face) -> None:
-    who, _ = signed_in(face)
+    who, _ = sign_in(face)
     stolen = cookie_of(who)
     who.get("/account")
     assert who.post("/logout").status_code == 303
@@ -122,7 +122,7 @@ def test_signing_out_ends_the_session_and_not_only_the_cookie(face: Face) -> Non
 
 @pytest.mark.asvs("7.2.1")
 def test_a_forged_or_changed_cookie_is_not_signed_in(face: Face) -> None:
-    who, _ = signed_in(face)
+    who, _ = sign_in(face)
     for forged in (cookie_of(who)[:-2] + "xx", "eyJzZWNyZXQiOiJhIn0.aaaa.bbbb", "\N{SNOWMAN}", "x" * 5000):
         other = visitor(face)
         other.http.set_cookie(COOKIE, forged)
@@ -169,7 +169,7 @@ def test_an_odd_username_is_refused_as_wrong(face: Face, username: str) -> None:
 @pytest.mark.asvs("7.4.2", "7.4.5")
 @pytest.mark.contract("sessions are rows: listed, ended one by one, by a new password, with the user")
 def test_a_disabled_user_is_signed_out_at_once_and_for_good(face: Face) -> None:
-    who, name = signed_in(face)
+    who, name = sign_in(face)
     row = face.core.row_id(name)
     face.core.actions.users.change(OPERATOR, row, UserChanges(enabled=False))
     assert not is_in(who)
@@ -179,16 +179,16 @@ def test_a_disabled_user_is_signed_out_at_once_and_for_good(face: Face) -> None:
 
 @pytest.mark.asvs("7.4.2")
 def test_a_deleted_user_is_signed_out_at_once(face: Face) -> None:
-    who, name = signed_in(face)
+    who, name = sign_in(face)
     face.core.actions.users.delete(OPERATOR, face.core.row_id(name))
     assert not is_in(who)
 
 
 @pytest.mark.asvs("8.3.1")
 @pytest.mark.contract("only holders of `manage` reach the console")
-def test_the_console_is_for_those_who_manage_and_only_as_long_as_they_do(face: Face) -> None:
-    stranger, (person, _), (operator, name) = visitor(face), signed_in(face, "orders:read"), signed_in(face, "manage")
-    signed_in(face, "manage")  # the last administrator would stay
+def test_the_console_admits_holders_of_manage_and_only_as_long_as_they_hold_it(face: Face) -> None:
+    stranger, (person, _), (operator, name) = visitor(face), sign_in(face, "orders:read"), sign_in(face, "manage")
+    sign_in(face, "manage")  # the last administrator would stay
     assert stranger.get("/console").status_code == 303
     assert person.get("/console").status_code == 403
     assert operator.get("/console").status_code == 200 and "Console" in operator.get("/account").text
@@ -199,13 +199,13 @@ def test_the_console_is_for_those_who_manage_and_only_as_long_as_they_do(face: F
 @pytest.mark.asvs("7.3.1", "7.3.2")
 @pytest.mark.contract("sessions are rows: listed, ended one by one, by a new password, with the user")
 def test_a_session_ends_after_a_day_unused_and_after_thirty_days(face: Face) -> None:
-    who, _ = signed_in(face)
+    who, _ = sign_in(face)
     for _ in range(2):
         face.core.clock.advance(hours=23)
         assert is_in(who)
     face.core.clock.advance(hours=25)
     assert not is_in(who)
-    who, _ = signed_in(face)
+    who, _ = sign_in(face)
     for _ in range(31):
         face.core.clock.advance(hours=23)
         is_in(who)
@@ -214,7 +214,7 @@ def test_a_session_ends_after_a_day_unused_and_after_thirty_days(face: Face) -> 
 
 
 def paths_of_pages(app: Flask, method: str) -> list[str]:
-    """Return the paths of the pages that take a method, with something in each variable part."""
+    """Return the paths of the pages that take a method, with a value in each variable part."""
     found = [rule for rule in app.url_map.iter_rules() if method in (rule.methods or ())]
     paths = [rule.rule for rule in found if rule.rule.startswith(("/login", "/logout", "/account", "/console"))]
     assert paths
@@ -224,7 +224,7 @@ def paths_of_pages(app: Flask, method: str) -> list[str]:
 @pytest.mark.asvs("3.5.1", "7.6.2")
 @pytest.mark.contract("request forgery, on every form")
 def test_no_form_of_another_site_changes_anything(face: Face) -> None:
-    who, _ = signed_in(face, "manage")
+    who, _ = sign_in(face, "manage")
     for path in paths_of_pages(face.app, "POST"):
         for fields in ({}, {"csrf_token": "made up"}, {"csrf_token": ""}):
             answer = who.http.post(path, data=fields)
@@ -234,7 +234,7 @@ def test_no_form_of_another_site_changes_anything(face: Face) -> None:
 
 
 def test_a_refusal_leaves_the_browser_signed_in(face: Face) -> None:
-    who, _ = signed_in(face)  # the cookie looks like a secret, which no error may hold
+    who, _ = sign_in(face)  # the cookie looks like a secret, which no error may hold
     for _ in range(5):
         who.get("/account")
         assert who.post("/account/password", present="wrong").status_code == 422
@@ -244,8 +244,8 @@ def test_a_refusal_leaves_the_browser_signed_in(face: Face) -> None:
 @pytest.mark.asvs("3.5.1")
 @pytest.mark.contract("request forgery, on every form")
 def test_a_token_of_another_browsers_form_does_not_count(face: Face) -> None:
-    one, _ = signed_in(face)
-    other, _ = signed_in(face)
+    one, _ = sign_in(face)
+    other, _ = sign_in(face)
     one.get("/account")
     other.get("/account")
     answer = other.http.post("/logout", data={"csrf_token": one._token})
@@ -255,7 +255,7 @@ def test_a_token_of_another_browsers_form_does_not_count(face: Face) -> None:
 @pytest.mark.asvs("3.4.3", "RFC 9700 §4.16", "14.2.3")
 @pytest.mark.contract("clickjacking, cache headers, policy")
 def test_every_page_is_framed_nowhere_kept_nowhere_and_runs_only_our_scripts(face: Face) -> None:
-    who, _ = signed_in(face, "manage")
+    who, _ = sign_in(face, "manage")
     for path in paths_of_pages(face.app, "GET"):
         answer = who.http.get(path)
         policy = answer.headers.get("Content-Security-Policy", "")
@@ -271,14 +271,14 @@ def test_every_page_is_framed_nowhere_kept_nowhere_and_runs_only_our_scripts(fac
 @pytest.mark.asvs("3.4.3")
 @pytest.mark.contract("clickjacking, cache headers, policy")
 def test_each_page_has_a_nonce_of_its_own(face: Face) -> None:
-    who, _ = signed_in(face)
+    who, _ = sign_in(face)
     policies = {who.get("/account").headers["Content-Security-Policy"] for _ in range(3)}
     assert len(policies) == 3 and all("script-src 'nonce-" in policy for policy in policies)
 
 
 @pytest.mark.asvs("7.6.2")
 def test_nothing_but_pages_sets_or_reads_the_cookie(face: Face) -> None:
-    who, _ = signed_in(face)
+    who, _ = sign_in(face)
     for path in ("/healthz", "/compare", "/oauth/jwks", "/.well-known/oauth-authorization-server"):
         assert "Set-Cookie" not in who.http.get(path).headers
     assert who.http.get("/api/v1/users").status_code == 401
@@ -286,7 +286,7 @@ def test_nothing_but_pages_sets_or_reads_the_cookie(face: Face) -> None:
 
 @pytest.mark.asvs("3.5.1")
 def test_the_users_own_part_of_the_api_takes_the_browser_and_its_token(face: Face) -> None:
-    who, name = signed_in(face, "orders:read")
+    who, name = sign_in(face, "orders:read")
     who.get("/account")
     assert json.loads(who.http.get("/api/v1/me").text)["username"] == name
     body = {"name": "from a page", "scopes": ["orders:read"]}

@@ -1,4 +1,4 @@
-"""/account/tokens: a user's own tokens, from making one to ending it."""
+"""/account/tokens: a user's own tokens are created, changed and revoked."""
 
 import re
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def person(face: Face, *scopes: str) -> tuple[Visitor, str]:
     return who, face.core.row_id(name)
 
 
-def made(who: Visitor, **fields: str | list[str]) -> str:
+def create_token(who: Visitor, **fields: str | list[str]) -> str:
     """Make a token by the form; return the secret that the page shows."""
     asked: Fields = {"name": "laptop", "scopes": ["orders:read"]}
     answer = who.post("/account/tokens", **(asked | fields))
@@ -79,7 +79,7 @@ def test_a_token_is_shown_once_and_works(face: Face) -> None:
 @pytest.mark.contract("a secret is shown once: not by a reload, nor by going back")
 def test_sent_again_the_form_makes_no_second_token(face: Face) -> None:
     who, _ = person(face, "orders:read")
-    made(who)
+    create_token(who)
     again = who.post("/account/tokens", name="laptop", scopes=["orders:read"])
     assert again.status_code == 409 and not SECRET.search(again.text) and "live token of this name" in again.text
 
@@ -128,8 +128,8 @@ def test_a_maximum_lifetime_removes_never_and_longer_presets(tmp_path_factory: p
 
 def test_an_expiry_is_warned_of_seven_days_ahead(face: Face) -> None:
     who, _ = person(face, "orders:read")
-    made(who, name="soon over", lifetime="7")
-    made(who, name="long to go", lifetime="90")
+    create_token(who, name="soon over", lifetime="7")
+    create_token(who, name="long to go", lifetime="90")
     rows = who.get("/account/tokens").text.split("<tr>")
     (soon,), (far,) = ([row for row in rows if name in row] for name in ("soon over", "long to go"))
     assert ">soon<" in soon and ">soon<" not in far
@@ -137,7 +137,7 @@ def test_an_expiry_is_warned_of_seven_days_ahead(face: Face) -> None:
 
 def test_regenerating_kills_the_old_secret_and_shows_the_new_one_once(face: Face) -> None:
     who, user = person(face, "orders:read")
-    old, token = made(who), only_token(face, user)
+    old, token = create_token(who), only_token(face, user)
     asked = who.get(f"/account/tokens/{token}/regenerate").text
     assert old[-4:] in asked and "refused from that moment" in asked
     answer = who.post(f"/account/tokens/{token}/regenerate")
@@ -149,7 +149,7 @@ def test_regenerating_kills_the_old_secret_and_shows_the_new_one_once(face: Face
 @pytest.mark.asvs("10.4.9", "10.7.1–3")
 def test_revoking_asks_once_says_what_stops_and_is_for_good(face: Face) -> None:
     who, user = person(face, "orders:read")
-    secret, token = made(who), only_token(face, user)
+    secret, token = create_token(who), only_token(face, user)
     asked = who.get(f"/account/tokens/{token}/revoke").text
     assert "stops working at once" in asked and "orders:read" in asked and "never used" in asked
     assert face.core.actions.verify(secret) is not None
@@ -162,9 +162,9 @@ def test_revoking_asks_once_says_what_stops_and_is_for_good(face: Face) -> None:
 
 def test_a_token_is_renamed_and_a_taken_name_is_refused_at_its_field(face: Face) -> None:
     who, user = person(face, "orders:read")
-    made(who, name="first")
+    create_token(who, name="first")
     token = only_token(face, user)
-    made(who, name="second")
+    create_token(who, name="second")
     who.get(f"/account/tokens/{token}")
     assert who.post(f"/account/tokens/{token}", name="renamed", description="new").status_code == 303
     assert "renamed" in who.get("/account/tokens").text
@@ -174,7 +174,7 @@ def test_a_token_is_renamed_and_a_taken_name_is_refused_at_its_field(face: Face)
 
 def test_a_token_page_lists_its_events(face: Face) -> None:
     who, user = person(face, "orders:read")
-    made(who)
+    create_token(who)
     token = only_token(face, user)
     who.get(f"/account/tokens/{token}")
     who.post(f"/account/tokens/{token}", name="renamed", description="")
@@ -185,7 +185,7 @@ def test_a_token_page_lists_its_events(face: Face) -> None:
 @pytest.mark.asvs("8.2.2")
 def test_another_users_token_is_not_there(face: Face) -> None:
     victim, user = person(face, "orders:read")
-    secret, token = made(victim), only_token(face, user)
+    secret, token = create_token(victim), only_token(face, user)
     attacker, _ = person(face, "orders:read")
     for path in ("", "/regenerate", "/revoke"):
         assert attacker.get(f"/account/tokens/{token}{path}").status_code == 404
@@ -211,7 +211,7 @@ def test_every_text_is_escaped(face: Face) -> None:
 def test_a_long_list_comes_in_pages(face: Face) -> None:
     who, _ = person(face, "orders:read")
     for number in range(60):
-        made(who, name=f"token {number:02}")
+        create_token(who, name=f"token {number:02}")
     first = who.get("/account/tokens").text
     onward = re.search(r'href="([^"]+)" rel="next"', first)
     assert onward is not None

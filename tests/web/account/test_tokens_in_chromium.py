@@ -14,14 +14,14 @@ JAVASCRIPT = pytest.mark.parametrize("javascript", [True, False], ids=["scripts"
 
 @pytest.fixture
 def person(admin: Admin) -> tuple[User, str]:
-    """A user whose role gives one scope, and that scope."""
+    """A user whose role grants one scope, and that scope."""
     scope = unique("read")
     resource = admin.resource(permissions=[scope])
     return admin.user([admin.role("user", [scope])], display_name=f"Who reads {resource['name']}"), scope
 
 
 def sign_in(watched: Watched, server: LiveServer, user: User, onward: str = "/account/tokens") -> Page:
-    """Come from the page that is wanted, through the form, to it."""
+    """Open a page, sign in by the form, and reach the page."""
     watched.open(f"{server.url}{onward}")
     page = watched.page
     page.get_by_label("Username").fill(user.username)
@@ -32,7 +32,7 @@ def sign_in(watched: Watched, server: LiveServer, user: User, onward: str = "/ac
 
 
 def nothing_wrong(watched: Watched) -> None:
-    """Assert what holds of every page."""
+    """Assert the rules of every page."""
     assert not watched.errors and not watched.foreign
     assert not watched.serious_findings() and not watched.scrolls_sideways()
 
@@ -141,7 +141,7 @@ def test_a_token_is_created_and_revoked_by_keyboard_alone(
 
 
 def go_to(page: Page, wanted: str, by: str = "id") -> None:
-    """Press Tab until what has the focus is what is wanted."""
+    """Press Tab until the wanted element has the focus."""
     for _ in range(40):
         if page.evaluate(f"document.activeElement.{by}") == wanted:
             return

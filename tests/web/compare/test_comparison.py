@@ -26,8 +26,8 @@ def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
     stop_face(made)
 
 
-def kept(face: Face, cell: Cell) -> None:
-    """Keep a comparison in which every measured cell is this one."""
+def save_comparison(face: Face, cell: Cell) -> None:
+    """Store a comparison in which every measured cell is this one."""
     rows = [measured_row(key, dict.fromkeys(COLUMNS, cell)) for key in ("time_to_issue", "theft")]
     at = face.core.clock()
     keep(face.core.actions.settings, Report(face.core.actions.settings.issuer, at, "here", (*stated_rows(), *rows)))
@@ -48,7 +48,7 @@ def test_nothing_runs_or_loads_but_our_own(face: Face) -> None:
 
 
 def test_measured_values_are_escaped(face: Face) -> None:
-    kept(face, Cell(HOSTILE, TIMES, agrees=False))
+    save_comparison(face, Cell(HOSTILE, TIMES, agrees=False))
     page = face.http.get("/compare").text
     assert "<script" not in page and "<img" not in page
     assert "cells contradict the contract" in page
@@ -65,7 +65,7 @@ def test_only_reading_is_possible(face: Face) -> None:
 
 
 @pytest.mark.asvs("3.7.1")
-def test_the_assets_are_those_that_were_vendored(face: Face) -> None:
+def test_the_assets_are_the_vendored_ones(face: Face) -> None:
     lines = [line.split("  ") for line in (STATIC / "SHA256SUMS").read_text().splitlines()]
     listed = {name: digest for digest, name in lines}
     assert set(listed) == {file.name for file in STATIC.iterdir()} - {"SHA256SUMS", "latchkey.css", "latchkey.js"}

@@ -1,4 +1,4 @@
-"""One application for the tests of a module, and an operator at a browser."""
+"""An application that the tests of a module share, and a signed-in operator."""
 
 from collections.abc import Iterator
 
@@ -18,13 +18,13 @@ def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
 
 @pytest.fixture(scope="module")
 def operator(face: Face) -> Visitor:
-    """Somebody who manages, signed in."""
-    return managing(face)
+    """The browser of a signed-in operator."""
+    return sign_in_operator(face)
 
 
 @pytest.fixture
 def own_face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
-    """An application of one's own: what is listed and counted is all there is."""
+    """An application for one test, whose lists and counts hold only that test's objects."""
     made = start_face(tmp_path_factory.mktemp("console"), rate_limits="off")
     yield made
     stop_face(made)
@@ -32,14 +32,14 @@ def own_face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
 
 @pytest.fixture
 def own_operator(own_face: Face) -> Visitor:
-    """Somebody who manages that one, signed in, with a page of the console before them."""
-    visitor = managing(own_face)
+    """The browser of an operator of `own_face`, signed in, with a page of the console open."""
+    visitor = sign_in_operator(own_face)
     visitor.get("/console")
     return visitor
 
 
-def managing(face: Face) -> Visitor:
-    """Sign in somebody whose role gives `manage`."""
+def sign_in_operator(face: Face) -> Visitor:
+    """Sign in a user whose role grants `manage`."""
     visitor = Visitor(face.app.test_client())
     visitor.sign_in(face.person("manage"), PASSWORD)
     return visitor

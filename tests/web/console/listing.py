@@ -1,4 +1,4 @@
-"""A list as somebody reads it who follows its link to the next page."""
+"""Read a list by its links to the next page."""
 
 import re
 from html import unescape

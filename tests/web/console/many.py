@@ -1,4 +1,4 @@
-"""More rows than anybody reads, and how long a page may take over them."""
+"""Insert very many rows, and limit how long a page may take with them."""
 
 from datetime import datetime, timedelta
 from typing import Any

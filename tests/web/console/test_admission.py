@@ -27,7 +27,11 @@ QUERIES = (
     *("actor", "action", "target", "since", "until"),
 )
 FEW = {"console": 2, "console_holders": 1}  # routes; other sections have more
-REFUSING = ("console_api_keys", "console_audit", "console_holders")  # they say what of the query cannot be
+REFUSING = (
+    "console_api_keys",
+    "console_audit",
+    "console_holders",
+)  # these name what is invalid
 SOME_ID = "some_id"
 ODD = ("\0", "x" * 3000, "y" * 60_000, "\udcff", "<script>", "-1", "9" * 40)
 

@@ -1,4 +1,4 @@
-"""An operator does everything once, in real Chromium, with scripts and without; the API then says that it is so."""
+"""An operator uses every function once, in real Chromium, with and without scripts; the API confirms the results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HERE = "127.0.0.1"  # in a network that the key is used from
 
 
 class Day:
-    """A page, the server's address, and what the page says."""
+    """A page of the console, with the steps of an operator."""
 
     def __init__(self, watched: Watched, server: LiveServer) -> None:
         self.page: Page = watched.page
@@ -31,12 +31,12 @@ class Day:
         self.page.goto(f"{self._url}/console{path}")
 
     def fill(self, **fields: str) -> None:
-        """Fill fields in by their names."""
+        """Fill in fields by their names."""
         for name, value in fields.items():
             self.page.locator(f"main [name={name}]:not([type=hidden])").first.fill(value)
 
     def press(self, name: str) -> None:
-        """Press what is a button to people, whatever the page makes it of."""
+        """Press the button or link with this text."""
         self.page.locator("main").get_by_role("button", name=name, exact=True).first.click()
 
     def tick(self, value: str) -> None:
@@ -44,16 +44,16 @@ class Day:
         self.page.locator(f"main [value='{value}']").check()
 
     def secret(self) -> str:
-        """Return the secret that is shown this once."""
+        """Return the secret that the page shows once."""
         self.page.locator("#secret").wait_for()
         return self.page.locator("#secret").input_value()
 
     def says(self, words: str) -> None:
-        """Wait until the page says so."""
+        """Wait until the page shows the text."""
         self.page.locator("main").get_by_text(words).first.wait_for()
 
     def row(self) -> str:
-        """Return the id of the thing that the page is about."""
+        """Return the id in the path of the page."""
         return self.page.url.rsplit("/", 1)[1].partition("?")[0]
 
 
@@ -103,7 +103,7 @@ def defines_an_api(day: Day, scope: str) -> str:
 
 
 def makes_a_role(day: Day, kind: str, scope: str) -> str:
-    """Make a role that gives the scope; return its name."""
+    """Create a role that grants the scope; return its name."""
     name = unique(f"{kind}-role")
     day.go("/roles/new")
     day.fill(name=name)
@@ -116,7 +116,7 @@ def makes_a_role(day: Day, kind: str, scope: str) -> str:
 
 
 def makes_a_user(day: Day, role: str) -> str:
-    """Make a user who has the role; return the username."""
+    """Create a user who has the role; return the username."""
     name = unique("user")
     day.go("/users/new")
     day.fill(username=name, password=PASSWORD)
@@ -147,7 +147,7 @@ def issues_a_key(day: Day, api: str) -> tuple[str, str]:
 
 
 def sees_who_can(day: Day, scope: str, user: str, client_id: str, key: str) -> None:
-    """Ask who carries the scope."""
+    """List the holders of the scope."""
     day.go(f"/holders?scope={scope}")
     text = day.page.locator("main").inner_text()
     assert user in text and client_id in text and key[-4:] in text and "the scope is public" in text
@@ -171,7 +171,7 @@ def rotates_the_signing_key(day: Day, admin: Admin) -> None:
 
 
 def revokes_what_was_pasted(day: Day, admin: Admin, secret: str) -> None:
-    """Find out what a secret is, and end it."""
+    """Find the credential of a secret, and revoke it."""
     day.go("/search")
     day.fill(credential=secret)
     day.page.locator("main button[type=submit]").first.click()
@@ -183,7 +183,7 @@ def revokes_what_was_pasted(day: Day, admin: Admin, secret: str) -> None:
 
 
 def reads_the_trace(day: Day, row: str, folder: Path) -> None:
-    """Look for what was done to the key, and take it away in both forms."""
+    """Find the events of the key in the audit log, and download them in both formats."""
     day.go(f"/audit?target={row}")
     text = day.page.locator("main").inner_text()
     assert "api_key.create" in text and "api_key.rotate" in text
@@ -199,7 +199,7 @@ def reads_the_trace(day: Day, row: str, folder: Path) -> None:
 
 
 def takes_it_all_away(day: Day, admin: Admin, role: str, token: str) -> None:
-    """Delete the user's role after it was said what that means; the client's token goes on."""
+    """Delete the user's role after a confirmation; the client's token stays valid."""
     (row,) = [one["id"] for one in admin.get("/roles", params={"limit": 200}).json()["items"] if one["name"] == role]
     day.go(f"/roles/{row}/delete")
     day.press("Delete")

@@ -15,7 +15,7 @@ SECRET = re.compile(r"lk_key_[0-9A-Za-z]{38}")
 NEW = f"/console/api-keys/new?resource={ORDERS}"
 
 
-def issued(operator: Visitor, name: str, **fields: str | list[str]) -> str:
+def issue_key(operator: Visitor, name: str, **fields: str | list[str]) -> str:
     """Issue a key by the form; return its secret."""
     operator.get(NEW)
     answer = operator.post("/console/api-keys", resource=ORDERS, name=name, **fields)
@@ -24,7 +24,7 @@ def issued(operator: Visitor, name: str, **fields: str | list[str]) -> str:
     return secret
 
 
-def kept(face: Face, secret: str) -> KeyView:
+def view_of(face: Face, secret: str) -> KeyView:
     return face.core.actions.api_keys.get(str(face.core.actions.inspect(secret).id))
 
 
@@ -36,9 +36,9 @@ def test_an_empty_list_says_what_to_do(operator: Visitor) -> None:
 
 
 def test_a_key_is_shown_once_and_works(face: Face, operator: Visitor) -> None:
-    secret = issued(operator, "partner")
+    secret = issue_key(operator, "partner")
     assert face.core.scope(secret) == "orders:list"
-    key = kept(face, secret)
+    key = view_of(face, secret)
     assert not key.narrowed and key.expires_at is None and key.rate_limit is None and key.allowed_ips == ()
     for path in ("/console/api-keys", f"/console/api-keys/{key.id}"):
         page = operator.get(path).text
@@ -55,7 +55,7 @@ def test_every_field_of_a_key_can_be_set(face: Face, operator: Visitor) -> None:
         "window_seconds": "60",
         "allowed_ips": "192.0.2.0/24, 2001:db8::/32\r\n198.51.100.7",
     }
-    key = kept(face, issued(operator, "narrow", **fields))
+    key = view_of(face, issue_key(operator, "narrow", **fields))
     assert key.narrowed and key.scopes == ("orders:list",) and key.rate_limit == RateLimit(5, 60)
     assert key.expires_at is not None and key.expires_at.isoformat() == "2031-03-01T00:00:00+00:00"
     assert key.allowed_ips == ("192.0.2.0/24", "2001:db8::/32", "198.51.100.7/32")
@@ -89,31 +89,31 @@ def test_neither_the_management_api_nor_an_unknown_one_takes_a_key(operator: Vis
 
 def test_a_change_keeps_the_expiry_and_scopes_that_are_to_be_kept(face: Face, operator: Visitor) -> None:
     ends = {"expires": "day", "expires_on": "2031-02-28", "which": "some", "scopes": "orders:list"}
-    secret = issued(operator, "before", **ends)
-    key = kept(face, secret)
+    secret = issue_key(operator, "before", **ends)
+    key = view_of(face, secret)
     page = operator.get(f"/console/api-keys/{key.id}").text
     assert 'value="before"' in page and 'value="keep" checked' in page
     fields = {"name": "after", "which": "keep", "expires": "keep", "requests": "9", "window_seconds": "60"}
     answer = operator.post(f"/console/api-keys/{key.id}", **fields, enabled="on")
     assert answer.status_code == 303
-    after = kept(face, secret)
+    after = view_of(face, secret)
     assert (after.name, after.expires_at, after.narrowed, after.enabled) == ("after", key.expires_at, True, True)
     assert after.rate_limit == RateLimit(9, 60)
 
 
 def test_a_key_is_disabled_and_widened(face: Face, operator: Visitor) -> None:
-    secret = issued(operator, "narrow", which="some")
-    key = kept(face, secret)
+    secret = issue_key(operator, "narrow", which="some")
+    key = view_of(face, secret)
     assert key.narrowed and face.core.scope(secret) == ""
     operator.get(f"/console/api-keys/{key.id}")
     operator.post(f"/console/api-keys/{key.id}", name="wide", which="all", expires="never", enabled="on")
     assert face.core.scope(secret) == "orders:list"
     operator.post(f"/console/api-keys/{key.id}", name="wide", which="keep", expires="keep")
-    assert not face.core.active(secret) and kept(face, secret).status == "disabled"
+    assert not face.core.active(secret) and view_of(face, secret).status == "disabled"
 
 
 def test_a_wrong_change_is_shown_by_its_field_with_what_was_typed(face: Face, operator: Visitor) -> None:
-    key = kept(face, issued(operator, "unchanged"))
+    key = view_of(face, issue_key(operator, "unchanged"))
     operator.get(f"/console/api-keys/{key.id}")
     answer = operator.post(f"/console/api-keys/{key.id}", name="typed", allowed_ips="nonsense", expires="keep")
     assert (
@@ -125,8 +125,8 @@ def test_a_wrong_change_is_shown_by_its_field_with_what_was_typed(face: Face, op
 
 
 def test_a_rotation_says_until_when_the_old_secret_works(face: Face, operator: Visitor) -> None:
-    old = issued(operator, "turning")
-    key = kept(face, old)
+    old = issue_key(operator, "turning")
+    key = view_of(face, old)
     assert "overlap" in operator.get(f"/console/api-keys/{key.id}/rotate").text
     answer = operator.post(f"/console/api-keys/{key.id}/rotate", overlap_seconds="2", unit="hours")
     [new] = set(SECRET.findall(answer.text))
@@ -138,27 +138,27 @@ def test_a_rotation_says_until_when_the_old_secret_works(face: Face, operator: V
 
 
 def test_an_overlap_of_nothing_ends_the_old_secret_at_once(face: Face, operator: Visitor) -> None:
-    old = issued(operator, "at once")
-    path = f"/console/api-keys/{kept(face, old).id}/rotate"
+    old = issue_key(operator, "at once")
+    path = f"/console/api-keys/{view_of(face, old).id}/rotate"
     operator.get(path)
     assert operator.post(path, overlap_seconds="0", unit="seconds").status_code == 200
     assert not face.core.active(old)
 
 
 def test_an_overlap_is_at_most_a_week(face: Face, operator: Visitor) -> None:
-    old = issued(operator, "long")
-    path = f"/console/api-keys/{kept(face, old).id}/rotate"
+    old = issue_key(operator, "long")
+    path = f"/console/api-keys/{view_of(face, old).id}/rotate"
     operator.get(path)
     for fields in ({"overlap_seconds": "8", "unit": "days"}, {"overlap_seconds": "1", "unit": "years"}):
         answer = operator.post(path, **fields)
         assert answer.status_code == 422 and 'id="overlap_seconds-help">must be' in answer.text
-    assert face.core.active(old) and kept(face, old).hint == face.core.actions.inspect(old).hint
+    assert face.core.active(old) and view_of(face, old).hint == face.core.actions.inspect(old).hint
 
 
 @pytest.mark.asvs("10.4.9")
 def test_a_key_is_revoked_after_a_confirmation(face: Face, operator: Visitor) -> None:
-    secret = issued(operator, "ending")
-    key = kept(face, secret)
+    secret = issue_key(operator, "ending")
+    key = view_of(face, secret)
     asked = operator.get(f"/console/api-keys/{key.id}/revoke").text
     assert "stops working at once" in asked and key.hint in asked and face.core.active(secret)
     assert operator.post(f"/console/api-keys/{key.id}/revoke").status_code == 303

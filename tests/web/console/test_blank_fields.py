@@ -1,4 +1,4 @@
-"""A field that may stay empty and holds spaces alone is refused, by the console as by the API."""
+"""An optional field that holds only spaces is refused, by the console as by the API."""
 
 import pytest
 

@@ -30,7 +30,7 @@ def client_of(face: Face, name: str) -> ClientView:
     return client
 
 
-def registered(face: Face, name: str) -> ClientView:
+def register_client(face: Face, name: str) -> ClientView:
     client, _ = face.core.actions.clients.create(OPERATOR, NewClient(name))
     return client
 
@@ -149,7 +149,7 @@ def test_a_checkbox_restricts_a_client_to_bound_tokens(face: Face, operator: Vis
 
 
 def test_the_authentication_method_changes_in_both_directions(face: Face, operator: Visitor) -> None:
-    client = registered(face, "changes its mind")
+    client = register_client(face, "changes its mind")
     operator.get(f"/console/clients/{client.id}")
     keyless = operator.post(f"/console/clients/{client.id}/keys", token_endpoint_auth_method=KEY)
     assert keyless.status_code == 422 and 'id="jwks-help">private_key_jwt needs either' in keyless.text
@@ -182,7 +182,7 @@ def test_a_further_secret_works_beside_the_first_until_it_is_revoked(face: Face,
 
 
 def test_a_refused_secret_says_why_at_its_field(face: Face, operator: Visitor) -> None:
-    client = registered(face, "has enough")
+    client = register_client(face, "has enough")
     operator.get(f"/console/clients/{client.id}")
     for day in ("2029-01-01", "soon"):
         past = operator.post(f"/console/clients/{client.id}/secrets", expires_on=day)
@@ -194,7 +194,7 @@ def test_a_refused_secret_says_why_at_its_field(face: Face, operator: Visitor) -
 
 
 def test_a_deletion_says_what_ends(face: Face, operator: Visitor) -> None:
-    client = registered(face, "goes away")
+    client = register_client(face, "goes away")
     asked = operator.get(f"/console/clients/{client.id}/delete").text
     assert "1 live secret<" in asked and client.client_id in asked
     assert client_of(face, "goes away") == client, "asking deletes nothing"
@@ -203,7 +203,7 @@ def test_a_deletion_says_what_ends(face: Face, operator: Visitor) -> None:
 
 
 def test_the_list_goes_on_by_its_cursor_and_finds_a_client_id(face: Face, operator: Visitor) -> None:
-    many = [registered(face, f"many-{number:02}") for number in range(55)]
+    many = [register_client(face, f"many-{number:02}") for number in range(55)]
     pages = pages_of(operator, "/console/clients")
     assert len(pages) > 1
     for client in many:

@@ -1,4 +1,4 @@
-"""Whatever people name things, nothing of it runs in an operator's browser."""
+"""Names are shown as text: nothing in them runs in an operator's browser."""
 
 import pytest
 from sqlalchemy import update
@@ -16,7 +16,7 @@ UNESCAPED = ("<script>alert", "<img", "onerror=alert(1)>")
 
 @pytest.fixture(scope="module")
 def secrets(face: Face) -> dict[str, str]:
-    """A credential of each kind, in a world where all that can be named has that name."""
+    """A credential of each kind, in an organisation in which every name is hostile."""
     core = face.core
     core.role("reader", "user", "orders:read")
     core.role("robot", "machine", "orders:read")
@@ -45,7 +45,7 @@ def _rename(core: Core) -> None:
         record(session, actor, "api_key.update", "api_key", key.id, core.clock())
 
 
-def checked(page: str, *, shown: bool = True) -> None:
+def check_text(page: str, *, shown: bool = True) -> None:
     assert not [text for text in UNESCAPED if text in page]
     assert ("&lt;script&gt;" in page) is shown
 
@@ -71,14 +71,14 @@ def test_every_page_shows_names_as_text(face: Face, operator: Visitor, secrets: 
     ):
         answer = operator.get(path)
         assert answer.status_code == 200, path
-        checked(answer.text)
-    checked(operator.get("/console").text, shown=False)
+        check_text(answer.text)
+    check_text(operator.get("/console").text, shown=False)
 
 
 def test_a_found_credential_is_shown_as_text(operator: Visitor, secrets: dict[str, str]) -> None:
     for kind in ("pat", "key", "client_secret"):
         operator.get("/console/search")
-        checked(operator.post("/console/search", credential=secrets[kind]).text)
+        check_text(operator.post("/console/search", credential=secrets[kind]).text)
 
 
 @pytest.mark.contract("stored scripts, in every name")
@@ -90,10 +90,10 @@ def test_values_of_a_form_are_shown_as_text(face: Face, operator: Visitor, secre
             operator.get(f"/console/api-keys/new?resource={ORDERS}")
             answer = operator.post(path, resource=ORDERS, which=which, **typed)
             assert answer.status_code == 422
-            checked(answer.text)
+            check_text(answer.text)
     answer = operator.post(f"/console/api-keys/{key}/rotate", overlap_seconds=HOSTILE, unit=HOSTILE)
     assert answer.status_code == 422
-    checked(answer.text)
+    check_text(answer.text)
 
 
 def test_values_of_the_query_are_shown_as_text(operator: Visitor, secrets: dict[str, str]) -> None:
@@ -103,9 +103,9 @@ def test_values_of_the_query_are_shown_as_text(operator: Visitor, secrets: dict[
         ("api-keys", ("resource",)),
     ):
         for name in names:
-            checked(operator.http.get(f"/console/{section}", query_string={name: HOSTILE}).text)
+            check_text(operator.http.get(f"/console/{section}", query_string={name: HOSTILE}).text)
 
 
 def test_a_search_does_not_repeat_what_was_typed(operator: Visitor, secrets: dict[str, str]) -> None:
     operator.get("/console/search")
-    checked(operator.post("/console/search", credential=HOSTILE).text, shown=False)
+    check_text(operator.post("/console/search", credential=HOSTILE).text, shown=False)

@@ -1,4 +1,4 @@
-"""Who can do this? What is listed is what introspection says, at every turn, and why."""
+"""The page of a scope's holders lists what introspection reports, after every change, with the reason."""
 
 import re
 import time
@@ -22,8 +22,8 @@ TAG = re.compile("<[^>]*>")
 SCOPE, PUBLIC = "orders:read", "orders:list"
 
 
-def held(core: Core, scope: str, section: str) -> list[Holder]:
-    """Return everything that carries a scope, two by two."""
+def list_holders(core: Core, scope: str, section: str) -> list[Holder]:
+    """Return all holders of a scope, read in pages of two."""
     found, after = core.actions.holders.page(scope, section, 2)
     while after is not None:
         more, after = core.actions.holders.page(scope, section, 2, after)
@@ -32,12 +32,12 @@ def held(core: Core, scope: str, section: str) -> list[Holder]:
     return found
 
 
-def listed(core: Core, scope: str) -> set[str]:
-    return {holder.id for section in core.actions.holders.sections for holder in held(core, scope, section)}
+def list_ids(core: Core, scope: str) -> set[str]:
+    return {holder.id for section in core.actions.holders.sections for holder in list_holders(core, scope, section)}
 
 
 class Mix:
-    """Credentials of every kind by their ids, and the secrets that introspection is asked about."""
+    """Credentials of every kind by their ids, and their secrets for introspection."""
 
     def __init__(self, core: Core) -> None:
         self.core = core
@@ -60,17 +60,17 @@ class Mix:
         self.secrets[view.id] = secret
 
     def _pat(self, user: str, scope: str) -> None:
-        if self._given(user, scope):
+        if self._roles_grant(user, scope):
             week = AskedLifetime(expires_in=7 * 86_400)
             view, secret = self.core.pat(user, scope, name=f"{scope} of {user}", lifetime=week)
             self.secrets[view.id] = secret
 
-    def _given(self, user: str, scope: str) -> bool:
+    def _roles_grant(self, user: str, scope: str) -> bool:
         found = self.core.actions.reach.of_user(self.core.row_id(user))
         return any(scope == one.name for api in found for one in api.scopes)
 
     def carriers(self, scope: str) -> set[str]:
-        """Return the ids of what carries the scope, as introspection says."""
+        """Return the ids of the credentials that have the scope, as introspection reports."""
         claims = {credential: self.core.actions.verify(secret) for credential, secret in self.secrets.items()}
         return {credential for credential, said in claims.items() if said and scope in said.scopes}
 
@@ -78,10 +78,10 @@ class Mix:
         self.secrets[key_id] = self.core.actions.api_keys.rotate(OPERATOR, key_id, 0)[1].token
 
     def agrees(self) -> None:
-        """Ask both ways for every scope."""
+        """Compare the page with introspection for every scope."""
         for scope in [one.name for one in self.core.actions.holders.scopes("", 100)]:
-            users = {holder.id for holder in held(self.core, scope, "users")}
-            assert listed(self.core, scope) - users == self.carriers(scope), scope
+            users = {holder.id for holder in list_holders(self.core, scope, "users")}
+            assert list_ids(self.core, scope) - users == self.carriers(scope), scope
 
 
 @pytest.mark.contract('"who can do this?" says what introspection says')
@@ -89,8 +89,8 @@ def test_the_holders_agree_with_introspection_after_every_change(own_face: Face)
     core, mix = own_face.core, Mix(own_face.core)
     assert len(mix.carriers(SCOPE)) == 5 and len(mix.carriers(PUBLIC)) == 6
     tokens = core.actions.personal_access_tokens
-    [anns] = [it for it in held(core, SCOPE, "tokens") if it.owner_name == "ann"]
-    keys = held(core, PUBLIC, "api_keys")
+    [anns] = [it for it in list_holders(core, SCOPE, "tokens") if it.owner_name == "ann"]
+    keys = list_holders(core, PUBLIC, "api_keys")
     turns: list[Callable[[], object]] = [
         lambda: None,
         lambda: core.assign("ann"),
@@ -118,11 +118,11 @@ def test_the_holders_agree_with_introspection_after_every_change(own_face: Face)
 def test_users_whose_roles_give_the_scope_are_listed(own_face: Face) -> None:
     core = own_face.core
     Mix(core)
-    assert {it.known_as for it in held(core, SCOPE, "users")} == {"ann", "bob", "cem"}
+    assert {it.known_as for it in list_holders(core, SCOPE, "users")} == {"ann", "bob", "cem"}
     core.enable("ann", False)
     core.assign("cem", "reader")
-    assert {it.known_as for it in held(core, "stock:read", "users")} == {"bob"}
-    [bob] = [it for it in held(core, SCOPE, "users") if it.known_as == "bob"]
+    assert {it.known_as for it in list_holders(core, "stock:read", "users")} == {"bob"}
+    [bob] = [it for it in list_holders(core, SCOPE, "users") if it.known_as == "bob"]
     assert [role.name for role in bob.roles] == ["auditor", "reader"]
 
 
@@ -187,17 +187,17 @@ def test_it_stays_quick_with_a_hundred_thousand_tokens_that_no_role_gives_any_mo
     began = time.perf_counter()
     page = own_operator.get(f"/console/holders?scope={SCOPE}").text
     took = time.perf_counter() - began
-    assert page.count("chosen for the token") == 0  # each has to be looked at
+    assert page.count("chosen for the token") == 0  # each one must be checked
     assert "there are very many" in page
     assert took < PATIENCE, took
     core.assign("ann")
-    assert held(core, SCOPE, "tokens") == []
+    assert list_holders(core, SCOPE, "tokens") == []
 
 
 def test_only_the_resource_of_the_scope_counts(own_face: Face) -> None:
     core = own_face.core
     core.resource(STOCK, "stock:read", public=["stock:list"])
     core.key(ORDERS)
-    assert held(core, "stock:list", "api_keys") == []
+    assert list_holders(core, "stock:list", "api_keys") == []
     stock, _ = core.key(STOCK)
-    assert [it.id for it in held(core, "stock:list", "api_keys")] == [stock.id]
+    assert [it.id for it in list_holders(core, "stock:list", "api_keys")] == [stock.id]

@@ -21,7 +21,7 @@ def sign_in(watched: Watched, server: LiveServer) -> None:
 
 
 def tab_to(page: Page, selector: str, most: int = 120) -> None:
-    """Press Tab until the focus is there, at most `most` times."""
+    """Press Tab until the element has the focus, at most `most` times."""
     for _ in range(most):
         page.keyboard.press("Tab")
         if page.evaluate("selector => document.activeElement.matches(selector)", selector):
@@ -31,7 +31,7 @@ def tab_to(page: Page, selector: str, most: int = 120) -> None:
 
 @pytest.fixture(scope="module")
 def paths(admin: Admin) -> list[str]:
-    """Make one of each, with names that break no line; give the pages that show them."""
+    """Create one object of each kind, with long names; return the paths of their pages."""
     scope, name = unique("long:scope"), unique(LONG)
     permission = {"name": scope, "description": LONG, "public": True}
     resource = admin.resource(permissions=[permission], name=name)

@@ -16,7 +16,7 @@ MOST_TABS = 80
 
 @pytest.fixture(scope="module")
 def admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Admin]:
-    """An administrator's client of a server of one's own, on which there is something to see."""
+    """An administrator's client of a separate server with some objects."""
     live = LiveServer(tmp_path_factory.mktemp("console") / "instance").start()
     acting = Admin(live)
     api = acting.resource(permissions=["parcels:read"], public=["parcels:list"], name="Parcels")
@@ -30,7 +30,7 @@ def admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Admin]:
     live.stop()
 
 
-def signed_in(watched: Watched, admin: Admin) -> Page:
+def sign_in(watched: Watched, admin: Admin) -> Page:
     watched.open(f"{admin.server.url}/login?next=/console")
     page, (name, password) = watched.page, admin.administrator.basic
     tab_to(page, "username")
@@ -43,7 +43,7 @@ def signed_in(watched: Watched, admin: Admin) -> Page:
 
 
 def tab_to(page: Page, wanted: str) -> None:
-    """Press Tab until the thing of this id, or with this text, has the focus."""
+    """Press Tab until the element with this id or text has the focus."""
     for _ in range(MOST_TABS):
         page.keyboard.press("Tab")
         focused = page.locator(":focus")
@@ -81,7 +81,7 @@ def test_every_section_looks_right(
         f"/search/api_key/{key['id']}/revoke",
     )
     with browser.page(width, scheme) as watched:
-        signed_in(watched, admin)
+        sign_in(watched, admin)
         for path in paths:
             watched.open(f"{admin.server.url}/console{path}")
             assert not watched.errors and not watched.foreign, path
@@ -92,7 +92,7 @@ def test_every_section_looks_right(
 @pytest.mark.contract("an operator does everything, with scripts and without, and by keyboard")
 def test_a_key_is_issued_and_ended_by_keyboard_alone_without_javascript(browser: Browser, admin: Admin) -> None:
     with browser.page(390, javascript=False) as watched:
-        page = signed_in(watched, admin)
+        page = sign_in(watched, admin)
         for wanted in ("API keys", "Issue a key", "Parcels"):
             tab_to(page, wanted)
             page.keyboard.press("Enter")
@@ -118,7 +118,7 @@ def test_a_key_is_issued_and_ended_by_keyboard_alone_without_javascript(browser:
 
 def test_the_chart_is_visible_and_described(browser: Browser, admin: Admin) -> None:
     with browser.page() as watched:
-        page = signed_in(watched, admin)
+        page = sign_in(watched, admin)
         chart = page.get_by_role("img", name=re.compile("Failed authentications by the hour"))
         assert chart.is_visible() and (chart.bounding_box() or {"height": 0})["height"] > 50
         heights = [float(bar.get_attribute("height") or 0) for bar in page.locator("svg.chart rect").all()]

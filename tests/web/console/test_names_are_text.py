@@ -1,4 +1,4 @@
-"""What anybody may have typed into a name or a description is shown as text, on every page and after every refusal."""
+"""Names and descriptions are shown as text, on every page and after every refusal."""
 
 from urllib.parse import quote
 
@@ -16,7 +16,7 @@ from tests.management.face import Face
 from tests.web.visitor import Visitor
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
-SCOPE = "<script>alert(1)</script>'><img/src=x/onerror=alert(1)>"  # as hostile as a scope can be
+SCOPE = "<script>alert(1)</script>'><img/src=x/onerror=alert(1)>"  # the most hostile valid scope
 EMAIL = "<script>alert(1)</script>\"'><img/src=x/onerror=alert(1)>@x"
 IDENTIFIER = "https://evil.example/'onerror=alert(1)"
 JWK = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "kid": HOSTILE}
@@ -27,7 +27,7 @@ REASON = "UPDATE personal_access_token SET revoked_reason = :reason WHERE id = :
 
 @pytest.fixture(scope="module")
 def paths(face: Face) -> list[str]:
-    """Make one hostile thing of each kind; give the pages that show them."""
+    """Create one object of each kind with hostile names; return the paths of their pages."""
     actions, permission = face.core.actions, NewPermission(SCOPE, HOSTILE, public=True)
     resource = actions.resources.create(OPERATOR, NewResource(IDENTIFIER, HOSTILE, permissions=(permission,))).id
     user_role = actions.roles.create(OPERATOR, NewRole(HOSTILE, "user", HOSTILE, (SCOPE,))).id
@@ -66,7 +66,7 @@ def paths(face: Face) -> list[str]:
 
 
 def assert_only_text(page: str, where: str) -> None:
-    """Nothing hostile is markup, and it is shown: what is not there proves nothing."""
+    """Assert that the hostile text is shown, and not as markup."""
     lowered = page.lower()
     assert "<script>" not in lowered and "<img" not in lowered, where
     assert "'onerror" not in page and "'><" not in page, where

@@ -1,4 +1,4 @@
-"""The console's first page: what is live, what ends soon, what nobody uses, and what failed lately."""
+"""The console's first page: live, expiring and unused credentials, and recent failures."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""The console's API resources: defined, changed, deleted after a confirmation; our own API stays."""
+"""The console's API resources: created, changed, deleted after a confirmation, except for the management API."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def resource_id(face: Face, identifier: str) -> str:
     return face.core.actions.resources.page(1, identifier=identifier)[0][0].id
 
 
-def made(face: Face, operator: Visitor, name: str) -> str:
+def create_resource(face: Face, operator: Visitor, name: str) -> str:
     """Define a resource by the form; return its id."""
     operator.get("/console/resources/new")
     identifier = f"https://{name}.example/api"
@@ -24,7 +24,7 @@ def made(face: Face, operator: Visitor, name: str) -> str:
 
 
 def test_a_resource_is_created_and_listed(face: Face, operator: Visitor) -> None:
-    row = made(face, operator, "parcels")
+    row = create_resource(face, operator, "parcels")
     resource = face.core.actions.resources.get(row)
     assert (resource.name, resource.access_token_ttl) == ("parcels", 600)
     page = operator.get("/console/resources").text
@@ -45,7 +45,7 @@ def test_an_invalid_value_is_refused_at_its_field_and_what_was_typed_is_kept(ope
 
 
 def test_the_name_and_token_lifetime_of_a_resource_change(face: Face, operator: Visitor) -> None:
-    row = made(face, operator, "letters")
+    row = create_resource(face, operator, "letters")
     operator.get(f"/console/resources/{row}")
     assert operator.post(f"/console/resources/{row}", name="Mail", access_token_ttl="90").status_code == 303
     changed = face.core.actions.resources.get(row)
@@ -53,7 +53,7 @@ def test_the_name_and_token_lifetime_of_a_resource_change(face: Face, operator: 
 
 
 def test_a_permission_is_added_changed_published_and_deleted(face: Face, operator: Visitor) -> None:
-    row = made(face, operator, "stamps")
+    row = create_resource(face, operator, "stamps")
     operator.get(f"/console/resources/{row}")
     added = operator.post(f"/console/resources/{row}/permissions", permission="stamps/read", description="See them")
     assert added.status_code == 303
@@ -74,7 +74,7 @@ def test_a_permission_is_added_changed_published_and_deleted(face: Face, operato
 
 @pytest.mark.asvs("2.2.2")
 def test_a_scope_that_is_taken_or_malformed_is_refused_by_its_field(face: Face, operator: Visitor) -> None:
-    row = made(face, operator, "crates")
+    row = create_resource(face, operator, "crates")
     operator.get(f"/console/resources/{row}")
     for scope, status, said in (("orders:read", 409, "is defined already"), ("two words", 422, "visible ASCII")):
         answer = operator.post(f"/console/resources/{row}/permissions", permission=scope, description="kept text")

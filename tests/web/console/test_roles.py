@@ -1,4 +1,4 @@
-"""The console's roles: made, their matrix saved by one form, deleted after a confirmation that says who loses them."""
+"""The console's roles: created, their permissions saved by one form, deleted after a confirmation."""
 
 from functools import partial
 
@@ -18,7 +18,7 @@ def role_of(face: Face, name: str) -> RoleView:
     return role
 
 
-def ticked(page: str, scope: str) -> bool:
+def is_ticked(page: str, scope: str) -> bool:
     """Return whether the box of a scope is ticked; it must be there."""
     box = page.split(f'name="permissions" value="{scope}"', 1)[1].split(">", 1)[0]
     return "checked" in box
@@ -42,14 +42,14 @@ def test_a_role_is_created_with_its_permissions(face: Face, operator: Visitor, t
     assert (role.type, role.description) == (type, "Reads\nthem")
     assert role.permissions == ("orders:list", "orders:read")
     page = operator.get(f"/console/roles/{role.id}").text
-    assert ticked(page, "orders:read") and not ticked(page, "orders:write")
+    assert is_ticked(page, "orders:read") and not is_ticked(page, "orders:write")
 
 
 def test_an_invalid_value_is_refused_at_its_field_and_the_ticks_are_kept(face: Face, operator: Visitor) -> None:
     operator.get("/console/roles/new")
     typeless = operator.post("/console/roles", name="x", type="robot", permissions="orders:read")
     assert typeless.status_code == 422 and 'id="type-problem"' in typeless.text
-    assert ticked(typeless.text, "orders:read")
+    assert is_ticked(typeless.text, "orders:read")
     nameless = operator.post("/console/roles", name=" ", type="user")
     assert nameless.status_code == 422 and 'id="name-help">is needed' in nameless.text
     unknown = operator.post("/console/roles", name="x", type="user", permissions="no:such")
@@ -78,7 +78,7 @@ def test_a_matrix_too_large_for_a_page_removes_no_permission(
     monkeypatch.setattr(catalogue, "Choices", partial(Choices, most=2))
     row = face.core.role("packer", "user", "orders:write")
     page = operator.get(f"/console/roles/{row}").text
-    assert ticked(page, "orders:write") and 'name="further_permissions"' in page
+    assert is_ticked(page, "orders:write") and 'name="further_permissions"' in page
     assert page.count('name="permissions"') == 3
     fields = {"name": "packer", "permissions": "orders:write", "further_permissions": "orders:read\n\norders:list\n"}
     assert operator.post(f"/console/roles/{row}", **fields).status_code == 303

@@ -1,4 +1,4 @@
-"""Which credential is this secret? Told by its status, ended by its id; the secret itself stays nowhere."""
+"""The console's search by a secret: it shows the credential and revokes it by its id; the secret is not kept."""
 
 import re
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ KINDS = ("pat", "key", "client_secret", "m2m", "exchanged")
 
 @pytest.fixture
 def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
-    """An application of one's own: a whole database is looked through."""
+    """An own application, because the test searches the whole database."""
     made = start_face(tmp_path_factory.mktemp("search"), rate_limits="off", log_level="debug")
     yield made
     stop_face(made)
@@ -56,7 +56,7 @@ def secret_of(core: Core, kind: str) -> str:
     return make[kind]()
 
 
-def looked_up(operator: Visitor, secret: str) -> str:
+def look_up(operator: Visitor, secret: str) -> str:
     operator.get("/console/search")
     answer = operator.post("/console/search", credential=secret)
     assert answer.status_code == 200, answer.text
@@ -74,7 +74,7 @@ def way_to_end(page: str) -> str:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_found_credential_is_revoked_by_its_id(core: Core, operator: Visitor, kind: str) -> None:
     secret = secret_of(core, kind)
-    page = looked_up(operator, secret)
+    page = look_up(operator, secret)
     assert "status active" in page
     path = way_to_end(page)
     asked = operator.get(path).text
@@ -82,7 +82,7 @@ def test_a_found_credential_is_revoked_by_its_id(core: Core, operator: Visitor, 
     answer = operator.post(path)
     assert answer.status_code == 303 and answer.location == "/console/search"
     assert core.actions.inspect(secret).status == "revoked" and not core.active(secret)
-    again = looked_up(operator, secret)
+    again = look_up(operator, secret)
     assert "status revoked" in again and "/revoke" not in again
     assert "revoked already" in operator.get(path).text and operator.post(path).status_code == 303
 
@@ -93,10 +93,10 @@ def test_the_secret_is_neither_shown_nor_stored_nor_logged(
     core: Core, operator: Visitor, kind: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     secret = secret_of(core, kind)
-    pages = [looked_up(operator, secret), looked_up(operator, f"  Bearer {secret}\n")]
+    pages = [look_up(operator, secret), look_up(operator, f"  Bearer {secret}\n")]
     path = way_to_end(pages[0])
     pages += [operator.get(path).text, str(operator.post(path).headers), operator.get("/console/search").text]
-    pages += [looked_up(operator, secret), operator.get("/console/audit").text]
+    pages += [look_up(operator, secret), operator.get("/console/audit").text]
     parts = [secret, secret.rsplit(".", 1)[-1], secret[7:-4] if secret.startswith("lk_") else secret]
     for part in parts:
         assert not any(part in page for page in pages)
@@ -108,12 +108,12 @@ def test_the_secret_is_neither_shown_nor_stored_nor_logged(
 
 
 def test_a_found_credential_shows_its_owner_and_scopes(core: Core, operator: Visitor) -> None:
-    pat = looked_up(operator, secret_of(core, "pat"))
+    pat = look_up(operator, secret_of(core, "pat"))
     assert "Personal access token" in pat and "laptop" in pat and "user ann" in TAG.sub("", pat)
     assert "<code>orders:read</code> on https://api.example/orders" in pat
-    machine = looked_up(operator, secret_of(core, "m2m"))
+    machine = look_up(operator, secret_of(core, "m2m"))
     assert "of a machine client" in machine and "client ci" in TAG.sub("", machine)
-    made = looked_up(operator, secret_of(core, "exchanged"))
+    made = look_up(operator, secret_of(core, "exchanged"))
     assert "exchanged for a credential of the kind <code>personal_access_token</code>" in made
 
 
@@ -122,21 +122,21 @@ def test_an_inactive_credential_shows_the_reason(core: Core, operator: Visitor) 
     key, old = core.key()
     core.actions.api_keys.rotate(OPERATOR, key.id, 30)
     core.clock.advance(seconds=60)
-    expired = looked_up(operator, pat)
+    expired = look_up(operator, pat)
     assert "status expired" in expired and "/revoke" not in expired
-    superseded = looked_up(operator, old)
+    superseded = look_up(operator, old)
     assert "status superseded" in superseded and "Rotated, and the overlap is over." in superseded
     assert f'href="/console/api-keys/{key.id}"' in superseded
     other = secret_of(core, "pat")
     core.enable("ann", False)
-    assert "status disabled" in looked_up(operator, other)
+    assert "status disabled" in look_up(operator, other)
 
 
 def test_a_secret_of_another_server_is_reported_as_unknown(core: Core, operator: Visitor) -> None:
-    assert "status unknown" in looked_up(operator, mint(Prefix.PAT))
+    assert "status unknown" in look_up(operator, mint(Prefix.PAT))
     forged = secret_of(core, "m2m")[:-6] + "AAAAAA"
     for stranger in ("hunter2", "<script>alert(1)</script>", forged, "a.b.c", "lk_pat_" + "x" * 38):
-        page = looked_up(operator, stranger)
+        page = look_up(operator, stranger)
         assert ("status malformed" in page or "status unknown" in page) and stranger not in page
         assert "/revoke" not in page
 

@@ -1,4 +1,4 @@
-"""Signing keys in the console: which signs, and the turn to the next one, after a confirmation."""
+"""Signing keys in the console: which one signs, and their rotation and revocation after a confirmation."""
 
 import jwt
 

@@ -1,4 +1,4 @@
-"""The console's users: made, found, changed, deleted; nobody locks themself out by accident."""
+"""The console's users: created, found, changed, deleted; operators cannot lock themselves out by accident."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def user_of(face: Face, username: str) -> UserView:
     return user
 
 
-def enters(face: Face, username: str, password: str) -> bool:
+def can_sign_in(face: Face, username: str, password: str) -> bool:
     """Return whether a user can sign in with this password."""
     return Visitor(face.app.test_client()).sign_in(username, password).status_code == 303
 
@@ -37,7 +37,7 @@ def test_a_created_user_can_sign_in(face: Face, operator: Visitor) -> None:
     user = user_of(face, "ann")
     assert (user.display_name, user.email) == ("Ann O'Neill", fields["email"])
     assert user.roles == ("clerk",) and user.enabled
-    assert enters(face, "ann", PASSWORD)
+    assert can_sign_in(face, "ann", PASSWORD)
     page = operator.get(f"/console/users/{user.id}").text
     assert "Ann O&#39;Neill" in page and 'value="clerk" checked' in page
 
@@ -106,7 +106,7 @@ def test_setting_a_password_ends_the_sign_ins(face: Face, operator: Visitor) -> 
     assert theirs.get("/account").status_code == 200
     assert operator.post(f"/console/users/{row}/password", password=ANOTHER).status_code == 303
     assert theirs.get("/account").status_code == 303
-    assert enters(face, username, ANOTHER) and not enters(face, username, PASSWORD)
+    assert can_sign_in(face, username, ANOTHER) and not can_sign_in(face, username, PASSWORD)
 
 
 @pytest.mark.asvs("6.2.3")
@@ -115,12 +115,12 @@ def test_ones_own_password_needs_the_current_one(face: Face) -> None:
     page = visitor.get(f"/console/users/{me.id}").text
     assert "/password" not in page and 'href="/account"' in page
     assert visitor.post(f"/console/users/{me.id}/password", password=ANOTHER).status_code == 403
-    assert enters(face, me.username, PASSWORD)
+    assert can_sign_in(face, me.username, PASSWORD)
 
 
 @pytest.mark.parametrize(("enabled", "keeps_role"), [(True, False), (False, True)], ids=["the role", "enabled"])
 def test_a_change_that_locks_the_operator_out_needs_a_confirmation(face: Face, enabled: bool, keeps_role: bool) -> None:
-    manager(face)  # another: the last one who manages is not taken away
+    manager(face)  # another operator, because the last one cannot lose manage
     me, visitor = manager(face)
     fields = {"username": me.username}
     fields |= {"enabled": "yes"} if enabled else {}
