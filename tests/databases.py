@@ -1,4 +1,4 @@
-"""The databases of a run: SQLite files or, with TEST_DATABASE=postgresql, databases of a real cluster; `both` in one run.
+"""The databases of a run: SQLite files, databases of a cluster (TEST_DATABASE=postgresql), or `both`.
 
 A test does not depend on the choice: it takes the database of its folder and uses SQL that both understand.
 """

@@ -38,7 +38,7 @@ def free_port() -> int:
 
 
 def environment(instance: Path, settings: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment of a `latchkey` process: ours without its settings, plus `settings` as in {"issuer": …}."""
+    """Return the environment of a `latchkey` process: ours, but of Latchkey only `settings`, as in {"issuer": …}."""
     ours = {name: value for name, value in os.environ.items() if not name.upper().startswith(SETTING)}
     chosen = dict(settings or {})
     database = {} if "database_url" in chosen else database_in(instance).settings

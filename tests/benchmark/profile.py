@@ -75,7 +75,7 @@ def shares(stacks: Iterable[str]) -> Sequence[tuple[str, float]]:
 
 
 def _package(frames: Sequence[str]) -> str:
-    """Return the package that a stack ends in: the standard library counts as its caller, the driver as the database."""
+    """Return the package that a stack ends in: the standard library counts as its caller."""
     for frame in reversed(frames):
         if DRIVER.search(frame):
             return "the database"

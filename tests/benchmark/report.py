@@ -28,7 +28,7 @@ class Report:
         return [one for one in self.measured if one.errors]
 
     def ratio(self, one: Measured, to: str) -> float | None:
-        """Return the processor time of the counterpart at another subject, divided by the time of `one`; None without one.
+        """Return the processor time of the counterpart at another subject divided by the time of `one`, or None.
 
         It compares the time a request of the server's own processes: above 1, `one` is cheaper.
         """
@@ -63,7 +63,8 @@ class Report:
         lines += [self._line(one, seen) for one in self.measured]
         lines += [[name, f"absent: {why}", *[""] * (len(head) - 2)] for name, why in self.absent.items()]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        return "\n\n".join(part for part in (table, render_table(self.targets(), self.profiles), self._notes()) if part) + "\n"
+        parts = (table, render_table(self.targets(), self.profiles), self._notes())
+        return "\n\n".join(filter(None, parts)) + "\n"
 
     def _line(self, one: Measured, seen: bool) -> list[str]:
         name = f"{one.subject} {one.size:,}" if one.size else one.subject

@@ -44,7 +44,7 @@ class Restartable(Cluster):
         self._process.send_signal(signal.SIGINT)
         self._process.wait(PATIENCE)
         self._process = self._start()
-        self._admin = self._connected()
+        self._admin = self._connect()
 
 
 class Nodes:

@@ -26,7 +26,7 @@ class Fragile(Cluster):
     def start(self) -> None:
         """Start it again on what it had written, and wait until it answers."""
         self._process = self._start()
-        self._admin = self._connected()
+        self._admin = self._connect()
 
     def restart(self) -> None:
         """Cut every connection off, and start again."""
