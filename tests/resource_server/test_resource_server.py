@@ -84,7 +84,7 @@ def test_each_kind_comes_in_as_a_bearer_and_as_a_key(world: World, api: FlaskCli
 
 
 @pytest.mark.asvs("10.3.2")
-def test_the_view_gets_the_owner_of_the_credential(world: World, api: FlaskClient) -> None:
+def test_the_view_receives_the_owner_of_the_credential(world: World, api: FlaskClient) -> None:
     pat, key, machine = (call(api, "/asked", world.issue(kind).token).json for kind in KINDS)
     assert pat and key and machine
     assert (pat["kind"], pat["subject"], pat["username"]) == (
@@ -234,7 +234,7 @@ def test_every_request_is_refused_while_the_server_is_down(world: World, clock: 
 
 
 @pytest.mark.asvs("10.3.1")
-def test_a_client_that_does_not_serve_the_api_lets_nobody_in(world: World, clock: Clock) -> None:
+def test_every_request_is_refused_with_a_client_that_does_not_serve_the_api(world: World, clock: Clock) -> None:
     stranger = world.admin.client()
     app = Flask("api")
     server = ResourceServer(world.admin.issuer, world.identifier, *stranger.basic, now=clock)
