@@ -1,4 +1,4 @@
-"""A small client of a live server: makes resources, roles, users, clients and credentials, and asks about them."""
+"""A small client of a live server: it makes resources, roles, users, clients and credentials, and verifies them."""
 
 import itertools
 import secrets
@@ -18,7 +18,7 @@ _serial = itertools.count(1)
 
 
 def unique(prefix: str) -> str:
-    """Give a name that nothing on any server of this run has: `prefix-…`."""
+    """Return a name that no object of this run has: `prefix-…`."""
     return f"{prefix}-{secrets.token_hex(4)}{next(_serial)}"
 
 
@@ -51,11 +51,11 @@ class Client:
 
 
 class Admin:
-    """Acts as the bootstrap client, with scope `manage`. Its methods assert success and give the answer's JSON;
-    `get`, `post`, `patch` and `delete` under /api/v1 give the response as it is."""
+    """Acts as the bootstrap client, with scope `manage`. Its methods assert success and return the answer's JSON;
+    `get`, `post`, `patch` and `delete` under /api/v1 return the response as it is."""
 
     def __init__(self, server: LiveServer) -> None:
-        """Take a running server; nothing is asked of it yet."""
+        """Take a running server, and send no request yet."""
         self.server = server
         self.issuer = server.issuer
         self.identifier = f"{self.issuer}/api/v1"
@@ -66,7 +66,7 @@ class Admin:
         self._token, self._token_ends = "", 0.0
 
     def token(self) -> str:
-        """Give an M2M token with scope `manage`, asked for again shortly before it expires."""
+        """Return an M2M token with scope `manage`; request another one shortly before it expires."""
         if time.monotonic() > self._token_ends - 30:
             answer = self.grant(self.bootstrap_client, scope="manage", resource=self.identifier)
             self._token, self._token_ends = answer["access_token"], time.monotonic() + answer["expires_in"]
@@ -104,18 +104,18 @@ class Admin:
         return self.request("DELETE", path, **options)
 
     def create(self, path: str, body: Mapping[str, object], **options: Any) -> Json:
-        """POST and give what was created; asserts 201 and a Location."""
+        """POST and return the created object; assert 201 and a Location."""
         response = self.post(path, dict(body), **options)
         assert response.status_code == 201, f"{response.status_code} {response.text}"
         assert response.headers["Location"]
         return _json(response)
 
     def change(self, path: str, body: Mapping[str, object], **options: Any) -> Json:
-        """PATCH and give what it is now; asserts 200."""
+        """PATCH and return the changed object; assert 200."""
         return _json(expect(200, self.patch(path, dict(body), **options)))
 
     def remove(self, path: str, **options: Any) -> None:
-        """DELETE; asserts 204."""
+        """DELETE; assert 204."""
         expect(204, self.delete(path, **options))
 
     # --- things of section 2
@@ -166,7 +166,7 @@ class Admin:
         return _json(expect(200, self.token_request({"grant_type": "client_credentials"} | parameters, as_client)))
 
     def m2m(self, as_client: Client, **parameters: Any) -> str:
-        """Give the bare M2M token that `grant` gets."""
+        """Return the bare M2M token that `grant` gets."""
         return str(self.grant(as_client, **parameters)["access_token"])
 
     # --- the OAuth endpoints
@@ -176,20 +176,20 @@ class Admin:
         return self.http.post("/oauth/token", data=form, auth=_basic(as_client), **options)
 
     def introspect(self, token: str, as_client: Client | None = None, **parameters: str) -> Json:
-        """Introspect as `as_client` (Basic), else as this admin (Bearer); asserts 200 and gives the JSON."""
+        """Introspect as `as_client` (Basic), else as this admin (Bearer); assert 200 and return the JSON."""
         form, url = {"token": token} | parameters, "/oauth/introspect"
         if as_client:
             return _json(expect(200, self.http.post(url, data=form, auth=as_client.basic)))
         return _json(expect(200, self.http.post(url, data=form, headers={"Authorization": f"Bearer {self.token()}"})))
 
     def active(self, token: str, as_client: Client | None = None, **parameters: str) -> bool:
-        """Tell whether introspection says active; when not, assert that it says nothing else."""
+        """Return whether the token is active; assert that an inactive one has no further claims."""
         answer = self.introspect(token, as_client, **parameters)
         assert answer["active"] is True or answer == {"active": False}, answer
         return bool(answer["active"])
 
     def revoke(self, token: str, as_client: Client | None = None, **parameters: str) -> httpx.Response:
-        """POST to /oauth/revoke, as `as_client` when given; gives the response as it is."""
+        """POST to /oauth/revoke, as `as_client` when given; return the response as it is."""
         return self.http.post("/oauth/revoke", data={"token": token} | parameters, auth=_basic(as_client))
 
     def exchange(self, token: str, kind: str, as_client: Client | None = None, **parameters: Any) -> httpx.Response:
@@ -212,7 +212,7 @@ class Admin:
         headers: Mapping[str, str] | None = None,
         **query: str,
     ) -> httpx.Response:
-        """Ask /oauth/forward-auth as a gateway would, the credential sent in one of three ways; gives the response."""
+        """Call /oauth/forward-auth as a gateway does, with the credential sent in one of three ways."""
         asked = {"resource": _identifier(resource)} | ({"scope": scope} if scope is not None else {}) | query
         sent, auth = dict(headers or {}), None
         if token is not None and how == "basic":
@@ -223,12 +223,12 @@ class Admin:
 
 
 def permission(name: str, *, public: bool = False, description: str = "") -> Json:
-    """Give a permission as the API takes it."""
+    """Return a permission as the API takes it."""
     return {"name": name, "description": description, "public": public}
 
 
 def expect(status: int, response: httpx.Response) -> httpx.Response:
-    """Give the response back when it has that status; its body is in the error when not."""
+    """Return the response if it has that status; otherwise the error shows its body."""
     assert response.status_code == status, f"{response.status_code} {response.text[:1000]}"
     return response
 
@@ -253,7 +253,7 @@ def _identifier(resource: str | Json) -> str:
 
 @contextmanager
 def administrator(folder: Path, settings: Mapping[str, str] | None = None, workers: int = 1) -> Iterator[Admin]:
-    """Start a server in a folder of its own; give its administrator."""
+    """Start a server in a folder of its own, and yield its administrator."""
     live = LiveServer(folder / "instance", settings, workers).start()
     acting = Admin(live)
     yield acting

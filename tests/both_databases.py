@@ -19,8 +19,8 @@ class OnPostgresql(pytest.Module):
     """The tests of a marked file, on PostgreSQL."""
 
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
-        """Collect them; of a file without the marker collect nothing."""
-        assert self.obj  # importing it reads its markers
+        """Collect the tests of a marked file, and none of any other."""
+        assert self.obj  # the import reads its markers
         return super().collect() if self.get_closest_marker(MARKER) else []
 
 

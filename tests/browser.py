@@ -1,4 +1,4 @@
-"""Real Chromium, watched: what its console says, where its requests go, and what axe finds on a page."""
+"""Real Chromium: it records console errors, requests to other hosts, and the findings of axe on a page."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SERIOUS = ("serious", "critical")
 
 @dataclass
 class Watched:
-    """A page, and what was wrong with it so far."""
+    """A page and the errors recorded on it."""
 
     page: Page
     host: str = ""
@@ -35,31 +35,31 @@ class Watched:
     foreign: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.page.on("console", lambda message: self._said(message.type, message.text))
+        self.page.on("console", lambda message: self._record_message(message.type, message.text))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("request", self._asked)
+        self.page.on("request", self._record_request)
 
     def open(self, url: str) -> None:
-        """Go to a page of the server, from which no request may leave for another host."""
+        """Open a page of the server; a request to another host counts as foreign."""
         self.host = urlsplit(url).netloc
         response = self.page.goto(url)
         if response is None or not response.ok:
             self.errors.append(f"{url} answers {response and response.status}")
 
     def serious_findings(self) -> list[str]:
-        """Give what axe finds that is serious or worse."""
+        """Return the serious and critical findings of axe."""
         found = Axe().run(self.page).response["violations"]
         return [f"axe: {it['id']}: {it['help']}" for it in found if it["impact"] in SERIOUS]
 
     def scrolls_sideways(self) -> bool:
-        """Tell whether something is wider than the window."""
+        """Return whether the page is wider than the window."""
         return bool(self.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
 
-    def _said(self, kind: str, text: str) -> None:
+    def _record_message(self, kind: str, text: str) -> None:
         if kind in ("error", "warning"):
             self.errors.append(f"console: {text}")
 
-    def _asked(self, request: Request) -> None:
+    def _record_request(self, request: Request) -> None:
         place = urlsplit(request.url)
         if place.scheme != "data" and place.netloc != self.host:
             self.foreign.append(f"a request to {place.netloc}")
@@ -74,7 +74,7 @@ class Browser:
     @classmethod
     @contextmanager
     def start(cls, program: str | None = None) -> Iterator[Browser]:
-        """Start the Chromium of this machine; raises FileNotFoundError when there is none."""
+        """Start the Chromium of this machine; raise FileNotFoundError if there is none."""
         found = program or next(filter(None, map(shutil.which, PROGRAMS)), None)
         if found is None:
             raise FileNotFoundError("no chromium on this machine")

@@ -1,4 +1,4 @@
-"""A PostgreSQL of our own for as long as the test process lives: fast, forgetful, reached by its socket alone."""
+"""A PostgreSQL of our own for the life of the test process: fast, not durable, reachable by its socket only."""
 
 import os
 import pwd
@@ -18,7 +18,7 @@ FORGETFUL = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "max
 
 
 def program(name: str) -> str | None:
-    """Give the path of one of PostgreSQL's programs, of the newest version that is here; None when there is none."""
+    """Return the path of a PostgreSQL program of the newest installed version, or None."""
     versions = sorted(INSTALLED.glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
     return str(versions[-1]) if versions else shutil.which(name)
 
@@ -29,42 +29,42 @@ class Cluster:
     settings: tuple[str, ...] = FORGETFUL
 
     def __init__(self, within: Path | None = None) -> None:
-        """Make the cluster in a folder of its own, `within` another if that is told, and wait until it answers."""
+        """Make the cluster in a folder of its own (below `within`, if given), and wait until it answers."""
         self.folder = Path(tempfile.mkdtemp(prefix="latchkey-pg-", dir=within))
         if os.getuid() == 0:  # PostgreSQL refuses to run as root
             user = pwd.getpwnam(ADMIN)
             os.chown(self.folder, user.pw_uid, user.pw_gid)
         self._make()
         self._process = self._start()
-        self._admin = self._connected()
+        self._admin = self._connect()
         self.execute(f"CREATE ROLE {OWNER} LOGIN")
 
     def url(self, name: str, user: str = OWNER) -> str:
-        """Give the URL of a database."""
+        """Return the URL of a database."""
         return f"postgresql://{user}@/{name}?host={self.folder}"
 
     def create(self, name: str, template: str = "template1") -> None:
         """Make an empty database, or a copy of another."""
-        strategy = "STRATEGY FILE_COPY" if self._admin.info.server_version >= 150_000 else ""  # half the work
+        strategy = "STRATEGY FILE_COPY" if self._admin.info.server_version >= 150_000 else ""  # costs half as much
         self.execute(f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {template} {strategy}")
 
     def drop(self, name: str) -> None:
-        """Take a database away, whoever is connected."""
+        """Drop a database, even while clients are connected."""
         self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def execute(self, statement: str) -> None:
-        """Run one statement as the one who may do everything, outside our databases."""
+        """Run one statement as the superuser, outside our databases."""
         self._admin.execute(statement.encode())
 
     def end_connections(self, name: str) -> None:
-        """End all connections to a database, and wait until they are: otherwise they answer for another moment."""
+        """End all connections to a database and wait for that: otherwise they answer for another moment."""
         each = (
             f"SELECT pg_terminate_backend(pid, {int(1000 * PATIENCE)}) FROM pg_stat_activity WHERE datname = '{name}'"  # noqa: S608
         )
         self.execute(each)
 
     def stop(self) -> None:
-        """End it by its own pid and forget all it held."""
+        """End the server by its own pid and delete its folder."""
         self._admin.close()
         self._process.terminate()
         try:
@@ -89,7 +89,7 @@ class Cluster:
         with (self.folder / "log").open("wb") as log:
             return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/")
 
-    def _connected(self) -> psycopg.Connection:
+    def _connect(self) -> psycopg.Connection:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
@@ -102,6 +102,6 @@ class Cluster:
 
 
 def unprivileged(*options: str) -> list[str]:
-    """Give what a command is started by: with `--pdeathsig` it ends when this process dies."""
+    """Return the prefix that starts a command as ADMIN; with `--pdeathsig` it ends when this process dies."""
     user = ["--reuid", ADMIN, "--regid", ADMIN, "--clear-groups"] if os.getuid() == 0 else []
     return ["setpriv", *user, *options] if user or options else []

@@ -117,7 +117,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
-    """Hand out the tests of a file together, those on PostgreSQL apart."""
+    """Schedule the tests of a file together, and the tests on PostgreSQL apart from them."""
     return ByModule(config, log)
 
 

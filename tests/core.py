@@ -1,4 +1,4 @@
-"""The core without a face: the joined actions on a database of their own, with a clock that moves when told to."""
+"""The core without an interface: the actions on a database of their own, with a clock that the test moves."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -33,7 +33,7 @@ START = datetime(2030, 1, 1, 12, 0, 0, 750_000, UTC)  # not on a whole second: r
 
 @dataclass
 class MutableClock:
-    """A clock that stands still until it is moved."""
+    """A clock that changes only when a test moves it."""
 
     now: datetime = START
 
@@ -41,13 +41,13 @@ class MutableClock:
         return self.now
 
     def advance(self, **timedelta_parts: float) -> None:
-        """Go on: clock.advance(seconds=59)."""
+        """Move the clock: clock.advance(seconds=59)."""
         self.now += timedelta(**timedelta_parts)
 
 
 @dataclass
 class Core:
-    """The actions, and the short ways to set a scene for them."""
+    """The actions, with short methods to prepare rows for them."""
 
     actions: Actions
     clock: MutableClock
@@ -59,7 +59,7 @@ class Core:
         return self.actions.store
 
     def resource(self, identifier: str, *scopes: str, public: Sequence[str] = (), ttl: int = 3600) -> str:
-        """Make a resource with these permissions, `public` ones besides; gives its row id."""
+        """Make a resource with these permissions, `public` ones besides; return its row id."""
         own = [Permission(id=new_id("perm"), name=name, public=name in public) for name in (*scopes, *public)]
         row = Resource(
             id=new_id("res"),
@@ -72,7 +72,7 @@ class Core:
         return self._add(identifier, row)
 
     def role(self, name: str, type: str, *scopes: str) -> str:
-        """Make a role that gives these scopes."""
+        """Make a role with these scopes."""
         with self.store.transaction() as session:
             given = list(session.scalars(select(Permission).where(Permission.name.in_(scopes))))
             row = Role(id=new_id("role"), name=name, type=type, created_at=self.clock(), permissions=given)
@@ -80,12 +80,12 @@ class Core:
         return row.id
 
     def user(self, username: str, *roles: str) -> str:
-        """Make a user with these roles; gives the row id."""
+        """Make a user with these roles; return the row id."""
         row = User(id=new_id("usr"), username=username, created_at=self.clock())
         return self._with_roles(username, row, roles)
 
     def client(self, client_id: str, *roles: str) -> str:
-        """Make a client with these roles; gives the row id."""
+        """Make a client with these roles; return the row id."""
         method = "client_secret_basic"
         row = Client(
             id=new_id("cli"),
@@ -97,7 +97,7 @@ class Core:
         return self._with_roles(client_id, row, roles)
 
     def client_secret(self, client_id: str, **values: Any) -> str:
-        """Give a client one more secret."""
+        """Add a secret to a client, and return it."""
         secret = mint(Prefix.CLIENT_SECRET)
         with self.store.transaction() as session:
             session.add(
@@ -148,13 +148,13 @@ class Core:
         return self.actions.exchange_token(token, type, scope, resources, client_id, address).token
 
     def verified(self, token: str) -> Claims:
-        """Give the claims of a token that must be active."""
+        """Return the claims of a token that must be active."""
         claims = self.actions.verify(token)
         assert claims is not None
         return claims
 
     def scope(self, token: str) -> str | None:
-        """Give the scope a token carries now, None when it is not active."""
+        """Return the scope of a token now, or None if it is not active."""
         claims = self.actions.verify(token)
         return None if claims is None else str(claims.scopes)
 
@@ -162,13 +162,13 @@ class Core:
         return self.actions.verify(token) is not None
 
     def give(self, role: str, *scopes: str) -> None:
-        """Let a role give further scopes."""
+        """Add scopes to a role."""
         with self.store.transaction() as session:
             row = session.scalars(select(Role).where(Role.name == role)).one()
             row.permissions.extend(session.scalars(select(Permission).where(Permission.name.in_(scopes))))
 
     def assign(self, owner: str, *roles: str) -> None:
-        """Let a user or client have exactly these roles."""
+        """Set the roles of a user or client."""
         with self.store.transaction() as session:
             row = session.get(User, self._rows[owner]) or session.get_one(Client, self._rows[owner])
             row.roles = list(session.scalars(select(Role).where(Role.name.in_(roles))))
@@ -199,12 +199,12 @@ class Core:
             session.add(row)
 
     def publish(self, name: str, public: bool) -> None:
-        """Make a permission public, or no longer so."""
+        """Set whether a permission is public."""
         with self.store.transaction() as session:
             session.execute(update(Permission).where(Permission.name == name).values(public=public))
 
     def trace(self, action: str | None = None) -> list[AuditEvent]:
-        """Give the audit events, oldest first."""
+        """Return the audit events, oldest first."""
         query = select(AuditEvent).order_by(AuditEvent.id)
         with self.store.reading() as session:
             return list(session.scalars(query.where(AuditEvent.action == action) if action else query))
@@ -214,7 +214,7 @@ class Core:
             return session.scalar(select(func.count()).select_from(table)) or 0
 
     def row_id(self, name: str) -> str:
-        """Give the row id of a user, client or resource by its name."""
+        """Return the row id of a user, client or resource by its name."""
         return self._rows[name]
 
     def _add(self, name: str, row: Resource | User | Client) -> str:
@@ -230,13 +230,13 @@ class Core:
 
 
 def contents(token: str) -> dict[str, Any]:
-    """Give a JWT's claims as they stand in it, unverified."""
+    """Return the claims of a JWT, unverified."""
     claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
     return claims
 
 
 def start_core(folder: Path, further_kinds: FurtherKinds | None = None, **changed: Any) -> Core:
-    """Make a core on the database of `folder`, its signing keys made; dispose of its store afterwards."""
+    """Make a core with signing keys on the database of `folder`; dispose of its store afterwards."""
     core = _open(folder, further_kinds, **changed)
     Base.metadata.create_all(core.store.engine)
     with core.store.transaction() as session:
@@ -253,7 +253,7 @@ def _open(folder: Path, further_kinds: FurtherKinds | None = None, **changed: An
 
 
 def furnish(core: Core) -> None:
-    """Make two resources; alice (role `clerk`) and the client `robot` (role `worker`) may all."""
+    """Make two resources; alice (role `clerk`) and the client `robot` (role `worker`) have every scope."""
     core.resource(ORDERS, "orders:read", "orders:write", public=["orders:list"])
     core.resource(STOCK, "stock:read", ttl=600)
     everything = ("orders:read", "orders:write", "orders:list", "stock:read")
@@ -265,7 +265,7 @@ def furnish(core: Core) -> None:
 
 @dataclass
 class Templates:
-    """Databases to copy: one with its tables and signing keys, and one that is furnished, with its row ids."""
+    """Databases to copy: one with tables and signing keys only, and a furnished one with its row ids."""
 
     blank: Database
     furnished: Database
@@ -276,7 +276,7 @@ _made: dict[str, Templates] = {}
 
 
 def _templates(folders: pytest.TempPathFactory) -> Templates:
-    """Return the templates on the database of the running test; they are made once."""
+    """Return the templates on the database of the running test; make them once."""
     if chosen() not in _made:
         blank, furnished = start_core(folders.mktemp("blank")), start_core(folders.mktemp("furnished"))
         furnish(furnished)
@@ -299,7 +299,7 @@ def blank_database(tmp_path_factory: pytest.TempPathFactory) -> Database:
 
 @pytest.fixture
 def empty_core(tmp_path: Path, blank_database: Database) -> Iterator[Core]:
-    """A core that knows nobody and nothing yet."""
+    """A core without users, clients and resources."""
     blank_database.copy_to(tmp_path)
     made = _open(tmp_path)
     yield made
@@ -308,7 +308,7 @@ def empty_core(tmp_path: Path, blank_database: Database) -> Iterator[Core]:
 
 @pytest.fixture
 def core(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
-    """Two resources; alice (role `clerk`) and the client `robot` (role `worker`) may all; `orders:list` is public."""
+    """Two resources; alice (`clerk`) and the client `robot` (`worker`) have every scope; `orders:list` is public."""
     templates = _templates(tmp_path_factory)
     templates.furnished.copy_to(tmp_path)
     made = replace(_open(tmp_path), _rows=dict(templates.rows))

@@ -1,6 +1,6 @@
-"""The databases of a run: SQLite files or, with TEST_DATABASE=postgresql, those of a real cluster; `both` in one run.
+"""The databases of a run: SQLite files, databases of a cluster (TEST_DATABASE=postgresql), or `both`.
 
-No test knows which: each asks for the database of its folder and speaks the SQL that both understand.
+A test does not depend on the choice: it takes the database of its folder and uses SQL that both understand.
 """
 
 import atexit
@@ -25,42 +25,42 @@ _made: dict[Path, "Database"] = {}
 
 
 class Database(ABC):
-    """The database of one folder: what is in it, and how a server is told of it."""
+    """The database of one folder: its contents, and the settings that name it."""
 
     def __init__(self, folder: Path) -> None:
-        """Take the folder of an instance; nothing is in the database yet."""
+        """Take the folder of an instance; the database is empty."""
         self.folder = folder
 
     @property
     @abstractmethod
     def url(self) -> str:
-        """What SQLAlchemy takes."""
+        """The URL for SQLAlchemy."""
 
     @property
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """What a server or a command is told, so that it finds the database."""
+        """The settings by which a server or a command finds the database."""
 
     @abstractmethod
     def copy_to(self, folder: Path) -> None:
-        """Make the database of another folder, with all that is in this one; nobody may be using it."""
+        """Copy this database to another folder; nothing may be connected to this one."""
 
     @abstractmethod
     def dump(self) -> bytes:
-        """Give all that is kept, to look for what must not be."""
+        """Return all stored bytes, to search them for secrets."""
 
     @abstractmethod
     def drop(self) -> None:
-        """Forget all of it."""
+        """Drop the database."""
 
     def execute(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
-        """Run one statement (`:name` stands for a value), commit, and give its rows."""
+        """Run one statement (`:name` stands for a value), commit, and return its rows."""
         with self.engine().begin() as connection:
             done = connection.execute(text(statement), values)
             return [tuple(row) for row in done] if done.returns_rows else []
 
     def engine(self) -> Engine:
-        """Give an engine that keeps no connection."""
+        """Return an engine that keeps no connection."""
         return create_engine(self.url, poolclass=NullPool)
 
 
@@ -73,18 +73,18 @@ class SqliteDatabase(Database):
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {}  # it is where the default says
+        return {}  # the file is where the default setting expects it
 
     def copy_to(self, folder: Path) -> None:
         shutil.copy(self.folder / "latchkey.db", folder / "latchkey.db")
 
     def dump(self) -> bytes:
-        """Give the bytes of the file and of what stands beside it: deleted rows too may still be in them."""
+        """Return the bytes of the file and of its log: they may still contain deleted rows."""
         file, log = self.folder / "latchkey.db", self.folder / "latchkey.db-wal"
         return file.read_bytes() + (log.read_bytes() if log.exists() else b"")
 
     def drop(self) -> None:
-        """Leave it to pytest, which clears its folders away."""
+        """Do nothing: pytest deletes its folders."""
 
 
 class PostgresqlDatabase(Database):
@@ -107,7 +107,7 @@ class PostgresqlDatabase(Database):
         _made[folder] = PostgresqlDatabase(folder, self.name)
 
     def dump(self) -> bytes:
-        """Give every value of every row."""
+        """Return every value of every row."""
         engine, tables = self.engine(), MetaData()
         tables.reflect(engine)
         with engine.connect() as connection:
@@ -119,7 +119,7 @@ class PostgresqlDatabase(Database):
 
 
 def database_in(folder: Path) -> Database:
-    """Give the database of an instance's folder; it is made, empty, when it is first asked for."""
+    """Return the database of an instance folder; the first call makes it, empty."""
     if folder not in _made:
         _made[folder] = PostgresqlDatabase(folder) if chosen() == POSTGRESQL else SqliteDatabase(folder)
     return _made[folder]
@@ -138,7 +138,7 @@ def module_of(nodeid: str) -> str:
 
 @contextmanager
 def per_database(make: Callable[[], AbstractContextManager[Shared]]) -> Iterator[Callable[[], Shared]]:
-    """Give a function that returns one for the database of the running test: made when needed, closed at the end."""
+    """Yield a function that returns one object for each kind of database: made when needed, closed at the end."""
     made: dict[str, Shared] = {}
     with ExitStack() as stack:
 
@@ -151,7 +151,7 @@ def per_database(make: Callable[[], AbstractContextManager[Shared]]) -> Iterator
 
 
 def cluster() -> Cluster:
-    """Give this process' cluster; it is started when it is first asked for."""
+    """Return the cluster of this process; the first call starts it."""
     global _cluster
     if _cluster is None:
         _cluster = Cluster()
@@ -160,13 +160,13 @@ def cluster() -> Cluster:
 
 
 def drop_databases(folder: Path) -> None:
-    """Drop what was made in this folder: hundreds of databases would fill the disk."""
+    """Drop the databases of this folder: hundreds of them would fill the disk."""
     for made in [made for made in _made if made.is_relative_to(folder)]:
         _made.pop(made).drop()
 
 
 def why_not() -> str | None:
-    """Say why a run cannot be what it was asked to be; None when it can."""
+    """Return why the chosen databases cannot be used, or None."""
     if chosen() not in (SQLITE, POSTGRESQL, BOTH):
         return f"{CHOICE} must be {SQLITE}, {POSTGRESQL} or {BOTH}"
     if chosen() != SQLITE and not program("initdb"):

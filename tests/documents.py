@@ -1,4 +1,4 @@
-"""The documents of the repository, and what they name."""
+"""The documents of the repository, with their code, links and anchors."""
 
 import re
 from pathlib import Path
@@ -26,7 +26,7 @@ def code() -> list[str]:
 
 
 def links(document: Path) -> list[str]:
-    """Return the targets of links and pictures, without those of other hosts."""
+    """Return the targets of links and pictures on this host."""
     found = re.findall(r"\]\(([^)\s]+)\)|<img src=\"([^\"]+)\"", TEXTS[document])
     return [link or picture for link, picture in found if "://" not in link]
 

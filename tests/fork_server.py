@@ -95,7 +95,7 @@ def _running() -> Path:
     global _door
     with _starting:
         if _door is None:
-            door = Path(tempfile.mkdtemp(prefix="latchkey-forks-")) / "door"
+            door = Path(tempfile.mkdtemp(prefix="latchkey-forks-")) / "socket"
             environment = {name: value for name, value in os.environ.items() if not name.upper().startswith(SETTING)}
             process = subprocess.Popen(
                 [sys.executable, "-m", "tests.fork_server", str(door)],

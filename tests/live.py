@@ -25,7 +25,7 @@ Process = subprocess.Popen[bytes] | fork_server.Forked
 
 
 def free_port() -> int:
-    """Give a free port of 127.0.0.1 below those which the kernel hands to outgoing connections."""
+    """Return a free port of 127.0.0.1 below the range that the kernel uses for outgoing connections."""
     for port in random.sample(range(15_000, 32_000), 100):
         with socket.socket() as candidate:
             candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -38,7 +38,7 @@ def free_port() -> int:
 
 
 def environment(instance: Path, settings: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Give the environment of a `latchkey` process: ours without its settings, plus `settings` as in {"issuer": …}."""
+    """Return the environment of a `latchkey` process: ours, but of Latchkey only `settings`, as in {"issuer": …}."""
     ours = {name: value for name, value in os.environ.items() if not name.upper().startswith(SETTING)}
     chosen = dict(settings or {})
     database = {} if "database_url" in chosen else database_in(instance).settings
@@ -76,7 +76,7 @@ class LiveServer:
 
     @property
     def database(self) -> Database:
-        """What it keeps all in."""
+        """The database of its instance folder."""
         return database_in(self.instance)
 
     @property
@@ -114,7 +114,7 @@ class LiveServer:
             )
 
     def stop(self) -> int | None:
-        """End the server as Ctrl-C or a supervisor would (SIGTERM); give its exit code, None when it did not run."""
+        """End the server as Ctrl-C or a supervisor would (SIGTERM); return its exit code, or None."""
         process = self._forget()
         if process is None:
             return None
@@ -137,12 +137,12 @@ class LiveServer:
         return self.start()
 
     def log_text(self) -> str:
-        """Give all that the server has printed, stdout and stderr, since its first start."""
+        """Return all that the server has printed, stdout and stderr, since its first start."""
         files = (self.stdout_file, self.stderr_file)
         return "".join(file.read_text(encoding="utf-8", errors="replace") for file in files if file.exists())
 
     def log_records(self) -> list[dict[str, Any]]:
-        """Give the JSON log lines, oldest first."""
+        """Return the JSON log lines, oldest first."""
         return [json.loads(line) for line in self.log_text().splitlines() if line.startswith("{")]
 
     def _wait_until_healthy(self) -> None:
@@ -166,7 +166,7 @@ class LiveServer:
 
 
 def client(url: str, **options: Any) -> httpx.Client:
-    """Give an HTTP client for `url` that raises AssertionError on a 5xx: a 500 is never an expected answer."""
+    """Return an HTTP client for `url` that raises AssertionError on a 5xx: a 500 is never an expected answer."""
     hooks = {"response": [_no_server_error]}
     return httpx.Client(base_url=url, timeout=15, trust_env=False, event_hooks=hooks, **options)
 

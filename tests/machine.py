@@ -1,4 +1,4 @@
-"""What a machine may lack: a test that needs it is skipped with its reason, or fails where CI=true promised it."""
+"""Programs that a machine may lack: a test that needs one is skipped with the reason, or fails with CI=true."""
 
 import os
 import shutil
@@ -16,5 +16,5 @@ def lacking(what: str) -> NoReturn:
 
 
 def require_program(*names: str) -> str:
-    """Give the path of the first of these programs that is here, else skip (or, with CI=true, fail)."""
+    """Return the path of the first of these programs that is installed; skip (with CI=true, fail) without one."""
     return next(filter(None, map(shutil.which, names)), None) or lacking(" or ".join(names))

@@ -75,7 +75,7 @@ class Pgbouncer:
 
 @contextmanager
 def running_pgbouncer(cluster: Cluster, mode: str = "transaction", size: int = 2) -> Iterator[Pgbouncer]:
-    """Return a running pooler that keeps at most `size` connections to a database."""
+    """Yield a running pooler that keeps at most `size` connections to a database."""
     pooler = Pgbouncer(cluster, mode, size)
     try:
         yield pooler

@@ -1,4 +1,4 @@
-"""A Redis of our own: on a free port of 127.0.0.1, keeping nothing, ended by its own pid."""
+"""A Redis of our own: on a free port of 127.0.0.1, without a file, ended by its own pid."""
 
 import signal
 import subprocess
@@ -18,7 +18,7 @@ class RedisServer:
     """One server: `start` it, `stop` it, and start it again empty on the same port."""
 
     def __init__(self, *options: str) -> None:
-        """Choose its port; nothing runs yet. `options` are further ones of the command line."""
+        """Choose its port, and start nothing yet. `options` are further options of the command line."""
         self._options = options
         self._program = require_program("redis-server")
         self._port = free_port()
@@ -41,26 +41,26 @@ class RedisServer:
         raise AssertionError("Redis did not start")
 
     def stop(self) -> None:
-        """End it; it forgets all."""
+        """End it; its data is lost."""
         if self._process is not None:
             self._process.terminate()
             self._process.wait(PATIENCE)
             self._process = None
 
     def pause(self) -> None:
-        """Let it stand still, its connections open."""
+        """Stop the process with its connections open."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on where it stood."""
+        """Continue the stopped process."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
 
 @contextmanager
 def running_redis(*options: str) -> Iterator[RedisServer]:
-    """Give a running server that is gone afterwards."""
+    """Yield a running server, and end it afterwards."""
     server = RedisServer(*options).start()
     try:
         yield server

@@ -23,7 +23,7 @@ NOT_FOLLOWED = frozenset({"tests.cluster", "tests.databases", "tests.fork_server
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark them."""
+    """Add the markers."""
     for item in items:
         if isinstance(item, pytest.Function):
             fixtures = item._fixtureinfo.name2fixturedefs.values()

@@ -56,8 +56,8 @@ def cells(line: str) -> list[str]:
     return line[2:-2].split(" | ") if line.startswith("| ") and line.endswith(" |") else []
 
 
-def written(text: str, found: list[Mark]) -> str:
-    """Return a document with the last column of its tables as the marks say."""
+def fill_tables(text: str, found: list[Mark]) -> str:
+    """Return a document with the last column of its tables filled from the marks."""
     shown: dict[str, list[Mark]] = {}
     for mark in found:
         shown.setdefault(mark.row, []).append(mark)
@@ -67,8 +67,8 @@ def written(text: str, found: list[Mark]) -> str:
 def _line(line: str, shown: dict[str, list[Mark]]) -> str:
     row = cells(line)
     if row and row[0] in shown:
-        return _joined([*row[:-1], _tests_of(shown[row[0]])])
-    return _joined([*row[:-1], NO_TEST]) if row and FILE.fullmatch(row[-1].split("; ")[0]) else line
+        return _join_cells([*row[:-1], _tests_of(shown[row[0]])])
+    return _join_cells([*row[:-1], NO_TEST]) if row and FILE.fullmatch(row[-1].split("; ")[0]) else line
 
 
 def _tests_of(found: list[Mark]) -> str:
@@ -76,7 +76,7 @@ def _tests_of(found: list[Mark]) -> str:
     return "; ".join(f"{file} " + ", ".join(f"`{mark.test}`" for mark in inside) for file, inside in files)
 
 
-def _joined(row: list[str]) -> str:
+def _join_cells(row: list[str]) -> str:
     return f"| {' | '.join(row)} |"
 
 
@@ -84,4 +84,4 @@ if __name__ == "__main__":
     everything = list(marks())
     for table, document in TABLES.items():
         ours = [mark for mark in everything if mark.table == table]
-        document.write_text(written(document.read_text(encoding="utf-8"), ours), encoding="utf-8")
+        document.write_text(fill_tables(document.read_text(encoding="utf-8"), ours), encoding="utf-8")

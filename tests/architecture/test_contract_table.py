@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from tests.tables import FILE, TABLES, TESTS, Mark, cells, marks, written
+from tests.tables import FILE, TABLES, TESTS, Mark, cells, fill_tables, marks
 
 HEADS = {"line", "trap", "promise", "---"}
 NO_TEST = re.compile(r"comes with the pages|does not apply: .+")
@@ -54,7 +54,7 @@ def test_no_file_is_named_without_its_tests() -> None:
 @pytest.mark.parametrize("table", TABLES)
 def test_the_tables_are_what_the_markers_say(table: str) -> None:
     text = TABLES[table].read_text(encoding="utf-8")
-    assert text == written(text, [mark for mark in MARKS if mark.table == table]), "run: python -m tests.tables"
+    assert text == fill_tables(text, [mark for mark in MARKS if mark.table == table]), "run: python -m tests.tables"
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -66,6 +66,6 @@ def test_every_marker_names_a_row(table: str) -> None:
 def test_a_row_names_its_tests_by_file_and_says_when_it_lost_them() -> None:
     found = [Mark("contract", "two", "a/test_b.py", "c"), Mark("contract", "two", "a/test_b.py", "d")]
     text = "| one | test_x.py `gone` |\n| two | answer |  |\n| three | does not apply: why |"
-    assert written(text, found) == (
+    assert fill_tables(text, found) == (
         "| one | no test |\n| two | answer | a/test_b.py `c`, `d` |\n| three | does not apply: why |"
     )

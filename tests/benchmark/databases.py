@@ -22,27 +22,27 @@ PATIENCE = 60.0  # seconds for a start or a stop
 
 
 class Database(Protocol):
-    """What keeps data sets by name."""
+    """A store of data sets, each with a name."""
 
     name: str
 
     def url(self, data_set: str) -> str:
-        """Give the DATABASE_URL of a data set; empty is SQLite in the instance folder."""
+        """Return the DATABASE_URL of a data set; an empty one means SQLite in the instance folder."""
 
     def make(self, data_set: str) -> None:
-        """Make room for a data set, empty even if it was there."""
+        """Make an empty database for a data set, and drop an earlier one."""
 
     def copy(self, data_set: str, to: str) -> None:
-        """Make `to` the same as `data_set`."""
+        """Copy `data_set` to `to`."""
 
     def drop(self, data_set: str) -> None:
-        """Forget a data set."""
+        """Drop a data set."""
 
     def processes(self) -> list[int]:
-        """Give the database's own processes, when it has any that can be seen."""
+        """Return the process ids of the database, or none if they are not visible."""
 
     def stop(self) -> None:
-        """Stop what was started."""
+        """Stop what this object started."""
 
 
 class Sqlite:
@@ -51,7 +51,7 @@ class Sqlite:
     name = "sqlite"
 
     def url(self, data_set: str) -> str:
-        """Give none: the default is meant."""
+        """Return an empty URL: the default is SQLite in the instance folder."""
         return ""
 
     def make(self, data_set: str) -> None:
@@ -64,7 +64,7 @@ class Sqlite:
         """Do nothing."""
 
     def processes(self) -> list[int]:
-        """Give none."""
+        """Return none: SQLite runs in the process that uses it."""
         return []
 
     def stop(self) -> None:
@@ -80,33 +80,33 @@ class PostgreSQL:
         self._base = base
 
     def url(self, data_set: str) -> str:
-        """Give the URL of this data set's database."""
+        """Return the URL of this data set's database."""
         scheme, _, rest = self._base.partition("://")
         place, _, query = rest.partition("?")
-        return f"{scheme}://{place.partition('/')[0]}/{_named(data_set)}" + (f"?{query}" if query else "")
+        return f"{scheme}://{place.partition('/')[0]}/{_database_name(data_set)}" + (f"?{query}" if query else "")
 
     def make(self, data_set: str) -> None:
-        """Drop and create."""
+        """Drop the database and create it."""
         self.drop(data_set)
-        self._say("CREATE DATABASE {}", _named(data_set))
+        self._execute("CREATE DATABASE {}", _database_name(data_set))
 
     def copy(self, data_set: str, to: str) -> None:
-        """Create from a template."""
+        """Create the database from a template."""
         self.drop(to)
-        self._say("CREATE DATABASE {} TEMPLATE {}", _named(to), _named(data_set))
+        self._execute("CREATE DATABASE {} TEMPLATE {}", _database_name(to), _database_name(data_set))
 
     def drop(self, data_set: str) -> None:
-        """Drop, whoever is still connected."""
-        self._say("DROP DATABASE IF EXISTS {} WITH (FORCE)", _named(data_set))
+        """Drop the database, even while clients are connected."""
+        self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", _database_name(data_set))
 
     def processes(self) -> list[int]:
-        """Give none: the server may be anywhere."""
+        """Return none: the server may run on another machine."""
         return []
 
     def stop(self) -> None:
-        """Leave a server alone that was there before."""
+        """Do nothing: the server ran before the benchmark."""
 
-    def _say(self, statement: str, *names: str) -> None:
+    def _execute(self, statement: str, *names: str) -> None:
         with psycopg.connect(self._base, autocommit=True) as connection:
             connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
@@ -115,32 +115,32 @@ class OwnPostgreSQL(PostgreSQL):
     """A PostgreSQL server of the benchmark's own with its default settings, on the generator's cores."""
 
     def __init__(self, folder: Path, cores: machine.Cores) -> None:
-        """Start it, made first if it is not there; raises SystemExit when that does not work."""
+        """Make the cluster if it is missing, and start the server; raise SystemExit if that fails."""
         self._sockets = tempfile.mkdtemp(prefix="latchkey-bench-")
         self._owner = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
         super().__init__(f"postgresql://{self._owner}@/postgres?host={self._sockets}")
         try:
-            self._folder = self._made(folder)
+            self._folder = self._initialize(folder)
             self._process = self._start(cores)
         except BaseException:
             shutil.rmtree(self._sockets, ignore_errors=True)
             raise
 
     def url(self, data_set: str) -> str:
-        """Give the URL of this data set's database."""
-        return f"postgresql://{self._owner}@/{_named(data_set)}?host={self._sockets}"
+        """Return the URL of this data set's database."""
+        return f"postgresql://{self._owner}@/{_database_name(data_set)}?host={self._sockets}"
 
     def processes(self) -> list[int]:
-        """Give the server and its children."""
+        """Return the process ids of the server and its children."""
         return machine.family(self._process.pid)
 
     def stop(self) -> None:
-        """Stop it as its manual says: a fast shutdown."""
+        """Stop the server by SIGINT, PostgreSQL's fast shutdown."""
         self._process.send_signal(signal.SIGINT)
         self._process.wait(PATIENCE)
         shutil.rmtree(self._sockets, ignore_errors=True)
 
-    def _made(self, folder: Path) -> Path:
+    def _initialize(self, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         for place in (folder, self._sockets):
             shutil.chown(place, self._owner)
@@ -157,7 +157,7 @@ class OwnPostgreSQL(PostgreSQL):
     def _start(self, cores: machine.Cores) -> subprocess.Popen[bytes]:
         command = [_program("postgres"), "-D", str(self._folder), "-k", self._sockets, "-c", "listen_addresses="]
         quiet = subprocess.DEVNULL
-        command = machine.pinned(command, cores.generator)
+        command = machine.pin(command, cores.generator)
         process = subprocess.Popen(command, user=self._owner, cwd="/", stdout=quiet, stderr=quiet, process_group=0)
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and process.poll() is None:
@@ -170,14 +170,14 @@ class OwnPostgreSQL(PostgreSQL):
         raise SystemExit(f"PostgreSQL did not start in {self._folder}")
 
 
-def opened(wanted: str, bench: Path, cores: machine.Cores) -> Database:
-    """Give the database that `--database` names: sqlite, postgresql (a server of our own) or postgresql://…"""
+def open_database(wanted: str, bench: Path, cores: machine.Cores) -> Database:
+    """Return the database that `--database` names: sqlite, postgresql (a server of our own) or postgresql://…"""
     if wanted == "sqlite":
         return Sqlite()
     return PostgreSQL(wanted) if "://" in wanted else OwnPostgreSQL(bench / "postgresql-server", cores)
 
 
-def _named(data_set: str) -> str:
+def _database_name(data_set: str) -> str:
     return "latchkey_bench_" + data_set.replace("-", "_")
 
 

@@ -33,7 +33,7 @@ from tests.benchmark.databases import Database
 from tests.benchmark.organisation import ORDERS, SCOPES, TOKEN_LIFETIME, Organisation, Proportions
 
 LATCHKEY = Path(__file__).resolve().parents[2] / ".venv" / "bin" / "latchkey"
-ISSUER = "http://127.0.0.1:8080"  # whatever the port: it stands in the JWTs
+ISSUER = "http://127.0.0.1:8080"  # the same for every port: the JWTs contain it
 HERE = Path(__file__).parent
 FRESH = 20 * 86_400  # seconds that a data set serves: its PATs live 30 days
 MOST_JWTS = 100_000  # signing a million takes minutes
@@ -56,25 +56,25 @@ class DataSet:
         return self.folder / "instance"
 
     def secrets(self, what: str) -> Path:
-        """Name the file of the secrets of a kind."""
+        """Return the file with the secrets of a kind."""
         return self.folder / "secrets" / what
 
     def copy(self, to: Path) -> str:
-        """Copy it for a run, the instance to a folder; gives the DATABASE_URL of the copy."""
+        """Copy the database and, to a folder, the instance; return the DATABASE_URL of the copy."""
         shutil.copytree(self.instance, to)
         self.database.copy(self.name, f"{self.name}-run")
         return self.database.url(f"{self.name}-run")
 
 
 def environment(instance: Path, database_url: str) -> dict[str, str]:
-    """Give the environment of a `latchkey` process: ours without its settings, plus what a benchmark needs."""
+    """Return the environment of a `latchkey` process: ours with the settings of a benchmark alone."""
     ours = {name: value for name, value in os.environ.items() if not name.upper().startswith("LATCHKEY_")}
     wanted = {"INSTANCE_DIR": str(instance), "DATABASE_URL": database_url, "ISSUER": ISSUER, "RATE_LIMITS": "off"}
     return ours | {f"LATCHKEY_{name}": value for name, value in wanted.items()}
 
 
-def ready(size: int, distinct: int, database: Database, bench: Path) -> DataSet:
-    """Give the data set of this size, made when it is not there, too old or of other code; its JWTs are fresh."""
+def prepare_data_set(size: int, distinct: int, database: Database, bench: Path) -> DataSet:
+    """Return the data set of this size with fresh JWTs; make it if it is missing, too old or made by other code."""
     name = f"{database.name}-{size}"
     data_set = DataSet(size, name, bench / "data" / name, database)
     stamp = data_set.folder / "stamp.json"
@@ -89,7 +89,7 @@ def ready(size: int, distinct: int, database: Database, bench: Path) -> DataSet:
 
 
 def _code() -> str:
-    """Tell the code that a data set was made with from any other: the schema, and what fills it."""
+    """Return a digest of the code that makes a data set: the schema and the modules that fill it."""
     files = [HERE / name for name in ("dataset.py", "organisation.py", "bulk.py")]
     made_of = b"".join(file.read_bytes() for file in files) + migrations.known_revisions()[-1].encode()
     return hashlib.sha256(made_of).hexdigest()[:16]
@@ -148,7 +148,7 @@ def _fill(engine: Engine, organisation: Organisation) -> None:
 
 
 def _trace(engine: Engine, events: Iterator[Mapping[str, Any]]) -> None:
-    """Chain the events to those that the set-up left."""
+    """Append the events to the chain that `latchkey init` began."""
     with engine.begin() as connection:
         while some := list(islice(events, BATCH)):
             audit_chain.append(connection, some)
@@ -162,13 +162,13 @@ def _keep(data_set: DataSet, organisation: Organisation, wanted: int) -> None:
         "server": [organisation.server_basic],
         "user": organisation.user_ids[:wanted],
         "inactive": [mint(Prefix.PAT) for _ in range(wanted)],
-        "malformed": [_mistyped(mint(Prefix.PAT)) for _ in range(wanted)],
+        "malformed": [_mistype(mint(Prefix.PAT)) for _ in range(wanted)],
     }
     for what, secrets in kept.items():
         _write(data_set.secrets(what), secrets)
 
 
-def _mistyped(secret: str) -> str:
+def _mistype(secret: str) -> str:
     return secret[:-1] + ("0" if secret[-1] != "0" else "1")
 
 
@@ -193,7 +193,7 @@ def _refresh_jwts(data_set: DataSet, wanted: int) -> None:
 
 
 class _Jwts:
-    """Signs tokens as the server would, with its own keys."""
+    """Signs tokens with the server's own keys."""
 
     def __init__(self, engine: Engine, keys: SigningKeys, data_set: DataSet) -> None:
         self._engine = engine
@@ -202,7 +202,7 @@ class _Jwts:
         self._now = datetime.now(UTC)
 
     def machine(self, wanted: int) -> list[str]:
-        """Give tokens of the clients, in turn."""
+        """Return M2M tokens of the clients in turn."""
         kind = MachineTokens(self._keys, ISSUER)
         with self._engine.connect() as connection:
             query = select(models.Client.client_id).where(models.Client.name.like("client %")).limit(wanted)
@@ -211,7 +211,7 @@ class _Jwts:
             return [kind.issue(connection, Subject(ids[i % len(ids)]), terms).token for i in range(wanted)]
 
     def exchanged(self, wanted: int) -> list[str]:
-        """Give tokens made from the kept personal access tokens, in turn."""
+        """Return tokens exchanged for the kept personal access tokens in turn."""
         pats = PersonalAccessTokens()
         kind = ExchangedTokens(self._keys, ISSUER, {pats.name: pats})
         secrets = self._data_set.secrets("pat").read_text(encoding="ascii").split()

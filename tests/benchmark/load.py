@@ -1,4 +1,4 @@
-"""Drive one kind of request with wrk, and count every answer that is not as it should be."""
+"""Drive one kind of request with wrk, and count every wrong answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.operations.logs import redact
-from tests.benchmark.machine import Cores, pinned
+from tests.benchmark.machine import Cores, pin
 
 SCRIPT = Path(__file__).with_name("load.lua")
 TIMEOUT = 10  # seconds that an answer may take
@@ -40,7 +40,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Driven:
-    """What wrk saw. `wrong` counts the answers that were not as expected; `busy` is its share of its core."""
+    """The result of wrk. `wrong` counts the answers that were not as expected; `busy` is the used share of its core."""
 
     requests: int
     seconds: float
@@ -55,7 +55,7 @@ class Driven:
 
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """How hard it drives, and on which cores."""
+    """The connections, threads and cores of wrk."""
 
     connections: int
     threads: int
@@ -63,7 +63,7 @@ class Generator:
     distinct: int  # lines of a plan's file that are used at the most
 
     def drive(self, plan: Plan, url: str, seconds: int) -> Driven:
-        """Send requests for so many seconds; raises RuntimeError when wrk itself fails."""
+        """Send requests for `seconds`; raise RuntimeError if wrk itself fails."""
         with tempfile.TemporaryDirectory(prefix="latchkey-bench-") as folder:
             file = Path(folder) / "plan.lua"
             file.write_text(_lua(plan, self.distinct), encoding="ascii")  # secrets stay out of the command line
@@ -71,16 +71,16 @@ class Generator:
 
     def _command(self, seconds: int) -> list[str]:
         wrk = ["wrk", f"-t{self.threads}", f"-c{self.connections}", f"-d{seconds}s", f"--timeout={TIMEOUT}s"]
-        return pinned([*wrk, "-s", str(SCRIPT)], self.cores.generator)
+        return pin([*wrk, "-s", str(SCRIPT)], self.cores.generator)
 
     def _run(self, command: list[str]) -> Driven:
         before = _spent()
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         spent = _spent() - before
-        told = [line for line in done.stdout.splitlines() if line.startswith('{"requests"')]
-        if done.returncode or not told:
+        results = [line for line in done.stdout.splitlines() if line.startswith('{"requests"')]
+        if done.returncode or not results:
             raise RuntimeError(f"wrk failed: {redact((done.stderr or done.stdout).strip()[-300:])}")
-        seen = json.loads(told[0])
+        seen = json.loads(results[0])
         return Driven(**seen | {"sample": redact(seen["sample"])}, busy=round(spent / seen["seconds"], 3))
 
 
@@ -90,7 +90,7 @@ def _spent() -> float:
 
 
 def _lua(plan: Plan, distinct: int) -> str:
-    """Write a plan as Lua: the strings of JSON are Lua's, as long as they are ASCII."""
+    """Return a plan as Lua: ASCII strings are the same in JSON and Lua."""
     headers = ", ".join(f"[{json.dumps(name)}] = {json.dumps(value)}" for name, value in plan.headers.items())
     fields: dict[str, object] = {
         "file": str(plan.file),
@@ -105,5 +105,5 @@ def _lua(plan: Plan, distinct: int) -> str:
         "distinct": distinct,
         "seed": time.time_ns() // 1_000_000 % 1_000_000_000 + os.getpid() % 1000,
     }
-    told = ", ".join(f"{name} = {json.dumps(value)}" for name, value in fields.items() if value is not None)
-    return f"return {{ {told}, headers = {{ {headers} }} }}\n"
+    values = ", ".join(f"{name} = {json.dumps(value)}" for name, value in fields.items() if value is not None)
+    return f"return {{ {values}, headers = {{ {headers} }} }}\n"

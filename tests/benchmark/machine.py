@@ -1,4 +1,4 @@
-"""What the kernel says of processes: which belong together, what they used, and on which cores they may run."""
+"""Processes as the kernel shows them: their children, processor time, memory and cores."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """Which cores the servers run on, and which the load generator (and PostgreSQL) has; both alike on a single one."""
+    """The cores of the servers, and the cores of the load generator and PostgreSQL; on one core both are the same."""
 
     servers: tuple[int, ...]
     generator: tuple[int, ...]
 
     @classmethod
     def shared_out(cls, workers: int) -> Cores:
-        """Give the first cores to the servers, one a worker, and the rest to the generator."""
+        """Assign the first cores to the servers, one a worker, and the rest to the generator."""
         ours = sorted(os.sched_getaffinity(0))
         servers = tuple(ours[:workers])
         return cls(servers, tuple(ours[workers:]) or servers)
 
     @property
     def apart(self) -> bool:
-        """Tell whether the generator has cores of its own."""
+        """Return whether the generator has cores of its own."""
         return not set(self.servers) & set(self.generator)
 
 
-def pinned(command: Sequence[str], cores: Sequence[int]) -> list[str]:
-    """Give the command that runs this command on these cores only."""
+def pin(command: Sequence[str], cores: Sequence[int]) -> list[str]:
+    """Return a command that runs this command on these cores only."""
     return ["taskset", "-c", ",".join(map(str, cores)), *command] if shutil.which("taskset") else list(command)
 
 
 def family(pid: int) -> list[int]:
-    """Give a process and all its descendants."""
+    """Return a process and all its descendants."""
     parents = {int(entry.name): _parent(entry) for entry in PROC.glob("[0-9]*")}
     found = [pid]
     for one in found:
@@ -48,17 +48,17 @@ def family(pid: int) -> list[int]:
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:
-    """Add up the time these processes and their ended children have computed, in user mode and in the kernel."""
+    """Return the processor time of these processes and their ended children, in user mode and in the kernel."""
     return sum(_ticks(pid) for pid in pids) / TICK
 
 
 def resident_mb(pids: Sequence[int]) -> float:
-    """Give the resident memory of the largest of these processes, in MB of a million bytes."""
+    """Return the resident memory of the largest of these processes, in MB of a million bytes."""
     return max(map(_resident_kib, pids), default=0) * 1024 / 1e6
 
 
-def described() -> dict[str, object]:
-    """Name what is measured on."""
+def describe_machine() -> dict[str, object]:
+    """Return the cores, the processor and the Python of this machine."""
     model = next((line.partition(":")[2].strip() for line in _lines(PROC / "cpuinfo") if "model name" in line), "")
     return {"cores": os.cpu_count(), "processor": model, "python": platform.python_version()}
 
@@ -70,11 +70,11 @@ def _parent(entry: Path) -> int:
 
 def _ticks(pid: int) -> int:
     fields = _stat(PROC / str(pid))
-    return sum(map(int, fields[11:15]))  # with those of children that have ended, so that none is lost
+    return sum(map(int, fields[11:15]))  # includes the children that have ended
 
 
 def _stat(entry: Path) -> list[str]:
-    """Give the fields after the name, which may hold anything: state, parent, …, at 11 utime, stime, …"""
+    """Return the fields after the name, which may contain anything: state, parent, …, at 11 utime, stime, …"""
     return "".join(_lines(entry / "stat")).rpartition(")")[2].split()
 
 

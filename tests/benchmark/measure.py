@@ -1,4 +1,4 @@
-"""Measure rows round by round: each round asks everything of everyone, so that a slow minute is everybody's."""
+"""Measure rows round by round: each round has every row of every subject, so a slow minute affects all of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.benchmark.subjects import Subject
 from tests.benchmark.writer import Writer
 
 Json = dict[str, object]
-ALONE = " alone"  # a row without the writer that is beside it otherwise
+ALONE = " alone"  # marks a row that is measured without the writer
 MEDIANS = ("requests_per_second", "p50_ms", "p99_ms", "cpu_us", "database_cpu_us", "resident_mb", "generator_busy")
 
 
@@ -47,28 +47,28 @@ class Measured:
     rounds: list[Round] = field(default_factory=list)
 
     def median(self, name: str) -> float:
-        """Give the median of a figure over the rounds; 0 when there is none."""
+        """Return the median of a figure over the rounds, or 0 without a round."""
         return float(statistics.median([getattr(one, name) for one in self.rounds] or [0.0]))
 
     @property
     def errors(self) -> int:
-        """Count what went wrong in all rounds."""
+        """Return the number of errors in all rounds."""
         return sum(one.errors for one in self.rounds)
 
     @property
     def why(self) -> str:
-        """Say what went wrong, as far as one line goes."""
+        """Return the first reason for an error, in one line."""
         return next((one.why for one in self.rounds if one.why), "")
 
     def as_json(self) -> Json:
-        """Give the medians, and the rounds they are of."""
+        """Return the medians and the rounds."""
         medians: Json = {name: round(self.median(name), 3) for name in MEDIANS}
-        told: Json = {name: getattr(self, name) for name in ("subject", "row", "size", "errors", "why")}
-        return told | medians | {"rounds": [asdict(one) for one in self.rounds]}
+        labels: Json = {name: getattr(self, name) for name in ("subject", "row", "size", "errors", "why")}
+        return labels | medians | {"rounds": [asdict(one) for one in self.rounds]}
 
 
 class Gauge:
-    """What a server and the database have spent since it was made."""
+    """The resources that a server and the database have used since the gauge was made."""
 
     def __init__(self, subject: Subject, database: Database) -> None:
         self._server, self._database = subject.server, database
@@ -77,25 +77,25 @@ class Gauge:
         self._database_before = machine.cpu_seconds(database.processes())
 
     def server_spent(self) -> float:
-        """Give the server's processor seconds, all its processes together."""
+        """Return the processor seconds of all processes of the server."""
         return machine.cpu_seconds(self._server.processes()) - self._server_before
 
     def database_spent(self) -> float:
-        """Give the database's, as far as its processes can be seen."""
+        """Return the processor seconds of the database, or 0 if its processes are not visible."""
         return machine.cpu_seconds(self._database.processes()) - self._database_before
 
     def resident_mb(self) -> float:
-        """Give the memory of its largest worker; of itself when it has none."""
+        """Return the memory of the largest worker, or of the server if it has no workers."""
         return machine.resident_mb(self._server.processes()[1:] or self._server.processes())
 
     def replaced(self) -> bool:
-        """Tell whether a process of it died or was started meanwhile."""
+        """Return whether a process of the server died or was started since."""
         return set(self._server.processes()) != set(self._processes)
 
 
 @dataclass(frozen=True, slots=True)
 class Measuring:
-    """How it is measured: seconds a row, and a writer of so many credentials a second beside it (0 is none)."""
+    """How a row is measured: for how many seconds, beside a writer of `writes` credentials a second (0: no writer)."""
 
     generator: Generator
     database: Database
@@ -105,26 +105,26 @@ class Measuring:
     say: Callable[[str], None]
 
     def rounds(self, subjects: Sequence[Subject], wanted: Sequence[str], count: int) -> list[Measured]:
-        """Give every wanted row of every subject, measured `count` times; of a peer every row is wanted.
+        """Measure every wanted row of Latchkey, and every row of a peer, `count` times.
 
-        With a writer, a row of ours is measured with it and, just before, without.
+        With a writer, a row of Latchkey is first measured without it and then with it.
         """
         asked = [
             (subject, plan, Measured(subject.name, row + mark, subject.size), beside)
             for subject in subjects
             for row, plan in subject.plans().items()
             if subject.name != "latchkey" or row in wanted
-            for mark, beside in self._asked(subject)
+            for mark, beside in self._variants(subject)
         ]
         for number in range(1, count + 1):
             for subject, plan, measured, beside in asked:
-                if self.warm_up:  # each time: the row before it may have taken its place in a cache
+                if self.warm_up:  # each time: the row before may have evicted it from a cache
                     self.generator.drive(plan, subject.server.url, self.warm_up)
                 measured.rounds.append(one := beside.once(subject, plan))
-                self.say(f"round {number}/{count} {subject.server.name} {measured.row}: {_told(one)}")
+                self.say(f"round {number}/{count} {subject.server.name} {measured.row}: {_format_round(one)}")
         return [measured for _, _, measured, _ in asked]
 
-    def _asked(self, subject: Subject) -> list[tuple[str, Measuring]]:
+    def _variants(self, subject: Subject) -> list[tuple[str, Measuring]]:
         if not self.writes or subject.name != "latchkey":
             return [("", self)]
         return [(ALONE, replace(self, writes=0)), ("", self)]
@@ -137,7 +137,7 @@ class Measuring:
             with writer.writing() if writer else contextlib.nullcontext():
                 driven = self.generator.drive(plan, subject.server.url, self.seconds)
         except RuntimeError as error:
-            return _failed(str(error))
+            return _failed_round(str(error))
         refused, requests = writer.refused if writer else 0, max(driven.requests, 1)
         return Round(
             requests_per_second=driven.requests / driven.seconds,
@@ -178,10 +178,10 @@ def _why(driven: Driven, refused: int, replaced: bool) -> str:
     return "" if driven.requests else "no answer came"
 
 
-def _failed(why: str) -> Round:
+def _failed_round(why: str) -> Round:
     return Round(0, 0, 0, 0, 0, 0, 0, 0, 0, requests=0, errors=1, why=why)
 
 
-def _told(one: Round) -> str:
+def _format_round(one: Round) -> str:
     figures = f"{one.requests_per_second:,.0f}/s, {one.cpu_us:.0f} µs CPU, p99 {one.p99_ms:.1f} ms"
     return f"{figures} FAILED: {one.why}" if one.errors else figures

@@ -13,17 +13,17 @@ from app.database.types import new_id
 
 Row = dict[str, Any]
 T = TypeVar("T")
-ORDERS = "https://orders.example"  # the resource that every measured credential opens
+ORDERS = "https://orders.example"  # the resource of every measured credential
 SCOPES = ("orders:read", "orders:write")
 RESOURCES = 10
 PERMISSIONS = 8  # of each resource; the first two are public
 DAY = timedelta(days=1)
-TOKEN_LIFETIME = 86_400  # seconds; the longest, so that a cached file of JWTs serves for a day
+TOKEN_LIFETIME = 86_400  # seconds; the longest lifetime, so that a cached file of JWTs is valid for a day
 
 
 @dataclass(frozen=True, slots=True)
 class Proportions:
-    """How many there are of each, for a number of credentials: half of them PATs, half API keys."""
+    """The number of each object for a number of credentials: half of them PATs, half API keys."""
 
     credentials: int
 
@@ -54,7 +54,7 @@ class Proportions:
 
 
 class Sample:
-    """Keeps at most so many of the secrets that pass by, evenly spread."""
+    """Keeps at most `wanted` of the secrets that pass, evenly spread."""
 
     def __init__(self, passing: int, wanted: int) -> None:
         self._every = max(1, -(-passing // wanted))
@@ -62,7 +62,7 @@ class Sample:
         self.kept: list[str] = []
 
     def see(self, secret: str) -> None:
-        """Keep it, or not."""
+        """Keep every nth secret."""
         if self._passed % self._every == 0:
             self.kept.append(secret)
         self._passed += 1
@@ -70,7 +70,7 @@ class Sample:
 
 @dataclass
 class Organisation:
-    """Generators of rows, a table each, in the order of their foreign keys; what they minted is in the samples."""
+    """Generators of rows, one for each table, in the order of their foreign keys; the samples keep minted secrets."""
 
     proportions: Proportions
     wanted: int  # secrets of each kind that are kept for the load
@@ -79,7 +79,7 @@ class Organisation:
     api_keys: Sample = field(init=False)
     clients_basic: Sample = field(init=False)
     client_ids: list[tuple[str, str]] = field(init=False, default_factory=list)  # row id, public id
-    server_basic: str = field(init=False, default="", repr=False)  # of the resource server that asks
+    server_basic: str = field(init=False, default="", repr=False)  # of the resource server that introspects
 
     def __post_init__(self) -> None:
         self.pats = Sample(self.proportions.tokens, self.wanted)
@@ -92,14 +92,14 @@ class Organisation:
         self.user_ids = [new_id("user") for _ in range(self.proportions.users)]
 
     def resources(self) -> Iterator[Row]:
-        """Give the orders API and nine others."""
+        """Yield the orders API and nine others."""
         for i, row_id in enumerate(self.resource_ids):
             identifier = ORDERS if i == 0 else f"https://api-{i}.example"
             yield {"id": row_id, "identifier": identifier, "name": f"API {i}", "built_in": False,
                    "access_token_ttl": TOKEN_LIFETIME, "created_at": self.at}  # fmt: skip
 
     def permissions(self) -> Iterator[Row]:
-        """Give eight a resource; those of the orders API begin with SCOPES."""
+        """Yield eight permissions a resource; the first ones of the orders API are SCOPES."""
         names = [*SCOPES, *(f"orders:{i}" for i in range(2, PERMISSIONS))]
         for i, ids in enumerate(self.permission_ids):
             for j, row_id in enumerate(ids):
@@ -107,47 +107,47 @@ class Organisation:
                 yield {"id": row_id, "resource_id": self.resource_ids[i], "name": name, "public": j < 2}
 
     def roles(self) -> Iterator[Row]:
-        """Give the user roles and the machine roles."""
+        """Yield the user roles and the machine roles."""
         for kind, ids in (("user", self.user_roles), ("machine", self.machine_roles)):
             for i, row_id in enumerate(ids):
                 yield {"id": row_id, "name": f"{kind}-role-{i}", "type": kind, "created_at": self.at}
 
     def role_permissions(self) -> Iterator[Row]:
-        """Give each role the scopes of the orders API, and four permissions of another one."""
+        """Yield, for each role, the scopes of the orders API and four permissions of another API."""
         for ids in (self.user_roles, self.machine_roles):
             for i, role_id in enumerate(ids):
                 for permission in (*self.permission_ids[0][:2], *self.permission_ids[1 + i % (RESOURCES - 1)][:4]):
                     yield {"role_id": role_id, "permission_id": permission}
 
     def users(self) -> Iterator[Row]:
-        """Give users without a password."""
+        """Yield users without a password."""
         for i, row_id in enumerate(self.user_ids):
             yield {"id": row_id, "username": f"user-{i}", "email": f"user-{i}@bench.example", "created_at": self.at}
 
     def user_role_rows(self) -> Iterator[Row]:
-        """Give each user two roles."""
+        """Yield two roles for each user."""
         for i, user_id in enumerate(self.user_ids):
             for role_id in {_turn(self.user_roles, i), _turn(self.user_roles, i + 1)}:
                 yield {"user_id": user_id, "role_id": role_id}
 
     def clients(self) -> Iterator[Row]:
-        """Give the clients; the last is the resource server of the orders API."""
+        """Yield the clients; the last is the resource server of the orders API."""
         self.client_ids = [(new_id("cli"), new_id("client")) for _ in range(self.proportions.clients + 1)]
         for i, (row_id, client_id) in enumerate(self.client_ids):
             yield {"id": row_id, "client_id": client_id, "name": f"client {i}", "created_at": self.at,
                    "token_endpoint_auth_method": "client_secret_basic"}  # fmt: skip
 
     def client_roles(self) -> Iterator[Row]:
-        """Give each client a role."""
+        """Yield a role for each client."""
         for i, (row_id, _) in enumerate(self.client_ids):
             yield {"client_id": row_id, "role_id": _turn(self.machine_roles, i)}
 
     def client_serves(self) -> Iterator[Row]:
-        """Let the last client serve the orders API."""
+        """Yield the row by which the last client serves the orders API."""
         yield {"client_id": self.client_ids[-1][0], "resource_id": self.resource_ids[0]}
 
     def client_secrets(self) -> Iterator[Row]:
-        """Give each client a secret."""
+        """Yield a secret for each client."""
         for row_id, client_id in self.client_ids:
             secret = mint(Prefix.CLIENT_SECRET)
             self.server_basic = basic(client_id, secret)  # the last stays
@@ -156,7 +156,7 @@ class Organisation:
             yield {"id": new_id("csec"), "client_id": row_id, **_opaque(secret), "created_at": self.at}
 
     def tokens(self) -> Iterator[Row]:
-        """Give the personal access tokens."""
+        """Yield the personal access tokens."""
         self.token_ids = [new_id("pat") for _ in range(self.proportions.tokens)]
         for i, row_id in enumerate(self.token_ids):
             secret = mint(Prefix.PAT)
@@ -165,7 +165,7 @@ class Organisation:
                    "created_at": self.at, "issued_at": self.at, "expires_at": self.at + 30 * DAY}  # fmt: skip
 
     def token_scopes(self) -> Iterator[Row]:
-        """Give each the two scopes of the orders API, and every fourth one of another API too."""
+        """Yield, for each token, the two scopes of the orders API; every fourth token has one of another API too."""
         for i, token_id in enumerate(self.token_ids):
             chosen = [(0, 0), (0, 1), *([(1 + i % (RESOURCES - 1), 0)] if i % 4 == 0 else [])]
             for resource, permission in chosen:
@@ -173,7 +173,7 @@ class Organisation:
                        "permission_id": self.permission_ids[resource][permission]}  # fmt: skip
 
     def keys(self) -> Iterator[Row]:
-        """Give the API keys, all of the orders API; their secrets come after them."""
+        """Yield the API keys, all of the orders API; `key_secret_rows` yields their secrets."""
         self.key_secrets = [(new_id("key"), mint(Prefix.API_KEY)) for _ in range(self.proportions.keys)]
         for i, (row_id, secret) in enumerate(self.key_secrets):
             self.api_keys.see(secret)
@@ -181,12 +181,12 @@ class Organisation:
                    "created_at": self.at, "allowed_ips": []}  # fmt: skip
 
     def key_secret_rows(self) -> Iterator[Row]:
-        """Give the digest of each key."""
+        """Yield the digest of each key."""
         for row_id, secret in self.key_secrets:
             yield {"id": new_id("ksec"), "api_key_id": row_id, **_opaque(secret), "created_at": self.at}
 
     def audit_events(self) -> Iterator[Row]:
-        """Give the trace that each credential's making leaves."""
+        """Yield the event that the creation of each credential leaves."""
         for kind, ids in (("personal_access_token", self.token_ids), ("api_key", [i for i, _ in self.key_secrets])):
             for row_id in ids:
                 yield {"at": self.at, "actor_type": "client", "actor": self.client_ids[0][1], "actor_name": "client 0",
@@ -196,7 +196,7 @@ class Organisation:
 
 
 def basic(name: str, secret: str) -> str:
-    """Give the value of an Authorization header (RFC 6749 §2.3.1); ours need no form-encoding."""
+    """Return the value of an Authorization header (RFC 6749 §2.3.1); our ids and secrets need no form-encoding."""
     return "Basic " + base64.b64encode(f"{name}:{secret}".encode()).decode()
 
 

@@ -1,4 +1,4 @@
-"""A picture of what a request costs as the data grows: SVG, written by hand."""
+"""A picture of the cost of a request against the number of credentials, as SVG."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def cost_against_size(measured: Sequence[Measured]) -> str:
 
 
 class _Frame:
-    """Where things lie in the picture."""
+    """The scales of the picture."""
 
     def __init__(self, sizes: Sequence[int], costs: Sequence[float]) -> None:
         self._sizes = sorted(set(sizes))
@@ -33,13 +33,13 @@ class _Frame:
         self._most = max(self._most, self._least + 1)
 
     def x(self, size: float) -> float:
-        """Place a number of credentials; a single one stands in the middle."""
+        """Return the place of a number of credentials; a single one is in the middle."""
         least, most = math.log10(self._sizes[0]), math.log10(self._sizes[-1])
         share = (math.log10(size) - least) / (most - least) if most > least else 0.5
         return LEFT + share * (WIDTH - LEFT - RIGHT)
 
     def y(self, cost: float) -> float:
-        """Place a cost."""
+        """Return the place of a cost."""
         share = (math.log10(cost) - self._least) / (self._most - self._least)
         return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
 

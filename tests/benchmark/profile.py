@@ -1,4 +1,4 @@
-"""Where a server's time goes while one row drives it, as py-spy sees it from outside: who holds the interpreter."""
+"""The packages that hold the interpreter while one row drives a server, sampled by py-spy from outside."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from tests.benchmark.measure import Measuring
 from tests.benchmark.subjects import Subject
 
 RATE = 250  # samples a second
-LONGER = 2  # times as long as a row is measured: few samples find the interpreter held
-LEAST = 0.04  # of the time; what has less is not told
-TOLD = 6  # rooms
-IDLE = 15  # seconds that the sampler may take beyond its own
+LONGER = 2  # times as long as a row is measured: in few samples the interpreter is held
+LEAST = 0.04  # of the samples: a smaller share is left out
+MOST = 6  # shares in a profile
+IDLE = 15  # seconds that the sampler may take after its samples
 DRIVER = re.compile(r"do_(execute|executemany|commit|rollback|begin) \(sqlalchemy/engine/default")
 FILE = re.compile(r"\((?:[^()]*site-packages/)?([\w-]+)/")  # a frame reads: function (package/module.py:12)
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The share of its samples that ended in each room, greatest first; `stacks` are folded, as flame graphs want."""
+    """The share of the samples that ended in each package, greatest first; `stacks` are folded, for flame graphs."""
 
     shares: Sequence[tuple[str, float]]
     stacks: str = field(repr=False)
-    why: str = ""  # there is none
+    why: str = ""  # why it is missing
 
     def __str__(self) -> str:
-        """Tell it in a line."""
-        return ", ".join(f"{room} {share:.0%}" for room, share in self.shares) or f"no profile: {self.why}"
+        """Format the shares in one line."""
+        return ", ".join(f"{package} {share:.0%}" for package, share in self.shares) or f"no profile: {self.why}"
 
 
 def profile(measuring: Measuring, subject: Subject, row: str) -> Profile:
-    """Drive a row once more and watch its server; a profile without shares says why."""
+    """Drive a row once more and sample its server; a profile without shares names the reason."""
     sampler = Path(sys.executable).with_name("py-spy")
     program = str(sampler) if sampler.exists() else shutil.which("py-spy")
     if program is None:
@@ -64,18 +64,18 @@ def profile(measuring: Measuring, subject: Subject, row: str) -> Profile:
 
 
 def shares(stacks: Iterable[str]) -> Sequence[tuple[str, float]]:
-    """Give each room's share of the samples, greatest first, as far as it is worth telling."""
+    """Return the greatest shares of the samples by package; smaller ones are left out."""
     counts: Counter[str] = Counter()
     for line in stacks:
         frames, _, number = line.rpartition(" ")
-        counts[_room(frames.split(";"))] += int(number)
+        counts[_package(frames.split(";"))] += int(number)
     whole = sum(counts.values())
-    found = [(room, count / whole) for room, count in counts.most_common(TOLD)]
-    return [(room, share) for room, share in found if share >= LEAST]
+    found = [(package, count / whole) for package, count in counts.most_common(MOST)]
+    return [(package, share) for package, share in found if share >= LEAST]
 
 
-def _room(frames: Sequence[str]) -> str:
-    """Name whose code a stack ends in: the standard library's time is its caller's, the driver's is the database's."""
+def _package(frames: Sequence[str]) -> str:
+    """Return the package that a stack ends in: the standard library counts as its caller."""
     for frame in reversed(frames):
         if DRIVER.search(frame):
             return "the database"

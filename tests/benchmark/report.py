@@ -1,4 +1,4 @@
-"""The figures as a table for people and as JSON for programs."""
+"""The figures, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass, field
 from tests.benchmark.measure import Json, Measured
 from tests.benchmark.profile import Profile
 from tests.benchmark.rows import AUTHLIB, BARE, COUNTERPARTS, NODE
-from tests.benchmark.targets import Target, targets, told
+from tests.benchmark.targets import Target, render_table, targets
 
-BOUND = 0.95  # of its core that a generator may use before it is the generator that is measured
+BOUND = 0.95  # of its core: above it the generator limits the figures
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that was measured, what could not be, and under which settings."""
+    """The measured rows, the absent subjects and the settings."""
 
     measured: Sequence[Measured]
     absent: Mapping[str, str]
@@ -24,13 +24,13 @@ class Report:
 
     @property
     def failed(self) -> list[Measured]:
-        """Give the rows in which anything went wrong."""
+        """Return the rows with errors."""
         return [one for one in self.measured if one.errors]
 
     def ratio(self, one: Measured, to: str) -> float | None:
-        """Tell how many times the processor time of `one` its counterpart at another subject takes, None without one.
+        """Return the processor time of the counterpart at another subject divided by the time of `one`, or None.
 
-        Compared per request, and by the server's own processes: above 1 is cheaper than the other.
+        It compares the time a request of the server's own processes: above 1, `one` is cheaper.
         """
         wanted = "form-to-json" if to == BARE else COUNTERPARTS.get(one.row, {}).get(to)
         other = next((m for m in self.measured if m.subject == to and m.row == wanted), None)
@@ -39,7 +39,7 @@ class Report:
         return other.median("cpu_us") / one.median("cpu_us")
 
     def as_json(self) -> Json:
-        """Give everything."""
+        """Return the whole report."""
         rows = [one.as_json() | {"ratios": self._ratios(one)} for one in self.measured]
         judged = [asdict(one) | {"verdict": one.verdict} for one in self.targets()]
         whose: Json = {f"{row} {size}": str(seen) for (row, size), seen in self.profiles.items()}
@@ -47,7 +47,7 @@ class Report:
         return whole | {"absent": dict(self.absent), "failed": len(self.failed)}
 
     def targets(self) -> list[Target]:
-        """Judge what was promised."""
+        """Return the targets, each with its verdict."""
         return targets(self.measured, self.ratio, str(self.settings["database"]))
 
     def _ratios(self, one: Measured) -> dict[str, float]:
@@ -55,7 +55,7 @@ class Report:
         return {to: round(ratio, 3) for to, ratio in found.items() if ratio is not None}
 
     def table(self) -> str:
-        """Give the medians in Markdown, and below it how they came about."""
+        """Return the medians as a Markdown table, with the targets and notes below it."""
         seen = any(one.median("database_cpu_us") for one in self.measured)
         head = ["subject", "row", "requests/s", "p50 ms", "p99 ms", "CPU µs", *(["database µs"] if seen else []), "MB"]
         head += ["× bare Flask", f"× {NODE}", "× Authlib"]
@@ -63,7 +63,8 @@ class Report:
         lines += [self._line(one, seen) for one in self.measured]
         lines += [[name, f"absent: {why}", *[""] * (len(head) - 2)] for name, why in self.absent.items()]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        return "\n\n".join(part for part in (table, told(self.targets(), self.profiles), self._notes()) if part) + "\n"
+        parts = (table, render_table(self.targets(), self.profiles), self._notes())
+        return "\n\n".join(filter(None, parts)) + "\n"
 
     def _line(self, one: Measured, seen: bool) -> list[str]:
         name = f"{one.subject} {one.size:,}" if one.size else one.subject

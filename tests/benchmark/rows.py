@@ -1,4 +1,4 @@
-"""What is asked of each subject: a name, and a plan for the load."""
+"""The rows of each subject: a name, and a plan for the load."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COUNTERPARTS = {  # the row of a peer that a row of ours is compared with
 
 
 def of_latchkey(data_set: DataSet, admin_token: str) -> dict[str, Plan]:
-    """Give each row's plan; `admin_token` may create personal access tokens."""
+    """Return the plan of each row; `admin_token` may create personal access tokens."""
     server = data_set.secrets("server").read_text(encoding="ascii").strip()
     plans = {
         name: _form(data_set.secrets(what), "/oauth/introspect", "token={line}", answer, server)
@@ -50,13 +50,13 @@ def of_latchkey(data_set: DataSet, admin_token: str) -> dict[str, Plan]:
 
 
 def of_bare_flask(data_set: DataSet) -> dict[str, Plan]:
-    """Give the one row: the same request as an introspection."""
+    """Return the one row: the same request as an introspection."""
     server = data_set.secrets("server").read_text(encoding="ascii").strip()
     return {"form-to-json": _form(data_set.secrets("pat"), "/oauth/introspect", "token={line}", ACTIVE, server)}
 
 
 def of_node(folder: Path) -> dict[str, Plan]:
-    """Give the rows of node-oidc-provider, whose secrets lie in the folder."""
+    """Return the rows of node-oidc-provider; the folder has their secrets."""
     caller = _caller(folder)
     grant = {"grant_type": "client_credentials", "scope": "orders:read orders:write"}
     jwt = urlencode(grant | {"resource": ORDERS})
@@ -68,7 +68,7 @@ def of_node(folder: Path) -> dict[str, Plan]:
 
 
 def of_authlib(folder: Path) -> dict[str, Plan]:
-    """Give the rows of Authlib, whose secrets lie in the folder."""
+    """Return the rows of Authlib; the folder has their secrets."""
     caller = _caller(folder)
     grant = urlencode({"grant_type": "client_credentials", "scope": "orders:read orders:write"})
     return {

@@ -1,4 +1,4 @@
-"""`latchkey` with another number of threads than it has by itself: serve.py THREADS serve …"""
+"""`latchkey` with another number of threads than its default: serve.py THREADS serve …"""
 
 from __future__ import annotations
 

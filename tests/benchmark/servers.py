@@ -1,4 +1,4 @@
-"""The programs that are measured: started on their cores, watched by their process ids, stopped by them."""
+"""The measured programs: each starts on its cores, and is watched and stopped by its process id."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PATIENCE = 60.0  # seconds for a start or a stop
 
 @dataclass
 class Server:
-    """A server of one of the subjects. `{port}` in the command is where it shall listen."""
+    """A server of one of the subjects. `{port}` in the command is the port where it listens."""
 
     name: str
     command: Sequence[str]
@@ -31,9 +31,9 @@ class Server:
     port: int = 0
 
     def start(self) -> None:
-        """Start it and wait until it answers; raises RuntimeError with the end of its log when it does not."""
+        """Start it and wait until it answers; raise RuntimeError with the end of its log if it does not."""
         self.port = self.port or _free_port()
-        command = machine.pinned([part.replace("{port}", str(self.port)) for part in self.command], self.cores)
+        command = machine.pin([part.replace("{port}", str(self.port)) for part in self.command], self.cores)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -49,19 +49,19 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL where it listens."""
         return f"http://127.0.0.1:{self.port}"
 
     def processes(self) -> list[int]:
-        """Give its process and all that it started."""
+        """Return its process id and the ids of its descendants."""
         return machine.family(self._process.pid)
 
     def forget_log(self) -> None:
-        """Empty the log, which a fast server fills fast."""
+        """Empty the log: a fast server would fill the disk."""
         os.truncate(self.log, 0)
 
     def stop(self) -> None:
-        """End it by its process id; killed when it does not end."""
+        """End it by its process id, and kill it if it does not end."""
         self._process.terminate()
         try:
             self._process.wait(PATIENCE / 4)

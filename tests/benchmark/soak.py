@@ -1,4 +1,4 @@
-"""A long run at a share of the highest rate: does it stay as quick, as small and as right as in its first minute?"""
+"""A long run at a share of the highest rate: compare latency, memory and errors with the first minute."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tests.benchmark.targets import Target
 
 CALIBRATIONS = 8  # tries to find the pause that gives the wanted rate
 NEAR = 0.02  # of the wanted rate
-AT_70 = 3.0  # ms of p99 that are promised at 70 % of the highest rate
+AT_70 = 3.0  # ms of p99: the target at 70 % of the highest rate
 SLOWER = 2.0  # times the first minute's p99 that any other may have
 LARGER = 1.05  # times the first minute's memory that the last may have
 
 
 @dataclass(frozen=True, slots=True)
 class Soaked:
-    """What a soak saw: the highest rate, the rate that was wanted, and a round for each minute."""
+    """The result of a soak: the highest rate, the wanted rate, and a round for each minute."""
 
     row: str
     highest: float
@@ -29,7 +29,7 @@ class Soaked:
     settings: Json
 
     def complaints(self) -> list[str]:
-        """Say, minute by minute, what was not as it should be; nothing when all was well."""
+        """Return what was wrong, minute by minute."""
         first, last = self.minutes[0], self.minutes[-1]
         found = [f"minute {n}: {one.why}" for n, one in enumerate(self.minutes, 1) if one.errors]
         found += [
@@ -43,26 +43,26 @@ class Soaked:
 
     @property
     def failed(self) -> bool:
-        """Tell whether there is a complaint."""
+        """Return whether there is a complaint."""
         return bool(self.complaints())
 
     def as_json(self) -> Json:
-        """Give everything."""
-        told: Json = {"row": self.row, "highest": round(self.highest), "wanted": round(self.wanted)}
+        """Return the whole result."""
+        labels: Json = {"row": self.row, "highest": round(self.highest), "wanted": round(self.wanted)}
         minutes = [asdict(one) for one in self.minutes]
-        return told | {"settings": self.settings, "minutes": minutes, "complaints": self.complaints()}
+        return labels | {"settings": self.settings, "minutes": minutes, "complaints": self.complaints()}
 
     def table(self) -> str:
-        """Give a line a minute in Markdown, and what is to be said of it."""
+        """Return a Markdown table with a line a minute, and the complaints below it."""
         lines = ["| minute | requests/s | p50 ms | p99 ms | max ms | CPU µs | MB | written/s | errors |"]
         lines.append(f"| ---: {'| ---: ' * 8}|")
         lines += [_line(number, one) for number, one in enumerate(self.minutes, 1)]
-        ending = self.complaints() or ["flat: no error, no slower minute, no more memory"]
+        ending = self.complaints() or ["flat: no error, no slower minute, no growth of memory"]
         said = f"{self.row}, {self.wanted:,.0f} a second wanted of {self.highest:,.0f} at the most"
         return "\n".join([*lines, "", said, self._promise(), *ending]) + "\n"
 
     def _promise(self) -> str:
-        """Judge the p99 of the whole, by its median minute."""
+        """Compare the p99 of the median minute with its target."""
         seen = statistics.median(one.p99_ms for one in self.minutes)
         verdict = Target(self.row, 0, "p99 ms", AT_70, seen, at_most=True).verdict
         return f"p99 {seen:.2f} ms in the median minute; {AT_70:g} ms are promised at 70 % of the highest: {verdict}"
@@ -73,7 +73,7 @@ def soak(measuring: Measuring, subject: Subject, row: str, load: float, minutes:
     plan = subject.plans()[row]
     short = replace(measuring, seconds=min(5, measuring.seconds), writes=0)
     highest = short.once(subject, plan).requests_per_second
-    paced = _paced(short, subject, plan, load * highest)
+    paced = _pace(short, subject, plan, load * highest)
     seen = []
     for number in range(1, minutes + 1):
         seen.append(one := measuring.once(subject, paced))
@@ -81,8 +81,8 @@ def soak(measuring: Measuring, subject: Subject, row: str, load: float, minutes:
     return Soaked(row, highest, load * highest, seen, settings)
 
 
-def _paced(measuring: Measuring, subject: Subject, plan: Plan, wanted: float) -> Plan:
-    """Find the pause after an answer that gives the rate: the generator cannot be told a rate."""
+def _pace(measuring: Measuring, subject: Subject, plan: Plan, wanted: float) -> Plan:
+    """Find the pause after an answer that leads to the rate: the generator takes a pause, not a rate."""
     connections = measuring.generator.connections
     cycle, pause = 1000 * connections / wanted, 0.0  # ms from one request of a connection to its next
     for _ in range(CALIBRATIONS):

@@ -1,4 +1,4 @@
-"""Who is measured: Latchkey on each data set, a bare Flask route, and the peers that this machine can run."""
+"""The subjects: Latchkey on each data set, a bare Flask route, and the peers that this machine can run."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ INSTALLING = 180  # seconds that npm may take
 
 
 class Absent(Exception):
-    """A peer that cannot run on this machine; says why, in one line."""
+    """A peer cannot run on this machine; the message names the reason, in one line."""
 
 
 @dataclass
 class Subject:
-    """A server and what is asked of it. `size` is the number of its data set's credentials, 0 where it has none."""
+    """A server and its plans. `size` is the number of credentials in its data set, 0 without a data set."""
 
     name: str
     size: int
@@ -43,10 +43,10 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What all the subjects share."""
+    """The settings that all subjects share."""
 
     bench: Path
-    run: Path  # a folder that is gone after the run
+    run: Path  # a folder that is deleted after the run
     cores: Cores
     workers: int
     threads: int
@@ -80,8 +80,8 @@ class Stage:
         return Subject(rows.AUTHLIB, 0, server, lambda: rows.of_authlib(folder))
 
     def node(self) -> Subject:
-        """Make node-oidc-provider, installed if it is not; raises Absent."""
-        installed, folder = _installed(self.bench / "peers"), self.run / rows.NODE
+        """Make node-oidc-provider, and install it if it is missing; raise Absent."""
+        installed, folder = _install_peer(self.bench / "peers"), self.run / rows.NODE
         folder.mkdir(mode=0o700)
         command = ["node", "server.mjs", "{port}", str(self.distinct), str(folder)]
         env = {"PATH": os.environ["PATH"], "NODE_ENV": "production"}
@@ -101,7 +101,7 @@ class Stage:
 
 
 def _admin(instance: Path, server: Server) -> str:
-    """Ask for a token that may create credentials, as the first client."""
+    """Request a token that may create credentials, as the first client."""
     first = json.loads((instance / "bootstrap.json").read_text(encoding="utf-8"))
     grant = {"grant_type": "client_credentials", "scope": "manage", "resource": f"{ISSUER}/api/v1"}
     answer = httpx.post(
@@ -110,8 +110,8 @@ def _admin(instance: Path, server: Server) -> str:
     return str(answer.raise_for_status().json()["access_token"])
 
 
-def _installed(folder: Path) -> Path:
-    """Give the folder in which the peer is installed as its lock file says; raises Absent."""
+def _install_peer(folder: Path) -> Path:
+    """Install the peer as its lock file says, and return its folder; raise Absent."""
     for program in ("node", "npm"):
         if not shutil.which(program):
             raise Absent(f"no {program} on this machine")
@@ -141,4 +141,4 @@ def _npm_ci(folder: Path) -> None:
 
 
 def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["it ended without a word"])[-1][:200]
+    return (text.strip().splitlines() or ["it ended without a message"])[-1][:200]

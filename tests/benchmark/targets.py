@@ -1,4 +1,4 @@
-"""What was promised of each row, and whether this run keeps it: a miss is told with its size."""
+"""The target of each row, and whether this run meets it; a missed target has the size of the miss."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KEYCLOAK = 120  # client-credentials grants a second and core, by its sizing gui
 SLOWEST, LARGEST = 9.0, 130.0  # ms of p99, MB of a process
 WITH_WRITER = 0.8  # of the rate without it
 GROWN = 1.1  # times the processor time at the smallest size
-TIMES: dict[str, dict[str, float]] = {  # row: how many times the rate of each other, on SQLite
+TIMES: dict[str, dict[str, float]] = {  # row: how many times the rate of the other subject, on SQLite
     "introspect-pat": {BARE: 2.5, NODE: 4.0, AUTHLIB: 15.0},
     "introspect-api-key": {BARE: 2.5, NODE: 4.0, AUTHLIB: 15.0},
     "introspect-m2m": {BARE: 2.2},
@@ -27,7 +27,7 @@ Ratio = Callable[[Measured, str], float | None]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One promise: at least (or, with `at_most`, at most) so much, and what was seen."""
+    """One target: at least (or, with `at_most`, at most) `wanted`; `seen` is the measured value."""
 
     row: str
     size: int
@@ -38,24 +38,24 @@ class Target:
 
     @property
     def met(self) -> bool:
-        """Tell whether it was kept."""
+        """Return whether the run meets the target."""
         return self.seen <= self.wanted if self.at_most else self.seen >= self.wanted
 
     @property
     def verdict(self) -> str:
-        """Say so, and by how much it was missed."""
+        """Return whether the target was met, or by how much it was missed."""
         return "met" if self.met else f"missed by {abs(self.seen / self.wanted - 1):.0%}"
 
 
 def targets(measured: Sequence[Measured], ratio: Ratio, database: str) -> list[Target]:
-    """Give every promise that this run can judge; those of a failed row are none."""
+    """Return every target that this run can judge; a row with errors has none."""
     ours = [one for one in measured if one.subject == "latchkey" and not one.errors]
     found = [target for one in ours for target in _of(one, ratio, database)]
     return found + [target for one in ours for target in _beside_others(one, ours)]
 
 
-def told(found: Sequence[Target], profiles: Mapping[tuple[str, int], Profile]) -> str:
-    """Give them as a table in Markdown, with where the time of a miss goes; nothing when there is none."""
+def render_table(found: Sequence[Target], profiles: Mapping[tuple[str, int], Profile]) -> str:
+    """Return the targets as a Markdown table, each miss with its profile; an empty text without targets."""
     lines = ["| target of | credentials | in | wanted | seen | |", "| --- | ---: | --- | ---: | ---: | --- |"]
     for one in found:
         bound = f"{'≤' if one.at_most else '≥'} {one.wanted:,g}"
@@ -83,7 +83,7 @@ def _of(one: Measured, ratio: Ratio, database: str) -> Iterator[Target]:
 
 
 def _beside_others(one: Measured, ours: Sequence[Measured]) -> Iterator[Target]:
-    """Judge a row against itself: with a writer beside it, and with more credentials."""
+    """Compare a row with itself: with a writer beside it, and with more credentials."""
     if one.row not in TIMES:
         return
     alone = next((other for other in ours if other.row == one.row + ALONE and other.size == one.size), None)

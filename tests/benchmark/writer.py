@@ -1,4 +1,4 @@
-"""A writer beside the load: it issues so many credentials a second through the API."""
+"""A writer beside the load: it issues credentials through the API at a steady rate."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Writer:
         due = time.monotonic()
         while not self._ending.wait(max(0.0, due - time.monotonic())):
             self._issue()
-            due = max(due + self._pace, time.monotonic() - 1)  # what a stall cost is made up for, a second of it
+            due = max(due + self._pace, time.monotonic() - 1)  # after a stall, at most one second of it is made up
 
     def _issue(self) -> None:
         user = self._users[(self.issued + self.refused) % len(self._users)]

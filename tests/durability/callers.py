@@ -1,4 +1,4 @@
-"""Callers during a rotation of secrets: each sends requests all the time, and accepts no wrong refusal."""
+"""Callers during a rotation of secrets: each sends requests all the time, and fails on a wrong refusal."""
 
 import itertools
 import re
@@ -25,7 +25,7 @@ FORM_TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 
 
 class Targets:
-    """The nodes, asked in turn by a fresh connection each time, as a balancer does; one can be drained."""
+    """The nodes: requests go to them in turn by a new connection, as a balancer sends them; a node can be drained."""
 
     def __init__(self, *urls: str) -> None:
         self._urls = urls
@@ -36,18 +36,18 @@ class Targets:
 
     @contextmanager
     def drained(self, url: str) -> Iterator[None]:
-        """Ask this node nothing new while the block runs, which begins when it has answered everything."""
+        """Send this node no request while the block runs; wait for its open requests before the block."""
         self._drained = url
         until(lambda: not self._under_way[url])
         yield
         self._drained = ""
 
     def only(self, url: str) -> None:
-        """Ask this node alone from now on."""
+        """Send all further requests to this node."""
         self._urls = (url,)
 
     def __call__(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Ask; only a refused connection is tried again, elsewhere."""
+        """Send a request; after a refused connection try another node."""
         deadline = time.monotonic() + PATIENCE
         while True:
             url = self._urls[next(self._turn) % len(self._urls)]
@@ -69,7 +69,7 @@ class Targets:
 
 
 class Verifier(jwt.PyJWKClient):
-    """Keeps the JWK set for as long as it may, and never asks before that, whatever kid it meets."""
+    """Caches the JWK set as long as allowed, and does not refresh it earlier for an unknown `kid`."""
 
     def __init__(self, targets: Targets, seconds: float) -> None:
         super().__init__("http://127.0.0.1/", lifespan=seconds)
@@ -86,7 +86,7 @@ class Verifier(jwt.PyJWKClient):
         return data
 
     def __call__(self, token: str, world: World) -> Json:
-        """Return the claims of a token that must be good."""
+        """Return the claims of a token that must be valid."""
         kid = jwt.get_unverified_header(token)["kid"]
         known = {key.key_id: key for key in self.get_jwk_set().keys}
         assert kid in known, "signed with a key that was not published for long enough"
@@ -114,7 +114,7 @@ class Browser:
             assert answer.headers["Location"].endswith("/account"), "signed out"
 
     def open_form(self) -> str:
-        """Open a page with a form; gives the token in it."""
+        """Open a page with a form, and return the token in it."""
         return _form_token(expect(200, self._ask("GET", "/account")))
 
     def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
@@ -155,7 +155,7 @@ class Callers:
         self.verify(self.jwt, self.world)
 
     def forward_auth(self) -> None:
-        """Come in by the gateway."""
+        """Send a request through the gateway."""
         query = {"resource": self.world.identifier, "scope": self.world.read}
         expect(200, self.targets("GET", "/oauth/forward-auth", params=query, headers={"X-API-Key": self.key}))
 
@@ -170,12 +170,12 @@ class Callers:
         self.verify(answer["access_token"], self.world)
 
     def active(self, token: str) -> bool:
-        """Ask whichever node as the resource server."""
+        """Introspect at any node as the resource server."""
         answer = self.targets("POST", "/oauth/introspect", data={"token": token}, auth=self.world.resource_server.basic)
         return bool(expect(200, answer).json()["active"])
 
     def ask_token(self, basic: tuple[str, str]) -> httpx.Response:
-        """Ask whichever node for a token."""
+        """Request a token from any node."""
         return self.targets("POST", "/oauth/token", data={"grant_type": "client_credentials"}, auth=basic)
 
 
@@ -190,7 +190,7 @@ class Load:
 
     @contextmanager
     def running(self) -> Iterator["Load"]:
-        """Run while the block does; nothing may have been refused in it, and each must have got through."""
+        """Run during the block; fail if a request was refused, or if a work never succeeded."""
         threads = [threading.Thread(target=self._repeat, args=one) for one in self._works.items()]
         for thread in threads:
             thread.start()
@@ -205,7 +205,7 @@ class Load:
         assert self.refused == [], f"{len(self.refused)} of {self.done.total()}: {self.refused[0]}"
 
     def go_on(self, times: int = 2) -> None:
-        """Wait until each has done its work so many times more: whatever was under way is over."""
+        """Wait until each has done its work several times more: the requests from before are over."""
         aims = {name: self.done[name] + times for name in self._works}
         until(lambda: bool(self.refused) or all(self.done[name] >= aim for name, aim in aims.items()))
         assert self.refused == [], self.refused[0]
@@ -220,7 +220,7 @@ class Load:
 
 
 def until(holds: Callable[[], bool], what: str = "it took too long") -> None:
-    """Wait until something holds."""
+    """Wait until a condition is true."""
     deadline = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < deadline, what

@@ -13,7 +13,7 @@ NEVER = inf  # when an operation ended that was never answered
 
 
 class Heard(Enum):
-    """What an introspection said."""
+    """The answer of an introspection."""
 
     LIVE = "active"
     BARE = "active without a scope"
@@ -36,7 +36,7 @@ class Operation:
 
 @dataclass(frozen=True, eq=False)
 class Change(Operation):
-    """Authority given (`value` true) or taken away."""
+    """A right that was granted (`value` true) or removed."""
 
     register: str
     value: bool
@@ -152,7 +152,7 @@ def _reached(worlds: set[_World], good: Callable[[_World], bool], rests: Rests) 
 
 
 def _each_kind(pending: frozenset[Change]) -> Iterable[Change]:
-    """Of changes that do the same and were never answered the first stands for all."""
+    """Keep only the first of several equal changes that were never answered."""
     in_time = sorted(pending, key=lambda change: change.began, reverse=True)
     return {(c.register, c.value, c if c.ended != NEVER else None): c for c in in_time}.values()
 

@@ -1,4 +1,4 @@
-"""Several nodes: servers on one PostgreSQL and one Redis behind HAProxy, and what can happen to them."""
+"""Several nodes on one PostgreSQL and one Redis behind HAProxy, and the faults that tests cause."""
 
 import os
 import signal
@@ -39,12 +39,12 @@ class Restartable(Cluster):
     """A PostgreSQL that can be ended and started again with all it holds; the thread that starts it must outlive it."""
 
     def restart(self) -> None:
-        """Cut every connection off (a fast shutdown) and start again."""
+        """Restart with a fast shutdown, which closes every connection."""
         self._admin.close()
         self._process.send_signal(signal.SIGINT)
         self._process.wait(PATIENCE)
         self._process = self._start()
-        self._admin = self._connected()
+        self._admin = self._connect()
 
 
 class Nodes:
@@ -69,7 +69,7 @@ class Nodes:
 
     @property
     def targets(self) -> dict[str, str]:
-        """Where one may ask: the name and the URL of the balancer and of each node."""
+        """The name and the URL of the balancer and of each node."""
         return {"balancer": self.url} | {f"node {number}": server.url for number, server in enumerate(self.servers)}
 
     def kill(self, number: int) -> None:
@@ -89,7 +89,7 @@ class Nodes:
         os.killpg(self.servers[number].pid, signal.SIGCONT)
 
     def restart_postgresql(self) -> None:
-        """Cut every connection to the database off, and wait until it answers again."""
+        """Close every connection to the database, and wait until it answers again."""
         self.cluster.restart()
 
     def start_redis(self) -> None:
@@ -100,7 +100,7 @@ class Nodes:
         _until_listening(self._redis_port)
 
     def stop_redis(self) -> None:
-        """End Redis and all it counted."""
+        """End Redis; its counters are lost."""
         _end(self._redis)
 
     def watched(self, tables: str, *, by: bool) -> None:
@@ -113,7 +113,7 @@ class Nodes:
                 connection.execute(f"ALTER TABLE {table} {'ENABLE' if by else 'DISABLE'} TRIGGER {trigger}".encode())
 
     def stop(self) -> None:
-        """End all of it, each by its own pid, and forget what the database held."""
+        """End each program by its own pid, and delete the database."""
         _end(self._balancer)
         for server in self.servers:
             server.kill()

@@ -24,7 +24,7 @@ WRITERS = 4
 
 @dataclass
 class Acknowledged:
-    """What the server said it did, as the clients saw it."""
+    """The changes that the server acknowledged to its clients."""
 
     live: set[str] = field(default_factory=set)
     revoked: set[str] = field(default_factory=set)

@@ -1,4 +1,4 @@
-"""Many ask while one takes away: no question that begins after the answer hears the old truth (RFC 7009 §2)."""
+"""Many introspect while one revokes: no introspection after the acknowledgement gets the old state (RFC 7009 §2)."""
 
 import threading
 import time
@@ -27,7 +27,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 class Race:
-    """Fifty threads that introspect; each keeps when a question began and what it heard."""
+    """Fifty threads that introspect; each records when a request began and its answer."""
 
     def __init__(self, world: World, token: str) -> None:
         self._world = world
@@ -37,7 +37,7 @@ class Race:
         self._threads = [threading.Thread(target=self._ask) for _ in range(THREADS)]
 
     def run(self, take: Callable[[], None]) -> float:
-        """Ask, take away in the middle, ask on; gives when the taking was acknowledged."""
+        """Introspect before, during and after a removal; return when the removal was acknowledged."""
         for thread in self._threads:
             thread.start()
         self._until(100)

@@ -1,4 +1,4 @@
-"""Rotation without a gap: while all that is secret is exchanged, nobody is refused who should come in."""
+"""Rotation without a gap: while every secret is rotated, no valid request is refused."""
 
 import itertools
 import json

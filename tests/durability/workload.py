@@ -1,4 +1,4 @@
-"""What many clients of several nodes ask at once, and all that they hear."""
+"""The simultaneous requests of many clients of several nodes, and all their answers."""
 
 import ssl
 import threading
@@ -35,7 +35,7 @@ def _trusted() -> ssl.SSLContext:
 
 @contextmanager
 def clients() -> Iterator[Iterator[httpx.Client]]:
-    """As many clients as are asked for, who wait for a few seconds and take any status; they end with the block."""
+    """Yield HTTP clients that wait for a few seconds and accept any status; close them after the block."""
     with ExitStack() as open_ones:
 
         def endless() -> Iterator[httpx.Client]:
@@ -47,7 +47,7 @@ def clients() -> Iterator[Iterator[httpx.Client]]:
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked about: a credential's secret, or (`token` empty) whether a client gets a token."""
+    """The subject of a request: a credential's secret, or (`token` empty) whether a client gets a token."""
 
     rests: Rests
     ways: tuple[str, ...]
@@ -55,7 +55,7 @@ class Asked:
 
 
 class Round:
-    """A new organisation, and the history of what its clients did and heard."""
+    """A new organisation, and the history of the requests and answers of its clients."""
 
     def __init__(self, admin: Admin, targets: Targets, seed: str) -> None:
         """Take where one may ask (name and URL) and what chance begins with; every node must answer."""
@@ -76,17 +76,17 @@ class Round:
 
     @property
     def answers(self) -> list[Question]:
-        """What was heard so far."""
+        """The answers so far."""
         return [done for done in list(self.history) if isinstance(done, Question)]
 
     @property
     def changes(self) -> list[Change]:
-        """What was changed so far, or may have been."""
+        """The changes so far, also uncertain ones."""
         return [done for done in list(self.history) if isinstance(done, Change)]
 
     @property
     def lost(self) -> list[Change]:
-        """What may have been changed: no answer said so."""
+        """The uncertain changes: they got no answer."""
         return [change for change in self.changes if change.ended == NEVER]
 
     def summary(self) -> str:
@@ -96,11 +96,11 @@ class Round:
 
     @property
     def credentials(self) -> dict[str, Rests]:
-        """What each credential rests on, for the checker."""
+        """The registers of each credential, for the checker."""
         return {name: asked.rests for name, asked in self.asked.items()}
 
     def ask_on(self, number: int, http: httpx.Client) -> None:
-        """Ask anything at any target until the round is over."""
+        """Send random requests to random targets until the round is over."""
         chance, client = Random(f"{self.seed} asks {number}"), f"client {number}"
         while not self.over.is_set():
             name, target = chance.choice(list(self.asked)), chance.choice(list(self.targets))
@@ -108,7 +108,7 @@ class Round:
             self.over.wait(0.02)  # leaves the machine to a node that starts
 
     def ask(self, http: httpx.Client, client: str, target: str, name: str, way: str) -> Heard | None:
-        """Ask about one credential in one way, and keep what was heard; None when no answer came."""
+        """Send one request about one credential, and record its answer; None without an answer."""
         began = time.monotonic()
         try:
             response = _WAYS[way](self.world, http, self.targets[target], self.asked[name].token)
@@ -125,7 +125,7 @@ class Round:
         return heard
 
     def ask_everywhere(self, http: httpx.Client) -> None:
-        """Ask about everything at every target; each must answer before long."""
+        """Send a request about every credential to every target; each must answer soon."""
         for target, (name, asked) in product(self.targets, self.asked.items()):
             deadline = time.monotonic() + PATIENCE
             while self.ask(http, "the last client", target, name, asked.ways[0]) is None:

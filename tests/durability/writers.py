@@ -1,4 +1,4 @@
-"""Two who change what is true while many ask: one what a user holds, one what machines hold."""
+"""Two writers that change rights while many clients introspect: of a user, and of machines."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ class Attempt:
 
 
 class Writer:
-    """One who changes things: each at a random target, one after the other."""
+    """A writer: it sends its changes one after the other, each to a random target."""
 
     name = ""
 
@@ -49,7 +49,7 @@ class Writer:
         self.chance = Random(f"{during.seed} {self.name}")
 
     def in_any_order(self, *steps: Callable[[], None]) -> None:
-        """Take the steps, and let the others hear what is true before and after each."""
+        """Take the steps, and wait until the readers have seen the state before and after each."""
         for step in self.chance.sample(steps, len(steps)):
             self.wait()
             step()
@@ -63,20 +63,20 @@ class Writer:
             self.round.over.wait(0.005)
 
     def change(self, what: str, register: str, value: bool, act: Act) -> None:
-        """Change it until that is acknowledged; each try that was not may still take effect."""
+        """Repeat a change until it is acknowledged; an unacknowledged try may still take effect."""
         for attempt in self._attempts(what, act):
             self._note(attempt, what, register, value)
             if attempt.acknowledged:
                 return
 
     def off_and_on(self, register: str, path: str, off: Json, on: Json) -> None:
-        """Take something away, and give it back."""
+        """Remove something, and restore it."""
         for what, value, body in (("take", False, off), ("give", True, on)):
             self.change(what, register, value, self.managing("PATCH", path, body))
             self.wait()
 
     def issue(self, what: str, name: str, rests: Rests, act: Act, *, ends: str = "") -> Json | None:
-        """Issue a credential that the others ask about from now on; gives what was made.
+        """Issue a credential for the readers, and return it.
 
         If that `ends` another one it is tried once, and gives None if nobody knows whether it was done.
         """
@@ -113,7 +113,7 @@ class Writer:
         self.round.history.append(Change(self.name, attempt.target, what, attempt.began, ended, register, value))
 
     def _attempts(self, what: str, act: Act) -> Iterator[Attempt]:
-        """Try at random targets, for as long as is patient; a refusal ends it."""
+        """Try at random targets until the patience ends; stop at a refusal."""
         deadline, self.http.timeout = time.monotonic() + PATIENCE, httpx.Timeout(HASTE)
         while time.monotonic() < deadline:
             attempt = self._attempt(act)
@@ -128,7 +128,7 @@ class Writer:
         raise AssertionError(f"{what} was not acknowledged within {PATIENCE} s")
 
     def _attempt(self, act: Act) -> Attempt | None:
-        """Try at one target; None when nobody was there to be asked."""
+        """Try at one target; return None if the connection failed."""
         target, began = self.chance.choice(list(self.round.targets)), time.monotonic()
         try:
             response = act(self.round.targets[target])
@@ -147,7 +147,7 @@ class UserWriter(Writer):
     name = "user hand"
 
     def work(self) -> None:
-        """Make tokens; then take away and give back, in any order."""
+        """Make tokens; then remove and restore rights, in any order."""
         path, role = f"/users/{self.world.user.id}", self.world.user_role["name"]
         self.make("pat 1")
         renewed = self.make("pat 2")
@@ -161,7 +161,7 @@ class UserWriter(Writer):
         self.go_on(4)
 
     def go_on(self, number: int) -> None:
-        """Issue and revoke until what befell the nodes is over, and once more."""
+        """Issue and revoke until the fault of the nodes is over, and once more."""
         while not self.round.calm.is_set():
             self.make_and_revoke(f"pat {number}")
             number += 1
@@ -201,7 +201,7 @@ class MachineWriter(Writer):
     name = "machine hand"
 
     def work(self) -> None:
-        """Make keys and get tokens; then take away and give back, in any order."""
+        """Make keys and get tokens; then remove and restore rights, in any order."""
         path, role = f"/clients/{self.world.client.id}", self.world.machine_role["name"]
         rotated = self.key("key 1")
         limited = self.key("key 2", rate_limit={"requests": 1_000_000, "window_seconds": 60})

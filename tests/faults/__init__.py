@@ -1,2 +1,5 @@
-"""Real failures of what the server depends on. Nothing is allowed on a guess: what cannot be known is a 503 within
-seconds, in the format of the endpoint and without details; all else keeps working; afterwards the server recovers."""
+"""Real failures of the database, of Redis and of the clock.
+
+Without the database a request is never allowed: the answer is a 503 within seconds, in the format of the endpoint and
+without details. Everything else keeps working, and the server recovers afterwards.
+"""

@@ -1,4 +1,4 @@
-"""These tests break databases of their own: the run's choice of another one is not theirs."""
+"""These tests break databases of their own, whatever database the run uses."""
 
 from collections.abc import Iterator
 

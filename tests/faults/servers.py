@@ -1,4 +1,4 @@
-"""A PostgreSQL of one's own that can be killed, stopped in its tracks, started again, and given a disk that is full."""
+"""A PostgreSQL of our own that a test can kill, stop, start again and put on a full disk."""
 
 import os
 import signal
@@ -24,12 +24,12 @@ class Fragile(Cluster):
         self._admin.close()
 
     def start(self) -> None:
-        """Start it again on what it had written, and wait until it answers."""
+        """Start it again on its data, and wait until it answers."""
         self._process = self._start()
-        self._admin = self._connected()
+        self._admin = self._connect()
 
     def restart(self) -> None:
-        """Cut every connection off, and start again."""
+        """Close every connection, and start again."""
         self._admin.close()
         self._process.send_signal(signal.SIGINT)
         self._process.wait(PATIENCE)
@@ -84,7 +84,7 @@ def remount(folder: Path, how: str) -> None:
 
 
 def fill(folder: Path, spare: int = 0) -> Path:
-    """Leave no more than so many bytes on a file system; gives the file to delete."""
+    """Leave no more than so many bytes on a file system; return the file to delete."""
     full = folder / "filler"
     with full.open("wb", buffering=0) as out, suppress(OSError):  # a buffer that cannot be written fails the close too
         while True:

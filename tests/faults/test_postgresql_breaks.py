@@ -1,4 +1,4 @@
-"""PostgreSQL is killed, hangs, is restarted, only reads, has no connection left, or no room on its disk."""
+"""PostgreSQL is killed, hangs, restarts, is read-only, or has no free connection or a full disk."""
 
 import time
 from collections import Counter
@@ -35,7 +35,7 @@ class Scene:
         self.endpoints = Endpoints(Admin(self.live))
 
     def readiness(self) -> tuple[int, str]:
-        """Return what /readyz says, also about the database."""
+        """Return the status of /readyz and its check of the database."""
         answer = self.endpoints.http.get("/readyz")
         return answer.status_code, answer.json()["checks"]["database"]
 

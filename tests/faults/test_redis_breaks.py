@@ -1,4 +1,4 @@
-"""Redis is away before the start, comes, hangs, and is taken away: limits are then kept by each process for itself."""
+"""Redis is down before the start, starts, hangs and stops: meanwhile each process counts its limits itself."""
 
 import time
 from collections.abc import Iterator

@@ -29,7 +29,7 @@ def send_login(live: LiveServer, user: User) -> socket.socket:
 
 
 def read_to_end(connection: socket.socket) -> tuple[bytes, bytes]:
-    """Read to the end; gives the status line and the body, which is as long as it was said to be."""
+    """Read to the end; return the status line and the body, whose length must match its header."""
     read = b""
     while more := connection.recv(65_536):
         read += more

@@ -1,4 +1,4 @@
-"""SQLite's file is locked, only to be read, without room, gone, another one, or garbage."""
+"""SQLite's file is locked, read-only, on a full disk, gone, replaced, or garbage."""
 
 import os
 import re
@@ -68,7 +68,7 @@ def wire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
 
 
 def create(wire: Wire) -> int:
-    """Ask for something that writes; gives the status."""
+    """Send a request that writes, and return its status."""
     bearer = {"Authorization": f"Bearer {wire.core.m2m('boss', 'manage', OWN)}"}
     answer = wire.http.post("/api/v1/roles", json={"name": f"r{time.time_ns()}", "type": "user"}, headers=bearer)
     if answer.status_code == 503:
@@ -146,7 +146,7 @@ def test_a_first_start_without_room_is_one_clear_line(spare: int) -> None:
 
 
 def refusal_of_start(instance: Path) -> list[str]:
-    """Start a server that cannot; gives the lines that it said."""
+    """Start a server that must fail, and return its output."""
     command = [str(COMMAND), "serve", "--port", "15999"]
     ran = subprocess.run(command, env=environment(instance), capture_output=True, text=True, timeout=60, check=False)
     assert ran.returncode != 0 and "Traceback" not in ran.stderr
@@ -215,7 +215,7 @@ def test_a_file_that_was_replaced_is_the_one_that_counts(tmp_path: Path, first: 
 @pytest.mark.asvs("16.5.3")
 @pytest.mark.contract("SQLite locked, read-only, full, taken away, replaced, damaged, no room at the first start")
 def test_garbage_in_the_file_grants_nothing_and_prints_no_stack_trace(scene: Scene) -> None:
-    """The last of this file: nothing is left of it."""
+    """Check it last in this file: the database is destroyed."""
     sqlite3.connect(scene.file).execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
     whole = scene.file.stat().st_size
     with scene.file.open("r+b") as damaged:

@@ -180,7 +180,7 @@ def test_a_bound_token_needs_a_fresh_proof_for_the_very_request(
     prover = Prover(time.time)
     token, url = bound_token(shop, prover), str(gateway.http.base_url.join("/orders"))
 
-    def sent(proof: str | None, scheme: str = "DPoP", **more: str) -> int:
+    def send(proof: str | None, scheme: str = "DPoP", **more: str) -> int:
         headers = {"Authorization": f"{scheme} {token}"} | ({"DPoP": proof} if proof else {}) | more
         answer = gateway.http.post("/orders?x=1", content=b"one apple", headers=headers)
         if answer.status_code == 401 and scheme == "DPoP":
@@ -190,11 +190,11 @@ def test_a_bound_token_needs_a_fresh_proof_for_the_very_request(
     good = prover.proof("POST", url, token)
     elsewhere = {"X-Original-Method": "PUT", "X-Original-URL": f"{url}/9", "X-Forwarded-Method": "PUT"}
     elsewhere |= {"X-Forwarded-Uri": "/orders/9", "X-Forwarded-Host": "elsewhere.example"}
-    assert sent(prover.proof("PUT", f"{url}/9", token), **elsewhere) == 401  # the caller's own header is ignored
-    assert sent(prover.proof("GET", url, token)) == sent(None) == sent(good, "Bearer") == 401
-    assert sent(good) == 200
-    assert sent(good) == 401
-    assert sent(prover.proof("POST", url, token), **elsewhere) == 200
+    assert send(prover.proof("PUT", f"{url}/9", token), **elsewhere) == 401  # the caller's own header is ignored
+    assert send(prover.proof("GET", url, token)) == send(None) == send(good, "Bearer") == 401
+    assert send(good) == 200
+    assert send(good) == 401
+    assert send(prover.proof("POST", url, token), **elsewhere) == 200
     seen = reached(upstream)
     assert len(seen) == 2 and not any("dpop" in one or token in str(one) for one in seen)
 

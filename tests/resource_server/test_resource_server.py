@@ -242,8 +242,8 @@ def test_every_request_is_refused_with_a_client_that_does_not_serve_the_api(worl
     assert call(app.test_client(), "/asked", world.issue("pat").token).status_code == 401
 
 
-def bound(world: World, prover: Prover) -> str:
-    """Ask for a token that is bound to a key."""
+def issue_bound_token(world: World, prover: Prover) -> str:
+    """Issue a token that is bound to a key."""
     form = {"grant_type": "client_credentials", "resource": world.identifier}
     proof = {"DPoP": prover.proof("POST", f"{world.admin.issuer}/oauth/token")}
     return str(expect(200, world.admin.token_request(form, world.client, headers=proof)).json()["access_token"])
@@ -257,17 +257,17 @@ def test_a_bound_token_is_accepted_only_with_a_fresh_proof(
     world: World, clock: Clock, api: FlaskClient, path: str
 ) -> None:
     prover = Prover(clock)
-    token, url = bound(world, prover), f"http://localhost{path}"
+    token, url = issue_bound_token(world, prover), f"http://localhost{path}"
 
-    def sent(proof: str | None, scheme: str = "DPoP", token: str = token) -> int:
+    def send(proof: str | None, scheme: str = "DPoP", token: str = token) -> int:
         headers = {"Authorization": f"{scheme} {token}"} | ({"DPoP": proof} if proof is not None else {})
         answer = api.get(f"{path}?x=1", headers=headers)
         assert answer.status_code == 200 or answer.headers["WWW-Authenticate"]
         return answer.status_code
 
     good = prover.proof("GET", url, token)
-    assert sent(good, "Bearer") == sent(None) == sent("") == 401
-    assert (sent(good), sent(good)) == (200, 401)
+    assert send(good, "Bearer") == send(None) == send("") == 401
+    assert (send(good), send(good)) == (200, 401)
     other, stale = Prover(clock), int(clock()) - 62
     bad = [
         prover.proof("GET", url), prover.proof("GET", url, token, ath="other"), prover.proof("POST", url, token),
@@ -280,12 +280,12 @@ def test_a_bound_token_is_accepted_only_with_a_fresh_proof(
         prover.proof("GET", url, token, ath="\u00e9"), prover.proof("GET", url, token, header={"jwk": other.jwk}),
         "a.b.c", f"{good}, {good}", "x" * 9_000,
     ]  # fmt: skip
-    assert {sent(proof) for proof in bad} == {401}
+    assert {send(proof) for proof in bad} == {401}
     plain = world.issue("m2m").token
-    assert sent(prover.proof("GET", url, plain), token=plain) == 401
+    assert send(prover.proof("GET", url, plain), token=plain) == 401
     clock.ahead = 130.0
-    assert sent(good) == 401 and sent(prover.proof("GET", url.upper().replace(path.upper(), path), token)) == 200
-    assert sent(prover.proof("GET", f"{url}?y=2#z", token)) == 200
+    assert send(good) == 401 and send(prover.proof("GET", url.upper().replace(path.upper(), path), token)) == 200
+    assert send(prover.proof("GET", f"{url}?y=2#z", token)) == 200
 
 
 @pytest.mark.spec("RFC 8705 §3")

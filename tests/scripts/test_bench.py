@@ -45,20 +45,20 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole(instance: Path) -> Done:
+def a_run(instance: Path) -> Done:
     """A run of every row."""
     return bench(instance, *TINY, "--json", str(instance / "figures.json"))
 
 
 @pytest.fixture(scope="module")
-def figures(instance: Path, whole: Done) -> Json:
+def figures(instance: Path, a_run: Done) -> Json:
     """The JSON of that run."""
-    assert whole.returncode == 0, whole.stdout[-3000:] + whole.stderr[-3000:]
+    assert a_run.returncode == 0, a_run.stdout[-3000:] + a_run.stderr[-3000:]
     read: Json = json.loads((instance / "figures.json").read_text(encoding="utf-8"))
     return read
 
 
-def test_every_row_is_measured_without_an_error(figures: Json) -> None:
+def test_a_run_is_measured_without_an_error(figures: Json) -> None:
     rows = {row["row"]: row for row in figures["rows"] if row["subject"] == "latchkey"}
     assert set(rows) == ROWS
     assert figures["failed"] == 0 and not any(row["errors"] for row in figures["rows"])
@@ -88,8 +88,8 @@ def test_the_figures_name_the_settings_of_the_run(figures: Json) -> None:
     assert figures["absent"] == {}
 
 
-def test_the_table_has_a_line_for_each_row_and_the_picture_a_curve(instance: Path, whole: Done, figures: Json) -> None:
-    lines = [line.split(" | ") for line in whole.stdout.splitlines() if line.startswith("| latchkey")]
+def test_the_table_has_a_line_for_each_row_and_the_picture_a_curve(instance: Path, a_run: Done, figures: Json) -> None:
+    lines = [line.split(" | ") for line in a_run.stdout.splitlines() if line.startswith("| latchkey")]
     assert {line[1] for line in lines} == ROWS
     assert len({len(line) for line in lines}) == 1
     (picture,) = (instance / "bench" / "results").glob("*.svg")
@@ -97,7 +97,7 @@ def test_the_table_has_a_line_for_each_row_and_the_picture_a_curve(instance: Pat
 
 
 @pytest.mark.contract("the benchmark counts no wrong answer as a fast one, and judges each target by what it saw")
-def test_each_target_is_judged_by_what_was_seen(whole: Done, figures: Json) -> None:
+def test_each_target_is_judged_by_what_was_seen(a_run: Done, figures: Json) -> None:
     rows = {row["row"]: row for row in figures["rows"] if row["subject"] == "latchkey"}
     judged = {(one["row"], one["of"]): one for one in figures["targets"]}
     creation = judged["pat-creation", "requests/s"]
@@ -107,15 +107,15 @@ def test_each_target_is_judged_by_what_was_seen(whole: Done, figures: Json) -> N
     for one in figures["targets"]:
         kept = one["seen"] <= one["wanted"] if one["at_most"] else one["seen"] >= one["wanted"]
         assert one["verdict"].startswith("met" if kept else "missed by ")
-        assert f"| {one['verdict']}" in whole.stdout
+        assert f"| {one['verdict']}" in a_run.stdout
 
 
 @pytest.mark.contract("the benchmark counts no wrong answer as a fast one, and judges each target by what it saw")
-def test_a_missed_target_says_where_its_time_goes(instance: Path, whole: Done, figures: Json) -> None:
+def test_a_missed_target_says_where_its_time_goes(instance: Path, a_run: Done, figures: Json) -> None:
     missed = {f"{one['row']} {one['size']}" for one in figures["targets"] if one["verdict"] != "met"}
     assert set(figures["profiles"]) == missed
     for row, rooms in figures["profiles"].items():
-        assert f"; its time: {rooms} |" in whole.stdout
+        assert f"; its time: {rooms} |" in a_run.stdout
         (stacks,) = (instance / "bench" / "results").glob(f"*.{row.replace(' ', '-')}.folded")
         text = stacks.read_text(encoding="utf-8")
         assert "granian" in text or "(app/" in text, rooms  # it is of our server, however few looks a busy machine left
@@ -137,10 +137,10 @@ def test_time_is_attributed_to_the_layer_that_a_stack_ends_in() -> None:
     ]
 
 
-def test_secrets_stay_in_files_of_their_owner(instance: Path, whole: Done, figures: Json) -> None:
+def test_secrets_stay_in_files_of_their_owner(instance: Path, a_run: Done, figures: Json) -> None:
     kept = list((instance / "bench" / "data" / "sqlite-200" / "secrets").iterdir())
     assert kept and all(file.stat().st_mode & 0o777 == 0o600 for file in kept)
-    result = whole.stdout + whole.stderr + json.dumps(figures)
+    result = a_run.stdout + a_run.stderr + json.dumps(figures)
     assert not WHOLE_SECRET.search(result)
 
 

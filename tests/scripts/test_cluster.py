@@ -81,7 +81,7 @@ def test_two_nodes_pass_the_demo_and_leave_nothing_behind(folder: Path) -> None:
         r"200 requests, 0 failed$",
         r"HAProxy dropped node2 \d+ ms after its death$",
         r"asked again elsewhere: 200, 200$",
-        r"its caller hears of it: 200, (502|connection closed)$",
+        r"its caller gets an error: 200, (502|connection closed)$",
         r'node1  /readyz 503 .*"redis": "failed"',
         r'node2  /readyz 200 .*"migrations": "ok"',
         r"the database is newer than this Latchkey",

@@ -44,7 +44,7 @@ def runs(folders: dict[str, Path]) -> dict[str, Done]:
         return dict(zip(RUNS, pool.map(run, RUNS), strict=True))
 
 
-def found(folder: Path) -> str:
+def read_findings(folder: Path) -> str:
     """Return the kept findings as one text."""
     return "\n".join(file.read_text(encoding="utf-8") for file in folder.iterdir())
 
@@ -70,7 +70,7 @@ def test_a_fuzz_run_ends_without_open_findings(runs: dict[str, Done], folders: d
 def test_a_false_belief_of_the_model_is_found_with_the_steps_that_lead_there(
     runs: dict[str, Done], folders: dict[str, Path]
 ) -> None:
-    done, text = runs["planted model"], found(folders["planted model"])
+    done, text = runs["planted model"], read_findings(folders["planted model"])
     assert done.returncode == 1, done.stdout + done.stderr
     assert "found: " in done.stdout and "nothing open" not in done.stdout
     assert "--only model --seed 11" in text
@@ -83,7 +83,7 @@ def test_a_false_belief_of_the_model_is_found_with_the_steps_that_lead_there(
 def test_a_parser_that_breaks_is_found_with_its_input(runs: dict[str, Done], folders: dict[str, Path]) -> None:
     if find_spec("atheris") is None:
         lacking("Atheris")
-    done, text = runs["planted parser"], found(folders["planted parser"])
+    done, text = runs["planted parser"], read_findings(folders["planted parser"])
     assert done.returncode == 1, done.stdout + done.stderr
     assert "AssertionError" in text and "input: b" in text
 

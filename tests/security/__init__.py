@@ -1,1 +1,1 @@
-"""The server under attack: garbage, stolen logs, answers that could tell too much."""
+"""The server under attack: garbage, stolen logs, answers that could reveal too much."""

@@ -1,4 +1,4 @@
-"""Answers that must not tell a guess that is near from one that is far (RFC 6749 §5.2, RFC 7009 §2.2)."""
+"""Answers that must be equal for every wrong guess (RFC 6749 §5.2, RFC 7009 §2.2)."""
 
 import pytest
 from httpx import USE_CLIENT_DEFAULT

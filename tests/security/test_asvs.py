@@ -1,4 +1,4 @@
-"""The table of ASVS 5.0.0 is whole, names tests that exist, and what it documents is so."""
+"""The table of ASVS 5.0.0 is complete, names existing tests, and documents the limits of the code."""
 
 import ast
 import base64
@@ -108,7 +108,7 @@ def test_each_test_that_is_named_exists() -> None:
 
 
 @pytest.mark.asvs("2.1.3", "6.1.1", "7.1.1", "11.4.2", "13.1.1")
-@pytest.mark.contract("the limits, keys, data, logs and rules in asvs.md are those of the code")
+@pytest.mark.contract("asvs.md names the limits, keys, data, logs and rules of the code")
 @pytest.mark.usefixtures("real_hashes")
 def test_the_limits_match_the_code() -> None:
     documented = section("Limits") + section("Sessions") + section("Words that make a password easy")
@@ -152,7 +152,7 @@ def test_the_limits_match_the_code() -> None:
 
 
 @pytest.mark.asvs("11.1.1", "11.1.2", "11.2.1", "11.3.1", "11.4.1")
-@pytest.mark.contract("the limits, keys, data, logs and rules in asvs.md are those of the code")
+@pytest.mark.contract("asvs.md names the limits, keys, data, logs and rules of the code")
 def test_each_algorithm_of_the_code_is_in_the_inventory() -> None:
     inventory = section("Keys and algorithms")
     for name in (signing.ALGORITHM, *jws.ALGORITHMS):
@@ -192,7 +192,7 @@ def test_a_seal_that_was_touched_opens_nothing() -> None:
 
 
 @pytest.mark.asvs("16.1.1")
-@pytest.mark.contract("the limits, keys, data, logs and rules in asvs.md are those of the code")
+@pytest.mark.contract("asvs.md names the limits, keys, data, logs and rules of the code")
 def test_each_event_of_the_code_is_in_the_inventory() -> None:
     documented = section("Logs")
     told = set()
@@ -211,7 +211,7 @@ def test_each_event_of_the_code_is_in_the_inventory() -> None:
 
 
 @pytest.mark.asvs("14.1.1", "14.1.2")
-@pytest.mark.contract("the limits, keys, data, logs and rules in asvs.md are those of the code")
+@pytest.mark.contract("asvs.md names the limits, keys, data, logs and rules of the code")
 def test_each_table_has_its_level() -> None:
     levels = section("Data")
     assert not [table for table in Base.metadata.tables if f"`{table}`" not in levels]

@@ -1,4 +1,4 @@
-"""Who guesses passwords and client secrets waits; who holds the right one, or a token, never does."""
+"""Guesses at passwords and client secrets are limited; valid passwords, secrets and tokens are not."""
 
 import re
 import threading

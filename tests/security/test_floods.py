@@ -1,4 +1,4 @@
-"""Floods of what is not good cost little and end in 429; whatever is good passes all the while."""
+"""Floods of invalid requests cost little and end in 429; valid requests pass meanwhile."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What a JWT says of its own key is not believed, nor one that is not good yet: ASVS 5.0.0 V9, RFC 8725 §3.10."""
+"""A key in the header of a JWT is ignored, and an early JWT is refused: ASVS 5.0.0 V9, RFC 8725 §3.10."""
 
 import json
 import socket

@@ -66,7 +66,7 @@ def wire(admin: Admin) -> Wire:
 
 
 def clean(answer: tuple[int, bytes], *, refused: bool = False) -> None:
-    """Assert an answer that nobody needs to be ashamed of."""
+    """Assert that the answer is harmless."""
     status, text = answer
     assert (400 if refused else 200) <= status < 500, text
     assert b"Traceback" not in text, text

@@ -16,7 +16,7 @@ def chunked(body: bytes) -> bytes:
 
 
 def exchange(server: LiveServer, message: bytes) -> bytes:
-    """Send bytes and a plain request after them on one connection; give all that comes back until it is closed."""
+    """Send bytes and a plain request after them on one connection; return all bytes until it is closed."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(message + b"GET /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         heard = b""

@@ -1,4 +1,4 @@
-"""What log and trace tell of authentications and refusals, and that no caller writes them: ASVS 5.0.0 V16."""
+"""Log lines and events of authentications and refusals, which no caller can forge: ASVS 5.0.0 V16."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What holds of every page and form: ASVS 5.0.0 chapters V3 and V6."""
+"""Rules for every page and form: ASVS 5.0.0 chapters V3 and V6."""
 
 import json
 import re

@@ -50,7 +50,7 @@ def test_every_operation_answers_as_described(owner: Admin, document: Any) -> No
 
 
 def failing(operation: Any, owner: Admin) -> str | None:
-    """Send this operation what was generated for it; give the first answer that is not as described."""
+    """Send this operation its generated requests; return the first answer that is not as described."""
     own = "/me" in operation.path
 
     @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

@@ -65,15 +65,15 @@ class Introspection(IntrospectionEndpoint):
     """Any client may ask about any token."""
 
     def query_token(self, token_string: str, token_type_hint: str | None) -> Any:
-        """Look in the database."""
+        """Return the row of a token."""
         return create_query_token_func(db.session, OAuth2Token)(token_string, token_type_hint)
 
     def check_permission(self, token: Any, client: Any, request: Any) -> bool:
-        """Allow it."""
+        """Allow every client."""
         return True
 
     def introspect_token(self, token: Any) -> dict[str, Any]:
-        """Say what is known."""
+        """Return the claims of a token."""
         return {
             "active": True,
             "client_id": token.client_id,
@@ -93,7 +93,7 @@ class Jwts(JWTBearerTokenGenerator):
     keys = KeySet([ECKey.generate_key("P-256", {"kid": "bench", "alg": "ES256", "use": "sig"})])
 
     def get_jwks(self) -> Any:
-        """Give the key."""
+        """Return the key."""
         return self.keys
 
 

@@ -1,4 +1,4 @@
-"""The least that Flask can do for such a request: a form in, JSON out."""
+"""A bare Flask route: it reads a form and returns JSON."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ app = Flask(__name__)
 
 @app.get("/healthz")
 def healthz() -> ResponseReturnValue:
-    """Say that the server is there."""
+    """Return that the server is ready."""
     return jsonify(status="ok")
 
 
 @app.post("/oauth/introspect")
 def introspect() -> ResponseReturnValue:
-    """Read a token, and say something about it."""
+    """Read a token, and return the same answer for each."""
     return jsonify({"active": True, "jti": request.form["token"], "scope": "orders:read orders:write"})
