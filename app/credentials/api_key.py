@@ -125,7 +125,7 @@ class ApiKeys:
         return None if found is None else _describe_row(*found, at)
 
     def find(self, session: Session, credential_id: str, at: datetime) -> Description | None:
-        """Return the key with this id; `created_at` and `hint` are those of the key."""
+        """Return the key with this id, with the key's own `created_at` and `hint`."""
         row = session.get(ApiKey, credential_id)
         return None if row is None else _describe_row(row, None, at)
 

@@ -199,7 +199,7 @@ class Labels:
 class SecretKind(Protocol):
     """What can be looked up, reported as leaked and revoked.
 
-    Every kind of credential, and client secrets: these authenticate a client and are no credential to call an API with.
+    Every kind of credential, and client secrets, which authenticate a client but cannot be used to call an API.
     """
 
     name: ClassVar[str]  # the wire's credential_type

@@ -78,11 +78,11 @@ class Operation:
 
     def _bind(self, actions: Actions) -> View:
         @wraps(self.view)
-        def bound(*args: Any, **kwargs: Any) -> Any:
+        def call_view(*args: Any, **kwargs: Any) -> Any:
             answer = self.view(actions, *args, **kwargs)
             return _no_content() if self.status == NO_CONTENT else answer
 
-        return bound
+        return call_view
 
 
 class Decorate(Protocol):

@@ -10,9 +10,9 @@ from pathlib import Path
 from app.errors import BadSettings
 from app.operations.admission import MOST_WAITING
 
-SPARE = 64  # threads besides those that wait for bodies: they bring requests to the workers
-OWN = 32  # threads of a process besides those that bring requests
-SUPERVISOR = 8  # processes and threads besides those that serve
+SPARE = 64  # threads of a server besides the ones that wait for bodies: they bring requests to the workers
+OWN = 32  # threads of a process besides the ones that bring requests
+SUPERVISOR = 8  # processes and threads that serve no request
 FEWEST = 8  # threads that bring requests, for each process
 CGROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")

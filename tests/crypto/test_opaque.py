@@ -81,7 +81,7 @@ def test_no_secret_is_minted_twice_and_every_character_occurs() -> None:
 
 
 @pytest.mark.contract("a client secret has the same format")
-def test_the_prefixes_are_those_of_the_wire() -> None:
+def test_the_prefixes_are_the_documented_ones() -> None:
     assert {str(prefix) for prefix in Prefix} == {"lk_pat_", "lk_key_", "lk_sec_"}
 
 

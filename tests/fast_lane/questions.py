@@ -42,7 +42,7 @@ class Scene:
         """Name the questions that are answered otherwise than before."""
         return {name for name, answer in self.answers().items() if answer != self.before[name]}
 
-    def taken(self) -> set[str]:
+    def answered_by_lane(self) -> set[str]:
         """Name the questions that the lane answers without asking the database for more than the epoch."""
         seen: list[str] = []
         with self.core.store.connection() as connection:

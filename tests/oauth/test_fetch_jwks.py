@@ -64,7 +64,7 @@ def drips(first: bytes, then: bytes) -> Answer:
 
 
 class Held:
-    """Answer with SET, but not before `let_go`; `arrived` counts those who wait."""
+    """Answer with SET, but not before `let_go`; `arrived` counts the waiting requests."""
 
     def __init__(self) -> None:
         self.arrived = threading.Semaphore(0)
@@ -156,7 +156,7 @@ def test_a_failure_ends_no_good_keys_before_their_time(host: Host, failure: str)
     ticks.now += FRESH - AGAIN - 2
     assert fetch(host.url, "k1") == SET and host.asked == 2
     ticks.now += 1
-    assert fetch(host.url, "k1") is None and host.asked == 3  # they are no younger for it
+    assert fetch(host.url, "k1") is None and host.asked == 3  # the failed fetch does not make them newer
 
 
 @pytest.mark.contract("a key host that fails or hangs affects no other client")

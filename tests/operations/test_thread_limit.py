@@ -1,4 +1,4 @@
-"""A process asks for no more threads than the system gives it: granian aborts when it is refused one."""
+"""A process stays within the system's limit of threads: granian aborts when it cannot start one."""
 
 import resource
 from pathlib import Path

@@ -70,7 +70,7 @@ class Choices:
     def _read(
         self, query: Select[*tuple[Any, ...]], key: InstrumentedAttribute[str], chosen: Collection[str]
     ) -> tuple[list[Any], bool]:
-        """Return the first rows and those of `chosen`; the first column is the `key`."""
+        """Return the first rows and the `chosen` ones; the first column is the `key`."""
         with self._store.reading() as session:
             first = list(session.execute(query.limit(self._most + 1)))
             offered, more = first[: self._most], len(first) > self._most
