@@ -1,4 +1,4 @@
-"""Who carries a permission: the values of a page, and the roles that a user or a client has it by."""
+"""Who carries a permission: the records of a page, and the roles that give it to a user or a client."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class GrantingRole:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """What carries a permission: by the `roles` that give it, or an API key because the permission is public."""
+    """A user, client or credential that carries a permission through `roles`, or an API key by a public permission."""
 
     id: str
     name: str

@@ -108,7 +108,7 @@ class _PublicKey:
 
 @dataclass(slots=True)
 class _Cache:
-    """What was found since the authority epoch moved: public keys by kid, and by digest what they verified."""
+    """The results since the authority epoch moved: public keys by kid, verified tokens by digest."""
 
     epoch: int | None
     public: dict[str, _PublicKey] = field(default_factory=dict)
@@ -186,7 +186,7 @@ class SigningKeys:
         self.sweep(session, at)
         keys = {key.state: key for key in session.scalars(_SIGNING)}
         retiring, coming = keys["active"], keys["next"]
-        self._unseal(coming.sealed_private_key)  # what this node cannot sign with must never be active
+        self._unseal(coming.sealed_private_key)  # a key that this node cannot decrypt must never be active
         retiring.state, retiring.retires_at = "retiring", at + RETIRING
         session.flush()  # one active key at any moment, as the index demands
         coming.state = "active"
@@ -283,7 +283,7 @@ class SigningKeys:
         return known
 
     def _public_key(self, connection: Connection | Session, known: _Cache, kid: object) -> _PublicKey | None:
-        if not isinstance(kid, str) or KID.fullmatch(kid) is None:  # a stranger's text never reaches the database
+        if not isinstance(kid, str) or KID.fullmatch(kid) is None:  # unchecked text never reaches the database
             return None
         public = known.public
         if kid not in public:

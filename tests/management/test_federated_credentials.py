@@ -1,4 +1,4 @@
-"""Federated credentials: what is accepted, what is too wide, how many a client may have, and who may make one."""
+"""Federated credentials: what is accepted, what is too wide, the limit for each client, and the rights needed."""
 
 from typing import Any
 

@@ -42,7 +42,7 @@ CREDENTIALS = Rows(FederatedCredential, "the client has no such federated creden
 
 @dataclass(frozen=True, slots=True)
 class NewFederatedCredential:
-    """Tokens to trust; without `audience` it is our issuer, without keys those of the issuer's discovery document."""
+    """Tokens to trust: `audience` is by default our issuer, and the keys come from the issuer's discovery document."""
 
     name: Name
     issuer: Annotated[

@@ -16,7 +16,7 @@ from app.database.store import Store
 
 INTERVAL = 20.0  # seconds; the contract allows a minute
 MOST = 8_000  # uses that are remembered before they are written sooner
-BATCH = 500  # of them in one transaction: nobody waits long for it
+BATCH = 500  # uses in one transaction, so that its locks are short
 Use = tuple[str, str]  # a kind and the id of its row
 
 
