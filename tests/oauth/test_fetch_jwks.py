@@ -12,7 +12,7 @@ import httpcore
 import pytest
 
 from app.actions.trust import fetch_jwks
-from app.actions.trust.fetch_jwks import AGAIN, AT_ONCE, FRESH, LARGEST, PATIENCE, WAITERS, FetchJwks
+from app.actions.trust.fetch_jwks import AGAIN, AT_ONCE, FRESH, LARGEST_RESPONSE, PATIENCE, WAITERS, FetchJwks
 from tests.contract.waiting import until
 
 SET = {"keys": [{"kid": "k1"}]}
@@ -225,7 +225,7 @@ BROKEN: dict[str, Answer] = {
     "a redirect": says(b"{}", "302 Found", "Location: /other"),
     "a redirect with keys": says(json.dumps(SET).encode(), "301 Moved", "Location: http://127.0.0.1:1/"),
     "not found": says(b"{}", "404 Not Found"),
-    "too much": says(b'{"keys": [], "x": "' + b"x" * LARGEST + b'"}'),
+    "too much": says(b'{"keys": [], "x": "' + b"x" * LARGEST_RESPONSE + b'"}'),
     "no json": says(b"not json"),
     "a list": says(b"[]"),
     "no list": says(b'{"keys": 7}'),

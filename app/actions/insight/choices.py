@@ -18,7 +18,7 @@ from app.actions.insight.reach import Api, Explained
 from app.database.store import Store
 from app.models import Permission, Resource, Role, RolePermission, UserRole
 
-MOST = 300  # offered in addition to those already chosen
+MOST_OFFERED = 300  # choices, besides the ones already chosen
 ChoiceT = TypeVar("ChoiceT")
 
 
@@ -33,7 +33,7 @@ class Offer(Generic[ChoiceT]):
 class Choices:
     """Read what can be chosen."""
 
-    def __init__(self, store: Store, most: int = MOST) -> None:
+    def __init__(self, store: Store, most: int = MOST_OFFERED) -> None:
         self._store = store
         self._most = most
 
