@@ -1,4 +1,4 @@
-"""What every kind owes the others: one look-up, no writes, refusal of strangers, and recognising only its own."""
+"""What every kind must do: verify by one look-up without a write, and recognize only its own tokens."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""A certificate that cannot be read is none, whatever is wrong with it (RFC 8705 §2)."""
+"""A certificate that cannot be read is ignored, whatever is wrong with it (RFC 8705 §2)."""
 
 import base64
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""The opaque format: what is minted is recognised, and nothing that differs in one character is."""
+"""The opaque format: a new secret is recognized, and one with a changed character is not."""
 
 import hashlib
 import string

@@ -1,4 +1,4 @@
-"""Only a token that one of our keys signed, as an access token, for our issuer, is read at all."""
+"""Only an access token for our issuer that one of our keys signed is accepted."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""A credential of each kind at the two lanes: what is asked about them, and what was answered first."""
+"""Requests about a credential of each kind, for both lanes, and the first answers to them."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Both lanes tell a gateway the same: status, all headers, log line and what is counted."""
+"""Both lanes answer a gateway alike: status, all headers, log line and metrics."""
 
 import base64
 from urllib.parse import quote, quote_plus

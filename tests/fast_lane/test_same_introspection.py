@@ -1,4 +1,4 @@
-"""Both lanes answer every introspection alike: status, headers, body, log line and what is counted."""
+"""Both lanes answer every introspection alike: status, headers, body, log line and metrics."""
 
 from urllib.parse import quote, quote_plus
 

@@ -1,4 +1,4 @@
-"""No answer of the fast lane is older than the last commit of any process, and time alone ends a cached one."""
+"""No answer of the fast lane is older than the last commit of any process, and a cached one also expires."""
 
 import subprocess
 import sys

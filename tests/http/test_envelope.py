@@ -1,4 +1,4 @@
-"""Around every answer: an id, safe headers, one log line without secrets; no exception escapes."""
+"""Every answer has an id, safe headers and one log line without secrets; no exception escapes."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Clients: how they prove who they are."""
+"""Clients: how they authenticate."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a person calls a thing: kept in one spelling, refused by field, and taken once whatever its case."""
+"""Names of objects: stored in one spelling, refused by field, and unique regardless of case."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resources, roles, users: what makes one, and what it does to the rest."""
+"""Resources, roles, users: how they are created, and what a change does to the others."""
 
 from itertools import pairwise
 from typing import Any

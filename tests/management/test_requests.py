@@ -1,4 +1,4 @@
-"""What is read of a request, and how the rest is refused: always a clean problem."""
+"""How a request is read, and how a bad one is refused: always with a problem of RFC 9457."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Nobody exceeds their own rights: each operation, tried by each caller, on what carries less and more than it."""
+"""Nobody exceeds their own rights: each operation by each caller, on objects with fewer and with more rights than the caller."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

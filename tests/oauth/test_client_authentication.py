@@ -1,4 +1,4 @@
-"""How a client proves who it is, and how it is refused."""
+"""How a client authenticates, and how it is refused."""
 
 import base64
 import json

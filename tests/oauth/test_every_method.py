@@ -1,4 +1,4 @@
-"""A 2xx is said to nothing but a good credential: every route, by every method, with none, a bad and a good one."""
+"""Only a good credential gets a 2xx: every route, by every method, without, with a bad and with a good one."""
 
 from collections.abc import Iterator
 from typing import Any

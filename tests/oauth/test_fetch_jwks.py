@@ -1,4 +1,4 @@
-"""Keys behind a jwks_uri: from memory while fresh, bounded in size and time, never from inside unless allowed."""
+"""Keys of a jwks_uri: cached, limited in size and time, not fetched from a private network unless allowed."""
 
 import json
 import socket

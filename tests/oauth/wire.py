@@ -1,4 +1,4 @@
-"""The OAuth endpoints of an application in this process, and the short ways to call them."""
+"""The OAuth endpoints of an application in this process, and functions to call them."""
 
 import base64
 import itertools

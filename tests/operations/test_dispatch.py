@@ -1,4 +1,4 @@
-"""Which thread answers a request: few work at once, none is forgotten, and health is answered at once."""
+"""Which thread answers a request: few work at once, each is answered, and a health check is answered immediately."""
 
 import threading
 import time

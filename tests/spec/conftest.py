@@ -1,4 +1,4 @@
-"""An organisation that the tests of a file share; for changes they make one of their own (`found`)."""
+"""An organisation that the tests of a file share; a test that changes it makes its own (`found`)."""
 
 from collections.abc import Iterator
 

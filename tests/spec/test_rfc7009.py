@@ -1,4 +1,4 @@
-"""RFC 7009: the holder ends what it holds."""
+"""RFC 7009: the holder of a token revokes it."""
 
 import pytest
 

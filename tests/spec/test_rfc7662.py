@@ -1,4 +1,4 @@
-"""RFC 7662: what introspection says of each kind, and to whom."""
+"""RFC 7662: what introspection returns for each kind, and to which caller."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""RFC 8705: a client's certificate, handed over by the proxy, proves the client and binds its tokens."""
+"""RFC 8705: a client's certificate, forwarded by the proxy, authenticates the client and binds its tokens."""
 
 import base64
 import hashlib

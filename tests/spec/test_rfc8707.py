@@ -76,9 +76,8 @@ def test_the_same_resource_twice_is_one(admin: Admin, client_of_two: Two) -> Non
 @pytest.mark.spec("RFC 8707 §2")
 def test_without_a_resource_it_is_inferred_from_the_scopes(admin: Admin, client_of_two: Two) -> None:
     assert audience(admin.grant(client_of_two.client, scope=client_of_two.other)) == client_of_two.second["identifier"]
-    assert (
-        len(list(audience(admin.grant(client_of_two.client, scope=f"{client_of_two.one} {client_of_two.other}")))) == 2
-    )  # type: ignore[call-overload]
+    both = audience(admin.grant(client_of_two.client, scope=f"{client_of_two.one} {client_of_two.other}"))
+    assert len(list(both)) == 2  # type: ignore[call-overload]
 
 
 @pytest.mark.contract("no `resource`: inferred, else the only one, else `invalid_target` naming the choices")

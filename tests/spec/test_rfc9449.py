@@ -1,4 +1,4 @@
-"""RFC 9449: DPoP. A token is bound to a key, and is of use to nobody without it."""
+"""RFC 9449: DPoP. A token is bound to a key, and useless without it."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""The last administrator is kept, and a demoted one keeps no dormant scope of the management API."""
+"""The last administrator cannot be removed, and a demoted one keeps no dormant scope of the management API."""
 
 from collections.abc import Callable
 

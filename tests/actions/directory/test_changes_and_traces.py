@@ -1,4 +1,4 @@
-"""A change and its trace are committed together or not at all, and no trace holds a secret."""
+"""A change and its audit event are committed together or not at all, and no audit event holds a secret."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

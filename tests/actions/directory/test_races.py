@@ -1,4 +1,4 @@
-"""The same things asked for at the same moment: as if one had come after the other, whatever the database."""
+"""Concurrent changes of the same object have the same result as one after the other, on both databases."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

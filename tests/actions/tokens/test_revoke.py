@@ -1,4 +1,4 @@
-"""Revocation by the holder: possession proves the right, but a client's token is the client's."""
+"""Revocation by the holder: possession is enough, except for a client's token, which only the client revokes."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""When a credential was last used is kept without a write per use."""
+"""The time of the last use is stored without a write per use."""
 
 import threading
 from collections.abc import Iterator
