@@ -1,4 +1,4 @@
-"""Nobody exceeds their own rights: each operation by each caller, on objects with fewer and with more rights than the caller."""
+"""Nobody exceeds their own rights: each operation by each caller, on objects with fewer and with more rights."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
