@@ -126,12 +126,12 @@ def _read(token: str, issuer: str, key_of: Callable[[object], _PublicKey | None]
         options: Any = {"verify_aud": False, "verify_exp": False, "verify_iat": False, "verify_nbf": False,
                         "require": ["exp", "iat", "sub", "jti", "aud", "client_id"]}  # fmt: skip
         claims = jwt.decode(token, key.jwk, algorithms=[ALGORITHM], issuer=issuer, options=options)
-        return _signed(claims, key.retires_at)
+        return _accept_claims(claims, key.retires_at)
     except (jwt.PyJWTError, ValueError, OverflowError, OSError):
         return None
 
 
-def _signed(claims: Mapping[str, Any], retires_at: datetime | None) -> Signed | None:
+def _accept_claims(claims: Mapping[str, Any], retires_at: datetime | None) -> Signed | None:
     """Refuse claims of a form that this server never issues, and a longer lifetime than any it issues.
 
     A stolen key must neither sign tokens that last longer nor make verification raise.

@@ -144,11 +144,11 @@ def add_secret(view: Any, **secret: str) -> dict[str, Any]:
 
 def _call_first(before: Callable[[Actions], None], actions: Actions, view: View) -> View:
     @wraps(view)
-    def called(*args: Any, **kwargs: Any) -> Any:
+    def call_both(*args: Any, **kwargs: Any) -> Any:
         before(actions)
         return view(*args, **kwargs)
 
-    return called
+    return call_both
 
 
 def _no_content() -> Response:

@@ -34,7 +34,7 @@ def request_schema(
     further fields.
     """
     own = {field.name: _request_field(field) for field in fields_of(record) if field.name not in without}
-    return cast(type[RequestSchema], _named(name or record.__name__, base, {**own, **more, "makes": record}))
+    return cast(type[RequestSchema], _make_schema(name or record.__name__, base, {**own, **more, "makes": record}))
 
 
 def answer_schema(
@@ -42,7 +42,7 @@ def answer_schema(
 ) -> type[Schema]:
     """Return the schema that writes a view; `without` names the view's fields that are left out."""
     own = {field.name: _answer_field(field.type) for field in fields_of(view) if field.name not in without}
-    return _named(name or view.__name__.removesuffix("View"), Schema, {**own, **more})
+    return _make_schema(name or view.__name__.removesuffix("View"), Schema, {**own, **more})
 
 
 def value_field(annotation: Any, **options: Any) -> fields.Field[Any]:
@@ -131,5 +131,5 @@ def nested_answer(view: type) -> type[Schema]:
     return answer_schema(view)
 
 
-def _named(name: str, base: type[Schema], members: Mapping[str, Any]) -> type[Schema]:
+def _make_schema(name: str, base: type[Schema], members: Mapping[str, Any]) -> type[Schema]:
     return cast(type[Schema], type(f"{name}Schema", (base,), dict(members)))

@@ -59,12 +59,12 @@ class Choices:
 
     def give(self, roles: Collection[str], scope: str) -> bool:
         """Return whether one of the user roles of these names gives a scope."""
-        query = _giving(scope).where(Role.name.in_(roles), Role.type == "user")
+        query = _roles_giving(scope).where(Role.name.in_(roles), Role.type == "user")
         return self._finds(query)
 
     def keeps(self, user_id: str, scope: str, without_role: str) -> bool:
         """Return whether a user's roles give a scope even without the role of this id."""
-        query = _giving(scope).join(UserRole, UserRole.role_id == Role.id)
+        query = _roles_giving(scope).join(UserRole, UserRole.role_id == Role.id)
         return self._finds(query.where(UserRole.user_id == user_id, Role.id != without_role))
 
     def _read(
@@ -83,6 +83,6 @@ class Choices:
             return session.scalar(query.limit(1)) is not None
 
 
-def _giving(scope: str) -> Select[str]:
+def _roles_giving(scope: str) -> Select[str]:
     query = select(Role.id).join(RolePermission, RolePermission.role_id == Role.id)
     return query.join(Permission, Permission.id == RolePermission.permission_id).where(Permission.name == scope)
