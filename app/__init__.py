@@ -44,7 +44,7 @@ def create_app(
     oauth.register(app, actions)
     management.register(app, actions)
     web.register(app, actions)
-    app.wsgi_app = fast_lane.in_front_of(app.wsgi_app, actions, app.request_log)  # type: ignore[assignment,method-assign]
+    app.wsgi_app = fast_lane.put_lane_before(app.wsgi_app, actions, app.request_log)  # type: ignore[assignment,method-assign]
     return app
 
 

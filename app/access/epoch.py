@@ -19,7 +19,7 @@ _LIFE = 2**64  # more than any epoch in a database
 
 
 class AuthorityEpoch:
-    """A number that does not move while no right is changed, in any process, up to this call."""
+    """A number that changes whenever any process commits a change of rights."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -38,7 +38,7 @@ class AuthorityEpoch:
             return self._read()
         except Exception as error:
             self._forget()
-            raise OperationalError(_EPOCH, None, error) from error  # as if SQLAlchemy itself had asked
+            raise OperationalError(_EPOCH, None, error) from error  # like an error of SQLAlchemy's own query
 
     def _forget(self) -> None:
         self._seen = PerWorkerSlot()
@@ -52,13 +52,13 @@ class AuthorityEpoch:
             self._renew_cursor(seen)
         version = seen.ask(_VERSION).fetchone()[0]
         if seen.version != version:
-            seen.epoch = seen.ask(_EPOCH).fetchone()[0]  # after the version: a commit between is seen again
+            seen.epoch = seen.ask(_EPOCH).fetchone()[0]  # after the version: a commit in between is noticed next time
             seen.version = version
         return seen.epoch + self._life
 
     def _renew_cursor(self, seen: _Seen) -> None:
         """Open a cursor: each connection counts the version for itself, so a thread keeps its own."""
-        disposals = self._store.disposals  # first: what is disposed of meanwhile is seen at the next use
+        disposals = self._store.disposals  # read first: a disposal meanwhile is noticed at the next use
         seen.ask = self._new(seen, self._store.driver_connection()).cursor().execute
         seen.disposals, seen.version = disposals, -1
 
@@ -76,7 +76,7 @@ class AuthorityEpoch:
         return seen
 
     def _from_pooler(self, seen: _Seen, driver: Any) -> int:
-        """Read also which database answers: a pooler keeps our connection when another database replaces it."""
+        """Read also which database answers: a pooler keeps our connection when the database is replaced."""
         epoch, *source = driver.execute(_EPOCH_AND_SOURCE).fetchone()
         if source != seen.source:
             self._new(seen, driver)
@@ -91,11 +91,11 @@ class AuthorityEpoch:
 
 @dataclass(slots=True)
 class _Seen:
-    """What a seat read last; its connection counts the versions by itself."""
+    """What a worker read last, on its own connection, which counts versions for itself."""
 
     disposals: int = -1  # of the store, when the cursor was made
     driver: Any = None
-    ask: Any = None  # of a cursor on the seat's kept connection
+    ask: Any = None  # `execute` of a cursor on the worker's connection
     version: int = -1
     epoch: int = -1
     source: Any = None  # the database behind a pooler

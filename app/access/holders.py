@@ -1,4 +1,4 @@
-"""Who carries a permission: the values of a page, and the roles that a user or a client has it by."""
+"""Who carries a permission: the records of a page, and the roles that give it to a user or a client."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class GrantingRole:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """What carries a permission: by the `roles` that give it, or an API key because the permission is public."""
+    """A user, client or credential that carries a permission through `roles`, or an API key by a public permission."""
 
     id: str
     name: str
@@ -55,7 +55,7 @@ def roles_of_users(session: Session, permission: Permission, users: set[str]) ->
     """Return the roles that give a permission to these users."""
     query = select(UserRole.user_id, Role.id, Role.name).join(Role, Role.id == UserRole.role_id)
     query = query.join(RolePermission, RolePermission.role_id == Role.id).where(UserRole.user_id.in_(users))
-    return _by_owner(session.execute(_granting(query, permission)), users)
+    return _by_owner(session.execute(_select_granting(query, permission)), users)
 
 
 def roles_of_clients(
@@ -64,10 +64,10 @@ def roles_of_clients(
     """Return the roles that give a permission to these clients."""
     query = select(ClientRole.client_id, Role.id, Role.name).join(Role, Role.id == ClientRole.role_id)
     query = query.join(RolePermission, RolePermission.role_id == Role.id).where(ClientRole.client_id.in_(clients))
-    return _by_owner(session.execute(_granting(query, permission)), clients)
+    return _by_owner(session.execute(_select_granting(query, permission)), clients)
 
 
-def _granting(query: Select[str, str, str], permission: Permission) -> Select[str, str, str]:
+def _select_granting(query: Select[str, str, str], permission: Permission) -> Select[str, str, str]:
     return query.where(RolePermission.permission_id == permission.id).order_by(Role.name)
 
 

@@ -25,7 +25,7 @@ _ROLE: Select[str, str] = _given.where(RolePermission.role_id.in_(bindparam("rol
 
 def grants_of_user(connection: Connection | Session, user_id: str) -> Grants:
     """Return what this user's roles give now."""
-    if isinstance(connection, Session):  # what it has changed so far counts
+    if isinstance(connection, Session):  # sees the session's own changes
         return Grants.of((i, n) for i, n in connection.execute(_USER.statement, {"owner": user_id}))
     return Grants.of((i, n) for i, n in _USER.rows(connection, owner=user_id))
 

@@ -79,7 +79,7 @@ class ApiKeys:
         return prefix_of(token) is Prefix.API_KEY
 
     def issue(self, session: Session, subject: Subject, terms: Terms) -> Issued:
-        """Store the digest; a key acts for nobody, so `subject.id` is the resource row it opens."""
+        """Store the digest; a key has no owner: `subject.id` is the row id of its resource."""
         token, row_id = mint(Prefix.API_KEY), new_id("key")
         limit = terms.rate_limit
         session.add(
@@ -107,11 +107,11 @@ class ApiKeys:
         return _read_claims(_BY_DIGEST.rows(connection, digest=digest(token)), at)
 
     def verify_secret(self, connection: Connection, secret: Secret, at: datetime) -> Claims | None:
-        """Check what an exchanged token was made from: the same key, that secret's overlap not over."""
+        """Verify the key that an exchanged token was made from, by its secret, whose overlap must not be over."""
         return _read_claims(_BY_SECRET.rows(connection, id=secret.credential_id, secret=secret.version), at)
 
     def identify(self, connection: Connection | Session, tokens: Sequence[str], at: datetime) -> set[Identity]:
-        """Return the keys with these secrets, but for a secret whose overlap is over."""
+        """Return the keys with these secrets; a secret whose overlap is over does not count."""
         found: set[Identity] = set()
         for batch in batches([digest(token) for token in tokens]):
             query = select(ApiKeySecret.api_key_id, ApiKeySecret.ends_at).where(ApiKeySecret.digest.in_(batch))
@@ -125,7 +125,7 @@ class ApiKeys:
         return None if found is None else _describe_row(*found, at)
 
     def find(self, session: Session, credential_id: str, at: datetime) -> Description | None:
-        """Return the key with this id; `created_at` and `hint` are those of the key."""
+        """Return the key with this id, with the key's own `created_at` and `hint`."""
         row = session.get(ApiKey, credential_id)
         return None if row is None else _describe_row(row, None, at)
 
@@ -142,7 +142,7 @@ class ApiKeys:
     def holders(
         self, session: Session, permission: Permission, at: datetime, limit: int, after: str | None
     ) -> HolderPage:
-        """Read the live keys that carry a public permission: all of its API, but for those narrowed to others."""
+        """Read the live keys that carry a public permission: every key of its API that is not narrowed to others."""
         if not permission.public:
             return [], None
         chosen = exists().where(ApiKeyScope.api_key_id == ApiKey.id, ApiKeyScope.permission_id == permission.id)
@@ -156,7 +156,7 @@ class ApiKeys:
         return [Holder(row.id, row.name, row.hint, narrowed=row.narrowed) for row in rows], cursor
 
     def live_count(self, session: Session, at: datetime) -> LiveCount | None:
-        """Count the live, enabled keys that open something."""
+        """Count the live, enabled keys whose resource exists."""
         row, count = ApiKey, func.count()
         ending = count.filter(row.expires_at <= at + ENDING_SOON)
         unused = count.filter(func.coalesce(row.last_used_at, row.created_at) <= at - LONG_UNUSED)
@@ -165,7 +165,7 @@ class ApiKeys:
         return LiveCount(*session.execute(query).one())
 
     def reissue(self, session: Session, row: ApiKey, at: datetime, overlap_ends_at: datetime) -> Issued:
-        """Add a secret to the key; those it has work until `overlap_ends_at`, never longer than before."""
+        """Add a secret to the key; its earlier secrets end at `overlap_ends_at`, unless they already end sooner."""
         token = mint(Prefix.API_KEY)
         for old in row.secrets:
             old.ends_at = min(old.ends_at, overlap_ends_at) if old.ends_at else overlap_ends_at
@@ -175,7 +175,7 @@ class ApiKeys:
         return Issued(row.id, token)
 
     def end_secret(self, row: ApiKey, token: str, at: datetime) -> None:
-        """End one secret of the key; the others work as long as they did."""
+        """End one secret of the key; the ends of the others do not change."""
         for secret in row.secrets:
             if secret.digest == digest(token):
                 secret.ends_at = at

@@ -1,4 +1,4 @@
-"""Exchanged tokens: short-lived JWTs for the subject of a PAT or an API key (RFC 8693), that end with it."""
+"""Exchanged tokens: short-lived JWTs for the subject of a PAT or an API key (RFC 8693), active only while it is."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _VERIFIED = CompiledSelect(
 
 
 class ExchangedTokens:
-    """JWTs of the kinds handed in: each is checked against the secret it was made from."""
+    """JWTs of the source kinds: each is verified together with the secret that it was made from."""
 
     name: ClassVar[str] = "exchanged_token"  # on the wire each has the name of its source's kind
     target: ClassVar[str] = JWT_TARGET
@@ -97,7 +97,7 @@ class ExchangedTokens:
         return None
 
     def identify(self, connection: Connection | Session, tokens: Sequence[str], at: datetime) -> set[Identity]:
-        """Return the tokens that are ours and have not expired; the client that exchanged one alone may revoke it."""
+        """Return the tokens that are ours and have not expired; only the client that exchanged one may revoke it."""
         read = (self._keys.read(connection, token, self._issuer) for token in tokens)
         return {Identity(s.claims["jti"], _actor_of(s)) for s in read if s is not None and s.ends_at > at}
 
@@ -113,7 +113,7 @@ class ExchangedTokens:
         return find_jwt(session, credential_id, PREFIX)
 
     def revoke(self, session: Session, credential_id: str, at: datetime, reason: str) -> bool:
-        """Store the jti until long after the token would have expired by itself; its source stays active."""
+        """Store the jti until long after the token would have expired; its source stays active."""
         return revoke_jwt(session, credential_id, at)
 
     def holders(

@@ -1,4 +1,4 @@
-"""What every kind of credential answers for: one protocol with the whole life, and the values that cross it."""
+"""The protocol that every kind of credential implements, and the values that its methods take and return."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """Which secret of which credential a token was made from: an exchanged token ends with it."""
+    """The secret that a token was exchanged from, and its credential: the token is active only while they are."""
 
     credential_id: str
     version: str
@@ -49,9 +49,9 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """An active credential at this instant: the one answer of every kind.
+    """What an active credential may do now, as verification of every kind returns it.
 
-    `grants` are already narrowed to what the owner's roles give; `audience` may be wider, never narrower.
+    `grants` are already narrowed to the scopes that the owner's roles give; `audience` may be wider, never narrower.
     """
 
     kind: str
@@ -70,7 +70,7 @@ class Claims:
     actor: str | None = None
     rate_limit: RateLimit | None = None
     allowed_networks: tuple[Network, ...] = ()
-    valid_until: datetime | None = None  # when time alone ends it, or what it was made from; None: never
+    valid_until: datetime | None = None  # it expires then at the latest, or its source does; None: never
     confirmation: Confirmation = UNBOUND
 
     @property
@@ -80,7 +80,7 @@ class Claims:
 
     @property
     def anonymous(self) -> bool:
-        """Whether it acts for nobody, as an API key does."""
+        """Whether it has no owner, like an API key."""
         return self.subject is None
 
     @property
@@ -95,7 +95,7 @@ class Claims:
         return {name: value for name, value in named.items() if value is not None}
 
     def cut_to(self, resources: frozenset[str]) -> Claims | None:
-        """Keep what concerns these resources; None when that is nothing (RFC 7662 §2.2: a server sees only its own)."""
+        """Return the claims on these resources only; None without any (RFC 7662 §2.2: a server sees only its own)."""
         audience = tuple(identifier for identifier in self.audience if identifier in resources)
         return replace(self, audience=audience, grants=self.grants.on(audience)) if audience else None
 
@@ -180,7 +180,7 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class LiveCount:
-    """How many are live, end within a week, and were not used for 90 days (None: not known)."""
+    """How many credentials are live, expire within a week, and were not used for 90 days (None: not known)."""
 
     live: int
     ending: int
@@ -189,7 +189,7 @@ class LiveCount:
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """A kind's words on pages: one of them, the list of all, and the address of its holders, where it has any."""
+    """A kind's names on pages: of one credential, of the list, and of the section that shows its holders, if any."""
 
     one: str
     many: str
@@ -199,7 +199,7 @@ class Labels:
 class SecretKind(Protocol):
     """What can be looked up, reported as leaked and revoked.
 
-    Every kind of credential, and client secrets: these authenticate a client and are no credential to call an API with.
+    Every kind of credential, and client secrets, which authenticate a client but cannot be used to call an API.
     """
 
     name: ClassVar[str]  # the wire's credential_type
@@ -219,20 +219,20 @@ class SecretKind(Protocol):
         """Return what is known of a credential by its id; None when there is none."""
 
     def revoke(self, session: Session, credential_id: str, at: datetime, reason: str) -> bool:
-        """End it for good, within the caller's transaction. Idempotent; return whether it was live until now."""
+        """Revoke it within the caller's transaction; return whether it was not revoked before."""
 
 
 class CredentialKind(SecretKind, Protocol):
-    """One kind of credential, with its whole life: what no verb and no page needs to know by itself."""
+    """One kind of credential, from issue to revocation: actions and pages use this protocol and name no kind."""
 
     exchangeable: ClassVar[bool]  # for a JWT (RFC 8693)
-    used_rows: ClassVar[type[Base] | None]  # the table that keeps when one was last used
+    used_rows: ClassVar[type[Base] | None]  # the table that stores the last use; None if none does
 
     def issue(self, session: Session, subject: Subject, terms: Terms) -> Issued:
-        """Make one, within the caller's transaction: the only moment the secret is in clear."""
+        """Create one within the caller's transaction; only the result contains the secret in clear."""
 
     def verify(self, connection: Connection, token: str, at: datetime) -> Claims | None:
-        """Return what it may do at this instant, in one query; None means not active, for whatever reason."""
+        """Return what the token may do now, in one query; None if it is not active, for any reason."""
 
     def verify_secret(self, connection: Connection, secret: Secret, at: datetime) -> Claims | None:
         """Like `verify`, for the secret that an exchanged token was made from."""
@@ -240,7 +240,7 @@ class CredentialKind(SecretKind, Protocol):
     def holders(
         self, session: Session, permission: Permission, at: datetime, limit: int, after: str | None
     ) -> HolderPage:
-        """Return a page of what carries a permission by this kind, and where the next page begins."""
+        """Return a page of what carries a permission through this kind, and the cursor of the next page."""
 
     def live_count(self, session: Session, at: datetime) -> LiveCount | None:
         """Return how many are live; None for a kind that is not counted by itself."""
@@ -280,7 +280,7 @@ def describe_jwt(
 
 
 def find_jwt(session: Session, jti: str, prefix: str) -> Description | None:
-    """Return what is known of a JWT by its jti: no more than whether it was revoked, for JWTs are not stored."""
+    """Return what is known of a JWT by its jti: only whether it was revoked, because JWTs are not stored."""
     if JTI.fullmatch(jti) is None or not jti.startswith(f"{prefix}_"):
         return None
     revoked_at = revocation_of(session, jti)

@@ -80,7 +80,7 @@ class MachineTokens:
     target: ClassVar[str] = JWT_TARGET
     labels: ClassVar[Labels] = Labels(
         "JWT", "Machine clients", "clients"
-    )  # what is listed: the clients, for no token is stored
+    )  # the list shows the clients, because no token is stored
     exchangeable: ClassVar[bool] = False
     used_rows: ClassVar[type[Base] | None] = None
 
@@ -134,7 +134,7 @@ class MachineTokens:
         return find_jwt(session, credential_id, PREFIX)
 
     def revoke(self, session: Session, credential_id: str, at: datetime, reason: str) -> bool:
-        """Store the jti until long after the token would have expired by itself."""
+        """Store the jti until long after the token would have expired."""
         return revoke_jwt(session, credential_id, at)
 
     def holders(
@@ -158,7 +158,7 @@ class MachineTokens:
         return LiveCount(live or 0, session.scalar(ending.where(Client.enabled, _ends_soon(at))) or 0, None)
 
     def draft(self, connection: Session | Connection, subject: Subject, terms: Terms) -> Draft:
-        """Write what all tokens of these terms share; it is good until the authority epoch moves."""
+        """Write the beginning that all tokens of these terms share; it is valid until the authority epoch moves."""
         lasting = lasting_claims(self._issuer, self.name, subject, subject.id, terms)
         return Draft(self._keys.signer(connection), compact(lasting)[:-1].decode())
 
@@ -170,12 +170,12 @@ class MachineTokens:
 
 
 def token_mark() -> str:
-    """Return what sorts before the ids of all tokens issued from now on, to the millisecond (`iat` is in seconds)."""
+    """Return a text that sorts before the ids of all later tokens, to the millisecond (`iat` is in seconds)."""
     return new_id(PREFIX)[:-RANDOM_LENGTH]
 
 
 def _is_dropped(jti: str, dropped_at: str | None) -> bool:
-    """Return whether a token is older than the loss of a scope of the management API, which it does not regain."""
+    """Return whether a scope was lost after this token was issued: the token does not regain it."""
     return dropped_at is not None and jti <= dropped_at
 
 

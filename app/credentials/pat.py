@@ -1,4 +1,4 @@
-"""Personal access tokens: opaque, a user's delegation."""
+"""Personal access tokens: opaque tokens, to which a user delegates scopes."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class PersonalAccessTokens:
         return prefix_of(token) is Prefix.PAT
 
     def issue(self, session: Session, subject: Subject, terms: Terms) -> Issued:
-        """Store the digest and the chosen scopes; `subject.id` is the user's. Raises Conflict when one is gone."""
+        """Store the digest and the chosen scopes; `subject.id` is the user's. Raises Conflict if a scope is gone."""
         token, row_id = mint(Prefix.PAT), new_id("pat")
         add_row(
             session,
@@ -130,7 +130,7 @@ class PersonalAccessTokens:
         return _read_claims(_BY_DIGEST.rows(connection, digest=digest(token)), at)
 
     def verify_secret(self, connection: Connection, secret: Secret, at: datetime) -> Claims | None:
-        """Check what an exchanged token was made from: the same token, not regenerated since."""
+        """Verify the token that an exchanged token was made from: it must not have been regenerated since."""
         if not secret.version.isdecimal() or len(secret.version) > MAX_GENERATION_DIGITS:
             return None
         rows = _BY_SECRET.rows(connection, id=secret.credential_id, generation=int(secret.version))
@@ -165,7 +165,7 @@ class PersonalAccessTokens:
     def holders(
         self, session: Session, permission: Permission, at: datetime, limit: int, after: str | None
     ) -> HolderPage:
-        """Read the choices of this scope in their order, until a page is full or enough was read."""
+        """Read the rows that choose this scope, by id, until the page is full or the last batch was read."""
         last_read, found = int(after or 0), list[tuple[int, _HoldingToken]]()
         for size in BATCHES_OF_CHOICES:
             choices = _read_choices(session, permission, last_read, size)
@@ -265,7 +265,7 @@ def _read_choices(session: Session, permission: Permission, after: int, size: in
 def _select_holding(
     session: Session, permission: Permission, at: datetime, tokens: list[str]
 ) -> dict[str, _HoldingToken]:
-    """Return the live tokens whose user is enabled and given the scope: each step by a primary key."""
+    """Return the live tokens whose user is enabled and has the scope by a role; each join is by primary key."""
     row = PersonalAccessToken
     given = exists().where(
         UserRole.user_id == User.id,

@@ -33,7 +33,7 @@ _PEM = re.compile(r"\s*-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERT
 def read_certificate(text: str) -> x509.Certificate | None:
     """Read `:Base64 of the DER:` (RFC 9440 §2.1) or a PEM with URL escapes (nginx); None when it is neither.
 
-    It must be one certificate and nothing else: of a header that came twice, neither counts (RFC 9440 §2.2).
+    It must be one certificate and nothing else: a header that was sent twice is refused (RFC 9440 §2.2).
     """
     if len(text) > MAX_CERTIFICATE_LENGTH:
         return None

@@ -62,7 +62,7 @@ def read_bare_chain(text: str) -> x509.Certificate | None:
 def read_xfcc(text: str) -> x509.Certificate | None:
     """Read `Cert`, or the first of `Chain`, of an X-Forwarded-Client-Cert with one element (Envoy).
 
-    With several elements nobody can tell which of them this proxy wrote, so that none counts. Envoy does not escape
+    With several elements it is unknown which one this proxy wrote: none is accepted. Envoy does not escape
     the names of a certificate: a `Hash` must be the certificate's, and a field that comes twice may be such a name.
     """
     fields = _fields_of(text) if len(text) <= MAX_CERTIFICATE_LENGTH else None

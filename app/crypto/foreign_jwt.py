@@ -16,7 +16,7 @@ def read_signed_claims(
 ) -> dict[str, Any] | None:
     """Return the claims if one of these public JWKs signed them; None for anything else.
 
-    Without `other_parameters` the header may hold none but those of RFC 7515 §4.1. `crit` is obeyed in any case.
+    Without `other_parameters` the header may have only the parameters of RFC 7515 §4.1. `crit` is always obeyed.
     """
     with suppress(*UNREADABLE):
         header = read_header(token) if COMPACT.fullmatch(token) else {}

@@ -16,7 +16,7 @@ SHAPE = re.compile(r"lk_(pat|key|sec)_([0-9A-Za-z]{32})([0-9A-Za-z]{6})")
 
 
 class Prefix(StrEnum):
-    """What a secret begins with; `kind` is the name of what it is."""
+    """The beginning of a secret; `kind` names what the secret is."""
 
     kind: str
 
@@ -25,7 +25,7 @@ class Prefix(StrEnum):
     CLIENT_SECRET = "lk_sec_", "client_secret"
 
     def __new__(cls, text: str, kind: str) -> Self:
-        """Make a member that is its text."""
+        """Make a member that equals its text."""
         member = str.__new__(cls, text)
         member._value_, member.kind = text, kind
         return member
@@ -35,12 +35,12 @@ _PREFIXES = {prefix.value: prefix for prefix in Prefix}
 
 
 def check_characters(random_part: str) -> str:
-    """Return the CRC-32 of the random characters in base62, padded to 6: a mistyped secret differs from a wrong one."""
+    """Return the CRC-32 of the random characters in base62, padded to 6, to recognize typing errors."""
     return _base62(zlib.crc32(random_part.encode("ascii")), CHECK_LENGTH)
 
 
 def _base62(number: int, length: int) -> str:
-    """Write a number with so many digits, the first ones zero where it is small."""
+    """Write a number in base62, padded with zeros to this length."""
     digits = []
     for _ in range(length):
         number, digit = divmod(number, len(ALPHABET))
@@ -68,5 +68,5 @@ def digest(secret: str) -> str:
 
 
 def hint(token: str) -> str:
-    """Return what a person recognizes it by: the prefix and the last four characters."""
+    """Return what a person recognizes a secret by: the prefix and the last four characters."""
     return f"{token[:7]}…{token[-4:]}"

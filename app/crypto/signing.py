@@ -108,7 +108,7 @@ class _PublicKey:
 
 @dataclass(slots=True)
 class _Cache:
-    """What was found since the authority epoch moved: public keys by kid, and by digest what they verified."""
+    """The results since the authority epoch moved: public keys by kid, verified tokens by digest."""
 
     epoch: int | None
     public: dict[str, _PublicKey] = field(default_factory=dict)
@@ -126,12 +126,12 @@ def _read(token: str, issuer: str, key_of: Callable[[object], _PublicKey | None]
         options: Any = {"verify_aud": False, "verify_exp": False, "verify_iat": False, "verify_nbf": False,
                         "require": ["exp", "iat", "sub", "jti", "aud", "client_id"]}  # fmt: skip
         claims = jwt.decode(token, key.jwk, algorithms=[ALGORITHM], issuer=issuer, options=options)
-        return _signed(claims, key.retires_at)
+        return _accept_claims(claims, key.retires_at)
     except (jwt.PyJWTError, ValueError, OverflowError, OSError):
         return None
 
 
-def _signed(claims: Mapping[str, Any], retires_at: datetime | None) -> Signed | None:
+def _accept_claims(claims: Mapping[str, Any], retires_at: datetime | None) -> Signed | None:
     """Refuse claims of a form that this server never issues, and a longer lifetime than any it issues.
 
     A stolen key must neither sign tokens that last longer nor make verification raise.
@@ -186,7 +186,7 @@ class SigningKeys:
         self.sweep(session, at)
         keys = {key.state: key for key in session.scalars(_SIGNING)}
         retiring, coming = keys["active"], keys["next"]
-        self._unseal(coming.sealed_private_key)  # what this node cannot sign with must never be active
+        self._unseal(coming.sealed_private_key)  # a key that this node cannot decrypt must never be active
         retiring.state, retiring.retires_at = "retiring", at + RETIRING
         session.flush()  # one active key at any moment, as the index demands
         coming.state = "active"
@@ -283,7 +283,7 @@ class SigningKeys:
         return known
 
     def _public_key(self, connection: Connection | Session, known: _Cache, kid: object) -> _PublicKey | None:
-        if not isinstance(kid, str) or KID.fullmatch(kid) is None:  # a stranger's text never reaches the database
+        if not isinstance(kid, str) or KID.fullmatch(kid) is None:  # unchecked text never reaches the database
             return None
         public = known.public
         if kid not in public:

@@ -1,8 +1,8 @@
-"""The fast lane: the common shape of the hot routes, answered before Flask. It decides nothing.
+"""The fast lane: answer common requests to the most frequent routes before Flask. It decides nothing.
 
-It calls the same actions and renders with the same functions as the oauth package, and leaves every other shape and
+It calls the same actions and renders with the same functions as the oauth package, and leaves every other request and
 every refusal to it. An answer is cached only while the authority epoch is unchanged, which is read at every use, and
-never beyond the instant at which time alone would change it.
+never beyond the instant at which it would change by itself.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 
-def in_front_of(inner: WSGIApplication, actions: Actions, request_log: RequestLog) -> WSGIApplication:
-    """Return the lane before an application, or the application alone without the setting FAST_LANE."""
+def put_lane_before(inner: WSGIApplication, actions: Actions, request_log: RequestLog) -> WSGIApplication:
+    """Return the lane around an application; without the setting FAST_LANE, the application alone."""
     if not actions.settings.fast_lane:
         return inner
     memory = Memory(actions.epoch)

@@ -1,4 +1,4 @@
-"""Authenticate a client by a secret in a Basic header, once an epoch."""
+"""Authenticate a client by a secret in a Basic header, once in each authority epoch."""
 
 from __future__ import annotations
 

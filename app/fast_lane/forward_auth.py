@@ -1,4 +1,4 @@
-"""Forward-auth for a Bearer token or an API key that may pass."""
+"""Forward-auth for a Bearer token or an API key that is let through."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 KNOWN = frozenset({"resource", "scope", "challenge"})
-EMPTY_BODY = (("Content-Type", "text/html; charset=utf-8"), ("Content-Length", "0"))  # Flask's, of an empty answer
+EMPTY_BODY = (
+    ("Content-Type", "text/html; charset=utf-8"),
+    ("Content-Length", "0"),
+)  # as Flask sends for an empty answer
 
 
 class NotCommon(Exception):
-    """The answer depends on more than the lane reads."""
+    """The answer depends on a part of the request that the lane does not read."""
 
 
 class ForwardAuthRoute:

@@ -1,4 +1,4 @@
-"""The lane: a WSGI application before another one."""
+"""The lane: a WSGI application around another one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class FastRoute(Protocol):
 
 
 class Lane:
-    """Answers what its routes answer, and passes everything else on, also when a route fails."""
+    """Answers the requests that its routes answer; passes every other one on, also when a route fails."""
 
     def __init__(
         self, inner: WSGIApplication, routes: Mapping[str, FastRoute], issuer: str, request_log: RequestLog

@@ -1,4 +1,4 @@
-"""The caches of a process between two changes of authority: bounded, keyed by digests, without any refusal."""
+"""The caches of a process, valid until a right changes: bounded, keyed by digests. No refusal is cached."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def digest_of(*parts: bytes) -> bytes:
 
 
 class Bounded(Generic[Value]):
-    """A mapping that drops the least recently used. Threads share it: each step is one call of the ordered dict."""
+    """A mapping that drops the least recently used. Threads need no lock: each step is one call of the ordered dict."""
 
     __slots__ = ("_kept", "_most")
 
@@ -49,7 +49,7 @@ class Bounded(Generic[Value]):
         """Store a value."""
         self._kept[key] = value
         if len(self._kept) > self._most:
-            with suppress(KeyError):  # another thread dropped the last
+            with suppress(KeyError):  # another thread emptied it
                 self._kept.popitem(last=False)
 
     def __len__(self) -> int:
@@ -58,7 +58,7 @@ class Bounded(Generic[Value]):
 
 @dataclass(slots=True)
 class Answer:
-    """A 200 and what is logged of it.
+    """A response with status 200, and what is logged about it.
 
     `use` names the credential whose last use is stored at every answer, `adds` increments a metric, `client_id` is the
     authenticated client.
@@ -73,7 +73,7 @@ class Answer:
     client_id: str | None = None
 
     def is_fresh(self, at: datetime) -> bool:
-        """Return whether time alone has not changed the answer yet."""
+        """Return whether the answer has not expired."""
         return self.until is None or at < self.until
 
 
@@ -100,7 +100,7 @@ class CachedDecision:
 
 @dataclass(slots=True)
 class CacheGeneration:
-    """What was found in one authority epoch."""
+    """The cached results of one authority epoch."""
 
     epoch: int
     clients: Bounded[AuthenticatedClient] = field(default_factory=lambda: Bounded(MOST_CLIENTS))
@@ -116,9 +116,9 @@ class Memory:
         self._generation = CacheGeneration(-1)
 
     def generation(self) -> CacheGeneration:
-        """Return the current generation. A request calls this once, before any look-up, and caches into the result:
+        """Return the caches of the current epoch.
 
-        what it finds later is at least as new as the epoch that it is cached under.
+        A request calls this once, before it reads anything else, so that no cached value is older than its epoch.
         """
         epoch, generation = self._epoch(), self._generation
         if generation.epoch != epoch:

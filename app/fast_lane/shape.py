@@ -1,4 +1,4 @@
-"""Read requests of the common shape; anything else, and anything doubtful, is None and left to Flask."""
+"""Read requests of the common shape; for anything else, or in doubt, return None: Flask answers it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BASIC = re.compile(r"Basic ([A-Za-z0-9+/]+={0,2})")
 BEARER = re.compile(r"Bearer ([A-Za-z0-9._~+/-]+=*)")
 KEY = re.compile(r"[A-Za-z0-9._~+/=-]+")
 PLAIN = re.compile(r"(?:[A-Za-z0-9._~*+:/=&-]|%[2-6][0-9A-Fa-f]|%7[0-9A-Ea-e])+")  # escapes of printable ASCII
-LENGTH = re.compile(r"[1-9][0-9]{0,3}")  # bytes; our longest tokens are a few hundred
+LENGTH = re.compile(r"[1-9][0-9]{0,3}")  # bytes; most tokens have a few hundred
 LONGEST_HOST = 253  # characters
 
 

@@ -102,7 +102,7 @@ def _use_session(actions: Actions, secret: str) -> SignedIn | None:
 
 
 def sign_in(begun: StartedSession) -> None:
-    """Sign this browser in from its next request on, with an empty cookie but for the new secret."""
+    """Sign this browser in from its next request on; its cookie then holds the new secret only."""
     session.clear()
     session[SECRET] = begun.secret
     session.permanent = True

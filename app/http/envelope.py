@@ -1,4 +1,4 @@
-"""Around every answer: a request id, safe headers, a log line, a measured time; no exception escapes."""
+"""Add a request id, safe headers, a log line and a duration to every answer; no exception escapes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def id_for(environ: WSGIEnvironment) -> str:
     """
     offered = environ.get("HTTP_X_REQUEST_ID")
     usable = offered and REQUEST_ID_SHAPE.fullmatch(offered) and logs.redact(offered) == offered
-    return str(offered) if usable else f"{random.getrandbits(96):024x}"  # unique, and no secret: random is enough
+    return str(offered) if usable else f"{random.getrandbits(96):024x}"  # unique, but not secret: random is enough
 
 
 def log_credential(credential_id: str, kind: str | None = None) -> None:
@@ -91,7 +91,7 @@ def register(app: Flask, issuer: str) -> None:
 
 
 class _Paths:
-    """Paths as the log has them: the words of our routes and our ids; any other part by its length."""
+    """Paths as they are logged: with the words of our routes and our ids; any other part is replaced by its length."""
 
     def __init__(self, app: Flask, issuer: str) -> None:
         self._app = app

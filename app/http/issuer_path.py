@@ -31,7 +31,7 @@ def decoded_path(issuer: str) -> str:
 
 
 def encoded_path(decoded: str) -> str:
-    """Return a path of WSGI as a URL has it."""
+    """Return a path of WSGI in the encoding of a URL."""
     return quote(decoded.encode("latin-1"), UNESCAPED)
 
 
@@ -80,7 +80,7 @@ class UnderPath:
         return self._inner(environ, start_response)
 
     def _is_removed(self, environ: WSGIEnvironment) -> bool:
-        """Return whether a trusted proxy says that it removed the issuer's path; any other prefix says nothing."""
+        """Return whether a trusted proxy says that it removed the issuer's path; any other prefix is ignored."""
         prefix: str = environ.get(FORWARDED_PREFIX, "")[-LONGEST_PREFIX:]  # the proxy appends to its caller's
         return self._path in _prefixes(prefix) and is_trusted_proxy(environ.get("REMOTE_ADDR", ""), self._proxies)
 

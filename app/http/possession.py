@@ -23,7 +23,7 @@ BEARER, DPOP = "Bearer", "DPoP"
 class PresentedToken:
     """An access token as a request presents it, with the method and URL of the request that it authorizes.
 
-    Method and URL are those that the DPoP proof names; None when a gateway does not say them.
+    The DPoP proof names the same method and URL; None when a gateway does not send them.
     """
 
     token: str = field(repr=False)

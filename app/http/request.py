@@ -1,4 +1,4 @@
-"""The context of one request, read once at the edge and handed to whatever needs it."""
+"""The context of one request, read once at the edge and passed on as an argument."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Request:
 
     @property
     def peer(self) -> str | None:
-        """The address as text, as traces and limits keep it."""
+        """The address as text, as audit events and limits store it."""
         return None if self.address is None else str(self.address)
 
     @property

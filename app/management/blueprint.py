@@ -78,11 +78,11 @@ class Operation:
 
     def _bind(self, actions: Actions) -> View:
         @wraps(self.view)
-        def bound(*args: Any, **kwargs: Any) -> Any:
+        def call_view(*args: Any, **kwargs: Any) -> Any:
             answer = self.view(actions, *args, **kwargs)
             return _no_content() if self.status == NO_CONTENT else answer
 
-        return bound
+        return call_view
 
 
 class Decorate(Protocol):
@@ -144,11 +144,11 @@ def add_secret(view: Any, **secret: str) -> dict[str, Any]:
 
 def _call_first(before: Callable[[Actions], None], actions: Actions, view: View) -> View:
     @wraps(view)
-    def called(*args: Any, **kwargs: Any) -> Any:
+    def call_both(*args: Any, **kwargs: Any) -> Any:
         before(actions)
         return view(*args, **kwargs)
 
-    return called
+    return call_both
 
 
 def _no_content() -> Response:

@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import post_load
 
-from app.actions.trust.certificates import LONGEST
+from app.actions.trust.certificates import LONGEST_SUBJECT
 from app.crypto.certificate import SUBJECT_FIELDS
 from app.management.fields import RequestSchema, Text
 
@@ -14,11 +14,13 @@ from app.management.fields import RequestSchema, Text
 class CertificateSchema(RequestSchema):
     """Reads the five fields together, as the `certificate_subject` of a client."""
 
-    tls_client_auth_subject_dn = Text(LONGEST, allow_none=True, metadata={"description": "as RFC 4514 writes it"})
-    tls_client_auth_san_dns = Text(LONGEST, allow_none=True)
-    tls_client_auth_san_uri = Text(LONGEST, allow_none=True)
-    tls_client_auth_san_ip = Text(LONGEST, allow_none=True)
-    tls_client_auth_san_email = Text(LONGEST, allow_none=True)
+    tls_client_auth_subject_dn = Text(
+        LONGEST_SUBJECT, allow_none=True, metadata={"description": "as RFC 4514 writes it"}
+    )
+    tls_client_auth_san_dns = Text(LONGEST_SUBJECT, allow_none=True)
+    tls_client_auth_san_uri = Text(LONGEST_SUBJECT, allow_none=True)
+    tls_client_auth_san_ip = Text(LONGEST_SUBJECT, allow_none=True)
+    tls_client_auth_san_email = Text(LONGEST_SUBJECT, allow_none=True)
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Any:

@@ -135,7 +135,7 @@ class RequestSchema(Schema):
         unknown = RAISE
 
     @pre_load
-    def _bound(self, data: Any, **_: Any) -> Any:
+    def _refuse_too_many_members(self, data: Any, **_: Any) -> Any:
         """Refuse an object with more members than any request has, before each unknown one gets an error."""
         if isinstance(data, Mapping) and len(data) > MOST_MEMBERS:
             raise ValidationError(f"Must have at most {MOST_MEMBERS} members.")

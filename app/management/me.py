@@ -1,4 +1,4 @@
-"""/me: what a user sees and does of their own, by username and password."""
+"""/me: a user's own profile and tokens, by username and password."""
 
 from __future__ import annotations
 

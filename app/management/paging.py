@@ -32,7 +32,7 @@ class PageQuery(RequestSchema):
 
 
 def page_query(**filters: Any) -> type[PageQuery]:
-    """Return the query of a list with these filters, each an annotation such as those of a record's fields."""
+    """Return the query of a list with these filters, each an annotation, like the field of a record."""
     fields = {name: value_field(annotation) for name, annotation in filters.items()}
     return cast(type[PageQuery], type("FilterQuery", (PageQuery,), fields))
 

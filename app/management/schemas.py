@@ -30,11 +30,11 @@ def request_schema(
 ) -> type[RequestSchema]:
     """Return the schema that reads a request into a record.
 
-    `base` has the fields that the request has and the record has not, `without` names those of the record that it does
-    not have; `more` are further fields.
+    `base` has the fields that only the request has, `without` names the fields that only the record has; `more` are
+    further fields.
     """
     own = {field.name: _request_field(field) for field in fields_of(record) if field.name not in without}
-    return cast(type[RequestSchema], _named(name or record.__name__, base, {**own, **more, "makes": record}))
+    return cast(type[RequestSchema], _make_schema(name or record.__name__, base, {**own, **more, "makes": record}))
 
 
 def answer_schema(
@@ -42,7 +42,7 @@ def answer_schema(
 ) -> type[Schema]:
     """Return the schema that writes a view; `without` names the view's fields that are left out."""
     own = {field.name: _answer_field(field.type) for field in fields_of(view) if field.name not in without}
-    return _named(name or view.__name__.removesuffix("View"), Schema, {**own, **more})
+    return _make_schema(name or view.__name__.removesuffix("View"), Schema, {**own, **more})
 
 
 def value_field(annotation: Any, **options: Any) -> fields.Field[Any]:
@@ -76,7 +76,7 @@ def _text(value: ValueType, **options: Any) -> fields.Field[Any]:
     return make(value.max_length, shortest=value.min_length or 0, lines=Mark.LINES in value.marks, **options)
 
 
-def _whole(value: ValueType, **options: Any) -> fields.Field[Any]:
+def _whole_number(value: ValueType, **options: Any) -> fields.Field[Any]:
     if value.ge is None or value.le is None:
         raise TypeError("a number in a request needs ge and le")
     return Whole(value.ge, value.le, **options)
@@ -90,7 +90,7 @@ def _list(value: ValueType, **options: Any) -> fields.Field[Any]:
 
 REQUEST: Mapping[type, Make] = {
     str: _text,
-    int: _whole,
+    int: _whole_number,
     tuple: _list,
     bool: lambda _value, **options: Flag(**options),
     datetime: lambda _value, **options: Moment(**options),
@@ -131,5 +131,5 @@ def nested_answer(view: type) -> type[Schema]:
     return answer_schema(view)
 
 
-def _named(name: str, base: type[Schema], members: Mapping[str, Any]) -> type[Schema]:
+def _make_schema(name: str, base: type[Schema], members: Mapping[str, Any]) -> type[Schema]:
     return cast(type[Schema], type(f"{name}Schema", (base,), dict(members)))

@@ -30,7 +30,7 @@ def upgrade(database_url: str, to: str = "head") -> bool:
 
     Raise BadSettings when the database is newer than the code, or cannot be reached or migrated.
     """
-    with _locked(database_url) as connection:
+    with _lock_database(database_url) as connection:
         before = revisions(connection)
         refuse_newer(before)
         command.upgrade(_config(connection), to)
@@ -40,7 +40,7 @@ def upgrade(database_url: str, to: str = "head") -> bool:
 
 def downgrade(database_url: str, to: str) -> None:
     """Migrate the database back to revision `to`, or to `base`, which drops every table. Raise BadSettings."""
-    with _locked(database_url) as connection:
+    with _lock_database(database_url) as connection:
         command.downgrade(_config(connection), to)
         _check_references(connection)
 
@@ -52,7 +52,7 @@ def differences(connection: Connection) -> list[object]:
 
 def draft(database_url: str, message: str) -> None:
     """Write a revision that migrates a database to the current models; read it before it is committed."""
-    with _locked(database_url) as connection:
+    with _lock_database(database_url) as connection:
         command.revision(_config(connection), message, autogenerate=True, rev_id=f"{len(known_revisions()) + 1:04}")
 
 
@@ -64,7 +64,7 @@ def _config(connection: Connection) -> Config:
 
 
 @contextmanager
-def _locked(database_url: str) -> Iterator[Connection]:
+def _lock_database(database_url: str) -> Iterator[Connection]:
     """Open a connection in one transaction that no other start's migration overlaps."""
     engine = create_engine(database_url)
     prepare_connections(engine)

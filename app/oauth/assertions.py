@@ -1,4 +1,4 @@
-"""Read and verify JWT assertions, a client's own and those of trusted issuers (RFC 7523 §3)."""
+"""Read and verify JWT assertions, from a client or from a trusted issuer (RFC 7523 §3)."""
 
 from __future__ import annotations
 

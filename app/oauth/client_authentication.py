@@ -54,7 +54,7 @@ class ClientAuthentication:
         if len(methods) > 1:
             raise InvalidRequestError("more than one client authentication method")
         if not methods and context.certificate() is not None and self._names_client_of_certificates(request):
-            return [TLS_METHOD]  # RFC 8705 §2: the connection proves it, the form says who it is
+            return [TLS_METHOD]  # RFC 8705 §2: the connection authenticates, the form names the client
         if methods == [CLIENT_SECRET_BASIC] and form.get("client_id", "") not in ("", basic_credentials(context)[0]):
             raise InvalidRequestError("client_id differs from the one that authenticates")
         return methods
@@ -93,7 +93,7 @@ class ClientAuthentication:
         return client if client.check_client_secret(secret) else None
 
     def _names_client_of_certificates(self, request: FormRequest) -> bool:
-        """Any other client's bare client_id authenticates nobody: its certificate only binds the token."""
+        """Return whether this client authenticates by certificate; any other client's only binds the token."""
         client_id = request.form.get("client_id")
         return client_id is not None and self.find_client(client_id).registration.method in CERTIFICATE_METHODS
 
@@ -133,7 +133,7 @@ def _asserted_id(form: Any) -> str:
 
 
 def _read_claims(assertion: str) -> dict[str, Any]:
-    """Return the unverified claims of an assertion; none of an unreadable one."""
+    """Return the unverified claims of an assertion; empty if it is unreadable."""
     try:
         return read_assertion(assertion)[1] if assertion else {}
     except InvalidClientError:

@@ -18,7 +18,7 @@ from app.operations import metrics
 
 
 class ClientCredentials(ClientCredentialsGrant):
-    """Let our action choose scopes and audience, where Authlib empties an omitted scope and drops an unknown one."""
+    """Leave scopes and audience to our action, where Authlib empties an omitted scope and drops an unknown one."""
 
     TOKEN_ENDPOINT_AUTH_METHODS = METHODS
 

@@ -24,7 +24,9 @@ from app.errors import (
 )
 from app.http.possession import REALM, challenges
 
-OUTSIDE = re.compile(r"[^\x20-\x21\x23-\x5B\x5D-\x7E]")  # RFC 6749 §5.2: what error_description may not hold
+OUTSIDE = re.compile(
+    r"[^\x20-\x21\x23-\x5B\x5D-\x7E]"
+)  # RFC 6749 §5.2: characters that error_description must not contain
 KEPT_HEADERS = ("Allow", "Retry-After")  # of an error of Flask
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
@@ -53,7 +55,7 @@ def refusal(status: int, error: str, description: str, headers: dict[str, str] |
 
 
 def register(app: Flask) -> None:
-    """Handle what no other interface handles: an error of Authlib, and of Flask (404, 405 and 413)."""
+    """Handle the errors that no other interface handles: Authlib's, and Flask's 404, 405 and 413."""
     app.register_error_handler(OAuth2Error, from_authlib)
     app.register_error_handler(HTTPException, from_flask)
 
@@ -88,7 +90,7 @@ def from_latchkey(error: LatchkeyError) -> Response:
 
 
 def from_flask(error: HTTPException) -> Any:
-    """Render what Flask refuses by itself; redirects and complete responses stay as they are."""
+    """Render an error that Flask raised; redirects and complete responses are not changed."""
     code = error.code or 500
     if code < 400 or error.response is not None or request.path.startswith("/api/"):
         return error

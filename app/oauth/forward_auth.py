@@ -62,7 +62,7 @@ class Refusal(Exception):
 
 
 def create_blueprint(actions: Actions) -> Blueprint:
-    """Return the route, for every method, made-up ones too: a gateway forwards its caller's."""
+    """Return the route for every method, unregistered ones too: a gateway forwards its caller's method."""
     blueprint = Blueprint("forward_auth", __name__)
 
     def forward_auth() -> Response:
@@ -210,7 +210,7 @@ def _check_possession(claims: Claims, presented: PresentedToken, actions: Action
 
 
 def identity_headers(claims: Claims, wanted: AccessRequest) -> Mapping[str, str]:
-    """Return all six, empty where one does not apply: a gateway copies missing ones from its caller.
+    """Return all six headers, empty where one does not apply: a gateway copies a missing one from its caller.
 
     Scopes that are too long for gateways are replaced by the requested ones; a user name that is too long is left out,
     since its beginning may be another user's.

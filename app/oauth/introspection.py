@@ -1,4 +1,4 @@
-"""Introspection (RFC 7662) of every kind, cut to the caller's resources; the one place that renders the members."""
+"""Introspection (RFC 7662) of every kind, cut to the caller's resources; only this module renders the members."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client discovers by itself: the server's metadata (RFC 8414) and its public keys (RFC 7517)."""
+"""Discovery: the server's metadata (RFC 8414) and its public keys (RFC 7517)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Revocation (RFC 7009): the holder presents the credential, and it ends."""
+"""Revocation (RFC 7009): a holder presents the credential to revoke."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from app.oauth.token_exchange import TokenExchange
 
 
 class Server(AuthorizationServer):
-    """One exit for every client that is refused, where Authlib answers in several ways (RFC 6749 §5.2).
+    """Answer every refused client in one way, where Authlib has several (RFC 6749 §5.2).
 
     Grants and endpoints find the actions and the client authentication here.
     """
@@ -74,7 +74,7 @@ class Server(AuthorizationServer):
         return Response(payload, status_code, headers)  # type: ignore[arg-type]
 
     def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
-        """Send none: the actions record the events."""
+        """Send no signal: the actions record the events."""
 
 
 def create_server(app: Flask, actions: Actions) -> Server:

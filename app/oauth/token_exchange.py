@@ -1,4 +1,4 @@
-"""Token exchange (RFC 8693): a PAT or an API key for a short-lived JWT."""
+"""Token exchange (RFC 8693) of a PAT or an API key for a short-lived JWT."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TokenExchange(BaseGrant, TokenEndpointMixin):
     TOKEN_ENDPOINT_AUTH_METHODS = METHODS
 
     def validate_token_request(self) -> None:
-        """Check the parameters, and authenticate a client that identifies itself: possession is enough without one."""
+        """Check the parameters, and authenticate a client that identifies itself; possession is enough without one."""
         request = form_request(self.request)
         form = request.form
         if self.server.authentication.presented_methods(request):

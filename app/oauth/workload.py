@@ -26,7 +26,7 @@ FURTHEST = timedelta(hours=24)  # how far ahead the `exp` of a foreign token may
 
 
 def find_client(token: str, client_id: str | None, request: Request, actions: Actions) -> KnownClient | None:
-    """Return the one client that trusts the issuer and the subject of a token; None for none, or more than one.
+    """Return the one client that trusts the issuer and the subject of a token; None if it is not exactly one.
 
     A token may be presented again until its `exp`: clusters issue the same one for an hour, so no `jti` is used up.
     """

@@ -188,7 +188,7 @@ class Dispatch:
         self._admission.release(job[1])
 
     def _fail(self, job: Job, error: BaseException) -> None:
-        """Answer 500 for an error outside of Flask, which answers those of its routes."""
+        """Answer 500 for an error outside of Flask; Flask answers the errors of its routes."""
         logs.request_log.error("a request failed before the application", exc_info=error)
         with suppress(Exception):  # it may be answered already
             job[0].response_bytes(500, [("Cache-Control", "no-store"), ("Connection", "close")], b"")
@@ -282,7 +282,7 @@ class Seated:
 
     def _start_helper(self) -> None:
         """Start a thread for the queued jobs: a thread of the server arrives only with the next request."""
-        with suppress(RuntimeError):  # the system has no more threads: a seated one runs them later
+        with suppress(RuntimeError):  # no thread can be started: a running one takes the jobs later
             threading.Thread(target=self.help, name="helper", daemon=True).start()
 
 

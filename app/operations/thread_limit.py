@@ -10,10 +10,10 @@ from pathlib import Path
 from app.errors import BadSettings
 from app.operations.admission import MOST_WAITING
 
-SPARE = 64  # threads besides those that wait for bodies: they bring requests to the workers
-OWN = 32  # threads of a process besides those that bring requests
-SUPERVISOR = 8  # processes and threads besides those that serve
-FEWEST = 8  # threads that bring requests, for each process
+SPARE = 64  # threads of a server besides the ones that wait for bodies: they bring requests to the workers
+OWN = 32  # threads of a process besides the ones that bring requests
+SUPERVISOR = 8  # processes and threads that serve no request
+FEWEST_BRINGING = 8  # threads that bring requests, for each process
 CGROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
 
@@ -31,8 +31,8 @@ def most_bringing(processes: int) -> int:
     """
     limit = _most_threads()
     share = (limit - SUPERVISOR) // processes - OWN
-    if share < FEWEST:
-        fitting = max(0, (limit - SUPERVISOR) // (OWN + FEWEST))
+    if share < FEWEST_BRINGING:
+        fitting = max(0, (limit - SUPERVISOR) // (OWN + FEWEST_BRINGING))
         raise BadSettings(f"setting WORKERS: the limit of {limit} processes and threads has room for {fitting} workers")
     return min(MOST_WAITING + SPARE, share)
 

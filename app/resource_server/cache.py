@@ -27,7 +27,7 @@ class AnswerCache:
             return self._answers.get(_digest(f"{client_ip} {token}"))
 
     def put(self, token: str, client_ip: str | None, answer: Mapping[str, Any]) -> None:
-        """Keep an answer, unless it is a refusal: that is asked for again."""
+        """Keep an answer, but never a refusal."""
         if self._max_age > 0 and answer.get("active") is True:
             with self._lock:
                 self._answers[_digest(f"{client_ip} {token}")] = answer

@@ -7,7 +7,7 @@ from authlib.oauth2.rfc6750 import InsufficientScopeError
 
 
 class ServiceUnavailable(OAuth2Error):
-    """The authorization server does not answer: the request is refused, never let in on a guess."""
+    """The authorization server does not answer: the request is refused."""
 
     error = "temporarily_unavailable"
     description = "The credential cannot be verified at the moment."

@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Response, request
 
-from app.actions.directory.lifetime import LONGEST
+from app.actions.directory.lifetime import LONGEST_EXPIRES_IN
 from app.errors import Duplicate, Invalid, LatchkeyError
 from app.models.names import BadName, normalize_name
 from app.web import pages
@@ -148,7 +148,7 @@ class Days:
 
 def days_ahead(now: datetime, longest: int | None = None) -> Days:
     """Return the days that a form offers, at whose end no more than `longest` seconds have passed."""
-    last = now + timedelta(seconds=LONGEST if longest is None else min(longest, LONGEST))
+    last = now + timedelta(seconds=LONGEST_EXPIRES_IN if longest is None else min(longest, LONGEST_EXPIRES_IN))
     return Days(now.date(), last.date() - timedelta(days=1))
 
 

@@ -1,4 +1,4 @@
-"""What roles give is asked of the database at that moment."""
+"""What roles give is read from the database at each call."""
 
 import pytest
 

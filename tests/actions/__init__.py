@@ -1,1 +1,1 @@
-"""The verbs, on a real database with a clock of our own: what each changes, refuses and leaves a trace of."""
+"""The actions, on a real database with a controlled clock: what each changes, refuses and records."""

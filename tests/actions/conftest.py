@@ -1,4 +1,4 @@
-"""The core is at hand in these tests."""
+"""Make the fixtures of the core available to these tests."""
 
 from tests.core import blank_database, core, empty_core
 

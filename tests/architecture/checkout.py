@@ -1,4 +1,4 @@
-"""What the repository holds, as git would give it to a stranger."""
+"""The files of the repository, as a clone has them."""
 
 import ast
 import subprocess

@@ -1,4 +1,4 @@
-"""After a whole run, what tests/security/asvs.md names must have run; a part of one is not judged."""
+"""After a complete run, every test that tests/security/asvs.md names must have run."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The tables of tests are what the markers say, and each of their rows has a test or a reason."""
+"""The tables of tests equal the markers, and each row has a test or a reason."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""What the code imports is what pyproject.toml declares: nothing comes only because something else needs it."""
+"""The code imports exactly what pyproject.toml declares: no dependency is only a transitive one."""
 
 import ast
 import sys

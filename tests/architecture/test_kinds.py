@@ -33,7 +33,7 @@ CASES = {
 
 
 def decisions(tree: ast.AST) -> Iterator[ast.AST]:
-    """Give each comparison of a kind with a name, each match of one, and each table with names of kinds for keys."""
+    """Return each comparison of a kind with a name, each match of one, and each table with names of kinds for keys."""
     return (node for node in ast.walk(tree) if _compares(node) or _matches(node) or _is_table(node))
 
 

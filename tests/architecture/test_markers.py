@@ -1,4 +1,4 @@
-"""A test is marked by what its code can start, and a file on both databases keeps its two runs apart."""
+"""A test is marked by what its code can start, and a file on both databases separates its two runs."""
 
 import pytest
 

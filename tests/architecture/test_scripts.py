@@ -1,4 +1,4 @@
-"""The scripts do on a bare machine what the contract says: prepare once, by hashes, and hand their arguments on."""
+"""The scripts work on a bare machine: they install once, by hashes, and pass their arguments on."""
 
 import os
 import re

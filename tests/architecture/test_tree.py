@@ -66,6 +66,6 @@ def test_a_package_whose_files_are_named_names_all_of_them() -> None:
     assert [names for names in missing if names] == []
 
 
-def test_the_layers_are_those_of_the_import_contracts() -> None:
+def test_the_layers_equal_the_import_contracts() -> None:
     shown = dict(line.split(": ", 1) for line in block("Layers"))
     assert {container: parsed(layers.split(" → ")) for container, layers in shown.items()} == contracts()

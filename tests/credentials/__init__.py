@@ -1,1 +1,1 @@
-"""The kinds themselves: their formats, their signatures, and what each answers at every moment of its life."""
+"""The kinds: their formats, their signatures, and what each verifies to from issue to revocation."""

@@ -1,4 +1,4 @@
-"""The core is at hand in these tests, with the kind that only the tests have."""
+"""Make the fixtures of the core available, with the kind that only the tests have."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The one answer of every kind: cut to an audience, held to networks, and never showing a secret."""
+"""Claims: cut to an audience, restricted to networks, and without a secret in their repr."""
 
 import pytest
 from hypothesis import given, settings

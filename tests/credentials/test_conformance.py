@@ -1,4 +1,4 @@
-"""What every kind owes the others: one look-up, no writes, refusal of strangers, and recognising only its own."""
+"""What every kind must do: verify by one look-up without a write, and recognize only its own tokens."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,7 +66,7 @@ NO_CREDENTIAL = {
 
 @pytest.mark.contract("a malformed secret is refused before any look-up")
 @pytest.mark.parametrize("what", NO_CREDENTIAL)
-def test_what_is_no_credential_never_reaches_the_database(core: Core, what: str) -> None:
+def test_a_text_that_is_not_a_credential_never_reaches_the_database(core: Core, what: str) -> None:
     token = NO_CREDENTIAL[what]
     with statements(core) as seen:
         assert not core.active(token)
@@ -78,7 +78,7 @@ def test_a_well_formed_stranger_is_not_active(core: Core, prefix: Prefix) -> Non
     assert not core.active(mint(prefix))
 
 
-def test_a_client_secret_is_no_credential_to_call_with(core: Core) -> None:
+def test_a_client_secret_cannot_be_used_to_call_an_api(core: Core) -> None:
     assert not core.active(core.client_secret("robot"))
 
 

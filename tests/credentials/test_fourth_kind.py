@@ -1,4 +1,4 @@
-"""A fourth kind is one file: what is joined in `compose` is found by every verb and on every page."""
+"""A fourth kind is one file: every action and every page works with a kind that is joined in `compose`."""
 
 from collections.abc import Iterator
 from pathlib import Path

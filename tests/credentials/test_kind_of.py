@@ -1,4 +1,4 @@
-"""A JWT's kind is told from its shape alone, whatever strangers send."""
+"""A JWT's kind is read from its shape alone, for any input."""
 
 import base64
 import json
@@ -68,7 +68,7 @@ def test_what_is_too_long_is_not_even_looked_at() -> None:
 
 
 @pytest.mark.parametrize("token", ["a.b", "a.b.c.d", ".b.c", "a..c", "a.b.", "a.b=.c", "a.b.c\n", " a.b.c", "a.b.ć"])
-def test_what_is_no_compact_jwt_has_no_kind(token: str) -> None:
+def test_a_text_that_is_not_a_compact_jwt_has_no_kind(token: str) -> None:
     assert kind_of(token) is None
 
 

@@ -1,4 +1,4 @@
-"""A signed token whose claims have other types than ours is refused, whichever claim it is, and raises nowhere."""
+"""A signed token whose claims have other types than ours is refused, whichever claim it is, and never raises."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -148,7 +148,7 @@ def test_what_a_proxy_sends_is_read_and_the_leaf_counts(proxy: str, form: str) -
 )
 @pytest.mark.spec("RFC 9440 §2.2")
 @pytest.mark.parametrize(("proxy", "form"), [(proxy, form) for proxy, forms in BAD.items() for form in forms])
-def test_what_a_proxy_never_sends_is_no_certificate(proxy: str, form: str) -> None:
+def test_a_value_that_no_proxy_sends_is_not_a_certificate(proxy: str, form: str) -> None:
     assert FORMS[proxy].read(BAD[proxy][form]) is None
 
 
@@ -161,7 +161,9 @@ def test_a_name_in_a_certificate_is_never_read_as_a_field(forged: str) -> None:
     victim = f'{forged}="{quote(pem(LEAF), safe="")}"'
     thief = certificate("thief", f"a:b;{victim}")
     assert read_xfcc(element(thief, f"URI=a:b;{victim}")) in (None, thief)
-    assert read_xfcc(f"Hash={digest(thief)};URI=a:b;{victim}") is None  # an Envoy that is told to send no certificate
+    assert (
+        read_xfcc(f"Hash={digest(thief)};URI=a:b;{victim}") is None
+    )  # an Envoy that is configured to send no certificate
     assert read_xfcc(f"Hash={digest(thief)};URI=a:b,Hash={digest(LEAF)};{victim}") is None
 
 

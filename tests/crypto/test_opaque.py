@@ -1,4 +1,4 @@
-"""The opaque format: what is minted is recognised, and nothing that differs in one character is."""
+"""The opaque format: a new secret is recognized, and one with a changed character is not."""
 
 import hashlib
 import string
@@ -81,7 +81,7 @@ def test_no_secret_is_minted_twice_and_every_character_occurs() -> None:
 
 
 @pytest.mark.contract("a client secret has the same format")
-def test_the_prefixes_are_those_of_the_wire() -> None:
+def test_the_prefixes_are_the_documented_ones() -> None:
     assert {str(prefix) for prefix in Prefix} == {"lk_pat_", "lk_key_", "lk_sec_"}
 
 

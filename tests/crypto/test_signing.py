@@ -1,4 +1,4 @@
-"""Only a token that one of our keys signed, as an access token, for our issuer, is read at all."""
+"""Only an access token for our issuer that one of our keys signed is accepted."""
 
 import base64
 import hashlib
@@ -161,7 +161,7 @@ def test_an_unsigned_token_is_refused(signer: Core, alg: str) -> None:
 @pytest.mark.asvs("9.1.2", "RFC 8725 §3.1–3.2")
 @pytest.mark.contract("PyJWT: any algorithm")
 @pytest.mark.spec("RFC 8725 §3.1")
-def test_the_public_key_is_no_hmac_secret(signer: Core) -> None:
+def test_the_public_key_does_not_work_as_an_hmac_secret(signer: Core) -> None:
     head = {"alg": "HS256", "typ": "at+jwt", "kid": active_kid(signer)}
     body = forged(head, CLAIMS).rpartition(".")[0]
     for secret in (public_pem(signer), public_pem(signer).strip(), json.dumps(published(signer)[0]).encode()):
@@ -172,7 +172,7 @@ def test_the_public_key_is_no_hmac_secret(signer: Core) -> None:
 @pytest.mark.asvs("9.2.2", "RFC 8725 §3.11–3.12")
 @pytest.mark.spec("RFC 9068 §4")
 @pytest.mark.parametrize("typ", ["JWT", "jwt", "at+JWT2", "token-introspection+jwt", "", "application/at+jwt; x"])
-def test_what_is_signed_for_another_purpose_is_no_access_token(signer: Core, typ: str) -> None:
+def test_a_jwt_signed_for_another_purpose_is_not_an_access_token(signer: Core, typ: str) -> None:
     assert read(signer, signed(signer, typ=typ)) is None
 
 

@@ -1,1 +1,1 @@
-"""The fast lane says what Flask says, to the byte, and never later than the last committed change."""
+"""The fast lane answers byte by byte like Flask, and never with a result older than the last commit."""

@@ -1,4 +1,4 @@
-"""A credential of each kind at the two lanes: what is asked about them, and what was answered first."""
+"""Requests about a credential of each kind, for both lanes, and the first answers to them."""
 
 from datetime import timedelta
 from typing import Any
@@ -42,7 +42,7 @@ class Scene:
         """Name the questions that are answered otherwise than before."""
         return {name for name, answer in self.answers().items() if answer != self.before[name]}
 
-    def taken(self) -> set[str]:
+    def answered_by_lane(self) -> set[str]:
         """Name the questions that the lane answers without asking the database for more than the epoch."""
         seen: list[str] = []
         with self.core.store.connection() as connection:

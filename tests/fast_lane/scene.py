@@ -23,7 +23,7 @@ def _old_secret(core: Core) -> str:
     return old
 
 
-def _bound(core: Core, confirmation: Confirmation) -> str:
+def _bound_token(core: Core, confirmation: Confirmation) -> str:
     issue, who = core.actions.issue_machine_token, (core.row_id("robot"), "robot")
     return issue.sign(issue.decide(*who, "orders:read", (), confirmation)).token
 
@@ -59,8 +59,8 @@ MADE: dict[str, Make] = {
     "m2m": lambda core: core.m2m("robot", "orders:read orders:write"),
     "m2m for two audiences": lambda core: core.m2m("robot", None, ORDERS, STOCK),
     "m2m of ours": lambda core: core.m2m("auditor", "introspect", OWN),
-    "m2m bound to a key": lambda core: _bound(core, Confirmation(jkt="k" * 43)),
-    "m2m bound to a certificate": lambda core: _bound(core, Confirmation(x5t_s256="c" * 43)),
+    "m2m bound to a key": lambda core: _bound_token(core, Confirmation(jkt="k" * 43)),
+    "m2m bound to a certificate": lambda core: _bound_token(core, Confirmation(x5t_s256="c" * 43)),
     "m2m revoked": lambda core: core.m2m("robot", "orders:read"),
     "m2m forged": _never_seen,
     "exchanged pat": lambda core: core.exchange(core.pat("alice", "orders:read", name="x")[1]),
@@ -76,7 +76,7 @@ MADE: dict[str, Make] = {
 
 
 def make(wire: Wire) -> dict[str, str]:
-    """Make one of each, then revoke or disable those that are named so."""
+    """Make one of each, then revoke or disable the ones whose names say so."""
     core = wire.core
     for name in ("bob", "carol", "Zoë Ø'Neil"):
         core.user(name, "clerk")

@@ -239,16 +239,16 @@ def test_many_durations_are_counted_as_one_by_one() -> None:
 def test_a_stopped_server_has_logged_every_request(fresh_server: StartServer) -> None:
     live = fresh_server(workers=2)
     admin = Admin(live)
-    api = admin.resource(public=["told:read"])
+    api = admin.resource(public=["counted:read"])
     client, key = admin.client(serves=[api]), admin.api_key(api)["key"]
     with httpx.Client(base_url=live.url, auth=client.basic, trust_env=False) as http:
         for number in range(300):
-            sent = {"X-Request-Id": f"told-{number}"}
+            sent = {"X-Request-Id": f"numbered-{number}"}
             assert http.post("/oauth/introspect", data={"token": key}, headers=sent).json()["active"]
     admin.http.close()
     live.stop()
     ids = [record.get("request_id", "") for record in live.log_records()]
-    assert sorted(i for i in ids if i.startswith("told-")) == sorted(f"told-{number}" for number in range(300))
+    assert sorted(i for i in ids if i.startswith("numbered-")) == sorted(f"numbered-{number}" for number in range(300))
     assert live.database.execute("SELECT count(*) FROM api_key WHERE last_used_at IS NULL") == [(0,)]
 
 
@@ -256,7 +256,7 @@ def test_a_stopped_server_has_logged_every_request(fresh_server: StartServer) ->
 def test_what_the_lane_answers_is_counted(fresh_server: StartServer) -> None:
     live = fresh_server()
     admin = Admin(live)
-    api = admin.resource(public=["told:read"])
+    api = admin.resource(public=["counted:read"])
     client, key = admin.client(serves=[api]), admin.api_key(api)["key"]
     before = count(live, "latchkey_request_seconds_count", route="/oauth/introspect")
     for _ in range(20):

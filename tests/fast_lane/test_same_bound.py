@@ -1,4 +1,4 @@
-"""What is bound to its sender is left to who reads the proof, and both lanes come to the same."""
+"""Sender-constrained tokens: the introspecting server checks the proof, and both lanes answer alike."""
 
 from urllib.parse import quote_plus
 

@@ -1,4 +1,4 @@
-"""Both lanes tell a gateway the same: status, all headers, log line and what is counted."""
+"""Both lanes answer a gateway alike: status, all headers, log line and metrics."""
 
 import base64
 from urllib.parse import quote, quote_plus
@@ -108,7 +108,7 @@ SENT: dict[str, dict[str, str]] = {
 }
 
 
-def sent(value: str, token: str) -> str:
+def fill_in(value: str, token: str) -> str:
     """Insert the token, and encode what is in angle brackets."""
     filled = value.replace("TOKEN", token)
     scheme, bracket, pair = filled.partition("<")
@@ -117,7 +117,7 @@ def sent(value: str, token: str) -> str:
 
 @pytest.mark.parametrize("name", SENT)
 def test_every_way_to_send(lanes: Lanes, tokens: Tokens, name: str) -> None:
-    headers = {header: sent(value, tokens["pat"]) for header, value in SENT[name].items()}
+    headers = {header: fill_in(value, tokens["pat"]) for header, value in SENT[name].items()}
     lanes.both(ask(QUERY, **headers))
     lanes.both(ask(f"{QUERY}&challenge=basic", **headers))
 

@@ -1,4 +1,4 @@
-"""Both lanes answer every introspection alike: status, headers, body, log line and what is counted."""
+"""Both lanes answer every introspection alike: status, headers, body, log line and metrics."""
 
 from urllib.parse import quote, quote_plus
 
@@ -228,7 +228,7 @@ ENVIRONS: dict[str, dict[str, object]] = {
     "no length": {"CONTENT_LENGTH": None},
     "empty length": {"CONTENT_LENGTH": ""},
     "length 0": {"CONTENT_LENGTH": "0"},
-    "length that is no number": {"CONTENT_LENGTH": "x"},
+    "length that is not a number": {"CONTENT_LENGTH": "x"},
     "negative length": {"CONTENT_LENGTH": "-1"},
     "signed length": {"CONTENT_LENGTH": "+10"},
     "strange digits": {"CONTENT_LENGTH": "\xb2"},

@@ -1,4 +1,4 @@
-"""Both lanes issue alike: every member, claim, header and refusal, but for the token's id and signature."""
+"""Both lanes issue alike: every member, claim, header and refusal, except the token's id and signature."""
 
 from urllib.parse import quote_plus
 

@@ -1,4 +1,4 @@
-"""No answer of the fast lane is older than the last commit of any process, and time alone ends a cached one."""
+"""No answer of the fast lane is older than the last commit of any process, and a cached one also expires."""
 
 import subprocess
 import sys
@@ -257,7 +257,7 @@ def test_issuing_using_and_audit_events_leave_the_cache(scene: Scene) -> None:
     scene.core.user("bob")
     scene.core.client_secret("robot")
     assert scene.core.actions.epoch() == epoch
-    assert scene.taken() == everything
+    assert scene.answered_by_lane() == everything
 
 
 @pytest.mark.contract('time ends what is kept, and no "no" is ever kept')

@@ -1,4 +1,4 @@
-"""Around every answer: an id, safe headers, one log line without secrets; no exception escapes."""
+"""Every answer has an id, safe headers and one log line without secrets; no exception escapes."""
 
 import json
 import re
@@ -117,7 +117,7 @@ def test_a_body_of_more_than_a_mebibyte_is_refused(client: FlaskClient) -> None:
 
 
 @pytest.mark.asvs("4.1.2")
-def test_two_slashes_are_no_redirect(client: FlaskClient) -> None:
+def test_two_slashes_do_not_redirect(client: FlaskClient) -> None:
     assert client.post("//oauth/token").status_code == 404
 
 

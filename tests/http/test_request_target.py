@@ -1,4 +1,4 @@
-"""A path has one form: any other is 404 before a route is chosen, and a method is spelt as it is."""
+"""A path has one form: any other is 404 before a route is chosen, and methods are case-sensitive."""
 
 import posixpath
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The first start makes a server usable or nothing at all, wherever it is killed; later starts keep it true."""
+"""The first start makes a server usable or nothing at all, wherever it is killed; later starts complete it."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Signing keys turn when they are due: once, however many look, and never in the way of a signature."""
+"""Signing keys are rotated when due: once, by any number of nodes, and without blocking a signature."""
 
 import logging
 import threading

@@ -1,1 +1,1 @@
-"""The REST API in-process: who is let in, what is read, how it refuses."""
+"""The REST API in-process: authorization, reading of requests, and refusals."""

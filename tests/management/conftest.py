@@ -11,7 +11,7 @@ from tests.management.face import Face, start_face, stop_face
 @pytest.fixture(scope="module")
 def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
     """The application that the tests of a module share."""
-    made = start_face(tmp_path_factory.mktemp("face"), rate_limits="off")
+    made = start_face(tmp_path_factory.mktemp("api"), rate_limits="off")
     yield made
     stop_face(made)
 

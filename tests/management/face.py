@@ -38,18 +38,18 @@ class Face:
         self.http = self.app.test_client()
 
     def call(self, method: str, path: str, token: str | None = None, **options: Any) -> Any:
-        """Call `/api/v1{path}` with a Bearer token; `options` are those of Flask's test client."""
+        """Call `/api/v1{path}` with a Bearer token; `options` go to Flask's test client."""
         headers = dict(options.pop("headers", {})) | ({"Authorization": f"Bearer {token}"} if token else {})
         return self.http.open(f"/api/v1{path}", method=method, headers=headers, **options)
 
-    def made(self, path: str, body: object, token: str) -> Any:
-        """POST and give what was made; asserts 201."""
+    def create(self, path: str, body: object, token: str) -> Any:
+        """POST and return the new object; asserts 201."""
         response = self.call("POST", path, token, json=body)
         assert response.status_code == 201, response.text
         return response.json
 
     def machine(self, *scopes: str) -> str:
-        """Give an M2M token of a new client with these scopes of this API."""
+        """Return an M2M token of a new client with these scopes of this API."""
         name = f"machine-{next(_serial)}"
         self.core.role(name, "machine", *scopes)
         self.core.client(name, name)
@@ -64,7 +64,7 @@ class Face:
         return name
 
     def pat(self, *scopes: str) -> str:
-        """Give a PAT of a new user with these scopes."""
+        """Return a PAT of a new user with these scopes."""
         return self.core.pat(self.person(*scopes), *scopes)[1]
 
     def me(self, username: str, password: str = PASSWORD, path: str = "", **options: Any) -> Any:
@@ -90,7 +90,7 @@ def start_face(folder: Path, further_kinds: FurtherKinds | None = None, **change
 
 
 def stop_face(face: Face) -> None:
-    """Let go of the database."""
+    """Close the database's connections."""
     face.core.actions.usage.stop()
     store: Store = face.core.store
     store.dispose()

@@ -1,4 +1,4 @@
-"""What the matrix of rights tries each operation on: a plain thing, and those that carry more."""
+"""The objects that the matrix of rights tries each operation on: a plain one, and ones with more rights."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Scene:
     admin: str
     roles: dict[tuple[str, ...], str] = field(default_factory=dict)
 
-    def made(self, path: str, **body: Any) -> Any:
-        """Make a thing; return it as it is shown."""
-        return self.face.made(path, body, self.admin)
+    def create(self, path: str, **body: Any) -> Any:
+        """Make an object and return its representation."""
+        return self.face.create(path, body, self.admin)
 
     def next_signing_key(self) -> str:
         """Return the kid of the key that signs nothing yet."""
@@ -43,44 +43,44 @@ class Scene:
     def role(self, type: str, *scopes: str) -> str:
         """Return the name of a role that gives these scopes."""
         if (type, *scopes) not in self.roles:
-            made = self.made("/roles", name=unique("role"), type=type, permissions=scopes)
+            made = self.create("/roles", name=unique("role"), type=type, permissions=scopes)
             self.roles[(type, *scopes)] = made["name"]
         return self.roles[(type, *scopes)]
 
     def a_role(self, *scopes: str) -> Any:
         """Make a role of its own."""
-        return self.made("/roles", name=unique("role"), type="user", permissions=scopes)["id"]
+        return self.create("/roles", name=unique("role"), type="user", permissions=scopes)["id"]
 
     def user(self, *scopes: str) -> str:
         """Make a user whose role gives these scopes; return the id."""
         roles = [self.role("user", *scopes)] if scopes else []
-        return str(self.made("/users", username=unique("user"), roles=roles)["id"])
+        return str(self.create("/users", username=unique("user"), roles=roles)["id"])
 
     def client(self, *scopes: str, **more: Any) -> str:
         """Make a client whose role gives these scopes; return the id."""
         roles = [self.role("machine", *scopes)] if scopes else []
-        return str(self.made("/clients", name=unique("client"), roles=roles, **more)["id"])
+        return str(self.create("/clients", name=unique("client"), roles=roles, **more)["id"])
 
     def pat(self, *scopes: str) -> tuple[str, str]:
         """Make a token of these scopes; return its user's id and its own."""
         user = self.user(*scopes)
-        return user, self.made(f"/users/{user}/personal-access-tokens", name="pat", scopes=scopes)["id"]
+        return user, self.create(f"/users/{user}/personal-access-tokens", name="pat", scopes=scopes)["id"]
 
     def secret(self, client: str) -> tuple[str, str]:
         """Add a secret; return both ids."""
-        return client, self.made(f"/clients/{client}/secrets", name="second")["id"]
+        return client, self.create(f"/clients/{client}/secrets", name="second")["id"]
 
     def trust(self, client: str) -> tuple[str, str]:
         """Add a federated credential; return both ids."""
-        return client, self.made(f"/clients/{client}/federated-credentials", **FEDERATED)["id"]
+        return client, self.create(f"/clients/{client}/federated-credentials", **FEDERATED)["id"]
 
     def key(self) -> str:
         """Make an API key; return the id."""
-        return str(self.made("/api-keys", name=unique("key"), resource=ORDERS)["id"])
+        return str(self.create("/api-keys", name=unique("key"), resource=ORDERS)["id"])
 
     def resource(self) -> str:
         """Make a resource; return the id."""
-        return str(self.made("/resources", identifier=f"https://{unique('api')}.example", name="an API")["id"])
+        return str(self.create("/resources", identifier=f"https://{unique('api')}.example", name="an API")["id"])
 
     def permission(self) -> tuple[str, str]:
         """Make a permission; return its resource's id and its name."""
@@ -190,7 +190,7 @@ CASES: dict[str, list[Case]] = {
     ],
     "PATCH /roles/{role_id}": [
         Case("a plain role", lambda s: s.a_role("orders:read"), giving(permissions=["orders:write"])),
-        Case("a plain role that shall give more", Scene.a_role, giving(permissions=["users:read"]), carries=True),
+        Case("a plain role that gets more scopes", Scene.a_role, giving(permissions=["users:read"]), carries=True),
         Case(
             "an administrators' role renamed",
             lambda s: s.a_role("manage"),
@@ -262,7 +262,7 @@ CASES: dict[str, list[Case]] = {
         *clients("the method and key", body=giving(**KEYED), credential=True),
         *clients("a binding", body=giving(dpop_bound_access_tokens=True)),
         Case("a plain client promoted", Scene.client, lambda s: {"roles": [s.role("machine", "manage")]}, carries=True),
-        Case("a plain client that shall serve this API", Scene.client, giving(serves=[OWN]), carries=True),
+        Case("a plain client that gets to serve this API", Scene.client, giving(serves=[OWN]), carries=True),
     ],
     "DELETE /clients/{row_id}": clients("the deletion"),
     "POST /clients/{row_id}/secrets": clients("a secret", body=giving(name="another"), credential=True),

@@ -1,4 +1,4 @@
-"""Every operation stands in one table, and the table is what happens."""
+"""One table lists every operation with its scope, and the API obeys the table."""
 
 import re
 
@@ -26,7 +26,7 @@ REFUSED_TO_DELEGATES = {
 
 
 def split(name: str) -> tuple[str, str]:
-    """Give method and path of an operation, its variables filled in with what is nobody's id."""
+    """Return method and path of an operation, with an unknown id for each variable."""
     method, path = name.split(" ")
     return method, re.sub(r"\{\w+\}", "nobody", path)
 
@@ -119,9 +119,9 @@ def test_a_machine_is_not_a_user_and_a_pat_only_reads_the_profile(
 def test_a_delegate_cannot_create_renew_or_reveal_a_credential(
     face: Face, name: str, delegates: list[str], admin: str
 ) -> None:
-    client = face.made("/clients", {"name": "a client"}, admin)["id"]
-    user = face.made("/users", {"username": client.replace("_", "-")}, admin)["id"]
-    api_key = face.made("/api-keys", {"name": "a key", "resource": ORDERS}, admin)["id"]
+    client = face.create("/clients", {"name": "a client"}, admin)["id"]
+    user = face.create("/users", {"username": client.replace("_", "-")}, admin)["id"]
+    api_key = face.create("/api-keys", {"name": "a key", "resource": ORDERS}, admin)["id"]
     method, path = name.split(" ")
     path = path.format(row_id=client, user_id=user, key_id=api_key)
     for token in delegates:

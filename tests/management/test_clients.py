@@ -1,4 +1,4 @@
-"""Clients: how they prove who they are."""
+"""Clients: how they authenticate."""
 
 from typing import Any
 
@@ -21,9 +21,9 @@ def with_keys(*keys: Any, **fields: Any) -> dict[str, Any]:
 
 @pytest.mark.asvs("11.2.3")
 def test_public_keys_of_three_kinds_are_accepted(face: Face, admin: str) -> None:
-    made = face.made("/clients", with_keys(*PUBLIC), admin)
+    made = face.create("/clients", with_keys(*PUBLIC), admin)
     assert made["jwks"] == {"keys": PUBLIC} and "client_secret" not in made
-    kept = face.made("/clients", with_keys(PUBLIC[0] | {"use": "sig", "alg": "ES256", "x5t": "x"}), admin)
+    kept = face.create("/clients", with_keys(PUBLIC[0] | {"use": "sig", "alg": "ES256", "x5t": "x"}), admin)
     assert kept["jwks"]["keys"] == [PUBLIC[0] | {"use": "sig", "alg": "ES256"}]
 
 
@@ -82,7 +82,7 @@ OF_OTHER_USES: list[dict[str, Any]] = [
 @pytest.mark.contract("keys of other uses in a registered set are skipped, private ones refuse it")
 @pytest.mark.spec("RFC 7517 §5")
 def test_keys_of_other_uses_in_a_set_are_skipped(face: Face, admin: str) -> None:
-    made = face.made("/clients", with_keys(*OF_OTHER_USES, PUBLIC[0]), admin)
+    made = face.create("/clients", with_keys(*OF_OTHER_USES, PUBLIC[0]), admin)
     assert made["jwks"] == {"keys": [PUBLIC[0]]}
     for other in OF_OTHER_USES:
         changed = face.call("PATCH", f"/clients/{made['id']}", admin, json={"jwks": {"keys": [PUBLIC[1], other]}})
@@ -131,12 +131,12 @@ def test_private_key_jwt_has_one_source_of_keys_and_a_secret_none(face: Face, ad
     ):
         assert fields(face.call("POST", "/clients", admin, json=body)) == {"jwks"}
     assert fields(face.call("POST", "/clients", admin, json={"name": "c", "jwks_uri": URI})) == {"jwks_uri"}
-    assert face.made("/clients", with_keys(jwks=None, jwks_uri=URI), admin)["jwks_uri"] == URI
+    assert face.create("/clients", with_keys(jwks=None, jwks_uri=URI), admin)["jwks_uri"] == URI
 
 
 @pytest.mark.contract("`/clients`: its fields; the server gives `client_id`, `client_secret` once")
 def test_a_client_changes_its_authentication_method_in_one_step(face: Face, admin: str) -> None:
-    made = face.made("/clients", {"name": "c"}, admin)
+    made = face.create("/clients", {"name": "c"}, admin)
     path = f"/clients/{made['id']}"
     to_keys = {"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": PUBLIC}}
     assert fields(face.call("PATCH", path, admin, json={"token_endpoint_auth_method": "private_key_jwt"})) == {"jwks"}
@@ -152,16 +152,16 @@ def test_a_client_changes_its_authentication_method_in_one_step(face: Face, admi
 def test_a_client_serves_known_resources(face: Face, admin: str) -> None:
     response = face.call("POST", "/clients", admin, json={"name": "s", "serves": [ORDERS, "https://unknown.example"]})
     assert fields(response) == {"serves"} and "unknown.example" in response.text
-    made = face.made("/clients", {"name": "s", "serves": [ORDERS, ORDERS]}, admin)
+    made = face.create("/clients", {"name": "s", "serves": [ORDERS, ORDERS]}, admin)
     assert made["serves"] == [ORDERS]
     assert face.call("PATCH", f"/clients/{made['id']}", admin, json={"serves": []}).json["serves"] == []
 
 
 def test_a_clients_secrets_are_listed_by_hint_and_status(face: Face, admin: str) -> None:
-    made = face.made("/clients", {"name": "many"}, admin)
+    made = face.create("/clients", {"name": "many"}, admin)
     path = f"/clients/{made['id']}/secrets"
-    short = face.made(path, {"name": "short", "expires_at": "2030-01-01T12:00:10Z"}, admin)
-    gone = face.made(path, {"name": "gone"}, admin)
+    short = face.create(path, {"name": "short", "expires_at": "2030-01-01T12:00:10Z"}, admin)
+    gone = face.create(path, {"name": "gone"}, admin)
     assert face.call("DELETE", f"{path}/{gone['id']}", admin).status_code == 204
     assert face.call("DELETE", f"{path}/{gone['id']}", admin).status_code == 204
     face.core.clock.advance(seconds=20)
@@ -178,7 +178,7 @@ def test_a_clients_secrets_are_listed_by_hint_and_status(face: Face, admin: str)
     assert fields(face.call("POST", path, admin, json=past)) == {"expires_at"}
     problem(
         face.call(
-            "DELETE", f"/clients/{face.made('/clients', {'name': 'x'}, admin)['id']}/secrets/{gone['id']}", admin
+            "DELETE", f"/clients/{face.create('/clients', {'name': 'x'}, admin)['id']}/secrets/{gone['id']}", admin
         ),
         404,
     )
@@ -186,24 +186,24 @@ def test_a_clients_secrets_are_listed_by_hint_and_status(face: Face, admin: str)
 
 @pytest.mark.parametrize("name", ["", " ", "\u3000", None, 1])
 def test_a_secrets_name_is_refused_like_any_other_empty_name(face: Face, admin: str, name: object) -> None:
-    path = f"/clients/{face.made('/clients', {'name': 'named'}, admin)['id']}/secrets"
+    path = f"/clients/{face.create('/clients', {'name': 'named'}, admin)['id']}/secrets"
     assert fields(face.call("POST", path, admin, json={"name": name})) == {"name"}
-    assert face.made(path, {}, admin)["name"] == ""  # it may be left out
+    assert face.create(path, {}, admin)["name"] == ""  # it may be left out
 
 
 def test_expired_and_revoked_secrets_do_not_count_against_the_limit(face: Face, admin: str) -> None:
-    made = face.made("/clients", {"name": "full"}, admin)
+    made = face.create("/clients", {"name": "full"}, admin)
     path = f"/clients/{made['id']}/secrets"
     for _ in range(4):
-        last = face.made(path, {}, admin)
+        last = face.create(path, {}, admin)
     problem(face.call("POST", path, admin, json={}), 409)
     face.call("DELETE", f"{path}/{last['id']}", admin)
-    assert face.made(path, {"name": "room"}, admin)["status"] == "active"
+    assert face.create(path, {"name": "room"}, admin)["status"] == "active"
 
 
 def test_the_new_clients_secret_opens_the_token_endpoint(face: Face, admin: str) -> None:
-    face.made("/roles", {"name": "opens", "type": "machine", "permissions": ["orders:read"]}, admin)
-    made = face.made("/clients", {"name": "opens", "roles": ["opens"]}, admin)
+    face.create("/roles", {"name": "opens", "type": "machine", "permissions": ["orders:read"]}, admin)
+    made = face.create("/clients", {"name": "opens", "roles": ["opens"]}, admin)
     pair = (made["client_id"], made["client_secret"])
     response = face.http.post("/oauth/token", data={"grant_type": "client_credentials"}, auth=pair)
     assert response.status_code == 200, response.text
@@ -214,20 +214,20 @@ BOUND = ("dpop_bound_access_tokens", "tls_client_certificate_bound_access_tokens
 
 @pytest.mark.spec("RFC 9449 §5.2", "RFC 8705 §3.4")
 def test_a_client_may_be_bound_and_unbound(face: Face, admin: str) -> None:
-    made = face.made("/clients", {"name": "c"}, admin)
+    made = face.create("/clients", {"name": "c"}, admin)
     assert [made[name] for name in BOUND] == [False, False]
     for name in BOUND:
         for value in (True, False):
             assert face.call("PATCH", f"/clients/{made['id']}", admin, json={name: value}).json[name] is value
         assert fields(face.call("PATCH", f"/clients/{made['id']}", admin, json={name: "true"})) == {name}
-        assert face.made("/clients", {"name": "c", name: True}, admin)[name] is True
+        assert face.create("/clients", {"name": "c", name: True}, admin)[name] is True
 
 
 def test_a_delegate_may_add_but_not_remove_a_binding(face: Face, admin: str) -> None:
     pat = face.pat("clients:write")
     for token in (pat, face.core.exchange(pat)):
         for name in BOUND:
-            path = f"/clients/{face.made('/clients', {'name': 'c', 'enabled': True}, admin)['id']}"
+            path = f"/clients/{face.create('/clients', {'name': 'c', 'enabled': True}, admin)['id']}"
             assert face.call("PATCH", path, token, json={name: False}).status_code == 200  # as it is
             assert face.call("PATCH", path, token, json={name: True}).status_code == 200
             assert face.call("PATCH", path, token, json={"name": "d", name: False}).status_code == 403
@@ -240,7 +240,7 @@ def test_a_delegate_may_add_but_not_remove_a_binding(face: Face, admin: str) -> 
 def test_a_client_may_authenticate_by_its_certificate_subject(face: Face, admin: str) -> None:
     by_certificate = {"name": "c", "token_endpoint_auth_method": "tls_client_auth"}
     names = {"tls_client_auth_san_dns": "robot.example"}
-    made = face.made("/clients", by_certificate | names, admin)
+    made = face.create("/clients", by_certificate | names, admin)
     assert "client_secret" not in made and made | names == made and made["tls_client_auth_subject_dn"] is None
     path = f"/clients/{made['id']}"
     other = {"tls_client_auth_subject_dn": "CN=robot", "tls_client_auth_san_dns": None}

@@ -1,4 +1,4 @@
-"""/comparison: the last one for everybody, a new one for who manages the server."""
+"""/comparison: everybody may read the last one, an administrator may make a new one."""
 
 import threading
 from typing import Any
@@ -14,7 +14,7 @@ from tests.management.face import Face
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Count the runs instead of measuring: the face's clock stands in another year than a JWT's verifier."""
+    """Count the runs instead of measuring: the API's clock here differs by years from the clock of a JWT's verifier."""
     runs: list[str] = []
 
     def run(_actions: object, _client: object, via: str, _progress: object) -> Report:

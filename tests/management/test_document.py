@@ -12,7 +12,7 @@ from tests.management.face import Face
 
 
 def references(part: Any) -> set[str]:
-    """Give every $ref below this part of the document."""
+    """Return every $ref below this part of the document."""
     if isinstance(part, dict):
         own = {part["$ref"]} if isinstance(part.get("$ref"), str) else set()
         return own.union(*map(references, part.values()))

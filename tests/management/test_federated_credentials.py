@@ -1,4 +1,4 @@
-"""Federated credentials: which are taken, which are too wide, how many, and who may make them."""
+"""Federated credentials: what is accepted, what is too wide, the limit for each client, and the rights needed."""
 
 from typing import Any
 
@@ -16,12 +16,12 @@ SECRETLESS = {"name": "job", "token_endpoint_auth_method": "federated_jwt"}
 @pytest.fixture(scope="module")
 def path(face: Face, admin: str) -> str:
     """The federated credentials of a client that the tests share; they keep none."""
-    return f"/clients/{face.made('/clients', SECRETLESS, admin)['id']}/federated-credentials"
+    return f"/clients/{face.create('/clients', SECRETLESS, admin)['id']}/federated-credentials"
 
 
 @pytest.mark.contract("a trusted issuer's token makes a client of a CI job, without any secret")
 def test_a_client_without_any_secret_trusts_issuers(face: Face, admin: str) -> None:
-    made = face.made("/clients", SECRETLESS, admin)
+    made = face.create("/clients", SECRETLESS, admin)
     assert "client_secret" not in made and made["jwks"] is made["jwks_uri"] is None
     path = f"/clients/{made['id']}/federated-credentials"
     problem(face.call("POST", f"/clients/{made['id']}/secrets", admin, json={}), 409)
@@ -92,31 +92,31 @@ def test_keys_and_claims_are_returned_as_given(face: Face, admin: str, path: str
         {"jwks": {"keys": PUBLIC}},
         {"jwks_uri": "https://ci.example/keys", "audience": "api://latchkey", "claims": {"repository_id": "4711"}},
     ):
-        kept = face.made(path, GOOD | more, admin)
+        kept = face.create(path, GOOD | more, admin)
         assert {name: kept[name] for name in more} == more
         assert face.call("DELETE", f"{path}/{kept['id']}", admin).status_code == 204
 
 
 def test_a_client_trusts_ten_at_most(face: Face, admin: str) -> None:
-    client = face.made("/clients", {"name": "trusts many"}, admin)
+    client = face.create("/clients", {"name": "trusts many"}, admin)
     path = f"/clients/{client['id']}/federated-credentials"
-    made = [face.made(path, GOOD, admin) for _ in range(10)]
+    made = [face.create(path, GOOD, admin) for _ in range(10)]
     problem(face.call("POST", path, admin, json=GOOD), 409)
     first = face.call("GET", path, admin, query_string={"limit": "6"}).json
     rest = face.call("GET", path, admin, query_string={"cursor": first["next_cursor"]}).json
     assert [*first["items"], *rest["items"]] == made
     face.call("DELETE", f"{path}/{made[0]['id']}", admin)
-    face.made(path, GOOD, admin)
+    face.create(path, GOOD, admin)
 
 
 def test_federated_credentials_belong_to_one_client(face: Face, admin: str, path: str) -> None:
-    kept, other = face.made(path, GOOD, admin), face.made("/clients", SECRETLESS, admin)["id"]
+    kept, other = face.create(path, GOOD, admin), face.create("/clients", SECRETLESS, admin)["id"]
     elsewhere = f"/clients/{other}/federated-credentials/{kept['id']}"
     for method in ("GET", "DELETE"):
         problem(face.call(method, elsewhere, admin), 404)
     problem(face.call("POST", "/clients/nobody/federated-credentials", admin, json=GOOD), 404)
     assert face.call("DELETE", f"{path}/{kept['id']}", admin).status_code == 204
-    face.made(f"/clients/{other}/federated-credentials", GOOD, admin)
+    face.create(f"/clients/{other}/federated-credentials", GOOD, admin)
     assert face.call("DELETE", f"/clients/{other}", admin).status_code == 204
     problem(face.call("GET", f"/clients/{other}/federated-credentials", admin), 404)
 
@@ -124,18 +124,18 @@ def test_federated_credentials_belong_to_one_client(face: Face, admin: str, path
 @pytest.mark.contract("letting a client trust an issuer requires the rights that the client has")
 def test_nobody_adds_a_credential_to_a_client_with_more_scopes_than_theirs(face: Face, admin: str) -> None:
     face.core.role("all of it", "machine", "manage")
-    mighty: Any = face.made("/clients", SECRETLESS | {"roles": ["all of it"]}, admin)
+    mighty: Any = face.create("/clients", SECRETLESS | {"roles": ["all of it"]}, admin)
     path = f"/clients/{mighty['id']}/federated-credentials"
     clerk = face.machine("clients:write")
     assert face.call("POST", path, clerk, json=GOOD).status_code == 403
-    kept = face.made(path, GOOD, admin)
+    kept = face.create(path, GOOD, admin)
     assert face.call("DELETE", f"{path}/{kept['id']}", clerk).status_code == 403
-    harmless = face.made("/clients", SECRETLESS, admin)
-    assert face.made(f"/clients/{harmless['id']}/federated-credentials", GOOD, clerk)
+    harmless = face.create("/clients", SECRETLESS, admin)
+    assert face.create(f"/clients/{harmless['id']}/federated-credentials", GOOD, clerk)
 
 
 def test_a_client_can_change_to_federated_authentication_and_back(face: Face, admin: str) -> None:
-    client = face.made("/clients", {"name": "changes"}, admin)
+    client = face.create("/clients", {"name": "changes"}, admin)
     own, grant = f"/clients/{client['id']}", {"grant_type": "client_credentials"}
     pair = (client["client_id"], client["client_secret"])
 

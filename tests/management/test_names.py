@@ -1,4 +1,4 @@
-"""What a person calls a thing: kept in one spelling, refused by field, and taken once whatever its case."""
+"""Names of objects: stored in one spelling, refused by field, and unique regardless of case."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ REFUSED = [
 @pytest.mark.parametrize("noun", NOUNS)
 def test_a_name_is_kept_in_its_composed_form_without_space_around(scene: Scene, noun: str) -> None:
     path, more = NOUNS[noun](scene)
-    made = scene.made(path, **more | {"name": f" \u00a0E\u0301tude\u2003{noun} "})
+    made = scene.create(path, **more | {"name": f" \u00a0E\u0301tude\u2003{noun} "})
     assert made["name"] == f"Étude {noun}"
     if noun in CHANGED:
         changed = scene.face.call(
@@ -78,17 +78,17 @@ def test_a_name_is_one_line_of_visible_characters(scene: Scene, noun: str, wrong
 @pytest.mark.parametrize("noun", UNIQUE)
 def test_unique_names_are_unique_whatever_their_case(scene: Scene, noun: str) -> None:
     path, more = NOUNS[noun](scene)
-    scene.made(path, **more | {"name": "Straße É"})
+    scene.create(path, **more | {"name": "Straße É"})
     for other in ("STRASSE É", "straße e\u0301", "Straße É ", "ＳＴＲＡＳＳＥ\u3000é"):
         problem(scene.face.call("POST", path, scene.admin, json=more | {"name": other}), 409)
-    scene.made(path, **more | {"name": "Strasse E"})
+    scene.create(path, **more | {"name": "Strasse E"})
 
 
 def test_a_role_may_change_the_case_of_its_own_name_and_not_take_anothers(scene: Scene) -> None:
-    one, other = (scene.made("/roles", name=name, type="user")["id"] for name in ("Night Shift", "Day Shift"))
+    one, other = (scene.create("/roles", name=name, type="user")["id"] for name in ("Night Shift", "Day Shift"))
     assert scene.face.call("PATCH", f"/roles/{one}", scene.admin, json={"name": "NIGHT SHIFT"}).status_code == 200
     problem(scene.face.call("PATCH", f"/roles/{other}", scene.admin, json={"name": "night shift"}), 409)
-    user = scene.made("/users", username=unique("u"), roles=[" NIGHT\u00a0SHIFT"])
+    user = scene.create("/users", username=unique("u"), roles=[" NIGHT\u00a0SHIFT"])
     assert user["roles"] == ["NIGHT SHIFT"]
 
 
@@ -100,18 +100,18 @@ def test_permission_names_are_unique_whatever_their_case(scene: Scene) -> None:
 
 
 def test_a_secret_may_have_no_name(scene: Scene) -> None:
-    assert scene.made(f"/clients/{scene.client()}/secrets")["name"] == ""
+    assert scene.create(f"/clients/{scene.client()}/secrets")["name"] == ""
 
 
 def test_a_display_name_is_a_name_and_may_be_empty(scene: Scene) -> None:
-    assert scene.made("/users", username=unique("u"), display_name=" Zoe\u0308 ")["display_name"] == "Zoë"
-    assert scene.made("/users", username=unique("u"), display_name="")["display_name"] == ""
+    assert scene.create("/users", username=unique("u"), display_name=" Zoe\u0308 ")["display_name"] == "Zoë"
+    assert scene.create("/users", username=unique("u"), display_name="")["display_name"] == ""
     answer = scene.face.call("POST", "/users", scene.admin, json={"username": unique("u"), "display_name": "a\u202eb"})
     assert fields(answer) == {"display_name"}
 
 
 def test_email_addresses_are_unique_whatever_their_case(scene: Scene) -> None:
-    made = scene.made("/users", username=unique("u"), email="Ann@Shop.example")
+    made = scene.create("/users", username=unique("u"), email="Ann@Shop.example")
     assert made["email"] == "Ann@Shop.example"
     answer = scene.face.call("POST", "/users", scene.admin, json={"username": unique("u"), "email": "ann@shop.EXAMPLE"})
     assert "email" in problem(answer, 409)["detail"]
@@ -120,7 +120,7 @@ def test_email_addresses_are_unique_whatever_their_case(scene: Scene) -> None:
 
 
 def test_a_username_that_present_rules_refuse_still_signs_in(scene: Scene) -> None:
-    made = scene.made("/users", username=unique("u"), password=PASSWORD)
+    made = scene.create("/users", username=unique("u"), password=PASSWORD)
     with scene.face.core.store.transaction() as session:  # as a node of the version before writes it: without a key
         old = {"username": "\u0430nn-of-old", "username_key": None}
         session.execute(update(User).where(User.id == made["id"]).values(**old))

@@ -1,4 +1,4 @@
-"""Resources, roles, users: what makes one, and what it does to the rest."""
+"""Resources, roles, users: how they are created, and what a change does to the others."""
 
 from itertools import pairwise
 from typing import Any
@@ -14,7 +14,7 @@ from tests.management.test_requests import fields, problem
 
 def resource(face: Face, admin: str, identifier: str, *permissions: str, **public: bool) -> Any:
     listed = [{"name": name} for name in permissions] + [{"name": n, "public": p} for n, p in public.items()]
-    return face.made("/resources", {"identifier": identifier, "name": "a", "permissions": listed}, admin)
+    return face.create("/resources", {"identifier": identifier, "name": "a", "permissions": listed}, admin)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_every_permission_name_has_a_path(face: Face, admin: str, name: str) -> 
 
 def test_a_renamed_permission_keeps_its_roles(face: Face, admin: str) -> None:
     made = resource(face, admin, "https://renamed.example", "old:name")
-    role = face.made("/roles", {"name": "renamed", "type": "user", "permissions": ["old:name"]}, admin)
+    role = face.create("/roles", {"name": "renamed", "type": "user", "permissions": ["old:name"]}, admin)
     path = f"/resources/{made['id']}/permissions/old:name"
     assert face.call("PATCH", path, admin, json={"name": "new:name"}).json["name"] == "new:name"
     assert face.call("GET", f"/roles/{role['id']}", admin).json["permissions"] == ["new:name"]
@@ -140,7 +140,7 @@ def test_the_management_api_keeps_its_identifier_and_permissions(face: Face, adm
 
 def test_the_keys_of_a_deleted_resource_are_revoked_and_say_why(face: Face, admin: str) -> None:
     made = resource(face, admin, "https://doomed.example", doomed=True)
-    key = face.made("/api-keys", {"name": "k", "resource": "https://doomed.example"}, admin)
+    key = face.create("/api-keys", {"name": "k", "resource": "https://doomed.example"}, admin)
     assert face.call("DELETE", f"/resources/{made['id']}", admin).status_code == 204
     shown = face.call("GET", f"/api-keys/{key['id']}", admin).json
     assert (shown["status"], shown["resource"], shown["scopes"]) == ("revoked", None, [])
@@ -163,7 +163,7 @@ def test_a_role_takes_known_permissions_and_keeps_its_type(face: Face, admin: st
     body = {"name": "typed", "type": "user", "permissions": ["orders:read", "nothing:here"]}
     response = face.call("POST", "/roles", admin, json=body)
     assert fields(response) == {"permissions"} and "nothing:here" in response.text
-    made = face.made("/roles", body | {"permissions": ["orders:read", "orders:read"]}, admin)
+    made = face.create("/roles", body | {"permissions": ["orders:read", "orders:read"]}, admin)
     assert made["permissions"] == ["orders:read"]
     assert fields(face.call("PATCH", f"/roles/{made['id']}", admin, json={"type": "machine"})) == {"type"}
     found = face.call("GET", "/roles?name=typed&type=user", admin).json["items"]
@@ -174,7 +174,7 @@ def test_a_role_takes_known_permissions_and_keeps_its_type(face: Face, admin: st
 @pytest.mark.contract("user roles to users, machine roles to clients")
 def test_roles_are_assigned_only_to_their_type(face: Face, admin: str) -> None:
     for name, type in (("for-users", "user"), ("for-machines", "machine")):
-        face.made("/roles", {"name": name, "type": type}, admin)
+        face.create("/roles", {"name": name, "type": type}, admin)
     for path, body, wrong in (
         ("/users", {"username": "typed"}, "for-machines"),
         ("/clients", {"name": "typed"}, "for-users"),
@@ -216,7 +216,7 @@ def test_usernames_that_look_alike_are_the_same(face: Face, admin: str) -> None:
         "wide": ("ｗｉｄｅ", " WIDE "),
         "ΑΣ": ("ασ", "Ας"),
     }.items():
-        made = face.made("/users", {"username": first, "password": PASSWORD}, admin)
+        made = face.create("/users", {"username": first, "password": PASSWORD}, admin)
         assert made["username"] == first
         for other in others:
             problem(face.call("POST", "/users", admin, json={"username": other}), 409)
@@ -225,9 +225,9 @@ def test_usernames_that_look_alike_are_the_same(face: Face, admin: str) -> None:
 
 
 def test_usernames_that_differ_by_case_are_the_same(face: Face, admin: str) -> None:
-    made = face.made("/users", {"username": "Ann-Marie", "password": PASSWORD}, admin)
+    made = face.create("/users", {"username": "Ann-Marie", "password": PASSWORD}, admin)
     problem(face.call("POST", "/users", admin, json={"username": "ann-marie"}), 409)
-    other = face.made("/users", {"username": "josé"}, admin)
+    other = face.create("/users", {"username": "josé"}, admin)
     problem(face.call("PATCH", f"/users/{other['id']}", admin, json={"username": "ANN-MARIE"}), 409)
     assert face.me("ann-MARIE").json["username"] == "Ann-Marie"
     assert face.call("GET", "/users?username=ANN-marie", admin).json["items"] == [made]
@@ -235,13 +235,13 @@ def test_usernames_that_differ_by_case_are_the_same(face: Face, admin: str) -> N
 
 @pytest.mark.contract("`/users`")
 def test_an_email_address_is_valid_and_unique(face: Face, admin: str) -> None:
-    made = face.made("/users", {"username": "mailed", "email": "a@example.com"}, admin)
+    made = face.create("/users", {"username": "mailed", "email": "a@example.com"}, admin)
     response = face.call("POST", "/users", admin, json={"username": "mailed2", "email": "a@example.com"})
     assert "email" in problem(response, 409)["detail"]
     for wrong in ("a", "a@", "@b", "a b@c", "a@b@c", "", "x" * 250 + "@example.com"):
         assert fields(face.call("PATCH", f"/users/{made['id']}", admin, json={"email": wrong})) == {"email"}
     assert face.call("PATCH", f"/users/{made['id']}", admin, json={"email": None}).json["email"] is None
-    face.made("/users", {"username": "mailed2", "email": "a@example.com"}, admin)
+    face.create("/users", {"username": "mailed2", "email": "a@example.com"}, admin)
 
 
 @pytest.mark.asvs("6.2.1")
@@ -253,7 +253,7 @@ def test_a_password_is_long_and_uncommon(face: Face, admin: str, password: str |
 
 
 def test_a_user_without_a_password_cannot_sign_in(face: Face, admin: str) -> None:
-    made = face.made("/users", {"username": "silent"}, admin)
+    made = face.create("/users", {"username": "silent"}, admin)
     assert face.me("silent", "").status_code == 401
     face.call("PATCH", f"/users/{made['id']}", admin, json={"password": "one password of mine"})
     assert face.me("silent", "one password of mine").status_code == 200
@@ -262,7 +262,7 @@ def test_a_user_without_a_password_cannot_sign_in(face: Face, admin: str) -> Non
 
 
 def test_a_change_of_a_user_is_traced_without_its_values(face: Face, admin: str) -> None:
-    made = face.made("/users", {"username": "traced"}, admin)
+    made = face.create("/users", {"username": "traced"}, admin)
     face.call("PATCH", f"/users/{made['id']}", admin, json={"password": PASSWORD, "display_name": "T"})
     trace = face.call("GET", "/audit-events", admin, query_string={"target": made["id"]})
     newest = trace.json["items"][0]

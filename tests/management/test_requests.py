@@ -1,4 +1,4 @@
-"""What is read of a request, and how the rest is refused: always a clean problem."""
+"""How a request is read, and how a bad one is refused: always with a problem of RFC 9457."""
 
 import json
 from typing import Any
@@ -78,7 +78,7 @@ def test_a_name_is_plain_text(face: Face, admin: str, name: object) -> None:
 
 def test_a_description_may_have_lines(face: Face, admin: str) -> None:
     body = {"name": "lines", "type": "user", "description": "one\ntwo"}
-    assert face.made("/roles", body, admin)["description"] == "one\ntwo"
+    assert face.create("/roles", body, admin)["description"] == "one\ntwo"
     assert fields(face.call("POST", "/roles", admin, json=body | {"description": "a\x00"})) == {"description"}
 
 
@@ -132,7 +132,7 @@ def test_a_time_is_rfc_3339_with_its_offset(face: Face, admin: str, moment: obje
 )
 def test_a_time_comes_back_in_utc(face: Face, admin: str, sent: str, shown: str) -> None:
     body = {"name": "k", "resource": "https://api.example/orders", "expires_at": sent}
-    assert face.made("/api-keys", body, admin)["expires_at"] == shown
+    assert face.create("/api-keys", body, admin)["expires_at"] == shown
 
 
 @pytest.mark.asvs("2.2.1")
@@ -205,7 +205,7 @@ def test_a_missing_audit_head_prevents_changes_with_503(own_face: Face) -> None:
 
 
 def test_a_deletion_is_answered_without_a_body(face: Face, admin: str) -> None:
-    role = face.made("/roles", {"name": "gone", "type": "user"}, admin)
+    role = face.create("/roles", {"name": "gone", "type": "user"}, admin)
     response = face.call("DELETE", f"/roles/{role['id']}", admin)
     assert (response.status_code, response.data) == (204, b"")
     assert "Content-Type" not in response.headers

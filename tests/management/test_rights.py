@@ -1,4 +1,4 @@
-"""Nobody exceeds their own rights: each operation, tried by each caller, on what carries less and more than it."""
+"""Nobody exceeds their own rights: each operation by each caller, on objects with fewer and with more rights."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -88,7 +88,7 @@ def test_every_operation_is_refused_without_its_scope(scene: Scene, callers: Cal
 
 @pytest.mark.contract("no operation exceeds the caller's own rights")
 @pytest.mark.parametrize(("name", "case"), MATRIX)
-def test_a_scope_reaches_objects_with_no_more_scopes_than_the_caller(
+def test_a_scope_reaches_objects_whose_scopes_the_caller_has_too(
     scene: Scene, callers: Callers, name: str, case: Case
 ) -> None:
     method, path, body = case.request(scene, name)

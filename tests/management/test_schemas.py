@@ -1,4 +1,4 @@
-"""Schemas that are made from records: no field is declared twice, and none is read without a limit."""
+"""Schemas that are made from records: each field is declared once and is read within a limit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""/me by password: alike for all who fail, slower for who guesses, and never at a token's cost."""
+"""/me by password: every failure gets the same answer, guessing is slowed down, and calls with a token are not."""
 
 import re
 from collections.abc import Iterator
@@ -65,15 +65,15 @@ def test_limits_can_be_off(face: Face) -> None:
 def test_every_failure_hashes_once_and_answers_alike(face: Face, admin: str, monkeypatch: pytest.MonkeyPatch) -> None:
     disabled, known = face.person("roles:read"), face.person("roles:read")
     face.core.enable(disabled, False)
-    face.made("/users", {"username": "without-password"}, admin)
+    face.create("/users", {"username": "without-password"}, admin)
     hashed: list[str | None] = []
     verify = Passwords.verify
 
-    def counted(self: Passwords, kept: str | None, password: str) -> bool:
+    def count_and_verify(self: Passwords, kept: str | None, password: str) -> bool:
         hashed.append(kept)
         return verify(self, kept, password)
 
-    monkeypatch.setattr(Passwords, "verify", counted)
+    monkeypatch.setattr(Passwords, "verify", count_and_verify)
     tries = [(known, "wrong"), (disabled, PASSWORD), ("without-password", ""), ("unknown", "x"), ("a b", "x"), ("", "")]
     answers = [face.me(*pair) for pair in tries]
     assert {(answer.status_code, answer.text) for answer in answers} == {(401, answers[0].text)}
@@ -91,7 +91,7 @@ def test_the_stand_in_hash_costs_what_a_real_one_does() -> None:
 
 @pytest.mark.asvs("6.2.8")
 def test_letters_written_two_ways_are_one_password(face: Face, admin: str) -> None:
-    face.made("/users", {"username": "accented", "password": "caf\u00e9 au lait s'il vous"}, admin)
+    face.create("/users", {"username": "accented", "password": "caf\u00e9 au lait s'il vous"}, admin)
     assert face.me("accented", "cafe\u0301 au lait s'il vous").status_code == 200
 
 
@@ -116,7 +116,7 @@ def test_only_the_servers_own_mark_hides_a_failure_of_its_throwaway_user(own_fac
 
     admin = own_face.machine("manage")
     for username in ("compare-0123456789ab", "compare-other", "carol"):
-        own_face.made("/users", {"username": username, "password": PASSWORD}, admin)
+        own_face.create("/users", {"username": username, "password": PASSWORD}, admin)
     ours, theirs = ProbeMacs(own_face.core.actions.settings.secret_keys), ProbeMacs(lambda: ["x" * 40])
     now = own_face.core.clock()
     mark = ours.compute("compare-0123456789ab", now)

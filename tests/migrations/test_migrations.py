@@ -1,4 +1,4 @@
-"""The migrations make what the models say, go back, refuse a newer database and bear many starts at once."""
+"""Migrations create what the models declare, can be reverted, refuse a newer database, and allow concurrent starts."""
 
 import multiprocessing
 from pathlib import Path

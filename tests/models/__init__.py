@@ -1,1 +1,1 @@
-"""Names, as they are kept and compared."""
+"""Names, as they are stored and compared."""

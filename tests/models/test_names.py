@@ -1,4 +1,4 @@
-"""Names: one spelling for what looks alike, nothing that cannot be seen, and a key that case does not change."""
+"""Names: one spelling for names that look alike, no invisible characters, and a key without case."""
 
 import unicodedata
 from collections.abc import Callable

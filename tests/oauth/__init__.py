@@ -1,1 +1,1 @@
-"""The OAuth endpoints, called in process: each override, each trap of the libraries, and garbage."""
+"""The OAuth endpoints, called in process: each override, each trap of the libraries, and malformed input."""

@@ -1,4 +1,4 @@
-"""How a client proves who it is, and how it is refused."""
+"""How a client authenticates, and how it is refused."""
 
 import base64
 import json
@@ -80,7 +80,7 @@ def test_a_client_registered_for_keys_never_uses_a_secret_it_still_has(wire: Wir
     refused(wire.token(client_id="keyed", client_secret=secret), 401, "invalid_client")
 
 
-def test_a_stored_digest_is_no_secret(wire: Wire) -> None:
+def test_a_stored_digest_does_not_work_as_a_secret(wire: Wire) -> None:
     with wire.core.store.reading() as session:
         for digest in session.scalars(select(ClientSecret.digest)):
             refused(wire.token(("robot", digest)), 401, "invalid_client")
@@ -300,7 +300,7 @@ def test_a_key_that_is_too_weak_to_be_registered_is_as_weak_behind_a_uri(
 
 
 @pytest.mark.spec("RFC 7517 §4.2")
-def test_a_key_for_encryption_or_that_is_no_secret_any_more_signs_nothing(wire: Wire, publish: Publish) -> None:
+def test_a_key_for_encryption_or_with_a_published_private_part_signs_nothing(wire: Wire, publish: Publish) -> None:
     public = public_jwk(wire.key, "k1")
     for wrong in ({"use": "enc"}, {"key_ops": ["encrypt"]}, {"alg": "RS256"}, {"d": "AAAA"}):
         client_id = publish(public | wrong)
@@ -329,7 +329,7 @@ def test_without_a_kid_a_handful_of_fitting_keys_is_tried(
     assert wire.token(**wire.assertion(iss=client_id, sub=client_id)).status_code == AUTHENTICATED
 
 
-def test_bearer_and_other_schemes_are_no_client_authentication(wire: Wire) -> None:
+def test_bearer_and_other_schemes_do_not_authenticate_a_client(wire: Wire) -> None:
     for header in (f"Bearer {wire.bearer}", "Digest x", "Negotiate " + base64.b64encode(b"robot:x").decode()):
         response = wire.post("token", {"grant_type": "client_credentials"}, headers={"Authorization": header})
         refused(response, 401, "invalid_client")

@@ -62,7 +62,7 @@ def test_no_other_origin_is_answered(own_wire: MakeWire, origin: str) -> None:
         assert not any(name in answer.headers for name in CORS) and answer.headers["Vary"] == "Origin"
 
 
-def test_an_options_request_that_is_no_preflight_is_refused(own_wire: MakeWire) -> None:
+def test_an_options_request_that_is_not_a_preflight_is_refused(own_wire: MakeWire) -> None:
     wire = own_wire(allowed_origins=APP)
     assert wire.http.options("/oauth/token", headers={"Origin": APP}).status_code == 405
     assert wire.http.options("/oauth/token").status_code == 405

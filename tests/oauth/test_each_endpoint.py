@@ -1,4 +1,4 @@
-"""What holds at the token, introspection and revocation endpoint alike: each client authentication, each refusal."""
+"""The common rules of the token, introspection and revocation endpoints: each client authentication, each refusal."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A 2xx is said to nothing but a good credential: every route, by every method, with none, a bad and a good one."""
+"""Only a good credential gets a 2xx: every route, by every method, without, with a bad and with a good one."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -59,7 +59,7 @@ def path_of(rule: Rule) -> str:
     return path
 
 
-def asked(path: str, method: str, token: str | None) -> Asked:
+def question(path: str, method: str, token: str | None) -> Asked:
     headers = {"AUTHORIZATION": f"Bearer {token}"} if token else {}
     return Asked(path, method, query=QUERY if "forward-auth" in path else "", headers=headers)
 
@@ -68,7 +68,7 @@ def status(lanes: Lanes, path: str, method: str, token: str | None) -> int:
     """Send a request to the application with the lane, without measuring it."""
     said: list[str] = []
     fast: Any = lanes._fast
-    list(fast(asked(path, method, token).wsgi(), lambda status, *_: said.append(status)))
+    list(fast(question(path, method, token).wsgi(), lambda status, *_: said.append(status)))
     return int(said[0][:3])
 
 
@@ -104,7 +104,7 @@ def test_a_good_credential_gets_a_2xx_by_the_methods_of_the_route_alone(lanes: L
 @pytest.mark.parametrize("method", METHODS)
 def test_the_oauth_endpoints_have_their_own_method_alone_on_both_lanes(lanes: Lanes, method: str) -> None:
     for path in ("/oauth/token", "/oauth/introspect", "/oauth/revoke"):
-        reply = lanes.both(asked(path, method, lanes.wire.bearer))
+        reply = lanes.both(question(path, method, lanes.wire.bearer))
         assert reply.status.startswith("405") is (method != "POST")
         assert not reply.status.startswith("2")
 
@@ -123,9 +123,9 @@ def test_the_oauth_endpoints_have_their_own_method_alone_on_both_lanes(lanes: La
 def test_forward_auth_judges_every_method_and_path_alike_on_both_lanes(lanes: Lanes, method: str, rest: str) -> None:
     path, core = f"/oauth/forward-auth{rest}", lanes.core
     good, bad = core.m2m("robot", "orders:read"), core.m2m("robot", "stock:read")
-    assert lanes.both(asked(path, method, good)).status == "200 OK"
+    assert lanes.both(question(path, method, good)).status == "200 OK"
     for token, error in ((None, ""), (BAD, "invalid_token"), (bad, "invalid_token")):
-        reply = lanes.both(asked(path, method, token))
+        reply = lanes.both(question(path, method, token))
         assert reply.status.startswith("401") and error in dict(reply.headers)["WWW-Authenticate"]
 
 

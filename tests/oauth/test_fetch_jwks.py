@@ -1,4 +1,4 @@
-"""Keys behind a jwks_uri: from memory while fresh, bounded in size and time, never from inside unless allowed."""
+"""Keys of a jwks_uri: cached, limited in size and time, not fetched from a private network unless allowed."""
 
 import json
 import socket
@@ -12,7 +12,7 @@ import httpcore
 import pytest
 
 from app.actions.trust import fetch_jwks
-from app.actions.trust.fetch_jwks import AGAIN, AT_ONCE, FRESH, LARGEST, PATIENCE, WAITERS, FetchJwks
+from app.actions.trust.fetch_jwks import AGAIN, AT_ONCE, FRESH, LARGEST_RESPONSE, PATIENCE, WAITERS, FetchJwks
 from tests.contract.waiting import until
 
 SET = {"keys": [{"kid": "k1"}]}
@@ -64,7 +64,7 @@ def drips(first: bytes, then: bytes) -> Answer:
 
 
 class Held:
-    """Answer with SET, but not before `let_go`; `arrived` counts those who wait."""
+    """Answer with SET, but not before `let_go`; `arrived` counts the waiting requests."""
 
     def __init__(self) -> None:
         self.arrived = threading.Semaphore(0)
@@ -156,7 +156,7 @@ def test_a_failure_ends_no_good_keys_before_their_time(host: Host, failure: str)
     ticks.now += FRESH - AGAIN - 2
     assert fetch(host.url, "k1") == SET and host.asked == 2
     ticks.now += 1
-    assert fetch(host.url, "k1") is None and host.asked == 3  # they are no younger for it
+    assert fetch(host.url, "k1") is None and host.asked == 3  # the failed fetch does not make them newer
 
 
 @pytest.mark.contract("a key host that fails or hangs affects no other client")
@@ -225,7 +225,7 @@ BROKEN: dict[str, Answer] = {
     "a redirect": says(b"{}", "302 Found", "Location: /other"),
     "a redirect with keys": says(json.dumps(SET).encode(), "301 Moved", "Location: http://127.0.0.1:1/"),
     "not found": says(b"{}", "404 Not Found"),
-    "too much": says(b'{"keys": [], "x": "' + b"x" * LARGEST + b'"}'),
+    "too much": says(b'{"keys": [], "x": "' + b"x" * LARGEST_RESPONSE + b'"}'),
     "no json": says(b"not json"),
     "a list": says(b"[]"),
     "no list": says(b'{"keys": 7}'),

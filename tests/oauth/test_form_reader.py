@@ -1,4 +1,4 @@
-"""The endpoints read one form, small enough, in UTF-8; no garbage gives a 500."""
+"""The endpoints read one form of limited size in UTF-8; malformed input never gives a 500."""
 
 from typing import Any
 from urllib.parse import urlencode

@@ -16,7 +16,7 @@ SIX = ("Credential-Type", "Subject", "Username", "Client-Id", "Scope", "Credenti
 MakeWire = Callable[..., Wire]
 
 
-def told(response: Any) -> dict[str, str]:
+def identity_headers(response: Any) -> dict[str, str]:
     """Return the six headers, all of which must be there."""
     assert response.status_code == 200, f"{response.status_code} {response.text}"
     assert response.headers["Cache-Control"] == "no-store" and response.data == b""
@@ -35,12 +35,19 @@ def test_each_kind_fills_what_applies_and_leaves_the_rest_empty(wire: Wire) -> N
     (pat_view, pat), (key_view, key) = wire.core.pat("alice", "orders:read", "stock:read"), wire.core.key()
     m2m = wire.core.m2m("robot", "orders:write stock:read")
     whose = wire.core.row_id("alice")
-    assert list(told(wire.ask(**bearer(pat))).values()) == [
+    assert list(identity_headers(wire.ask(**bearer(pat))).values()) == [
         "personal_access_token", whose, "alice", "", "orders:read", pat_view.id]  # fmt: skip
-    assert list(told(wire.ask(X_API_Key=key)).values()) == ["api_key", "", "", "", "orders:list", key_view.id]
-    machine = told(wire.ask(Authorization=basic("whoever", m2m)))
+    assert list(identity_headers(wire.ask(X_API_Key=key)).values()) == [
+        "api_key",
+        "",
+        "",
+        "",
+        "orders:list",
+        key_view.id,
+    ]
+    machine = identity_headers(wire.ask(Authorization=basic("anybody", m2m)))
     assert list(machine.values())[:5] == ["client_credentials", "robot", "", "robot", "orders:write"]
-    exchanged = told(wire.ask(**bearer(wire.core.exchange(key, client_id="robot"))))
+    exchanged = identity_headers(wire.ask(**bearer(wire.core.exchange(key, client_id="robot"))))
     assert (exchanged["Credential-Type"], exchanged["Subject"], exchanged["Client-Id"]) == ("api_key", "", "")
 
 
@@ -49,7 +56,7 @@ def test_each_kind_fills_what_applies_and_leaves_the_rest_empty(wire: Wire) -> N
 )
 def test_no_username_breaks_the_headers(wire: Wire, username: str) -> None:
     wire.core.user(username, "clerk")
-    headers = told(wire.ask(**bearer(wire.core.pat(username, "orders:read")[1])))
+    headers = identity_headers(wire.ask(**bearer(wire.core.pat(username, "orders:read")[1])))
     assert headers["Username"].isascii() and headers["Username"].isprintable()
     assert headers["Scope"] == "orders:read"
 
@@ -57,7 +64,7 @@ def test_no_username_breaks_the_headers(wire: Wire, username: str) -> None:
 def test_every_scope_asked_for_is_needed(wire: Wire) -> None:
     token = wire.core.m2m("robot", "orders:read stock:read")
     for scope in ("", " ", "orders:read", "orders:read orders:read"):
-        told(wire.ask({"scope": scope}, **bearer(token)))
+        identity_headers(wire.ask({"scope": scope}, **bearer(token)))
     for scope, missing in (("orders:write orders:read", "orders:write"), ("stock:read", "stock:read")):
         response = wire.ask({"scope": scope}, **bearer(token))
         assert response.status_code == 403
@@ -100,8 +107,8 @@ def test_a_header_that_cannot_be_read_is_401(wire: Wire, header: str) -> None:
 
 def test_an_empty_header_beside_a_credential_is_absent(wire: Wire) -> None:
     key = wire.core.key()[1]
-    told(wire.ask(X_API_Key=key, Authorization=""))
-    told(wire.ask(X_API_Key="", **bearer(key)))
+    identity_headers(wire.ask(X_API_Key=key, Authorization=""))
+    identity_headers(wire.ask(X_API_Key="", **bearer(key)))
 
 
 def test_two_credentials_no_resource_and_a_repeated_parameter_are_400(wire: Wire) -> None:
@@ -117,7 +124,7 @@ def test_two_credentials_no_resource_and_a_repeated_parameter_are_400(wire: Wire
 def test_the_query_takes_api_keys_only_where_a_parameter_is_named(own_wire: MakeWire) -> None:
     wire = own_wire(forward_auth_query_key="apikey")
     key, pat = wire.core.key()[1], wire.core.pat("alice", "orders:read")[1]
-    told(wire.ask({"apikey": key}))
+    identity_headers(wire.ask({"apikey": key}))
     assert wire.ask({"apikey": pat}).status_code == 401
     assert wire.ask({"apikey": key}, X_API_Key=key).status_code == 400
     assert wire.ask({"apikey": [key, key]}).status_code == 400
@@ -133,7 +140,7 @@ def test_the_query_takes_api_keys_only_where_a_parameter_is_named(own_wire: Make
 def test_the_credential_may_be_the_user_name_of_basic(wire: Wire, password: str) -> None:
     pat = wire.core.pat("alice", "orders:read", name=f"beside {password}")[1]
     for token in (wire.core.key()[1], pat, wire.core.m2m("robot", "orders:read")):
-        told(wire.ask(Authorization=basic(token, password)))
+        identity_headers(wire.ask(Authorization=basic(token, password)))
         assert wire.ask(Authorization=basic(token[:-1], password)).status_code == 401
         assert wire.ask(Authorization=basic(token, "anything else")).status_code == 401
 
@@ -145,7 +152,7 @@ def test_the_credential_may_be_the_user_name_of_basic(wire: Wire, password: str)
 )
 def test_the_other_half_is_never_judged(wire: Wire, username: bytes) -> None:
     key = wire.core.key()[1]
-    told(wire.ask(Authorization=basic(username, key)))
+    identity_headers(wire.ask(Authorization=basic(username, key)))
     assert wire.ask(Authorization=basic(username, key[:-1])).status_code == 401
     refused = wire.ask(Authorization=basic(username, "zoë".encode("latin-1")))
     assert refused.status_code == 401 and "invalid_token" in refused.headers["WWW-Authenticate"]
@@ -177,8 +184,8 @@ def test_the_headers_are_never_longer_than_a_gateways_buffer(own_wire: MakeWire,
     request_id = "r" * 64
     for asked in ("", few):
         response = wire.ask({"resource": MANY, "scope": asked}, X_API_Key=token, X_Request_Id=request_id)
-        whole = told(response)["Scope"].split() if count <= 100 else []
-        assert len(whole) == count or told(response)["Scope"] == asked
+        whole = identity_headers(response)["Scope"].split() if count <= 100 else []
+        assert len(whole) == count or identity_headers(response)["Scope"] == asked
         assert size(response) <= 4_096
     assert count != 70 or len(whole) == 70
     everything = " ".join(NAME.format(number) for number in range(count))
@@ -194,8 +201,8 @@ def test_a_name_that_is_too_long_for_a_header_is_left_out_whole(own_wire: MakeWi
     wire = own_wire()
     wire.core.user(username, "clerk")
     response = wire.ask(**bearer(wire.core.pat(username, "orders:read")[1]))
-    assert told(response)["Username"] in ("", quote(username))
-    assert (told(response)["Username"] == "") is (len(quote(username)) > 1_200)
+    assert identity_headers(response)["Username"] in ("", quote(username))
+    assert (identity_headers(response)["Username"] == "") is (len(quote(username)) > 1_200)
     assert size(response) <= 4_096
 
 
@@ -209,7 +216,7 @@ def test_body_content_type_and_accept_do_not_matter(wire: Wire, method: str) -> 
         response = wire.http.open(
             "/oauth/forward-auth", method=method, query_string={"resource": ORDERS}, data=body,
             headers=headers | {"Content-Type": content_type})  # fmt: skip
-        told(response)
+        identity_headers(response)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -230,7 +237,7 @@ def test_a_spent_limit_is_429_and_says_when_to_come_back(wire: Wire) -> None:
     key = wire.core.key(rate_limit=RateLimit(2, 30))[1]
     assert wire.ask({"scope": "orders:write"}, X_API_Key=key).status_code == 403  # not let through: not counted
     for _ in range(2):
-        told(wire.ask(X_API_Key=key))
+        identity_headers(wire.ask(X_API_Key=key))
     response = wire.ask(X_API_Key=key)
     assert response.status_code == 429 and 1 <= int(response.headers["Retry-After"]) <= 30
     assert wire.introspect(key) == {"active": False}  # one limit, wherever the key is used
@@ -239,7 +246,7 @@ def test_a_spent_limit_is_429_and_says_when_to_come_back(wire: Wire) -> None:
 def test_a_key_is_refused_outside_its_networks(wire: Wire) -> None:
     key = wire.core.key(allowed_ips=("192.0.2.0/24", "2001:db8::/32"))[1]
     for peer in ("192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1"):
-        told(wire.ask(peer=peer, X_API_Key=key))
+        identity_headers(wire.ask(peer=peer, X_API_Key=key))
     for peer in ("192.0.3.1", "::1", "", "unix:"):
         response = wire.ask(peer=peer, X_API_Key=key, X_Forwarded_For="192.0.2.1")
         assert response.status_code == 403 and "WWW-Authenticate" in response.headers

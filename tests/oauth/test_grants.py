@@ -1,4 +1,4 @@
-"""The token endpoint's two grants and revocation: what is read of a request, and what is printed."""
+"""The token endpoint's two grants and revocation: how the request is read, and what the answer contains."""
 
 from ipaddress import ip_address
 from typing import Any

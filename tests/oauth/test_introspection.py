@@ -52,7 +52,7 @@ def test_a_machine_token_names_its_client_and_ends(wire: Wire) -> None:
 
 
 @pytest.mark.spec("RFC 8693 §4.1")
-def test_an_exchanged_token_shows_its_subjects_members_and_who_acts(wire: Wire) -> None:
+def test_an_exchanged_token_shows_its_subjects_members_and_its_actor(wire: Wire) -> None:
     pat, key = wire.core.pat("alice", "orders:read", name="swapped")[1], wire.core.key()[1]
     of_pat = wire.introspect(wire.core.exchange(pat))
     assert set(of_pat) == COMMON | {"exp", "sub", "username", "exchanged"} and of_pat["exchanged"] is True
@@ -233,8 +233,8 @@ def signed_answer(wire: Wire, token: str, auth: Any) -> dict[str, Any]:
 
 def test_no_bearer_of_a_disabled_owner_introspects(own_wire: Callable[..., Wire]) -> None:
     wire = own_wire()
-    wire.core.role("person who asks", "user", "introspect")
-    wire.core.user("ann", "person who asks")
+    wire.core.role("introspecting person", "user", "introspect")
+    wire.core.user("ann", "introspecting person")
     bearer = wire.core.pat("ann", "introspect")[1]
     assert wire.introspect("x", bearer) == INACTIVE
     wire.core.enable("ann", False)

@@ -1,4 +1,4 @@
-"""What a client finds out by itself."""
+"""Discovery: the metadata and the JWK set."""
 
 from collections.abc import Callable
 from typing import Any

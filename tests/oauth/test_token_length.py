@@ -1,4 +1,4 @@
-"""What is issued is accepted: a token that introspection would call too long is refused at its issue."""
+"""Every issued token is accepted: one that would be too long for introspection is not issued."""
 
 from collections.abc import Callable
 from typing import Any

@@ -23,7 +23,7 @@ from tests.oauth.wire import ORDERS, Wire
 
 @pytest.mark.asvs("2.4.1")
 @pytest.mark.contract("a password hash is slow and large")
-def test_no_more_passwords_are_hashed_at_once_than_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_as_many_passwords_are_hashed_at_once_as_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     running, most, lock, pause = 0, 0, threading.Lock(), threading.Event()
 
     class Slow:

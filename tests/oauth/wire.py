@@ -1,4 +1,4 @@
-"""The OAuth endpoints of an application in this process, and the short ways to call them."""
+"""The OAuth endpoints of an application in this process, and functions to call them."""
 
 import base64
 import itertools
@@ -79,7 +79,7 @@ class Wire:
         )
 
     def claims(self, **changed: Any) -> dict[str, Any]:
-        """Return the claims of a good assertion, those that are None left out."""
+        """Return the claims of a good assertion; a claim that is None is left out."""
         now = int(self.core.clock().timestamp())
         good = {"iss": "keyed", "sub": "keyed", "aud": ISSUER, "exp": now + 60, "jti": f"jti-{next(_serial)}"}
         return {name: value for name, value in (good | changed).items() if value is not None}

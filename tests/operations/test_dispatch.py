@@ -1,4 +1,4 @@
-"""Which thread answers a request: few work at once, none is forgotten, and health is answered at once."""
+"""Which thread answers a request: few work at once, each is answered, and a health check is answered immediately."""
 
 import threading
 import time
@@ -65,14 +65,14 @@ def slow() -> Iterator[Slow]:
     application.let_go.set()
 
 
-def begun(inner: object, lane: Lane | None = None) -> Dispatch:
+def start_dispatch(inner: object, lane: Lane | None = None) -> Dispatch:
     dispatch = Dispatch(Admission(100), inner, lane, "/a b")  # type: ignore[arg-type]
     dispatch.start()
     return dispatch
 
 
 def test_few_threads_work_and_the_thread_of_the_server_returns_at_once(slow: Slow) -> None:
-    dispatch, replies = begun(slow), [Reply() for _ in range(THREADS + 2)]
+    dispatch, replies = start_dispatch(slow), [Reply() for _ in range(THREADS + 2)]
     for reply in replies:
         dispatch.take(reply, scope("/x"))
     names = {slow.asked.get(timeout=WAIT) for _ in range(THREADS)}
@@ -82,7 +82,7 @@ def test_few_threads_work_and_the_thread_of_the_server_returns_at_once(slow: Slo
 
 
 def test_health_is_answered_while_all_threads_are_busy(slow: Slow) -> None:
-    dispatch = begun(slow)
+    dispatch = start_dispatch(slow)
     for _ in range(THREADS):
         dispatch.take(Reply(), scope("/x"))
         slow.asked.get(timeout=WAIT)
@@ -93,7 +93,7 @@ def test_health_is_answered_while_all_threads_are_busy(slow: Slow) -> None:
 
 
 def test_a_request_that_waits_for_too_long_is_refused(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
-    dispatch, late = begun(slow), Reply()
+    dispatch, late = start_dispatch(slow), Reply()
     for _ in range(THREADS):
         dispatch.take(Reply(), scope("/x"))
         slow.asked.get(timeout=WAIT)
@@ -133,7 +133,7 @@ def test_an_application_that_raises_is_a_500_and_its_thread_works_on(error: type
             raise error("on purpose")
         return [b""]
 
-    dispatch = begun(failing)
+    dispatch = start_dispatch(failing)
     assert statuses(dispatch, "/fails", Reply) == {500}
     assert statuses(dispatch, "/x", Reply) == {200}
 
@@ -144,12 +144,12 @@ def test_an_answer_that_cannot_be_sent_costs_no_thread() -> None:
             super().response_bytes(status, headers, body)
             raise ValueError("on purpose")
 
-    dispatch = begun(answer_nothing)
+    dispatch = start_dispatch(answer_nothing)
     assert statuses(dispatch, "/x", Gone) == {200}
     assert statuses(dispatch, "/x", Reply) == {200}
 
 
-def test_a_body_that_takes_longer_than_a_request_may_wait_is_no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_that_a_body_takes_does_not_count_as_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     class Slowly(BytesIO):
         def read(self, size: int | None = -1) -> bytes:
             threading.Event().wait(0.3)
@@ -157,13 +157,13 @@ def test_a_body_that_takes_longer_than_a_request_may_wait_is_no_delay(monkeypatc
 
     monkeypatch.setattr(module, "PATIENCE", 0.2)
     reply, body = Reply(), {"CONTENT_LENGTH": "5", "wsgi.input": Slowly(b"hello")}
-    begun(answer_nothing).take(reply, scope("/x", "POST", **body))
+    start_dispatch(answer_nothing).take(reply, scope("/x", "POST", **body))
     assert reply.status() == 200
 
 
 def test_more_requests_than_may_be_queued_are_refused_at_once(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_QUEUED", 3)
-    dispatch, more = begun(slow), [Reply() for _ in range(5)]
+    dispatch, more = start_dispatch(slow), [Reply() for _ in range(5)]
     for _ in range(THREADS):
         dispatch.take(Reply(), scope("/x"))
         slow.asked.get(timeout=WAIT)
@@ -180,7 +180,7 @@ def test_any_content_length_that_the_server_takes_is_answered(length: str) -> No
         return [environ["wsgi.input"].read()]  # type: ignore[attr-defined]
 
     reply = Reply()
-    begun(echo).take(reply, scope("/x", "POST", CONTENT_LENGTH=length, **{"wsgi.input": BytesIO(b"hello")}))
+    start_dispatch(echo).take(reply, scope("/x", "POST", CONTENT_LENGTH=length, **{"wsgi.input": BytesIO(b"hello")}))
     status, _headers, body = reply.answers.get(timeout=WAIT)
     assert (status, body) == (200, b"hello" if length.endswith("5") else b"")
 
@@ -218,7 +218,7 @@ def test_an_answer_is_closed_after_it_was_collected() -> None:
         return Pieces()
 
     reply = Reply()
-    begun(streaming).take(reply, scope("/x"))
+    start_dispatch(streaming).take(reply, scope("/x"))
     assert reply.answers.get(timeout=WAIT)[2] == b"ab" and closed.wait(WAIT)
 
 
@@ -233,7 +233,7 @@ class OneAnswer:
 
 def test_the_lane_answers_in_the_thread_that_brings_the_request_and_leaves_the_rest_to_flask(slow: Slow) -> None:
     lane = Lane(slow, {"/oauth/x": OneAnswer()}, "http://localhost", RequestLog())  # type: ignore[dict-item]
-    dispatch, here, left = begun(lane, lane), Reply(), Reply()
+    dispatch, here, left = start_dispatch(lane, lane), Reply(), Reply()
     dispatch.take(here, scope("/oauth/x"))
     assert here.answers.get_nowait()[2] == threading.current_thread().name.encode()
     dispatch.take(left, scope("/oauth/x", QUERY_STRING="a=b"))

@@ -166,7 +166,7 @@ def test_a_flood_of_calls_makes_the_metrics_a_few_times(fresh_server: StartServe
 
 @pytest.mark.contract("`/metrics`: issued, introspected, refused by kind and outcome; latencies")
 @pytest.mark.spec("RFC 6750 §2.1")
-def test_with_a_token_the_metrics_are_for_who_sends_it(fresh_server: StartServer) -> None:
+def test_with_a_metrics_token_the_metrics_need_it(fresh_server: StartServer) -> None:
     token = "metrics-token-0123456789"
     live = fresh_server(metrics_token=token)
     refused: list[dict[str, Any]] = [

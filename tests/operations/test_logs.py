@@ -1,4 +1,4 @@
-"""No log line holds a secret, at any level, whoever writes it."""
+"""No log line holds a secret, at any level, from any library."""
 
 import json
 import logging

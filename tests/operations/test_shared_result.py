@@ -1,4 +1,4 @@
-"""What is costly is made for all callers together."""
+"""A costly result is computed once for all callers."""
 
 from threading import Event, Thread
 

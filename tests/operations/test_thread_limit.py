@@ -1,4 +1,4 @@
-"""A process asks for no more threads than the system gives it: granian aborts when it is refused one."""
+"""A process stays within the system's limit of threads: granian aborts when it cannot start one."""
 
 import resource
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from app.errors import BadSettings
 from app.operations import thread_limit
 from app.operations.admission import MOST_WAITING
-from app.operations.thread_limit import FEWEST, OWN, SPARE, SUPERVISOR, most_bringing, most_waiting
+from app.operations.thread_limit import FEWEST_BRINGING, OWN, SPARE, SUPERVISOR, most_bringing, most_waiting
 
 pytestmark = pytest.mark.both_databases
 
@@ -53,7 +53,7 @@ def test_all_processes_together_stay_within_the_limit_or_are_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: int, processes: int
 ) -> None:
     limited(monkeypatch, tmp_path, "0::/\n", {".": f"{limit}\n"})
-    if (limit - SUPERVISOR) // processes < OWN + FEWEST:
+    if (limit - SUPERVISOR) // processes < OWN + FEWEST_BRINGING:
         said = f"setting WORKERS: the limit of {limit} processes and threads has room for "
         with pytest.raises(BadSettings, match=said):
             most_bringing(processes)

@@ -56,7 +56,7 @@ BOUNDS: dict[str, list[str]] = {
     ],
     "a leak report": [f"{credentials.MOST_CREDENTIALS} strings", LIMIT["leak-reports"]],
     "argon2id": [
-        f"{passwords.LONGEST} characters",
+        f"{passwords.LONGEST_PASSWORD} characters",
         f"| {passwords.AT_ONCE}, and {passwords.WAITING} wait for {passwords.PATIENCE:.0f} seconds",
         LIMIT["password"],
     ],
@@ -79,7 +79,7 @@ BOUNDS: dict[str, list[str]] = {
     ],
     "a client certificate": [f"{certificate.MAX_CERTIFICATE_LENGTH} characters"],
     "fetching keys from a `jwks_uri`": [
-        f"{fetch_jwks.LARGEST} bytes in {fetch_jwks.PATIENCE:.0f} seconds",
+        f"{fetch_jwks.LARGEST_RESPONSE} bytes in {fetch_jwks.PATIENCE:.0f} seconds",
         f"| {fetch_jwks.AT_ONCE} |",
         f"{fetch_jwks.AGAIN:.0f} seconds",
     ],

@@ -1,4 +1,4 @@
-"""Settings of client certificates: which proxy hands them over, in which header, and what must be trusted for it."""
+"""Settings of client certificates: which proxy forwards them, in which header, and which addresses must be trusted."""
 
 from pathlib import Path
 from typing import get_args

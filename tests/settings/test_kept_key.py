@@ -1,4 +1,4 @@
-"""The kept SECRET_KEY: replaced without losing the one before, which counts for a while."""
+"""The kept SECRET_KEY: after a replacement, the previous key is accepted for a while."""
 
 import os
 import stat

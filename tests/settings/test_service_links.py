@@ -1,4 +1,4 @@
-"""What Kubernetes and Docker links put under our prefix sets nothing; what only resembles it is not a link."""
+"""Variables of Kubernetes and Docker links with our prefix are ignored; similar ones are settings."""
 
 import re
 

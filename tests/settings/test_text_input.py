@@ -1,4 +1,4 @@
-"""Text from a file, a pipe or the environment is read by one set of rules, whichever setting it is for."""
+"""Text from a file, a pipe or the environment is read by one set of rules, for every setting."""
 
 import os
 import stat

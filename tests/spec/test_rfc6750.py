@@ -1,4 +1,4 @@
-"""RFC 6750: Bearer tokens and the challenges of those who take them."""
+"""RFC 6750: Bearer tokens, and the challenges of servers that accept them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""RFC 7009: the holder ends what it holds."""
+"""RFC 7009: the holder of a token revokes it."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.contract.world import KINDS, Credential, Kind, World, create_world
 pytestmark = pytest.mark.both_databases
 
 
-def gone(world: World, credential: Credential) -> bool:
+def is_gone(world: World, credential: Credential) -> bool:
     return not world.admin.active(credential.token)
 
 
@@ -21,7 +21,7 @@ def test_possession_proves_the_right_to_revoke_an_opaque_credential(world: World
     response = expect(200, world.admin.revoke(held.token))
     assert response.content == b""
     assert "no-store" in response.headers["Cache-Control"] and response.headers["Pragma"] == "no-cache"
-    assert gone(world, held)
+    assert is_gone(world, held)
 
 
 @pytest.mark.contract("revocation by possession; by the client")
@@ -29,7 +29,7 @@ def test_possession_proves_the_right_to_revoke_an_opaque_credential(world: World
 def test_a_machine_token_is_revoked_by_its_client(world: World) -> None:
     held = world.issue("m2m")
     assert expect(200, world.admin.revoke(held.token, world.client)).content == b""
-    assert gone(world, held)
+    assert is_gone(world, held)
 
 
 @pytest.mark.asvs("10.4.10")
@@ -38,7 +38,7 @@ def test_a_machine_token_is_revoked_by_its_client(world: World) -> None:
 def test_a_machine_token_without_client_authentication_is_invalid_client(world: World) -> None:
     held = world.issue("m2m")
     oauth_error(world.admin.revoke(held.token), 401, "invalid_client")
-    assert not gone(world, held)
+    assert not is_gone(world, held)
 
 
 @pytest.mark.contract("an M2M token without a client: 401; another client's: 400, and it lives")
@@ -46,7 +46,7 @@ def test_a_machine_token_without_client_authentication_is_invalid_client(world: 
 def test_another_clients_token_is_invalid_grant_and_stays_alive(world: World) -> None:
     held = world.issue("m2m")
     oauth_error(world.admin.revoke(held.token, world.resource_server), 400, "invalid_grant")
-    assert not gone(world, held)
+    assert not is_gone(world, held)
 
 
 @pytest.mark.spec("RFC 7009 §2.1")
@@ -54,7 +54,7 @@ def test_a_client_that_fails_to_authenticate_revokes_nothing(world: World) -> No
     for held in map(world.issue, KINDS):
         wrong = Client("", world.client.client_id, "wrong")
         oauth_error(world.admin.revoke(held.token, wrong), 401, "invalid_client")
-        assert not gone(world, held)
+        assert not is_gone(world, held)
 
 
 @pytest.mark.contract("revocation: always 200 and empty, whether the token is known or not")
@@ -74,7 +74,7 @@ def test_revoking_twice_is_fine(world: World, kind: Kind) -> None:
     held, by = world.issue(kind), world.client if kind == "m2m" else None
     for _ in range(2):
         expect(200, world.admin.revoke(held.token, by))
-    assert gone(world, held)
+    assert is_gone(world, held)
 
 
 @pytest.mark.spec("RFC 7009 §2.1")
@@ -83,7 +83,7 @@ def test_revoking_twice_is_fine(world: World, kind: Kind) -> None:
 def test_a_hint_changes_nothing(world: World, kind: Kind, hint: str) -> None:
     held, by = world.issue(kind), world.client if kind == "m2m" else None
     expect(200, world.admin.revoke(held.token, by, token_type_hint=hint))
-    assert gone(world, held)
+    assert is_gone(world, held)
 
 
 @pytest.mark.spec("RFC 7009 §2.1")
@@ -93,7 +93,7 @@ def test_no_token_a_repeated_one_and_one_in_the_url_are_invalid_requests(world: 
     oauth_error(post("/oauth/revoke", data={"token": ""}), 400, "invalid_request")
     oauth_error(post("/oauth/revoke", data={"token": [held.token, held.token]}), 400, "invalid_request")
     oauth_error(post("/oauth/revoke", params={"token": held.token}), 400, "invalid_request")
-    assert not gone(world, held)
+    assert not is_gone(world, held)
 
 
 @pytest.mark.contract("exchange: dies with its subject token")
@@ -112,7 +112,7 @@ def test_revoking_an_exchanged_token_leaves_its_subject_alive(world: World) -> N
     held = world.issue("pat")
     token = expect(200, world.admin.exchange(held.token, "personal_access_token")).json()["access_token"]
     expect(200, world.admin.revoke(token))
-    assert not world.admin.active(token) and not gone(world, held)
+    assert not world.admin.active(token) and not is_gone(world, held)
 
 
 @pytest.mark.spec("RFC 7009 §2")
@@ -120,7 +120,7 @@ def test_one_revoked_machine_token_leaves_the_clients_others_alive(admin: Admin)
     world = create_world(admin)
     one, other = world.issue("m2m"), world.issue("m2m")
     expect(200, admin.revoke(one.token, world.client))
-    assert gone(world, one) and not gone(world, other)
+    assert is_gone(world, one) and not is_gone(world, other)
 
 
 @pytest.mark.spec("RFC 7009 §2")

@@ -1,4 +1,4 @@
-"""RFC 7523: clients that prove themselves with a key (private_key_jwt)."""
+"""RFC 7523: clients that authenticate with a key (private_key_jwt)."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""RFC 7662: what introspection says of each kind, and to whom."""
+"""RFC 7662: what introspection returns for each kind, and to which caller."""
 
 import time
 
@@ -108,7 +108,7 @@ def test_what_is_unknown_or_malformed_is_inactive_and_nothing_more(admin: Admin,
 
 
 @pytest.mark.spec("RFC 7662 §2.2")
-def test_a_client_secret_is_no_token(world: World) -> None:
+def test_a_client_secret_is_not_a_token(world: World) -> None:
     assert world.admin.introspect(world.client.client_secret) == INACTIVE
 
 

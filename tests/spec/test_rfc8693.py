@@ -1,4 +1,4 @@
-"""RFC 8693: a PAT or an API key for a short-lived JWT."""
+"""RFC 8693: exchange a PAT or an API key for a short-lived JWT."""
 
 import time
 from typing import Any

@@ -1,4 +1,4 @@
-"""RFC 8705: a client's certificate, handed over by the proxy, proves the client and binds its tokens."""
+"""RFC 8705: a client's certificate, forwarded by the proxy, authenticates the client and binds its tokens."""
 
 import base64
 import hashlib
@@ -360,16 +360,16 @@ def test_another_name_takes_the_place_of_the_first_and_another_method_drops_it(w
 def test_the_metadata_names_it_where_a_proxy_forwards_certificates(
     wire: Wire, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    def told(asked: Wire) -> Any:
+    def read_metadata(asked: Wire) -> Any:
         return asked.http.get("/.well-known/oauth-authorization-server").json
 
-    metadata = told(wire)
+    metadata = read_metadata(wire)
     assert metadata["tls_client_certificate_bound_access_tokens"] is True
     assert {"tls_client_auth", "self_signed_tls_client_auth"} <= set(metadata["token_endpoint_auth_methods_supported"])
     bare = start_wire(tmp_path_factory.mktemp("bare"), trusted_proxies="10.0.0.0/8")
     try:
-        assert "tls_client_certificate_bound_access_tokens" not in told(bare)
-        assert "tls_client_auth" not in told(bare)["token_endpoint_auth_methods_supported"]
+        assert "tls_client_certificate_bound_access_tokens" not in read_metadata(bare)
+        assert "tls_client_auth" not in read_metadata(bare)["token_endpoint_auth_methods_supported"]
         new = NewClient(
             "x", "tls_client_auth", roles=("worker",), certificate_subject={next(iter(NAMES)): "CN=robot,O=Example"}
         )

@@ -1,4 +1,4 @@
-"""RFC 8705 behind each proxy that has a form of its own: its header alone proves a client, and only from the proxy."""
+"""RFC 8705 behind each proxy with its own format: only its header, and only from the proxy, authenticates."""
 
 from pathlib import Path
 from typing import Any

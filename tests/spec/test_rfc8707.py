@@ -24,7 +24,7 @@ class Two:
 
 
 @pytest.fixture(scope="module")
-def two(admin: Admin) -> Two:
+def client_of_two(admin: Admin) -> Two:
     """The client of this file."""
     one, other = unique("one") + ":read", unique("other") + ":read"
     first = admin.resource(permissions=[one], access_token_ttl=600)
@@ -39,25 +39,34 @@ def audience(answer: Json) -> object:
 @pytest.mark.asvs("9.2.4", "RFC 9700 §2.3")
 @pytest.mark.contract("audience of an M2M token: asked for, or inferred", "no `scope`: all on the resource")
 @pytest.mark.spec("RFC 8707 §2")
-def test_a_named_resource_is_the_audience_and_bounds_the_scope(admin: Admin, two: Two) -> None:
-    answer = admin.grant(two.client, resource=two.first["identifier"])
-    assert (audience(answer), answer["scope"], answer["expires_in"]) == (two.first["identifier"], two.one, 600)
+def test_a_named_resource_is_the_audience_and_bounds_the_scope(admin: Admin, client_of_two: Two) -> None:
+    answer = admin.grant(client_of_two.client, resource=client_of_two.first["identifier"])
+    assert (audience(answer), answer["scope"], answer["expires_in"]) == (
+        client_of_two.first["identifier"],
+        client_of_two.one,
+        600,
+    )
 
 
 @pytest.mark.contract("several resources: the shortest lifetime, `aud` an array")
 @pytest.mark.spec("RFC 8707 §2")
-def test_several_resources_are_an_array_and_live_the_shortest_of_their_lifetimes(admin: Admin, two: Two) -> None:
-    both = [two.first["identifier"], two.second["identifier"]]
-    answer = admin.grant(two.client, resource=both)
+def test_several_resources_are_an_array_and_live_the_shortest_of_their_lifetimes(
+    admin: Admin, client_of_two: Two
+) -> None:
+    both = [client_of_two.first["identifier"], client_of_two.second["identifier"]]
+    answer = admin.grant(client_of_two.client, resource=both)
     aud = audience(answer)
     assert isinstance(aud, list) and sorted(aud) == sorted(both)
-    assert scopes_of(answer) == {two.one, two.other} and answer["expires_in"] == 300
+    assert scopes_of(answer) == {client_of_two.one, client_of_two.other} and answer["expires_in"] == 300
     assert admin.introspect(answer["access_token"])["aud"] == aud
 
 
 @pytest.mark.spec("RFC 8707 §2")
-def test_the_same_resource_twice_is_one(admin: Admin, two: Two) -> None:
-    assert audience(admin.grant(two.client, resource=[two.first["identifier"]] * 2)) == two.first["identifier"]
+def test_the_same_resource_twice_is_one(admin: Admin, client_of_two: Two) -> None:
+    assert (
+        audience(admin.grant(client_of_two.client, resource=[client_of_two.first["identifier"]] * 2))
+        == client_of_two.first["identifier"]
+    )
 
 
 @pytest.mark.contract(
@@ -65,35 +74,39 @@ def test_the_same_resource_twice_is_one(admin: Admin, two: Two) -> None:
     "no `resource`: inferred, else the only one, else `invalid_target` naming the choices",
 )
 @pytest.mark.spec("RFC 8707 §2")
-def test_without_a_resource_it_is_inferred_from_the_scopes(admin: Admin, two: Two) -> None:
-    assert audience(admin.grant(two.client, scope=two.other)) == two.second["identifier"]
-    assert len(list(audience(admin.grant(two.client, scope=f"{two.one} {two.other}")))) == 2  # type: ignore[call-overload]
+def test_without_a_resource_it_is_inferred_from_the_scopes(admin: Admin, client_of_two: Two) -> None:
+    assert audience(admin.grant(client_of_two.client, scope=client_of_two.other)) == client_of_two.second["identifier"]
+    both = audience(admin.grant(client_of_two.client, scope=f"{client_of_two.one} {client_of_two.other}"))
+    assert len(list(both)) == 2  # type: ignore[call-overload]
 
 
 @pytest.mark.contract("no `resource`: inferred, else the only one, else `invalid_target` naming the choices")
 @pytest.mark.spec("RFC 8707 §2")
-def test_with_neither_the_roles_must_reach_one_resource(admin: Admin, two: Two) -> None:
-    description = oauth_error(admin.token_request(GRANT, two.client), 400, "invalid_target")
-    assert two.first["identifier"] in description and two.second["identifier"] in description
-    single = admin.client([admin.role("machine", [two.one])])
-    assert audience(admin.grant(single)) == two.first["identifier"]
+def test_with_neither_the_roles_must_reach_one_resource(admin: Admin, client_of_two: Two) -> None:
+    description = oauth_error(admin.token_request(GRANT, client_of_two.client), 400, "invalid_target")
+    assert client_of_two.first["identifier"] in description and client_of_two.second["identifier"] in description
+    single = admin.client([admin.role("machine", [client_of_two.one])])
+    assert audience(admin.grant(single)) == client_of_two.first["identifier"]
 
 
 @pytest.mark.asvs("9.2.4")
 @pytest.mark.contract("`invalid_target`")
 @pytest.mark.spec("RFC 8707 §2")
-def test_a_resource_that_is_unknown_or_out_of_reach_is_an_invalid_target(admin: Admin, two: Two) -> None:
+def test_a_resource_that_is_unknown_or_out_of_reach_is_an_invalid_target(admin: Admin, client_of_two: Two) -> None:
     beyond = admin.resource(permissions=[unique("beyond") + ":read"])["identifier"]
     for identifier in (beyond, "https://unknown.example/", admin.identifier, "relative/path", "x", "https://a/#f", "ä"):
-        for resource in (identifier, [two.first["identifier"], identifier]):
-            response = admin.token_request(GRANT | {"resource": resource}, two.client)
+        for resource in (identifier, [client_of_two.first["identifier"], identifier]):
+            response = admin.token_request(GRANT | {"resource": resource}, client_of_two.client)
             oauth_error(response, 400, "invalid_target")
 
 
 @pytest.mark.spec("RFC 8707 §2")
-def test_unknown_and_out_of_reach_answer_alike(admin: Admin, two: Two) -> None:
+def test_unknown_and_out_of_reach_answer_alike(admin: Admin, client_of_two: Two) -> None:
     beyond = admin.resource(permissions=[unique("beyond") + ":read"])["identifier"]
-    asked = [admin.token_request(GRANT | {"resource": one}, two.client) for one in (beyond, "https://unknown.example/")]
+    asked = [
+        admin.token_request(GRANT | {"resource": one}, client_of_two.client)
+        for one in (beyond, "https://unknown.example/")
+    ]
     known, unknown = (one.json()["error_description"].replace(beyond, "") for one in asked)
     assert known == unknown.replace("https://unknown.example/", "")
 
@@ -101,17 +114,20 @@ def test_unknown_and_out_of_reach_answer_alike(admin: Admin, two: Two) -> None:
 @pytest.mark.asvs("2.2.3")
 @pytest.mark.contract("a scope out of reach is `invalid_scope` and named, also without any role")
 @pytest.mark.spec("RFC 8707 §2.2")
-def test_a_scope_of_another_resource_is_invalid_scope_and_named(admin: Admin, two: Two) -> None:
-    form = GRANT | {"resource": two.first["identifier"], "scope": f"{two.one} {two.other}"}
-    assert two.other in oauth_error(admin.token_request(form, two.client), 400, "invalid_scope")
+def test_a_scope_of_another_resource_is_invalid_scope_and_named(admin: Admin, client_of_two: Two) -> None:
+    form = GRANT | {
+        "resource": client_of_two.first["identifier"],
+        "scope": f"{client_of_two.one} {client_of_two.other}",
+    }
+    assert client_of_two.other in oauth_error(admin.token_request(form, client_of_two.client), 400, "invalid_scope")
 
 
 @pytest.mark.asvs("9.2.4")
 @pytest.mark.spec("RFC 8707 §2")
-def test_the_identifier_is_compared_to_the_letter(admin: Admin, two: Two) -> None:
-    identifier = str(two.first["identifier"])
+def test_the_identifier_is_compared_to_the_letter(admin: Admin, client_of_two: Two) -> None:
+    identifier = str(client_of_two.first["identifier"])
     for near in (identifier.rstrip("/"), identifier + "/", identifier.upper(), identifier + "?x=1"):
-        oauth_error(admin.token_request(GRANT | {"resource": near}, two.client), 400, "invalid_target")
+        oauth_error(admin.token_request(GRANT | {"resource": near}, client_of_two.client), 400, "invalid_target")
 
 
 @pytest.mark.contract("a resource: identifier (absolute URI, no fragment), name, lifetime, permissions")

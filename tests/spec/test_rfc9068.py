@@ -41,7 +41,7 @@ def test_the_header_has_the_type_the_algorithm_and_the_published_key(world: Worl
 @pytest.mark.asvs("10.3.3")
 @pytest.mark.contract("`iat` never ahead, integers, nothing null")
 @pytest.mark.spec("RFC 9068 §2.2")
-def test_the_claims_are_those_of_section_2_2(world: World) -> None:
+def test_the_claims_are_the_ones_of_section_2_2(world: World) -> None:
     before = int(time.time())
     claims = verified(world.admin, world.issue("m2m").token, world.identifier)
     assert set(claims) >= CLAIMS
@@ -107,7 +107,7 @@ def test_a_jwt_without_the_type_or_signed_otherwise_is_refused_everywhere(world:
 
 @pytest.mark.asvs("9.2.2")
 @pytest.mark.spec("RFC 9068 §4")
-def test_a_signed_introspection_answer_is_no_access_token(world: World) -> None:
+def test_a_signed_introspection_answer_is_not_an_access_token(world: World) -> None:
     held = world.issue("m2m")
     response = world.admin.http.post(
         "/oauth/introspect",

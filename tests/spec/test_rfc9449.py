@@ -1,4 +1,4 @@
-"""RFC 9449: DPoP. A token is bound to a key, and is of use to nobody without it."""
+"""RFC 9449: DPoP. A token is bound to a key, and useless without it."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -31,21 +31,21 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
     stop_wire(made)
 
 
-def sent(proof: str) -> dict[str, Any]:
+def with_proof(proof: str) -> dict[str, Any]:
     return {"headers": {"DPoP": proof}}
 
 
 def grant(wire: Wire, proof: str, auth: Any = None, **form: str) -> Any:
     asked = {"grant_type": "client_credentials", "resource": ORDERS} | form
-    return wire.post("token", asked, auth or wire.robot, **sent(proof))
+    return wire.post("token", asked, auth or wire.robot, **with_proof(proof))
 
 
 def exchanged(wire: Wire, subject: str, proof: str) -> Any:
     asked = {"grant_type": EXCHANGE, "subject_token": subject, "subject_token_type": ANY_TYPE}
-    return wire.post("token", asked, **sent(proof))
+    return wire.post("token", asked, **with_proof(proof))
 
 
-def bound(wire: Wire, prover: Prover, **form: str) -> str:
+def bound_token(wire: Wire, prover: Prover, **form: str) -> str:
     answer = grant(wire, prover.proof("POST", TOKEN), **form)
     assert answer.status_code == 200, answer.text
     return str(answer.json["access_token"])
@@ -79,7 +79,7 @@ def test_a_token_asked_for_with_a_proof_is_bound_to_its_key(wire: Wire, alg: str
 
 @pytest.mark.spec("RFC 9449 §6.2")
 def test_introspection_returns_the_key_and_the_token_type(wire: Wire, prover: Prover) -> None:
-    told = wire.introspect(bound(wire, prover), wire.shop)
+    told = wire.introspect(bound_token(wire, prover), wire.shop)
     assert told["cnf"] == {"jkt": prover.jkt} and told["token_type"] == "DPoP"
     plain = wire.introspect(wire.token(wire.robot).json["access_token"])
     assert "cnf" not in plain and plain["token_type"] == "Bearer"
@@ -124,7 +124,7 @@ BAD: dict[str, Make] = {
     "unsigned": unsigned,
     "alg none": lambda p: jwt.encode({"htm": "POST"}, "", "none", {"typ": "dpop+jwt", "jwk": p.jwk}),
     "no key": lambda p: p.proof("POST", TOKEN, header={"jwk": None}),
-    "a key that is no object": lambda p: p.proof("POST", TOKEN, header={"jwk": "key"}),
+    "a key that is not an object": lambda p: p.proof("POST", TOKEN, header={"jwk": "key"}),
     "a private key": lambda p: p.proof("POST", TOKEN, header={"jwk": private(p)}),
     "a private member without a value": lambda p: p.proof("POST", TOKEN, header={"jwk": p.jwk | {"d": ""}}),
     "a key off its curve": lambda p: p.proof("POST", TOKEN, header={"jwk": p.jwk | {"x": p.jwk["y"]}}),
@@ -182,7 +182,7 @@ def test_a_weak_key_and_a_curve_that_is_not_taken_prove_nothing(wire: Wire) -> N
 
 
 @pytest.mark.spec("RFC 8693 §2.2.2")
-def test_no_proof_is_verified_for_who_holds_no_subject_token(wire: Wire) -> None:
+def test_without_a_valid_subject_token_no_proof_is_verified(wire: Wire) -> None:
     refused(exchanged(wire, wire.core.key()[1], "no proof"), 400, "invalid_dpop_proof")
     refused(exchanged(wire, "lk_key_" + "0" * 38, "no proof"), 400, "invalid_request")
 
@@ -211,7 +211,7 @@ def test_a_proof_is_good_once_and_another_key_may_use_its_jti(wire: Wire, prover
 @pytest.mark.contract("a DPoP proof is valid for one key and one request, once, now")
 @pytest.mark.spec("RFC 9449 §11.1")
 def test_of_many_at_once_one_gets_in(wire: Wire, prover: Prover) -> None:
-    token = bound(wire, prover)
+    token = bound_token(wire, prover)
     proof = prover.proof("GET", API, token)
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda _: opened(wire, token, proof).status_code, range(6)))
@@ -247,7 +247,7 @@ def test_a_client_that_is_bound_gets_no_token_without_a_proof(wire: Wire, prover
 
 @pytest.mark.spec("RFC 9449 §7.1")
 def test_forward_auth_lets_the_holder_of_the_key_through_once(wire: Wire, prover: Prover) -> None:
-    token = bound(wire, prover)
+    token = bound_token(wire, prover)
     proof = prover.proof("GET", API, token)
     answer = opened(wire, token, proof)
     assert answer.status_code == 200 and answer.headers["X-Auth-Client-Id"] == "robot"
@@ -257,21 +257,21 @@ def test_forward_auth_lets_the_holder_of_the_key_through_once(wire: Wire, prover
 @pytest.mark.asvs("RFC 9700 §4.13")
 @pytest.mark.spec("RFC 9449 §7.1")
 def test_forward_auth_reads_the_request_in_either_way(wire: Wire, prover: Prover) -> None:
-    token = bound(wire, prover)
+    token = bound_token(wire, prover)
     forwarded = {"X_Forwarded_Method": "GET", "X_Forwarded_Proto": "https", "X_Forwarded_Host": "orders.example"}
     forwarded |= {"X_Forwarded_Uri": "/orders/7?page=2"}
     sender = {"Authorization": f"DPoP {token}"}
 
-    def told(**headers: str) -> Any:
+    def ask_gateway(**headers: str) -> Any:
         return wire.ask(**sender, DPoP=prover.proof("GET", API, token), **headers)
 
-    assert told(**forwarded).status_code == 200
-    assert told(**forwarded, **GATEWAY).status_code == 200
+    assert ask_gateway(**forwarded).status_code == 200
+    assert ask_gateway(**forwarded, **GATEWAY).status_code == 200
     for missing in forwarded:
         rest = {name: value for name, value in forwarded.items() if name != missing}
-        assert "the gateway does not send" in challenged(told(**rest), "invalid_dpop_proof")
+        assert "the gateway does not send" in challenged(ask_gateway(**rest), "invalid_dpop_proof")
     differing = forwarded | {"X_Forwarded_Uri": "/orders/8"}  # one of the two is the caller's own
-    assert "the gateway does not send" in challenged(told(**differing, **GATEWAY), "invalid_dpop_proof")
+    assert "the gateway does not send" in challenged(ask_gateway(**differing, **GATEWAY), "invalid_dpop_proof")
 
 
 MISMATCHED: dict[str, tuple[str, Callable[[Prover, str], str | None]]] = {
@@ -292,7 +292,7 @@ MISMATCHED: dict[str, tuple[str, Callable[[Prover, str], str | None]]] = {
 @pytest.mark.spec("RFC 9449 §7.1", "RFC 9449 §4.3")
 @pytest.mark.parametrize("name", MISMATCHED)
 def test_a_proof_of_something_else_opens_nothing(wire: Wire, prover: Prover, name: str) -> None:
-    token = bound(wire, prover)
+    token = bound_token(wire, prover)
     error, make = MISMATCHED[name]
     challenged(opened(wire, token, make(prover, token)), error)
 
@@ -300,8 +300,8 @@ def test_a_proof_of_something_else_opens_nothing(wire: Wire, prover: Prover, nam
 @pytest.mark.asvs("10.3.5")
 @pytest.mark.contract("DPoP is checked by gateways, the management API, introspection and an API in Flask")
 @pytest.mark.spec("RFC 9449 §7.2")
-def test_a_bound_token_is_no_bearer_token_and_the_other_way_round(wire: Wire, prover: Prover) -> None:
-    token = bound(wire, prover)
+def test_a_bound_token_is_not_a_bearer_token_nor_the_reverse(wire: Wire, prover: Prover) -> None:
+    token = bound_token(wire, prover)
     for way in ({"Authorization": f"Bearer {token}"}, {"X_API_Key": token}):
         for proof in ({}, {"DPoP": prover.proof("GET", API, token)}):
             answer = wire.ask(**way, **proof, **GATEWAY)

@@ -1,4 +1,4 @@
-"""RFC 9449 §7.1: who sends a token under the DPoP scheme is answered under it, whatever is wrong with the token."""
+"""RFC 9449 §7.1: a token sent under the DPoP scheme gets a DPoP challenge, whatever is wrong with it."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.dpop import Prover
 from tests.oauth.wire import ISSUER, OWN, Wire
-from tests.spec.test_rfc9449 import ALGS, bound, managed
+from tests.spec.test_rfc9449 import ALGS, bound_token, managed
 
 pytestmark = pytest.mark.both_databases
 
@@ -37,8 +37,8 @@ def test_so_is_a_token_for_another_audience_and_one_without_the_scope(wire: Wire
     wire.core.role("key keeper", "machine", "keys:read")
     wire.core.assign("robot", "worker", "key keeper")
     for token, status, error in (
-        (bound(wire, prover), 401, "invalid_token"),
-        (bound(wire, prover, resource=OWN), 403, "insufficient_scope"),
+        (bound_token(wire, prover), 401, "invalid_token"),
+        (bound_token(wire, prover, resource=OWN), 403, "insufficient_scope"),
     ):
         challenged(managed(wire, "GET", "/roles", token, prover.proof("GET", f"{OWN}/roles", token)), status, error)
         proof = prover.proof("POST", f"{ISSUER}/oauth/introspect", token)

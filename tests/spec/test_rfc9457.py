@@ -1,4 +1,4 @@
-"""RFC 9457: how the management API says no."""
+"""RFC 9457: how the management API refuses a request."""
 
 from typing import Any
 

@@ -41,7 +41,7 @@ def test_token_introspection_has_the_members_of_the_json(world: World, kind: Kin
 def test_its_claims_are_its_own_and_never_the_tokens(world: World) -> None:
     response = signed(world, world.issue("m2m").token, world.resource_server)
     claims = verified(world, response, world.resource_server.client_id)
-    assert set(claims) == {"iss", "aud", "iat", "token_introspection"}  # no sub, no exp: it is no access token
+    assert set(claims) == {"iss", "aud", "iat", "token_introspection"}  # no sub, no exp: it is not an access token
     assert claims["aud"] == world.resource_server.client_id
     assert abs(claims["iat"] - time.time()) < 10
 
@@ -63,7 +63,7 @@ def test_an_inactive_token_is_signed_inactive_and_nothing_more(world: World) -> 
 
 @pytest.mark.contract("introspection: a signed answer for a caller that accepts it")
 @pytest.mark.spec("RFC 9701 §4")
-def test_it_is_an_answer_only_to_those_who_ask_for_it(world: World) -> None:
+def test_only_a_client_that_asks_for_it_gets_a_signed_answer(world: World) -> None:
     token = world.issue("api_key").token
     for accept in (
         "*/*",

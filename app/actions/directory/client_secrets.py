@@ -41,7 +41,7 @@ PROOFS = {
 
 @dataclass(frozen=True, slots=True)
 class NewClientSecret:
-    """A further secret of a client, perhaps without a name and without an end."""
+    """A further secret of a client; its name and expiry are optional."""
 
     name: Annotated[Name | None, Mark.NOT_NULL] = None
     expires_at: datetime | None = None
@@ -49,7 +49,7 @@ class NewClientSecret:
 
 @dataclass(frozen=True, slots=True)
 class ClientSecretView:
-    """A secret as it is shown: its hint, never itself."""
+    """A secret as it is shown: its hint, never its text."""
 
     id: str
     name: str

@@ -88,7 +88,7 @@ class ClientChanges:
         return any(c is not UNSET for c in proofs)
 
     def unbinds(self, row: Client) -> bool:
-        """Whether it takes off a binding: what was useless without a key or certificate becomes a credential."""
+        """Whether it removes a binding: tokens then work without the key or certificate, which creates a credential."""
         of_key = row.dpop_bound_access_tokens and self.dpop_bound_access_tokens is False
         of_certificate = row.tls_client_certificate_bound_access_tokens
         return of_key or (of_certificate and self.tls_client_certificate_bound_access_tokens is False)

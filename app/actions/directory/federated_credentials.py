@@ -21,8 +21,7 @@ from app.actions.directory.names import checked_name
 from app.actions.directory.rows import Page, Rows
 from app.actions.trust.issuers import LONGEST_ISSUER, FederatedCredentialView, view_of
 from app.actions.trust.registration import checked_jwks, checked_jwks_uri
-from app.actions.trust.subject_pattern import LONGEST as LONGEST_PATTERN
-from app.actions.trust.subject_pattern import checked_pattern
+from app.actions.trust.subject_pattern import LONGEST_PATTERN, checked_pattern
 from app.clock import Clock
 from app.database.store import Store
 from app.database.types import new_id
@@ -31,7 +30,7 @@ from app.models import FederatedCredential
 from app.settings.settings import Settings
 
 TARGET = "federated_credential"
-MOST = 10  # a client
+MOST_PER_CLIENT = 10
 MOST_CLAIMS = 10
 LONGEST_AUDIENCE = 500  # characters
 LONGEST_CLAIM = 500  # characters of a claim's value; its name has at most 200
@@ -42,7 +41,7 @@ CREDENTIALS = Rows(FederatedCredential, "the client has no such federated creden
 
 @dataclass(frozen=True, slots=True)
 class NewFederatedCredential:
-    """Tokens to trust; without `audience` it is our issuer, without keys those of the issuer's discovery document."""
+    """Tokens to trust: `audience` is by default our issuer, and the keys come from the issuer's discovery document."""
 
     name: Name
     issuer: Annotated[
@@ -74,8 +73,8 @@ class FederatedCredentialActions:
         with self._store.transaction() as session:
             client = lock_changeable_client(session, actor, client_row_id, self._management)
             count = select(func.count(FederatedCredential.id)).where(FederatedCredential.client_id == client_row_id)
-            if (session.scalar(count) or 0) >= MOST:
-                raise Conflict(f"a client has at most {MOST} federated credentials: delete one first")
+            if (session.scalar(count) or 0) >= MOST_PER_CLIENT:
+                raise Conflict(f"a client has at most {MOST_PER_CLIENT} federated credentials: delete one first")
             row.client_id, row.created_at = client.id, now
             session.add(row)
             details = {"client": client.client_id, "issuer": row.issuer, "subject": row.subject}

@@ -46,7 +46,7 @@ LONGEST_IDENTIFIER = 500  # characters of a resource's identifier
 
 
 class Mark(Enum):
-    """What a field says besides its type and its limits."""
+    """A property of a field besides its type and its limits."""
 
     NOT_BLANK = "a text of spaces alone is refused"
     LINES = "a text that may have several lines; any other is one line"

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from app.errors import Invalid
 
-LONGEST = 100 * 366 * 86_400  # seconds; a longer one should be "never"
+LONGEST_EXPIRES_IN = 100 * 366 * 86_400  # seconds; a longer one should be "never"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class AskedLifetime:
         seconds = self._seconds(now, policy)
         if seconds < 1:
             raise Invalid.field(field, "a lifetime is at least 1 s")
-        longest = LONGEST if policy.longest is None else policy.longest
+        longest = LONGEST_EXPIRES_IN if policy.longest is None else policy.longest
         if seconds > longest:
             raise Invalid.field(field, f"a lifetime is at most {longest} s")
         return self.expires_at or now + timedelta(seconds=seconds)
@@ -49,4 +49,4 @@ class AskedLifetime:
 
 def future_or_never(expires_at: datetime | None, now: datetime) -> datetime | None:
     """Return the expiry of a credential without a policy. Raises Invalid when it is less than 1 s ahead."""
-    return AskedLifetime(expires_at=expires_at, never=expires_at is None).resolve(now, Policy(LONGEST, None))
+    return AskedLifetime(expires_at=expires_at, never=expires_at is None).resolve(now, Policy(LONGEST_EXPIRES_IN, None))

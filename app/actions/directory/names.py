@@ -10,7 +10,7 @@ from app.models.names import BadName, normalize_email, normalize_name, normalize
 
 def checked_name(name: str, field: str = "name") -> str:
     """Return the name as it is stored. Raises Invalid."""
-    return _checked(normalize_name, name, field)
+    return _check_name(normalize_name, name, field)
 
 
 def optional_name(name: str, field: str = "name") -> str:
@@ -23,15 +23,15 @@ def checked_username(username: str, present: str | None = None) -> str:
 
     An unchanged username is accepted even if the present rules would refuse it.
     """
-    return username if username == present else _checked(normalize_username, username, "username")
+    return username if username == present else _check_name(normalize_username, username, "username")
 
 
 def checked_email(email: str | None, present: str | None = None) -> str | None:
     """Return the address as it is stored. Raises Invalid."""
-    return email if email is None or email == present else _checked(normalize_email, email, "email")
+    return email if email is None or email == present else _check_name(normalize_email, email, "email")
 
 
-def _checked(normalize: Callable[[str], str], text: str, field: str) -> str:
+def _check_name(normalize: Callable[[str], str], text: str, field: str) -> str:
     try:
         return normalize(text)
     except BadName as error:

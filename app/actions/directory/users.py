@@ -24,7 +24,7 @@ from app.actions.directory.names import checked_email, checked_username, optiona
 from app.actions.directory.roles import load_assignable_roles
 from app.actions.directory.rows import Page, Rows, view_of
 from app.actions.directory.uniqueness import translate_duplicates
-from app.actions.sign_in.passwords import LONGEST, SHORTEST, Passwords
+from app.actions.sign_in.passwords import LONGEST_PASSWORD, SHORTEST_PASSWORD, Passwords
 from app.actions.sign_in.sessions import end_sessions
 from app.clock import Clock
 from app.database.store import Store
@@ -38,7 +38,7 @@ NAMES = ("username", "email", "display_name")  # a password must not resemble on
 USERS = Rows(User, "there is no such user", selectinload(User.roles))
 Username = Annotated[str, Field(min_length=1, max_length=LONGEST_USERNAME)]
 Email = Annotated[str, Field(min_length=1, max_length=LONGEST_EMAIL)]
-Password = Annotated[str, Field(min_length=SHORTEST, max_length=LONGEST), Mark.SECRET]
+Password = Annotated[str, Field(min_length=SHORTEST_PASSWORD, max_length=LONGEST_PASSWORD), Mark.SECRET]
 DisplayName = Annotated[str, Field(max_length=LONGEST_NAME)]
 UserRoles = Annotated[Names, Field(description="names of user roles")]
 TAKEN = {"username": "another user has this username", "email": "another user has this email address"}

@@ -18,7 +18,7 @@ from app.actions.insight.reach import Api, Explained
 from app.database.store import Store
 from app.models import Permission, Resource, Role, RolePermission, UserRole
 
-MOST = 300  # offered in addition to those already chosen
+MOST_OFFERED = 300  # choices, besides the ones already chosen
 ChoiceT = TypeVar("ChoiceT")
 
 
@@ -33,7 +33,7 @@ class Offer(Generic[ChoiceT]):
 class Choices:
     """Read what can be chosen."""
 
-    def __init__(self, store: Store, most: int = MOST) -> None:
+    def __init__(self, store: Store, most: int = MOST_OFFERED) -> None:
         self._store = store
         self._most = most
 
@@ -59,18 +59,18 @@ class Choices:
 
     def give(self, roles: Collection[str], scope: str) -> bool:
         """Return whether one of the user roles of these names gives a scope."""
-        query = _giving(scope).where(Role.name.in_(roles), Role.type == "user")
+        query = _roles_giving(scope).where(Role.name.in_(roles), Role.type == "user")
         return self._finds(query)
 
     def keeps(self, user_id: str, scope: str, without_role: str) -> bool:
         """Return whether a user's roles give a scope even without the role of this id."""
-        query = _giving(scope).join(UserRole, UserRole.role_id == Role.id)
+        query = _roles_giving(scope).join(UserRole, UserRole.role_id == Role.id)
         return self._finds(query.where(UserRole.user_id == user_id, Role.id != without_role))
 
     def _read(
         self, query: Select[*tuple[Any, ...]], key: InstrumentedAttribute[str], chosen: Collection[str]
     ) -> tuple[list[Any], bool]:
-        """Return the first rows and those of `chosen`; the first column is the `key`."""
+        """Return the first rows and the `chosen` ones; the first column is the `key`."""
         with self._store.reading() as session:
             first = list(session.execute(query.limit(self._most + 1)))
             offered, more = first[: self._most], len(first) > self._most
@@ -83,6 +83,6 @@ class Choices:
             return session.scalar(query.limit(1)) is not None
 
 
-def _giving(scope: str) -> Select[str]:
+def _roles_giving(scope: str) -> Select[str]:
     query = select(Role.id).join(RolePermission, RolePermission.role_id == Role.id)
     return query.join(Permission, Permission.id == RolePermission.permission_id).where(Permission.name == scope)

@@ -37,7 +37,7 @@ class Holders:
     """Read the tables that verification reads, from the scope to the credential."""
 
     def __init__(self, store: Store, kinds: Sequence[CredentialKind], clock: Clock) -> None:
-        """List the users first, then the kinds: those with the rights of a role before those chosen from them."""
+        """List the users first, then the kinds: kinds with all rights of a role before kinds with chosen scopes."""
         self._store = store
         self._clock = clock
         self.titles = {"users": "Users"}

@@ -15,7 +15,7 @@ Revoke = Callable[[Actor, Description], None]
 
 
 class KnownCredentials:
-    """Every kind, by the name that the audit trail has for it."""
+    """Describes and revokes credentials of every kind, by the kind's name in the audit trail."""
 
     def __init__(self, store: Store, kinds: Sequence[SecretKind], revokers: Mapping[str, Revoke], clock: Clock) -> None:
         """`revokers` are the directory's actions by kind: a kind with rules of its own is revoked by these."""
@@ -34,7 +34,7 @@ class KnownCredentials:
         return self._find(target, credential_id)[1]
 
     def revoke(self, actor: Actor, target: str, credential_id: str) -> None:
-        """Revoke a credential for good, on every node; once more changes nothing. Raises NotFound, Forbidden."""
+        """Revoke a credential on every node; revoking it again changes nothing. Raises NotFound, Forbidden."""
         kind, found = self._find(target, credential_id)
         if target in self._revokers:
             self._revokers[target](actor, found)

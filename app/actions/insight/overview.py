@@ -45,7 +45,7 @@ class Hour:
 
 
 class Overview:
-    """Count: a pass over a table for each kind, and an index of the audit trail."""
+    """Counts by one pass over a table for each kind, and by an index of the audit trail."""
 
     def __init__(self, store: Store, kinds: Sequence[CredentialKind], clock: Clock) -> None:
         self._store = store

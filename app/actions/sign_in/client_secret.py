@@ -1,4 +1,4 @@
-"""Client secrets as something that is looked up, reported and revoked: they authenticate a client, and open no API."""
+"""Client secrets: they can be looked up, reported and revoked, but not used to call an API."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ClientSecrets:
         return _describe_row(session, ClientSecret.id == credential_id, at)
 
     def revoke(self, session: Session, credential_id: str, at: datetime, reason: str) -> bool:
-        """End the secret; the client's others work as long as they did."""
+        """End the secret; the client's other secrets do not change."""
         ended = session.execute(
             update(ClientSecret)
             .where(ClientSecret.id == credential_id, ClientSecret.revoked_at.is_(None))

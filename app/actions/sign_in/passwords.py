@@ -13,8 +13,8 @@ from app.actions.limits.concurrency import ConcurrencyLimit
 from app.actions.sign_in.breached_passwords import BreachedPasswords
 from app.errors import Invalid
 
-SHORTEST = 12  # characters
-LONGEST = 200
+SHORTEST_PASSWORD = 12  # characters
+LONGEST_PASSWORD = 200  # characters
 COMMON = 10_000_000  # guesses: more than a list of common passwords with the usual digits and signs appended
 FEWEST_DIFFERENT = 4  # characters that must remain without the user's own names
 ESTIMATED = 32  # characters that are estimated; further ones only make it stronger
@@ -47,8 +47,8 @@ class Passwords:
         Raise Invalid for one that is too short, too long, common, breached, or made of the user's names and our words;
         and Busy.
         """
-        if not SHORTEST <= len(password) <= LONGEST:
-            raise Invalid.field("password", f"must have {SHORTEST} to {LONGEST} characters")
+        if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+            raise Invalid.field("password", f"must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
         if self._is_common(password, words_in(*names)) or password in self._breached:
             raise Invalid.field("password", "is too common: choose one that is harder to guess")
         return self.hash(password)
@@ -67,10 +67,10 @@ class Passwords:
         """Return whether this is the password; False in the same time when there is no hash. Raise Busy."""
         with self._limit():
             try:
-                right = self._hasher.verify(stored or NO_HASH, _normalize(password[:LONGEST]))
+                right = self._hasher.verify(stored or NO_HASH, _normalize(password[:LONGEST_PASSWORD]))
             except (VerificationError, InvalidHashError):
                 return False
-        return right and len(password) <= LONGEST
+        return right and len(password) <= LONGEST_PASSWORD
 
 
 def words_in(*names: str | None) -> frozenset[str]:

@@ -41,7 +41,7 @@ class _Account:
 
 
 class AuthenticateUser:
-    """Checks a password; an unknown user, no password, a wrong one and a disabled user look alike and take as long."""
+    """Checks a password; every failure, also for an unknown or disabled user, gets one answer in the same time."""
 
     def __init__(
         self,

@@ -36,7 +36,7 @@ INVALID_SUBJECT = "the subject_token is not an active personal access token or A
 
 
 class ExchangeToken:
-    """The token-exchange grant: possession of the subject token proves the right."""
+    """The token-exchange grant: possession of the subject token is enough."""
 
     def __init__(
         self,

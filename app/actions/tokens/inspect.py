@@ -1,4 +1,4 @@
-"""Look up which credential a secret is, whose, and why it is not active. The secret is not kept."""
+"""Look up which credential a secret is, its owner, and why it is not active. The secret is not stored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UNKNOWN = Description("unknown", "never issued by this server, or replaced since
 
 
 class Inspect:
-    """Ask the kind that recognizes a secret what it is, active or not."""
+    """Describe a credential, active or not, by the kind that recognizes it."""
 
     def __init__(self, store: Store, kinds: Sequence[SecretKind], clock: Clock) -> None:
         self._store = store

@@ -115,7 +115,7 @@ def suggest_identifier(asked: str, reached: Iterable[str]) -> str:
 
 
 def _fold_identifier(identifier: str) -> str:
-    """Return what two identifiers share that are often taken for each other (RFC 3986 §6.2.2.1, §6.2.3)."""
+    """Return a form in which two easily confused identifiers are equal (RFC 3986 §6.2.2.1, §6.2.3)."""
     return identifier.strip().rstrip("/").casefold()
 
 
@@ -128,7 +128,7 @@ def parse_scope(scope: str | None) -> Scopes | None:
 
 
 def shortest_lifetime(connection: Connection, audience: Sequence[str]) -> int:
-    """Return the shortest access_token_ttl of these resources, in seconds; raises InvalidTarget when none is left."""
+    """Return the shortest access_token_ttl of these resources, in seconds; raises InvalidTarget if none exists."""
     query = select(Resource.access_token_ttl).where(Resource.identifier.in_(list(audience)))
     shortest = min(connection.execute(query).scalars(), default=None)
     if shortest is None:
@@ -149,5 +149,5 @@ def _choose_scopes(within: Grants, asked: Scopes, audience: tuple[str, ...]) -> 
             f"not given on the resource: {missing}" if audience else f"not given by the roles: {missing}"
         )
     chosen = within.only(asked)
-    # RFC 8707 §2.2: a resource that was named stays in the audience, even when the scopes lie on another
+    # RFC 8707 §2.2: a resource that was named stays in the audience, even when the scopes belong to another
     return Grants({**chosen.by_resource, **{i: chosen.by_resource.get(i, Scopes()) for i in audience}})

@@ -17,11 +17,11 @@ from app.database.store import Store
 REASON = "reported as leaked"
 
 
-Position = tuple[str, str]  # a target's type and id, and the order to revoke in: two reports never wait in a circle
+Position = tuple[str, str]  # a target's type and id; revoked in this order, so that two reports cannot deadlock
 
 
 class ReportLeak:
-    """Possession is the only proof that is needed; what is not ours is ignored."""
+    """Possession is the only proof that is needed; unknown strings are ignored."""
 
     def __init__(self, store: Store, kinds: Sequence[SecretKind], clock: Clock) -> None:
         self._store = store
@@ -29,7 +29,7 @@ class ReportLeak:
         self._clock = clock
 
     def __call__(self, actor: Actor, credentials: Sequence[str]) -> int:
-        """Revoke each credential that is ours, all in one transaction; return how many were live until now."""
+        """Revoke each credential that is ours, all in one transaction; return how many were not revoked before."""
         now, presented = self._clock(), [strip_scheme(credential) for credential in credentials]
         with self._store.reading() as session:  # strings that are not ours never take the write lock
             leaked = self._find_all(session, list(dict.fromkeys(presented)), now)

@@ -15,7 +15,7 @@ REASON = "revoked by its holder"
 
 
 class RevokeToken:
-    """Effective on every node when it returns: the row is what each of them reads."""
+    """Effective on every node when the call returns, because every node reads the row."""
 
     def __init__(self, store: Store, kinds: Sequence[CredentialKind], clock: Clock) -> None:
         self._store = store
@@ -23,7 +23,7 @@ class RevokeToken:
         self._clock = clock
 
     def __call__(self, actor: Actor, token: str, client_id: str | None) -> None:
-        """Revoke what was presented; do nothing for what is unknown (RFC 7009 §2.2).
+        """Revoke the presented token; do nothing for an unknown one (RFC 7009 §2.2).
 
         `client_id` is the authenticated client, if any. Raises Unauthenticated for a client's token presented without
         one, InvalidGrant for another client's.

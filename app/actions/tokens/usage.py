@@ -15,8 +15,8 @@ from app.credentials.kind import Claims, CredentialKind
 from app.database.store import Store
 
 INTERVAL = 20.0  # seconds; the contract allows a minute
-MOST = 8_000  # uses that are remembered before they are written sooner
-BATCH = 500  # of them in one transaction: nobody waits long for it
+MOST_NOTED = 8_000  # uses; as many are written at once, before the interval is over
+BATCH = 500  # uses in one transaction, so that its locks are short
 Use = tuple[str, str]  # a kind and the id of its row
 
 
@@ -51,7 +51,7 @@ class Usage:
         """Remember a use by the row that `use_of` returned."""
         with self._lock:
             self._noted[use] = at
-            if len(self._noted) == MOST:
+            if len(self._noted) == MOST_NOTED:
                 self._due.set()
             if self._writer is None and not self._stopping.is_set():
                 self._writer = threading.Thread(target=self._write_on, name="last-used", daemon=True)

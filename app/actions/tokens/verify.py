@@ -11,7 +11,7 @@ from app.database.store import Store
 
 
 class Verify:
-    """The one answer for every kind: recognize, verify, narrowed to what the roles give at this moment."""
+    """Verify a credential of any kind, narrowed to the scopes that the owner's roles give now."""
 
     def __init__(self, store: Store, kinds: Sequence[CredentialKind], clock: Clock) -> None:
         self._store = store

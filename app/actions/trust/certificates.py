@@ -9,7 +9,7 @@ from app.crypto.certificate import SUBJECT_FIELDS, is_subject
 from app.errors import Invalid
 from app.models.auth_methods import TLS_METHOD
 
-LONGEST = 1000  # characters of a subject
+LONGEST_SUBJECT = 1000  # characters
 Subject = Mapping[str, str | None]  # by the field's name
 
 
@@ -37,6 +37,6 @@ def checked_subject(method: str, kept: Subject, given: Subject) -> dict[str, str
     if len(subject) != 1:
         raise Invalid.field(SUBJECT_FIELDS[0], f"{TLS_METHOD} needs exactly one of {', '.join(SUBJECT_FIELDS)}")
     [(field, value)] = subject.items()
-    if field not in SUBJECT_FIELDS or len(value) > LONGEST or not is_subject(field, value):
+    if field not in SUBJECT_FIELDS or len(value) > LONGEST_SUBJECT or not is_subject(field, value):
         raise Invalid.field(field, "is not a name that a certificate can have in this field")
     return subject

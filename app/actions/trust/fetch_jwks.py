@@ -24,7 +24,7 @@ from cachetools import LRUCache
 from app.actions.trust.public_address import is_public
 from app.actions.trust.registration import LONGEST_URI
 
-LARGEST = 65_536  # bytes of a response
+LARGEST_RESPONSE = 65_536  # bytes
 PATIENCE = 5.0  # seconds for the whole fetch
 FRESH = 300.0  # seconds for which a response is used
 AGAIN = 30.0  # seconds until an unknown kid, or a failure, may cause another fetch
@@ -169,7 +169,7 @@ class FetchJwks:
             body = b""
             for chunk in response.iter_stream():
                 body += chunk
-                if len(body) > LARGEST:
+                if len(body) > LARGEST_RESPONSE:
                     raise ValueError("response is too large")
         return body
 

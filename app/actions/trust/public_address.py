@@ -1,4 +1,4 @@
-"""Tell public addresses from private ones, including IPv4 addresses embedded in IPv6."""
+"""Distinguish public addresses from private ones, including IPv4 addresses embedded in IPv6."""
 
 from __future__ import annotations
 

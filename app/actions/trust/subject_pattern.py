@@ -9,7 +9,7 @@ import re
 
 from app.errors import Invalid
 
-LONGEST = 500  # characters of a pattern
+LONGEST_PATTERN = 500  # characters
 MOST_STARS = 5
 WHOLE_PART = re.compile(r"(?<![^:/])[^:/]++[:/]")  # matches only at the start of a part
 STAR_WITHIN_A_NAME = re.compile(r"[^\W_]\*|\*\*")
@@ -17,8 +17,8 @@ STAR_WITHIN_A_NAME = re.compile(r"[^\W_]\*|\*\*")
 
 def checked_pattern(pattern: str) -> str:
     """Return the pattern; raise Invalid for one that a person who may choose names could match."""
-    if not pattern or len(pattern) > LONGEST or not pattern.isprintable():
-        raise Invalid.field("subject", f"must be 1 to {LONGEST} printable characters")
+    if not pattern or len(pattern) > LONGEST_PATTERN or not pattern.isprintable():
+        raise Invalid.field("subject", f"must be 1 to {LONGEST_PATTERN} printable characters")
     prefix, star, _ = pattern.partition("*")
     if not star:
         return pattern

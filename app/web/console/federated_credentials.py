@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 from app.actions.directory.federated_credentials import LONGEST_AUDIENCE, NewFederatedCredential
 from app.actions.trust.issuers import LONGEST_ISSUER
-from app.actions.trust.subject_pattern import LONGEST
+from app.actions.trust.subject_pattern import LONGEST_PATTERN
 from app.compose import Actions
 from app.errors import LatchkeyError
 from app.web import form, pages
@@ -53,6 +53,6 @@ def _read_credential() -> NewFederatedCredential:
     return NewFederatedCredential(
         name=form.read_name("credential_name"),
         issuer=form.read_line("issuer", LONGEST_ISSUER),
-        subject=form.read_line("subject", LONGEST),
+        subject=form.read_line("subject", LONGEST_PATTERN),
         audience=form.read_line("audience", LONGEST_AUDIENCE, required=False) or None,
     )

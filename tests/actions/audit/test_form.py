@@ -1,4 +1,4 @@
-"""The form of an event that is hashed: other events are other bytes, and what a database gives back has the same."""
+"""The hashed form of an event: different events have different bytes, and a stored event has the same bytes."""
 
 import json
 from typing import Any

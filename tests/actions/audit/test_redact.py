@@ -1,4 +1,4 @@
-"""Secrets that stand in old audit events are found and taken out; a signed note accounts for that change alone."""
+"""Secrets in old audit events are found and removed; a signed note explains only that change."""
 
 import json
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""A change and its trace are committed together or not at all, and no trace holds a secret."""
+"""A change and its audit event are committed together or not at all, and no audit event holds a secret."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -170,11 +170,11 @@ def test_the_trace_is_filtered(scene: Scene) -> None:
     CHANGES["personal_access_token.revoke"](scene)
     read = scene.core.actions.audit
 
-    def found(**wanted: Any) -> list[str]:
+    def find_actions(**wanted: Any) -> list[str]:
         return [event.action for event in read.page(AuditFilter(**wanted), 50, None)[0]]
 
-    assert found() == ["personal_access_token.revoke", "api_key.create", "personal_access_token.create"]
-    assert found(actor="console") == found(since=scene.core.clock()) == ["personal_access_token.revoke"]
-    assert found(action="api_key.create") == found(target=scene.key_id) == ["api_key.create"]
-    assert found(target=scene.pat_id, until=scene.core.clock()) == ["personal_access_token.create"]
-    assert found(since=START, until=START) == [] == found(actor="nobody")
+    assert find_actions() == ["personal_access_token.revoke", "api_key.create", "personal_access_token.create"]
+    assert find_actions(actor="console") == find_actions(since=scene.core.clock()) == ["personal_access_token.revoke"]
+    assert find_actions(action="api_key.create") == find_actions(target=scene.key_id) == ["api_key.create"]
+    assert find_actions(target=scene.pat_id, until=scene.core.clock()) == ["personal_access_token.create"]
+    assert find_actions(since=START, until=START) == [] == find_actions(actor="nobody")

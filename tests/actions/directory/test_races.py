@@ -1,4 +1,4 @@
-"""The same things asked for at the same moment: as if one had come after the other, whatever the database."""
+"""Concurrent changes of the same object have the same result as one after the other, on both databases."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +30,7 @@ each_round = pytest.mark.parametrize("number", ROUNDS)
 
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every writer wait its turn: on a slow machine those beyond the sixth are refused after a second, as meant."""
+    """Make every writer wait: on a slow machine the seventh and later ones are refused after a second, by design."""
     monkeypatch.setattr(engines, "CROWDED_TIMEOUT", engines.BUSY_TIMEOUT_MS / 1000)
 
 
@@ -49,7 +49,7 @@ def at_once(*works: Callable[[], object]) -> list[object]:
         return list(pool.map(begin, works))
 
 
-def done(outcomes: list[object]) -> list[object]:
+def successes(outcomes: list[object]) -> list[object]:
     return [outcome for outcome in outcomes if not isinstance(outcome, LatchkeyError)]
 
 
@@ -65,7 +65,7 @@ def test_only_the_last_of_many_regenerated_secrets_works(core: Core, number: int
         except LatchkeyError:
             made.append((issued.token, ""))  # another was faster
 
-    assert len(done(at_once(*[regenerate] * MANY))) == len(made) == MANY
+    assert len(successes(at_once(*[regenerate] * MANY))) == len(made) == MANY
     live = [(secret, jwt) for secret, jwt in made if core.active(secret)]
     assert len(live) == 1
     assert [jwt for _, jwt in made if jwt and core.active(jwt)] == [live[0][1]]
@@ -90,13 +90,13 @@ def test_a_name_freed_by_an_expired_token_goes_to_one_token(core: Core, number: 
     core.pat("alice", "orders:read", name="laptop", lifetime=AskedLifetime(expires_in=60))
     core.clock.advance(seconds=61)
     outcomes = at_once(*[lambda: core.pat("alice", "orders:read", name="laptop")] * MANY)
-    assert len(done(outcomes)) == 1
+    assert len(successes(outcomes)) == 1
 
 
 @each_round
 def test_only_the_last_of_many_rotated_secrets_outlives_the_overlap(core: Core, number: int) -> None:
     key, first = core.key()
-    rotated = done(at_once(*[lambda: core.actions.api_keys.rotate(OPERATOR, key.id, 0)[1].token] * MANY))
+    rotated = successes(at_once(*[lambda: core.actions.api_keys.rotate(OPERATOR, key.id, 0)[1].token] * MANY))
     assert len(rotated) == MANY
     assert sum(core.active(str(secret)) for secret in (first, *rotated)) == 1
 
@@ -106,7 +106,7 @@ def test_only_the_last_of_many_rotated_secrets_outlives_the_overlap(core: Core, 
 def test_parallel_requests_do_not_exceed_the_limit_of_live_secrets(core: Core, number: int) -> None:
     secrets = core.actions.client_secrets
     outcomes = at_once(*[lambda: secrets.create(OPERATOR, core.row_id("robot"), NewClientSecret())] * 8)
-    assert len(done(outcomes)) == 5
+    assert len(successes(outcomes)) == 5
 
 
 @each_round
@@ -117,8 +117,8 @@ def test_a_client_changed_to_a_key_gets_no_further_secret(core: Core, number: in
         lambda: core.actions.clients.change(OPERATOR, client, to_key),
         lambda: rows.create(OPERATOR, client, NewClientSecret("late")),
     )
-    assert len(done([changed])) == 1
-    assert len(rows.page(client, 10)[0]) == len(done([secret]))
+    assert len(successes([changed])) == 1
+    assert len(rows.page(client, 10)[0]) == len(successes([secret]))
 
 
 @each_round
@@ -128,11 +128,11 @@ def test_of_many_changes_of_a_list_one_is_applied_whole(core: Core, number: int)
     users, roles = core.actions.users, core.actions.roles
     changes = [UserChanges(roles=tuple(NAMES[first : first + 2])) for first in range(MANY - 1)]
     user = core.row_id("alice")
-    assert len(done(at_once(*[lambda c=c: users.change(OPERATOR, user, c) for c in changes]))) == len(changes)
+    assert len(successes(at_once(*[lambda c=c: users.change(OPERATOR, user, c) for c in changes]))) == len(changes)
     assert users.get(user).roles in [change.roles for change in changes]
     [clerk] = roles.page(1, name="clerk")[0]
     gives = [RoleChanges(permissions=(scope,)) for scope in SCOPES]
-    assert len(done(at_once(*[lambda g=g: roles.change(OPERATOR, clerk.id, g) for g in gives]))) == len(gives)
+    assert len(successes(at_once(*[lambda g=g: roles.change(OPERATOR, clerk.id, g) for g in gives]))) == len(gives)
     assert roles.get(clerk.id).permissions in [change.permissions for change in gives]
 
 
@@ -143,7 +143,7 @@ def test_of_many_narrowings_of_a_key_one_is_applied_whole(core: Core, number: in
         core.add_permission(ORDERS, name, public=True)
     key, _ = core.key()
     keys, changes = core.actions.api_keys, [KeyChanges(scopes=tuple(public[i : i + 2])) for i in range(MANY - 1)]
-    assert len(done(at_once(*[lambda c=c: keys.change(OPERATOR, key.id, c) for c in changes]))) == len(changes)
+    assert len(successes(at_once(*[lambda c=c: keys.change(OPERATOR, key.id, c) for c in changes]))) == len(changes)
     assert keys.get(key.id).scopes in [change.scopes for change in changes]
 
 

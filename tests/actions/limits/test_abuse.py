@@ -1,4 +1,4 @@
-"""The one place that counts failures: what it asks its storage, and what it remembers."""
+"""Limits on failures: which queries they cause, and which results are remembered."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Fixed windows: shared by all processes in the database, on Redis where there is one, in memory while it is away."""
+"""Fixed windows: shared by all processes in the database, on Redis where there is one, else in memory."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

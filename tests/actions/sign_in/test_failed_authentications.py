@@ -1,4 +1,4 @@
-"""Failed authentications are traced singly up to a rate, and by their number beyond it: none is lost."""
+"""Failed authentications are recorded one by one up to a rate, and counted beyond it: none is lost."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Token exchange: a short-lived JWT for the subject of a PAT or an API key, that dies with it."""
+"""Token exchange: a short-lived JWT for the subject of a PAT or an API key, that ends with it."""
 
 from datetime import timedelta
 from ipaddress import ip_address

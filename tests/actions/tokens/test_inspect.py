@@ -1,4 +1,4 @@
-"""An operator is told which credential a secret is, whose, and why it is not active."""
+"""An operator learns which credential a secret is, its owner, and why it is not active."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""Client credentials: what the roles give, what was asked for, and for which audience."""
+"""Client credentials: the scopes that the roles give, the requested scopes, and the audience."""
 
 import pytest
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""Whoever finds leaked secrets has them revoked at once; what is not ours is passed over in silence."""
+"""A report of leaked secrets revokes them at once; unknown secrets are ignored."""
 
 import pytest
 from sqlalchemy import Engine, event

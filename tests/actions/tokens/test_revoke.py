@@ -1,4 +1,4 @@
-"""Revocation by the holder: possession proves the right, but a client's token is the client's."""
+"""Revocation by the holder: possession is enough, except for a client's token, which only the client revokes."""
 
 from collections.abc import Callable
 
@@ -31,7 +31,7 @@ def key(core: Core) -> str:
 @pytest.mark.spec("RFC 7009 §2.1")
 @pytest.mark.parametrize("issue", [pat, key])
 @pytest.mark.parametrize("client_id", [None, "robot", "another"])
-def test_whoever_holds_an_opaque_credential_may_end_it(
+def test_possession_of_an_opaque_credential_is_enough_to_revoke_it(
     core: Core, issue: Callable[[Core], str], client_id: str | None
 ) -> None:
     token = issue(core)

@@ -1,4 +1,4 @@
-"""When a credential was last used is kept without a write per use."""
+"""The time of the last use is stored without a write per use."""
 
 import threading
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ class Scene:
         self.gate.set()
         self.at_gate = threading.Event()
         self._transaction = core.store.transaction
-        monkeypatch.setattr(core.store, "transaction", self._counted)
+        monkeypatch.setattr(core.store, "transaction", self._count_and_open)
 
     def use(self, usage: Usage | None = None) -> None:
         (usage or self.core.actions.usage).note(self.core.verified(self.token))
@@ -47,7 +47,7 @@ class Scene:
         return last_used(self.core, PersonalAccessToken, self.id)
 
     @contextmanager
-    def _counted(self) -> Iterator[Any]:
+    def _count_and_open(self) -> Iterator[Any]:
         self.writes += 1
         self.at_gate.set()
         assert self.gate.wait(10)

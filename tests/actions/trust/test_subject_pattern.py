@@ -1,4 +1,4 @@
-"""Patterns of a foreign token's subject: what `*` is, and which patterns are too wide to be kept."""
+"""Patterns of a foreign token's subject: what `*` matches, and which patterns are refused as too wide."""
 
 import re
 
