@@ -10,7 +10,17 @@ from tests.tables import FILE, TABLES, TESTS, Mark, cells, fill_tables, marks
 
 HEADS = {"line", "trap", "promise", "---"}
 NO_TEST = re.compile(r"comes with the pages|does not apply: .+")
-MARKS = list(marks())
+
+
+@cache
+def marks_of(table: str) -> list[Mark]:
+    """Return the marks that name rows of a table."""
+    return [mark for mark in _all_marks() if mark.table == table]
+
+
+@cache
+def _all_marks() -> list[Mark]:
+    return list(marks())
 
 
 def rows() -> list[str]:
@@ -54,13 +64,13 @@ def test_no_file_is_named_without_its_tests() -> None:
 @pytest.mark.parametrize("table", TABLES)
 def test_the_tables_are_what_the_markers_say(table: str) -> None:
     text = TABLES[table].read_text(encoding="utf-8")
-    assert text == fill_tables(text, [mark for mark in MARKS if mark.table == table]), "run: python -m tests.tables"
+    assert text == fill_tables(text, marks_of(table)), "run: python -m tests.tables"
 
 
 @pytest.mark.parametrize("table", TABLES)
 def test_every_marker_names_a_row(table: str) -> None:
     there = {cells(line)[0] for line in TABLES[table].read_text(encoding="utf-8").splitlines() if cells(line)}
-    assert {mark.row for mark in MARKS if mark.table == table} - there == set()
+    assert {mark.row for mark in marks_of(table)} - there == set()
 
 
 def test_a_row_names_its_tests_by_file_and_says_when_it_lost_them() -> None:

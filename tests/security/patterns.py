@@ -19,6 +19,7 @@ import app
 ROOT = Path(app.__file__).parent
 NOT_IMPORTED = ("app.migrations.env", "app.migrations.__main__", "app.migrations.versions")
 USES = ("search", "match", "fullmatch", "sub", "split", "findall", "finditer")
+NAMED_WITH_USES = re.compile(rf"\.\s*(?:{'|'.join(USES)}|Regexp)\b|\bpattern\s*=")  # all that a use is written with
 SIZES = (24, 100, 400, 1_600, 16_000)  # characters; at the first, what is exponential is seen before it hangs
 MOST_SECONDS = 0.1  # of CPU for one use at the largest size: a linear one takes about a millisecond
 BREAKS = ("", "\0", "!", "\n")
@@ -39,10 +40,11 @@ def uses() -> list[Use]:
     named = {name: module for module in modules() for name, value in vars(module).items() if _is_pattern(value)}
     found: list[Use] = []
     for path in sorted(ROOT.rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        place = str(path.relative_to(ROOT))
-        found += _inline_uses(tree, place)
-        found += _named_uses(tree, place)
+        text, place = path.read_text(encoding="utf-8"), str(path.relative_to(ROOT))
+        if NAMED_WITH_USES.search(text):  # parsing each file would cost every test process seconds
+            nodes = list(ast.walk(ast.parse(text)))
+            found += _inline_uses(nodes, place)
+            found += _named_uses(nodes, place)
     found += [Use(f"{c.__module__}.{c.__name__}", re.compile(c.regex), "fullmatch") for c in _converters()]
     seen = {use.pattern.pattern for use in found}
     unused = {f"{m.__name__}.{n}" for n, m in named.items() if getattr(m, n).pattern not in seen}
@@ -192,9 +194,9 @@ def _stray(tree: ast.Module) -> Iterator[Any]:
                     yield node
 
 
-def _inline_uses(tree: ast.Module, place: str) -> Iterator[Use]:
+def _inline_uses(nodes: list[ast.AST], place: str) -> Iterator[Use]:
     """Return uses such as re.fullmatch("…", text), and the patterns of pydantic and marshmallow."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if not isinstance(node, ast.Call):
             continue
         if _called(node) in USES and isinstance(node.args[0], ast.Constant):
@@ -206,18 +208,14 @@ def _inline_uses(tree: ast.Module, place: str) -> Iterator[Use]:
             yield Use(f"{place}:{node.lineno}", re.compile(str(text.value)), "search")
 
 
-def _named_uses(tree: ast.Module, place: str) -> Iterator[Use]:
+def _named_uses(nodes: list[ast.AST], place: str) -> Iterator[Use]:
     """Return uses such as NAME.fullmatch(text), of a pattern of this module or of one that it imports."""
-    module = importlib.import_module(f"app.{place.removesuffix('.py').replace('/', '.')}") if _has_uses(tree) else None
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            pattern = getattr(module, node.value.id, None)
-            if _is_pattern(pattern) and (node.attr in USES):
-                yield Use(f"{place}:{node.lineno}", pattern, node.attr)  # type: ignore[arg-type]
-
-
-def _has_uses(tree: ast.Module) -> bool:
-    return any(isinstance(node, ast.Attribute) and node.attr in USES for node in ast.walk(tree))
+    used = [node for node in nodes if isinstance(node, ast.Attribute) and node.attr in USES]
+    module = importlib.import_module(f"app.{place.removesuffix('.py').replace('/', '.')}") if used else None
+    for node in used:
+        pattern = getattr(module, node.value.id, None) if isinstance(node.value, ast.Name) else None
+        if _is_pattern(pattern):
+            yield Use(f"{place}:{node.lineno}", pattern, node.attr)  # type: ignore[arg-type]
 
 
 __all__ = ["MOST_SECONDS", "Use", "attacks", "seconds_of", "stray_patterns", "uses"]
