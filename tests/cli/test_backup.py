@@ -139,7 +139,7 @@ def test_every_credential_works_in_a_new_instance(
 ) -> None:
     file, held = busy_backup
     done = latchkey(tmp_path / "new", "restore", file)
-    assert done.exit_code == 0 and "revoked since is alive again" in done.stderr
+    assert done.exit_code == 0 and "revoked since is active again" in done.stderr
     server.stop()
     other = copy_server(server, tmp_path / "new", database_url=f"sqlite:///{tmp_path / 'new' / 'latchkey.db'}").start()
     try:
