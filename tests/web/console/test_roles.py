@@ -1,10 +1,7 @@
 """The console's roles: created, their permissions saved by one form, deleted after a confirmation."""
 
-from functools import partial
-
 import pytest
 
-from app import compose as catalogue
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.roles import NewRole, RoleView
 from app.actions.insight.choices import Choices
@@ -75,7 +72,7 @@ def test_the_matrix_is_saved_whole_and_shows_the_apis(face: Face, operator: Visi
 def test_a_matrix_too_large_for_a_page_removes_no_permission(
     face: Face, operator: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalogue, "Choices", partial(Choices, most=2))
+    monkeypatch.setattr(face.core.actions.choices, "_most", 2)
     row = face.core.role("packer", "user", "orders:write")
     page = operator.get(f"/console/roles/{row}").text
     assert is_ticked(page, "orders:write") and 'name="further_permissions"' in page
