@@ -15,7 +15,7 @@ from app.actions.directory.personal_access_tokens import TokenChanges
 from app.actions.directory.resources import NewPermission, PermissionChanges
 from app.actions.directory.roles import RoleChanges
 from app.actions.directory.users import UserChanges
-from app.database import engines
+from app.database import engines, locks
 from app.errors import LatchkeyError
 from tests.core import ORDERS, STOCK, Core
 
@@ -31,7 +31,7 @@ each_round = pytest.mark.parametrize("number", ROUNDS)
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every writer wait: on a slow machine the seventh and later ones are refused after a second, by design."""
-    monkeypatch.setattr(engines, "CROWDED_TIMEOUT", engines.BUSY_TIMEOUT_MS / 1000)
+    monkeypatch.setattr(locks, "CROWDED_TIMEOUT", engines.BUSY_TIMEOUT_MS / 1000)
 
 
 def at_once(*works: Callable[[], object]) -> list[object]:
