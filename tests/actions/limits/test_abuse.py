@@ -85,7 +85,7 @@ def test_it_counts_nothing_when_it_is_off(core: Core) -> None:
 
 
 def test_the_handbook_says_the_same_numbers() -> None:
-    handbook = (Path(__file__).parents[2] / "instance" / "README.md").read_text(encoding="utf-8")
+    handbook = (Path(__file__).parents[3] / "instance" / "README.md").read_text(encoding="utf-8")
     table = handbook.split("\n## Guessing and floods")[1].split("\n\n")[1]
     said = re.findall(r"\| (\d+) \| (\d+) \|", table)
     limits = [one for one in vars(abuse_limits).values() if isinstance(one, Limit)]
