@@ -40,23 +40,23 @@ def test_the_table_has_a_row_for_each_load_and_share() -> None:
 
 def test_a_request_alone_takes_its_own_time(model: Any) -> None:
     costs = model.Costs(introspection=0.001, look=0.002, wire=0.003)
-    assert model.served(1, costs, 4, 1) == pytest.approx(0.003 + 0.002, rel=0.2)
+    assert model.simulate_p99(1, costs, 4, 1) == pytest.approx(0.003 + 0.002, rel=0.2)
 
 
 def test_a_core_that_is_full_makes_them_wait(model: Any) -> None:
     costs = model.Costs(introspection=0.001)
-    calm, full = (model.served(rate, costs, 8, 1) for rate in (300, 1_200))
+    calm, full = (model.simulate_p99(rate, costs, 8, 1) for rate in (300, 1_200))
     assert calm < 0.01 < 0.5 < full
 
 
 def test_a_database_that_is_full_makes_them_wait_on_every_node(model: Any) -> None:
     costs = model.Costs(look=0.001)
-    assert model.served(4_000, costs, 8, 10) < 0.01 < 0.5 < model.served(4_000, costs, 2, 10)
+    assert model.simulate_p99(4_000, costs, 8, 10) < 0.01 < 0.5 < model.simulate_p99(4_000, costs, 2, 10)
 
 
 def test_it_takes_more_nodes_for_more_and_fewer_when_resource_servers_verify(model: Any) -> None:
     costs = model.Costs()
-    plans = [[model.planned(load, share, costs).nodes for share in model.SHARES] for load in model.LOADS]
+    plans = [[model.plan(load, share, costs).nodes for share in model.SHARES] for load in model.LOADS]
     assert all(row == sorted(row, reverse=True) for row in plans)
     assert all(list(column) == sorted(column) for column in zip(*plans, strict=True))
     assert plans[2][0] >= 60  # a million times 60 µs
@@ -66,7 +66,7 @@ def test_it_takes_more_nodes_for_more_and_fewer_when_resource_servers_verify(mod
 def test_every_plan_meets_its_target_below_its_maximum(model: Any) -> None:
     costs = model.Costs(introspection=0.0002, look=0.0003)
     for load in model.LOADS[:2]:
-        plan = model.planned(load, 0.0, costs)
+        plan = model.plan(load, 0.0, costs)
         assert plan.p99 <= model.PROMISE
         assert load * costs.introspection / plan.nodes <= model.CEILING
         assert load * costs.look / plan.database_cores <= model.CEILING

@@ -107,7 +107,7 @@ def test_a_failure_after_the_change_leaves_neither_change_nor_trace(
 
 
 @each_change
-def test_a_change_leaves_one_trace_of_who_what_when_and_from_where(scene: Scene, name: str) -> None:
+def test_a_change_leaves_one_event_with_actor_action_time_and_address(scene: Scene, name: str) -> None:
     before = len(scene.core.trace())
     scene.core.clock.advance(seconds=5)
     CHANGES[name](scene)
