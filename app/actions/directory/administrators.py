@@ -34,7 +34,7 @@ from app.models.auth_methods import PROVING, SECRET_METHODS
 
 LOCK = 0x1A7C4E5  # taken by each change that may remove a scope of the management API from somebody
 NO_USER = (
-    "this would leave no enabled user with a password to sign in with whose roles give manage: "
+    "this would leave no enabled user with a password and a role that gives manage: "
     "make another such user first, then repeat this"
 )
 NO_CLIENT = (
