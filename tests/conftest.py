@@ -11,6 +11,7 @@ from xdist.scheduler import LoadFileScheduling
 
 from app.actions.sign_in import passwords
 from app.actions.sign_in.passwords import NO_HASH
+from tests import compiled_rules
 from tests.api import Admin, administrator
 from tests.databases import chosen, drop_databases, module_of, per_database, why_not
 from tests.live import LiveServer
@@ -94,9 +95,10 @@ def _no_database_left(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def pytest_configure() -> None:
-    """Refuse a run that could not be on the databases that it was asked for."""
+    """Refuse a run that could not be on the databases that it was asked for; make applications cheap."""
     if reason := why_not():
         raise pytest.UsageError(reason)
+    compiled_rules.share()
 
 
 @pytest.hookimpl(tryfirst=True)

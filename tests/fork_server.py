@@ -124,12 +124,22 @@ def main(door: Path) -> None:
 
 
 def load_app() -> None:
-    """Import all of the application: what a fork has need not be loaded by its children."""
+    """Import all of the application, and make one: what a fork has need not be made by its children."""
+    from pydantic import SecretStr
+    from sqlalchemy.orm import configure_mappers
+
     import app
+    from app.settings.settings import Settings
+    from tests import compiled_rules
 
     for module in pkgutil.walk_packages(app.__path__, "app."):
         if not module.name.startswith("app.migrations."):
             import_module(module.name)
+    configure_mappers()
+    with tempfile.TemporaryDirectory() as folder:  # an application fills the caches that its like use
+        compiled_rules.share()
+        like = Settings(instance_dir=Path(folder), issuer="https://login.example", secret_key=SecretStr("k" * 40))
+        app.create_app(like)
     gc.collect()
     gc.freeze()  # a collection in a child would copy every page that it shares
 
