@@ -27,6 +27,11 @@ CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 StartServer = Callable[..., LiveServer]
 
 
+@pytest.fixture
+def further_kinds() -> None:
+    """Return the kinds that a core has beside those of the server: none, unless a folder of tests adds some."""
+
+
 @pytest.fixture(scope="session")
 def _administrators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Admin]]:
     with per_database(lambda: administrator(tmp_path_factory.mktemp("server"))) as of_database:

@@ -298,19 +298,21 @@ def blank_database(tmp_path_factory: pytest.TempPathFactory) -> Database:
 
 
 @pytest.fixture
-def empty_core(tmp_path: Path, blank_database: Database) -> Iterator[Core]:
+def empty_core(tmp_path: Path, blank_database: Database, further_kinds: FurtherKinds | None) -> Iterator[Core]:
     """A core without users, clients and resources."""
     blank_database.copy_to(tmp_path)
-    made = _open(tmp_path)
+    made = _open(tmp_path, further_kinds)
     yield made
     _close(made)
 
 
 @pytest.fixture
-def core(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
+def core(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, further_kinds: FurtherKinds | None
+) -> Iterator[Core]:
     """Two resources; alice (`clerk`) and the client `robot` (`worker`) have every scope; `orders:list` is public."""
     templates = _templates(tmp_path_factory)
     templates.furnished.copy_to(tmp_path)
-    made = replace(_open(tmp_path), _rows=dict(templates.rows))
+    made = replace(_open(tmp_path, further_kinds), _rows=dict(templates.rows))
     yield made
     _close(made)

@@ -1,22 +1,15 @@
 """Make the fixtures of the core available, with the kind that only the tests have."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from tests.core import Core, blank_database, core, start_core
-from tests.credentials.badge import further_kinds
-from tests.databases import Database
+from app.compose import FurtherKinds
+from tests.core import blank_database, core, empty_core
+from tests.credentials import badge
 
-__all__ = ["blank_database", "core"]
+__all__ = ["blank_database", "core", "empty_core"]
 
 
 @pytest.fixture
-def empty_core(tmp_path: Path, blank_database: Database) -> Iterator[Core]:
-    """A core without any rows that issues badges, too."""
-    blank_database.copy_to(tmp_path)
-    made = start_core(tmp_path, further_kinds)
-    yield made
-    made.actions.usage.stop()
-    made.store.dispose()
+def further_kinds() -> FurtherKinds:
+    """Issue badges beside the kinds of the server."""
+    return badge.further_kinds
