@@ -10,7 +10,7 @@ _kept: dict[tuple[object, ...], Callable[..., Any]] = {}
 
 
 def share() -> None:
-    """Compile each rule once in this process, and in those that it forks."""
+    """Compile each rule once in this process, and in its forks."""
     Rule._compile_builder = _shared  # type: ignore[method-assign,assignment]
 
 

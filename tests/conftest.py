@@ -29,7 +29,7 @@ StartServer = Callable[..., LiveServer]
 
 @pytest.fixture
 def further_kinds() -> None:
-    """Return the kinds that a core has beside those of the server: none, unless a folder of tests adds some."""
+    """Return further kinds of credential for a core: none, unless a folder of tests adds some."""
 
 
 @pytest.fixture(scope="session")

@@ -145,7 +145,7 @@ def _samples() -> dict[str, float]:
 
 
 def _collectors() -> set[Collector]:
-    """Return those of our own metrics: the others read /proc each time, which costs more than the request."""
+    """Return our own metrics: the other ones read /proc each time, which costs more than the request."""
     named = REGISTRY._names_to_collectors
     return {collector for name, collector in named.items() if name.startswith("latchkey")}
 
