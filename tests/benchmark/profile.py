@@ -19,6 +19,7 @@ from tests.benchmark.measure import Measuring
 from tests.benchmark.subjects import Subject
 
 RATE = 250  # samples a second
+ATTEMPTS = 4  # a busy machine may leave a short drive without a single sample
 LONGER = 2  # times as long as a row is measured: in few samples the interpreter is held
 LEAST = 0.04  # of the samples: a smaller share is left out
 MOST = 6  # shares in a profile
@@ -48,19 +49,28 @@ def profile(measuring: Measuring, subject: Subject, row: str) -> Profile:
         return Profile((), "", "py-spy is not installed (./scripts/prepare requirements-dev.txt)")
     longer = replace(measuring, seconds=LONGER * measuring.seconds)
     worker = max(subject.server.processes(), key=lambda pid: machine.cpu_seconds([pid]))
+    stacks = said = ""
+    for _ in range(ATTEMPTS):
+        stacks, said = _sample(program, worker, longer, subject, row)
+        if stacks:
+            break
+    return Profile(shares(stacks.splitlines()), stacks, "" if stacks else " ".join(said.split())[-200:])
+
+
+def _sample(program: str, worker: int, measuring: Measuring, subject: Subject, row: str) -> tuple[str, str]:
+    """Return the folded stacks of one drive, and what the sampler wrote; no stacks without a sample."""
     with tempfile.TemporaryDirectory(prefix="latchkey-bench-") as folder:
         file = Path(folder) / "stacks"
         command = [program, "record", "--pid", str(worker), "--rate", str(RATE), "--format", "raw", "--gil"]
-        command += ["--duration", str(longer.seconds - 1), "--output", str(file)]
+        command += ["--duration", str(measuring.seconds - 1), "--output", str(file)]
         sampling = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         try:
-            longer.once(subject, subject.plans()[row])
-            _, said = sampling.communicate(timeout=longer.seconds + IDLE)
+            measuring.once(subject, subject.plans()[row])
+            _, said = sampling.communicate(timeout=measuring.seconds + IDLE)
         except subprocess.TimeoutExpired:
             sampling.kill()
             _, said = sampling.communicate()
-        stacks = file.read_text(encoding="utf-8") if file.exists() else ""
-    return Profile(shares(stacks.splitlines()), stacks, "" if stacks else " ".join(said.split())[-200:])
+        return file.read_text(encoding="utf-8") if file.exists() else "", said
 
 
 def shares(stacks: Iterable[str]) -> Sequence[tuple[str, float]]:
