@@ -13,6 +13,7 @@ from werkzeug.routing import Rule
 
 import app as latchkey
 from app.http.request_bounds import LONGEST_HEADER, MOST_FIELDS, MOST_FORM
+from app.operations import metrics
 from tests.core import ORDERS
 from tests.management.face import Face
 from tests.web.visitor import Visitor, browser_of
@@ -73,6 +74,12 @@ def routes(face: Face) -> Iterator[tuple[str, str]]:
 
 def path_of(rule: Rule, variable: str) -> str:
     return re.sub(r"<(?:[^:<>]+:)?(?:[^<>]+)>", variable, rule.rule).replace("<any", "")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _only_own_durations() -> None:
+    """Drop the durations of other tests' requests: /metrics would render each label of this process again."""
+    metrics._latency.clear()
 
 
 def ask(client: FlaskClient, method: str, path: str, **options: Any) -> Any:
