@@ -3,9 +3,7 @@
 import contextlib
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,24 +15,12 @@ import httpx
 
 from tests import fork_server
 from tests.databases import Database, database_in
+from tests.ports import free_port
 
 PATIENCE = 60.0  # seconds for a start or a stop, on a machine that does much else
 COMMAND = Path(sys.executable).with_name("latchkey")
 SETTING = "LATCHKEY_"
 Process = subprocess.Popen[bytes] | fork_server.Forked
-
-
-def free_port() -> int:
-    """Return a free port of 127.0.0.1 below the range that the kernel uses for outgoing connections."""
-    for port in random.sample(range(15_000, 32_000), 100):
-        with socket.socket() as candidate:
-            candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                candidate.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise RuntimeError("no free port in a hundred tries")
 
 
 def environment(instance: Path, settings: Mapping[str, str] | None = None) -> dict[str, str]:

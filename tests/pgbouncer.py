@@ -13,8 +13,8 @@ from pathlib import Path
 import psycopg
 
 from tests.cluster import ADMIN, OWNER, Cluster, unprivileged
-from tests.live import free_port
 from tests.machine import require_program
+from tests.ports import free_port
 
 PATIENCE = 10.0  # seconds for its start or its stop
 CONFIGURATION = """\

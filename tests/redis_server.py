@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import redis
 
-from tests.live import free_port
 from tests.machine import require_program
+from tests.ports import free_port
 
 PATIENCE = 10.0  # seconds for its start or its stop
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 import httpx
 
 from tests.benchmark import machine
+from tests.ports import free_port
 
 PATIENCE = 60.0  # seconds for a start or a stop
 
@@ -32,7 +32,7 @@ class Server:
 
     def start(self) -> None:
         """Start it and wait until it answers; raise RuntimeError with the end of its log if it does not."""
-        self.port = self.port or _free_port()
+        self.port = self.port or free_port()
         command = machine.pin([part.replace("{port}", str(self.port)) for part in self.command], self.cores)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
@@ -74,9 +74,3 @@ class Server:
             return httpx.get(self.url + self.health, timeout=5, trust_env=False).status_code == 200
         except httpx.TransportError:
             return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -13,8 +13,9 @@ from tests.api import Admin, Client
 from tests.cli.test_serve import answers, run, until
 from tests.conftest import StartServer
 from tests.databases import database_in
-from tests.live import LiveServer, environment, free_port
+from tests.live import LiveServer, environment
 from tests.machine import require_program
+from tests.ports import free_port
 
 
 @pytest.fixture

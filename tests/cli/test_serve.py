@@ -18,7 +18,8 @@ from tests import fork_server
 from tests.api import Admin
 from tests.conftest import StartServer
 from tests.databases import database_in
-from tests.live import COMMAND, LiveServer, environment, free_port
+from tests.live import COMMAND, LiveServer, environment
+from tests.ports import free_port
 
 MOST_MEMORY = 120  # MB of a process at rest
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.live import COMMAND, PATIENCE, LiveServer, environment, free_port
+from tests.live import COMMAND, PATIENCE, LiveServer, environment
 from tests.machine import require_program
+from tests.ports import free_port
 
 HERE = Path(__file__).parent
 BEFORE = (HERE.parents[1] / "README.md").read_text(encoding="utf-8")

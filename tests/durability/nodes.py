@@ -12,8 +12,9 @@ import httpx
 import psycopg
 
 from tests.cluster import ADMIN, OWNER, Cluster, program
-from tests.live import PATIENCE, LiveServer, free_port
+from tests.live import PATIENCE, LiveServer
 from tests.machine import lacking, require_program
+from tests.ports import free_port
 
 DATABASE = "latchkey"
 BALANCER = """\

@@ -19,8 +19,9 @@ from tests.cluster import program
 from tests.contract.world import create_world
 from tests.databases import PostgresqlDatabase
 from tests.durability.callers import Callers, Load, Targets, until
-from tests.live import LiveServer, environment, free_port
+from tests.live import LiveServer, environment
 from tests.machine import lacking
+from tests.ports import free_port
 
 OLD, NEW = "the previous secret key: " + "o" * 32, "the current secret key: " + "n" * 32
 EVERY, MAX_AGE = 2, 1  # seconds: of the schedule, and that the JWK set may be kept

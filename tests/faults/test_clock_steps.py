@@ -20,8 +20,8 @@ from app.crypto.revoked_jwts import MAX_CLOCK_ERROR
 from app.crypto.signing import RETIRING
 from app.oauth.private_key_jwt import REMEMBERED
 from tests.core import START, STOCK, contents
-from tests.live import free_port
 from tests.oauth.wire import Wire, start_wire, stop_wire
+from tests.ports import free_port
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 

@@ -17,8 +17,9 @@ from typing import Any
 import httpx
 
 from tests.architecture.checkout import ROOT
-from tests.live import PATIENCE, free_port
+from tests.live import PATIENCE
 from tests.machine import lacking, require_program
+from tests.ports import free_port
 
 RECIPES = ROOT / "scripts" / "gateways"
 MODULES = Path("/usr/lib/apache2/modules")

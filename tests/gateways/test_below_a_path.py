@@ -18,8 +18,9 @@ from tests.browser import PROGRAMS, Browser
 from tests.dpop import Prover
 from tests.gateways.programs import RECIPES, running
 from tests.gateways.test_spellings import spellings as spellings_of
-from tests.live import LiveServer, free_port
+from tests.live import LiveServer
 from tests.machine import require_program
+from tests.ports import free_port
 from tests.web.visitor import TOKEN
 
 NAMES = ("staff", "partners")

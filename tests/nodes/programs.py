@@ -6,7 +6,6 @@ import contextlib
 import csv
 import os
 import pwd
-import random
 import secrets
 import shutil
 import signal
@@ -20,6 +19,8 @@ from typing import Any
 
 import httpx
 import psycopg
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LATCHKEY = Path(sys.executable).with_name("latchkey")
@@ -38,18 +39,6 @@ def program(name: str) -> str | None:
     """Return the path of a program, of PostgreSQL's in their newest version; None when it is not installed."""
     places = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
     return str(places[-1]) if places else shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-
-
-def free_ports(count: int) -> list[int]:
-    """Return free ports below the kernel's range for outgoing connections: a restarted node needs its port."""
-    found: list[int] = []
-    for port in random.sample(range(15_000, 32_000), 1_000):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            found.append(port)
-        if len(found) == count:
-            break
-    return found
 
 
 def wait_until(holds: Callable[[], object], what: str) -> float:
@@ -245,7 +234,7 @@ class Cluster:
         socket_of_redis = str(folder / "redis.sock")
         redis = [str(program("redis-server")), "--port", "0", "--unixsocket", socket_of_redis, "--save", ""]
         self.redis = Program([*redis, "--dir", str(folder)], folder / "redis.log", environment)
-        *ports, spare = free_ports(count + 1)
+        *ports, spare = (free_port() for _ in range(count + 1))
         shared = {
             "LATCHKEY_DATABASE_URL": self.postgresql.url("latchkey"),
             "LATCHKEY_REDIS_URL": f"unix://{socket_of_redis}",

@@ -17,8 +17,8 @@ from app.database.store import Store
 from app.database.types import Base
 from app.operations.health import HealthWatch
 from tests.databases import database_in
-from tests.live import free_port
 from tests.machine import require_program
+from tests.ports import free_port
 from tests.redis_server import RedisServer, running_redis
 
 SECRET = "hush-hush-hush"
