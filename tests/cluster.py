@@ -36,7 +36,7 @@ class Cluster:
             os.chown(self.folder, user.pw_uid, user.pw_gid)
         self._make()
         self._process = self._start()
-        self._admin = self._connect()
+        self._admin = self._first_connection()
         self.execute(f"CREATE ROLE {OWNER} LOGIN")
 
     def url(self, name: str, user: str = OWNER) -> str:
@@ -51,6 +51,10 @@ class Cluster:
     def drop(self, name: str) -> None:
         """Drop a database, even while clients are connected."""
         self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def connect(self, name: str) -> psycopg.Connection:
+        """Connect to a database as the superuser; each statement is a transaction."""
+        return psycopg.connect(self.url(name, ADMIN), autocommit=True)
 
     def execute(self, statement: str) -> None:
         """Run one statement as the superuser, outside our databases."""
@@ -89,11 +93,11 @@ class Cluster:
         with (self.folder / "log").open("wb") as log:
             return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/")
 
-    def _connect(self) -> psycopg.Connection:
+    def _first_connection(self) -> psycopg.Connection:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                return psycopg.connect(self.url("postgres", ADMIN), autocommit=True)
+                return self.connect("postgres")
             except psycopg.OperationalError:
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     said = (self.folder / "log").read_text(errors="replace")

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Engine, MetaData, NullPool, create_engine, text
 
 from tests.cluster import Cluster, program
+from tests.database_copies import Copies
 
 CHOICE = "TEST_DATABASE"
 SQLITE, POSTGRESQL, BOTH = "sqlite", "postgresql", "both"
@@ -90,10 +91,11 @@ class SqliteDatabase(Database):
 class PostgresqlDatabase(Database):
     """A database of this process' cluster, named after the folder."""
 
-    def __init__(self, folder: Path, template: str = "template1") -> None:
+    def __init__(self, folder: Path) -> None:
         super().__init__(folder)
+        self._copies: Copies | None = None
         self.name = f"test_{sha256(str(folder).encode()).hexdigest()[:20]}"
-        cluster().create(self.name, template)
+        cluster().create(self.name)
 
     @property
     def url(self) -> str:
@@ -104,7 +106,9 @@ class PostgresqlDatabase(Database):
         return {"database_url": cluster().url(self.name)}
 
     def copy_to(self, folder: Path) -> None:
-        _made[folder] = PostgresqlDatabase(folder, self.name)
+        if self._copies is None:
+            self._copies = Copies(cluster(), self.name)
+        _made[folder] = CopiedDatabase(folder, self._copies)
 
     def dump(self) -> bytes:
         """Return every value of every row."""
@@ -116,6 +120,18 @@ class PostgresqlDatabase(Database):
 
     def drop(self) -> None:
         cluster().drop(self.name)
+
+
+class CopiedDatabase(PostgresqlDatabase):
+    """A copy of another database."""
+
+    def __init__(self, folder: Path, copies: Copies) -> None:
+        Database.__init__(self, folder)
+        self._copies, self._origin, self._copy = None, copies, copies.take()
+        self.name = self._copy.name
+
+    def drop(self) -> None:
+        self._origin.give_back(self._copy)
 
 
 def database_in(folder: Path) -> Database:

@@ -45,7 +45,7 @@ class Restartable(Cluster):
         self._process.send_signal(signal.SIGINT)
         self._process.wait(PATIENCE)
         self._process = self._start()
-        self._admin = self._connect()
+        self._admin = self._first_connection()
 
 
 class Nodes:

@@ -26,7 +26,7 @@ class Fragile(Cluster):
     def start(self) -> None:
         """Start it again on its data, and wait until it answers."""
         self._process = self._start()
-        self._admin = self._connect()
+        self._admin = self._first_connection()
 
     def restart(self) -> None:
         """Close every connection, and start again."""
