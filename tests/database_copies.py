@@ -9,6 +9,7 @@ from itertools import count
 import psycopg
 from psycopg import sql
 
+from tests import connection_reuse
 from tests.cluster import Cluster
 
 _numbers = count()
@@ -23,7 +24,10 @@ TRUNCATE kept.altered;
 """
 TABLES = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY relname"
 SEQUENCES = "SELECT relname FROM pg_class WHERE relkind = 'S' AND relnamespace = 'public'::regnamespace"
-OTHERS = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
+END_OTHERS = """
+SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND pid <> ALL(%s)
+"""
 IS_ALTERED = """
 SELECT EXISTS (SELECT FROM kept.altered) OR EXISTS (
     SELECT FROM pg_db_role_setting JOIN pg_database ON pg_database.oid = setdatabase WHERE datname = current_database()
@@ -48,6 +52,7 @@ class Copies:
             return self._free.pop()
         name = f"copy_{next(_numbers)}"
         self._cluster.create(name, self._template)
+        connection_reuse.reuse(name)
         return Copy(name, self._cluster)
 
     def give_back(self, copy: "Copy") -> None:
@@ -72,14 +77,15 @@ class Copy:
         if self._connection is None:
             self._connection = self._cluster.connect(self.name)
             self._connection.execute("SET session_replication_role = replica")  # tables in any order
-        self._connection.execute(OTHERS, (self.name,))
+        self._connection.execute(END_OTHERS, (connection_reuse.pids(self.name),))
         if self._connection.execute(IS_ALTERED).fetchall() != [(False,)]:
             return False
         self._connection.execute("SELECT kept.restore()")
         return True
 
     def close(self) -> None:
-        """Close our own connection."""
+        """Close our own connection and those that could be reused."""
+        connection_reuse.forget(self.name)
         if self._connection is not None:
             self._connection.close()
 
