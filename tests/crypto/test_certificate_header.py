@@ -20,8 +20,6 @@ from hypothesis import strategies as st
 from app.crypto.certificate import MAX_CERTIFICATE_LENGTH
 from app.crypto.certificate_header import BEGIN, END, FORMS, read_xfcc
 
-pytestmark = pytest.mark.both_databases
-
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 PROXIES = tuple(FORMS)
 each_proxy = pytest.mark.parametrize("proxy", PROXIES)

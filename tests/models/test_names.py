@@ -18,8 +18,6 @@ from app.models.names import (
     username_key,
 )
 
-pytestmark = pytest.mark.both_databases
-
 Rule = tuple[Callable[[str], str], Callable[[str], str]]
 RULES: dict[str, Rule] = {
     "name": (normalize_name, name_key),

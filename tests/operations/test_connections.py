@@ -16,8 +16,6 @@ from app.operations.admission import Admission
 from app.operations.connections import connections_at
 from app.operations.reaper import Reaper
 
-pytestmark = pytest.mark.both_databases
-
 TRY = "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'r+'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
 
 

@@ -20,8 +20,6 @@ from app.operations.dispatch import Dispatch, Job, Seated
 from app.operations.paths import HEALTHZ
 from app.operations.request_log import RequestLog
 
-pytestmark = pytest.mark.both_databases
-
 WAIT = 20  # seconds at the most
 
 

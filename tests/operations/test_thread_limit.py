@@ -10,8 +10,6 @@ from app.operations import thread_limit
 from app.operations.admission import MOST_WAITING
 from app.operations.thread_limit import FEWEST_BRINGING, OWN, SPARE, SUPERVISOR, most_bringing, most_waiting
 
-pytestmark = pytest.mark.both_databases
-
 ALL = MOST_WAITING + SPARE
 BESIDE = OWN + SUPERVISOR
 

@@ -21,8 +21,6 @@ from hypothesis import strategies as st
 from app.crypto.certificate import MAX_CERTIFICATE_LENGTH, read_certificate
 from app.http.peer import LONGEST_HOP, MOST_HOPS, walk_back
 
-pytestmark = pytest.mark.both_databases
-
 QUICK = settings(max_examples=200, deadline=None)
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 PROXY, STRANGER = "10.0.0.1", "192.0.2.7"

@@ -8,8 +8,6 @@ import pytest
 from app.operations.logs import redact
 from tests.security.patterns import MOST_SECONDS, Use, seconds_of, stray_patterns, uses
 
-pytestmark = pytest.mark.both_databases
-
 MEBIBYTE = 1_048_576
 FOUND = uses()
 QUADRATIC = [

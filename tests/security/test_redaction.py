@@ -7,8 +7,6 @@ import pytest
 from app.crypto.opaque import Prefix, hint, mint
 from app.database.redaction import REDACTED, hints_in, holds_secret, redact, redact_value
 
-pytestmark = pytest.mark.both_databases
-
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJyb2JvdCJ9.c2lnbmF0dXJlc2lnbmF0dXJl"
 WORST = ("eyJ", "eyJaaaaaaaa.", "eyJaaaaaaaa.eyJaaaaaaaa.", "lk_pat_", "lk_pat_" + "A" * 15, "A", ".eyJ", "_eyJ-")
 

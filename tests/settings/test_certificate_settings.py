@@ -9,8 +9,6 @@ from app.crypto.certificate_header import FORMS
 from app.settings.settings import Settings
 from tests.settings.test_settings import load, refusal
 
-pytestmark = pytest.mark.both_databases
-
 
 @pytest.fixture(autouse=True)
 def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
