@@ -123,7 +123,7 @@ def test_it_ends_cleanly_within_two_seconds_though_somebody_is_connected(
 ) -> None:
     live = fresh_server(workers=2)
     workers = children(live.pid)
-    with httpx.Client(base_url=live.url, trust_env=False) as connected:
+    with httpx.Client(base_url=live.url, trust_env=False, verify=False) as connected:
         assert connected.get("/healthz").status_code == 200
         started = time.monotonic()
         os.killpg(live.pid, number)  # as Ctrl-C does: every process of the group gets it

@@ -36,7 +36,9 @@ def writer(world: World, token: str, seen: Acknowledged, seed: int) -> None:
     """Create, rotate and revoke until the server is gone."""
     chance = random.Random(seed)
     headers = {"Authorization": f"Bearer {token}"}
-    with httpx.Client(base_url=world.admin.server.url, headers=headers, timeout=10, trust_env=False) as http:
+    with httpx.Client(
+        base_url=world.admin.server.url, headers=headers, timeout=10, trust_env=False, verify=False
+    ) as http:
         mine: list[str] = []
         try:
             while True:

@@ -14,9 +14,9 @@ from tests.durability.history import Heard, violations
 from tests.durability.nodes import Nodes
 from tests.durability.workload import Round, clients
 from tests.durability.writers import MachineWriter, UserWriter
+from tests.thorough import either
 
 CLIENTS = 8
-ROUNDS = 10  # with two nodes, and as many with four
 ENOUGH = 30  # answers of either sort in a round
 Fault = Callable[[Nodes, Round, Random], None]
 
@@ -58,6 +58,7 @@ def redis_is_stopped(nodes: Nodes, during: Round, chance: Random) -> None:
 
 
 FAULTS: list[Fault] = [nothing, a_node_is_killed, a_node_is_paused, postgresql_is_restarted, redis_is_stopped]
+ROUNDS = either(len(FAULTS), 2 * len(FAULTS))  # with two nodes, and as many with four
 
 
 def until(true: Callable[[], bool], seconds: float) -> None:

@@ -39,7 +39,7 @@ class Endpoints:
         self.spare = world.issue("pat").token
         assert admin.revoke(self.revoked).status_code == 200
         self.server = world.resource_server.basic
-        self.http = httpx.Client(base_url=admin.server.url, timeout=30, trust_env=False)
+        self.http = httpx.Client(base_url=admin.server.url, timeout=30, trust_env=False, verify=False)
         self._sign_in(world.user.basic)
         self.ask_all()  # fill every cache
 

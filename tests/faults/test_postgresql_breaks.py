@@ -97,7 +97,7 @@ def test_while_it_hangs_waiting_ends_and_somebody_is_left_to_say_that_the_proces
     def besiege(endpoint: str) -> list[tuple[str, httpx.Response, float]]:
         heard = []
         with httpx.Client(
-            base_url=scene.live.url, timeout=30, trust_env=False, cookies=scene.endpoints.http.cookies
+            base_url=scene.live.url, timeout=30, trust_env=False, verify=False, cookies=scene.endpoints.http.cookies
         ) as own:
             while not over.is_set():
                 heard.append((endpoint, *timed(lambda: scene.endpoints.ask(endpoint, own))))
@@ -109,7 +109,8 @@ def test_while_it_hangs_waiting_ends_and_somebody_is_left_to_say_that_the_proces
             asking = [threads.submit(besiege, endpoint) for endpoint in (*SPEAKS, *["introspection"] * 4)]
             time.sleep(7)  # by now each that waited was answered
             alive = [
-                timed(lambda: httpx.get(f"{scene.live.url}/healthz", timeout=10, trust_env=False)) for _ in range(5)
+                timed(lambda: httpx.get(f"{scene.live.url}/healthz", timeout=10, trust_env=False, verify=False))
+                for _ in range(5)
             ]
             readiness = scene.readiness()
             over.set()
@@ -132,7 +133,7 @@ def test_restarted_under_load_it_costs_503s_and_nobody_helps_the_server_on(scene
     active: list[bool] = []
 
     def ask_on(endpoint: str) -> None:
-        with httpx.Client(base_url=scene.live.url, timeout=30, trust_env=False) as own:
+        with httpx.Client(base_url=scene.live.url, timeout=30, trust_env=False, verify=False) as own:
             while not over.is_set():
                 answer = endpoints.ask(endpoint, own)
                 heard[endpoint, answer.status_code] += 1

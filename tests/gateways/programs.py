@@ -138,7 +138,7 @@ def running(
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, cwd=folder)
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=15, trust_env=False) as http:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=15, trust_env=False, verify=False) as http:
             _wait(http, process, folder)
             yield Gateway(name, http)
     finally:

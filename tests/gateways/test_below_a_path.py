@@ -40,7 +40,7 @@ class Host:
     drops_underscores: bool
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=15, trust_env=False, cookies=CookieJar())
+        return httpx.Client(base_url=self.url, timeout=15, trust_env=False, verify=False, cookies=CookieJar())
 
 
 @pytest.fixture(scope="module")

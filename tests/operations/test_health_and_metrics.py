@@ -57,7 +57,7 @@ def test_readyz_says_that_the_database_is_there_and_migrated(server: LiveServer)
 def test_readyz_is_503_when_the_database_is_not_migrated(fresh_server: StartServer) -> None:
     live = fresh_server()
     live.database.execute("UPDATE alembic_version SET version_num = '0001'")
-    answer = httpx.get(f"{live.url}/readyz", trust_env=False)
+    answer = httpx.get(f"{live.url}/readyz", trust_env=False, verify=False)
     assert answer.status_code == 503
     assert answer.json() == {"status": "failed", "checks": {"database": "ok", "migrations": "failed"}}
 
@@ -76,7 +76,7 @@ def test_a_node_goes_on_while_an_upgrade_widens_the_tables(fresh_server: StartSe
 @pytest.mark.contract("`/readyz`: database, Redis where set, migrated")
 def test_readyz_is_503_when_redis_does_not_answer_and_healthz_is_not(fresh_server: StartServer) -> None:
     live = fresh_server(redis_url="redis://127.0.0.1:1/0")
-    answer = httpx.get(f"{live.url}/readyz", trust_env=False)
+    answer = httpx.get(f"{live.url}/readyz", trust_env=False, verify=False)
     assert (answer.status_code, answer.json()["checks"]["redis"]) == (503, "failed")
     assert live.http.get("/healthz").status_code == 200
 
@@ -86,7 +86,9 @@ def test_metrics_add_up_over_the_worker_processes(fresh_server: StartServer) -> 
     live = fresh_server(workers=2)
     before = count(live, "latchkey_request_seconds_count", route="/healthz", method="GET", status="2xx")
     for _ in range(40):
-        httpx.get(f"{live.url}/healthz", trust_env=False)  # a connection each, so that both workers get some
+        httpx.get(
+            f"{live.url}/healthz", trust_env=False, verify=False
+        )  # a connection each, so that both workers get some
     after = count(live, "latchkey_request_seconds_count", route="/healthz", method="GET", status="2xx")
     assert after - before == 40
     assert len({file.name for file in (live.instance / "metrics" / str(live.port)).glob("histogram_*.db")}) == 2
@@ -176,11 +178,13 @@ def test_with_a_metrics_token_the_metrics_need_it(fresh_server: StartServer) -> 
         {"Authorization": token},
     ]
     for headers in [*refused, {"Authorization": "Bearer \xff".encode("latin-1")}]:
-        answer = httpx.get(f"{live.url}/metrics", headers=headers, trust_env=False)
+        answer = httpx.get(f"{live.url}/metrics", headers=headers, trust_env=False, verify=False)
         assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, 'Bearer realm="metrics"')
         assert "latchkey_" not in answer.text and token not in answer.text
     for scheme in ("Bearer", "bearer"):
-        answer = httpx.get(f"{live.url}/metrics", headers={"Authorization": f"{scheme} {token}"}, trust_env=False)
+        answer = httpx.get(
+            f"{live.url}/metrics", headers={"Authorization": f"{scheme} {token}"}, trust_env=False, verify=False
+        )
         assert answer.status_code == 200 and "latchkey_request_seconds" in answer.text
     assert token not in live.log_text()
 

@@ -10,8 +10,9 @@ from schemathesis.checks import CHECKS, load_all_checks
 
 from tests.api import Admin
 from tests.live import LiveServer
+from tests.thorough import either
 
-EXAMPLES = 20  # an operation
+EXAMPLES = either(8, 20)  # an operation
 PATIENCE = 60  # seconds for an answer: one of the operations measures, and the machine is busy
 load_all_checks()
 HELD: list[Any] = [

@@ -75,7 +75,7 @@ def sign_in(http: httpx.Client, server: LiveServer, password: str | None = None)
 
 @pytest.mark.contract("two servers on one host, by port or by path, keep their sessions apart")
 def test_one_cookie_jar_holds_a_session_at_each_of_two_ports(pair: tuple[LiveServer, LiveServer]) -> None:
-    with httpx.Client(trust_env=False, cookies=CookieJar()) as http:
+    with httpx.Client(trust_env=False, verify=False, cookies=CookieJar()) as http:
         for server in pair:
             assert sign_in(http, server).status_code == 303
         for server in (*pair, *pair):
@@ -90,7 +90,7 @@ def test_one_cookie_jar_holds_a_session_at_each_of_two_ports(pair: tuple[LiveSer
 
 def test_a_form_that_was_open_before_the_other_sign_in_still_works(pair: tuple[LiveServer, LiveServer]) -> None:
     one, two = pair
-    with httpx.Client(trust_env=False, cookies=CookieJar()) as http:
+    with httpx.Client(trust_env=False, verify=False, cookies=CookieJar()) as http:
         found = TOKEN.search(http.get(f"{one.url}/login").text)
         assert sign_in(http, two).status_code == 303 and found is not None
         form = {"csrf_token": found[1], "username": "admin", "password": one.bootstrap["admin_password"]}

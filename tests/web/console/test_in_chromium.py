@@ -1,5 +1,7 @@
 """The console's pages in real Chromium: on a phone and a desk, light and dark, by keyboard, without JavaScript."""
 
+from collections.abc import Iterator
+
 import pytest
 from playwright.sync_api import Page
 
@@ -27,6 +29,22 @@ def tab_to(page: Page, selector: str, most: int = 120) -> None:
         if page.evaluate("selector => document.activeElement.matches(selector)", selector):
             return
     raise AssertionError(f"{selector} cannot be reached by Tab")
+
+
+@pytest.fixture(scope="module")
+def admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Admin]:
+    """An administrator's client of a separate server: each object of the shared one makes its pages longer."""
+    live = LiveServer(tmp_path_factory.mktemp("console") / "instance").start()
+    acting = Admin(live)
+    yield acting
+    acting.http.close()
+    live.stop()
+
+
+@pytest.fixture(scope="module")
+def server(admin: Admin) -> LiveServer:
+    """The server of this module."""
+    return admin.server
 
 
 @pytest.fixture(scope="module")
