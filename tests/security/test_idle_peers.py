@@ -65,7 +65,7 @@ def test_a_thousand_unfinished_bodies_and_idle_connections_stop_nobody(
         started = time.monotonic()
         while time.monotonic() < started + BODY_DEADLINE + 2:
             assert statuses(server, admin, 20) == {200}
-            threading.Event().wait(0.5)
+            threading.Event().wait(0.1)
         answers = [peer.recv(12) for peer in slow]
     assert set(answers) == {b"HTTP/1.1 408"}
 
@@ -169,7 +169,7 @@ def test_an_answer_that_nobody_takes_is_ended(fresh_server: StartServer) -> None
             peer.sendall(request)
         deadline = time.monotonic() + 45
         while server_connections(server) and time.monotonic() < deadline:
-            threading.Event().wait(0.5)
+            threading.Event().wait(0.1)
         assert not server_connections(server)
 
 
