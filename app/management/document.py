@@ -13,7 +13,7 @@ from flask import Blueprint, Flask, Response, json
 from app.compat.flask_smorest import Api
 from app.http.browser import TOKEN_HEADERS, cookie_name
 from app.management.authorization import TABLE, Access
-from app.management.blueprint import PREFIX, Operations
+from app.management.blueprint import PREFIX, Operations, StrictBlueprint
 from app.management.errors import PROBLEM
 
 SECURITY: dict[Access, list[dict[str, list[str]]]] = {
@@ -63,6 +63,11 @@ class Document(Api):
 
     DEFAULT_ERROR_RESPONSE_NAME = None
     ERROR_SCHEMA = ProblemSchema
+
+    def describe(self, app: Flask, blueprint: StrictBlueprint) -> None:
+        """Describe a blueprint whose routes the application has; `register_blueprint` would add them too."""
+        blueprint.register_views_in_doc(self, app, self.spec, name=blueprint.name, parameters=None)
+        self.spec.tag({"name": blueprint.name, "description": blueprint.description})
 
 
 def register(app: Flask, subjects: Sequence[Operations], issuer: str) -> None:
