@@ -56,7 +56,7 @@ def is_normal(path: str) -> bool:
         return True
     fixed = CHECKED_BY_ROUTE.match(path)
     checked = fixed[0][:-1] if fixed else path
-    dotted = any(segment.endswith(".") for segment in checked.split("/"))  # `.`, `..`, and what Windows drops
+    dotted = "./" in checked or checked.endswith(".")  # a segment is `.`, `..`, or ends with what Windows drops
     return SEGMENTS.fullmatch(checked) is not None and not dotted
 
 

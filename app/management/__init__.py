@@ -50,6 +50,8 @@ def register(app: Flask, actions: Actions) -> None:
     app.url_map.converters |= {"row": RowId, "scope": ScopeName}
     errors.register(app)
     authorization.register(app, actions)
-    blueprints = [subject.operations.create_blueprint(actions) for subject in SUBJECTS]
-    document.register(app, blueprints, actions.settings.issuer)
+    subjects = [subject.operations for subject in SUBJECTS]
+    for operations in subjects:
+        app.register_blueprint(operations.create_blueprint(actions))
+    document.register(app, subjects, actions.settings.issuer)
     docs.register(app)

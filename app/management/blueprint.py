@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Protocol, TypeVar
 
+import flask_smorest
 import marshmallow as ma
-from flask import Response
-from flask_smorest import Blueprint
+from flask import Blueprint, Response
 from werkzeug.routing import BaseConverter
 
 from app.compose import Actions
@@ -39,50 +39,23 @@ class ScopeName(BaseConverter):
     part_isolating = False
 
 
-class StrictBlueprint(Blueprint):  # type: ignore[misc]
-    """Read requests strictly, and do not answer OPTIONS: only what the table of authorization.py names is answered."""
+class StrictBlueprint(flask_smorest.Blueprint):  # type: ignore[misc]
+    """Read requests strictly. It decorates views and describes them; they are served by a blueprint of Flask's own."""
 
     ARGUMENTS_PARSER = StrictParser()
-
-    def add_url_rule(self, rule: str, endpoint: Any = None, view_func: Any = None, *args: Any, **options: Any) -> None:
-        """Add the rule without the automatic OPTIONS."""
-        if view_func is not None:
-            view_func.provide_automatic_options = False
-        super().add_url_rule(rule, endpoint, view_func, *args, **options)
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A method and path below PREFIX, and the view that answers; `before` is called before the body is read."""
+    """A method and path below PREFIX, and the view that reads the request and answers, after it gets the actions."""
 
     method: str
     rule: str
     view: View
-    answer: Schema | None
-    status: int
-    query: Schema | None = None
-    body: Schema | None = None
-    body_required: bool = True
-    before: Callable[[Actions], None] | None = None
 
-    def add_to(self, blueprint: Any, actions: Actions) -> None:
-        """Add the operation to a flask-smorest blueprint, with the actions as the view's first argument."""
-        view = blueprint.response(self.status, self.answer)(self._bind(actions))
-        if self.query is not None:
-            view = blueprint.arguments(self.query(), location="query")(view)
-        if self.body is not None:  # an instance: the library would make one of a class at each request
-            view = blueprint.arguments(self.body(), required=self.body_required)(view)
-        if self.before is not None:
-            view = _call_first(self.before, actions, view)
-        blueprint.route(self.rule, methods=[self.method])(view)
-
-    def _bind(self, actions: Actions) -> View:
-        @wraps(self.view)
-        def call_view(*args: Any, **kwargs: Any) -> Any:
-            answer = self.view(actions, *args, **kwargs)
-            return _no_content() if self.status == NO_CONTENT else answer
-
-        return call_view
+    def bind(self, actions: Actions) -> View:
+        """Return the view as Flask calls it, under the same name."""
+        return wraps(self.view)(partial(self.view, actions))
 
 
 class Decorate(Protocol):
@@ -97,7 +70,7 @@ class Operations:
 
     def __init__(self, name: str, description: str) -> None:
         self._name = name
-        self._description = description
+        self._decorator = StrictBlueprint(name, __name__, description=description)
         self._operations: list[Operation] = []
 
     def get(self, rule: str, answer: Schema, *, query: Schema | None = None) -> Decorate:
@@ -105,7 +78,7 @@ class Operations:
         return self._add("GET", rule, answer, 200, query=query)
 
     def post(self, rule: str, answer: Schema, *, status: int = 201, **options: Any) -> Decorate:
-        """Add a POST; `options` are fields of Operation."""
+        """Add a POST; `options` are those of _decorate."""
         return self._add("POST", rule, answer, status, **options)
 
     def patch(self, rule: str, answer: Schema, *, body: Schema) -> Decorate:
@@ -117,19 +90,46 @@ class Operations:
         return self._add("DELETE", rule, None, NO_CONTENT)
 
     def create_blueprint(self, actions: Actions) -> Blueprint:
-        """Return a flask-smorest blueprint whose views use these actions."""
-        blueprint = StrictBlueprint(self._name, __name__, url_prefix=PREFIX, description=self._description)
+        """Return a blueprint whose views use these actions."""
+        blueprint = Blueprint(self._name, __name__, url_prefix=PREFIX)
         blueprint.register_error_handler(LatchkeyError, answer_refusal)
         for operation in self._operations:
-            operation.add_to(blueprint, actions)
+            view = operation.bind(actions)
+            blueprint.add_url_rule(operation.rule, view_func=view, methods=[operation.method])
         return blueprint
+
+    def describe(self) -> StrictBlueprint:
+        """Return a blueprint that only describes the routes of the other: that costs most of an application's start."""
+        described = StrictBlueprint(self._name, __name__, description=self._decorator.description)
+        for operation in self._operations:
+            described.add_url_rule(operation.rule, view_func=operation.view, methods=[operation.method])
+        return described
 
     def _add(self, method: str, rule: str, answer: Schema | None, status: int, **options: Any) -> Decorate:
         def decorate(view: ViewT, /) -> ViewT:
-            self._operations.append(Operation(method, rule, view, answer, status, **options))
+            self._operations.append(Operation(method, rule, self._decorate(view, answer, status, **options)))
             return view
 
         return decorate
+
+    def _decorate(
+        self,
+        view: View,
+        answer: Schema | None,
+        status: int,
+        *,
+        query: Schema | None = None,
+        body: Schema | None = None,
+        body_required: bool = True,
+        before: Callable[[Actions], None] | None = None,
+    ) -> View:
+        """Return the view with its request parsed and its answer printed; `before` is called before parsing."""
+        view = self._decorator.response(status, answer)(_drop_content(view) if status == NO_CONTENT else view)
+        if query is not None:
+            view = self._decorator.arguments(query(), location="query")(view)
+        if body is not None:  # an instance: the library would make one of a class at each request
+            view = self._decorator.arguments(body(), required=body_required)(view)
+        return view if before is None else _call_first(before, view)
 
 
 def answer_created(actions: Actions, thing: Any, path: str) -> tuple[Any, dict[str, str]]:
@@ -142,16 +142,21 @@ def add_secret(view: Any, **secret: str) -> dict[str, Any]:
     return {field.name: getattr(view, field.name) for field in dataclasses.fields(view)} | secret
 
 
-def _call_first(before: Callable[[Actions], None], actions: Actions, view: View) -> View:
+def _call_first(before: Callable[[Actions], None], view: View) -> View:
     @wraps(view)
-    def call_both(*args: Any, **kwargs: Any) -> Any:
+    def call_both(actions: Actions, *args: Any, **kwargs: Any) -> Any:
         before(actions)
-        return view(*args, **kwargs)
+        return view(actions, *args, **kwargs)
 
     return call_both
 
 
-def _no_content() -> Response:
-    response = Response(status=NO_CONTENT)
-    del response.headers["Content-Type"]
-    return response
+def _drop_content(view: View) -> View:
+    @wraps(view)
+    def answer_nothing(*args: Any, **kwargs: Any) -> Response:
+        view(*args, **kwargs)
+        response = Response(status=NO_CONTENT)
+        del response.headers["Content-Type"]
+        return response
+
+    return answer_nothing

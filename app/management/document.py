@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ from flask import Blueprint, Flask, Response, json
 from app.compat.flask_smorest import Api
 from app.http.browser import TOKEN_HEADERS, cookie_name
 from app.management.authorization import TABLE, Access
-from app.management.blueprint import PREFIX
+from app.management.blueprint import PREFIX, Operations, StrictBlueprint
 from app.management.errors import PROBLEM
 
 SECURITY: dict[Access, list[dict[str, list[str]]]] = {
@@ -63,15 +64,17 @@ class Document(Api):
     DEFAULT_ERROR_RESPONSE_NAME = None
     ERROR_SCHEMA = ProblemSchema
 
+    def describe(self, app: Flask, blueprint: StrictBlueprint) -> None:
+        """Describe a blueprint whose routes the application has; `register_blueprint` would add them too."""
+        blueprint.register_views_in_doc(self, app, self.spec, name=blueprint.name, parameters=None)
+        self.spec.tag({"name": blueprint.name, "description": blueprint.description})
 
-def register(app: Flask, blueprints: list[Any], issuer: str) -> None:
-    """Add the operations, and GET /openapi.json."""
+
+def register(app: Flask, subjects: Sequence[Operations], issuer: str) -> None:
+    """Add GET /openapi.json, about operations that the application serves."""
     app.config.update(API_TITLE="Latchkey management API", API_VERSION="v1", OPENAPI_VERSION="3.1.0")
-    document = Document(app)
-    for blueprint in blueprints:
-        document.register_blueprint(blueprint)
     description = Blueprint("description", __name__, url_prefix=PREFIX)
-    serve = _Serve(document, issuer)
+    serve = _Serve(app, subjects, issuer)
     description.add_url_rule("/openapi.json", "openapi", serve, provide_automatic_options=False)
     app.register_blueprint(description)
 
@@ -79,16 +82,25 @@ def register(app: Flask, blueprints: list[Any], issuer: str) -> None:
 class _Serve:
     """Answer with the document, made at the first request for it."""
 
-    def __init__(self, document: Document, issuer: str) -> None:
-        self._document = document
+    def __init__(self, app: Flask, subjects: Sequence[Operations], issuer: str) -> None:
+        self._app = app
+        self._subjects = subjects
         self._issuer = issuer
         self._lock = threading.Lock()
         self._text = ""
 
     def __call__(self) -> Response:
         with self._lock:
-            self._text = self._text or json.dumps(complete(self._document.spec.to_dict(), self._issuer))
+            self._text = self._text or json.dumps(complete(self._describe(), self._issuer))
         return Response(self._text, content_type="application/json")
+
+    def _describe(self) -> dict[str, Any]:
+        """Return the library's description of the operations."""
+        document = Document(self._app)
+        for operations in self._subjects:
+            document.describe(self._app, operations.describe())
+        described: dict[str, Any] = document.spec.to_dict()
+        return described
 
 
 def complete(document: dict[str, Any], issuer: str) -> dict[str, Any]:

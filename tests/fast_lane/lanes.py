@@ -9,8 +9,7 @@ from typing import Any
 
 import jwt
 import pytest
-from prometheus_client import REGISTRY
-from prometheus_client.registry import Collector
+from prometheus_client import REGISTRY, Histogram
 
 from app import create_app
 from app.fast_lane.lane import Lane
@@ -20,6 +19,7 @@ from tests.oauth.wire import Wire, start_wire
 FORM = "application/x-www-form-urlencoded"
 CHANGING = ("duration_ms", "time")  # members of a log line
 Headers = dict[str, str]
+Sample = tuple[Any, tuple[str, ...]]  # a metric and the values of its labels
 
 
 @dataclass(frozen=True)
@@ -125,29 +125,31 @@ class Lanes:
         before = _samples()
         body = b"".join(app(asked.wsgi(), lambda *answer: answers.append(answer)))
         [(status, headers)] = answers
-        counted = {name: value - before.get(name, 0) for name, value in _samples().items()}
+        counted = {_name(s): value - before.get(s, 0) for s, value in _samples().items() if value != before.get(s, 0)}
         lines = [line for line in map(json.loads, self.lines) if line["event"] == "request"]
         for line in lines:
             assert all(line.pop(name) is not None for name in CHANGING)
         headers = [pair for pair in headers if pair[0] != "Date"]
-        reply = Reply(status, headers, body, lines, {n: v for n, v in counted.items() if v}, self._taken)
-        return _without_chance(reply)
+        return _without_chance(Reply(status, headers, body, lines, counted, self._taken))
 
 
-def _samples() -> dict[str, float]:
+def _samples() -> dict[Sample, float]:
+    """Return the counts of our own metrics; to collect their buckets too would cost more than a request."""
     return {
-        f"{sample.name}{sorted(sample.labels.items())}": sample.value
-        for collector in _collectors()
-        for metric in collector.collect()
-        for sample in metric.samples
-        if not sample.name.endswith(("_sum", "_bucket", "_created"))
+        (metric, labels): sum(value.get() for value in getattr(child, "_buckets", None) or [child._value])
+        for metric in _metrics()
+        for labels, child in metric._metrics.items()
     }
 
 
-def _collectors() -> set[Collector]:
-    """Return our own metrics: the other ones read /proc each time, which costs more than the request."""
-    named = REGISTRY._names_to_collectors
-    return {collector for name, collector in named.items() if name.startswith("latchkey")}
+def _metrics() -> set[Any]:
+    return {metric for name, metric in REGISTRY._names_to_collectors.items() if name.startswith("latchkey")}
+
+
+def _name(sample: Sample) -> str:
+    metric, labels = sample
+    suffix = "count" if isinstance(metric, Histogram) else "total"
+    return f"{metric._name}_{suffix}{sorted(zip(metric._labelnames, labels, strict=True))}"
 
 
 def _without_chance(reply: Reply) -> Reply:

@@ -1,7 +1,9 @@
 """The management API on a database of its own, called without a server."""
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,12 @@ from app.actions.audit.actor import OPERATOR
 from app.actions.directory.users import NewUser
 from app.compose import FurtherKinds
 from app.database.store import Store
-from app.database.types import Base
 from app.maintenance.bootstrap import PERMISSIONS
 from app.models import Resource
 from app.settings.settings import Settings
 from tests.core import ISSUER, ORDERS, Core, MutableClock
-from tests.databases import database_in
+from tests.databases import chosen, database_in
+from tests.templates import STORED, create_tables, template_folder
 
 OWN = f"{ISSUER}/api/v1"
 PASSWORD = "correct horse battery staple"
@@ -72,21 +74,43 @@ class Face:
         return self.http.open(f"/api/v1/me{path}", auth=(username, password), **options)
 
 
-def start_face(folder: Path, further_kinds: FurtherKinds | None = None, **changed: Any) -> Face:
-    """Make an application on a fresh database, with the management API's permissions and one resource."""
-    database = database_in(folder)
-    settings = Settings(instance_dir=folder, issuer=ISSUER, secret_key="k" * 40, **database.settings, **changed)
-    Base.metadata.create_all(database.engine())
-    clock = MutableClock()
-    app = create_app(settings, clock, further_kinds)
-    core = Core(app.actions, clock, database)
+def start_face(folder: Path, further_kinds: FurtherKinds | None = None, **settings: Any) -> Face:
+    """Make an application with one resource beside its own, on a copy of a database if the settings allow it."""
+    if STORED & settings.keys() or further_kinds:
+        return _furnish(_start(folder, create_tables, further_kinds, **settings))
+    template = _template(chosen())
+    face = _start(folder, template.core.database.copy_to, **settings)
+    face.core._rows.update(template.core._rows)
+    return face
+
+
+@cache
+def _template(database: str) -> Face:
+    """Return a face to copy, on a kind of database."""
+    made = _furnish(_start(template_folder(), create_tables))
+    stop_face(made)
+    return made
+
+
+def _furnish(face: Face) -> Face:
+    core = face.core
     with core.store.transaction() as session:
-        core.actions.signing_keys.ensure(session, clock())
+        core.actions.signing_keys.ensure(session, core.clock())
     core.resource(OWN, *PERMISSIONS)
     with core.store.transaction() as session:
         session.execute(update(Resource).values(built_in=True))
     core.resource(ORDERS, "orders:read", "orders:write", public=["orders:list"])
-    return Face(app, core)
+    return face
+
+
+def _start(
+    folder: Path, fill: Callable[[Path], None], further_kinds: FurtherKinds | None = None, **changed: Any
+) -> Face:
+    fill(folder)
+    database, clock = database_in(folder), MutableClock()
+    known = {"issuer": ISSUER, "secret_key": "k" * 40} | changed
+    app = create_app(Settings(instance_dir=folder, **database.settings, **known), clock, further_kinds)
+    return Face(app, Core(app.actions, clock, database))
 
 
 def stop_face(face: Face) -> None:

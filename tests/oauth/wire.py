@@ -3,7 +3,9 @@
 import base64
 import itertools
 import json
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +15,19 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from app import create_app
-from app.database.types import Base, new_id
+from app.database.types import new_id
 from app.maintenance.bootstrap import PERMISSIONS
 from app.models import Client, ClientServes, Resource
 from app.settings.settings import Settings
 from tests.core import ISSUER, ORDERS, STOCK, Core, MutableClock
-from tests.databases import database_in
+from tests.databases import chosen, database_in
+from tests.templates import STORED, create_tables, template_folder
 
 OWN = f"{ISSUER}/api/v1"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ANY_TYPE = "urn:ietf:params:oauth:token-type:access_token"
+BASE = {"issuer": ISSUER, "secret_key": "k" * 40, "rate_limits": "off"}
 GRANT = {"grant_type": "client_credentials"}
 ORDERS_SCOPES = ("orders:read", "orders:write", "orders:list")  # the last is public
 Pair = tuple[str, str]
@@ -91,8 +95,25 @@ class Wire:
 
 
 def start_wire(folder: Path, **settings: Any) -> Wire:
-    """Make the application on a fresh database."""
-    core, http = _start(folder, {"issuer": ISSUER, "secret_key": "k" * 40, "rate_limits": "off"} | settings)
+    """Make the application on a database of its own, a copy if the settings allow it."""
+    if STORED & settings.keys():
+        return _furnish(*_start(folder, BASE | settings, create_tables))
+    template = _template(chosen())
+    core, http = _start(folder, BASE | settings, template.core.database.copy_to)
+    return replace(template, core=replace(core, _rows=dict(template.core._rows)), http=http)
+
+
+@cache
+def _template(database: str) -> Wire:
+    """Return a wire to copy, on a kind of database."""
+    made = _furnish(*_start(template_folder(), BASE, create_tables))
+    stop_wire(made)
+    return made
+
+
+def _furnish(core: Core, http: FlaskClient) -> Wire:
+    with core.store.transaction() as session:
+        core.actions.signing_keys.ensure(session, core.clock())
     management, everything = core.actions.settings.management_identifier, (*ORDERS_SCOPES, "stock:read")
     core.resource(management, *PERMISSIONS)
     with core.store.transaction() as session:
@@ -114,15 +135,11 @@ def start_wire(folder: Path, **settings: Any) -> Wire:
     return Wire(core, http, robot, shop, stockist, key, core.m2m("auditor", "introspect", management))
 
 
-def _start(folder: Path, chosen: dict[str, Any]) -> tuple[Core, FlaskClient]:
+def _start(folder: Path, settings: dict[str, Any], fill: Callable[[Path], None]) -> tuple[Core, FlaskClient]:
+    fill(folder)
     database, clock = database_in(folder), MutableClock()
-    settings = Settings(instance_dir=folder, **database.settings, **chosen)
-    Base.metadata.create_all(database.engine())
-    app = create_app(settings, clock)
-    core = Core(app.actions, clock, database)
-    with core.store.transaction() as session:
-        core.actions.signing_keys.ensure(session, clock())
-    return core, app.test_client()
+    app = create_app(Settings(instance_dir=folder, **database.settings, **settings), clock)
+    return Core(app.actions, clock, database), app.test_client()
 
 
 def stop_wire(wire: Wire) -> None:

@@ -50,7 +50,7 @@ def test_a_pattern_that_is_not_linear_would_be_found(text: str, method: str) -> 
 def test_redaction_of_the_largest_body_takes_twice_the_time_of_half_of_it(piece: str) -> None:
     whole = piece * (MEBIBYTE // len(piece))
     half = min(_seconds(whole[: MEBIBYTE // 2]) for _ in range(3))
-    assert min(_seconds(whole) for _ in range(3)) < 3 * half + 0.1
+    assert any(_seconds(whole) < 3 * half + 0.1 for _ in range(3))
 
 
 def _seconds(text: str) -> float:
