@@ -83,13 +83,14 @@ def orders(reader: Exported, key: str, tmp_path_factory: pytest.TempPathFactory)
 
 def wait_for(url: str, api: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline and api.poll() is None:
-        try:
-            httpx.get(url, trust_env=False, verify=False)
-        except httpx.TransportError:
-            time.sleep(0.05)
-        else:
-            return
+    with httpx.Client(trust_env=False, verify=False) as http:
+        while time.monotonic() < deadline and api.poll() is None:
+            try:
+                http.get(url)
+            except httpx.TransportError:
+                time.sleep(0.05)
+            else:
+                return
     raise AssertionError(f"the API did not start\n{log.read_text(encoding='utf-8')}")
 
 

@@ -121,7 +121,7 @@ class Node(Program):
         own = {"LATCHKEY_INSTANCE_DIR": str(self.instance), "LATCHKEY_PORT": str(port)}
         self.environment = {**shared, **own}
         super().__init__([str(LATCHKEY), "serve"], folder / f"{self.name}.log", self.environment)
-        self.http = httpx.Client(base_url=f"http://{self.address}", timeout=15, trust_env=False)
+        self.http = httpx.Client(base_url=f"http://{self.address}", timeout=15, trust_env=False, verify=False)
 
     def was_first(self) -> bool:
         """Return whether this node set up the database."""
@@ -194,7 +194,7 @@ class Balancer(Program):
         config.write_text(common + "".join(lines), encoding="utf-8")  # for three nodes, the file is unchanged
         command = [str(program("haproxy")), "-f", str(config)]
         super().__init__(command, folder / "haproxy.log", {**environment, **own})
-        self.http = httpx.Client(base_url=self.url, timeout=15, trust_env=False)
+        self.http = httpx.Client(base_url=self.url, timeout=15, trust_env=False, verify=False)
 
     def servers(self) -> dict[str, Json]:
         """Return HAProxy's statistics of each node."""
