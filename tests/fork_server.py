@@ -21,6 +21,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 SETTING = "LATCHKEY_"
+SHARED = "TEST_FORK_SERVER"  # in the environment of a program: the socket of the fork server that it uses
+LATCHKEY = "app.cli"
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 PATIENCE = 60.0  # seconds for a command to end
 _starting = threading.Lock()
@@ -68,11 +70,27 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
-def start(arguments: Sequence[str], environment: Mapping[str, str], stdout: Path, stderr: Path) -> Forked:
-    """Run `latchkey` with these arguments in a process group of its own; what it prints is appended to the files."""
+def shared() -> dict[str, str]:
+    """Return the environment in which a program starts its servers here."""
+    return {SHARED: str(_running())}
+
+
+def is_shared() -> bool:
+    """Return whether this process was started with such an environment."""
+    return SHARED in os.environ
+
+
+def start(
+    arguments: Sequence[str], environment: Mapping[str, str], stdout: Path, stderr: Path, module: str = LATCHKEY
+) -> Forked:
+    """Run `latchkey` with these arguments in a process group of its own; what it prints is appended to the files.
+
+    With `module`, run the `main` of that one instead.
+    """
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(str(_running()))
-    wanted = {"arguments": [*arguments], "environment": {**environment}, "stdout": str(stdout), "stderr": str(stderr)}
+    wanted = {"arguments": [module, *arguments], "environment": {**environment}}
+    wanted |= {"stdout": str(stdout), "stderr": str(stderr)}
     connection.sendall(json.dumps(wanted).encode() + b"\n")
     return Forked(connection, int(connection.makefile().readline()))
 
@@ -93,6 +111,8 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.
 def _running() -> Path:
     """Return the socket of the fork server of this test process, which is started if need be."""
     global _door
+    if is_shared():
+        return Path(os.environ[SHARED])
     with _starting:
         if _door is None:
             door = Path(tempfile.mkdtemp(prefix="latchkey-forks-")) / "socket"
@@ -193,12 +213,11 @@ def _run(arguments: list[str]) -> None:
     import multiprocessing.util
     import traceback
 
-    from app.cli import main as latchkey
-
     code: object = 1
-    sys.argv = ["latchkey", *arguments]
+    module = arguments[0]
+    sys.argv = ["latchkey", *arguments[1:]]
     try:
-        latchkey(arguments)
+        import_module(module).main()
     except SystemExit as end:
         code = end.code or 0
     except BaseException:  # the child must not go on as its parent

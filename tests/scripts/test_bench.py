@@ -179,7 +179,9 @@ def test_a_row_whose_answers_are_wrong_fails_and_so_does_the_run(instance: Path,
 
 def test_a_concurrent_writer_keeps_its_rate_and_its_cost_is_reported(instance: Path, figures: Json) -> None:
     report = instance / "written.json"
-    done = bench(instance, *SMALL, "--seconds", "1", "--rows", "introspect-m2m", "--writer", "10", "--json", str(report))
+    done = bench(
+        instance, *SMALL, "--seconds", "1", "--rows", "introspect-m2m", "--writer", "10", "--json", str(report)
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(report.read_text(encoding="utf-8"))
     rows = {row["row"]: row["rounds"][0] for row in result["rows"] if row["subject"] == "latchkey"}

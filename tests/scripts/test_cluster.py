@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import fork_server
 from tests.architecture.checkout import ROOT
 from tests.cluster import program
 from tests.machine import lacking, require_program
@@ -41,7 +42,7 @@ def folder() -> Iterator[Path]:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    return os.environ | {"TMPDIR": str(folder), "LATCHKEY_PORT": "1"}
+    return os.environ | {"TMPDIR": str(folder), "LATCHKEY_PORT": "1"} | fork_server.shared()
 
 
 def nothing_is_left(folder: Path) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import fork_server
 from tests.architecture.checkout import ROOT
 from tests.fuzzing.part import PARTS
 from tests.machine import lacking
@@ -39,8 +40,9 @@ def runs(folders: dict[str, Path]) -> dict[str, Done]:
 
     def run(name: str) -> Done:
         command = [*FUZZ, "--keep", str(folders[name]), *RUNS[name]]
-        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
+    environment = os.environ | fork_server.shared()
     with ThreadPoolExecutor() as pool:
         return dict(zip(RUNS, pool.map(run, RUNS), strict=True))
 

@@ -12,6 +12,7 @@ from tests.architecture.checkout import ROOT
 from tests.scripts import in_process
 
 PROGRAM = ROOT / "scripts" / "simulate"
+FEW = 2_000  # requests, where no figure is looked at
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,8 @@ def test_every_plan_meets_its_target_below_its_maximum(model: Any) -> None:
 
 
 @pytest.mark.contract("how many nodes it takes is simulated with measured costs")
-def test_the_simulation_reads_measured_costs(tmp_path: Path) -> None:
+def test_the_simulation_reads_measured_costs(tmp_path: Path, model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "REQUESTS", FEW)
     rows = [
         {"subject": "latchkey", "row": "introspect-pat", "cpu_us": 80.0, "database_cpu_us": 70.0},
         {"subject": "latchkey", "row": "client-credentials", "cpu_us": 150.0, "database_cpu_us": 0.0},
