@@ -25,6 +25,16 @@ SHARED = "TEST_FORK_SERVER"  # in the environment of a program: the socket of th
 LATCHKEY = "app.cli"
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 PATIENCE = 60.0  # seconds for a command to end
+COMMAND = """#!{python} -IS
+import json, os, socket, sys
+own = f"/proc/{{os.getpid()}}/fd/"
+wanted = {{"arguments": ["{module}", *sys.argv[1:]], "environment": dict(os.environ)}}
+with socket.socket(socket.AF_UNIX) as server, server.makefile() as answers:
+    server.connect("{door}")
+    server.sendall(json.dumps(wanted | {{"stdout": own + "1", "stderr": own + "2"}}).encode() + b"\\n")
+    answers.readline()
+    sys.exit(int(answers.read() or 1))
+"""
 _starting = threading.Lock()
 _door: Path | None = None
 _children: set[int] = set()  # of the fork server: each leads a process group
@@ -106,6 +116,14 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.
             process.kill()
             raise
         return subprocess.CompletedProcess([*arguments], code, stdout.read_text("utf-8"), stderr.read_text("utf-8"))
+
+
+def make_command(folder: Path) -> None:
+    """Make the folder, with a `latchkey` in it for a shell that runs in the fork server."""
+    folder.mkdir(parents=True)
+    file = folder / "latchkey"
+    file.write_text(COMMAND.format(python=sys.executable, door=str(_running()), module=LATCHKEY), encoding="utf-8")
+    file.chmod(0o755)
 
 
 def _running() -> Path:

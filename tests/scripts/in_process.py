@@ -26,7 +26,8 @@ def load(name: str) -> ModuleType:
     assert spec and spec.loader
     module = module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look themselves up there
-    spec.loader.exec_module(module)
+    with mock.patch.object(sys, "prefix", str(ROOT / ".venv")):  # elsewhere it would replace this process
+        spec.loader.exec_module(module)
     return module
 
 
