@@ -21,8 +21,20 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 SETTING = "LATCHKEY_"
+SHARED = "TEST_FORK_SERVER"  # in the environment of a program: the socket of the fork server that it uses
+LATCHKEY = "app.cli"
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 PATIENCE = 60.0  # seconds for a command to end
+COMMAND = """#!{python} -IS
+import json, os, socket, sys
+own = f"/proc/{{os.getpid()}}/fd/"
+wanted = {{"arguments": ["{module}", *sys.argv[1:]], "environment": dict(os.environ)}}
+with socket.socket(socket.AF_UNIX) as server, server.makefile() as answers:
+    server.connect("{door}")
+    server.sendall(json.dumps(wanted | {{"stdout": own + "1", "stderr": own + "2"}}).encode() + b"\\n")
+    answers.readline()
+    sys.exit(int(answers.read() or 1))
+"""
 _starting = threading.Lock()
 _door: Path | None = None
 _children: set[int] = set()  # of the fork server: each leads a process group
@@ -68,11 +80,27 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
-def start(arguments: Sequence[str], environment: Mapping[str, str], stdout: Path, stderr: Path) -> Forked:
-    """Run `latchkey` with these arguments in a process group of its own; what it prints is appended to the files."""
+def shared() -> dict[str, str]:
+    """Return the environment in which a program starts its servers here."""
+    return {SHARED: str(_running())}
+
+
+def is_shared() -> bool:
+    """Return whether this process was started with such an environment."""
+    return SHARED in os.environ
+
+
+def start(
+    arguments: Sequence[str], environment: Mapping[str, str], stdout: Path, stderr: Path, module: str = LATCHKEY
+) -> Forked:
+    """Run `latchkey` with these arguments in a process group of its own; what it prints is appended to the files.
+
+    With `module`, run the `main` of that one instead.
+    """
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(str(_running()))
-    wanted = {"arguments": [*arguments], "environment": {**environment}, "stdout": str(stdout), "stderr": str(stderr)}
+    wanted = {"arguments": [module, *arguments], "environment": {**environment}}
+    wanted |= {"stdout": str(stdout), "stderr": str(stderr)}
     connection.sendall(json.dumps(wanted).encode() + b"\n")
     return Forked(connection, int(connection.makefile().readline()))
 
@@ -90,9 +118,19 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.
         return subprocess.CompletedProcess([*arguments], code, stdout.read_text("utf-8"), stderr.read_text("utf-8"))
 
 
+def make_command(folder: Path) -> None:
+    """Make the folder, with a `latchkey` in it for a shell that runs in the fork server."""
+    folder.mkdir(parents=True)
+    file = folder / "latchkey"
+    file.write_text(COMMAND.format(python=sys.executable, door=str(_running()), module=LATCHKEY), encoding="utf-8")
+    file.chmod(0o755)
+
+
 def _running() -> Path:
     """Return the socket of the fork server of this test process, which is started if need be."""
     global _door
+    if is_shared():
+        return Path(os.environ[SHARED])
     with _starting:
         if _door is None:
             door = Path(tempfile.mkdtemp(prefix="latchkey-forks-")) / "socket"
@@ -193,12 +231,11 @@ def _run(arguments: list[str]) -> None:
     import multiprocessing.util
     import traceback
 
-    from app.cli import main as latchkey
-
     code: object = 1
-    sys.argv = ["latchkey", *arguments]
+    module = arguments[0]
+    sys.argv = ["latchkey", *arguments[1:]]
     try:
-        latchkey(arguments)
+        import_module(module).main()
     except SystemExit as end:
         code = end.code or 0
     except BaseException:  # the child must not go on as its parent

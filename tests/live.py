@@ -94,6 +94,8 @@ class LiveServer:
         chosen = environment(self.instance, self.settings)
         if self.command == [str(COMMAND)]:
             return fork_server.start(command[1:], chosen, self.stdout_file, self.stderr_file)
+        if command[:2] == [sys.executable, "-m"] and fork_server.is_shared():
+            return fork_server.start(command[3:], chosen, self.stdout_file, self.stderr_file, command[2])
         with self.stdout_file.open("ab") as out, self.stderr_file.open("ab") as err:
             return subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=chosen, start_new_session=True

@@ -1,7 +1,6 @@
 """The documents are true: their commands run, and each setting, route, command, path and link that they name exists."""
 
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -13,10 +12,11 @@ import pytest
 
 from app.cli import main
 from app.settings.settings import Settings, secret_settings
+from tests import fork_server
 from tests.architecture.checkout import ROOT, files_in, short
 from tests.conftest import StartServer
 from tests.documents import CHANGELOG, DOCUMENTS, EVERYTHING, HANDBOOK, README, TEXTS, anchors, blocks, code, links
-from tests.live import COMMAND, environment
+from tests.live import environment
 from tests.operations.application import application, settings_in
 
 SETTINGS = {f"LATCHKEY_{name.upper()}" for name in Settings.model_fields}
@@ -25,11 +25,12 @@ PATH = re.compile(r"(?<![\w./-])(?:(?:app|tests|scripts|instance|\.ci)/[\w./-]*\
 AT_RUN_TIME = re.compile(r"instance/(?!README)|bootstrap\.json|latchkey\.toml")
 
 
-def test_the_first_credentials_can_be_pasted(fresh_server: StartServer) -> None:
+def test_the_first_credentials_can_be_pasted(fresh_server: StartServer, tmp_path: Path) -> None:
     server = fresh_server()
+    fork_server.make_command(tmp_path / ".venv" / "bin")
     script = "set -euo pipefail\n" + "echo\n".join(blocks(README, "sh")).replace("http://127.0.0.1:8080", server.url)
-    env = environment(server.instance, {"port": str(server.port)}) | {"PATH": f"{COMMAND.parent}:{os.environ['PATH']}"}
-    run = subprocess.run(["bash", "-c", script], env=env, capture_output=True, text=True, timeout=120)
+    env = environment(server.instance, {"port": str(server.port)})
+    run = subprocess.run(["bash", "-c", script], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     answers = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
     introspected = [answer for answer in answers if "active" in answer]

@@ -44,6 +44,10 @@ function init(args)
 end
 
 function request()
+  if not begun then
+    begun = true
+    io.stderr:write("begun\n")
+  end
   local picked = math.random(#lines)
   if prebuilt then return prebuilt[picked] end
   count = count + 1

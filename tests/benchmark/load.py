@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 
 from app.operations.logs import redact
@@ -17,6 +19,7 @@ from tests.benchmark.machine import Cores, pin
 
 SCRIPT = Path(__file__).with_name("load.lua")
 TIMEOUT = 10  # seconds that an answer may take
+BEGUN = "begun\n"  # what the script writes to stderr with its first request
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +65,28 @@ class Generator:
     cores: Cores
     distinct: int  # lines of a plan's file that are used at the most
 
-    def drive(self, plan: Plan, url: str, seconds: int) -> Driven:
+    def drive(self, plan: Plan, url: str, seconds: float) -> Driven:
         """Send requests for `seconds`; raise RuntimeError if wrk itself fails."""
         with tempfile.TemporaryDirectory(prefix="latchkey-bench-") as folder:
             file = Path(folder) / "plan.lua"
             file.write_text(_lua(plan, self.distinct), encoding="ascii")  # secrets stay out of the command line
-            return self._run([*self._command(seconds), url, "--", str(file)])
+            return self._run([*self._command(seconds), url, "--", str(file)], seconds)
 
-    def _command(self, seconds: int) -> list[str]:
-        wrk = ["wrk", f"-t{self.threads}", f"-c{self.connections}", f"-d{seconds}s", f"--timeout={TIMEOUT}s"]
+    def _command(self, seconds: float) -> list[str]:
+        wrk = ["wrk", f"-t{self.threads}", f"-c{self.connections}", f"-d{ceil(seconds)}s", f"--timeout={TIMEOUT}s"]
         return pin([*wrk, "-s", str(SCRIPT)], self.cores.generator)
 
-    def _run(self, command: list[str]) -> Driven:
+    def _run(self, command: list[str], seconds: float) -> Driven:
         before = _spent()
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as wrk:
+            if seconds < ceil(seconds) and wrk.stderr and wrk.stderr.readline() == BEGUN:
+                time.sleep(seconds)
+                wrk.send_signal(signal.SIGINT)  # it ends and reports: its own option takes whole seconds
+            said, complained = wrk.communicate()
         spent = _spent() - before
-        results = [line for line in done.stdout.splitlines() if line.startswith('{"requests"')]
-        if done.returncode or not results:
-            raise RuntimeError(f"wrk failed: {redact((done.stderr or done.stdout).strip()[-300:])}")
+        results = [line for line in said.splitlines() if line.startswith('{"requests"')]
+        if wrk.returncode or not results:
+            raise RuntimeError(f"wrk failed: {redact((complained or said).strip()[-300:])}")
         seen = json.loads(results[0])
         return Driven(**seen | {"sample": redact(seen["sample"])}, busy=round(spent / seen["seconds"], 3))
 

@@ -99,7 +99,7 @@ class Measuring:
 
     generator: Generator
     database: Database
-    seconds: int
+    seconds: float
     warm_up: int
     writes: int
     say: Callable[[str], None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import packages_distributions
+from math import ceil
 from pathlib import Path
 
 from tests.benchmark import machine
@@ -62,15 +64,27 @@ def _sample(program: str, worker: int, measuring: Measuring, subject: Subject, r
     with tempfile.TemporaryDirectory(prefix="latchkey-bench-") as folder:
         file = Path(folder) / "stacks"
         command = [program, "record", "--pid", str(worker), "--rate", str(RATE), "--format", "raw", "--gil"]
-        command += ["--duration", str(measuring.seconds - 1), "--output", str(file)]
-        sampling = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        command += ["--duration", str(ceil(measuring.seconds) + IDLE), "--output", str(file)]
+        sampling = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        said = _read_until_sampling(sampling)
         try:
             measuring.once(subject, subject.plans()[row])
-            _, said = sampling.communicate(timeout=measuring.seconds + IDLE)
+            sampling.send_signal(signal.SIGINT)  # it ends and writes its file
+            said += sampling.communicate(timeout=IDLE)[0]
         except subprocess.TimeoutExpired:
             sampling.kill()
-            _, said = sampling.communicate()
+            said += sampling.communicate()[0]
         return file.read_text(encoding="utf-8") if file.exists() else "", said
+
+
+def _read_until_sampling(sampler: subprocess.Popen[str]) -> str:
+    """Return what the sampler prints until it samples, or until it ends."""
+    said = ""
+    for line in sampler.stdout or ():
+        said += line
+        if "Sampling" in line:
+            break
+    return said
 
 
 def shares(stacks: Iterable[str]) -> Sequence[tuple[str, float]]:

@@ -4,7 +4,6 @@ Before it, "First credentials" of the README was pasted in the same terminal. Sh
 `bash`, not `sh`, because they need the API that is started here.
 """
 
-import os
 import re
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import fork_server
 from tests.live import COMMAND, PATIENCE, LiveServer, environment
 from tests.machine import require_program
 from tests.ports import free_port
@@ -52,11 +52,11 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exported]:
     export, start = block("bash", "export ").splitlines()
     assert start == "flask --app orders run --port 8081 &"
     pasted = "\n".join(["set -euo pipefail", *FIRST_CREDENTIALS, export, 'echo; KEY="$KEY" env -0'])
-    for written, real in (("127.0.0.1:8080", server.url.removeprefix("http://")), ("8081", str(free_port()))):
+    for written, real in (("8081", str(free_port())), ("127.0.0.1:8080", server.url.removeprefix("http://"))):
         pasted = pasted.replace(written, real)
     settings = environment(server.instance, {"port": str(server.port)})
-    searched = {"PATH": f"{COMMAND.parent}:{os.environ['PATH']}"}
-    printed = run(["bash", "-c", pasted], settings | searched, server.instance.parent)
+    fork_server.make_command(server.instance.parent / ".venv" / "bin")
+    printed = run(["bash", "-c", pasted], settings, server.instance.parent)
     yield dict(line.split("=", 1) for line in printed.rpartition("\n\n")[2].split("\0") if line)
     server.stop()
 
@@ -83,13 +83,14 @@ def orders(reader: Exported, key: str, tmp_path_factory: pytest.TempPathFactory)
 
 def wait_for(url: str, api: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline and api.poll() is None:
-        try:
-            httpx.get(url, trust_env=False, verify=False)
-        except httpx.TransportError:
-            time.sleep(0.05)
-        else:
-            return
+    with httpx.Client(trust_env=False, verify=False) as http:
+        while time.monotonic() < deadline and api.poll() is None:
+            try:
+                http.get(url)
+            except httpx.TransportError:
+                time.sleep(0.05)
+            else:
+                return
     raise AssertionError(f"the API did not start\n{log.read_text(encoding='utf-8')}")
 
 

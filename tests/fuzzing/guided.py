@@ -19,7 +19,7 @@ MODULES = {  # the targets of each module
     "tests.fuzzing.proofs": "dpop certificate subject",
 }
 TARGETS = tuple(name for names in MODULES.values() for name in names.split())
-PLANTED, PLANTED_IN = "planted", "tests.fuzzing.targets"
+PLANTED, PLANTED_IN = "planted", "tests.fuzzing.planted"
 LONGEST_INPUT = 600  # bytes
 EXECUTED = re.compile(r"stat::number_of_executed_units: *(\d+)")
 GRACE = 60  # seconds after the end of its time; then a target counts as hanging

@@ -8,6 +8,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+MOMENT = 0.1  # seconds
 MOST_FINDINGS = 20  # for each part; one defect can cause many findings
 
 
@@ -74,8 +75,9 @@ class Notebook:
         self._ends = time.monotonic() + self.task.seconds
 
     def seconds_left(self) -> float:
-        """Return the seconds that are left."""
-        return self._ends - time.monotonic()
+        """Return the seconds that are left: at least a moment until the first input was tried."""
+        left = self._ends - time.monotonic()
+        return left if self.outcome.tried else max(left, MOMENT)
 
     def count_tries(self, times: int = 1) -> None:
         """Count inputs that were tried."""

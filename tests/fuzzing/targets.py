@@ -50,11 +50,6 @@ NOW = datetime(2030, 1, 1, 12, 0, 0, 750_000, UTC)
 SECRET = "x" * 32
 
 
-def planted(data: bytes) -> None:
-    """Raise for any input with an exclamation mark, to test that a failure is found."""
-    holds(b"!" not in data, data)
-
-
 def opaque(data: bytes) -> None:
     """Check that only a well-formed secret is recognized, and that one changed character is detected."""
     text = text_of(data)

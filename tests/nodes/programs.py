@@ -20,6 +20,7 @@ from typing import Any
 import httpx
 import psycopg
 
+from tests import fork_server
 from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -65,7 +66,7 @@ class Program:
         self._command = ["setpriv", "--pdeathsig=INT", *as_user(user), *command]
         self._log = log
         self._environment = dict(environment)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | fork_server.Forked | None = None
 
     @property
     def pid(self) -> int:
@@ -122,6 +123,19 @@ class Node(Program):
         self.environment = {**shared, **own}
         super().__init__([str(LATCHKEY), "serve"], folder / f"{self.name}.log", self.environment)
         self.http = httpx.Client(base_url=f"http://{self.address}", timeout=15, trust_env=False, verify=False)
+
+    def start(self) -> None:
+        """Start it, or start it again."""
+        if fork_server.is_shared():
+            self._process = fork_server.start(["serve"], self.environment, self._log, self._log)
+        else:
+            super().start()
+
+    def init(self) -> subprocess.CompletedProcess[str]:
+        """Run `latchkey init` with the settings of this node."""
+        if fork_server.is_shared():
+            return fork_server.run(["init"], self.environment)
+        return subprocess.run([LATCHKEY, "init"], env=self.environment, capture_output=True, text=True)
 
     def was_first(self) -> bool:
         """Return whether this node set up the database."""

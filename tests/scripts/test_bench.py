@@ -16,25 +16,24 @@ from tests.benchmark.profile import shares
 from tests.benchmark.soak import Soaked
 from tests.benchmark.targets import targets
 from tests.machine import require_program
+from tests.scripts import in_process
 from tests.scripts.test_demo import WHOLE_SECRET, still_running
 
 ROOT = Path(__file__).parent.parent.parent
 BENCH = ROOT / "scripts" / "bench"
 INTROSPECTED = {f"introspect-{what}" for what in ("pat", "api-key", "m2m", "exchanged", "inactive", "malformed")}
 ROWS = INTROSPECTED | {"client-credentials", "token-exchange", "forward-auth", "pat-creation"}
-TINY = ("--size", "200", "--rounds", "1", "--seconds", "1", "--warm-up", "0", "--no-peers")
+SMALL = ("--size", "200", "--rounds", "1", "--warm-up", "0", "--no-peers")
+TINY = (*SMALL, "--seconds", "0.4")
 PATIENCE = 240  # seconds
 Json = dict[str, Any]
-Done = subprocess.CompletedProcess[str]
+Done = in_process.Done
 
 
 def bench(instance: Path, *arguments: str, path: str | None = None) -> Done:
-    """Run it with an instance folder of its own."""
+    """Run it in this process, with an instance folder of its own."""
     added = {"LATCHKEY_INSTANCE_DIR": str(instance)} | ({"PATH": path} if path is not None else {})
-    command = [sys.executable, str(BENCH), *arguments]
-    return subprocess.run(
-        command, env=os.environ | added, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
+    return in_process.run("bench", *arguments, environment=added)
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +45,12 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def a_run(instance: Path) -> Done:
-    """A run of every row."""
-    return bench(instance, *TINY, "--json", str(instance / "figures.json"))
+    """A run of every row, as a process."""
+    command = [sys.executable, str(BENCH), *TINY, "--json", str(instance / "figures.json")]
+    added = {"LATCHKEY_INSTANCE_DIR": str(instance)}
+    return subprocess.run(
+        command, env=os.environ | added, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +179,9 @@ def test_a_row_whose_answers_are_wrong_fails_and_so_does_the_run(instance: Path,
 
 def test_a_concurrent_writer_keeps_its_rate_and_its_cost_is_reported(instance: Path, figures: Json) -> None:
     report = instance / "written.json"
-    done = bench(instance, *TINY, "--rows", "introspect-m2m", "--writer", "10", "--json", str(report))
+    done = bench(
+        instance, *SMALL, "--seconds", "1", "--rows", "introspect-m2m", "--writer", "10", "--json", str(report)
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(report.read_text(encoding="utf-8"))
     rows = {row["row"]: row["rounds"][0] for row in result["rows"] if row["subject"] == "latchkey"}
@@ -200,7 +205,7 @@ def test_growth_is_judged_against_the_smallest_size() -> None:
 @pytest.mark.contract("a soak complains of errors, slow minutes and growth")
 def test_a_soak_is_driven_at_the_share_that_was_asked_for(instance: Path, figures: Json) -> None:
     report = instance / "soaked.json"
-    soaking = ("--soak", "2", "--minute", "2", "--load", "25", "--rows", "introspect-pat", "--writer", "5")
+    soaking = ("--soak", "2", "--minute", "1", "--load", "25", "--rows", "introspect-pat", "--writer", "4")
     done = bench(instance, *TINY, *soaking, "--json", str(report))
     assert done.returncode in (0, 1), done.stderr  # a busy machine may have a slow minute
     result = json.loads(report.read_text(encoding="utf-8"))

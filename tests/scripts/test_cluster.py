@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import fork_server
 from tests.architecture.checkout import ROOT
 from tests.cluster import program
 from tests.machine import lacking, require_program
@@ -41,7 +42,7 @@ def folder() -> Iterator[Path]:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    return os.environ | {"TMPDIR": str(folder), "LATCHKEY_PORT": "1"}
+    return os.environ | {"TMPDIR": str(folder), "LATCHKEY_PORT": "1"} | fork_server.shared()
 
 
 def nothing_is_left(folder: Path) -> bool:
@@ -94,7 +95,7 @@ def test_two_nodes_pass_the_demo_and_leave_nothing_behind(folder: Path) -> None:
 @pytest.mark.contract("nodes on one PostgreSQL and Redis give the same answers, one killed or not")
 @pytest.mark.parametrize("moment", ["Starting", "killed while requests hang"])
 def test_an_interrupted_run_leaves_nothing_behind(folder: Path, moment: str) -> None:
-    with started(folder, "--nodes", "2") as process:
+    with started(folder, "--nodes", "2", "--only", "kill-a-node-with-requests") as process:
         read_until(process, moment)
         process.send_signal(signal.SIGTERM)
         _, complained = process.communicate(timeout=PATIENCE)
@@ -103,7 +104,7 @@ def test_an_interrupted_run_leaves_nothing_behind(folder: Path, moment: str) -> 
 
 
 def test_without_once_it_serves_on_until_ctrl_c(folder: Path) -> None:
-    with started(folder, "--nodes", "2") as process:
+    with started(folder, "--nodes", "2", "--only", "who-serves") as process:
         url = re.search(r"http://\S+", read_until(process, "go on serving at"))
         read_until(process, "kill one")
         assert url and httpx.get(f"{url[0]}/readyz", trust_env=False).json()["status"] == "ok"

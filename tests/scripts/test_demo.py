@@ -1,5 +1,6 @@
 """scripts/demo runs to its end without a person, and leaves nothing behind."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -30,12 +31,11 @@ def test_the_demo_runs_to_its_end_and_leaves_nothing_behind(tmp_path: Path) -> N
 
 
 def still_running(folder: str) -> list[str]:
-    """Return the commands of the processes that were started with this folder."""
+    """Return the commands of the processes that were started with this folder, or that write into it."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if folder.encode() in (process / "environ").read_bytes() and process.name != str(os.getpid()):
+        with contextlib.suppress(OSError):
+            written = [os.readlink(process / "fd" / number) for number in "12"]
+            if folder in f"{(process / 'environ').read_bytes()!r}{written}" and process.name != str(os.getpid()):
                 found.append((process / "cmdline").read_text())
-        except OSError:
-            continue
     return found

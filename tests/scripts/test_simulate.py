@@ -3,35 +3,29 @@
 import json
 import subprocess
 import sys
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.architecture.checkout import ROOT
+from tests.scripts import in_process
 
 PROGRAM = ROOT / "scripts" / "simulate"
+FEW = 2_000  # requests, where no figure is looked at
 
 
 @pytest.fixture(scope="module")
 def model() -> Any:
-    loader = SourceFileLoader("simulate", str(PROGRAM))
-    spec = spec_from_loader("simulate", loader)
-    assert spec
-    module = module_from_spec(spec)
-    sys.modules["simulate"] = module  # dataclasses look themselves up there
-    loader.exec_module(module)
-    return module
+    return in_process.load("simulate")
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, PROGRAM, *arguments], capture_output=True, text=True, timeout=120)
+def run(*arguments: str) -> in_process.Done:
+    return in_process.run("simulate", *arguments)
 
 
 def test_the_table_has_a_row_for_each_load_and_share() -> None:
-    done = run()
+    done = subprocess.run([sys.executable, PROGRAM], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     rows = [line for line in done.stdout.splitlines() if line.startswith("| 1")]
     assert len(rows) == 9 and all(row.count("|") == 8 for row in rows)
@@ -73,7 +67,8 @@ def test_every_plan_meets_its_target_below_its_maximum(model: Any) -> None:
 
 
 @pytest.mark.contract("how many nodes it takes is simulated with measured costs")
-def test_the_simulation_reads_measured_costs(tmp_path: Path) -> None:
+def test_the_simulation_reads_measured_costs(tmp_path: Path, model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "REQUESTS", FEW)
     rows = [
         {"subject": "latchkey", "row": "introspect-pat", "cpu_us": 80.0, "database_cpu_us": 70.0},
         {"subject": "latchkey", "row": "client-credentials", "cpu_us": 150.0, "database_cpu_us": 0.0},
