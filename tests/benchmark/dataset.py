@@ -62,8 +62,8 @@ class DataSet:
     def copy(self, to: Path) -> str:
         """Copy the database and, to a folder, the instance; return the DATABASE_URL of the copy."""
         shutil.copytree(self.instance, to)
-        self.database.copy(self.name, f"{self.name}-run")
-        return self.database.url(f"{self.name}-run")
+        self.database.copy(self.name, f"{to.name}-run")
+        return self.database.url(f"{to.name}-run")
 
 
 def environment(instance: Path, database_url: str) -> dict[str, str]:

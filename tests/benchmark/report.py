@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, field
 
 from tests.benchmark.measure import Json, Measured
 from tests.benchmark.profile import Profile
-from tests.benchmark.rows import AUTHLIB, BARE, COUNTERPARTS, NODE
+from tests.benchmark.rows import AUTHLIB, BARE, COUNTERPARTS, EARLIER, NODE
 from tests.benchmark.targets import Target, render_table, targets
 
+LABELS = {BARE: "bare Flask", AUTHLIB: "Authlib"}
 BOUND = 0.95  # of its core: above it the generator limits the figures
 
 
@@ -27,13 +28,19 @@ class Report:
         """Return the rows with errors."""
         return [one for one in self.measured if one.errors]
 
+    @property
+    def _others(self) -> list[str]:
+        """Return the subjects that the rows are compared with."""
+        return [BARE, NODE, AUTHLIB, *([EARLIER] if any(one.subject == EARLIER for one in self.measured) else [])]
+
     def ratio(self, one: Measured, to: str) -> float | None:
         """Return the processor time of the counterpart at another subject divided by the time of `one`, or None.
 
         It compares the time a request of the server's own processes: above 1, `one` is cheaper.
         """
-        wanted = "form-to-json" if to == BARE else COUNTERPARTS.get(one.row, {}).get(to)
-        other = next((m for m in self.measured if m.subject == to and m.row == wanted), None)
+        wanted = {BARE: "form-to-json", EARLIER: one.row}.get(to) or COUNTERPARTS.get(one.row, {}).get(to)
+        size = one.size if to == EARLIER else 0
+        other = next((m for m in self.measured if (m.subject, m.row, m.size) == (to, wanted, size)), None)
         if other is None or other.errors or one.errors or not one.median("cpu_us"):
             return None
         return other.median("cpu_us") / one.median("cpu_us")
@@ -51,14 +58,14 @@ class Report:
         return targets(self.measured, self.ratio, str(self.settings["database"]))
 
     def _ratios(self, one: Measured) -> dict[str, float]:
-        found = {to: self.ratio(one, to) for to in (BARE, NODE, AUTHLIB) if to != one.subject}
+        found = {to: self.ratio(one, to) for to in self._others if to != one.subject}
         return {to: round(ratio, 3) for to, ratio in found.items() if ratio is not None}
 
     def table(self) -> str:
         """Return the medians as a Markdown table, with the targets and notes below it."""
         seen = any(one.median("database_cpu_us") for one in self.measured)
         head = ["subject", "row", "requests/s", "p50 ms", "p99 ms", "CPU µs", *(["database µs"] if seen else []), "MB"]
-        head += ["× bare Flask", f"× {NODE}", "× Authlib"]
+        head += [f"× {LABELS.get(other, other)}" for other in self._others]
         lines = [head, ["---", "---", *["---:"] * (len(head) - 2)]]
         lines += [self._line(one, seen) for one in self.measured]
         lines += [[name, f"absent: {why}", *[""] * (len(head) - 2)] for name, why in self.absent.items()]
@@ -72,7 +79,7 @@ class Report:
         figures = [f"{one.median('requests_per_second'):,.0f}{'*' if one.median('generator_busy') > BOUND else ''}"]
         figures += [f"{one.median('p50_ms'):.2f}", f"{one.median('p99_ms'):.2f}", f"{one.median('cpu_us'):,.0f}"]
         figures += [f"{one.median('database_cpu_us'):,.0f}"] if seen else []
-        ratios = [self.ratio(one, to) if one.subject != to else None for to in (BARE, NODE, AUTHLIB)]
+        ratios = [self.ratio(one, to) if one.subject != to else None for to in self._others]
         figures += [f"{one.median('resident_mb'):.0f}", *(f"{r:.2f}" if r is not None else "" for r in ratios)]
         return [name, row, *figures]
 

@@ -26,6 +26,7 @@ INTROSPECTED = {  # row: which secrets, and what is expected of them
 LATCHKEY = (*INTROSPECTED, "client-credentials", "token-exchange", "forward-auth", "pat-creation")
 BARE = "bare-flask"
 NODE, AUTHLIB = "node-oidc-provider", "authlib"
+EARLIER = "earlier"  # Latchkey of another checkout
 COUNTERPARTS = {  # the row of a peer that a row of ours is compared with
     **{row: {NODE: "introspect-opaque", AUTHLIB: "introspect-opaque"} for row in INTROSPECTED},
     "client-credentials": {NODE: "token-jwt", AUTHLIB: "token-jwt"},

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,12 +54,19 @@ class Stage:
 
     def latchkey(self, data_set: DataSet) -> Subject:
         """Make the server of a copy of a data set."""
-        instance = self.run / data_set.name
+        program = [str(LATCHKEY)] if self.threads == THREADS else [sys.executable, str(SERVE), str(self.threads)]
+        return self._latchkey("latchkey", data_set, self.run / data_set.name, program)
+
+    def earlier(self, checkout: Path, data_set: DataSet) -> Subject:
+        """Make the server of another checkout, which has an environment of its own, on a copy of a data set."""
+        program = [str(checkout.absolute() / ".venv" / "bin" / "latchkey")]
+        return self._latchkey(rows.EARLIER, data_set, self.run / f"{data_set.name}-{rows.EARLIER}", program)
+
+    def _latchkey(self, name: str, data_set: DataSet, instance: Path, program: Sequence[str]) -> Subject:
         env = environment(instance, data_set.copy(instance))
-        command = [str(LATCHKEY)] if self.threads == THREADS else [sys.executable, str(SERVE), str(self.threads)]
-        command += ["serve", "--port", "{port}", "--workers", str(self.workers)]
-        server = Server(f"latchkey-{data_set.size}", command, env, self.cores.servers, self._log(data_set.name))
-        return Subject("latchkey", data_set.size, server, lambda: rows.of_latchkey(data_set, _admin(instance, server)))
+        command = [*program, "serve", "--port", "{port}", "--workers", str(self.workers)]
+        server = Server(f"{name}-{data_set.size}", command, env, self.cores.servers, self._log(instance.name))
+        return Subject(name, data_set.size, server, lambda: rows.of_latchkey(data_set, _admin(instance, server)))
 
     def bare_flask(self, data_set: DataSet) -> Subject:
         """Make the bare Flask route under the same server."""
