@@ -30,7 +30,7 @@ import json, os, socket, sys
 own = f"/proc/{{os.getpid()}}/fd/"
 wanted = {{"arguments": ["{module}", *sys.argv[1:]], "environment": dict(os.environ)}}
 with socket.socket(socket.AF_UNIX) as server, server.makefile() as answers:
-    server.connect("{door}")
+    server.connect("{path}")
     server.sendall(json.dumps(wanted | {{"stdout": own + "1", "stderr": own + "2"}}).encode() + b"\\n")
     answers.readline()
     sys.exit(int(answers.read() or 1))
@@ -122,7 +122,7 @@ def make_command(folder: Path) -> None:
     """Make the folder, with a `latchkey` in it for a shell that runs in the fork server."""
     folder.mkdir(parents=True)
     file = folder / "latchkey"
-    file.write_text(COMMAND.format(python=sys.executable, door=str(_running()), module=LATCHKEY), encoding="utf-8")
+    file.write_text(COMMAND.format(python=sys.executable, path=str(_running()), module=LATCHKEY), encoding="utf-8")
     file.chmod(0o755)
 
 
