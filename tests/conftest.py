@@ -11,7 +11,7 @@ from xdist.scheduler import LoadFileScheduling
 
 from app.actions.sign_in import passwords
 from app.actions.sign_in.passwords import NO_HASH
-from tests import compiled_rules
+from tests import compiled_rules, compiled_statements
 from tests.api import Admin, administrator
 from tests.databases import chosen, drop_databases, module_of, per_database, why_not
 from tests.live import LiveServer
@@ -104,6 +104,7 @@ def pytest_configure() -> None:
     if reason := why_not():
         raise pytest.UsageError(reason)
     compiled_rules.share()
+    compiled_statements.share()
 
 
 @pytest.hookimpl(tryfirst=True)
