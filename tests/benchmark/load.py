@@ -68,7 +68,7 @@ class Generator:
     def drive(self, plan: Plan, url: str, seconds: float) -> Driven:
         """Send requests for `seconds`, or for longer where no answer came; raise RuntimeError if wrk itself fails."""
         driven = self._drive_once(plan, url, seconds)
-        while not driven.requests and not driven.socket_errors and seconds < TIMEOUT:  # on a machine that does much else
+        while not driven.requests and not driven.socket_errors and seconds < TIMEOUT:  # on a busy machine
             seconds *= 2
             driven = self._drive_once(plan, url, seconds)
         return driven
