@@ -3,22 +3,25 @@
 from typing import Any
 
 from sqlalchemy import Dialect, Engine
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.util import LRUCache
 
 MOST = 5_000  # statements
+DIALECTS = (SQLiteDialect_pysqlite, PGDialect_psycopg)
 _shared: LRUCache[Any, Any] = LRUCache(MOST)
 
 
 def share() -> None:
-    """Share what is compiled for SQLite, whose dialects differ in nothing: there is one version in a process."""
+    """Share what is compiled for a dialect: two of a process do not differ, as it has one version of each server."""
     Engine._compiled_cache = property(_cache_of, _keep_own)  # type: ignore[assignment]
-    SQLiteDialect_pysqlite.__eq__ = _are_alike  # type: ignore[method-assign,assignment]
-    SQLiteDialect_pysqlite.__hash__ = _hash_of  # type: ignore[method-assign,assignment]
+    for dialect in DIALECTS:
+        dialect.__eq__ = _are_alike  # type: ignore[method-assign,assignment]
+        dialect.__hash__ = _hash_of  # type: ignore[method-assign,assignment]
 
 
 def _cache_of(engine: Engine) -> Any:
-    return _shared if type(engine.dialect) is SQLiteDialect_pysqlite else vars(engine)["_compiled_cache"]
+    return _shared if type(engine.dialect) in DIALECTS else vars(engine)["_compiled_cache"]
 
 
 def _keep_own(engine: Engine, cache: Any) -> None:
