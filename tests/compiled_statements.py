@@ -13,7 +13,7 @@ _shared: LRUCache[Any, Any] = LRUCache(MOST)
 
 
 def share() -> None:
-    """Share what is compiled for a dialect: a process has one version of each server, so two differ in nothing."""
+    """Share what is compiled for a dialect: two of a process do not differ, as it has one version of each server."""
     Engine._compiled_cache = property(_cache_of, _keep_own)  # type: ignore[assignment]
     for dialect in DIALECTS:
         dialect.__eq__ = _are_alike  # type: ignore[method-assign,assignment]
