@@ -1,5 +1,6 @@
 """The fixtures every test may use: a live server a process, further ones on demand, and an administrator's client."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -105,6 +106,7 @@ def pytest_configure() -> None:
         raise pytest.UsageError(reason)
     compiled_rules.share()
     compiled_statements.share()
+    gc.set_threshold(100_000, 50, 100)  # collection makes a million objects that stay
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -121,6 +123,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     turns = {file: n * len(short) * 3 // 4 // max(1, len(long)) - 0.5 for n, file in enumerate(long)}
     turns |= {file: n for n, file in enumerate(short)}
     items.sort(key=lambda item: turns[module_of(item.nodeid)])
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what was collected from garbage collection: each one would visit all of it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
