@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 
@@ -38,6 +39,16 @@ with socket.socket(socket.AF_UNIX) as server, server.makefile() as answers:
 _starting = threading.Lock()
 _door: Path | None = None
 _children: set[int] = set()  # of the fork server: each leads a process group
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """The standard streams of a command, and the folder in which it runs."""
+
+    stdin: str = os.devnull
+    encoding: str | None = None
+    closed: Sequence[int] = ()  # the descriptors that are closed at its start
+    folder: str | None = None
 
 
 class Forked:
@@ -91,7 +102,12 @@ def is_shared() -> bool:
 
 
 def start(
-    arguments: Sequence[str], environment: Mapping[str, str], stdout: Path, stderr: Path, module: str = LATCHKEY
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    stdout: Path,
+    stderr: Path,
+    module: str = LATCHKEY,
+    streams: Streams = Streams(),
 ) -> Forked:
     """Run `latchkey` with these arguments in a process group of its own; what it prints is appended to the files.
 
@@ -100,7 +116,7 @@ def start(
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(str(_running()))
     wanted = {"arguments": [module, *arguments], "environment": {**environment}}
-    wanted |= {"stdout": str(stdout), "stderr": str(stderr)}
+    wanted |= {"stdout": str(stdout), "stderr": str(stderr), "streams": asdict(streams)}
     connection.sendall(json.dumps(wanted).encode() + b"\n")
     return Forked(connection, int(connection.makefile().readline()))
 
@@ -199,7 +215,9 @@ def _serve(connection: socket.socket, listening: socket.socket) -> None:
     if child == 0:
         listening.close()
         connection.close()
-        _become(wanted["environment"], wanted["stdout"], wanted["stderr"])
+        streams = Streams(**wanted.get("streams", {}))
+        _become(wanted["environment"], streams)
+        _open_streams(streams, wanted["stdout"], wanted["stderr"])
         _run(wanted["arguments"])
     _children.add(child)
     connection.sendall(f"{child}\n".encode())
@@ -213,16 +231,27 @@ def _tell_end(connection: socket.socket, child: int) -> None:
         connection.sendall(str(code).encode())
 
 
-def _become(environment: dict[str, str], stdout: str, stderr: str) -> None:
-    """Take what a process of its own would have: a session, an environment, and streams."""
+def _become(environment: dict[str, str], streams: Streams) -> None:
+    """Take what a process of its own would have: a session, an environment, and a folder."""
     os.setsid()
     os.environ.clear()
     os.environ.update(environment)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    if streams.folder is not None:
+        os.chdir(streams.folder)
+
+
+def _open_streams(streams: Streams, stdout: str, stderr: str) -> None:
+    """Open the standard streams as Python does at its start."""
+    os.dup2(os.open(streams.stdin, os.O_RDONLY), 0)
     for number, path in ((1, stdout), (2, stderr)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), number)
-    sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115 - as long as the process
-    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+    coded = streams.encoding
+    sys.stdin = open(0, encoding=coded, closefd=False)  # noqa: SIM115 - as long as the process
+    sys.stdout = open(1, "w", encoding=coded, closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, encoding=coded, errors="backslashreplace", closefd=False)  # noqa: SIM115
+    for number in streams.closed:
+        os.close(number)
+        setattr(sys, ("stdin", "stdout", "stderr")[number], None)
 
 
 def _run(arguments: list[str]) -> None:
@@ -243,9 +272,19 @@ def _run(arguments: list[str]) -> None:
     finally:
         multiprocessing.util._exit_function()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        code = _flush(code)
         os._exit(code if isinstance(code, int) else 1)
+
+
+def _flush(code: object) -> object:
+    """Flush what is open; return 120 where stdout cannot be flushed, as the interpreter does."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            code = 120 if stream is sys.stdout else code
+    return code
 
 
 if __name__ == "__main__":

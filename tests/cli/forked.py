@@ -1,70 +1,41 @@
-"""Run many commands on real streams at the cost of a fork each: a program's start costs more than most commands.
+"""Run many commands on real streams at the cost of a fork each: a program's start costs more than most commands."""
 
-Reads one JSON object on stdin, {name: [arguments, encoding, closed descriptors, {descriptor: file}]}, and prints
-{name: [exit code, stdout, stderr]}, both texts as Latin-1.
-"""
-
-import json
-import os
-import sys
 import tempfile
-from io import TextIOWrapper
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
 
-from tests.fork_server import load_app
+from tests import fork_server
+from tests.fork_server import PATIENCE, Streams
 
-STREAMS = ("stdin", "stdout", "stderr")
+# arguments, encoding, closed descriptors, {descriptor: the file that it writes to}
 Run = tuple[list[str], str, list[int], dict[str, str]]
+Done = tuple[int, bytes, bytes]
+NOWHERE_ELSE: Mapping[str, str] = {}
 
 
-def main() -> None:
-    """Load what all commands need, then fork for each."""
-    load_app()
-    print(json.dumps({name: _run_forked(*run) for name, run in json.load(sys.stdin).items()}))
+def run_forked(runs: Mapping[str, Run], environment: Mapping[str, str], folder: Path) -> dict[str, Done]:
+    """Run commands in a folder; return the exit code, stdout and stderr of each."""
+    done = {}
+    for name, (arguments, encoding, closed, files) in runs.items():
+        streams = Streams(encoding=encoding, closed=closed, folder=str(folder))
+        done[name] = _run(arguments, environment, streams, files)
+    return done
 
 
-def _run_forked(arguments: list[str], encoding: str, closed: list[int], files: dict[str, str]) -> list[Any]:
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        child = os.fork()
-        if child == 0:
-            _redirect(out.fileno(), err.fileno(), encoding, closed, files)
-            _run(arguments)
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        out.seek(0)
-        err.seek(0)
-        return [code, out.read().decode("latin-1"), err.read().decode("latin-1")]
+def run_with_input(arguments: list[str], raw: bytes, environment: Mapping[str, str], encoding: str) -> Done:
+    """Run a command that reads these bytes on its stdin."""
+    with tempfile.NamedTemporaryFile(prefix="latchkey-stdin-") as file:
+        file.write(raw)
+        file.flush()
+        return _run(arguments, environment, Streams(stdin=file.name, encoding=encoding))
 
 
-def _redirect(out: int, err: int, encoding: str, closed: list[int], files: dict[str, str]) -> None:
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(out, 1)
-    os.dup2(err, 2)
-    for descriptor, path in files.items():
-        os.dup2(os.open(path, os.O_WRONLY), int(descriptor))
-    for number, name in enumerate(STREAMS):
-        raw = open(number, "wb" if number else "rb", closefd=False)  # noqa: SIM115 - as long as the child
-        errors = "backslashreplace" if name == "stderr" else "strict"
-        setattr(sys, name, TextIOWrapper(raw, encoding, errors, line_buffering=name == "stderr"))
-    for number in closed:  # as Python sets them at its start
-        os.close(number)
-        setattr(sys, STREAMS[number], None)
-
-
-def _run(arguments: list[str]) -> None:
-    import traceback
-
-    from app.cli import main
-
-    code: object = 1
-    try:
-        main(arguments)
-    except SystemExit as end:
-        code = end.code or 0
-    except BaseException:  # the child must not continue as the parent
-        traceback.print_exc()
-    finally:
-        os._exit(code if isinstance(code, int) else 1)
-
-
-if __name__ == "__main__":
-    main()
+def _run(
+    arguments: list[str], environment: Mapping[str, str], streams: Streams, files: Mapping[str, str] = NOWHERE_ELSE
+) -> Done:
+    with tempfile.TemporaryDirectory(prefix="latchkey-run-") as kept:
+        out, err = (Path(kept) / name for name in ("stdout", "stderr"))
+        printed_to = (Path(files.get("1", out)), Path(files.get("2", err)))
+        code = fork_server.start(arguments, environment, *printed_to, streams=streams).wait(PATIENCE)
+        printed, complained = (file.read_bytes() if file.exists() else b"" for file in (out, err))
+        return code, printed, complained

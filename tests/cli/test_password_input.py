@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from app.crypto.opaque import Prefix, mint
+from tests.cli.forked import Done, run_with_input
 from tests.cli.test_serve import run
 from tests.live import COMMAND, environment
+
+SET_PASSWORD = ("user", "set-password", "admin")
 
 
 @pytest.fixture(scope="module")
@@ -17,16 +20,22 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run_piped(instance: Path, raw: bytes, *command: str) -> subprocess.CompletedProcess[bytes]:
-    line = [str(COMMAND), *(command or ("user", "set-password", "admin"))]
+def run_piped(instance: Path, raw: bytes, *command: str) -> Done:
+    """Run a command with these bytes on stdin, in ASCII; return its exit code, stdout and stderr."""
+    return run_with_input([*(command or SET_PASSWORD)], raw, environment(instance), "ascii")
+
+
+def test_a_real_pipe_is_read(instance: Path) -> None:
+    line = [str(COMMAND), *SET_PASSWORD]
     env = environment(instance) | {"PYTHONIOENCODING": "ascii"}
-    return subprocess.run(line, env=env, input=raw, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(line, env=env, input=b"x\xff", capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (1, b"latchkey: password: is not UTF-8 text\n")
 
 
 @pytest.mark.parametrize("raw", ["a long pass phrase", "a long pass phrase\r\n", "\ufeffa löng pass phrase\n"])
 def test_a_line_end_and_a_byte_order_mark_are_not_part_of_the_password(instance: Path, raw: str) -> None:
-    done = run_piped(instance, raw.encode())
-    assert done.returncode == 0, done.stderr
+    code, _, err = run_piped(instance, raw.encode())
+    assert code == 0, err
     from app.cli.actions import open_actions
 
     with pytest.MonkeyPatch.context() as patched:
@@ -49,8 +58,8 @@ def test_a_line_end_and_a_byte_order_mark_are_not_part_of_the_password(instance:
     ],
 )
 def test_a_password_that_is_not_plain_text_is_refused_in_one_line(instance: Path, raw: bytes, said: str) -> None:
-    done = run_piped(instance, raw)
-    assert (done.returncode, done.stderr.decode()) == (1, f"latchkey: password: {said}\n")
+    code, _, err = run_piped(instance, raw)
+    assert (code, err.decode()) == (1, f"latchkey: password: {said}\n")
 
 
 def test_a_stdin_that_cannot_be_read_is_one_line_of_error(instance: Path) -> None:
@@ -66,14 +75,14 @@ def test_a_file_of_keys_may_begin_with_a_byte_order_mark_and_must_be_a_file(inst
     command = "client", "create", "--name", "keys", "--auth-method", "private_key_jwt", "--jwks", str(tmp_path / "keys")
     for raw, said in {b"\xff": "is not UTF-8 text", b"[" * 100_000: "holds no JSON object"}.items():
         (tmp_path / "keys").write_bytes(raw)
-        done = run_piped(instance, b"", *command)
-        assert done.returncode == 1 and said in done.stderr.decode() and done.stderr.count(b"\n") == 1
+        code, _, err = run_piped(instance, b"", *command)
+        assert code == 1 and said in err.decode() and err.count(b"\n") == 1
     (tmp_path / "keys").write_bytes(b'\xef\xbb\xbf{"keys": []}')
-    assert "holds no JSON object" not in run_piped(instance, b"", *command).stderr.decode()
+    assert b"holds no JSON object" not in run_piped(instance, b"", *command)[2]
 
 
 def test_a_file_with_a_token_may_begin_with_a_byte_order_mark(instance: Path, tmp_path: Path) -> None:
     (tmp_path / "token").write_bytes(b"\xef\xbb\xbf" + mint(Prefix.PAT).encode() + b"\r\n")
     server = ["--server", "http://127.0.0.1:1", "--token-file", str(tmp_path / "token")]
-    done = run_piped(instance, mint(Prefix.PAT).encode(), "scan", *server, "-")
-    assert "holds no token" not in done.stderr.decode() and "no usable response" in done.stderr.decode()
+    _, _, err = run_piped(instance, mint(Prefix.PAT).encode(), "scan", *server, "-")
+    assert b"holds no token" not in err and b"no usable response" in err

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,8 +11,7 @@ import pytest
 from app.cli.command import COMMANDS
 from app.cli.start_message import start_message
 from app.settings.settings import Settings
-from tests.architecture.checkout import ROOT
-from tests.cli.forked import Run
+from tests.cli.forked import Done, Run, run_forked
 from tests.cli.test_serve import run
 from tests.live import COMMAND, environment
 
@@ -41,7 +39,6 @@ ENCODINGS = ["ascii", "iso-8859-1", "utf-8"]
 CLOSED = {"stdin": [0], "stdout": [1], "stderr": [2], "all": [0, 1, 2]}
 BAD_STDERR = {"full": {"2": "/dev/full"}}
 JSON = [["user", "list", "--json"], ["audit", "list", "--json"], ["role", "list", "--json"]]
-Done = tuple[int, bytes, bytes]
 
 
 @pytest.fixture(scope="module")
@@ -64,20 +61,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def forked(instance: Path, runs: Mapping[str, Run]) -> dict[str, Done]:
     """Run commands, each with its own streams: see `tests.cli.forked`."""
-    env = environment(instance, {"port": "1"}) | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.cli.forked"],
-        input=json.dumps(runs),
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=instance.parent,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    read = json.loads(done.stdout).items()
-    return {name: (code, out.encode("latin-1"), err.encode("latin-1")) for name, (code, out, err) in read}
+    return run_forked(runs, environment(instance, {"port": "1"}), instance.parent)
 
 
 @pytest.fixture(scope="module")
