@@ -84,7 +84,7 @@ class Copy:
         return True
 
     def close(self) -> None:
-        """Close our own connection and those that could be reused."""
+        """Close our own connection and the ones that could be reused."""
         connection_reuse.forget(self.name)
         if self._connection is not None:
             self._connection.close()

@@ -78,7 +78,7 @@ class Operations:
         return self._add("GET", rule, answer, 200, query=query)
 
     def post(self, rule: str, answer: Schema, *, status: int = 201, **options: Any) -> Decorate:
-        """Add a POST; `options` are those of _decorate."""
+        """Add a POST; `options` are the keywords of _decorate."""
         return self._add("POST", rule, answer, status, **options)
 
     def patch(self, rule: str, answer: Schema, *, body: Schema) -> Decorate:

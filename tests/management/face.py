@@ -86,7 +86,7 @@ def start_face(folder: Path, further_kinds: FurtherKinds | None = None, **settin
 
 @cache
 def _template(database: str) -> Face:
-    """Return a face to copy, on a kind of database."""
+    """Return a furnished application to copy, on a kind of database."""
     made = _furnish(_start(template_folder(), create_tables))
     stop_face(made)
     return made
