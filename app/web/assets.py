@@ -81,4 +81,5 @@ def _send(found: Asset) -> Response:
     response.set_etag(found.version, weak=True)  # RFC 9110 §8.8.3: one tag for both encodings
     named = request.args.get("v") == found.version
     response.headers["Cache-Control"] = FOR_GOOD if named else f"public, max-age={MAX_AGE}"
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
