@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400  # seconds
 MONTH, YEAR = 30.44 * DAY, 365.25 * DAY
@@ -13,7 +13,7 @@ UNITS = (  # from this many seconds on, an instant is named in this unit
     (1.5 * HOUR, HOUR, "h"),
     (MINUTE, MINUTE, "min"),
 )
-DURATIONS = ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute"), (1, "second"))
+DURATIONS = {"seconds": 1, "minutes": MINUTE, "hours": HOUR, "days": DAY}
 
 
 def describe_moment(at: datetime, now: datetime) -> str:
@@ -25,9 +25,14 @@ def describe_moment(at: datetime, now: datetime) -> str:
     return f"in {distance}" if seconds > 0 else f"{distance} ago"
 
 
-def describe_duration(seconds: float | timedelta) -> str:
+def describe_duration(seconds: int) -> str:
     """Return a duration in the largest unit that divides it, such as 30 days."""
-    whole = int(seconds.total_seconds() if isinstance(seconds, timedelta) else seconds)
-    size, unit = next((size, unit) for size, unit in DURATIONS if size == 1 or (whole and whole % size == 0))
-    count = whole // size
-    return f"{count} {unit}{'' if count == 1 else 's'}"
+    count, unit = split_duration(seconds)
+    return f"{count} {unit.removesuffix('s') if count == 1 else unit}"
+
+
+def split_duration(seconds: int) -> tuple[int, str]:
+    """Return a duration as a number and the largest unit that divides it."""
+    if not seconds:
+        return 0, "seconds"
+    return next((seconds // size, unit) for unit, size in reversed(DURATIONS.items()) if seconds % size == 0)
