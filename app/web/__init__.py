@@ -6,6 +6,7 @@ from flask import Flask
 
 from app.compose import Actions
 from app.web import account, assets, compare, console
+from app.web.moments import describe_duration, describe_moment, split_duration
 
 LONGEST_ECHO = 2_000  # characters; the longest line that a form accepts, an address of keys, has as many
 
@@ -14,6 +15,9 @@ def register(app: Flask, actions: Actions) -> None:
     """Add the pages and their assets."""
     app.add_template_filter(sentence)
     app.add_template_filter(shorten_echo)
+    app.add_template_filter(describe_duration)
+    app.add_template_filter(split_duration)
+    app.add_template_filter(lambda at: describe_moment(at, actions.clock()), "describe_moment")
     app.register_blueprint(assets.blueprint)
     for routes in (*compare.ROUTES, *account.ROUTES, *console.ROUTES):
         app.register_blueprint(routes.create_blueprint(actions))

@@ -13,6 +13,7 @@ from app.actions.directory.lifetime import LONGEST_EXPIRES_IN
 from app.errors import Duplicate, Invalid, LatchkeyError
 from app.models.names import BadName, normalize_name
 from app.web import pages
+from app.web.moments import DURATIONS
 
 LONGEST_LINE, LONGEST_TEXT = 200, 1000  # characters
 LONGEST_DAY = 40  # characters
@@ -98,6 +99,15 @@ def read_integer(name: str, least: int, most: int) -> int | None:
     if not digits.isascii() or not digits.isdecimal() or len(digits) > 18 or not least <= int(digits) <= most:
         raise Invalid.field(name, f"must be a whole number from {least} to {most}")
     return int(digits)
+
+
+def read_duration(name: str, least: int, most: int, unit_name: str = "") -> int | None:
+    """Return the seconds of a number and its unit, None for an empty field; raises Invalid."""
+    unit = DURATIONS.get(request.form.get(unit_name or f"{name}_unit", "seconds"))
+    if unit is None:
+        raise Invalid.field(name, f"must be in one of the units {', '.join(DURATIONS)}")
+    count = read_integer(name, -(-least // unit), most // unit)
+    return None if count is None else count * unit
 
 
 def read_choice(name: str, *words: str) -> str:

@@ -22,7 +22,7 @@ PUBLIC = {
     "/api/docs",
     "/api/docs/assets/<any('swagger-ui-bundle.js', 'swagger-ui.css'):name>",
     "/api/v1/openapi.json",
-    "/assets/<any('pico.min.css', 'latchkey.css', 'htmx.min.js', 'latchkey.js'):name>",
+    "/assets/<any('tabler.min.css', 'latchkey.css', 'htmx.min.js', 'latchkey.js', 'icons.svg', 'logo.svg'):name>",
     "/assets/comparison.css",
     "/healthz",
     "/login",

@@ -96,6 +96,8 @@ def test_each_body_is_of_the_type_it_says(answers: list[TestResponse]) -> None:
         if kind.startswith("text/"):
             assert "charset=utf-8" in kind.lower(), asked
             answer.data.decode("utf-8")
+        elif kind.startswith("image/svg+xml"):
+            assert answer.data.startswith(b"<svg "), asked
         else:
             assert answer.mimetype in ("application/json", "application/problem+json", "application/jwk-set+json"), (
                 asked

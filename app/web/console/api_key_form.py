@@ -14,8 +14,10 @@ from app.credentials.kind import LONGEST_WINDOW, MOST_REQUESTS, RateLimit
 from app.errors import Invalid, Malformed
 from app.settings.addresses import read_network
 from app.web import form
+from app.web.moments import split_duration
 
 LONGEST_NETWORK = 43  # characters
+DEFAULT_WINDOW = 60  # seconds; the form offers its unit
 
 
 def read_new_key(resource: str, days: form.Days) -> NewKey:
@@ -54,12 +56,14 @@ def field_values(key: KeyView, *, again: bool) -> tuple[Mapping[str, str], tuple
     if again:
         return request.form, form.checked_values("scopes")
     limit = key.rate_limit
+    window, unit = split_duration(limit.window_seconds if limit else DEFAULT_WINDOW)
     fields = {
         "name": key.name,
         "which": "keep" if key.narrowed else "all",
         "expires": "keep" if key.expires_at else "never",
         "requests": str(limit.requests) if limit else "",
-        "window_seconds": str(limit.window_seconds) if limit else "",
+        "window_seconds": str(window) if limit else "",
+        "window_seconds_unit": unit,
         "allowed_ips": "\n".join(key.allowed_ips),
     }
     return fields | ({"enabled": "on"} if key.enabled else {}), key.scopes
@@ -89,7 +93,7 @@ def _read_expiry(days: form.Days) -> datetime | None:
 def _read_rate_limit() -> RateLimit | None:
     """Return the rate limit, None for none; raises Invalid when one of its two fields is empty."""
     requests = form.read_integer("requests", 1, MOST_REQUESTS)
-    window = form.read_integer("window_seconds", 1, LONGEST_WINDOW)
+    window = form.read_duration("window_seconds", 1, LONGEST_WINDOW)
     if requests is None and window is None:
         return None
     if requests is None:

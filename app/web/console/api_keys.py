@@ -20,7 +20,6 @@ from app.web.page_routes import PageRoutes
 from app.web.visitors import actor, require_operator
 
 STATUSES: tuple[KeyStatus, ...] = get_args(KeyStatus)
-UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400}
 RECENT_EVENTS = 20  # of a key
 
 routes = PageRoutes("console_api_keys", "/console/api-keys", guard=require_operator)
@@ -138,7 +137,7 @@ def _render_key(actions: Actions, key_id: str, refusal: form.Refusal | None = No
 
 
 def _render_rotation(actions: Actions, key_id: str, refusal: form.Refusal | None = None) -> Response:
-    return form.render("console/api_key_rotate.html", refusal, key=actions.api_keys.get(key_id), units=UNITS)
+    return form.render("console/api_key_rotate.html", refusal, key=actions.api_keys.get(key_id))
 
 
 def _render_secret(
@@ -156,7 +155,4 @@ def _find_resource(actions: Actions, identifier: str) -> ResourceView | None:
 
 def _read_overlap() -> int:
     """Return how many seconds both secrets are valid; raises Invalid."""
-    unit = UNITS.get(request.form.get("unit", "seconds"))
-    if unit is None:
-        raise Invalid.field("overlap_seconds", f"must be in one of the units {', '.join(UNITS)}")
-    return (form.read_integer("overlap_seconds", 0, LONGEST_OVERLAP // unit) or 0) * unit
+    return form.read_duration("overlap_seconds", 0, LONGEST_OVERLAP, "unit") or 0

@@ -135,7 +135,7 @@ def _page(resource_id: str) -> str:
 
 
 def _read_ttl() -> int:
-    seconds = form.read_integer("access_token_ttl", SHORTEST_TTL, LONGEST_TTL)
+    seconds = form.read_duration("access_token_ttl", SHORTEST_TTL, LONGEST_TTL)
     return DEFAULT_TTL if seconds is None else seconds
 
 

@@ -1,4 +1,4 @@
-// Copy buttons, and reloads of outdated pages. Every page works without scripts too.
+// Copy buttons, search in pickers, and reloads of outdated pages. Every page works without scripts too.
 for (const button of document.querySelectorAll("[data-copies]")) {
   const field = document.getElementById(button.dataset.copies);
   const status = button.parentElement.querySelector("[data-copied]");
@@ -11,6 +11,23 @@ for (const button of document.querySelectorAll("[data-copies]")) {
     } catch {
       status.textContent = document.execCommand("copy") ? "Copied" : "Press Ctrl+C to copy";
     }
+  });
+}
+
+// Search fields of long pickers: show the boxes whose label has the words, and the ticked ones.
+for (const search of document.querySelectorAll("[data-narrows]")) {
+  const picker = document.getElementById(search.dataset.narrows);
+  search.hidden = false;
+  search.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") event.preventDefault();
+  });
+  search.addEventListener("input", () => {
+    const words = search.value.toLowerCase().split(/\s+/);
+    for (const label of picker.querySelectorAll("label")) {
+      const text = label.textContent.toLowerCase();
+      label.hidden = !label.querySelector(":checked") && !words.every((word) => text.includes(word));
+    }
+    for (const group of picker.querySelectorAll("fieldset")) group.hidden = !group.querySelector("label:not([hidden])");
   });
 }
 

@@ -68,10 +68,15 @@ def test_only_reading_is_possible(face: Face) -> None:
 def test_the_assets_are_the_vendored_ones(face: Face) -> None:
     lines = [line.split("  ") for line in (STATIC / "SHA256SUMS").read_text().splitlines()]
     listed = {name: digest for digest, name in lines}
-    assert set(listed) == {file.name for file in STATIC.iterdir()} - {"SHA256SUMS", "latchkey.css", "latchkey.js"}
+    assert set(listed) == {file.name for file in STATIC.iterdir()} - {
+        "SHA256SUMS",
+        "latchkey.css",
+        "latchkey.js",
+        "logo.svg",
+    }
     for name, digest in listed.items():
         assert hashlib.sha256((STATIC / name).read_bytes()).hexdigest() == digest
-    for name in ("pico.min.css", "latchkey.css", "comparison.css"):
+    for name in ("tabler.min.css", "latchkey.css", "comparison.css"):
         response = face.http.get(f"/assets/{name}")
         assert response.status_code == 200 and response.headers["Cache-Control"].startswith("public")
         assert response.mimetype == "text/css"
@@ -129,5 +134,5 @@ def test_the_guide_asks_for_the_answers_it_lacks(browser: Browser, server: LiveS
 def test_it_works_below_the_path_of_an_issuer(fresh_server: StartServer, tmp_path: Path) -> None:
     server = fresh_server(issuer="http://127.0.0.1:8080/tenant")
     page = server.http.get("/tenant/compare")
-    assert page.status_code == 200 and 'href="/tenant/assets/pico.min.css"' in page.text
-    assert server.http.get("/tenant/assets/pico.min.css").status_code == 200
+    assert page.status_code == 200 and 'href="/tenant/assets/tabler.min.css?v=' in page.text
+    assert server.http.get("/tenant/assets/tabler.min.css").status_code == 200

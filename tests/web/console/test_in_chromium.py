@@ -137,7 +137,7 @@ def test_a_client_is_registered_given_its_secret_and_deleted_by_keyboard_without
         tab_to(page, "a[href$='/delete']")
         page.keyboard.press("Enter")
         page.wait_for_url("**/delete")
-        tab_to(page, "button.danger")
+        tab_to(page, "button.btn-danger")
         page.keyboard.press("Enter")
         page.wait_for_url("**/console/clients")
         assert admin.get(f"/clients/{row}").status_code == 404

@@ -75,7 +75,7 @@ def way_to_end(page: str) -> str:
 def test_a_found_credential_is_revoked_by_its_id(core: Core, operator: Visitor, kind: str) -> None:
     secret = secret_of(core, kind)
     page = look_up(operator, secret)
-    assert "status active" in page
+    assert 'data-status="active"' in page
     path = way_to_end(page)
     asked = operator.get(path).text
     assert "stops working at once" in asked and core.actions.inspect(secret).status == "active"
@@ -83,7 +83,7 @@ def test_a_found_credential_is_revoked_by_its_id(core: Core, operator: Visitor, 
     assert answer.status_code == 303 and answer.location == "/console/search"
     assert core.actions.inspect(secret).status == "revoked" and not core.active(secret)
     again = look_up(operator, secret)
-    assert "status revoked" in again and "/revoke" not in again
+    assert 'data-status="revoked"' in again and "/revoke" not in again
     assert "revoked already" in operator.get(path).text and operator.post(path).status_code == 303
 
 
@@ -123,21 +123,21 @@ def test_an_inactive_credential_shows_the_reason(core: Core, operator: Visitor) 
     core.actions.api_keys.rotate(OPERATOR, key.id, 30)
     core.clock.advance(seconds=60)
     expired = look_up(operator, pat)
-    assert "status expired" in expired and "/revoke" not in expired
+    assert 'data-status="expired"' in expired and "/revoke" not in expired
     superseded = look_up(operator, old)
-    assert "status superseded" in superseded and "Rotated, and the overlap is over." in superseded
+    assert 'data-status="superseded"' in superseded and "Rotated, and the overlap is over." in superseded
     assert f'href="/console/api-keys/{key.id}"' in superseded
     other = secret_of(core, "pat")
     core.enable("ann", False)
-    assert "status disabled" in look_up(operator, other)
+    assert 'data-status="disabled"' in look_up(operator, other)
 
 
 def test_a_secret_of_another_server_is_reported_as_unknown(core: Core, operator: Visitor) -> None:
-    assert "status unknown" in look_up(operator, mint(Prefix.PAT))
+    assert 'data-status="unknown"' in look_up(operator, mint(Prefix.PAT))
     forged = secret_of(core, "m2m")[:-6] + "AAAAAA"
     for stranger in ("hunter2", "<script>alert(1)</script>", forged, "a.b.c", "lk_pat_" + "x" * 38):
         page = look_up(operator, stranger)
-        assert ("status malformed" in page or "status unknown" in page) and stranger not in page
+        assert ('data-status="malformed"' in page or 'data-status="unknown"' in page) and stranger not in page
         assert "/revoke" not in page
 
 
