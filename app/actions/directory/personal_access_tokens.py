@@ -8,7 +8,7 @@ from functools import partial
 from typing import Annotated
 
 from pydantic import Field
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import ColumnElement, Connection, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload, selectinload
 
@@ -32,7 +32,7 @@ from app.crypto.opaque import hint
 from app.database.locks import advisory_lock
 from app.database.store import Store
 from app.errors import Conflict, Duplicate, Invalid, NotFound
-from app.models import PersonalAccessToken, PersonalAccessTokenScope, User
+from app.models import Permission, PersonalAccessToken, PersonalAccessTokenScope, User
 from app.models.names import name_key
 
 TARGET = "personal_access_token"
@@ -178,14 +178,38 @@ class PersonalAccessTokenActions:
         with self._store.reading() as session:
             return _view(_load(session, user_id, token_id), self._clock())
 
-    def page(self, user_id: str, limit: int, after: str | None = None, status: Status | None = None) -> Page[TokenView]:
-        """List a user's tokens, oldest first. Raises NotFound for an unknown user."""
+    def delete(self, actor: Actor, user_id: str, token_id: str) -> None:
+        """Delete an expired token, which then leaves the list; its events remain. Raises NotFound, Conflict."""
+        refuse_delegates(actor)
+        now = self._clock()
+        with self._store.transaction() as session:
+            row = _load(session, user_id, token_id, lock=True)
+            if status_of(row, now) != "expired":
+                raise Conflict("only an expired token can be deleted: revoke one that is active")
+            session.delete(row)
+            record(session, actor, f"{TARGET}.delete", TARGET, token_id, now, user=user_id)
+
+    def page(
+        self,
+        user_id: str,
+        limit: int,
+        after: str | None = None,
+        status: Status | None = None,
+        *,
+        search: str | None = None,
+        newest_first: bool = False,
+    ) -> Page[TokenView]:
+        """List a user's tokens, oldest first unless `newest_first`; `search` is a part of a name, a text or a scope.
+
+        Raises NotFound for an unknown user.
+        """
         now = self._clock()
         with self._store.reading() as session:
             _require_user(session, user_id)
             of_user = PersonalAccessToken.user_id == user_id
             of_status = None if status is None else has_status(PersonalAccessToken, status, now)
-            return TOKENS.page(session, limit, after, partial(_view, now=now), of_user, of_status)
+            criteria = of_user, of_status, None if search is None else _matches(search)
+            return TOKENS.page(session, limit, after, partial(_view, now=now), *criteria, newest_first=newest_first)
 
     def _renewed_expiry(self, row: PersonalAccessToken, now: datetime) -> datetime | None:
         longest = self._policy.longest
@@ -210,6 +234,14 @@ def _select_grants(connection: Connection | Session, user_id: str, names: tuple[
     if missing := asked - given.scopes:
         raise Invalid.field("scopes", f"not given by the user's roles: {missing}")
     return given.only(asked)
+
+
+def _matches(part: str) -> ColumnElement[bool]:
+    """Return the criterion for tokens with this part in their name, description, hint or scopes, in any case."""
+    row, in_scope = PersonalAccessToken, Permission.name.icontains(part, autoescape=True)
+    texts = (column.icontains(part, autoescape=True) for column in (row.name, row.description, row.hint))
+    scopes = row.scopes.any(PersonalAccessTokenScope.permission.has(in_scope))
+    return or_(*texts, row.held_as.contains(name_key(part), autoescape=True), scopes)  # SQLite folds ASCII alone
 
 
 def _load(session: Session, user_id: str, token_id: str, *, lock: bool = False) -> PersonalAccessToken:

@@ -43,14 +43,17 @@ class Rows(Generic[RowT]):
         after: str | None,
         view: Callable[[RowT], ViewT],
         *criteria: ColumnElement[bool] | None,
+        newest_first: bool = False,
     ) -> Page[ViewT]:
         """Return at most `limit` views of rows whose id comes after `after`, and the cursor of the next page.
 
         The cursor is the last id of the page, None at the end. A criterion that is None is left out.
         """
         query = self._query.where(*(criterion for criterion in criteria if criterion is not None))
-        query = query if after is None else query.where(self._id > after)
-        rows = session.scalars(query.order_by(self._id).limit(limit + 1)).unique().all()
+        if after is not None:
+            query = query.where(self._id < after if newest_first else self._id > after)
+        order = self._id.desc() if newest_first else self._id
+        rows = session.scalars(query.order_by(order).limit(limit + 1)).unique().all()
         shown = [view(row) for row in rows[:limit]]
         return shown, cast(Any, rows[limit - 1]).id if len(rows) > limit else None
 

@@ -10,6 +10,7 @@ from app.actions.limits.abuse import PASSWORD_CHANGES
 from app.compose import Actions
 from app.errors import Forbidden, Invalid, LatchkeyError, NotFound, Unauthenticated
 from app.web import form, pages
+from app.web.account.device import describe_browser
 from app.web.page_routes import PageRoutes
 from app.web.visitors import actor, begin_session, visitor
 
@@ -90,10 +91,12 @@ def _check_password(actions: Actions, field: str) -> None:
 
 def _render_profile(actions: Actions, refusal: form.Refusal | None = None) -> Response:
     user_id = actor(actions).id
+    sessions = actions.sessions.page(user_id)
     return form.render(
         "account/profile.html",
         refusal,
         profile=actions.users.get(user_id),
         reach=actions.reach.of_user(user_id),
-        sessions=actions.sessions.page(user_id),
+        sessions=sessions,
+        browsers={session.id: describe_browser(session.agent) for session in sessions},
     )

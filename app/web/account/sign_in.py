@@ -16,7 +16,7 @@ from app.web import form
 from app.web.page_routes import PageRoutes
 from app.web.visitors import begin_session, is_safe_return_path
 
-OURS = re.compile(r"/(account|console)([/?][A-Za-z0-9_./?=&%+~:@-]*+)?")  # no redirect to another site
+OURS = re.compile(r"/(account|console)([/?][A-Za-z0-9_./?=&%+~:@,-]*+)?")  # no redirect to another site
 WRONG = "The username or the password is wrong."
 
 routes = PageRoutes("sign_in", guard=None)

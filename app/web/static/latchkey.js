@@ -4,9 +4,10 @@ for (const button of document.querySelectorAll("[data-copies]")) {
   const status = button.parentElement.querySelector("[data-copied]");
   button.hidden = false;
   button.addEventListener("click", async () => {
-    field.select();
+    if (field.select) field.select();
+    else getSelection().selectAllChildren(field);
     try {
-      await navigator.clipboard.writeText(field.value);
+      await navigator.clipboard.writeText(field.value ?? field.textContent);
       status.textContent = "Copied";
     } catch {
       status.textContent = document.execCommand("copy") ? "Copied" : "Press Ctrl+C to copy";

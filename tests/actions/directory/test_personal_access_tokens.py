@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -297,3 +298,46 @@ def test_nobody_creates_a_token_with_more_management_scopes_than_theirs(core: Co
     with pytest.raises(Forbidden):
         tokens(core).regenerate(auditor, alice(core), view.id)
     assert core.active(token)
+
+
+def names(core: Core, **query: Any) -> list[str]:
+    return [view.name for view in tokens(core).page(alice(core), 10, **query)[0]]
+
+
+def test_a_list_can_begin_with_the_newest(core: Core) -> None:
+    made = [core.pat("alice", "orders:read", name=name)[0] for name in ("first", "second", "third")]
+    by_id = [view.name for view in sorted(made, key=lambda view: view.id, reverse=True)]
+    page, cursor = tokens(core).page(alice(core), 2, newest_first=True)
+    rest, end = tokens(core).page(alice(core), 2, cursor, newest_first=True)
+    assert [view.name for view in (*page, *rest)] == by_id and end is None
+
+
+def test_a_list_is_searched_in_names_descriptions_scopes_and_last_characters(core: Core) -> None:
+    _, secret = core.pat("alice", "orders:read", name="Überwachung 100%")
+    core.pat("alice", "stock:read", name="other")
+    for part in ("über", "ÜBER", "100%", secret[-4:], "ORDERS:"):
+        assert "Überwachung 100%" in names(core, search=part), part
+    assert names(core, search="stock:read") == names(core, search="OTHER") == ["other"]
+    assert names(core, search="nothing") == names(core, search="1%0") == []
+    assert names(core, search="other", status="revoked") == []
+
+
+def test_an_expired_token_is_deleted_and_leaves_its_events(core: Core) -> None:
+    view, token = core.pat("alice", "orders:read", lifetime=seconds(60))
+    core.clock.advance(seconds=60)
+    tokens(core).delete(OPERATOR, alice(core), view.id)
+    with pytest.raises(NotFound):
+        tokens(core).get(alice(core), view.id)
+    assert names(core) == [] and core.actions.verify(token) is None
+    assert len(core.trace("personal_access_token.create")) == len(core.trace("personal_access_token.delete")) == 1
+
+
+def test_an_active_or_revoked_token_is_not_deleted(core: Core) -> None:
+    active, _ = core.pat("alice", "orders:read", name="active")
+    revoked, _ = core.pat("alice", "orders:read", name="revoked", lifetime=seconds(60))
+    tokens(core).revoke(OPERATOR, alice(core), revoked.id)
+    core.clock.advance(seconds=60)
+    for view in (active, revoked):
+        with pytest.raises(Conflict, match="only an expired token"):
+            tokens(core).delete(OPERATOR, alice(core), view.id)
+    assert names(core) == ["active", "revoked"] and core.trace("personal_access_token.delete") == []

@@ -35,10 +35,16 @@ def test_each_sign_in_is_listed_and_ends_alone(face: Face) -> None:
     name = face.person()
     here, there = browser_of(face, name), browser_of(face, name, agent=HOSTILE)
     page = here.get("/account").text
-    assert "(this one)" in page and "&lt;script&gt;" in page and "<script>alert" not in page
+    assert "(this one)" in page and "<script>alert" not in page
     (theirs,) = [one for one in sessions_of(face, name) if f"/account/sessions/{one}/end" in page and one != own(here)]
     assert here.post(f"/account/sessions/{theirs}/end").status_code == 303
     assert there.get("/account").status_code == 303 and here.get("/account").status_code == 200
+
+
+def test_a_sign_in_names_the_browser_and_its_system(face: Face) -> None:
+    agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/146.0.0.0 Safari/537.36"
+    page = browser_of(face, face.person(), agent=agent).get("/account").text
+    assert "Chrome on Linux" in page and "AppleWebKit" not in page
 
 
 def own(who: Visitor) -> str:

@@ -35,8 +35,8 @@ def create_token(who: Visitor, **fields: str | list[str]) -> str:
     """Make a token by the form; return the secret that the page shows."""
     asked: Fields = {"name": "laptop", "scopes": ["orders:read"]}
     answer = who.post("/account/tokens", **(asked | fields))
-    assert answer.status_code == 201, answer.text
-    (secret,) = set(SECRET.findall(answer.text))
+    assert answer.status_code == 303, answer.text
+    (secret,) = SECRET.findall(who.get(answer.location).text)
     return str(secret)
 
 
@@ -62,15 +62,16 @@ def test_scopes_are_offered_by_api_and_only_those_the_roles_give(face: Face) -> 
 @pytest.mark.contract("a secret is shown once: not by a reload, nor by going back")
 def test_a_token_is_shown_once_and_works(face: Face) -> None:
     who, user = person(face, "orders:read", "orders:write")
-    answer = who.post("/account/tokens", name="laptop", scopes=["orders:read"], lifetime="7", description="mine")
-    assert answer.status_code == 201 and answer.headers["Cache-Control"] == "no-store"
-    (secret,) = set(SECRET.findall(answer.text))
-    assert f"Bearer {secret}" in answer.text and "never again" in answer.text
+    made = who.post("/account/tokens", name="laptop", scopes=["orders:read"], lifetime="7", description="mine")
+    answer = who.get(made.location)
+    assert answer.status_code == 200 and answer.headers["Cache-Control"] == "no-store"
+    (secret,) = SECRET.findall(answer.text)
+    assert "never again" in answer.text
     claims = face.core.actions.verify(secret)
     assert claims is not None and str(claims.grants.scopes) == "orders:read"
     assert claims.expires_at is not None and (claims.expires_at - face.core.clock()).days == 7
     token = only_token(face, user)
-    for path in ("/account/tokens", f"/account/tokens/{token}", "/account", "/account/tokens/new"):
+    for path in (made.location, "/account/tokens", f"/account/tokens/{token}", "/account", "/account/tokens/new"):
         page = who.get(path).text
         assert not SECRET.search(page), path
     assert "laptop" in who.get("/account/tokens").text and secret[-4:] in who.get("/account/tokens").text
@@ -140,8 +141,8 @@ def test_regenerating_kills_the_old_secret_and_shows_the_new_one_once(face: Face
     old, token = create_token(who), only_token(face, user)
     asked = who.get(f"/account/tokens/{token}/regenerate").text
     assert old[-4:] in asked and "refused from that moment" in asked
-    answer = who.post(f"/account/tokens/{token}/regenerate")
-    (new,) = set(SECRET.findall(answer.text))
+    answer = who.get(who.post(f"/account/tokens/{token}/regenerate").location)
+    (new,) = SECRET.findall(answer.text)
     assert face.core.actions.verify(old) is None and face.core.actions.verify(new) is not None
     assert answer.headers["Cache-Control"] == "no-store"
 
@@ -187,7 +188,9 @@ def test_another_users_token_is_not_there(face: Face) -> None:
     victim, user = person(face, "orders:read")
     secret, token = create_token(victim), only_token(face, user)
     attacker, _ = person(face, "orders:read")
-    for path in ("", "/regenerate", "/revoke"):
+    for path in (f"new?like={token}", f"{token}/secret"):
+        assert attacker.get(f"/account/tokens/{path}").status_code == 404
+    for path in ("", "/regenerate", "/revoke", "/delete"):
         assert attacker.get(f"/account/tokens/{token}{path}").status_code == 404
         assert attacker.post(f"/account/tokens/{token}{path}", name="mine", description="").status_code == 404
     assert face.core.actions.verify(secret) is not None
@@ -199,7 +202,7 @@ def test_every_text_is_escaped(face: Face) -> None:
     who, user = person(face, "orders:read")
     display = UserChanges(display_name=HOSTILE)
     face.core.actions.users.change(OPERATOR, user, display)
-    answer = who.post("/account/tokens", name=HOSTILE, scopes=["orders:read"], description=HOSTILE)
+    answer = who.get(who.post("/account/tokens", name=HOSTILE, scopes=["orders:read"], description=HOSTILE).location)
     token = only_token(face, user)
     pages = [answer.text, who.post("/account/tokens", name=HOSTILE, scopes=[HOSTILE], lifetime=HOSTILE).text]
     paths = ("/account", "/account/tokens", f"/account/tokens/{token}")
@@ -217,11 +220,58 @@ def test_a_long_list_comes_in_pages(face: Face) -> None:
     assert onward is not None
     second = who.get(onward[1].replace("&amp;", "&")).text
     names = re.findall(r">(token \d\d)</a>", first + second)
-    assert names == [f"token {number:02}" for number in range(60)] and 'rel="next"' not in second
+    assert names == [f"token {number:02}" for number in reversed(range(60))] and 'rel="next"' not in second
+
+
+def test_the_list_is_searched_and_filtered_together(face: Face) -> None:
+    who, _ = person(face, "orders:read", "orders:write")
+    create_token(who, name="laptop")
+    create_token(who, name="nightly", scopes=["orders:write"])
+    by_name, by_scope = who.get("/account/tokens?q=LAPT").text, who.get("/account/tokens?q=orders:write").text
+    assert "laptop</a>" in by_name and "nightly</a>" not in by_name and 'value="LAPT"' in by_name
+    assert "nightly</a>" in by_scope and "laptop</a>" not in by_scope
+    assert "/account/tokens?q=LAPT" not in who.get("/account/tokens").text
+    assert "status=revoked&amp;q=LAPT" in by_name or "q=LAPT&amp;status=revoked" in by_name
+    assert "No token matches" in who.get("/account/tokens?q=LAPT&status=revoked").text
+
+
+def test_an_expired_token_can_be_deleted_and_not_revoked(face: Face) -> None:
+    who, user = person(face, "orders:read")
+    create_token(who, name="short", lifetime="7")
+    token = only_token(face, user)
+    assert "/delete" not in who.get("/account/tokens").text
+    assert who.post(f"/account/tokens/{token}/delete").status_code == 409
+    face.core.clock.advance(seconds=7 * 86_400)
+    who.sign_in(face.core.actions.users.get(user).username, PASSWORD)
+    page, own = who.get("/account/tokens?status=expired").text, who.get(f"/account/tokens/{token}").text
+    for text in (page, own):
+        assert f"/account/tokens/{token}/delete" in text and f"/account/tokens/{token}/revoke" not in text
+    asked = who.get(f"/account/tokens/{token}/delete").text
+    assert "leaves your list" in asked
+    assert who.post(f"/account/tokens/{token}/delete").status_code == 303
+    assert "short</a>" not in who.get("/account/tokens").text and who.get(f"/account/tokens/{token}").status_code == 404
+
+
+def test_the_examples_call_an_api_of_the_chosen_scopes(face: Face) -> None:
+    who, _ = person(face, "orders:read", "stock:read")
+    made = who.post("/account/tokens", name="laptop", scopes=["orders:read"])
+    shown = who.get(made.location).text
+    example = shown.split('id="code-curl">')[1].split("</pre>")[0]
+    assert "https://api.example/orders" in example and "stock" not in shown
 
 
 @pytest.mark.parametrize(
-    "query", ["status=none", "after=%00", "after=" + "x" * 3000, "after='", "status=active&after=pat_"]
+    "query",
+    [
+        "status=none",
+        "q=%00",
+        "q=%25",
+        "q=" + "x" * 3000,
+        "after=%00",
+        "after=" + "x" * 3000,
+        "after='",
+        "status=active&after=pat_",
+    ],
 )
 def test_an_odd_query_is_not_an_error(face: Face, query: str) -> None:
     assert person(face, "orders:read")[0].get(f"/account/tokens?{query}").status_code == 200

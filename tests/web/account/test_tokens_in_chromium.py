@@ -71,6 +71,24 @@ def test_a_token_from_making_to_revoking(
         assert not watched.errors and not watched.foreign
 
 
+@JAVASCRIPT
+def test_the_example_for_each_tool_is_one_choice_away(
+    browser: Browser, server: LiveServer, person: tuple[User, str], javascript: bool
+) -> None:
+    user, scope = person
+    with browser.page(javascript=javascript) as watched:
+        page = sign_in(watched, server, user, f"/account/tokens/new?name=ci&scopes={scope}")
+        page.get_by_role("button", name="Make the token").click()
+        secret = page.get_by_label("Token", exact=True).input_value()
+        for tool in ("GitHub Actions", "Node", "curl"):
+            page.get_by_text(tool, exact=True).click()
+            (example,) = [one for one in page.locator(".pane pre").all() if one.is_visible()]
+            assert "LATCHKEY_TOKEN" in example.inner_text() and secret not in example.inner_text()
+        page.reload()
+        assert secret not in page.content() and page.get_by_text("was shown once").is_visible()
+        assert not watched.errors and (not javascript or not watched.serious_findings())
+
+
 def shown_secret(page: Page, watched: Watched, javascript: bool) -> str:
     """Return the secret that a page shows; with scripts, by its button."""
     field = page.get_by_label("Token", exact=True)
@@ -171,6 +189,7 @@ def test_each_page_looks_right(
             tokens,
             f"{tokens}/revoke",
             f"{tokens}/regenerate",
+            f"{tokens}/secret",
         ):
             watched.open(server.url + path)
             nothing_wrong(watched)
