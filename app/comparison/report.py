@@ -18,7 +18,7 @@ MEASURED: Mapping[str, tuple[str, str]] = {  # the title of each row, and how it
     "smallest_scope": ("Smallest scope obtainable", "asked for one scope of three"),
     "requests": ("Requests before the first API call", "counted"),
     "characters": ("Characters to carry", "counted"),
-    "time_to_issue": ("Time to issue", "median (spread) of 15"),
+    "time_to_issue": ("Time to issue", "median (spread) of 15; each cell says what is in it"),
     "time_to_verify": ("Time to verify by introspection", "median (spread) of 15"),
     "time_to_verify_locally": ("Time to verify locally", "median (spread) of 15; signature, iss, aud, exp"),
     "after_revocation": ("After its revocation", "used until it is refused"),

@@ -53,10 +53,11 @@ class Harm:
 
 
 class Specimen(Protocol):
-    """A kind of credential, for the probes. `lacks` says why a row does not apply to it."""
+    """A kind of credential, for the probes. `lacks` says why a row does not apply to it, `issuing` what `get` does."""
 
     column: ClassVar[str]
     lacks: ClassVar[dict[str, str]]
+    issuing: ClassVar[str]
 
     def get(self, lifetime: int | None = None) -> Got:
         """Obtain a new one with the smallest scope, and with this lifetime in seconds where it can be chosen."""
@@ -133,6 +134,7 @@ class Password:
         "time_to_verify_locally": "not supported: only the server can tell",
         "fields": "not supported: a password is never introspected",
     }
+    issuing: ClassVar[str] = "a person chooses it"
 
     def __init__(self, http: Http) -> None:
         self._http = http
@@ -176,6 +178,7 @@ class PersonalAccessToken:
 
     column: ClassVar[str] = PAT
     lacks: ClassVar[dict[str, str]] = {}
+    issuing: ClassVar[str] = "one request with the user's password"
 
     def __init__(self, http: Http) -> None:
         self._http = http
@@ -220,6 +223,7 @@ class ApiKey:
 
     column: ClassVar[str] = API_KEY
     lacks: ClassVar[dict[str, str]] = {"after_password_change": NO_PERSON}
+    issuing: ClassVar[str] = "an operator's command, without a request"
 
     def __init__(self, http: Http) -> None:
         self._http = http
@@ -268,6 +272,7 @@ class MachineToken:
 
     column: ClassVar[str] = M2M
     lacks: ClassVar[dict[str, str]] = {"after_password_change": NO_PERSON}
+    issuing: ClassVar[str] = "one request with the client's secret, and a signature"
 
     def __init__(self, http: Http) -> None:
         self._http = http

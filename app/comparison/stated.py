@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 PASSWORD, PAT, OAUTH, API_KEY, M2M = "password", "pat", "oauth", "api_key", "m2m"
@@ -14,30 +14,53 @@ COLUMNS: Mapping[str, str] = {
     M2M: "Machine-to-machine token",
 }
 
-LOGTO_PAT = "Logto, guide to personal access tokens"
-LOGTO_COMPARED = "Logto, API keys, personal access tokens and machine-to-machine compared"
-RFC_6749 = "RFC 6749"
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a statement can be read."""
+
+    label: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """A stated row: a cell for each column, and their source."""
+    """A stated row: a cell for each column, and their sources."""
 
     key: str
     title: str
-    source: str
+    sources: Sequence[Source]
     cells: Mapping[str, str]
 
+    @property
+    def source(self) -> str:
+        """Return the names of the sources."""
+        return "; ".join(source.label for source in self.sources)
 
-def _row(key: str, title: str, source: str, *cells: str) -> Stated:
-    return Stated(key, title, source, dict(zip(COLUMNS, cells, strict=True)))
+
+def _rfc(number: int, section: str = "") -> Source:
+    place, anchor = (f" §{section}", f"#section-{section}") if section else ("", "")
+    return Source(f"RFC {number}{place}", f"https://www.rfc-editor.org/rfc/rfc{number}{anchor}")
+
+
+def _row(key: str, title: str, sources: Sequence[Source], *cells: str) -> Stated:
+    return Stated(key, title, sources, dict(zip(COLUMNS, cells, strict=True)))
+
+
+LOGTO_PAT = Source(
+    "Logto, guide to personal access tokens", "https://blog.logto.io/api-authentication-with-personal-access-token"
+)
+LOGTO_COMPARED = Source(
+    "Logto, API keys, personal access tokens and machine-to-machine compared",
+    "https://blog.logto.io/programmatic-authentication-methods",
+)
 
 
 ROWS: tuple[Stated, ...] = (
     _row(
         "definition",
         "Definition",
-        f"{LOGTO_PAT}; {RFC_6749} §1.4, §4.4",
+        (LOGTO_PAT, _rfc(6749, "1.4"), _rfc(6749, "4.4")),
         "The secret by which a person proves to be the account's owner.",
         "A string that a user makes to let a program act for them, within scopes they choose.",
         "What an app holds after a user agreed that it may act for them, without giving it the password.",
@@ -47,7 +70,7 @@ ROWS: tuple[Stated, ...] = (
     _row(
         "user_context",
         "User context",
-        LOGTO_COMPARED,
+        (LOGTO_COMPARED,),
         "The account itself: anyone who has it is the user.",
         "The user, by delegation.",
         "The user and the app: both are named.",
@@ -57,7 +80,7 @@ ROWS: tuple[Stated, ...] = (
     _row(
         "permission_granularity",
         "Permission granularity",
-        LOGTO_COMPARED,
+        (LOGTO_COMPARED,),
         "None: all that the user may do.",
         "Single scopes, across several APIs.",
         "Single scopes, as consented to.",
@@ -67,7 +90,7 @@ ROWS: tuple[Stated, ...] = (
     _row(
         "scope_restriction",
         "Scope restriction",
-        f"{RFC_6749} §3.3; RFC 8707 §2",
+        (_rfc(6749, "3.3"), _rfc(8707, "2")),
         "Cannot be narrowed.",
         "Chosen when it is made, never more than the user's roles give; it shrinks with them.",
         "Asked for by the app, consented to by the user.",
@@ -77,7 +100,7 @@ ROWS: tuple[Stated, ...] = (
     _row(
         "revocation",
         "Revocation",
-        "RFC 7009; RFC 7662 §4",
+        (_rfc(7009), _rfc(7662, "4")),
         "Change it, in every place that uses it.",
         "By the user or an operator, one at a time, without touching the account.",
         "By the user, for the app, without touching the password.",
@@ -87,7 +110,7 @@ ROWS: tuple[Stated, ...] = (
     _row(
         "expiry",
         "Expiry",
-        LOGTO_PAT,
+        (LOGTO_PAT,),
         "None until it is changed.",
         "Set when it is made, within the server's policy.",
         "Short; a refresh token extends it.",
@@ -97,7 +120,7 @@ ROWS: tuple[Stated, ...] = (
     _row(
         "ease_of_use",
         "Ease of use",
-        LOGTO_COMPARED,
+        (LOGTO_COMPARED,),
         "Remembered by people; nothing a script should hold.",
         "Make it on a page, paste it into the script.",
         "Register an app, send the user through a consent page, keep a refresh token.",
@@ -107,7 +130,7 @@ ROWS: tuple[Stated, ...] = (
     _row(
         "token_format",
         "Token format",
-        "RFC 9068; Latchkey's contract for lk_ secrets",
+        (_rfc(9068), _rfc(6750, "2.1")),
         "Whatever a person chose.",
         "Opaque: lk_pat_, 32 random characters and 6 check characters.",
         "Opaque or JWT, as the server likes.",
@@ -117,7 +140,7 @@ ROWS: tuple[Stated, ...] = (
     _row(
         "authorization_flow",
         "Authorization flow",
-        f"{RFC_6749} §4.1, §4.4; RFC 7617",
+        (_rfc(6749, "4.1"), _rfc(6749, "4.4"), _rfc(7617)),
         "Sent with each request (HTTP Basic), or traded for a session.",
         "None: the token is sent as it is.",
         "Authorization code with consent, then a token request.",
@@ -127,7 +150,7 @@ ROWS: tuple[Stated, ...] = (
     _row(
         "best_for",
         "Best for",
-        LOGTO_COMPARED,
+        (LOGTO_COMPARED,),
         "A person who signs in.",
         "Scripts, CI and third-party tools that act for one person, for a while, within limits.",
         "Apps of other makers that act for many users.",
@@ -137,7 +160,7 @@ ROWS: tuple[Stated, ...] = (
     _row(
         "security_risk",
         "Security risk if stolen",
-        "RFC 6750 §5.1; RFC 9700 §2.2",
+        (_rfc(6750, "5.1"), _rfc(9700, "2.2")),
         "The whole account, and every token that it can make.",
         "The chosen scopes, until it is revoked or expires.",
         "The consented scopes, until it expires.",

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from typing import Any
 
 from flask import current_app
 from marshmallow import Schema, fields
 
 from app.actions.audit.actor import MANAGE, Actor
-from app.comparison.latest import keep, latest
-from app.comparison.probes import compare, in_process
-from app.comparison.report import Report
+from app.comparison.latest import latest
+from app.comparison.measure import measure
 from app.compose import Actions
-from app.errors import Conflict, Forbidden, Unauthenticated
+from app.errors import Forbidden, Unauthenticated
 from app.management.authorization import caller
 from app.management.blueprint import Operations
 from app.management.fields import QueryFlag, RequestSchema
 
 operations = Operations("comparison", "The kinds of credential, side by side")
-running = threading.Lock()
 
 
 class WantedSchema(RequestSchema):
@@ -72,7 +68,8 @@ def show_comparison(actions: Actions, query: dict[str, Any]) -> Any:
     if query["run"]:
         _require_manage(caller())
     never = report.at is None and caller().manages
-    return (_measure(actions) if query["run"] or (never and query["run"] is None) else report).as_json()
+    wanted = query["run"] or (never and query["run"] is None)
+    return (measure(actions, current_app.wsgi_app) if wanted else report).as_json()
 
 
 def _require_manage(actor: Actor) -> None:
@@ -80,17 +77,3 @@ def _require_manage(actor: Actor) -> None:
         raise Unauthenticated("send a Bearer token to measure")
     if not actor.manages:
         raise Forbidden(f"measuring needs the scope {MANAGE}", MANAGE)
-
-
-def _measure(actions: Actions) -> Report:
-    """Measure in this process, one at a time: about ten seconds."""
-    if not running.acquire(blocking=False):
-        raise Conflict("a comparison is being made right now: ask again in some seconds")
-    try:
-        with in_process(current_app.wsgi_app, actions.settings.issuer) as client:
-            report = compare(actions, client, "in one process", lambda _what: None)
-    finally:
-        running.release()
-    with contextlib.suppress(OSError):  # the folder may not be writable: answer all the same
-        keep(actions.settings, report)
-    return report

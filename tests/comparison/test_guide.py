@@ -10,14 +10,9 @@ from click.testing import CliRunner
 
 from app.cli import main
 from app.comparison.stated import API_KEY, COLUMNS, M2M, OAUTH, PASSWORD, PAT
-from app.web.compare.guide import ADVICE, QUESTIONS, advise
+from app.web.compare.guide import ADVICE, QUESTIONS, advise, list_answers
 
 COMMAND = re.compile(r"latchkey ([^\n)]+)")
-PREPARATION = (
-    "resource create --identifier https://orders.example --name Orders --public orders:read",
-    "role create --name clerk --type user --permission orders:read",
-    "role create --name billing --type machine --permission orders:read",
-)
 
 
 def test_four_questions_end_in_one_of_the_five_kinds() -> None:
@@ -40,11 +35,18 @@ def test_it_does_not_guess_before_it_is_answered(answers: dict[str, str]) -> Non
     assert advise(answers) is None
 
 
-def test_its_commands_run_as_they_are(command: Path) -> None:
-    for line in PREPARATION:
-        assert CliRunner().invoke(main, shlex.split(line)).exit_code == 0, line
+@pytest.mark.parametrize("column", COLUMNS)
+def test_the_answers_of_a_kind_lead_to_it(column: str) -> None:
+    advice = advise(list_answers(column))
+    assert advice == ADVICE[column] and advice.because.endswith(".")
+
+
+def test_its_commands_run_as_they_are_after_their_preparation(command: Path) -> None:
+    prepared = [line for advice in ADVICE.values() for line in COMMAND.findall(advice.preparation)]
     lines = [line for advice in ADVICE.values() for line in COMMAND.findall(advice.commands)]
     assert len(lines) == 5
-    for line in lines:
+    made_by_the_guide = "user create --username alice --role clerk"  # the commands of one kind prepare another
+    for line in [*dict.fromkeys(prepared), *(line for line in lines if line != made_by_the_guide)]:
         done = CliRunner().invoke(main, shlex.split(line), input="correct horse battery\n")
         assert done.exit_code == 0, (line, done.output)
+    assert made_by_the_guide in prepared

@@ -111,6 +111,13 @@ def test_timings_have_a_median_within_their_spread(report: Report) -> None:
         assert all(0 < it["min_ms"] <= it["median_ms"] <= it["max_ms"] for it in spreads)
 
 
+def test_the_time_to_issue_says_what_is_in_it(report: Report) -> None:
+    cells = row(report, "time_to_issue").cells
+    assert "a request that only checks that password takes" in cells[PAT].text
+    assert cells[PAT].value["password_ms"] > cells[PAT].value["median_ms"] / 2
+    assert "without a request" in cells[API_KEY].text and "one request" in cells[M2M].text
+
+
 @pytest.mark.contract("nothing is left behind")
 def test_nothing_is_left_behind(compared: Compared, report: Report) -> None:
     before = compared.rows()

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from app.comparison import latest as kept
+from app.comparison import measure
 from app.comparison.report import Report, unmeasured
-from app.management import comparison
 from tests.core import ISSUER, START
 from tests.management.face import Face
 
@@ -22,7 +22,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         empty = unmeasured(ISSUER)
         return Report(ISSUER, START, via, empty.rows)
 
-    monkeypatch.setattr(comparison, "compare", run)
+    monkeypatch.setattr(measure, "compare", run)
     return runs
 
 
@@ -68,7 +68,7 @@ def test_an_invalid_query_is_refused_by_field(face: Face, query: str) -> None:
 
 
 def test_only_one_measurement_runs_at_a_time(face: Face, measured: list[str], admin: str) -> None:
-    lock: threading.Lock = comparison.running
+    lock: threading.Lock = measure.running
     with lock:
         assert face.call("GET", "/comparison?run=true", admin).status_code == 409
     assert face.call("GET", "/comparison?run=true", admin).status_code == 200
@@ -80,6 +80,6 @@ def test_an_unwritable_folder_does_not_prevent_the_answer(
     def full(*_: Any) -> None:
         raise OSError("no space")
 
-    monkeypatch.setattr(comparison, "keep", full)
+    monkeypatch.setattr(measure, "keep", full)
     assert face.call("GET", "/comparison?run=true", admin).json["at"]
     assert kept.latest(face.core.actions.settings).at is None

@@ -17,10 +17,11 @@ from app.actions.limits.concurrency import RETRY_AFTER, ConcurrencyLimit
 from app.actions.sign_in import passwords
 from app.actions.trust import fetch_jwks
 from app.actions.trust import registration as client_keys
+from app.comparison import measure
 from app.crypto import access_token, certificate, dpop
 from app.errors import MOST_ERRORS, Busy
 from app.http import request_bounds
-from app.management import comparison, credentials, fields, paging
+from app.management import credentials, fields, paging
 from app.web.console import audit, clients
 from tests.management.face import PASSWORD, Face, start_face, stop_face
 from tests.security.test_asvs import section
@@ -229,7 +230,7 @@ def test_a_leak_report_is_counted_before_its_body_is_read(tmp_path_factory: pyte
 
 
 def test_a_second_comparison_is_refused(face: Face) -> None:
-    with comparison.running:
+    with measure.running:
         answer = face.call("GET", "/comparison?run=true", face.machine("manage"))
     assert answer.status_code == 409
 

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from app.web.compare import comparison
 
-ROUTES = (comparison.routes,)
+ROUTES = (comparison.routes, comparison.measuring)

@@ -1,31 +1,54 @@
-"""/compare: the latest comparison of the kinds, and the guide."""
+"""/compare: the guide, the kinds at a glance, the latest comparison, and for operators the button that measures."""
 
 from __future__ import annotations
 
-from flask import request
+from flask import current_app, request
 from werkzeug.wrappers import Response
 
 from app.comparison.latest import latest
+from app.comparison.measure import measure
 from app.compose import Actions
 from app.web import pages
-from app.web.compare.guide import QUESTIONS, advise
-from app.web.compare.page import render_table
+from app.web.compare.cards import list_cards
+from app.web.compare.guide import QUESTIONS, advise, list_answers
+from app.web.compare.page import render_table, select_columns
 from app.web.page_routes import PageRoutes
+from app.web.visitors import require_operator
+
+KIND = "kind"
+MEASURED = "The server was measured just now."
+NOT_STORED = "The server was measured, but the result cannot be stored: its instance folder is not writable."
 
 routes = PageRoutes("compare", guard=None)
+measuring = PageRoutes("compare_run", "/compare/run", guard=require_operator)
 
 
 @routes.get("/compare")
 def compare(actions: Actions) -> Response:
-    """Show the latest comparison; the answers to the guide's questions come in the query."""
+    """Show the guide and the latest comparison; the answers and the kinds to compare come in the query."""
     report = latest(actions.settings)
     answers = {question.key: request.args.get(question.key, "") for question in QUESTIONS}
+    advice = advise(answers)
+    columns = select_columns(report, request.args.getlist(KIND))
     return pages.render_plain(
         "compare/compare.html",
         report=report,
-        table=render_table(report),
+        cards=list_cards(report),
+        table=render_table(report, columns, advice.column if advice else ""),
+        columns=columns,
+        kinds=list(columns) if len(columns) < len(report.columns) else [],
         questions=QUESTIONS,
         answers=answers,
-        advice=advise(answers),
+        given={key: answer for key, answer in answers.items() if answer in ("yes", "no")},
+        advice=advice,
         answered=any(answers.values()),
+        list_answers=list_answers,
     )
+
+
+@measuring.post("")
+def run(actions: Actions) -> Response:
+    """Measure this server: for operators, one at a time."""
+    measure(actions, current_app.wsgi_app)
+    stored = latest(actions.settings).at is not None
+    return pages.redirect_with(MEASURED if stored else NOT_STORED, "compare.compare")

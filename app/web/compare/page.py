@@ -1,86 +1,120 @@
-"""Render a comparison as HTML: a table for a screen, a phone and paper, and charts of the timings."""
+"""Render a comparison as HTML: cards, and a table with charts, for a screen, a phone and paper."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
 from app.comparison.report import Report, Row
+from app.comparison.stated import API_KEY, COLUMNS, M2M, OAUTH, PASSWORD, PAT, ROWS, Source
+from app.web.compare.cards import list_cards
 
 FASTEST, SLOWEST = 0.05, 500.0  # milliseconds: the ends of a chart's logarithmic axis
-TICKS = (0.1, 1, 10, 100)  # milliseconds
-WIDTH = 240.0  # of a chart's axis
-TIMINGS = "time_to_"
+AXIS = f"{FASTEST:g} to {SLOWEST:g} ms"
+WIDTH = 100.0  # of a chart's axis
+SHORT: Mapping[str, str] = {PASSWORD: "Password", PAT: "PAT", OAUTH: "OAuth", API_KEY: "API key", M2M: "M2M"}
+SOURCES: Mapping[str, Sequence[Source]] = {row.key: row.sources for row in ROWS}
+TOPICS: Mapping[str, Sequence[str]] = {  # what is stated is followed by what was measured of it
+    "What it is": ("definition", "best_for", "token_format", "characters"),
+    "Whose identity": ("user_context", "user_context_revealed", "fields"),
+    "What it may do": ("permission_granularity", "scope_restriction", "smallest_scope"),
+    "What it costs to use": ("ease_of_use", "authorization_flow", "requests", "time_to_issue"),
+    "What it costs to verify": ("time_to_verify", "time_to_verify_locally"),
+    "How it ends": (
+        *("revocation", "after_revocation", "after_rotation", "after_role_removal", "after_disabling"),
+        *("after_password_change", "expiry", "after_expiry"),
+    ),
+    "If it is stolen": ("security_risk", "theft", "mints"),
+}
+FURTHER = "Further"
 ENDS = ("median_ms", "min_ms", "max_ms")  # of a timing, in the order of a Bar
+TIMINGS, COUNTS = "time_to_", ("characters", "requests", "smallest_scope")  # rows that have bars
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One kind's timing: the positions of the median, the fastest and the slowest on the axis."""
+    """A measured value as a bar from 0 to `length`, of WIDTH, and the spread of a timing."""
 
-    title: str
-    text: str
-    median: float
-    low: float
-    high: float
+    length: float
+    low: float = 0.0
+    high: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Chart:
-    """The timings of one row."""
+class Topic:
+    """Rows of the table that belong together."""
 
     title: str
-    bars: Sequence[Bar]
+    rows: Sequence[Row]
 
 
 def render_file(report: Report) -> str:
     """Render a self-contained file; every text is escaped."""
     template = _templates().get_template("report.html")
-    return template.render(report=report, table=render_table(report), style=render_style())
+    table = render_table(report, report.columns)
+    return template.render(report=report, cards=list_cards(report), table=table, style=render_style())
 
 
-def render_table(report: Report) -> Markup:
-    """Render the charts and the table, for a page to include."""
-    return Markup(  # noqa: S704 - the template escaped it
-        _templates().get_template("table.html").render(report=report, charts=list_charts(report), ticks=axis_ticks())
-    )
+def render_table(report: Report, columns: Mapping[str, str], shown: str = "") -> Markup:
+    """Render the table of these kinds, for a page to include; a phone shows the kind `shown` first."""
+    first = shown if shown in columns else next(iter(columns))
+    values: dict[str, Any] = {
+        "topics": list_topics(report),
+        "columns": columns,
+        "shown": first,
+        "short": SHORT,
+        "sources": SOURCES,
+    }
+    template = _templates().get_template("table.html")
+    values |= {"measured": report.at is not None, "find_bar": find_bar, "axis": AXIS, "width": WIDTH}
+    return Markup(template.render(values))  # noqa: S704 - the template escaped it
 
 
 @cache
 def render_style() -> Markup:
-    """Return the style sheet of the charts and the table."""
-    return Markup(_templates().get_template("comparison.css").render())  # noqa: S704 - no value in it
+    """Return the style sheet of the cards and the table."""
+    return Markup(_templates().get_template("comparison.css").render(kinds=list(COLUMNS)))  # noqa: S704 - names of ours
 
 
-def list_charts(report: Report) -> list[Chart]:
-    """Return a chart for each measured row of timings."""
-    rows = [row for row in report.rows if row.name.startswith(TIMINGS)]
-    return [chart for row in rows if (chart := Chart(row.title, _bars(row, report.columns))).bars]
+def list_topics(report: Report) -> list[Topic]:
+    """Return the rows by topic; before the first measurement, the stated ones only."""
+    rows = {row.name: row for row in report.rows if report.at or not row.measured}
+    topics = [Topic(title, [rows.pop(name) for name in names if name in rows]) for title, names in TOPICS.items()]
+    return [topic for topic in (*topics, Topic(FURTHER, list(rows.values()))) if topic.rows]
 
 
-def axis_ticks() -> list[tuple[str, float]]:
-    """Return the labels of the axis and their positions."""
-    return [(f"{tick:g} ms", axis_position(tick)) for tick in TICKS]
+def select_columns(report: Report, wanted: Sequence[str]) -> dict[str, str]:
+    """Return the titles of the wanted kinds; of all when none of them is known."""
+    chosen = {column: title for column, title in report.columns.items() if column in wanted}
+    return chosen or report.columns
+
+
+def find_bar(row: Row, column: str) -> Bar | None:
+    """Return the bar of a timing, of a count, or of the seconds for which a JWT goes on; None for any other cell."""
+    value = row.cells[column].value
+    if row.name.startswith(TIMINGS):
+        return Bar(*(axis_position(value[end]) for end in ENDS)) if isinstance(value, dict) else None
+    number, most = _find_number(row, column), max(_find_number(row, other) or 0.0 for other in row.cells)
+    return None if number is None or not most else Bar(round(WIDTH * number / most, 1))
+
+
+def _find_number(row: Row, column: str) -> float | None:
+    """Return a count, or the seconds for which a JWT goes on when it is verified locally."""
+    value = row.cells[column].value
+    number = value if row.name in COUNTS else value.get("locally") if isinstance(value, dict) else None
+    return float(number) if isinstance(number, int | float) else None  # another version may have stored another
 
 
 def axis_position(milliseconds: float) -> float:
     """Return the position of a time on the logarithmic axis."""
     inside = min(max(milliseconds, FASTEST), SLOWEST)
     return round(WIDTH * math.log(inside / FASTEST) / math.log(SLOWEST / FASTEST), 1)
-
-
-def _bars(row: Row, columns: dict[str, str]) -> list[Bar]:
-    values = {title: row.cells[column].value for column, title in columns.items()}
-    return [
-        Bar(title, f"{value['median_ms']:.2f} ms", *(axis_position(value[end]) for end in ENDS))
-        for title, value in values.items()
-        if isinstance(value, dict)
-    ]
 
 
 @cache

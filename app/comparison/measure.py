@@ -1,0 +1,35 @@
+"""Measure on the running server, for its pages and its API: one comparison at a time, about ten seconds."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any
+
+from app.comparison.latest import keep
+from app.comparison.probes import compare, in_process
+from app.comparison.report import Report
+from app.compose import Actions
+from app.errors import Conflict
+
+running = threading.Lock()
+
+
+def measure(actions: Actions, wsgi_app: Callable[..., Any]) -> Report:
+    """Measure in this process and store the result where possible; raises Conflict while another one is being made."""
+    if not running.acquire(blocking=False):
+        raise Conflict("a comparison is being made right now: try again in some seconds")
+    try:
+        report: Report = Context().run(_probe, actions, wsgi_app)  # of its own: no probe has the session of the caller
+    finally:
+        running.release()
+    with contextlib.suppress(OSError):  # the folder may not be writable: return the result all the same
+        keep(actions.settings, report)
+    return report
+
+
+def _probe(actions: Actions, wsgi_app: Callable[..., Any]) -> Report:
+    with in_process(wsgi_app, actions.settings.issuer) as client:
+        return compare(actions, client, "in one process", lambda _what: None)
