@@ -42,7 +42,7 @@ def create_app(
     http.register(app, settings)
     operations.register(app, actions, app.request_log, header_name(settings))
     oauth.register(app, actions)
-    management.register(app, actions)
+    management.register(app, actions, oauth.describe)
     web.register(app, actions)
     app.wsgi_app = fast_lane.put_lane_before(app.wsgi_app, actions, app.request_log)  # type: ignore[assignment,method-assign]
     return app

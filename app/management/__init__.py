@@ -45,13 +45,14 @@ SUBJECTS = (
 )
 
 
-def register(app: Flask, actions: Actions) -> None:
-    """Add the operations, their description and the page about them."""
+def register(app: Flask, actions: Actions, describe_further: document.Describe) -> None:
+    """Add the operations, their description, with that of further endpoints, and the page about them."""
     app.url_map.converters |= {"row": RowId, "scope": ScopeName}
     errors.register(app)
     authorization.register(app, actions)
     subjects = [subject.operations for subject in SUBJECTS]
     for operations in subjects:
         app.register_blueprint(operations.create_blueprint(actions))
-    document.register(app, subjects, actions.settings.issuer)
-    docs.register(app)
+    description = document.Description(app, subjects, describe_further, actions.settings.issuer)
+    document.register(app, description)
+    docs.register(app, description)

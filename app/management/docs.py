@@ -33,7 +33,7 @@ SwaggerUIBundle({url: "v1/openapi.json", dom_id: "#api", deepLinking: true, vali
 """)
 
 
-def register(app: Flask) -> None:
+def register(app: Flask, description: object) -> None:
     """Add the page and its two assets."""
     docs = Blueprint("docs", __name__, url_prefix="/api")
     docs.add_url_rule("/docs", "page", serve_page)

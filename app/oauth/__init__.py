@@ -6,6 +6,9 @@ from flask import Flask
 
 from app.compose import Actions
 from app.oauth import errors, forward_auth, metadata, routes
+from app.oauth.description import describe
+
+__all__ = ["describe", "register"]
 
 
 def register(app: Flask, actions: Actions) -> None:

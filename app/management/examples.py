@@ -1,0 +1,205 @@
+"""Example values of the API's description: a bookshop, whose objects refer to each other. A test sends the requests.
+
+What a schema holds is said once, under its name; a page, or an object with its secret, is made of it.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from app.http import bookshop as shop
+from app.maintenance.demo import STOCK
+
+AT, LATER, NEVER = "2030-01-01T12:00:00Z", "2030-12-31T23:59:59Z", None
+PASSWORD = "correct horse battery staple"  # noqa: S105 - of the example user
+RESOURCE_ID, ROLE_ID = "res_019dfae0b1d20c5a7e93f1b8d462", "role_019dfae0b91147c3a0d5e2f6b817"
+ROW_ID, SECRET_ID = shop.CLIENT_ID, "sec_019dfae0c8f0a14b7d2e9c5f3061"
+ISSUED = {"created_at": AT, "status": "active", "revoked_at": None, "revoked_reason": None}
+COUNT = {"name": "stock:count", "description": "count what is there", "public": False}
+RATE = {"requests": 600, "window_seconds": 60}
+ADDRESS = "192.0.2.7"
+
+USER = {
+    "username": shop.USERNAME,
+    "email": "alice@bookshop.example",
+    "display_name": "Alice Bell",
+    "enabled": True,
+    "roles": ["bookseller"],
+}
+TOKEN = {"name": "laptop", "description": "for scripts", "scopes": [shop.READ]}
+RESOURCE = {
+    "identifier": STOCK,
+    "name": "Stock",
+    "access_token_ttl": 600,
+    "permissions": [
+        {"name": shop.READ, "description": "see what is there", "public": True},
+        {"name": shop.WRITE, "description": "book arrivals", "public": False},
+    ],
+}
+ROLE = {
+    "name": "warehouse",
+    "type": "machine",
+    "description": "sends what was ordered",
+    "permissions": [shop.READ, shop.WRITE],
+}
+CLIENT = {
+    "name": "Warehouse robot",
+    "token_endpoint_auth_method": "client_secret_basic",
+    "roles": ["warehouse"],
+    "serves": [STOCK],
+    "enabled": True,
+    "dpop_bound_access_tokens": False,
+    "tls_client_certificate_bound_access_tokens": False,
+}
+FEDERATED = {
+    "name": "GitHub Actions",
+    "issuer": shop.FOREIGN_ISSUER,
+    "subject": shop.FOREIGN_SUBJECT,
+    "claims": {"repository_owner": "bookshop"},
+}
+KEY = {
+    "name": "Shop window",
+    "resource": STOCK,
+    "scopes": [shop.READ],
+    "expires_at": LATER,
+    "rate_limit": RATE,
+    "allowed_ips": ["192.0.2.0/24"],
+    "enabled": True,
+}
+SECRET = {"name": "second", "expires_at": LATER}
+SUBJECT = {f"tls_client_auth_{name}": None for name in ("subject_dn", "san_dns", "san_uri", "san_ip", "san_email")}
+
+OBJECTS: dict[str, Any] = {
+    "Resource": RESOURCE | {"id": RESOURCE_ID, "built_in": False, "created_at": AT},
+    "NewResource": RESOURCE,
+    "ResourceChanges": {"name": "Stock", "access_token_ttl": 300},
+    "Permission": COUNT,
+    "NewPermission": COUNT,
+    "PermissionChanges": {"description": "count the books", "public": True},
+    "Role": ROLE | {"id": ROLE_ID, "created_at": AT},
+    "NewRole": ROLE,
+    "RoleChanges": {"description": "sends and books", "permissions": [shop.READ, shop.WRITE]},
+    "User": USER | {"id": shop.USER_ID, "created_at": AT},
+    "NewUser": USER | {"password": PASSWORD},
+    "UserChanges": {"display_name": "Alice Bell-Stone", "enabled": True},
+    "Profile": USER | {"id": shop.USER_ID, "created_at": AT, "scopes": [shop.READ]},
+    "Token": TOKEN
+    | ISSUED
+    | {"id": shop.TOKEN_ID, "hint": shop.HINTS[shop.PERSONAL_TOKEN], "expires_at": LATER, "last_used_at": None},
+    "NewToken": TOKEN | {"expires_in": 2_592_000},
+    "TokenChanges": {"name": "desktop"},
+    "Client": CLIENT
+    | SUBJECT
+    | {"id": ROW_ID, "client_id": shop.CLIENT_ID, "jwks": None, "jwks_uri": None, "created_at": AT},
+    "NewClient": CLIENT,
+    "ClientChanges": {"name": "Warehouse robot 2", "roles": ["warehouse"]},
+    "ClientSecret": SECRET | ISSUED | {"id": SECRET_ID, "hint": shop.HINTS[shop.SECOND_CLIENT_SECRET]},
+    "NewClientSecret": SECRET,
+    "FederatedCredential": FEDERATED
+    | {"id": "fed_019dfae0ca31e8b70d94c5a2f617", "audience": shop.ISSUER, "created_at": AT}
+    | {"jwks": None, "jwks_uri": None},
+    "NewFederatedCredential": FEDERATED,
+    "Key": KEY | ISSUED | {"id": shop.KEY_ID, "hint": shop.HINTS[shop.API_KEY], "last_used_at": None},
+    "NewKey": KEY,
+    "KeyChanges": {"name": "Shop windows", "rate_limit": RATE},
+    "Overlap": {"overlap_seconds": 3600},
+    "SigningKey": {"kid": shop.SIGNING_KEY_ID, "alg": "ES256", "status": "active", "created_at": AT}
+    | {"retires_at": None},
+    "Rotation": {"only_when_known": False},
+    "AuditEvent": {
+        "id": "42",
+        "at": AT,
+        "actor_type": "client",
+        "actor": shop.CLIENT_ID,
+        "actor_name": "Warehouse robot",
+        "action": "api_key.created",
+        "target_type": "api_key",
+        "target": shop.KEY_ID,
+        "address": ADDRESS,
+        "request_id": "5f0c1b7d52e8a0c64f9b1d3a",
+        "details": {"name": "Shop window"},
+        "previous_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "hash": "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752",
+    },
+    "Leak": {"credentials": [shop.PERSONAL_TOKEN, shop.API_KEY]},
+    "Accepted": {},
+    "Presented": {"credential": shop.PERSONAL_TOKEN},
+    "Inspection": {
+        "status": "active",
+        "reason": None,
+        "credential_type": "personal_access_token",
+        "id": shop.TOKEN_ID,
+        "name": "laptop",
+        "hint": shop.HINTS[shop.PERSONAL_TOKEN],
+        "owner_type": "user",
+        "owner_id": shop.USER_ID,
+        "owner_name": shop.USERNAME,
+        "created_at": AT,
+        "expires_at": LATER,
+        "revoked_at": None,
+        "exchanged": False,
+    },
+    "Comparison": {
+        "issuer": shop.ISSUER,
+        "at": AT,
+        "via": shop.ISSUER,
+        "columns": [{"name": "pat", "title": "Personal access token"}],
+        "rows": [
+            {"name": "represents", "title": "Represents", "measured": False, "source": "contract, section 1"}
+            | {"cells": {"pat": {"text": "a user", "value": None, "agrees": None}}}
+        ],
+        "contradictions": [],
+    },
+    "Nothing": {},
+}
+OBJECTS |= {
+    "MadeToken": OBJECTS["Token"] | {"token": shop.PERSONAL_TOKEN},
+    "MadeKey": OBJECTS["Key"] | {"key": shop.API_KEY},
+    "MadeClient": OBJECTS["Client"] | {"client_secret": shop.CLIENT_SECRET},
+    "MadeClientSecret": OBJECTS["ClientSecret"] | {"client_secret": shop.SECOND_CLIENT_SECRET},
+}
+PARAMETERS: dict[str, Any] = {
+    "resource_id": RESOURCE_ID,
+    "role_id": ROLE_ID,
+    "user_id": shop.USER_ID,
+    "token_id": shop.TOKEN_ID,
+    "row_id": ROW_ID,
+    "secret_id": SECRET_ID,
+    "credential_id": OBJECTS["FederatedCredential"]["id"],
+    "key_id": shop.KEY_ID,
+    "kid": shop.SIGNING_KEY_ID,
+    "limit": 20,
+    "status": "active",
+    "resource": STOCK,
+    "identifier": STOCK,
+    "username": shop.USERNAME,
+    "email": USER["email"],
+    "client_id": shop.CLIENT_ID,
+    "type": "machine",
+    "actor": shop.CLIENT_ID,
+    "action": "api_key.created",
+    "target": shop.KEY_ID,
+    "since": AT,
+    "until": LATER,
+    "run": False,
+}
+NAMES = {"/roles": "warehouse", "/permissions/{name}": "stock:count"}  # of `name`, by the end of the path
+PROBLEM_FIELDS = [{"field": "name", "message": "Missing data for required field."}]
+
+
+def example_of(schema: str) -> Any:
+    """Return the example of a schema, by its name in the description; None if there is none."""
+    whole = OBJECTS.get(schema.removesuffix("Page"))
+    return {"items": [whole], "next_cursor": None} if whole is not None and schema.endswith("Page") else whole
+
+
+def example_parameter(path: str, name: str) -> Any:
+    """Return the example of a parameter; None if there is none, as for a cursor, which only an answer gives."""
+    return PARAMETERS.get(name, next((v for end, v in NAMES.items() if name == "name" and path.endswith(end)), None))
+
+
+def example_problem(status: int, detail: str) -> dict[str, Any]:
+    """Return the example of a refusal."""
+    problem = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return problem | ({"errors": PROBLEM_FIELDS} if status == HTTPStatus.UNPROCESSABLE_ENTITY else {})
