@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import click
 from sqlalchemy.exc import DBAPIError
 
+from app.cli.parsing import Group
 from app.cli.standard_streams import discard_unwritten, prepare_streams, print_note
 from app.errors import BadSettings, LatchkeyError
 
@@ -42,7 +43,7 @@ COMMANDS = {  # the object of each, and its line in --help
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """Load a command only when it is called, so that none waits for the imports of the others."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

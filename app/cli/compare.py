@@ -18,7 +18,7 @@ from app.comparison.probes import compare as probe
 from app.comparison.probes import in_process
 from app.comparison.report import Report
 from app.comparison.stated import COLUMNS
-from app.settings.load import load_settings
+from app.settings.load import load_existing_settings
 from app.settings.settings import Settings
 from app.web.compare.page import render_file
 
@@ -33,7 +33,7 @@ HTML = click.Path(dir_okay=False, writable=True, path_type=Path)
 @click.option("--kind", "kinds", multiple=True, type=KIND, help="Compare only this kind. Can be repeated.")
 def compare(as_json: bool, html: Path | None, kinds: tuple[str, ...]) -> None:
     """Use each kind for real and show how they differ; exit 1 when a result contradicts the contract."""
-    settings = load_settings()
+    settings = load_existing_settings()
     report = _run_probes(settings, kinds)
     if not kinds:
         _save(settings, report)

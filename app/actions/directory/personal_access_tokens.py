@@ -178,6 +178,14 @@ class PersonalAccessTokenActions:
         with self._store.reading() as session:
             return _view(_load(session, user_id, token_id), self._clock())
 
+    def owner_of(self, token_id: str) -> str:
+        """Return the id of the user whose token this is. Raises NotFound."""
+        with self._store.connection() as connection:
+            found = connection.scalar(select(PersonalAccessToken.user_id).where(PersonalAccessToken.id == token_id))
+        if found is None:
+            raise NotFound("there is no such token")
+        return found
+
     def page(self, user_id: str, limit: int, after: str | None = None, status: Status | None = None) -> Page[TokenView]:
         """List a user's tokens, oldest first. Raises NotFound for an unknown user."""
         now = self._clock()
