@@ -15,8 +15,9 @@ from app.cli.options import Duration
 from app.cli.output import json_option, print_done, print_record, print_records, print_secret
 from app.cli.parsing import Group
 from app.cli.record_options import Option, options_of
-from app.cli.standard_streams import refuse_unwritable
+from app.cli.standard_streams import print_note, refuse_unwritable
 
+MEND = "make a permission public with `latchkey resource permission update RESOURCE NAME --public`"
 COLUMNS = ("id", "name", "resource", "hint", "scopes", "status", "expires_at", "last_used_at")
 
 
@@ -47,6 +48,8 @@ def create(new: NewKey, as_json: bool) -> None:
         return f"the key {view.id} is revoked"
 
     print_secret(as_json, view, "key", issued.token, f"Key {view.id} of {view.resource}.", undo)
+    if not view.scopes:
+        print_note(f"Warning: it opens nothing, because nothing is public on {view.resource}: {MEND}")
 
 
 @api_key.command("list")

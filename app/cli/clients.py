@@ -18,6 +18,7 @@ from app.cli.jwks_file import JWKS
 from app.cli.output import json_option, print_done, print_record, print_records, print_secret
 from app.cli.parsing import Group
 from app.cli.record_options import Option, options_of
+from app.cli.standard_streams import print_note
 from app.crypto.certificate import SUBJECT_FIELDS
 
 COLUMNS = ("client_id", "name", "token_endpoint_auth_method", "roles", "serves", "enabled")
@@ -81,6 +82,8 @@ def create(new: NewClient, as_json: bool) -> None:
         print_record(as_json, view)
     else:
         print_secret(as_json, view, "client_secret", issued.token, f"The secret of the client {view.client_id}.", undo)
+    if not (view.roles or view.serves):
+        print_note(f"Warning: it gets no token without a role: `latchkey client update {view.client_id} --role NAME`")
 
 
 @client.command("list")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from app.compose import Actions
-from app.web import account, assets, compare, console
+from app.web import account, assets, compare, console, unroutable
 
 LONGEST_ECHO = 2_000  # characters; the longest line that a form accepts, an address of keys, has as many
 
@@ -15,6 +15,7 @@ def register(app: Flask, actions: Actions) -> None:
     app.add_template_filter(sentence)
     app.add_template_filter(shorten_echo)
     app.register_blueprint(assets.blueprint)
+    unroutable.register(app)
     for routes in (*compare.ROUTES, *account.ROUTES, *console.ROUTES):
         app.register_blueprint(routes.create_blueprint(actions))
 
