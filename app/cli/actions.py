@@ -18,7 +18,7 @@ from app.clock import system_clock
 from app.compose import Actions, join
 from app.database.store import Store
 from app.errors import BadSettings, NotFound
-from app.settings.load import load_settings
+from app.settings.load import NOT_SET_UP, load_existing_settings
 from app.settings.settings import Settings
 
 PAGE = 200
@@ -27,7 +27,7 @@ Item = TypeVar("Item")
 
 def open_actions(settings: Settings | None = None) -> Actions:
     """Join the actions on the database. Raise BadSettings when it is missing, not migrated or newer than this code."""
-    settings = settings or load_settings()
+    settings = settings or load_existing_settings()
     store = Store(create_engine(settings.database_url))
     try:
         with store.connection() as connection:
@@ -36,7 +36,7 @@ def open_actions(settings: Settings | None = None) -> Actions:
     except SQLAlchemyError:
         raise BadSettings("the database cannot be used: `latchkey doctor` says why") from None
     if state != "current":
-        raise BadSettings("the database is not set up: run `latchkey init` or start the server")
+        raise BadSettings(NOT_SET_UP)
     return join(settings, store, system_clock, key_limiter(settings, store, system_clock))
 
 

@@ -10,15 +10,18 @@ import click
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.api_keys import KeyChanges, KeyStatus, NewKey
 from app.cli.actions import find_resource, list_all, open_actions
+from app.cli.completion import API_KEYS, PERMISSIONS, RESOURCES
 from app.cli.options import Duration
 from app.cli.output import json_option, print_done, print_record, print_records, print_secret
+from app.cli.parsing import Group
 from app.cli.record_options import Option, options_of
-from app.cli.standard_streams import refuse_unwritable
+from app.cli.standard_streams import print_note, refuse_unwritable
 
+MEND = "make a permission public with `latchkey resource permission update RESOURCE NAME --public`"
 COLUMNS = ("id", "name", "resource", "hint", "scopes", "status", "expires_at", "last_used_at")
 
 
-@click.group("api-key")
+@click.group("api-key", cls=Group)
 def api_key() -> None:
     """API keys: create, list, show, update, rotate, revoke."""
 
@@ -26,8 +29,8 @@ def api_key() -> None:
 @api_key.command()
 @options_of(
     NewKey,
-    resource="Identifier or id of the API resource.",
-    scopes="A public permission of the resource; all of them when omitted.",
+    resource=Option("Identifier or id of the API resource.", complete=RESOURCES),
+    scopes=Option("A public permission of the resource; all of them when omitted.", complete=PERMISSIONS),
     expires_at="When it expires; never when omitted.",
     rate_limit="How often it may be used, such as 100/1m.",
     allowed_ips="A network it may be used from, in CIDR notation.",
@@ -45,10 +48,12 @@ def create(new: NewKey, as_json: bool) -> None:
         return f"the key {view.id} is revoked"
 
     print_secret(as_json, view, "key", issued.token, f"Key {view.id} of {view.resource}.", undo)
+    if not view.scopes:
+        print_note(f"Warning: it opens nothing, because nothing is public on {view.resource}: {MEND}")
 
 
 @api_key.command("list")
-@click.option("--resource", help="Only keys of this resource.")
+@click.option("--resource", shell_complete=RESOURCES, help="Only keys of this resource.")
 @click.option("--status", type=click.Choice(get_args(KeyStatus)), help="Only keys of this status.")
 @json_option
 def list_(resource: str | None, status: KeyStatus | None, as_json: bool) -> None:
@@ -60,7 +65,7 @@ def list_(resource: str | None, status: KeyStatus | None, as_json: bool) -> None
 
 
 @api_key.command()
-@click.argument("key_id", metavar="ID")
+@click.argument("key_id", metavar="ID", shell_complete=API_KEYS)
 @json_option
 def show(key_id: str, as_json: bool) -> None:
     """Show a key, never its secret."""
@@ -68,11 +73,12 @@ def show(key_id: str, as_json: bool) -> None:
 
 
 @api_key.command()
-@click.argument("key_id", metavar="ID")
+@click.argument("key_id", metavar="ID", shell_complete=API_KEYS)
 @options_of(
     KeyChanges,
     scopes=Option(
         "A public permission of the resource; replaces the current ones.",
+        complete=PERMISSIONS,
         clear="--all-scopes",
         clear_help="Allow all public permissions of the resource.",
     ),
@@ -92,8 +98,8 @@ def update(changes: KeyChanges, key_id: str, as_json: bool) -> None:
 
 
 @api_key.command()
-@click.argument("key_id", metavar="ID")
-@click.option("--overlap", type=Duration(), default=0, show_default=True, help="How long the old secret still works.")
+@click.argument("key_id", metavar="ID", shell_complete=API_KEYS)
+@click.option("--overlap", type=Duration(), default=0, show_default=True, help="How long the old secret still works, such as 1d.")
 @json_option
 def rotate(key_id: str, overlap: int, as_json: bool) -> None:
     """Replace the secret of a key and print the new one, alone, on stdout."""
@@ -110,7 +116,7 @@ def rotate(key_id: str, overlap: int, as_json: bool) -> None:
 
 
 @api_key.command()
-@click.argument("key_id", metavar="ID")
+@click.argument("key_id", metavar="ID", shell_complete=API_KEYS)
 @json_option
 def revoke(key_id: str, as_json: bool) -> None:
     """Revoke a key for good."""

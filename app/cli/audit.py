@@ -22,6 +22,7 @@ from app.actions.audit.verify import Place, Verdict, VerifyAudit, verify_export
 from app.cli.actions import PAGE, open_actions
 from app.cli.options import ANY_TEXT, Instant
 from app.cli.output import json_option, print_json, print_records
+from app.cli.parsing import Group
 from app.cli.standard_streams import print_line, print_note
 from app.models import AuditEvent
 
@@ -29,7 +30,7 @@ WRITE = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 COLUMNS = ("at", "actor", "actor_name", "action", "target", "address", "details")
 
 
-@click.group()
+@click.group(cls=Group)
 def audit() -> None:
     """Audit events: list, verify, export, redact."""
 

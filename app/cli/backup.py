@@ -12,7 +12,7 @@ from app.cli.standard_streams import print_note
 from app.clock import system_clock
 from app.maintenance.backup import SECRET_KEY, back_up
 from app.maintenance.backup import restore as restore_backup
-from app.settings.load import load_settings, settings_as_given
+from app.settings.load import load_existing_settings, settings_as_given
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -26,7 +26,7 @@ def backup(file: Path, without_secret_key: bool, as_json: bool) -> None:
 
     FILE holds the signing keys: protect it as you protect them.
     """
-    manifest = back_up(load_settings(), file, system_clock(), with_secret_key=not without_secret_key)
+    manifest = back_up(load_existing_settings(), file, system_clock(), with_secret_key=not without_secret_key)
     if as_json:
         print_json({"file": str(file)} | asdict(manifest))
     print_note(f"{file} holds the database as committed at {manifest.made_at}.")

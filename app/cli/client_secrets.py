@@ -7,19 +7,21 @@ import click
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.client_secrets import NewClientSecret
 from app.cli.actions import find_client, list_all, open_actions
+from app.cli.completion import CLIENTS
 from app.cli.output import json_option, print_done, print_records, print_secret
+from app.cli.parsing import Group
 from app.cli.record_options import options_of
 
 COLUMNS = ("id", "name", "hint", "status", "created_at", "expires_at")
 
 
-@click.group()
+@click.group(cls=Group)
 def secret() -> None:
     """Secrets of a client: create, list, revoke."""
 
 
 @secret.command()
-@click.argument("client_name", metavar="CLIENT")
+@click.argument("client_name", metavar="CLIENT", shell_complete=CLIENTS)
 @options_of(
     NewClientSecret,
     name="Distinguishes it from the client's other secrets.",
@@ -41,7 +43,7 @@ def create(new: NewClientSecret, client_name: str, as_json: bool) -> None:
 
 
 @secret.command("list")
-@click.argument("client_name", metavar="CLIENT")
+@click.argument("client_name", metavar="CLIENT", shell_complete=CLIENTS)
 @json_option
 def list_(client_name: str, as_json: bool) -> None:
     """List a client's secrets by their hints."""
@@ -51,7 +53,7 @@ def list_(client_name: str, as_json: bool) -> None:
 
 
 @secret.command()
-@click.argument("client_name", metavar="CLIENT")
+@click.argument("client_name", metavar="CLIENT", shell_complete=CLIENTS)
 @click.argument("secret_id")
 @json_option
 def revoke(client_name: str, secret_id: str, as_json: bool) -> None:

@@ -12,10 +12,13 @@ from app.actions.directory.changes import Unset
 from app.actions.directory.clients import ClientChanges, NewClient
 from app.cli.actions import find_client, list_all, open_actions
 from app.cli.client_secrets import secret
+from app.cli.completion import CLIENTS, MACHINE_ROLES, RESOURCES
 from app.cli.federated_credentials import federated
 from app.cli.jwks_file import JWKS
 from app.cli.output import json_option, print_done, print_record, print_records, print_secret
+from app.cli.parsing import Group
 from app.cli.record_options import Option, options_of
+from app.cli.standard_streams import print_note
 from app.crypto.certificate import SUBJECT_FIELDS
 
 COLUMNS = ("client_id", "name", "token_endpoint_auth_method", "roles", "serves", "enabled")
@@ -41,7 +44,7 @@ CERTIFICATE_NAMES = Option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def client() -> None:
     """Clients: create, list, show, update, delete; secret create, list, revoke; federated add, list, remove."""
 
@@ -56,8 +59,8 @@ client.add_command(federated)
     token_endpoint_auth_method=Option(flags="--auth-method"),
     jwks=Option("File with its public keys, for private_key_jwt and self_signed_tls_client_auth.", type=JWKS),
     jwks_uri="URL of its public keys, for the same two.",
-    roles="Name of a machine role.",
-    serves=Option("Identifier of an API resource that it serves.", "--serves"),
+    roles=Option("Name of a machine role.", complete=MACHINE_ROLES),
+    serves=Option("Identifier of an API resource that it serves.", "--serves", complete=RESOURCES),
     enabled=None,
     dpop_bound_access_tokens=Option("Issue tokens only with a DPoP proof.", "--dpop-bound"),
     tls_client_certificate_bound_access_tokens=Option(
@@ -79,6 +82,8 @@ def create(new: NewClient, as_json: bool) -> None:
         print_record(as_json, view)
     else:
         print_secret(as_json, view, "client_secret", issued.token, f"The secret of the client {view.client_id}.", undo)
+    if not (view.roles or view.serves):
+        print_note(f"Warning: it gets no token without a role: `latchkey client update {view.client_id} --role NAME`")
 
 
 @client.command("list")
@@ -90,7 +95,7 @@ def list_(as_json: bool) -> None:
 
 
 @client.command()
-@click.argument("name")
+@click.argument("name", shell_complete=CLIENTS)
 @json_option
 def show(name: str, as_json: bool) -> None:
     """Show a client, by client_id or id."""
@@ -98,7 +103,7 @@ def show(name: str, as_json: bool) -> None:
 
 
 @client.command()
-@click.argument("name")
+@click.argument("name", shell_complete=CLIENTS)
 @options_of(
     ClientChanges,
     name="A new name.",
@@ -106,11 +111,15 @@ def show(name: str, as_json: bool) -> None:
     jwks=Option("File with its public keys.", type=JWKS),
     jwks_uri="URL of its public keys; an empty value removes it.",
     roles=Option(
-        "Name of a machine role; replaces the current ones.", clear="--no-roles", clear_help="Remove all roles."
+        "Name of a machine role; replaces the current ones.",
+        complete=MACHINE_ROLES,
+        clear="--no-roles",
+        clear_help="Remove all roles.",
     ),
     serves=Option(
         "Identifier of an API resource; replaces the current ones.",
         "--serves",
+        complete=RESOURCES,
         clear="--serves-none",
         clear_help="It serves no resource.",
     ),
@@ -131,7 +140,7 @@ def update(changes: ClientChanges, name: str, as_json: bool) -> None:
 
 
 @client.command()
-@click.argument("name")
+@click.argument("name", shell_complete=CLIENTS)
 @json_option
 def delete(name: str, as_json: bool) -> None:
     """Delete a client; its secrets and tokens are invalid at once."""

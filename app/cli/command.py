@@ -10,8 +10,10 @@ from importlib.metadata import version
 from typing import Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 from sqlalchemy.exc import DBAPIError
 
+from app.cli.parsing import Group
 from app.cli.standard_streams import discard_unwritten, prepare_streams, print_note
 from app.errors import BadSettings, LatchkeyError
 
@@ -42,7 +44,7 @@ COMMANDS = {  # the object of each, and its line in --help
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """Load a command only when it is called, so that none waits for the imports of the others."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -56,6 +58,10 @@ class LazyGroup(click.Group):
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(module), name)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete from the table; click would load all commands."""
+        return [CompletionItem(name, help=help) for name, (_, help) in COMMANDS.items() if name.startswith(incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands from the table; click would load them all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from app.comparison.probes import compare as probe
 from app.comparison.probes import in_process
 from app.comparison.report import Report
 from app.comparison.stated import COLUMNS
-from app.settings.load import load_settings
+from app.settings.load import load_existing_settings
 from app.settings.settings import Settings
 from app.web.compare.page import render_file
 
@@ -33,7 +34,7 @@ HTML = click.Path(dir_okay=False, writable=True, path_type=Path)
 @click.option("--kind", "kinds", multiple=True, type=KIND, help="Compare only this kind. Can be repeated.")
 def compare(as_json: bool, html: Path | None, kinds: tuple[str, ...]) -> None:
     """Use each kind for real and show how they differ; exit 1 when a result contradicts the contract."""
-    settings = load_settings()
+    settings = load_existing_settings()
     report = _run_probes(settings, kinds)
     if not kinds:
         _save(settings, report)
@@ -43,10 +44,17 @@ def compare(as_json: bool, html: Path | None, kinds: tuple[str, ...]) -> None:
     if as_json:
         print_json(report.as_json())
     else:
-        print_line(report.as_text())
+        print_line(report.as_text(_text_width()))
     for contradiction in report.contradictions:
         print_note(f"contradicts the contract: {contradiction}")
     sys.exit(1 if report.contradictions else 0)
+
+
+def _text_width() -> int:
+    """Return the width of the terminal within the limits of a readable line; 80 for a pipe."""
+    if not (sys.stdout and sys.stdout.isatty()):
+        return 80
+    return min(max(shutil.get_terminal_size().columns, 50), 100)
 
 
 def _save(settings: Settings, report: Report) -> None:
@@ -66,12 +74,22 @@ def _run_probes(settings: Settings, kinds: tuple[str, ...]) -> Report:
 
 
 def connect(settings: Settings) -> tuple[httpx.Client, str]:
-    """Return a client of the running server, else of one in this process, and which of the two."""
-    url = local_url(settings)
+    """Return a client of the running server, else of one in this process, and which of the two.
+
+    The server is looked for where `serve` listens with these settings, then at the issuer, as `latchkey doctor` does.
+    """
+    here = local_url(settings)
+    for url in dict.fromkeys((here, settings.issuer)):
+        if _is_served(settings.issuer, url):
+            return httpx.Client(base_url=url, timeout=TIMEOUT, trust_env=False), "over HTTP"
+    print_note(f"No server responds at {settings.issuer}: comparing in this process")
+    return in_process(create_app(settings.model_copy(update={"log_level": "error"})), here), "in one process"
+
+
+def _is_served(issuer: str, url: str) -> bool:
+    """Return whether the server at this URL is the issuer."""
     try:
         metadata = httpx.get(f"{url}/.well-known/oauth-authorization-server", timeout=2, trust_env=False)
-        if metadata.json()["issuer"] == settings.issuer:
-            return httpx.Client(base_url=url, timeout=TIMEOUT, trust_env=False), "over HTTP"
-    except (httpx.HTTPError, ValueError, KeyError, TypeError):
-        print_note("No server is running here: comparing in this process")
-    return in_process(create_app(settings.model_copy(update={"log_level": "error"})), url), "in one process"
+        return bool(metadata.json()["issuer"] == issuer)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
+        return False

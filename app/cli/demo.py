@@ -32,7 +32,7 @@ def demo(as_json: bool) -> None:
         if as_json:
             print_json([asdict(thing) for thing in created])
         elif created:
-            print_table(COLUMNS, [asdict(thing) for thing in created])
+            print_table(COLUMNS, [asdict(thing) for thing in created], whole=("id", "secret"))
     if as_json:
         return
     if created:

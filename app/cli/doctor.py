@@ -22,9 +22,9 @@ from app.crypto.signing import SigningKeys
 from app.database.store import Store
 from app.errors import BadSettings
 from app.http.client_certificate import header_name
-from app.maintenance.doctor import Finding, run_checks
+from app.maintenance.doctor import Finding, check_missing_files, run_checks
 from app.operations.health import CERTIFICATE_PROBE, FORGED, PROBE
-from app.settings.load import load_settings
+from app.settings.load import settings_as_given
 from app.settings.settings import Settings
 
 TIMEOUT = 3  # seconds for a response of the server
@@ -50,16 +50,29 @@ def doctor(as_json: bool) -> None:
 
 def _collect_findings() -> list[Finding]:
     try:
-        settings = load_settings()
+        settings, missing = _read_settings()
     except BadSettings as error:
         return [Finding("settings", "problem", str(error), "change it in the environment or in latchkey.toml")]
     findings = [Finding("settings", "ok", f"valid; the instance is {settings.instance_dir}")]
+    findings += missing or _check_database(settings)
+    return findings + _check_redis(settings) + _check_server(settings)
+
+
+def _read_settings() -> tuple[Settings, list[Finding]]:
+    """Return the settings, and which files of the instance are missing; none of them is made."""
+    settings = settings_as_given()
+    missing = check_missing_files(settings)
+    if missing or settings.secret_key.get_secret_value():
+        return settings, missing
+    return settings.with_kept_key(make=False), []
+
+
+def _check_database(settings: Settings) -> list[Finding]:
     store = Store(create_engine(settings.database_url))
     try:
-        findings += run_checks(settings, store, SigningKeys(settings.sealing_keys))
+        return run_checks(settings, store, SigningKeys(settings.sealing_keys))
     finally:
         store.dispose()
-    return findings + _check_redis(settings) + _check_server(settings)
 
 
 def _check_redis(settings: Settings) -> list[Finding]:

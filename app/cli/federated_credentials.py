@@ -9,22 +9,24 @@ import click
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.federated_credentials import NewFederatedCredential
 from app.cli.actions import find_client, list_all, open_actions
+from app.cli.completion import CLIENTS
 from app.cli.jwks_file import JWKS
 from app.cli.options import many
 from app.cli.output import json_option, print_done, print_record, print_records
+from app.cli.parsing import Group
 from app.cli.record_options import Option, options_of
 from app.errors import Invalid
 
 COLUMNS = ("id", "name", "issuer", "subject", "audience", "claims")
 
 
-@click.group()
+@click.group(cls=Group)
 def federated() -> None:
     """Tokens of another issuer that identify a client: add, list, remove."""
 
 
 @federated.command()
-@click.argument("client_name", metavar="CLIENT")
+@click.argument("client_name", metavar="CLIENT", shell_complete=CLIENTS)
 @options_of(
     NewFederatedCredential,
     name="Distinguishes it from the client's others.",
@@ -45,7 +47,7 @@ def add(new: NewFederatedCredential, client_name: str, claims: tuple[str, ...], 
 
 
 @federated.command("list")
-@click.argument("client_name", metavar="CLIENT")
+@click.argument("client_name", metavar="CLIENT", shell_complete=CLIENTS)
 @json_option
 def list_(client_name: str, as_json: bool) -> None:
     """List a client's federated credentials."""
@@ -55,7 +57,7 @@ def list_(client_name: str, as_json: bool) -> None:
 
 
 @federated.command()
-@click.argument("client_name", metavar="CLIENT")
+@click.argument("client_name", metavar="CLIENT", shell_complete=CLIENTS)
 @click.argument("credential_id")
 @json_option
 def remove(client_name: str, credential_id: str, as_json: bool) -> None:

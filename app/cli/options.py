@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from app.credentials.kind import RateLimit
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
@@ -47,15 +49,20 @@ class Instant(click.ParamType[datetime]):
 
 
 class Duration(click.ParamType[int]):
-    """A number of seconds, or a number with a unit: 45s, 90m, 12h, 30d, 2w."""
+    """A number with a unit: 45s, 90m, 12h, 30d, 2w. With `seconds`, a bare number is one of seconds; 0 needs no unit."""
 
     name = "DURATION"
 
+    def __init__(self, *, seconds: bool = False) -> None:
+        self._seconds = seconds
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the duration in seconds."""
-        shape = re.fullmatch(r"(\d{1,12})([smhdw]?)", str(value))
-        if shape is None:
-            self.fail(f"{value!r} is not a valid duration: use 30d, 12h or 90m", param, ctx)
+        if isinstance(value, int):  # a default
+            return value
+        shape = re.fullmatch(r"([0-9]{1,12})([smhdw]?)", str(value))
+        if shape is None or not (shape[2] or self._seconds or int(shape[1]) == 0):
+            self.fail(f"{value!r} is not a valid duration: use 30d, 12h, 90m or 45s", param, ctx)
         return int(shape[1]) * SECONDS[shape[2] or "s"]
 
 
@@ -69,13 +76,23 @@ class Rate(click.ParamType[RateLimit]):
         uses, slash, duration = str(value).partition("/")
         if not (slash and uses.isdecimal() and len(uses) < 10):
             self.fail(f"{value!r} is not a valid rate: use 100/60 or 100/1m", param, ctx)
-        return RateLimit(int(uses), Duration().convert(duration, param, ctx))
+        return RateLimit(int(uses), Duration(seconds=True).convert(duration, param, ctx))
 
 
-def many(option: str, name: str, help: str) -> Callable[[Command], Command]:
+def many(
+    option: str, name: str, help: str, *, required: bool = False, complete: Completer | None = None
+) -> Callable[[Command], Command]:
     """Add an option that can be repeated, or hold several values separated by spaces; () when omitted."""
 
     def split(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(word for value in values for word in value.split())
 
-    return click.option(option, name, multiple=True, callback=split, help=f"{help} Can be repeated.")
+    return click.option(
+        option,
+        name,
+        multiple=True,
+        required=required,
+        callback=split,
+        help=f"{help} Can be repeated.",
+        shell_complete=complete,
+    )

@@ -67,21 +67,36 @@ def print_done(as_json: bool, note: str, **fields: object) -> None:
         print_note(note)
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print rows as a table; the columns are names of fields."""
+def print_table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], whole: Sequence[str] = ()) -> None:
+    """Print rows as a table; the columns are names of fields.
+
+    On a terminal the widest columns are cut to its width, but never the first one, which is pasted into the next
+    command, nor those named `whole`.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(*(column.replace("_", " ") for column in columns), box=box.SIMPLE_HEAD, pad_edge=False)
-    for row in rows:
-        table.add_row(*(escape_unencodable(_format_cell(row.get(column))) for column in columns))
     console = Console(highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:
-        console.width = max(console.width, 500)  # do not wrap lines in a pipe
+    cells = [[escape_unencodable(_format_cell(row.get(column))) for column in columns] for row in rows]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, column in enumerate(columns):
+        uncut = number == 0 or column in whole
+        table.add_column(column.replace("_", " "), no_wrap=uncut, min_width=_widest(cells, number) if uncut else None)
+    for line in cells:
+        table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in line))
+    least = 500 if not console.is_terminal else console.measure(table).minimum
+    console.width = max(console.width, least)  # lines are not cut in a pipe
     with console.capture() as captured:
         console.print(table)
     print_line(captured.get().removesuffix("\n"))
+
+
+def _widest(cells: Sequence[Sequence[str]], number: int) -> int:
+    from rich.cells import cell_len
+
+    return max((cell_len(line[number]) for line in cells), default=0)
 
 
 def rfc3339(moment: datetime) -> str:

@@ -11,16 +11,23 @@ from app.actions.audit.actor import OPERATOR
 from app.actions.directory.fields import Status
 from app.actions.directory.personal_access_tokens import NewToken, TokenChanges
 from app.cli.actions import find_user, list_all, open_actions
+from app.cli.completion import PERMISSIONS, TOKENS, USERS
 from app.cli.options import Duration
 from app.cli.output import json_option, print_done, print_record, print_records, print_secret
+from app.cli.parsing import Group
 from app.cli.record_options import Option, options_of
 from app.cli.standard_streams import refuse_unwritable
+from app.compose import Actions
 
 COLUMNS = ("id", "name", "hint", "scopes", "status", "expires_at", "last_used_at")
-USER = click.option("--user", "owner", required=True, metavar="NAME", help="Username or id of the token's owner.")
+HELP = "Username or id of the token's owner."
+USER = click.option("--user", "owner", required=True, metavar="NAME", help=HELP, shell_complete=USERS)
+ANY_USER = click.option(
+    "--user", "owner", metavar="NAME", help=f"{HELP} Not needed: ids are unique.", shell_complete=USERS
+)
 
 
-@click.group()
+@click.group(cls=Group)
 def pat() -> None:
     """Personal access tokens: create, list, show, update, regenerate, revoke."""
 
@@ -30,7 +37,7 @@ def pat() -> None:
 @options_of(
     NewToken,
     name="Unique among the user's active tokens.",
-    scopes="What it may do; the user's roles must grant it.",
+    scopes=Option("What it may do; the user's roles must grant it.", complete=PERMISSIONS),
     expires_at="When it expires.",
     expires_in=Option("How long it is valid, such as 30d.", type=Duration()),
     never=Option("Valid until it is revoked, where the policy allows that.", "--never-expires"),
@@ -64,36 +71,36 @@ def list_(owner: str, status: Status | None, as_json: bool) -> None:
 
 
 @pat.command()
-@USER
-@click.argument("token_id", metavar="ID")
+@ANY_USER
+@click.argument("token_id", metavar="ID", shell_complete=TOKENS)
 @json_option
-def show(owner: str, token_id: str, as_json: bool) -> None:
+def show(owner: str | None, token_id: str, as_json: bool) -> None:
     """Show a token, never its secret."""
     actions = open_actions()
-    print_record(as_json, actions.personal_access_tokens.get(find_user(actions, owner).id, token_id))
+    print_record(as_json, actions.personal_access_tokens.get(_find_owner(actions, owner, token_id), token_id))
 
 
 @pat.command()
-@USER
-@click.argument("token_id", metavar="ID")
+@ANY_USER
+@click.argument("token_id", metavar="ID", shell_complete=TOKENS)
 @options_of(TokenChanges)
 @json_option
-def update(changes: TokenChanges, owner: str, token_id: str, as_json: bool) -> None:
+def update(changes: TokenChanges, owner: str | None, token_id: str, as_json: bool) -> None:
     """Change a token's name or description."""
     actions = open_actions()
-    user_id, tokens = find_user(actions, owner).id, actions.personal_access_tokens
+    user_id, tokens = _find_owner(actions, owner, token_id), actions.personal_access_tokens
     print_record(as_json, tokens.change(OPERATOR, user_id, token_id, changes))
 
 
 @pat.command()
-@USER
-@click.argument("token_id", metavar="ID")
+@ANY_USER
+@click.argument("token_id", metavar="ID", shell_complete=TOKENS)
 @json_option
-def regenerate(owner: str, token_id: str, as_json: bool) -> None:
+def regenerate(owner: str | None, token_id: str, as_json: bool) -> None:
     """Replace the secret of a token and print the new one, alone, on stdout; the old one is invalid at once."""
     refuse_unwritable()
     actions = open_actions()
-    tokens, user_id = actions.personal_access_tokens, find_user(actions, owner).id
+    tokens, user_id = actions.personal_access_tokens, _find_owner(actions, owner, token_id)
     view, issued = tokens.regenerate(OPERATOR, user_id, token_id)
 
     def undo() -> str:
@@ -104,14 +111,19 @@ def regenerate(owner: str, token_id: str, as_json: bool) -> None:
 
 
 @pat.command()
-@USER
-@click.argument("token_id", metavar="ID")
+@ANY_USER
+@click.argument("token_id", metavar="ID", shell_complete=TOKENS)
 @json_option
-def revoke(owner: str, token_id: str, as_json: bool) -> None:
+def revoke(owner: str | None, token_id: str, as_json: bool) -> None:
     """Revoke a token for good."""
     actions = open_actions()
-    actions.personal_access_tokens.revoke(OPERATOR, find_user(actions, owner).id, token_id)
+    actions.personal_access_tokens.revoke(OPERATOR, _find_owner(actions, owner, token_id), token_id)
     print_done(as_json, f"The token {token_id} is revoked.", id=token_id, status="revoked")
+
+
+def _find_owner(actions: Actions, owner: str | None, token_id: str) -> str:
+    """Return the id of the named user, else of the token's owner. Raise NotFound."""
+    return find_user(actions, owner).id if owner else actions.personal_access_tokens.owner_of(token_id)
 
 
 def _describe(token_id: str, expires_at: datetime | None) -> str:

@@ -16,7 +16,7 @@ import click
 
 from app.actions.directory.changes import UNSET
 from app.actions.directory.fields import RecordField, fields_of
-from app.cli.options import Instant, Rate, many
+from app.cli.options import Completer, Instant, Rate, many
 from app.credentials.kind import RateLimit
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -25,13 +25,14 @@ TYPES: dict[type, click.ParamType[Any]] = {str: click.STRING, int: click.INT, da
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """What the command line adds to a field: its help, another name, another type, a flag that clears the field."""
+    """What the command line adds to a field: help, another name or type, a flag that clears it, names to complete."""
 
     help: str | None = None
     flags: str | None = None
     type: click.ParamType[Any] | None = None
     clear: str | None = None
     clear_help: str | None = None
+    complete: Completer | None = None
 
 
 def options_of(record: type, /, **described: Option | str | None) -> Decorator:
@@ -72,7 +73,8 @@ def _flatten(record: type) -> Iterator[RecordField]:
 def _options(field: RecordField, extra: Option) -> Iterator[Decorator]:
     name, flags, help = f"given_{field.name}", extra.flags or f"--{field.name.replace('_', '-')}", extra.help or None
     if field.type.base is tuple:
-        yield many(extra.flags or flags.removesuffix("s"), name, extra.help or "")
+        plain = extra.flags or flags.removesuffix("s")
+        yield many(plain, name, extra.help or "", required=field.required, complete=extra.complete)
     elif field.type.base is bool and field.default is UNSET:
         yield click.option(flags, name, default=None, help=help)  # a pair, such as --enable/--disable
     elif field.type.base is bool:  # the flag sets the opposite of the default
@@ -83,7 +85,7 @@ def _options(field: RecordField, extra: Option) -> Iterator[Decorator]:
         type = extra.type or (click.Choice(field.type.choices) if field.type.choices else TYPES[field.type.base])
         shown = isinstance(field.default, str | int) and field.default != ""
         default = {"default": field.default, "show_default": True} if shown else {}
-        yield click.option(flags, name, type=type, required=field.required, help=help, **default)
+        yield click.option(flags, name, type=type, required=field.required, help=help, shell_complete=extra.complete, **default)
     if extra.clear:
         yield click.option(extra.clear, f"clear_{field.name}", is_flag=True, help=extra.clear_help)
 

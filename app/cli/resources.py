@@ -9,14 +9,17 @@ import click
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.resources import NewPermission, NewResource, PermissionChanges, ResourceChanges
 from app.cli.actions import find_resource, list_all, open_actions
+from app.cli.completion import PERMISSIONS, RESOURCES
 from app.cli.options import Duration, many
 from app.cli.output import json_option, print_done, print_record, print_records
+from app.cli.parsing import Group
 from app.cli.record_options import Option, options_of
 
+SECONDS = Duration(seconds=True)  # as the field of the API
 COLUMNS = ("id", "identifier", "name", "access_token_ttl", "permissions")
 
 
-@click.group()
+@click.group(cls=Group)
 def resource() -> None:
     """API resources: create, list, show, update, delete; permission add, update, delete."""
 
@@ -25,7 +28,7 @@ def resource() -> None:
 @options_of(
     NewResource,
     identifier="Its resource indicator: an absolute URI.",
-    access_token_ttl=Option("Lifetime of access tokens for it.", type=Duration()),
+    access_token_ttl=Option("Lifetime of access tokens for it, in seconds or such as 1h.", type=SECONDS),
     permissions=None,
 )
 @many("--permission", "permissions", "Name of a permission.")
@@ -47,7 +50,7 @@ def list_(as_json: bool) -> None:
 
 
 @resource.command()
-@click.argument("name")
+@click.argument("name", shell_complete=RESOURCES)
 @json_option
 def show(name: str, as_json: bool) -> None:
     """Show an API resource, by identifier or id."""
@@ -55,8 +58,8 @@ def show(name: str, as_json: bool) -> None:
 
 
 @resource.command()
-@click.argument("name")
-@options_of(ResourceChanges, name="A new name.", access_token_ttl=Option(type=Duration()))
+@click.argument("name", shell_complete=RESOURCES)
+@options_of(ResourceChanges, name="A new name.", access_token_ttl=Option(type=SECONDS))
 @json_option
 def update(changes: ResourceChanges, name: str, as_json: bool) -> None:
     """Change an API resource; fields that are not given keep their values."""
@@ -65,7 +68,7 @@ def update(changes: ResourceChanges, name: str, as_json: bool) -> None:
 
 
 @resource.command()
-@click.argument("name")
+@click.argument("name", shell_complete=RESOURCES)
 @json_option
 def delete(name: str, as_json: bool) -> None:
     """Delete an API resource with its permissions; its API keys are invalid at once."""
@@ -81,7 +84,7 @@ def permission() -> None:
 
 
 @permission.command()
-@click.argument("resource_name", metavar="RESOURCE")
+@click.argument("resource_name", metavar="RESOURCE", shell_complete=RESOURCES)
 @click.argument("name")
 @click.option("--description", default="")
 @click.option("--public", is_flag=True, help="API keys may have it.")
@@ -94,8 +97,8 @@ def add(resource_name: str, name: str, description: str, public: bool, as_json: 
 
 
 @permission.command("update")
-@click.argument("resource_name", metavar="RESOURCE")
-@click.argument("name")
+@click.argument("resource_name", metavar="RESOURCE", shell_complete=RESOURCES)
+@click.argument("name", shell_complete=PERMISSIONS)
 @options_of(
     PermissionChanges, name="A new name.", public=Option("Whether API keys may have it.", "--public/--not-public")
 )
@@ -108,8 +111,8 @@ def update_permission(changes: PermissionChanges, resource_name: str, name: str,
 
 
 @permission.command("delete")
-@click.argument("resource_name", metavar="RESOURCE")
-@click.argument("name")
+@click.argument("resource_name", metavar="RESOURCE", shell_complete=RESOURCES)
+@click.argument("name", shell_complete=PERMISSIONS)
 @json_option
 def delete_permission(resource_name: str, name: str, as_json: bool) -> None:
     """Delete a permission; credentials that have it lose it at once."""

@@ -9,19 +9,21 @@ import click
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.roles import NewRole, RoleChanges, RoleType
 from app.cli.actions import find_role, list_all, open_actions
+from app.cli.completion import PERMISSIONS, ROLES
 from app.cli.output import json_option, print_done, print_record, print_records
+from app.cli.parsing import Group
 from app.cli.record_options import Option, options_of
 
 COLUMNS = ("id", "name", "type", "permissions", "description")
 
 
-@click.group()
+@click.group(cls=Group)
 def role() -> None:
     """Roles: create, list, show, update, delete."""
 
 
 @role.command()
-@options_of(NewRole, type="Who it can be assigned to.", permissions="Name of a permission.")
+@options_of(NewRole, type="Who it can be assigned to.", permissions=Option("Name of a permission.", complete=PERMISSIONS))
 @json_option
 def create(new: NewRole, as_json: bool) -> None:
     """Create a role."""
@@ -38,7 +40,7 @@ def list_(type_: RoleType | None, as_json: bool) -> None:
 
 
 @role.command()
-@click.argument("name")
+@click.argument("name", shell_complete=ROLES)
 @json_option
 def show(name: str, as_json: bool) -> None:
     """Show a role, by name or id."""
@@ -46,12 +48,13 @@ def show(name: str, as_json: bool) -> None:
 
 
 @role.command()
-@click.argument("name")
+@click.argument("name", shell_complete=ROLES)
 @options_of(
     RoleChanges,
     name="A new name.",
     permissions=Option(
         "Name of a permission; replaces the current ones.",
+        complete=PERMISSIONS,
         clear="--no-permissions",
         clear_help="Remove all permissions.",
     ),
@@ -64,7 +67,7 @@ def update(changes: RoleChanges, name: str, as_json: bool) -> None:
 
 
 @role.command()
-@click.argument("name")
+@click.argument("name", shell_complete=ROLES)
 @json_option
 def delete(name: str, as_json: bool) -> None:
     """Delete a role; its users and clients lose its permissions at once."""

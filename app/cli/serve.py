@@ -64,7 +64,8 @@ def _print_start(settings: Settings, first: bool, as_json: bool, created: list[C
         demo = {} if created is None else {"demo": [asdict(thing) for thing in created]}
         print_json(start_summary(settings) | {"first_start": first} | demo)
     else:
-        print_line(start_message(settings, first, "" if created is None else as_comments(created)))
+        more = "" if created is None else as_comments(created)
+        print_line(start_message(settings, first, more, demo=created is not None))
 
 
 def _print_start_with_demo(settings: Settings, first: bool, as_json: bool) -> None:

@@ -7,11 +7,12 @@ import click
 from app.actions.audit.actor import OPERATOR
 from app.cli.actions import open_actions
 from app.cli.output import json_option, print_record, print_records
+from app.cli.parsing import Group
 
 COLUMNS = ("kid", "alg", "status", "created_at", "retires_at")
 
 
-@click.group("signing-key")
+@click.group("signing-key", cls=Group)
 def signing_key() -> None:
     """Signing keys: list, rotate, revoke."""
 

@@ -10,20 +10,22 @@ import click
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.users import NewUser, UserChanges
 from app.cli.actions import find_user, list_all, open_actions
+from app.cli.completion import USER_ROLES, USERS
 from app.cli.output import json_option, print_done, print_record, print_records, print_secret
+from app.cli.parsing import Group
 from app.cli.password_input import read_password
 from app.cli.record_options import Option, options_of
 
 COLUMNS = ("id", "username", "email", "roles", "enabled", "created_at")
 
 
-@click.group()
+@click.group(cls=Group)
 def user() -> None:
     """Users: create, list, show, update, set-password, delete."""
 
 
 @user.command()
-@options_of(NewUser, password=None, enabled=None, roles="Name of a user role.")
+@options_of(NewUser, password=None, enabled=None, roles=Option("Name of a user role.", complete=USER_ROLES))
 @click.option("--password-stdin", is_flag=True, help="Read the password from stdin; prompt for it on a terminal.")
 @click.option("--generate-password", is_flag=True, help="Generate a password and print it, alone, on stdout.")
 @json_option
@@ -53,7 +55,7 @@ def list_(as_json: bool) -> None:
 
 
 @user.command()
-@click.argument("name")
+@click.argument("name", shell_complete=USERS)
 @json_option
 def show(name: str, as_json: bool) -> None:
     """Show a user, by username or id, with the scopes that their roles grant now."""
@@ -63,13 +65,18 @@ def show(name: str, as_json: bool) -> None:
 
 
 @user.command()
-@click.argument("name")
+@click.argument("name", shell_complete=USERS)
 @options_of(
     UserChanges,
     username="A new username.",
     email="An address; an empty value removes it.",
     password=None,
-    roles=Option("Name of a user role; replaces the current ones.", clear="--no-roles", clear_help="Remove all roles."),
+    roles=Option(
+        "Name of a user role; replaces the current ones.",
+        complete=USER_ROLES,
+        clear="--no-roles",
+        clear_help="Remove all roles.",
+    ),
     enabled=Option("Whether the user can sign in and their tokens are valid.", "--enable/--disable"),
 )
 @json_option
@@ -80,7 +87,7 @@ def update(changes: UserChanges, name: str, as_json: bool) -> None:
 
 
 @user.command("set-password")
-@click.argument("name")
+@click.argument("name", shell_complete=USERS)
 @json_option
 def set_password(name: str, as_json: bool) -> None:
     """Set a user's password: prompt for it on a terminal, else read it from stdin."""
@@ -91,7 +98,7 @@ def set_password(name: str, as_json: bool) -> None:
 
 
 @user.command()
-@click.argument("name")
+@click.argument("name", shell_complete=USERS)
 @json_option
 def delete(name: str, as_json: bool) -> None:
     """Delete a user; their tokens are invalid at once."""

@@ -82,7 +82,7 @@ class Http:
         self.client = client
         self.space = namespace
         self._at: float | None = None
-        keys = PublishedKeys(str(client.base_url.join("/.well-known/jwks.json")), client)
+        keys = PublishedKeys(f"{str(client.base_url).rstrip('/')}/.well-known/jwks.json", client)
         self._local = LocalVerification(namespace.actions.settings.issuer, namespace.identifier, self._now, keys)
 
     def introspect(self, token: str) -> dict[str, Any]:

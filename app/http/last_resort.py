@@ -37,6 +37,11 @@ def register(app: Flask) -> None:
     app.log_exception = _log_exception  # type: ignore[assignment,method-assign]  # Flask's own writes values
 
 
+def wants_page() -> bool:
+    """Return whether an error is shown to a person in a browser: no interface for programs has this path."""
+    return not request.path.startswith(("/api/", *NEVER_PAGES)) and request.accept_mimetypes.best == "text/html"
+
+
 def _answer_unavailable(error: Exception) -> Response:
     logs.request_log.error("database unavailable", request_id=request_id(), exc_info=error)
     answer = _answer(503)
@@ -64,7 +69,7 @@ def _answer(status: int) -> Response:
     if request.path.startswith("/api/"):
         body = {"type": "about:blank", "title": TITLES[status], "status": status, "detail": "try again later"}
         return Response(json.dumps(body), status, content_type="application/problem+json")
-    if not request.path.startswith(NEVER_PAGES) and request.accept_mimetypes.best == "text/html":
+    if wants_page():
         page = Response(PAGE.format(title=TITLES[status]), status, content_type="text/html; charset=utf-8")
         page.headers["Content-Security-Policy"] = POLICY
         return page

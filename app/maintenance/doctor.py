@@ -28,6 +28,7 @@ from app.settings.kept_key import KeptKey
 from app.settings.settings import Settings
 
 TOLERANCE = timedelta(hours=1)  # by which a rotation may be late
+SET_UP = "run `latchkey init`, or start the server with `latchkey serve`"
 RESEAL = "run `latchkey secret-key reseal`, once every node has the current SECRET_KEY"
 Verdict = Literal["ok", "warning", "problem"]
 
@@ -44,30 +45,33 @@ class Finding:
 
 def run_checks(settings: Settings, store: Store, keys: SigningKeys) -> list[Finding]:
     """Run every check that needs no running server, up to the first that the later ones depend on."""
-    findings = [*_files(settings), _proxies(settings), _database(store)]
+    deleted = not settings.bootstrap_file.exists()
+    findings = [*_modes(settings), *([] if deleted else [_bootstrap(settings)]), _proxies(settings), _database(store)]
     if findings[-1].verdict == "problem":
         return findings
-    findings += [_writes(store), *_pooler(settings, store)]
+    findings += [*([_kept_elsewhere(settings)] if deleted else []), _writes(store), *_pooler(settings, store)]
     for check in (_seal, _rotation, _own_resource, _administrator, _audit_trail):
         findings.append(check(settings, store, keys))
     return findings
 
 
-def _files(settings: Settings) -> Iterator[Finding]:
-    for path in (settings.bootstrap_file, *_kept_keys(settings), *_sqlite_files(settings)):
-        if path.exists():
-            yield _mode(path)
-    yield _bootstrap(settings)
+def check_missing_files(settings: Settings) -> list[Finding]:
+    """Report the files without which no other check can run: they would be made by it."""
+    findings = []
+    if settings.database_file and not settings.database_file.exists():
+        findings.append(Finding("database", "problem", f"{settings.database_file} does not exist", SET_UP))
+    key = KeptKey(settings.instance_dir).path
+    if not settings.secret_key.get_secret_value() and not key.exists():
+        mend = SET_UP if findings else "restore it from a backup, or set SECRET_KEY: the signing keys are sealed by it"
+        findings.append(Finding("secret key", "problem", f"{key} does not exist", mend))
+    return findings
 
 
-def _kept_keys(settings: Settings) -> list[Path]:
+def _modes(settings: Settings) -> Iterator[Finding]:
     kept = KeptKey(settings.instance_dir)
-    return [kept.path, kept.previous_path]
-
-
-def _sqlite_files(settings: Settings) -> list[Path]:
-    name = settings.database_url.removeprefix("sqlite:///")
-    return [Path(name)] if name != settings.database_url else []
+    for path in (settings.bootstrap_file, kept.path, kept.previous_path, settings.database_file):
+        if path is not None and path.exists():
+            yield _mode(path)
 
 
 def _mode(path: Path) -> Finding:
@@ -81,16 +85,17 @@ def _bootstrap(settings: Settings) -> Finding:
     path = settings.bootstrap_file
     try:
         issuer = json.loads(path.read_text(encoding="utf-8"))["issuer"]
-    except FileNotFoundError:
-        return Finding(
-            "first credentials", "ok", f"{path} does not exist, as it should be once they are kept elsewhere"
-        )
     except (OSError, ValueError, KeyError, TypeError):
         return Finding("first credentials", "warning", f"{path} cannot be read", "restore it, or delete it")
     if issuer != settings.issuer:
         mend = "set ISSUER, or pass the server's --host and --port as LATCHKEY_HOST and LATCHKEY_PORT"
         return Finding("issuer", "warning", f"the server last ran as {issuer}, here it is {settings.issuer}", mend)
     return Finding("issuer", "ok", settings.issuer)
+
+
+def _kept_elsewhere(settings: Settings) -> Finding:
+    found = f"{settings.bootstrap_file} does not exist, as it should be once they are kept elsewhere"
+    return Finding("first credentials", "ok", found)
 
 
 def _proxies(settings: Settings) -> Finding:
@@ -109,8 +114,8 @@ def _database(store: Store) -> Finding:
         return Finding("database", "problem", reason, "check that it runs, and that DATABASE_URL is right")
     findings: dict[migrations.State, Finding] = {
         "current": Finding("database", "ok", f"reachable ({store.dialect}) and migrated"),
-        "empty": Finding("database", "problem", "it is empty", "run `latchkey init`, or start the server"),
-        "older": Finding("database", "problem", "older than this code", "run `latchkey init`, or start the server"),
+        "empty": Finding("database", "problem", "it is empty", SET_UP),
+        "older": Finding("database", "problem", "older than this code", SET_UP),
         "newer": Finding("database", "problem", "newer than this code", "install the newer Latchkey"),
     }
     return findings[state]
@@ -146,7 +151,7 @@ def _pooler(settings: Settings, store: Store) -> Iterator[Finding]:
 
 
 def _seal(_settings: Settings, store: Store, keys: SigningKeys) -> Finding:
-    missing = Finding("signing keys", "problem", "there is none", "run `latchkey init`, or start the server")
+    missing = Finding("signing keys", "problem", "there is none", SET_UP)
     with store.connection() as connection:
         if not connection.execute(select(exists().where(SigningKey.state == "active"))).scalar():
             return missing

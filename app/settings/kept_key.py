@@ -12,6 +12,7 @@ from app.errors import BadSettings
 from app.settings.text_input import clean_text, decode_utf8, read_file
 
 MIN_LENGTH = 32  # characters
+MEND = "restore it from a backup, set SECRET_KEY, or run `latchkey init` for a new instance"
 
 
 class KeptKey:
@@ -28,7 +29,16 @@ class KeptKey:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if not self.path.exists():
                 _create_file(self.path, secrets.token_urlsafe(48))
+        except OSError as error:
+            raise BadSettings(f"{self.path} cannot be read or written: {_reason(error)}") from None
+        return self.read()
+
+    def read(self) -> str:
+        """Return the key; raise BadSettings when there is none, or the file cannot be used."""
+        try:
             kept = clean_text(decode_utf8(self.path.read_bytes())).strip()
+        except FileNotFoundError:
+            raise BadSettings(f"{self.path} does not exist: {MEND}") from None
         except OSError as error:
             raise BadSettings(f"{self.path} cannot be read or written: {_reason(error)}") from None
         except ValueError as error:

@@ -11,6 +11,8 @@ from app.errors import BadSettings
 from app.settings.settings import Settings
 from app.settings.sources import PREFIX, place_in_settings_file
 
+NOT_SET_UP = "the database is not set up: run `latchkey init` or start the server"
+
 
 def load_settings(**overrides: object) -> Settings:
     """Read the settings; `overrides` win over the environment, which wins over the file.
@@ -20,6 +22,14 @@ def load_settings(**overrides: object) -> Settings:
     """
     settings = settings_as_given(**overrides)
     return settings if settings.secret_key.get_secret_value() else settings.with_kept_key()
+
+
+def load_existing_settings() -> Settings:
+    """Read the settings of an instance that is set up, and make no file. Raise BadSettings when it is not set up."""
+    settings = settings_as_given()
+    if settings.database_file and not settings.database_file.exists():
+        raise BadSettings(NOT_SET_UP)
+    return settings if settings.secret_key.get_secret_value() else settings.with_kept_key(make=False)
 
 
 def settings_as_given(**overrides: object) -> Settings:

@@ -156,9 +156,10 @@ class Settings(BaseSettings):
         """Whether SECRET_KEY is the one in the instance folder, and not one that was set."""
         return self._keeps_its_key
 
-    def with_kept_key(self) -> Settings:
-        """Return a copy whose SECRET_KEY is the one in the instance folder, made there at the first start."""
-        kept = KeptKey(self.instance_dir).read_or_make()
+    def with_kept_key(self, *, make: bool = True) -> Settings:
+        """Return a copy whose SECRET_KEY is the one in the instance folder; with `make`, it is made when missing."""
+        file = KeptKey(self.instance_dir)
+        kept = file.read_or_make() if make else file.read()
         copy = self.model_copy(update={"secret_key": SecretStr(kept)})
         copy._keeps_its_key = True
         return copy
@@ -183,6 +184,12 @@ class Settings(BaseSettings):
         """Whether the first administrator and client are all set, so that no file has to be written."""
         secrets = self.bootstrap_admin_password, self.bootstrap_client_secret
         return bool(self.bootstrap_client_id) and all(secret.get_secret_value() for secret in secrets)
+
+    @property
+    def database_file(self) -> Path | None:
+        """The file of an SQLite database; None for another database."""
+        url = make_url(self.database_url)
+        return Path(url.database) if url.drivername == "sqlite" and url.database else None
 
     @property
     def bootstrap_file(self) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from app.compose import Actions
-from app.web import account, assets, compare, console
+from app.web import account, assets, compare, console, unroutable
 from app.web.moments import describe_duration, describe_moment, split_duration
 
 LONGEST_ECHO = 2_000  # characters; the longest line that a form accepts, an address of keys, has as many
@@ -19,6 +19,7 @@ def register(app: Flask, actions: Actions) -> None:
     app.add_template_filter(split_duration)
     app.add_template_filter(lambda at: describe_moment(at, actions.clock()), "describe_moment")
     app.register_blueprint(assets.blueprint)
+    unroutable.register(app)
     for routes in (*compare.ROUTES, *account.ROUTES, *console.ROUTES):
         app.register_blueprint(routes.create_blueprint(actions))
 

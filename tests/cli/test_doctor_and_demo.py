@@ -54,8 +54,40 @@ def test_a_bad_setting_is_a_finding(instance: Path) -> None:
     assert verdicts(instance, 1, colour="red") == {"settings": "problem"}
 
 
-def test_a_database_that_is_not_set_up(tmp_path: Path) -> None:
-    assert verdicts(tmp_path / "nothing", 1)["database"] == "problem"
+def test_an_instance_that_is_not_set_up(tmp_path: Path) -> None:
+    found = verdicts(tmp_path / "nothing", 1)
+    assert (found["database"], found["secret key"]) == ("problem", "problem")
+    assert "first credentials" not in found  # nothing is said of a file that there never was
+
+
+def test_an_empty_database(tmp_path: Path) -> None:
+    (tmp_path / "latchkey.db").touch(0o600)
+    (tmp_path / "secret_key").write_text("k" * 40)
+    found = verdicts(tmp_path, 1)
+    assert found["database"] == "problem" and "first credentials" not in found
+
+
+def test_a_deleted_bootstrap_file_is_as_it_should_be(instance: Path) -> None:
+    (instance / "bootstrap.json").unlink()
+    assert verdicts(instance, 0)["first credentials"] == "ok"
+
+
+def test_a_lost_secret_key_is_named_and_not_made_again(instance: Path) -> None:
+    (instance / "secret_key").unlink()
+    assert verdicts(instance, 1)["secret key"] == "problem"
+    assert "secret_key does not exist: restore it" in run(instance, "user", "list").stderr
+    assert not (instance / "secret_key").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["doctor", "user list", "audit verify", "backup copy", "secret-key reseal", "secret-key rotate", "scan --check ."],
+)
+def test_a_command_on_an_empty_folder_makes_nothing_and_says_what_to_do(tmp_path: Path, command: str) -> None:
+    done = run(tmp_path / "instance", *command.split())
+    assert done.returncode in (1, 2)
+    assert "run `latchkey init`" in done.stdout + done.stderr
+    assert not (tmp_path / "instance").exists()
 
 
 def test_a_database_that_cannot_be_reached(instance: Path) -> None:

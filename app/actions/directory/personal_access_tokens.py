@@ -178,6 +178,14 @@ class PersonalAccessTokenActions:
         with self._store.reading() as session:
             return _view(_load(session, user_id, token_id), self._clock())
 
+    def owner_of(self, token_id: str) -> str:
+        """Return the id of the user whose token this is. Raises NotFound."""
+        with self._store.connection() as connection:
+            found = connection.scalar(select(PersonalAccessToken.user_id).where(PersonalAccessToken.id == token_id))
+        if found is None:
+            raise NotFound("there is no such token")
+        return found
+
     def delete(self, actor: Actor, user_id: str, token_id: str) -> None:
         """Delete an expired token, which then leaves the list; its events remain. Raises NotFound, Conflict."""
         refuse_delegates(actor)

@@ -1,4 +1,4 @@
-// Copy buttons, search in pickers, and reloads of outdated pages. Every page works without scripts too.
+// Copy buttons, search in pickers, buttons that show a password, and reloads of outdated pages. Every page works without scripts too.
 for (const button of document.querySelectorAll("[data-copies]")) {
   const field = document.getElementById(button.dataset.copies);
   const status = button.parentElement.querySelector("[data-copied]");
@@ -30,6 +30,18 @@ for (const search of document.querySelectorAll("[data-narrows]")) {
     }
     for (const group of picker.querySelectorAll("fieldset")) group.hidden = !group.querySelector("label:not([hidden])");
   });
+}
+
+// Buttons that show a password; it is hidden again before it is sent, so that the browser does not store it as text.
+for (const button of document.querySelectorAll("[data-reveals]")) {
+  const field = document.getElementById(button.dataset.reveals);
+  const show = (shown) => {
+    field.type = shown ? "text" : "password";
+    button.setAttribute("aria-pressed", shown);
+  };
+  button.hidden = false;
+  button.addEventListener("click", () => show(field.type === "password"));
+  field.form.addEventListener("submit", () => show(false));
 }
 
 // A page from the back/forward cache may show a secret or outdated data: load it again.
