@@ -16,11 +16,13 @@ from app.actions.directory.lifetime import Policy
 from app.actions.directory.personal_access_tokens import PersonalAccessTokenActions
 from app.actions.directory.reseal import Reseal
 from app.actions.directory.resources import ResourceActions
+from app.actions.directory.revoke_many import RevokeMany, Revoker
 from app.actions.directory.roles import RoleActions
 from app.actions.directory.signing_keys import RotateSigningKey
 from app.actions.directory.users import UserActions
 from app.actions.insight.choices import Choices
 from app.actions.insight.consequences import Consequences
+from app.actions.insight.credentials import ListCredentials
 from app.actions.insight.holders import Holders
 from app.actions.insight.known_credentials import KnownCredentials, Revoke
 from app.actions.insight.overview import Overview
@@ -47,7 +49,7 @@ from app.actions.trust.issuers import TrustedIssuers
 from app.clock import Clock
 from app.credentials.api_key import ApiKeys
 from app.credentials.exchanged import ExchangedTokens
-from app.credentials.kind import CredentialKind
+from app.credentials.kind import CredentialKind, SecretKind
 from app.credentials.m2m import MachineTokens
 from app.credentials.pat import PersonalAccessTokens
 from app.crypto.nonce import Nonces
@@ -106,12 +108,17 @@ class Actions:
     overview: Overview = field(init=False)
     holders: Holders = field(init=False)
     known_credentials: KnownCredentials = field(init=False)
+    credentials: ListCredentials = field(init=False)
+    revoke_many: RevokeMany = field(init=False)
 
     def __post_init__(self) -> None:
         """Build once what follows from the other parts."""
         settings, store, clock = self.settings, self.store, self.clock
         nonces, note_keys = Nonces(settings.secret_keys), NoteKeys(settings.sealing_keys)
-        revokers = _revokers(self.personal_access_tokens, self.api_keys, self.client_secrets)
+        parts_of_directory = self.personal_access_tokens, self.api_keys, self.client_secrets
+        revokers = _revokers(*parts_of_directory)
+        secrets: tuple[SecretKind, ...] = (*self.kinds, ClientSecrets())
+        listed = ListCredentials(store, secrets, clock)
         parts: dict[str, object] = {
             "check_proof": CheckProof(store, nonces, clock, nonce_required=settings.dpop_nonce == "required"),
             "failed_authentications": self.authenticate_client.failures,
@@ -124,9 +131,11 @@ class Actions:
             "reach": Reach(store),
             "choices": Choices(store),
             "consequences": Consequences(store, clock),
-            "overview": Overview(store, self.kinds, clock),
+            "overview": Overview(store, self.kinds, listed, clock),
             "holders": Holders(store, self.kinds, clock),
-            "known_credentials": KnownCredentials(store, (*self.kinds, ClientSecrets()), revokers, clock),
+            "known_credentials": KnownCredentials(store, secrets, revokers, clock),
+            "credentials": listed,
+            "revoke_many": RevokeMany(store, secrets, _many_revokers(*parts_of_directory), clock),
         }
         for name, part in parts.items():
             object.__setattr__(self, name, part)
@@ -140,6 +149,17 @@ def _revokers(
         PersonalAccessTokens.target: lambda actor, found: tokens.revoke(actor, str(found.owner_row_id), str(found.id)),
         ApiKeys.target: lambda actor, found: keys.revoke(actor, str(found.id)),
         ClientSecrets.target: lambda actor, found: secrets.revoke(actor, str(found.owner_row_id), str(found.id)),
+    }
+
+
+def _many_revokers(
+    tokens: PersonalAccessTokenActions, keys: ApiKeyActions, secrets: ClientSecretActions
+) -> dict[str, Revoker]:
+    """Return how each kind is revoked as one of many, and the scope that revoking one alone needs."""
+    return {
+        PersonalAccessTokens.target: Revoker("tokens:write", tokens.revoke_all),
+        ApiKeys.target: Revoker("api-keys:write", keys.revoke_all),
+        ClientSecrets.target: Revoker("clients:write", secrets.revoke_all),
     }
 
 

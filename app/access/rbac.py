@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from sqlalchemy import Connection, Select, bindparam, exists, select
 from sqlalchemy.orm import Session
 
@@ -38,6 +40,26 @@ def grants_of_client(connection: Connection | Session, client_row_id: str) -> Gr
 def grants_of_roles(connection: Connection | Session, role_ids: list[str]) -> Grants:
     """Return what these roles give together."""
     return Grants.of((i, n) for i, n in connection.execute(_ROLE, {"roles": role_ids}))
+
+
+def clients_with(permission_id: str) -> Select[str]:
+    """Select the row ids of the clients whose roles give a permission."""
+    given = select(ClientRole.client_id).join(RolePermission, RolePermission.role_id == ClientRole.role_id)
+    return given.where(RolePermission.permission_id == permission_id)
+
+
+def clients_reaching(resource_id: str) -> Select[str]:
+    """Select the row ids of the clients whose roles give any permission of a resource."""
+    given = select(ClientRole.client_id).join(RolePermission, RolePermission.role_id == ClientRole.role_id)
+    mine = select(Permission.id).where(Permission.resource_id == resource_id)
+    return given.where(RolePermission.permission_id.in_(mine))
+
+
+def scopes_of_clients(session: Session, client_row_ids: Sequence[str]) -> Iterable[tuple[str, str, str]]:
+    """Return what the roles of these clients give: row id, resource identifier and permission, each once."""
+    query = _given.add_columns(ClientRole.client_id).join(ClientRole, ClientRole.role_id == RolePermission.role_id)
+    query = query.where(ClientRole.client_id.in_(client_row_ids)).distinct()
+    return ((row[2], row[0], row[1]) for row in session.execute(query))
 
 
 def serves_built_in(session: Session, client_row_id: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Select, and_, bindparam, exists, func, or_, s
 from sqlalchemy.orm import Session
 
 from app.access.holders import Holder, HolderPage, is_live, read_page
+from app.access.listing import Granted, Listing, no_text
 from app.access.scopes import Grants
 from app.clock import earliest
 from app.compat.sqlalchemy import CompiledSelect
@@ -136,6 +137,7 @@ class ApiKeys:
             .where(ApiKey.id == credential_id, ApiKey.revoked_at.is_(None))
             .values(revoked_at=at, revoked_reason=reason)
             .returning(ApiKey.id)
+            .execution_options(synchronize_session=False)  # or each statement compares all loaded rows
         )
         return ended.first() is not None
 
@@ -164,6 +166,30 @@ class ApiKeys:
         query = query.where(*is_live(row, at), row.enabled, row.resource_id.is_not(None))
         return LiveCount(*session.execute(query).one())
 
+    def listing(self, at: datetime) -> Listing:
+        """List the keys, with the public scopes that they carry now; one whose API was deleted counts as disabled."""
+        row = ApiKey
+        return Listing(
+            one=self.labels.one,
+            rows=row,
+            id=row.id,
+            name=row.name,
+            hint=row.hint,
+            created_at=row.created_at,
+            enabled=and_(row.enabled, row.resource_id.is_not(None)),
+            searched=(row.name, row.hint),
+            carries=lambda permission: row.id.in_(_carrying(permission)),
+            reaches=lambda resource: row.resource_id == resource,
+            grants=_public_scopes,
+            expires_at=row.expires_at,
+            revoked_at=row.revoked_at,
+            revoked_reason=row.revoked_reason,
+            last_used_at=row.last_used_at,
+            owner_row_id=no_text(),
+            owner_id=no_text(),
+            owner_name=no_text(),
+        )
+
     def reissue(self, session: Session, row: ApiKey, at: datetime, overlap_ends_at: datetime) -> Issued:
         """Add a secret to the key; its earlier secrets end at `overlap_ends_at`, unless they already end sooner."""
         token = mint(Prefix.API_KEY)
@@ -179,6 +205,22 @@ class ApiKeys:
         for secret in row.secrets:
             if secret.digest == digest(token):
                 secret.ends_at = at
+
+
+def _carrying(permission_id: str) -> Select[str]:
+    """Select the keys that carry a public permission: all of its API but those narrowed to others."""
+    chosen = exists().where(ApiKeyScope.api_key_id == ApiKey.id, ApiKeyScope.permission_id == permission_id)
+    keys = select(ApiKey.id).join(Permission, Permission.resource_id == ApiKey.resource_id)
+    return keys.where(Permission.id == permission_id, Permission.public, or_(~ApiKey.narrowed, chosen))
+
+
+def _public_scopes(session: Session, key_ids: Sequence[str]) -> Iterable[Granted]:
+    query = select(ApiKey.id, Resource.identifier, Permission.name)
+    query = query.join(Resource, Resource.id == ApiKey.resource_id)
+    query = query.join(Permission, and_(Permission.resource_id == Resource.id, Permission.public))
+    chosen = exists().where(ApiKeyScope.api_key_id == ApiKey.id, ApiKeyScope.permission_id == Permission.id)
+    query = query.where(ApiKey.id.in_(key_ids), or_(~ApiKey.narrowed, chosen))
+    return ((row[0], row[1], row[2]) for row in session.execute(query))
 
 
 def _read_claims(rows: Sequence[Any], at: datetime) -> Claims | None:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from app.access.holders import HolderPage
+from app.access.listing import Listing
 from app.access.scopes import Scopes
 from app.clock import earliest
 from app.compat.sqlalchemy import CompiledSelect
@@ -124,6 +125,10 @@ class ExchangedTokens:
 
     def live_count(self, session: Session, at: datetime) -> LiveCount | None:
         """Return None: the sources are counted."""
+        return None
+
+    def listing(self, at: datetime) -> Listing | None:
+        """Return None: a token is not stored, and its source is listed."""
         return None
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from app.access.holders import HolderPage
+from app.access.listing import Listing
 from app.access.scopes import Grants, Scopes
 from app.crypto.access_token import kind_of
 from app.crypto.confirmation import UNBOUND, Confirmation
@@ -220,6 +221,9 @@ class SecretKind(Protocol):
 
     def revoke(self, session: Session, credential_id: str, at: datetime, reason: str) -> bool:
         """Revoke it within the caller's transaction; return whether it was not revoked before."""
+
+    def listing(self, at: datetime) -> Listing | None:
+        """Return how the list of all credentials reads this kind; None for a kind that it does not have."""
 
 
 class CredentialKind(SecretKind, Protocol):

@@ -11,6 +11,8 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func,
 from sqlalchemy.orm import Session
 
 from app.access.holders import Holder, HolderPage, is_live, read_page, roles_of_clients
+from app.access.listing import Listing, no_instant, no_text
+from app.access.rbac import clients_reaching, clients_with, scopes_of_clients
 from app.access.scopes import Grants, Scopes
 from app.compat.sqlalchemy import CompiledSelect
 from app.credentials.kind import (
@@ -31,6 +33,7 @@ from app.credentials.kind import (
 )
 from app.crypto.access_token import audience_of, instant_of, kind_of
 from app.crypto.confirmation import confirmation_in
+from app.crypto.opaque import Prefix
 from app.crypto.revoked_jwts import revoke_jwt
 from app.crypto.signing import Signed, Signer, SigningKeys, compact
 from app.database.types import Base, new_id
@@ -150,12 +153,36 @@ class MachineTokens:
 
     def live_count(self, session: Session, at: datetime) -> LiveCount | None:
         """Count the enabled clients that can get a token, and their secrets that end soon."""
-        by_secret = exists().where(ClientSecret.client_id == Client.id, *is_live(ClientSecret, at))
-        by_issuer = exists().where(FederatedCredential.client_id == Client.id)
-        proves = or_(Client.token_endpoint_auth_method.in_(PROVING), by_secret, by_issuer)
-        live = session.scalar(select(func.count()).select_from(Client).where(Client.enabled, proves))
+        live = session.scalar(select(func.count()).select_from(Client).where(Client.enabled, _can_prove(at)))
         ending = select(func.count()).select_from(ClientSecret).join(Client, Client.id == ClientSecret.client_id)
         return LiveCount(live or 0, session.scalar(ending.where(Client.enabled, _ends_soon(at))) or 0, None)
+
+    def listing(self, at: datetime) -> Listing:
+        """List the clients, because no token is stored; one that cannot authenticate now counts as disabled."""
+        row = Client
+        return Listing(
+            one="Machine client",
+            rows=row,
+            id=row.id,
+            name=row.name,
+            hint=no_text(),
+            created_at=row.created_at,
+            enabled=and_(row.enabled, _can_prove(at)),
+            searched=(row.name, row.client_id),
+            carries=lambda permission: row.id.in_(clients_with(permission)),
+            reaches=lambda resource: row.id.in_(clients_reaching(resource)),
+            grants=scopes_of_clients,
+            expires_at=no_instant(),
+            revoked_at=no_instant(),
+            revoked_reason=no_text(),
+            last_used_at=no_instant(),
+            owner_type="client",
+            owner_row_id=row.id,
+            owner_id=row.client_id,
+            owner_name=row.name,
+            revocable=False,
+            ending=Prefix.CLIENT_SECRET.kind,
+        )
 
     def draft(self, connection: Session | Connection, subject: Subject, terms: Terms) -> Draft:
         """Write the beginning that all tokens of these terms share; it is valid until the authority epoch moves."""
@@ -167,6 +194,13 @@ class MachineTokens:
         jti = new_id(PREFIX)
         rest = f',"iat":{int(at.timestamp())},"exp":{int(expires_at.timestamp())},"jti":"{jti}"}}'
         return Issued(jti, draft.signer.sign((draft.opening + rest).encode()))
+
+
+def _can_prove(at: datetime) -> ColumnElement[bool]:
+    """Return the condition that a client can authenticate: by a key, a live secret or an issuer that it trusts."""
+    by_secret = exists().where(ClientSecret.client_id == Client.id, *is_live(ClientSecret, at))
+    by_issuer = exists().where(FederatedCredential.client_id == Client.id)
+    return or_(Client.token_endpoint_auth_method.in_(PROVING), by_secret, by_issuer)
 
 
 def token_mark() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
@@ -17,12 +17,14 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    join,
     select,
     update,
 )
 from sqlalchemy.orm import Session
 
 from app.access.holders import Holder, HolderPage, is_live, roles_of_users
+from app.access.listing import Granted, Listing
 from app.access.scopes import Grants
 from app.compat.sqlalchemy import CompiledInsert, CompiledSelect
 from app.credentials.kind import (
@@ -159,6 +161,7 @@ class PersonalAccessTokens:
             .where(PersonalAccessToken.id == credential_id, PersonalAccessToken.revoked_at.is_(None))
             .values(revoked_at=at, revoked_reason=reason, name_held=False)
             .returning(PersonalAccessToken.id)
+            .execution_options(synchronize_session=False)  # or each statement compares all loaded rows
         )
         return ended.first() is not None
 
@@ -187,6 +190,31 @@ class PersonalAccessTokens:
         of_disabled = select(User.id).where(~User.enabled)
         query = select(count, ending, unused).select_from(row)
         return LiveCount(*session.execute(query.where(*is_live(row, at), row.user_id.not_in(of_disabled))).one())
+
+    def listing(self, at: datetime) -> Listing:
+        """List the tokens with their users, and with the scopes that were chosen."""
+        row = PersonalAccessToken
+        return Listing(
+            one=self.labels.one,
+            rows=join(row, User, User.id == row.user_id),
+            id=row.id,
+            name=row.name,
+            hint=row.hint,
+            created_at=row.created_at,
+            enabled=User.enabled,
+            searched=(row.name, row.hint, User.username, User.display_name, User.email),
+            carries=lambda permission: row.id.in_(select(Chosen.token_id).where(Chosen.permission_id == permission)),
+            reaches=lambda resource: row.id.in_(select(Chosen.token_id).where(Chosen.resource_id == resource)),
+            grants=_chosen_scopes,
+            expires_at=row.expires_at,
+            revoked_at=row.revoked_at,
+            revoked_reason=row.revoked_reason,
+            last_used_at=row.last_used_at,
+            owner_type="user",
+            owner_row_id=row.user_id,
+            owner_id=row.user_id,
+            owner_name=User.username,
+        )
 
     def reissue(self, session: Session, row: PersonalAccessToken, at: datetime, expires_at: datetime | None) -> Issued:
         """Replace the secret and the expiry of a token; the old secret ends with this transaction."""
@@ -241,6 +269,14 @@ def _describe_row(session: Session, condition: ColumnElement[bool], at: datetime
         owner_row_id=user.id,
         last_used_at=row.last_used_at,
     )
+
+
+def _chosen_scopes(session: Session, token_ids: Sequence[str]) -> Iterable[Granted]:
+    query = select(Chosen.token_id, Resource.identifier, Permission.name)
+    query = query.join(Resource, Resource.id == Chosen.resource_id).join(
+        Permission, Permission.id == Chosen.permission_id
+    )
+    return ((row[0], row[1], row[2]) for row in session.execute(query.where(Chosen.token_id.in_(token_ids))))
 
 
 @dataclass(frozen=True, slots=True)

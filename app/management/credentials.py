@@ -1,19 +1,28 @@
-"""/credentials: revoke leaked secrets, and describe a secret to an operator."""
+"""/credentials: list and revoke those of everybody, revoke leaked secrets, and describe a secret to an operator."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from marshmallow import Schema, fields
 
+from app.actions.directory.fields import LONGEST_IDENTIFIER
+from app.actions.directory.revoke_many import CredentialIds
+from app.actions.insight.credentials import NEWEST, CredentialFilter, CredentialStatus, CredentialView, Sort
 from app.actions.limits.abuse import LEAK_REPORTS, LEAKED_CREDENTIALS
 from app.compose import Actions
 from app.management.authorization import caller
 from app.management.blueprint import Operations
-from app.management.fields import Array, Moment, RequestSchema
+from app.management.fields import Array, Moment, QueryFlag, RequestSchema, Text, one_of
+from app.management.paging import PageQuery, answer_page, page_schema
+from app.management.schemas import answer_schema, request_schema
 
-operations = Operations("credentials", "Credentials of any kind, by their secret")
+operations = Operations("credentials", "Credentials of any kind")
 MOST_CREDENTIALS = 1000
+
+
+CredentialSchema = answer_schema(CredentialView, without=["owner_row_id", "revocable"])
+CredentialIdsSchema = request_schema(CredentialIds)
 
 
 def count_report(actions: Actions) -> None:
@@ -53,6 +62,43 @@ class InspectionSchema(Schema):
     expires_at = Moment(required=True, allow_none=True)
     revoked_at = Moment(required=True, allow_none=True)
     exchanged = fields.Boolean(required=True)
+
+
+class CredentialQuery(PageQuery):
+    """Which credentials to list, in which order; times are exclusive, but `created_since` is not."""
+
+    kind = Text(metadata={"description": "a `credential_type`, or `client_secret`"})
+    owner = Text(metadata={"description": "id or username of a user, id or client_id of a client"})
+    scope = Text()
+    resource = Text(LONGEST_IDENTIFIER, metadata={"description": "identifier of a resource"})
+    status = one_of(*get_args(CredentialStatus))
+    expires_before = Moment()
+    never_expires = QueryFlag()
+    unused_since = Moment(
+        metadata={"description": "not used since then; one that was never used counts from its creation"}
+    )
+    created_since = Moment()
+    q = Text(metadata={"description": "a part of its name, its hint, or its owner's name, username or e-mail"})
+    sort = one_of(*get_args(Sort), load_default=NEWEST)
+
+
+class RevokedSchema(Schema):
+    """How many of the credentials were not revoked before."""
+
+    revoked = fields.Integer(required=True)
+
+
+@operations.get("/credentials", page_schema(CredentialSchema), query=CredentialQuery)
+def list_credentials(actions: Actions, query: dict[str, Any]) -> Any:
+    """List the credentials of everybody: tokens, API keys, client secrets, and the clients that get JWTs"""
+    page = {name: query.pop(name) for name in ("limit", "after", "sort")}
+    return answer_page(actions.credentials.page(CredentialFilter(**query), **page))
+
+
+@operations.post("/credentials/revoke-many", RevokedSchema, body=CredentialIdsSchema, status=200)
+def revoke_many(actions: Actions, many: CredentialIds) -> Any:
+    """Revoke up to 1,000 credentials by their ids, all or none; each needs the scope that revoking it alone needs"""
+    return {"revoked": actions.revoke_many(caller(), many.ids)}
 
 
 @operations.post("/credentials/revoke", AcceptedSchema, body=LeakSchema, before=count_report, status=202)

@@ -9,6 +9,7 @@ from sqlalchemy import JSON, ForeignKey, String, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.database.types import Base
+from app.models.list_indexes import list_indexes, revoked_index
 from app.models.resource import Resource
 from app.models.role import Role
 
@@ -39,6 +40,7 @@ class ClientSecret(Base):
     """A secret of a client, as its SHA-256 digest; a revoked one stays listed."""
 
     __tablename__ = "client_secret"
+    __table_args__ = (*list_indexes("client_secret", "listed", "ends", "named"), revoked_index("client_secret"))
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     client_id: Mapped[str] = mapped_column(ForeignKey("client.id", ondelete="CASCADE"), index=True)
@@ -59,6 +61,7 @@ class Client(Base):
     """A registered, trusted client (RFC 6749 §2). `id` is the row's; `client_id` the public identifier."""
 
     __tablename__ = "client"
+    __table_args__ = list_indexes("client", "listed", "named")
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     client_id: Mapped[str] = mapped_column(String(200), unique=True)

@@ -8,6 +8,7 @@ from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from app.database.types import Base
+from app.models.list_indexes import list_indexes, revoked_index
 from app.models.names import LONGEST_KEPT_KEY, name_key
 from app.models.resource import Permission, Resource
 from app.models.user import User
@@ -48,6 +49,8 @@ class PersonalAccessToken(Base):
             sqlite_where=text("name_held"),
             postgresql_where=text("name_held"),
         ),
+        *list_indexes("personal_access_token", "listed", "ends", "used", "named"),
+        revoked_index("personal_access_token"),
     )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)

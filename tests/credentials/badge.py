@@ -9,6 +9,7 @@ from sqlalchemy import Connection, bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from app.access.holders import Holder, HolderPage
+from app.access.listing import Listing
 from app.access.scopes import Grants, Scopes
 from app.compat.sqlalchemy import CompiledSelect
 from app.credentials.kind import (
@@ -100,6 +101,9 @@ class Badges:
     def live_count(self, session: Session, at: datetime) -> LiveCount | None:
         ends = [terms.expires_at for _, terms in self._live(session, at).values()]
         return LiveCount(len(ends), sum(end is not None and end <= at + ENDING_SOON for end in ends), None)
+
+    def listing(self, at: datetime) -> Listing | None:
+        return None
 
     def _live(self, session: Session, at: datetime) -> dict[str, tuple[str, Terms]]:
         return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -165,8 +166,14 @@ class ApiKeyActions:
         now = self._clock()
         with self._store.transaction() as session:
             KEYS.load(session, ApiKey.id == key_id)
-            if self._kind.revoke(session, key_id, now, "revoked by an operator"):
-                record(session, actor, f"{TARGET}.revoke", TARGET, key_id, now)
+            self.revoke_all(session, actor, [key_id], now)
+
+    def revoke_all(self, session: Session, actor: Actor, key_ids: Sequence[str], at: datetime) -> int:
+        """Revoke keys within the caller's transaction; return how many were not revoked before."""
+        ended = [one for one in key_ids if self._kind.revoke(session, one, at, "revoked by an operator")]
+        for key_id in ended:
+            record(session, actor, f"{TARGET}.revoke", TARGET, key_id, at)
+        return len(ended)
 
     def get(self, key_id: str) -> KeyView:
         """Return one key. Raises NotFound."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -22,6 +23,7 @@ from app.actions.directory.status import has_status, status_of
 from app.clock import Clock
 from app.credentials.kind import Issued
 from app.crypto.opaque import Prefix, digest, hint, mint
+from app.database.statements import batches
 from app.database.store import Store
 from app.database.types import new_id
 from app.errors import Conflict
@@ -94,10 +96,20 @@ class ClientSecretActions:
         now = self._clock()
         with self._store.transaction() as session, keep_administrators(session, actor, now):
             client = lock_changeable_client(session, actor, client_row_id, self._management)
-            row = _load(session, client_row_id, secret_id)
-            if row.revoked_at is None:
-                row.revoked_at, row.revoked_reason = now, "revoked by an operator"
-                record(session, actor, f"{TARGET}.revoke", TARGET, secret_id, now, client=client.client_id)
+            _revoke(session, actor, client, _load(session, client_row_id, secret_id), now)
+
+    def revoke_all(self, session: Session, actor: Actor, secret_ids: Sequence[str], at: datetime) -> int:
+        """Revoke secrets of any clients within the caller's transaction; return how many were not revoked before.
+
+        Raises Forbidden, Conflict (the last secret of the last administrator).
+        """
+        with keep_administrators(session, actor, at):
+            rows = [row for some in batches(secret_ids) for row in SECRETS.all(session, ClientSecret.id.in_(some))]
+            clients = {
+                row_id: lock_changeable_client(session, actor, row_id, self._management)
+                for row_id in sorted({row.client_id for row in rows})
+            }
+            return sum(_revoke(session, actor, clients[row.client_id], row, at) for row in rows)
 
     def get(self, client_row_id: str, secret_id: str) -> ClientSecretView:
         """Return one secret, by its hint. Raises NotFound."""
@@ -130,6 +142,15 @@ def mint_secret(client: Client, name: str, at: datetime, expires_at: datetime | 
         )
     )
     return Issued(row_id, secret)
+
+
+def _revoke(session: Session, actor: Actor, client: Client, row: ClientSecret, at: datetime) -> bool:
+    """Revoke a secret; return whether it was not revoked before."""
+    if row.revoked_at is not None:
+        return False
+    row.revoked_at, row.revoked_reason = at, "revoked by an operator"
+    record(session, actor, f"{TARGET}.revoke", TARGET, row.id, at, client=client.client_id)
+    return True
 
 
 def _load(session: Session, client_row_id: str, secret_id: str) -> ClientSecret:

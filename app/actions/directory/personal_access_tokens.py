@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -30,6 +31,7 @@ from app.credentials.kind import Issued, Subject, Terms
 from app.credentials.pat import PersonalAccessTokens
 from app.crypto.opaque import hint
 from app.database.locks import advisory_lock
+from app.database.statements import batches
 from app.database.store import Store
 from app.errors import Conflict, Duplicate, Invalid, NotFound
 from app.models import Permission, PersonalAccessToken, PersonalAccessTokenScope, User
@@ -164,14 +166,26 @@ class PersonalAccessTokenActions:
 
     def revoke(self, actor: Actor, user_id: str, token_id: str) -> None:
         """Revoke a token; revoking it again changes nothing. Raises NotFound, Forbidden (it carries too much)."""
-        now, own = self._clock(), actor.id == user_id and not actor.delegated
         with self._store.transaction() as session:
-            row = _load(session, user_id, token_id)
-            if not own:  # an owner may revoke dormant scopes, too
-                refuse_exceeding(actor, _grants(row), self._management)
-            reason = "revoked by its owner" if actor.id == user_id else "revoked by an operator"
-            if self._kind.revoke(session, token_id, now, reason):
-                record(session, actor, f"{TARGET}.revoke", TARGET, token_id, now, user=user_id)
+            self._revoke(session, actor, _load(session, user_id, token_id), self._clock())
+
+    def revoke_all(self, session: Session, actor: Actor, token_ids: Sequence[str], at: datetime) -> int:
+        """Revoke tokens of any users within the caller's transaction; return how many were not revoked before.
+
+        Raises Forbidden (one carries too much).
+        """
+        rows = (row for some in batches(token_ids) for row in TOKENS.all(session, PersonalAccessToken.id.in_(some)))
+        return sum(self._revoke(session, actor, row, at) for row in rows)
+
+    def _revoke(self, session: Session, actor: Actor, row: PersonalAccessToken, at: datetime) -> bool:
+        owner = actor.id == row.user_id
+        if not owner or actor.delegated:  # an owner may revoke dormant scopes, too
+            refuse_exceeding(actor, _grants(row), self._management)
+        reason = "revoked by its owner" if owner else "revoked by an operator"
+        ended = self._kind.revoke(session, row.id, at, reason)
+        if ended:
+            record(session, actor, f"{TARGET}.revoke", TARGET, row.id, at, user=row.user_id)
+        return ended
 
     def get(self, user_id: str, token_id: str) -> TokenView:
         """Return one token of this user. Raises NotFound."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar, cast
 
 from sqlalchemy import ColumnElement, Select, select
@@ -35,6 +35,10 @@ class Rows(Generic[RowT]):
         if row is None:
             raise NotFound(self._missing)
         return row
+
+    def all(self, session: Session, *criteria: ColumnElement[bool]) -> Sequence[RowT]:
+        """Return the rows, in the order of their ids: two that lock them do not wait for each other."""
+        return session.scalars(self._query.where(*criteria).order_by(self._id)).unique().all()
 
     def page(
         self,

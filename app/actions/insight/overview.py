@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Select, func, select, type_coerce
 
+from app.actions.insight.credentials import CredentialFilter, ListCredentials
 from app.clock import Clock
-from app.credentials.kind import CredentialKind
+from app.credentials.kind import ENDING_SOON, LONG_UNUSED, CredentialKind
 from app.database.store import Store
 from app.database.types import EPOCH, MICROSECOND
 from app.models import AuditEvent
@@ -31,6 +32,15 @@ class KindCount:
 
 
 @dataclass(frozen=True, slots=True)
+class KindLists:
+    """What lists the credentials that each number of a KindCount counts."""
+
+    live: CredentialFilter
+    ending: CredentialFilter
+    unused: CredentialFilter
+
+
+@dataclass(frozen=True, slots=True)
 class Hour:
     """How many authentications failed in the hour that begins at `since`, of users and of clients."""
 
@@ -47,9 +57,10 @@ class Hour:
 class Overview:
     """Counts by one pass over a table for each kind, and by an index of the audit trail."""
 
-    def __init__(self, store: Store, kinds: Sequence[CredentialKind], clock: Clock) -> None:
+    def __init__(self, store: Store, kinds: Sequence[CredentialKind], listed: ListCredentials, clock: Clock) -> None:
         self._store = store
         self._kinds = kinds
+        self._listed = listed
         self._clock = clock
 
     @property
@@ -63,6 +74,18 @@ class Overview:
         with self._store.reading() as session:
             counts = [(kind.name, kind.live_count(session, now)) for kind in self._kinds]
         return tuple(KindCount(name, count.live, count.ending, count.unused) for name, count in counts if count)
+
+    def lists(self) -> dict[str, KindLists]:
+        """Return the lists of what `credentials` counts, for the kinds that the list of all credentials has."""
+        after = self._clock() + MICROSECOND  # the list's instants are exclusive
+        return {
+            kind: KindLists(
+                CredentialFilter(kind, status="active"),
+                CredentialFilter(ending, status="active", expires_before=after + ENDING_SOON),
+                CredentialFilter(kind, status="active", unused_since=after - LONG_UNUSED),
+            )
+            for kind, ending in self._listed.endings.items()
+        }
 
     def failures(self) -> tuple[Hour, ...]:
         """Count the failed authentications of the last 24 hours, hour by hour, the oldest first."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, join, select, update
 from sqlalchemy.orm import Session
 
+from app.access.listing import Granted, Listing, no_instant
+from app.access.rbac import clients_reaching, clients_with, scopes_of_clients
 from app.credentials.kind import Description, Identity, Labels, state_of
 from app.crypto.opaque import Prefix, digest, prefix_of
 from app.database.statements import batches
@@ -51,6 +53,40 @@ class ClientSecrets:
             .returning(ClientSecret.id)
         )
         return ended.first() is not None
+
+    def listing(self, at: datetime) -> Listing:
+        """List the secrets with their clients, and with the scopes of the clients' roles."""
+        row = ClientSecret
+        return Listing(
+            one=self.labels.one,
+            rows=join(row, Client, Client.id == row.client_id),
+            id=row.id,
+            name=row.name,
+            hint=row.hint,
+            created_at=row.created_at,
+            enabled=Client.enabled,
+            searched=(row.name, row.hint, Client.name, Client.client_id),
+            carries=lambda permission: row.client_id.in_(clients_with(permission)),
+            reaches=lambda resource: row.client_id.in_(clients_reaching(resource)),
+            grants=_scopes_of_secrets,
+            expires_at=row.expires_at,
+            revoked_at=row.revoked_at,
+            revoked_reason=row.revoked_reason,
+            last_used_at=no_instant(),
+            owner_type="client",
+            owner_row_id=row.client_id,
+            owner_id=Client.client_id,
+            owner_name=Client.name,
+        )
+
+
+def _scopes_of_secrets(session: Session, secret_ids: Sequence[str]) -> Iterable[Granted]:
+    query = select(ClientSecret.id, ClientSecret.client_id).where(ClientSecret.id.in_(secret_ids))
+    owners = [(row[0], row[1]) for row in session.execute(query)]
+    given: dict[str, list[tuple[str, str]]] = {}
+    for client, identifier, name in scopes_of_clients(session, list({client for _, client in owners})):
+        given.setdefault(client, []).append((identifier, name))
+    return ((secret, *pair) for secret, client in owners for pair in given.get(client, []))
 
 
 def _describe_row(session: Session, condition: ColumnElement[bool], at: datetime) -> Description | None:

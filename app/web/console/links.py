@@ -1,10 +1,14 @@
-"""Links to the page of a user, client, role, API or key."""
+"""Links to the page of a user, client, role, API or key, and to the list of credentials with a filter."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from flask import url_for
+
+from app.actions.insight.credentials import CredentialFilter
 
 PAGES = {  # the endpoint of each kind, and the variable part of its path
     "user": ("console_users.show", "user_id"),
@@ -22,3 +26,15 @@ def page_of(kind: str, row_id: str | None) -> str | None:
     endpoint, name = PAGES[kind]
     variable: dict[str, Any] = {name: row_id}
     return url_for(endpoint, **variable)
+
+
+def list_of(wanted: CredentialFilter) -> str:
+    """Return the address of the list of credentials with a filter."""
+    query: dict[str, Any] = {name: _query_value(value) for name, value in asdict(wanted).items() if value is not None}
+    return url_for("console_credentials.index", **query)
+
+
+def _query_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -8,6 +8,7 @@ from app.actions.insight.overview import FAILED
 from app.compose import Actions
 from app.errors import NotFound
 from app.web import pages
+from app.web.console.links import list_of
 from app.web.page_routes import PageRoutes
 from app.web.visitors import require_operator
 
@@ -22,6 +23,8 @@ def index(actions: Actions) -> Response:
         "console/overview.html",
         counts=actions.overview.credentials(),
         kinds=actions.overview.titles,
+        lists=actions.overview.lists(),
+        list_of=list_of,
         hours=hours,
         failed=sum(hour.failed for hour in hours),
         most=max(hour.failed for hour in hours),

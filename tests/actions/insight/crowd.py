@@ -1,0 +1,95 @@
+"""A server at scale: 5,000 users, 20,000 tokens, 300 roles and 1,000 keys, inserted in bulk."""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import insert, text
+
+from app.database.types import Base
+from app.models import (
+    ApiKey,
+    Client,
+    ClientRole,
+    ClientSecret,
+    Permission,
+    PersonalAccessToken,
+    PersonalAccessTokenScope,
+    Resource,
+    Role,
+    RolePermission,
+    User,
+    UserRole,
+)
+from tests.core import Core
+
+USERS, TOKENS, ROLES, KEYS, APIS, CLIENTS = 5_000, 20_000, 300, 1_000, 50, 200
+RARE = 100  # one token in so many is revoked, one has expired, one never expires, one ends within a week
+
+
+def api(number: int) -> str:
+    """Return the identifier of an API."""
+    return f"https://api.example/{number}"
+
+
+def seed(core: Core) -> None:
+    """Fill the database; the newest rows are made now."""
+    now = core.clock()
+    day = timedelta(days=1)
+    token = {"description": "", "hint": "lk_pat_…abcd", "generation": 1, "name_held": True}
+    rows: dict[type[Base], list[dict[str, Any]]] = {
+        Resource: [
+            {"id": f"res_{n}", "identifier": api(n), "name": f"API {n}", "access_token_ttl": 3600, "built_in": False}
+            | {"created_at": now}
+            for n in range(APIS)
+        ],
+        Permission: [
+            {"id": f"perm_{n}", "resource_id": f"res_{n % APIS}", "name": f"scope{n}", "public": n % 2 == 0}
+            for n in range(4 * APIS)
+        ],
+        Role: [{"id": f"role_{n}", "name": f"role {n}", "type": "user", "created_at": now} for n in range(ROLES)],
+        RolePermission: [{"role_id": f"role_{n}", "permission_id": f"perm_{n % (4 * APIS)}"} for n in range(ROLES)],
+        User: [
+            {"id": f"usr_{n}", "username": f"user{n}", "email": f"user{n}@shop.example", "display_name": f"User {n}"}
+            | {"enabled": n % RARE != 0, "created_at": now, "username_key": f"user{n}"}
+            for n in range(USERS)
+        ],
+        UserRole: [{"user_id": f"usr_{n}", "role_id": f"role_{n % ROLES}"} for n in range(USERS)],
+        Client: [
+            {"id": f"cli_{n}", "client_id": f"client{n}", "name": f"client {n}", "enabled": True, "created_at": now}
+            | {"token_endpoint_auth_method": "client_secret_basic"}
+            for n in range(CLIENTS)
+        ],
+        ClientRole: [{"client_id": f"cli_{n}", "role_id": f"role_{n % ROLES}"} for n in range(CLIENTS)],
+        ClientSecret: [
+            {"id": f"sec_{n}", "client_id": f"cli_{n}", "digest": f"s{n}", "hint": "h", "created_at": now - n * day}
+            for n in range(CLIENTS)
+        ],
+        PersonalAccessToken: [
+            {"id": f"pat_{n:05}", "user_id": f"usr_{n % USERS}", "name": f"token {n}", "digest": f"p{n}", **token}
+            | {"created_at": now - n * timedelta(minutes=10), "issued_at": now, "expires_at": _end(n, now, day)}
+            | {"revoked_at": now if n % RARE == 3 else None, "held_as": f"token {n}"}
+            | {"last_used_at": None if n % 3 else now - (n % 200) * day / 2}
+            for n in range(TOKENS)
+        ],
+        PersonalAccessTokenScope: [
+            {"token_id": f"pat_{n:05}", "resource_id": f"res_{n % APIS}", "permission_id": f"perm_{n % (4 * APIS)}"}
+            for n in range(TOKENS)
+        ],
+        ApiKey: [
+            {"id": f"key_{n}", "name": f"key {n}", "resource_id": f"res_{n % APIS}", "narrowed": False, "hint": "h"}
+            | {"created_at": now - n * day / 10, "enabled": True, "allowed_ips": []}
+            | {"expires_at": _end(n, now, day), "revoked_at": now if n % RARE == 3 else None}
+            for n in range(KEYS)
+        ],
+    }
+    with core.store.transaction() as session:
+        for table, values in rows.items():
+            session.connection().execute(insert(table), values)
+    if core.store.dialect == "postgresql":  # as autovacuum does
+        with core.store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("ANALYZE"))
+
+
+def _end(n: int, now: Any, day: timedelta) -> Any:
+    """Return when a credential expires: a few never do, few have, few will soon."""
+    return {0: None, 1: now - day, 2: now + 3 * day}.get(n % RARE, now + (30 + n % 300) * day)
