@@ -18,7 +18,7 @@ FIRST_LOAD = 150_000  # bytes on the wire
 @pytest.fixture(scope="module")
 def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
     """The application."""
-    made = start_face(tmp_path_factory.mktemp("face"), rate_limits="off")
+    made = start_face(tmp_path_factory.mktemp("files"), rate_limits="off")
     yield made
     stop_face(made)
 

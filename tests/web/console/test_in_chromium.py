@@ -130,7 +130,7 @@ def test_a_client_is_registered_given_its_secret_and_deleted_by_keyboard_without
         page.keyboard.press("Enter")
         page.get_by_label("Secret").wait_for()
         assert page.get_by_label("Secret").input_value().startswith("lk_")
-        tab_to(page, "a.secondary")
+        tab_to(page, "main a.btn")
         page.keyboard.press("Enter")
         page.wait_for_url("**/console/clients/client_*")
         row = page.url.rsplit("/", 1)[1]
