@@ -114,7 +114,7 @@ def test_timings_have_a_median_within_their_spread(report: Report) -> None:
 def test_the_time_to_issue_says_what_is_in_it(report: Report) -> None:
     cells = row(report, "time_to_issue").cells
     assert "a request that only checks that password takes" in cells[PAT].text
-    assert cells[PAT].value["password_ms"] > cells[PAT].value["median_ms"] / 2
+    assert cells[PAT].value["password_ms"] > cells[PAT].value["median_ms"] / 4
     assert "without a request" in cells[API_KEY].text and "one request" in cells[M2M].text
 
 

@@ -99,7 +99,8 @@ def find_bar(row: Row, column: str) -> Bar | None:
     """Return the bar of a timing, of a count, or of the seconds for which a JWT goes on; None for any other cell."""
     value = row.cells[column].value
     if row.name.startswith(TIMINGS):
-        return Bar(*(axis_position(value[end]) for end in ENDS)) if isinstance(value, dict) else None
+        timed = isinstance(value, dict) and set(ENDS) <= value.keys()
+        return Bar(*(axis_position(value[end]) for end in ENDS)) if timed else None
     number, most = _find_number(row, column), max(_find_number(row, other) or 0.0 for other in row.cells)
     return None if number is None or not most else Bar(round(WIDTH * number / most, 1))
 
