@@ -99,7 +99,9 @@ def update(changes: KeyChanges, key_id: str, as_json: bool) -> None:
 
 @api_key.command()
 @click.argument("key_id", metavar="ID", shell_complete=API_KEYS)
-@click.option("--overlap", type=Duration(), default=0, show_default=True, help="How long the old secret still works, such as 1d.")
+@click.option(
+    "--overlap", type=Duration(), default=0, show_default=True, help="How long the old secret still works, such as 1d."
+)
 @json_option
 def rotate(key_id: str, overlap: int, as_json: bool) -> None:
     """Replace the secret of a key and print the new one, alone, on stdout."""

@@ -49,7 +49,7 @@ class Instant(click.ParamType[datetime]):
 
 
 class Duration(click.ParamType[int]):
-    """A number with a unit: 45s, 90m, 12h, 30d, 2w. With `seconds`, a bare number is one of seconds; 0 needs no unit."""
+    """A number with a unit: 45s, 90m, 12h, 30d, 2w. With `seconds`, a bare number is seconds; 0 needs none."""
 
     name = "DURATION"
 

@@ -12,6 +12,8 @@ import click
 
 from app.cli.standard_streams import escape_unencodable, print_line, print_note, takes_unicode, undo_unless_printed
 
+NARROWEST = 4  # characters of a column that is cut to the terminal's width
+GAP = 3  # characters between two columns, at most
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -78,16 +80,17 @@ def print_table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], whole
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False, markup=False, emoji=False)
+    terminal = Console()
     cells = [[escape_unencodable(_format_cell(row.get(column))) for column in columns] for row in rows]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    uncut = {number: _widest(cells, number) for number, name in enumerate(columns) if number == 0 or name in whole}
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=terminal.is_terminal)
     for number, column in enumerate(columns):
-        uncut = number == 0 or column in whole
-        table.add_column(column.replace("_", " "), no_wrap=uncut, min_width=_widest(cells, number) if uncut else None)
+        table.add_column(column.replace("_", " "), no_wrap=number in uncut, min_width=uncut.get(number))
     for line in cells:
         table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in line))
-    least = 500 if not console.is_terminal else console.measure(table).minimum
-    console.width = max(console.width, least)  # lines are not cut in a pipe
+    least = sum(uncut.get(number, NARROWEST) + GAP for number in range(len(columns)))
+    width = max(terminal.width, least if terminal.is_terminal else 500)  # lines are not cut in a pipe
+    console = Console(highlight=False, markup=False, emoji=False, width=width, height=100)  # TERM=dumb heeds both only
     with console.capture() as captured:
         console.print(table)
     print_line(captured.get().removesuffix("\n"))

@@ -73,7 +73,7 @@ def _flatten(record: type) -> Iterator[RecordField]:
 def _options(field: RecordField, extra: Option) -> Iterator[Decorator]:
     name, flags, help = f"given_{field.name}", extra.flags or f"--{field.name.replace('_', '-')}", extra.help or None
     if field.type.base is tuple:
-        plain = extra.flags or flags.removesuffix("s")
+        plain = extra.flags or flags.removesuffix("s")  # --scope for `scopes`
         yield many(plain, name, extra.help or "", required=field.required, complete=extra.complete)
     elif field.type.base is bool and field.default is UNSET:
         yield click.option(flags, name, default=None, help=help)  # a pair, such as --enable/--disable
@@ -85,7 +85,9 @@ def _options(field: RecordField, extra: Option) -> Iterator[Decorator]:
         type = extra.type or (click.Choice(field.type.choices) if field.type.choices else TYPES[field.type.base])
         shown = isinstance(field.default, str | int) and field.default != ""
         default = {"default": field.default, "show_default": True} if shown else {}
-        yield click.option(flags, name, type=type, required=field.required, help=help, shell_complete=extra.complete, **default)
+        yield click.option(
+            flags, name, type=type, required=field.required, help=help, shell_complete=extra.complete, **default
+        )
     if extra.clear:
         yield click.option(extra.clear, f"clear_{field.name}", is_flag=True, help=extra.clear_help)
 

@@ -23,7 +23,9 @@ def role() -> None:
 
 
 @role.command()
-@options_of(NewRole, type="Who it can be assigned to.", permissions=Option("Name of a permission.", complete=PERMISSIONS))
+@options_of(
+    NewRole, type="Who it can be assigned to.", permissions=Option("Name of a permission.", complete=PERMISSIONS)
+)
 @json_option
 def create(new: NewRole, as_json: bool) -> None:
     """Create a role."""

@@ -35,7 +35,9 @@ def reseal(as_json: bool) -> None:
 
 
 @secret_key.command()
-@click.option("--keep", type=Duration(), default=MONTH, help="How long the old key stays valid (30d); 0 ends it at once.")
+@click.option(
+    "--keep", type=Duration(), default=MONTH, help="How long the old key stays valid (30d); 0 ends it at once."
+)
 @json_option
 def rotate(keep: int, as_json: bool) -> None:
     """Generate a new key in the instance folder and reseal the signing keys; the old key stays valid for a while."""

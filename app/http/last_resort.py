@@ -38,8 +38,13 @@ def register(app: Flask) -> None:
 
 
 def wants_page() -> bool:
-    """Return whether an error is shown to a person in a browser: no interface for programs has this path."""
-    return not request.path.startswith(("/api/", *NEVER_PAGES)) and request.accept_mimetypes.best == "text/html"
+    """Return whether an error is shown to a person in a browser: no interface for programs has this path.
+
+    Chromium's Accept names a type with a parameter, which Werkzeug's `best` ranks before text/html whatever its q.
+    """
+    accept = request.accept_mimetypes
+    programs = request.path.startswith(("/api/", *NEVER_PAGES))
+    return not programs and accept["text/html"] > accept["application/json"]
 
 
 def _answer_unavailable(error: Exception) -> Response:

@@ -223,25 +223,33 @@ def test_the_demo_of_a_server_works_with_the_secrets_it_prints(fresh_server: Sta
     admin.http.close()
 
 
+def paste(shell: str, live: LiveServer) -> subprocess.CompletedProcess[str]:
+    """Feed the block, without the comments before it, to an interactive shell's stdin."""
+    block = "".join(line for line in live.stdout_file.open() if not line.startswith("#"))
+    command = [require_program("zsh"), "-f", "-i", "-s"] if shell == "zsh" else ["bash"]
+    settings = environment(live.instance) | {"PROMPT": "", "PS1": ""}
+    return subprocess.run(command, input=block, capture_output=True, text=True, timeout=60, check=True, env=settings)
+
+
 @pytest.mark.contract("the first start prints where to look, and commands that work when pasted")
-def test_the_printed_block_runs_line_by_line(fresh_server: StartServer) -> None:
+@pytest.mark.parametrize("arguments", [[], ["--demo"]], ids=["new objects", "demo"])
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_the_printed_block_works_when_pasted(fresh_server: StartServer, shell: str, arguments: list[str]) -> None:
     live = fresh_server()
+    if arguments:
+        live.stop()
+        live.stdout_file.write_text("")
+        live.arguments = arguments
+        live.start()
     for _ in range(2):  # it can be pasted again
-        shell = subprocess.run(
-            ["bash"],
-            stdin=live.stdout_file.open(),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-            env=environment(live.instance),
-        )
-        assert shell.stderr == ""
-        answers = [json.loads(line) for line in shell.stdout.splitlines() if line.startswith('{"active"')]
+        done = paste(shell, live)
+        assert "not found" not in done.stderr and "bad" not in done.stderr
+        answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"active"')]
         kinds = [answer.get("credential_type") for answer in answers]
         assert kinds == ["personal_access_token", "api_key", "client_credentials", None]
         assert answers[-1] == {"active": False}
-        assert len(re.findall(r"^HTTP/1.1 200", shell.stdout, re.M | re.I)) == 3
+        assert ("https://stock.bookshop.example" in answers[0]["aud"]) is bool(arguments)
+        assert len(re.findall(r"^HTTP/1.1 200", done.stdout, re.M | re.I)) == 3
 
 
 def test_serve_prints_its_urls_as_json(fresh_server: StartServer) -> None:

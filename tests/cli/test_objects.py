@@ -307,3 +307,22 @@ def test_names_are_checked_as_in_the_api(cli: Cli) -> None:
     assert cli.json("role", "create", "--name", " E\u0301t\u00e9\u00a0", "--type", "user")["name"] == "Été"
     assert "another role has this name" in cli.bad("role", "create", "--name", "éTÉ", "--type", "user")
     assert "Cyrillic and Latin" in cli.bad("user", "create", "--username", "\u0430dmin")
+
+
+def test_a_token_is_found_by_its_id_alone(cli: Cli) -> None:
+    user = cli.json("user", "show", "admin")["username"]
+    made = cli.json("pat", "create", "--user", user, "--name", "alone", "--scope", "manage")
+    assert cli.json("pat", "show", made["id"])["name"] == "alone"
+    assert cli.json("pat", "update", made["id"], "--name", "renamed")["name"] == "renamed"
+    assert cli.json("pat", "regenerate", made["id"])["id"] == made["id"]
+    assert cli.json("pat", "revoke", made["id"])["status"] == "revoked"
+    assert cli.json("pat", "show", made["id"], "--user", user)["status"] == "revoked"
+    assert "there is no such token" in cli.bad("pat", "revoke", "pat_unknown")
+
+
+def test_a_useless_credential_comes_with_a_warning(cli: Cli) -> None:
+    cli.good("resource", "create", "--identifier", "https://closed.example", "--name", "Closed", "--permission", "shut")
+    key = cli("api-key", "create", "--resource", "https://closed.example", "--name", "useless")
+    assert TOKEN.fullmatch(key.stdout) and "Warning: it opens nothing" in key.stderr
+    client = cli("client", "create", "--name", "useless")
+    assert TOKEN.fullmatch(client.stdout) and "Warning: it gets no token without a role" in client.stderr

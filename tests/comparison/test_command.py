@@ -55,6 +55,13 @@ def test_one_kind_alone_is_not_kept_for_all(server: LiveServer) -> None:
     assert server.http.get("/api/v1/comparison").json()["at"] is None
 
 
+def test_the_server_is_found_at_the_issuer_as_doctor_finds_it(server: LiveServer) -> None:
+    settings = environment(server.instance, {"issuer": server.url, "port": "1"})
+    command = [COMMAND, "compare", "--kind", "m2m", "--json"]
+    done = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=120, check=True)
+    assert json.loads(done.stdout)["via"] == "over HTTP"
+
+
 def test_an_unknown_kind_is_refused(server: LiveServer) -> None:
     done = compare(server, "--kind", "cookie")
     assert done.returncode == 2 and "cookie" in done.stderr
