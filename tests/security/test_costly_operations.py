@@ -21,7 +21,8 @@ from app.crypto import access_token, certificate, dpop
 from app.errors import MOST_ERRORS, Busy
 from app.http import request_bounds
 from app.management import comparison, credentials, fields, paging
-from app.web.console import audit, clients
+from app.web import csv_file
+from app.web.console import clients
 from tests.management.face import PASSWORD, Face, start_face, stop_face
 from tests.security.test_asvs import section
 from tests.web.visitor import Visitor, browser_of
@@ -84,7 +85,7 @@ BOUNDS: dict[str, list[str]] = {
         f"{fetch_jwks.AGAIN:.0f} seconds",
     ],
     "Basic credentials": [f"{request_bounds.LONGEST_HEADER} characters"],
-    "an export of the audit trail": [f"{audit.MOST_EXPORTED} events", "| 1, and 1 waits for 2 seconds |"],
+    "an export of the audit trail": [f"{csv_file.MOST_EXPORTED} events", "| 1, and 1 waits for 2 seconds |"],
     "a list": [f"{paging.HIGHEST_LIMIT} items"],
 }
 
