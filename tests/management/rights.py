@@ -106,6 +106,7 @@ class Case:
     target: Callable[[Scene], Made] = lambda scene: ()
     body: Callable[[Scene], Any] = lambda scene: None
     carries: bool = False
+    missing: str = "manage"  # the scope that the refusal of what carries more names
     credential: bool = False  # a personal access token never makes one, whatever it holds
     built_in: bool = False  # not even `manage` changes this: 409
 
@@ -279,8 +280,18 @@ CASES: dict[str, list[Case]] = {
         Case("a plain token", body=lambda s: {"ids": [s.pat("orders:read")[1]]}),
         Case("an administrator's token", body=lambda s: {"ids": [s.pat("manage")[1]]}, carries=True),
         Case("an auditor's token", body=lambda s: {"ids": [s.pat("audit:read")[1]]}, carries=True),
-        Case("a key, which needs another scope", body=lambda s: {"ids": [s.key()]}, carries=True),
-        Case("a secret", body=lambda s: {"ids": [s.secret(s.client("orders:read"))[1]]}, carries=True),
+        Case(
+            "a key, which needs another scope",
+            body=lambda s: {"ids": [s.key()]},
+            carries=True,
+            missing="api-keys:write",
+        ),
+        Case(
+            "a secret, which needs another scope",
+            body=lambda s: {"ids": [s.secret(s.client("orders:read"))[1]]},
+            carries=True,
+            missing="clients:write",
+        ),
     ],
     "GET /credentials": [Case("all")],
     "POST /credentials/inspect": [Case("a credential", body=giving(credential="lk_pat_x"))],

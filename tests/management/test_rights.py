@@ -100,7 +100,7 @@ def test_a_scope_reaches_objects_whose_scopes_the_caller_has_too(
     else:
         assert answer.status_code == 403, answer.text
         challenge = answer.headers["WWW-Authenticate"]
-        assert 'error="insufficient_scope"' in challenge and 'scope="manage"' in challenge
+        assert 'error="insufficient_scope"' in challenge and f'scope="{case.missing}"' in challenge
         assert scene.face.call(method, path, scene.admin, json=body).status_code in DONE  # nothing was done before
 
 

@@ -11,6 +11,7 @@ import pytest
 import app as latchkey
 from app import MAX_BODY
 from app.actions.audit.actor import OPERATOR
+from app.actions.directory import revoke_many
 from app.actions.directory.users import NewUser
 from app.actions.limits import abuse as abuse_limits
 from app.actions.limits.concurrency import RETRY_AFTER, ConcurrencyLimit
@@ -22,6 +23,7 @@ from app.crypto import access_token, certificate, dpop
 from app.errors import MOST_ERRORS, Busy
 from app.http import request_bounds
 from app.management import credentials, fields, paging
+from app.web import csv_file
 from app.web.console import audit, clients
 from tests.management.face import PASSWORD, Face, start_face, stop_face
 from tests.security.test_asvs import section
@@ -85,7 +87,9 @@ BOUNDS: dict[str, list[str]] = {
         f"{fetch_jwks.AGAIN:.0f} seconds",
     ],
     "Basic credentials": [f"{request_bounds.LONGEST_HEADER} characters"],
-    "an export of the audit trail": [f"{audit.MOST_EXPORTED} events", "| 1, and 1 waits for 2 seconds |"],
+    "an export of the audit trail": [f"{csv_file.MOST_EXPORTED} events", "| 1, and 1 waits for 2 seconds |"],
+    "an export of the credentials": [f"{csv_file.MOST_EXPORTED} rows", "| 1, and 1 waits for 2 seconds |"],
+    "revoking many credentials": [f"{revoke_many.MOST_REVOKED} ids"],
     "a list": [f"{paging.HIGHEST_LIMIT} items"],
 }
 

@@ -1,1 +1,1 @@
-"""Read models for operators: overview, holders of permissions, consequences of a deletion, choices of a form."""
+"""Read models for operators: overview, every credential, holders of permissions, consequences, choices of a form."""

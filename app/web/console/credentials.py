@@ -125,6 +125,7 @@ def _render_question(
         refusal,
         chosen=chosen,
         words=actions.credentials.words,
+        titles=actions.credentials.titles,
         owners=len({one.owner_id for one in chosen if one.owner_id}),
         used=len(used),
         latest=max(used, default=None),
