@@ -1,59 +1,85 @@
-"""/api/docs: a page to read and try the API. Nothing on it comes from another host."""
+"""/api/docs: a page to read and try the API, rendered from its description. It loads nothing from another host."""
 
 from __future__ import annotations
 
+import gzip
+import re
 import secrets
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from string import Template
+from typing import Any
 
-from flask import Blueprint, Flask, Response, send_from_directory
+from flask import Blueprint, Flask, Response, render_template, url_for
+from markupsafe import Markup, escape
+from werkzeug.wrappers import Response as AnyResponse
+
+from app.http.asset import Asset, accepts_gzip
+from app.management.docs_view import list_sections
+from app.management.document import Description
 
 STATIC = Path(__file__).with_name("static")
-ASSETS = ("swagger-ui-bundle.js", "swagger-ui.css")
-MAX_AGE = 86_400  # seconds for which a browser caches the assets
-PAGE = Template("""\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Latchkey management API</title>
-<link rel="stylesheet" href="docs/assets/swagger-ui.css">
-<link rel="icon" href="data:,">
-</head>
-<body>
-<div id="api"></div>
-<noscript>The description itself is at <a href="v1/openapi.json">v1/openapi.json</a>.</noscript>
-<script nonce="$nonce" src="docs/assets/swagger-ui-bundle.js"></script>
-<script nonce="$nonce">
-SwaggerUIBundle({url: "v1/openapi.json", dom_id: "#api", deepLinking: true, validatorUrl: null, docExpansion: "none"});
-</script>
-</body>
-</html>
-""")
+ASSETS = ("docs.css", "docs.js")
+CODE = re.compile(r"`([^`]+)`")
+POLICY = (
+    "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 
-def register(app: Flask, description: object) -> None:
-    """Add the page and its two assets."""
-    docs = Blueprint("docs", __name__, url_prefix="/api")
-    docs.add_url_rule("/docs", "page", serve_page)
+def register(app: Flask, description: Description, issuer: str) -> None:
+    """Add the page and its two assets. The page's frame is the template of the other pages, `base.html`."""
+    docs = Blueprint("docs", __name__, url_prefix="/api", template_folder="templates")
+    docs.add_app_template_filter(mark_code)
+    docs.add_url_rule("/docs", "page", _Page(description, issuer))
     docs.add_url_rule(f"/docs/assets/<any({', '.join(map(repr, ASSETS))}):name>", "asset", serve_asset)
     app.register_blueprint(docs)
 
 
-def serve_page() -> Response:
-    """Return the page; its policy allows only its own scripts."""
-    nonce = secrets.token_urlsafe(18)
-    response = Response(PAGE.substitute(nonce=nonce), content_type="text/html; charset=utf-8")
-    response.headers["Content-Security-Policy"] = (
-        f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
-    return response
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Answers with the page; its policy allows only its own scripts."""
+
+    description: Description
+    issuer: str
+
+    def __call__(self) -> Response:
+        nonce = secrets.token_urlsafe(18)
+        page = render_template("docs.html", nonce=nonce, link=link_asset, **self._contents()).encode()
+        response = Response(page, content_type="text/html; charset=utf-8")
+        if accepts_gzip():  # nothing on the page is secret, so its length may be seen
+            response.data = gzip.compress(page, compresslevel=6, mtime=0)
+            response.headers["Content-Encoding"] = "gzip"
+        response.vary.add("Accept-Encoding")
+        response.headers["Content-Security-Policy"] = POLICY.format(nonce=nonce)
+        return response
+
+    def _contents(self) -> dict[str, Any]:
+        document = self.description.document()
+        return {"info": document["info"], "sections": _sections(self.description, self.issuer)}
 
 
-def serve_asset(name: str) -> Response:
-    """Return one of the vendored files."""
-    response = send_from_directory(STATIC, name, max_age=MAX_AGE)
-    response.headers["Cache-Control"] = f"public, max-age={MAX_AGE}"
-    return response
+@cache
+def _sections(description: Description, issuer: str) -> Any:
+    return list_sections(description.document(), issuer)
+
+
+def mark_code(text: str) -> Markup:
+    """Return a text of the description as HTML, with what is between backticks as code."""
+    return Markup(CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before
+
+
+def link_asset(name: str) -> str:
+    """Return the address of an asset, which names its content."""
+    return url_for("docs.asset", name=name, v=load_asset(name).version)
+
+
+def serve_asset(name: str) -> AnyResponse:
+    """Return one of the page's files."""
+    return load_asset(name).send()
+
+
+@cache
+def load_asset(name: str) -> Asset:
+    """Read and compress an asset, once in a process."""
+    return Asset.of(name, (STATIC / name).read_bytes())

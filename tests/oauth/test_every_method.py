@@ -20,7 +20,7 @@ PUBLIC = {
     "/.well-known/oauth-authorization-server",
     "/.well-known/openid-configuration",
     "/api/docs",
-    "/api/docs/assets/<any('swagger-ui-bundle.js', 'swagger-ui.css'):name>",
+    "/api/docs/assets/<any('docs.css', 'docs.js'):name>",
     "/api/v1/openapi.json",
     "/assets/<any('tabler.min.css', 'latchkey.css', 'htmx.min.js', 'latchkey.js', 'icons.svg', 'logo.svg'):name>",
     "/assets/comparison.css",

@@ -1,0 +1,58 @@
+"""The page about the API in real Chromium: on a phone and a desk, light and dark, with and without JavaScript."""
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.browser import PROGRAMS, Browser
+from tests.live import LiveServer
+from tests.machine import require_program
+
+OPEN_ALL = "document.querySelectorAll('details').forEach(one => { one.open = true })"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with Browser.start(require_program(*PROGRAMS)) as started:
+        yield started
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_is_accessible_and_fits(browser: Browser, server: LiveServer, width: int, scheme: str) -> None:
+    with browser.page(width, "dark" if scheme == "dark" else "light") as watched:
+        watched.open(f"{server.url}/api/docs")
+        watched.page.evaluate(OPEN_ALL)
+        assert not watched.scrolls_sideways()
+        found = Axe().run(watched.page).response["violations"]
+        assert [(it["id"], it["nodes"][0]["html"]) for it in found] == []
+        assert watched.errors == watched.foreign == []
+
+
+def test_a_client_authorizes_and_sends_an_example(browser: Browser, server: LiveServer) -> None:
+    with browser.page() as watched:
+        watched.open(f"{server.url}/api/docs")
+        page = watched.page
+        page.fill("#authorize [name=client_id]", server.bootstrap["client_id"])
+        page.fill("#authorize [name=client_secret]", server.bootstrap["client_secret"])
+        page.click("#authorize button")
+        page.locator("#authorized", has_text="Authorized for").wait_for()
+        assert "manage" in page.inner_text("#authorized")
+        page.click("#get_resources > summary")
+        page.click("#get_resources .api-try button")
+        page.locator("#get_resources .api-answer", has_text="next_cursor").wait_for()
+        page.click("#introspect > summary")
+        page.click("#introspect .api-try button")
+        page.locator("#introspect .api-answer", has_text='"active": false').wait_for()
+        assert watched.errors == watched.foreign == []
+
+
+def test_without_javascript_the_operations_can_be_read(browser: Browser, server: LiveServer) -> None:
+    with browser.page(390, javascript=False) as watched:
+        watched.open(f"{server.url}/api/docs")
+        page = watched.page
+        assert not page.locator("#authorize").is_visible()
+        page.click("#post_api_keys > summary")
+        assert "curl -X POST" in page.inner_text("#post_api_keys")
+        assert watched.errors == []
