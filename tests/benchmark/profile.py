@@ -49,10 +49,10 @@ def profile(measuring: Measuring, subject: Subject, row: str) -> Profile:
     program = str(sampler) if sampler.exists() else shutil.which("py-spy")
     if program is None:
         return Profile((), "", "py-spy is not installed (./scripts/prepare requirements-dev.txt)")
-    longer = replace(measuring, seconds=LONGER * measuring.seconds)
     worker = max(subject.server.processes(), key=lambda pid: machine.cpu_seconds([pid]))
     stacks = said = ""
-    for _ in range(ATTEMPTS):
+    for attempt in range(ATTEMPTS):
+        longer = replace(measuring, seconds=LONGER ** (1 + attempt) * measuring.seconds)
         stacks, said = _sample(program, worker, longer, subject, row)
         if stacks:
             break
