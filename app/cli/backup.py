@@ -26,7 +26,9 @@ def backup(file: Path, without_secret_key: bool, as_json: bool) -> None:
 
     FILE holds the signing keys: protect it as you protect them.
     """
-    manifest = back_up(load_existing_settings(), file, system_clock(), with_secret_key=not without_secret_key)
+    given = settings_as_given()
+    settings = load_existing_settings() if given.database_file else given  # PostgreSQL is backed up by its programs
+    manifest = back_up(settings, file, system_clock(), with_secret_key=not without_secret_key)
     if as_json:
         print_json({"file": str(file)} | asdict(manifest))
     print_note(f"{file} holds the database as committed at {manifest.made_at}.")

@@ -122,6 +122,13 @@ OBJECTS: dict[str, Any] = {
         "previous_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "hash": "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752",
     },
+    "Credential": ISSUED
+    | {"id": shop.TOKEN_ID, "kind": "personal_access_token", "name": "laptop"}
+    | {"hint": shop.HINTS[shop.PERSONAL_TOKEN], "expires_at": LATER, "last_used_at": None}
+    | {"owner_type": "user", "owner_id": shop.USER_ID, "owner_name": shop.USERNAME}
+    | {"scopes": [shop.READ], "resources": [STOCK]},
+    "CredentialIds": {"ids": [shop.TOKEN_ID]},
+    "Revoked": {"revoked": 1},
     "Leak": {"credentials": [shop.PERSONAL_TOKEN, shop.API_KEY]},
     "Accepted": {},
     "Presented": {"credential": shop.PERSONAL_TOKEN},

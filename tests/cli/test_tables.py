@@ -36,12 +36,12 @@ def test_the_widest_columns_are_cut_to_a_terminal(monkeypatch: pytest.MonkeyPatc
     lines = printed(monkeypatch, Terminal(), columns=columns)
     assert max(map(len, lines)) <= columns
     (row,) = [line for line in lines if "usr_" in line]
-    assert ROWS[0]["id"] in row and "…" in row
+    assert str(ROWS[0]["id"]) in row and "…" in row
 
 
 def test_a_secret_is_never_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "\n".join(printed(monkeypatch, Terminal(), "secret", columns=40))
-    assert ROWS[0]["secret"] in text and ROWS[0]["id"] in text
+    assert str(ROWS[0]["secret"]) in text and str(ROWS[0]["id"]) in text
 
 
 def test_a_pipe_gets_everything(monkeypatch: pytest.MonkeyPatch) -> None:

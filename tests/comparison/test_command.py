@@ -57,7 +57,7 @@ def test_one_kind_alone_is_not_kept_for_all(server: LiveServer) -> None:
 
 def test_the_server_is_found_at_the_issuer_as_doctor_finds_it(server: LiveServer) -> None:
     settings = environment(server.instance, {"issuer": server.url, "port": "1"})
-    command = [COMMAND, "compare", "--kind", "m2m", "--json"]
+    command = [str(COMMAND), "compare", "--kind", "m2m", "--json"]
     done = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=120, check=True)
     assert json.loads(done.stdout)["via"] == "over HTTP"
 

@@ -71,7 +71,8 @@ def calls_of(document: Json) -> list[Call]:
         content = operation.get("requestBody", {}).get("content", {})
         bodies = [body for media in content.values() for body in examples_in(media)] or [None]
         calls += [Call(method, path, operation, body) for body in bodies]
-    deleting = [call for call in calls if call.method == "DELETE" or call.path == "/oauth/revoke"]
+    ending = ("/oauth/revoke", f"{PREFIX}/credentials/revoke-many")
+    deleting = [call for call in calls if call.method == "DELETE" or call.path in ending]
     return [call for call in calls if call not in deleting] + deleting[::-1]
 
 

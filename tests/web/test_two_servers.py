@@ -49,7 +49,7 @@ def test_an_https_issuer_has_a_host_cookie_with_or_without_a_path() -> None:
 
 def test_the_description_of_the_api_names_the_cookie_of_this_issuer() -> None:
     for issuer in ISSUERS:
-        made = complete({"components": {"schemas": {}}, "paths": {}}, issuer)
+        made = complete({"info": {}, "components": {"schemas": {}}, "paths": {}}, issuer)
         assert made["components"]["securitySchemes"]["browser"]["name"] == cookie_name(issuer)
 
 
