@@ -1,4 +1,4 @@
-"""/credentials: list and revoke those of everybody, revoke leaked secrets, and describe a secret to an operator."""
+"""/credentials: list and revoke credentials of any owner, revoke leaked secrets, and describe a secret."""
 
 from __future__ import annotations
 

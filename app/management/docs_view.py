@@ -153,7 +153,7 @@ def _list_bodies(document: Document, body: Mapping[str, Any]) -> Iterator[BodyVi
 
 
 def _list_fields(document: Document, schema: Mapping[str, Any]) -> Iterator[FieldView]:
-    """List an object's fields; of a page, those of its items."""
+    """List an object's fields; of a page, the fields of its items."""
     whole = _resolve(document, schema)
     fields = whole.get("properties", {})
     if set(fields) == {"items", "next_cursor"}:

@@ -108,6 +108,70 @@ GATEWAY_QUERY = (
     Parameter("scope", "scopes that must all be granted, separated by spaces", READ),
     Parameter("challenge", "`basic` for a Basic challenge in the 401, which git and npm wait for"),
 )
+TOKEN_ENDPOINT = Endpoint(
+    "post",
+    TOKEN,
+    "token",
+    "Issue an access token, or exchange a credential for one",
+    "The client authenticates by HTTP Basic, in the form, by a signed assertion or by its certificate. Token"
+    " exchange also works without a client: possession of the credential is enough.",
+    content={JSON: {"schema": IssuedTokenSchema, "example": ISSUED}},
+    forms={
+        "Client credentials": (ClientCredentialsFormSchema, FORMS["machine"]),
+        "Token exchange": (TokenExchangeFormSchema, FORMS["exchange"]),
+        "JWT bearer": (JwtBearerFormSchema, FORMS["jwt_bearer"]),
+    },
+    security=CLIENT + NOBODY,
+    refusals=POSTED,
+)
+INTROSPECTION = Endpoint(
+    "post",
+    "/oauth/introspect",
+    "introspect",
+    "Describe a credential of any kind as it is now",
+    "The caller is a client, which sees the resources that it serves, or a Bearer token of the scope"
+    f" `introspect`, which sees all. `Accept: {SIGNED}` answers with a signed JWT (RFC 9701).",
+    content={
+        JSON: {"schema": IntrospectionSchema, "example": IDENTITY},
+        SIGNED: {"schema": {"type": "string"}},
+    },
+    forms={"Introspection": (IntrospectionFormSchema, FORMS["introspect"])},
+    security=[*CLIENT, {"oauth2": ["introspect"]}, {"bearer": ["introspect"]}, *NOBODY],
+    refusals=POSTED | {403: "The token lacks the scope introspect"},
+)
+REVOCATION = Endpoint(
+    "post",
+    "/oauth/revoke",
+    "revoke",
+    "Revoke a credential by its secret",
+    "The answer is the same whether the credential was known or not. A client's token needs that client's"
+    " authentication; for the other kinds possession is enough.",
+    answer="Revoked, or not known",
+    forms={"Revocation": (RevocationFormSchema, FORMS["revoke"])},
+    security=CLIENT + NOBODY,
+    refusals=POSTED,
+)
+GATEWAYS = Endpoint(
+    "get",
+    FORWARD_AUTH,
+    "forward_auth",
+    "Decide for a gateway whether a request may pass",
+    "A gateway sends the headers of a request, by any method; the credential is in `Authorization` or in"
+    " `X-API-Key`. The answer's headers say who the caller is.",
+    answer="The request may pass",
+    headers=IDENTITY_HEADERS,
+    query=GATEWAY_QUERY,
+    security=[{"bearer": []}, {"key": []}, {"token_as_password": []}],
+    refusals=READABLE | {401: "No credential, or an inactive one", 403: "A scope is missing"} | LIMITED,
+)
+KEYS = Endpoint(
+    "get",
+    "/.well-known/jwks.json",
+    "jwks",
+    "Show the public keys that verify our tokens",
+    "The answer may be cached for as long as its `Cache-Control` says (RFC 7517).",
+    content={JWK_SET: {"schema": KeySetSchema, "example": KEY_SET}},
+)
 
 
 def describe(app: Flask, spec: APISpec, issuer: str) -> None:
@@ -120,80 +184,15 @@ def describe(app: Flask, spec: APISpec, issuer: str) -> None:
 
 def list_endpoints(issuer: str) -> list[Endpoint]:
     """Return the endpoints; the metadata's example is that of the issuer."""
-    return [
-        Endpoint(
-            "post",
-            TOKEN,
-            "token",
-            "Issue an access token, or exchange a credential for one",
-            "The client authenticates by HTTP Basic, in the form, by a signed assertion or by its certificate. Token"
-            " exchange also works without a client: possession of the credential is enough.",
-            content={JSON: {"schema": IssuedTokenSchema, "example": ISSUED}},
-            forms={
-                "Client credentials": (ClientCredentialsFormSchema, FORMS["client_credentials"]),
-                "Token exchange": (TokenExchangeFormSchema, FORMS["exchange"]),
-                "JWT bearer": (JwtBearerFormSchema, FORMS["jwt_bearer"]),
-            },
-            security=CLIENT + NOBODY,
-            refusals=POSTED,
-        ),
-        Endpoint(
-            "post",
-            "/oauth/introspect",
-            "introspect",
-            "Describe a credential of any kind as it is now",
-            "The caller is a client, which sees the resources that it serves, or a Bearer token of the scope"
-            f" `introspect`, which sees all. `Accept: {SIGNED}` answers with a signed JWT (RFC 9701).",
-            content={
-                JSON: {"schema": IntrospectionSchema, "example": IDENTITY},
-                SIGNED: {"schema": {"type": "string"}},
-            },
-            forms={"Introspection": (IntrospectionFormSchema, FORMS["introspect"])},
-            security=[*CLIENT, {"oauth2": ["introspect"]}, {"bearer": ["introspect"]}, *NOBODY],
-            refusals=POSTED | {403: "The token lacks the scope introspect"},
-        ),
-        Endpoint(
-            "post",
-            "/oauth/revoke",
-            "revoke",
-            "Revoke a credential by its secret",
-            "The answer is the same whether the credential was known or not. A client's token needs that client's"
-            " authentication; for the other kinds possession is enough.",
-            answer="Revoked, or not known",
-            forms={"Revocation": (RevocationFormSchema, FORMS["revoke"])},
-            security=CLIENT + NOBODY,
-            refusals=POSTED,
-        ),
-        Endpoint(
-            "get",
-            FORWARD_AUTH,
-            "forward_auth",
-            "Decide for a gateway whether a request may pass",
-            "A gateway sends the headers of a request, by any method; the credential is in `Authorization` or in"
-            " `X-API-Key`. The answer's headers say who the caller is.",
-            answer="The request may pass",
-            headers=IDENTITY_HEADERS,
-            query=GATEWAY_QUERY,
-            security=[{"bearer": []}, {"key": []}, {"token_as_password": []}],
-            refusals=READABLE | {401: "No credential, or an inactive one", 403: "A scope is missing"} | LIMITED,
-        ),
-        Endpoint(
-            "get",
-            "/.well-known/jwks.json",
-            "jwks",
-            "Show the public keys that verify our tokens",
-            "The answer may be cached for as long as its `Cache-Control` says (RFC 7517).",
-            content={JWK_SET: {"schema": KeySetSchema, "example": KEY_SET}},
-        ),
-        Endpoint(
-            "get",
-            WELL_KNOWN,
-            "metadata",
-            "Show the server's metadata",
-            "The endpoints, grants, methods and algorithms of this server (RFC 8414).",
-            content={JSON: {"schema": MetadataSchema, "example": build_document(issuer)}},
-        ),
-    ]
+    metadata = Endpoint(
+        "get",
+        WELL_KNOWN,
+        "metadata",
+        "Show the server's metadata",
+        "The endpoints, grants, methods and algorithms of this server (RFC 8414).",
+        content={JSON: {"schema": MetadataSchema, "example": build_document(issuer)}},
+    )
+    return [TOKEN_ENDPOINT, INTROSPECTION, REVOCATION, GATEWAYS, KEYS, metadata]
 
 
 def _refusal(status: int, text: str) -> dict[str, Any]:

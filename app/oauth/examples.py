@@ -13,7 +13,7 @@ from app.oauth.jwt_bearer import JwtBearer
 from app.oauth.token_exchange import TokenExchange
 
 FORMS: dict[str, dict[str, Any]] = {
-    "client_credentials": {"grant_type": ClientCredentials.GRANT_TYPE, "scope": shop.READ, "resource": [STOCK]},
+    "machine": {"grant_type": ClientCredentials.GRANT_TYPE, "scope": shop.READ, "resource": [STOCK]},
     "exchange": {
         "grant_type": TokenExchange.GRANT_TYPE,
         "subject_token": shop.PERSONAL_TOKEN,

@@ -33,7 +33,7 @@ class _ClientForm(Schema):
 
 class _GrantForm(_ClientForm):
     scope = _text("scopes, separated by spaces; by default all that the roles grant")
-    resource = _texts("identifiers of API resources (RFC 8707); by default those of the scopes")
+    resource = _texts("identifiers of API resources (RFC 8707); by default the resources of the scopes")
 
 
 class ClientCredentialsFormSchema(_GrantForm):
@@ -99,7 +99,7 @@ class IntrospectionSchema(Schema):
     credential_type = _text("personal_access_token, api_key or client_credentials")
     token_type = _text("Bearer, or DPoP")
     scope = _text("the scopes that it grants now, for the caller's resources")
-    aud = _texts("the resources that accept it, among those of the caller")
+    aud = _texts("the resources that accept it, among the caller's")
     iss = _text("the issuer")
     iat = fields.Integer(metadata={"description": "seconds since 1970"})
     exp = fields.Integer(metadata={"description": "seconds since 1970; absent when it never expires"})

@@ -359,9 +359,9 @@ def test_a_damaged_database_is_not_backed_up_as_if_it_were_whole(server: LiveSer
     ):
         running.backup(copy)
         copy.execute("PRAGMA journal_mode=DELETE")
+    shutil.copy(server.instance / "secret_key", instance)
     with open(instance / "latchkey.db", "r+b") as file:
-        file.seek(4096 * 4)
-        file.write(os.urandom(4096 * 4))
+        os.pwrite(file.fileno(), os.urandom(4096 * 4), 4096 * 4)
     run_refused(instance, "backup", tmp_path / "backup")
     assert not (tmp_path / "backup").exists()
 

@@ -1,4 +1,4 @@
-"""GET /credentials lists those of everybody; POST /credentials/revoke-many ends many of them, or none."""
+"""GET /credentials lists every credential; POST /credentials/revoke-many ends many of them, or none."""
 
 from typing import Any
 

@@ -119,7 +119,7 @@ class Story:
         return json.loads(text)
 
     def _learn(self, call: Call, response: Any) -> None:
-        """Remember which ids and secrets stand for those of the example answer."""
+        """Remember which ids and secrets this server made in place of the ones in the example answer."""
         if call.method == "POST" and response.is_json:
             for example in examples_in(answer_of(call.operation)[1].get("content", {}).get(JSON, {})):
                 same = {name for name in example if re.fullmatch("id|client_id|kid|token|key|client_secret", name)}

@@ -57,18 +57,18 @@ def export_csv(actions: Actions) -> Response:
 @routes.post("/revoke")
 def revoke(actions: Actions) -> Response:
     """Ask before the ticked credentials are revoked, then revoke all of them or none."""
-    ids, back = form.checked_values("ids")[:MOST_REVOKED], url_for(".index", **_given())
+    ids, back = form.checked_values("ids")[:MOST_REVOKED], url_for(".index", **_query_of_list())
     found = actions.credentials.some(ids)
     chosen = [one for one in found if one.revocable]
     if not chosen:
-        return pages.redirect_with("Nothing was chosen that can be revoked.", ".index", **_given())
+        return pages.redirect_with("Nothing was chosen that can be revoked.", ".index", **_query_of_list())
     if not is_confirmed():
         return _render_question(actions, chosen, back, left=len(found) - len(chosen))
     try:
         revoked = actions.revoke_many(actor(actions), [one.id for one in chosen])
     except LatchkeyError as error:
         return _render_question(actions, chosen, back, refusal=form.Refusal.of(error))
-    return pages.redirect_with(f"Revoked: {revoked}. They are refused everywhere.", ".index", **_given())
+    return pages.redirect_with(f"Revoked: {revoked}. They are refused everywhere.", ".index", **_query_of_list())
 
 
 def _read_filter() -> CredentialFilter:
@@ -90,7 +90,7 @@ def _read_sort() -> Sort:
     return lists.read_filter("sort", SORTS) or NEWEST
 
 
-def _given() -> dict[str, Any]:
+def _query_of_list() -> dict[str, Any]:
     """Return the query of this list, without its page."""
     return {name: request.args[name][:LONGEST_IDENTIFIER] for name in QUERY if request.args.get(name)}
 
@@ -98,7 +98,7 @@ def _given() -> dict[str, Any]:
 def _render_list(
     actions: Actions, found: list[CredentialView], after: str | None, count: int, refusal: form.Refusal | None = None
 ) -> Response:
-    given = _given()
+    given = _query_of_list()
     return form.render(
         TEMPLATE,
         refusal,
@@ -131,7 +131,7 @@ def _render_question(
         latest=max(used, default=None),
         left=left,
         back=back,
-        query=_given(),
+        query=_query_of_list(),
     )
 
 
