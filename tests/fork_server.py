@@ -118,7 +118,17 @@ def start(
     wanted = {"arguments": [module, *arguments], "environment": {**environment}}
     wanted |= {"stdout": str(stdout), "stderr": str(stderr), "streams": asdict(streams)}
     connection.sendall(json.dumps(wanted).encode() + b"\n")
-    return Forked(connection, int(connection.makefile().readline()))
+    return Forked(connection, int(_read_line(connection)))
+
+
+def _read_line(connection: socket.socket) -> bytes:
+    """Read one line and no more: the exit code may have arrived with it."""
+    line = b""
+    while not line.endswith(b"\n"):
+        if not (byte := connection.recv(1)):
+            raise ConnectionError("the fork server has ended")
+        line += byte
+    return line
 
 
 def run(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

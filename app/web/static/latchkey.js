@@ -34,7 +34,7 @@ for (const search of document.querySelectorAll("[data-narrows]")) {
 
 // Buttons that show a password; it is hidden again before it is sent, so that the browser does not store it as text.
 for (const button of document.querySelectorAll("[data-reveals]")) {
-  const field = document.getElementById(button.dataset.reveals);
+  const field = button.parentElement.querySelector("input");
   const show = (shown) => {
     field.type = shown ? "text" : "password";
     button.setAttribute("aria-pressed", shown);
