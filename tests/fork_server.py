@@ -122,7 +122,7 @@ def start(
 
 
 def _read_line(connection: socket.socket) -> bytes:
-    """Read one line and no more: the exit code may have arrived with it."""
+    """Read exactly one line: the exit code may have arrived with it."""
     line = b""
     while not line.endswith(b"\n"):
         if not (byte := connection.recv(1)):

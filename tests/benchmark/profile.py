@@ -54,7 +54,7 @@ def profile(measuring: Measuring, subject: Subject, row: str) -> Profile:
     for attempt in range(ATTEMPTS):
         longer = replace(measuring, seconds=LONGER ** (1 + attempt) * measuring.seconds)
         stacks, said = _sample(program, worker, longer, subject, row)
-        if stacks:
+        if any(line.rpartition(" ")[0] for line in stacks.splitlines()):  # a sample may have no frames
             break
     return Profile(shares(stacks.splitlines()), stacks, "" if stacks else " ".join(said.split())[-200:])
 
