@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.web.assets import ASSETS, FOR_GOOD, STATIC
+from app.http.asset import FOR_GOOD
+from app.web.assets import ASSETS, STATIC
 from tests.browser import Browser
 from tests.live import LiveServer
 from tests.management.face import Face, start_face, stop_face
