@@ -6,11 +6,10 @@ import gzip
 import re
 import secrets
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
 
-from flask import Blueprint, Flask, Response, render_template, url_for
+from flask import Blueprint, Flask, Response, render_template, request, url_for
 from markupsafe import Markup, escape
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -20,6 +19,7 @@ from app.management.document import Description
 
 STATIC = Path(__file__).with_name("static")
 ASSETS = ("docs.css", "docs.js")
+NONCE = secrets.token_urlsafe(18)  # in the rendered page; each answer replaces it by its own
 CODE = re.compile(r"`([^`]+)`")
 POLICY = (
     "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -45,7 +45,7 @@ class _Page:
 
     def __call__(self) -> Response:
         nonce = secrets.token_urlsafe(18)
-        page = render_template("docs.html", nonce=nonce, link=link_asset, **self._contents()).encode()
+        page = _render(self.description, self.issuer, request.script_root).replace(NONCE, nonce).encode()
         response = Response(page, content_type="text/html; charset=utf-8")
         if accepts_gzip():  # nothing on the page is secret, so its length may be seen
             response.data = gzip.compress(page, compresslevel=6, mtime=0)
@@ -54,14 +54,13 @@ class _Page:
         response.headers["Content-Security-Policy"] = POLICY.format(nonce=nonce)
         return response
 
-    def _contents(self) -> dict[str, Any]:
-        document = self.description.document()
-        return {"info": document["info"], "sections": _sections(self.description, self.issuer)}
 
-
-@cache
-def _sections(description: Description, issuer: str) -> Any:
-    return list_sections(description.document(), issuer)
+@lru_cache(maxsize=4)  # rendering costs four times as much as the rest of an answer
+def _render(description: Description, issuer: str, _root: str) -> str:
+    """Render the page of an issuer below a root, with NONCE in the place of the nonce."""
+    document = description.document()
+    contents = {"info": document["info"], "sections": list_sections(document, issuer)}
+    return render_template("docs.html", nonce=NONCE, link=link_asset, **contents)
 
 
 def mark_code(text: str) -> Markup:
