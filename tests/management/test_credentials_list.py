@@ -20,6 +20,7 @@ def ids(face: Face, token: str, query: str) -> list[str]:
     return [one["id"] for one in answer.json["items"]]
 
 
+@pytest.mark.contract("`/credentials`: every kind in one list, its filters and orders")
 def test_an_item_says_whose_it_is_and_what_it_carries(face: Face, scene: Scene) -> None:
     user, token = scene.pat("orders:read")
     [item] = face.call("GET", f"/credentials?owner={user}", face.machine("tokens:read")).json["items"]
@@ -39,6 +40,7 @@ def test_an_item_says_whose_it_is_and_what_it_carries(face: Face, scene: Scene) 
 
 
 @pytest.mark.parametrize("sort", ["created_at", "-created_at", "expires_at", "-last_used_at", "name", "-name"])
+@pytest.mark.contract("`/credentials`: every kind in one list, its filters and orders")
 def test_it_is_paged_as_other_lists_are(face: Face, scene: Scene, admin: str, sort: str) -> None:
     scene.pat("orders:read"), scene.key(), scene.secret(scene.client())
     whole, read, cursor = ids(face, admin, f"limit=200&sort={sort}"), list[str](), ""
@@ -63,6 +65,7 @@ def test_it_is_paged_as_other_lists_are(face: Face, scene: Scene, admin: str, so
         ("colour=red", "colour"),
     ],
 )
+@pytest.mark.contract("`/credentials`: every kind in one list, its filters and orders")
 def test_what_is_not_a_filter_is_refused_by_name(face: Face, admin: str, query: str, field: str) -> None:
     answer = face.call("GET", f"/credentials?{query}", admin)
     assert answer.status_code == 422 and [one["field"] for one in answer.json["errors"]] == [field]
@@ -72,6 +75,7 @@ def revoke(face: Face, token: str, *some: str) -> Any:
     return face.call("POST", "/credentials/revoke-many", token, json={"ids": some})
 
 
+@pytest.mark.contract("`/credentials/revoke-many`: at most 1,000, all or none, an event each")
 def test_many_of_any_kind_are_revoked_with_an_event_each(face: Face, scene: Scene, admin: str) -> None:
     some = [scene.pat("orders:read")[1], scene.key(), scene.secret(scene.client())[1]]
     answer = revoke(face, admin, *some, some[0])
@@ -81,6 +85,7 @@ def test_many_of_any_kind_are_revoked_with_an_event_each(face: Face, scene: Scen
     assert set(some) <= set(ids(face, admin, "status=revoked&limit=200"))
 
 
+@pytest.mark.contract("`/credentials/revoke-many`: at most 1,000, all or none, an event each")
 def test_all_are_revoked_or_none(face: Face, scene: Scene, admin: str) -> None:
     token, key = scene.pat("orders:read")[1], scene.key()
     refused = revoke(face, admin, token, "pat_nobody", scene.client())
@@ -93,6 +98,7 @@ def test_all_are_revoked_or_none(face: Face, scene: Scene, admin: str) -> None:
     assert revoke(face, face.machine("tokens:write", "api-keys:write"), token, key).json == {"revoked": 2}
 
 
+@pytest.mark.contract("`/credentials/revoke-many`: at most 1,000, all or none, an event each")
 def test_at_most_a_thousand_are_revoked_at_once(face: Face, admin: str) -> None:
     assert revoke(face, admin).status_code == 422
     assert revoke(face, admin, *(f"pat_{n}" for n in range(1001))).status_code == 422

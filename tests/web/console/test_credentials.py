@@ -42,6 +42,7 @@ def ann(own_face: Face) -> str:
     return owner
 
 
+@pytest.mark.contract("every credential is in one list with its filters, orders and file, and many are revoked at once")
 def test_all_kinds_are_in_one_list_newest_first(own_operator: Visitor, ann: str) -> None:
     page = own_operator.get(PAGE).text
     assert names(page) == ["robot's secret", "robot", "the shop's", "soon", "laptop"]
@@ -70,6 +71,7 @@ def test_all_kinds_are_in_one_list_newest_first(own_operator: Visitor, ann: str)
         ("scope=no:such", []),
     ],
 )
+@pytest.mark.contract("every credential is in one list with its filters, orders and file, and many are revoked at once")
 def test_each_filter_keeps_what_it_says(own_operator: Visitor, ann: str, query: str, found: list[str]) -> None:
     assert names(own_operator.get(f"{PAGE}?{query}").text) == found
 
@@ -91,6 +93,7 @@ def test_its_pages_follow_each_other_in_the_chosen_order(own_face: Face, own_ope
     assert found[0] == "the shop's"
 
 
+@pytest.mark.contract("every credential is in one list with its filters, orders and file, and many are revoked at once")
 def test_many_are_revoked_after_a_question_that_names_them(own_face: Face, own_operator: Visitor, ann: str) -> None:
     page = own_operator.get(f"{PAGE}?owner=ann").text
     ids = re.findall(r'name="ids" value="([^"]+)"', page)
@@ -107,6 +110,7 @@ def test_many_are_revoked_after_a_question_that_names_them(own_face: Face, own_o
     assert own_operator.post(f"{PAGE}/revoke").status_code == 303
 
 
+@pytest.mark.contract("every credential is in one list with its filters, orders and file, and many are revoked at once")
 def test_the_file_holds_what_matches_and_no_formula(own_face: Face, own_operator: Visitor, ann: str) -> None:
     own_face.core.actions.api_keys.create(OPERATOR, NewKey('=HYPERLINK("https://x.example")', ORDERS))
     answer = own_operator.get(f"{PAGE}/export.csv?kind=api_key")
@@ -118,6 +122,7 @@ def test_the_file_holds_what_matches_and_no_formula(own_face: Face, own_operator
     assert (second["scopes"], second["resources"], second["status"]) == ("orders:list", ORDERS, "active")
 
 
+@pytest.mark.contract("each number of the overview leads to the list that it counts")
 def test_each_number_of_the_overview_leads_to_as_many(own_face: Face, own_operator: Visitor, ann: str) -> None:
     own_face.core.clock.advance(days=91)
     own_face.core.pat("ann", "orders:read", name="new")
