@@ -14,6 +14,7 @@ INSTALLED = Path("/usr/lib/postgresql")  # where Debian and Ubuntu keep it, a fo
 PATIENCE = 30.0  # seconds for its start or its stop
 OWNER = "latchkey"  # owns the databases and has no rights besides, as in a real set-up
 ADMIN = "postgres"
+EMPTY = "template1"
 FORGETFUL = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_connections=400")
 
 
@@ -43,7 +44,7 @@ class Cluster:
         """Return the URL of a database."""
         return f"postgresql://{user}@/{name}?host={self.folder}"
 
-    def create(self, name: str, template: str = "template1") -> None:
+    def create(self, name: str, template: str = EMPTY) -> None:
         """Make an empty database, or a copy of another."""
         strategy = "STRATEGY FILE_COPY" if self._admin.info.server_version >= 150_000 else ""  # costs half as much
         self.execute(f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {template} {strategy}")

@@ -56,8 +56,8 @@ def fresh_server(tmp_path: Path) -> Iterator[StartServer]:
     """Start a server of one's own: fresh_server(workers=2, rate_limits="on", pat_max_lifetime="60")."""
     started: list[LiveServer] = []
 
-    def start(*, workers: int = 1, **settings: str) -> LiveServer:
-        live = LiveServer(tmp_path / f"instance{len(started)}", settings, workers)
+    def start(*, workers: int = 1, migrated: bool = True, **settings: str) -> LiveServer:
+        live = LiveServer(tmp_path / f"instance{len(started)}", settings, workers, migrated)
         started.append(live)
         return live.start()
 

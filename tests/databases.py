@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Engine, MetaData, NullPool, create_engine, text
 
-from tests.cluster import Cluster, program
+from tests.cluster import EMPTY, Cluster, program
 from tests.database_copies import Copies
 
 CHOICE = "TEST_DATABASE"
@@ -45,6 +45,10 @@ class Database(ABC):
     @abstractmethod
     def copy_to(self, folder: Path) -> None:
         """Copy this database to another folder; nothing may be connected to this one."""
+
+    @abstractmethod
+    def clone_to(self, folder: Path) -> None:
+        """Copy this database to another folder for a server, which may alter its tables."""
 
     @abstractmethod
     def dump(self) -> bytes:
@@ -79,6 +83,10 @@ class SqliteDatabase(Database):
     def copy_to(self, folder: Path) -> None:
         shutil.copy(self.folder / "latchkey.db", folder / "latchkey.db")
 
+    def clone_to(self, folder: Path) -> None:
+        self.copy_to(folder)
+        (folder / "latchkey.db").chmod(0o600)
+
     def dump(self) -> bytes:
         """Return the bytes of the file and of its log: they may still contain deleted rows."""
         file, log = self.folder / "latchkey.db", self.folder / "latchkey.db-wal"
@@ -91,11 +99,11 @@ class SqliteDatabase(Database):
 class PostgresqlDatabase(Database):
     """A database of this process' cluster, named after the folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, template: str = EMPTY) -> None:
         super().__init__(folder)
         self._copies: Copies | None = None
         self.name = f"test_{sha256(str(folder).encode()).hexdigest()[:20]}"
-        cluster().create(self.name)
+        cluster().create(self.name, template)
 
     @property
     def url(self) -> str:
@@ -109,6 +117,9 @@ class PostgresqlDatabase(Database):
         if self._copies is None:
             self._copies = Copies(cluster(), self.name)
         _made[folder] = CopiedDatabase(folder, self._copies)
+
+    def clone_to(self, folder: Path) -> None:
+        _made[folder] = PostgresqlDatabase(folder, self.name)
 
     def dump(self) -> bytes:
         """Return every value of every row."""
@@ -139,6 +150,11 @@ def database_in(folder: Path) -> Database:
     if folder not in _made:
         _made[folder] = PostgresqlDatabase(folder) if chosen() == POSTGRESQL else SqliteDatabase(folder)
     return _made[folder]
+
+
+def has_database(folder: Path) -> bool:
+    """Return whether the database of an instance folder was made."""
+    return folder in _made or (folder / "latchkey.db").exists()
 
 
 def chosen() -> str:

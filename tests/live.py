@@ -16,6 +16,7 @@ import httpx
 from tests import fork_server
 from tests.databases import Database, database_in
 from tests.ports import free_port
+from tests.templates import provide_tables
 
 PATIENCE = 60.0  # seconds for a start or a stop, on a machine that does much else
 COMMAND = Path(sys.executable).with_name("latchkey")
@@ -35,11 +36,17 @@ def environment(instance: Path, settings: Mapping[str, str] | None = None) -> di
 class LiveServer:
     """One server: `start` it, talk to it at `url` (or with `http`), `stop`, `kill` or `restart` it."""
 
-    def __init__(self, instance: Path, settings: Mapping[str, str] | None = None, workers: int = 1) -> None:
-        """Take the instance folder (made when missing), settings as in {"issuer": …}, and how many processes serve."""
+    def __init__(
+        self, instance: Path, settings: Mapping[str, str] | None = None, workers: int = 1, migrated: bool = True
+    ) -> None:
+        """Take the instance folder (made when missing), settings as in {"issuer": …}, and how many processes serve.
+
+        A new instance gets a database that is migrated already, unless `migrated` is False.
+        """
         self.instance = instance
         self.settings = dict(settings or {})
         self.workers = workers
+        self.migrated = migrated
         self.command = [str(COMMAND)]
         self.arguments: list[str] = []  # further ones for `latchkey serve`
         self.port = free_port()
@@ -81,6 +88,8 @@ class LiveServer:
     def start(self) -> "LiveServer":
         """Start the process and wait until it answers /healthz; what it printed is in the error when it does not."""
         self.instance.mkdir(parents=True, exist_ok=True)
+        if self.migrated and "database_url" not in self.settings:
+            provide_tables(self.instance)
         command = [*self.command, "serve", "--host", "127.0.0.1", "--port", str(self.port)]
         if self.workers > 1:
             command += ["--workers", str(self.workers)]

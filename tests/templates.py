@@ -6,10 +6,13 @@ import tempfile
 from pathlib import Path
 
 from app.database.types import Base
-from tests.databases import database_in
+from app.migrations.run import upgrade
+from tests.databases import Database, chosen, database_in, has_database
 
 # what the rows of a furnished database depend on
 STORED = frozenset({"issuer", "secret_key"})
+
+_migrated: dict[str, Database] = {}
 
 
 def template_folder() -> Path:
@@ -22,3 +25,13 @@ def template_folder() -> Path:
 def create_tables(folder: Path) -> None:
     """Make the tables in the database of a folder."""
     Base.metadata.create_all(database_in(folder).engine())
+
+
+def provide_tables(folder: Path) -> None:
+    """Put a migrated database into the folder of a new instance: a server would need 0.3 s of CPU to migrate one."""
+    if has_database(folder):
+        return
+    if chosen() not in _migrated:
+        _migrated[chosen()] = database_in(template_folder())
+        upgrade(_migrated[chosen()].url)
+    _migrated[chosen()].clone_to(folder)

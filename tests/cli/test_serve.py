@@ -63,7 +63,7 @@ def is_gone(pid: int) -> bool:
     "`bootstrap.json`: its mode and members",
 )
 def test_the_first_start_writes_the_first_credentials_for_their_owner_alone(fresh_server: StartServer) -> None:
-    live = fresh_server()
+    live = fresh_server(migrated=False)
     assert list(live.bootstrap) == ["issuer", "admin_username", "admin_password", "client_id", "client_secret"]
     assert live.bootstrap["issuer"] == live.url
     files = {file.name: file for file in live.instance.rglob("*") if file.is_file()}
