@@ -12,6 +12,7 @@ from xdist.scheduler import LoadFileScheduling
 
 from app.actions.sign_in import passwords
 from app.actions.sign_in.passwords import NO_HASH
+from app.database import engines, locks
 from tests import compiled_rules, compiled_statements
 from tests.api import Admin, administrator
 from tests.databases import chosen, drop_databases, module_of, per_database, why_not
@@ -82,6 +83,14 @@ def _cheap_hashes() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passwords, "PasswordHasher", lambda **_: CHEAP)
         patch.setattr(passwords, "NO_HASH", CHEAP.hash("nobody's"))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patient_writers() -> Iterator[None]:
+    """Make every writer of this process wait: on a slow machine the seventh and later are refused after a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(locks, "CROWDED_TIMEOUT", engines.BUSY_TIMEOUT_MS / 1000)
         yield
 
 

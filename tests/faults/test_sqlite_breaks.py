@@ -94,7 +94,8 @@ def test_while_another_writes_and_does_not_end_writing_is_refused_and_reading_go
 
 
 @pytest.mark.contract("SQLite locked, read-only, full, taken away, replaced, damaged, no room at the first start")
-def test_some_threads_stay_free_for_reads_however_many_writers_wait(tmp_path: Path) -> None:
+def test_some_threads_stay_free_for_reads_however_many_writers_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "CROWDED_TIMEOUT", 1.0)
     queue, over, waited = locks.WriteQueue(), threading.Event(), []
 
     def wait_for_it() -> None:

@@ -15,7 +15,6 @@ from app.actions.directory.personal_access_tokens import TokenChanges
 from app.actions.directory.resources import NewPermission, PermissionChanges
 from app.actions.directory.roles import RoleChanges
 from app.actions.directory.users import UserChanges
-from app.database import engines, locks
 from app.errors import LatchkeyError
 from tests.core import ORDERS, STOCK, Core
 
@@ -26,12 +25,6 @@ ROUNDS = range(3)
 SCOPES = ("orders:read", "orders:write", "orders:list", "stock:read")
 NAMES = [f"role{number}" for number in range(MANY)]
 each_round = pytest.mark.parametrize("number", ROUNDS)
-
-
-@pytest.fixture(autouse=True)
-def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make every writer wait: on a slow machine the seventh and later ones are refused after a second, by design."""
-    monkeypatch.setattr(locks, "CROWDED_TIMEOUT", engines.BUSY_TIMEOUT_MS / 1000)
 
 
 def at_once(*works: Callable[[], object]) -> list[object]:
