@@ -22,6 +22,14 @@ FLAGS = [
     "--no-proxy-server",
 ]
 Cookies = Sequence[Any]  # as a context gives and takes them
+WIDTHS = (390, 768, 1280)
+CUT = """() => [...document.querySelectorAll("body *")]
+    .filter(one => one.checkVisibility() && one.innerText && !one.closest("[title], .unseen"))
+    .filter(one => getComputedStyle(one).clipPath === "none")
+    .filter(one => !one.children.length && getComputedStyle(one).overflowX !== "visible")
+    .filter(one => !["auto", "scroll"].includes(getComputedStyle(one).overflowX))
+    .filter(one => one.scrollWidth > one.clientWidth + 1)
+    .map(one => one.innerText)"""
 SERIOUS = ("serious", "critical")
 
 
@@ -54,6 +62,22 @@ class Watched:
     def scrolls_sideways(self) -> bool:
         """Return whether the page is wider than the window."""
         return bool(self.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+
+    def widths_that_scroll(self) -> list[int]:
+        """Return at which of the common widths the page is wider than the window."""
+        own = self.page.viewport_size
+        found = []
+        for width in WIDTHS:
+            self.page.set_viewport_size({"width": width, "height": 900})
+            found += [width] * self.scrolls_sideways()
+        if own:
+            self.page.set_viewport_size(own)
+        return found
+
+    def cut_texts(self) -> list[str]:
+        """Return the texts of the page that are cut: a cut that shows the whole text on hover is meant."""
+        found: list[str] = self.page.evaluate(CUT)
+        return found
 
     def _record_message(self, kind: str, text: str) -> None:
         if kind in ("error", "warning"):

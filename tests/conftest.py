@@ -18,7 +18,14 @@ from tests.api import Admin, administrator
 from tests.databases import chosen, drop_databases, module_of, per_database, why_not
 from tests.live import LiveServer
 
-pytest_plugins = ["tests.both_databases", "tests.started", "tests.compliance", "tests.asvs", "tests.contract.servers"]
+pytest_plugins = [
+    "tests.both_databases",
+    "tests.started",
+    "tests.compliance",
+    "tests.asvs",
+    "tests.chromium",
+    "tests.contract.servers",
+]
 
 UMASK = os.umask(0o022)  # read by setting it
 os.umask(UMASK)

@@ -14,12 +14,11 @@ from playwright.sync_api import Page
 
 from app.crypto.certificate_header import FORMS
 from app.operations.health import CERTIFICATE_PROBE, FORGED
-from tests.browser import PROGRAMS, Browser
+from tests.browser import Browser
 from tests.dpop import Prover
 from tests.gateways.programs import RECIPES, running
 from tests.gateways.test_spellings import spellings as spellings_of
 from tests.live import LiveServer
-from tests.machine import require_program
 from tests.ports import free_port
 from tests.web.visitor import TOKEN
 
@@ -204,8 +203,8 @@ def test_every_recipe_drops_the_header_of_every_form() -> None:
 
 @pytest.mark.contract("two servers on one host, by port or by path, keep their sessions apart")
 @pytest.mark.parametrize("host", ["caddy"], indirect=True)
-def test_chromium_signed_out_of_one_is_signed_in_to_the_other(host: Host) -> None:
-    with Browser.start(require_program(*PROGRAMS)) as browser, browser.page() as watched:
+def test_chromium_signed_out_of_one_is_signed_in_to_the_other(host: Host, browser: Browser) -> None:
+    with browser.page() as watched:
         watched.host = host.url.removeprefix("http://")
         tabs = {name: watched.page if name == "staff" else watched.page.context.new_page() for name in NAMES}
         for name, tab in tabs.items():

@@ -1,4 +1,4 @@
-"""One Chromium for the tests of a process."""
+"""A pytest plugin: one Chromium for the tests of a process, as Playwright can run only once in it."""
 
 from collections.abc import Iterator
 
