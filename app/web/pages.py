@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app.errors import Busy, LatchkeyError, TooManyRequests
 from app.http.request_bounds import MOST_FIELDS, MOST_FORM
+from app.web.languages import set_vary
 
 POLICY = (
     "default-src 'none'; {scripts}style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
@@ -73,4 +74,4 @@ def set_retry_after(response: Response, error: LatchkeyError) -> Response:
 def _respond(text: str, status: int, scripts: str) -> Response:
     response = Response(text, status, content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = POLICY.format(scripts=scripts)
-    return response
+    return set_vary(response)
