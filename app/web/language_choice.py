@@ -34,8 +34,8 @@ def find_return_path() -> str:
     if request.blueprint is None:
         return ""
     if request.method in SAFE:
-        path = request.full_path.rstrip("?")
-        return path if len(path) <= LONGEST_KEPT and is_own_page(path) else request.path
+        path, onward = request.full_path.rstrip("?"), request.args.get("next", request.path)
+        return path if len(path) <= LONGEST_KEPT and is_own_page(path) and is_own_page(onward) else request.path
     return current_app.blueprints[request.blueprint].url_prefix or "/login"
 
 

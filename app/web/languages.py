@@ -65,6 +65,6 @@ def offer_languages(offered: Sequence[str]) -> dict[str, str]:
 
 
 def set_vary(response: Response) -> Response:
-    """Tell caches what the language of a page depends on (RFC 9110 §12.5.5)."""
+    """Name to caches what the language of a page depends on (RFC 9110 §12.5.5)."""
     response.vary.update(CACHED_BY)
     return response

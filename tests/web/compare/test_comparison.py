@@ -71,7 +71,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_before_the_first_comparison_everybody_reads_how_and_nobody_sees_empty_cells(unmeasured: Face) -> None:
     page = unmeasured.http.get("/compare").text
     assert "latchkey compare" in page and "not measured yet" in page
-    assert "row-measured" not in page and '<form method="post"' not in page
+    assert "row-measured" not in page and 'action="/compare/run"' not in page
     someone = browser_of(unmeasured, unmeasured.person("users:read"))
     assert RUN not in someone.get("/compare").text
 
