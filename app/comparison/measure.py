@@ -9,10 +9,12 @@ from contextvars import Context
 from typing import Any
 
 from app.comparison.latest import keep
+from app.comparison.phrases import IN_PROCESS
 from app.comparison.probes import compare, in_process
 from app.comparison.report import Report
 from app.compose import Actions
 from app.errors import Conflict
+from app.texts import mark
 
 running = threading.Lock()
 
@@ -20,7 +22,7 @@ running = threading.Lock()
 def measure(actions: Actions, wsgi_app: Callable[..., Any]) -> Report:
     """Measure in this process and store the result where possible; raises Conflict while another one is being made."""
     if not running.acquire(blocking=False):
-        raise Conflict("a comparison is being made right now: try again in some seconds")
+        raise Conflict(mark("a comparison is being made right now: try again in some seconds"))
     try:
         report: Report = Context().run(_probe, actions, wsgi_app)  # of its own: no probe has the session of the caller
     finally:
@@ -32,4 +34,4 @@ def measure(actions: Actions, wsgi_app: Callable[..., Any]) -> Report:
 
 def _probe(actions: Actions, wsgi_app: Callable[..., Any]) -> Report:
     with in_process(wsgi_app, actions.settings.issuer) as client:
-        return compare(actions, client, "in one process", lambda _what: None)
+        return compare(actions, client, IN_PROCESS, lambda _what: None)
