@@ -14,9 +14,8 @@ from flask_babel import get_locale, gettext
 MINUTE, HOUR, DAY = 60, 3600, 86_400  # seconds
 MONTH, YEAR = 30.44 * DAY, 365.25 * DAY
 Unit = Literal["year", "month", "day", "hour", "minute"]
-UNITS: tuple[
-    tuple[float, float, str, Unit], ...
-] = (  # from this many seconds on, an instant is named in this unit; its name here in English, and in CLDR
+# From this many seconds on, an instant is named in this unit; its name here in English, and in CLDR.
+UNITS: tuple[tuple[float, float, str, Unit], ...] = (
     (1.5 * YEAR, YEAR, "years", "year"),
     (90 * DAY, MONTH, "months", "month"),
     (2 * DAY, DAY, "days", "day"),
