@@ -28,7 +28,8 @@ def register(app: Flask, actions: Actions) -> None:
 
 def sentence(text: str) -> str:
     """Return an error message as a sentence."""
-    return f"{text[:1].upper()}{text[1:].removesuffix('.')}."
+    stop = "。" if languages.current_language() == "zh-Hant" else "."
+    return f"{text[:1].upper()}{text[1:].removesuffix(stop)}{stop}"
 
 
 def shorten_echo(value: object, longest: int = LONGEST_ECHO) -> str:

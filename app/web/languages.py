@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flask import Flask, Response, has_request_context, request
-from flask_babel import Babel, get_locale, gettext
+from flask_babel import Babel, get_locale
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
 from app.settings.settings import Settings
 from app.web.catalogs import Catalogs
+from app.web.wordings import translate
 
 COOKIE = "latchkey-language"
 ENGLISH = "en"
@@ -30,9 +31,7 @@ def register(app: Flask, settings: Settings) -> None:
     babel.init_app(app, locale_selector=lambda: select_language(settings.languages).replace("-", "_"))
     babel.domain_instance = Catalogs()
     app.jinja_env.policies["ext.i18n.trimmed"] = True  # a text of several lines is one line of the catalog
-    app.add_template_filter(
-        gettext, "translate"
-    )  # of what Python marked; `_` is for literals, and escapes nothing but its values
+    app.add_template_filter(translate)
     app.add_template_global(current_language)
     app.add_template_global(lambda: offer_languages(settings.languages), "offer_languages")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
+from typing import Literal
 
 from babel import Locale
 from babel.dates import format_datetime, format_skeleton, format_timedelta
@@ -11,12 +13,14 @@ from flask_babel import get_locale, gettext
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400  # seconds
 MONTH, YEAR = 30.44 * DAY, 365.25 * DAY
-UNITS = (  # from this many seconds on, an instant is named in this unit
-    (1.5 * YEAR, YEAR, "years"),
-    (90 * DAY, MONTH, "months"),
-    (2 * DAY, DAY, "days"),
-    (1.5 * HOUR, HOUR, "h"),
-    (MINUTE, MINUTE, "min"),
+Unit = Literal["year", "month", "day", "hour", "minute"]
+# From this many seconds on, an instant is named in this unit; its name here in English, and in CLDR.
+UNITS: tuple[tuple[float, float, str, Unit], ...] = (
+    (1.5 * YEAR, YEAR, "years", "year"),
+    (90 * DAY, MONTH, "months", "month"),
+    (2 * DAY, DAY, "days", "day"),
+    (1.5 * HOUR, HOUR, "h", "hour"),
+    (MINUTE, MINUTE, "min", "minute"),
 )
 DURATIONS = {"seconds": 1, "minutes": MINUTE, "hours": HOUR, "days": DAY}
 
@@ -26,12 +30,11 @@ def describe_moment(at: datetime, now: datetime) -> str:
     seconds = (at - now).total_seconds()
     if abs(seconds) < MINUTE:
         return str(gettext("just now") if seconds <= 0 else gettext("in less than a minute"))
-    locale = _foreign_locale()
-    return (
-        _describe_in_english(seconds)
-        if locale is None
-        else format_timedelta(at - now, add_direction=True, locale=locale)
-    )
+    _, size, short, unit = next(row for row in UNITS if abs(seconds) >= row[0])
+    if locale := _foreign_locale():
+        return format_timedelta(at - now, unit, threshold=math.inf, add_direction=True, locale=locale)
+    distance = f"{abs(seconds) / size:.0f} {short}"
+    return f"in {distance}" if seconds > 0 else f"{distance} ago"
 
 
 def describe_duration(seconds: int) -> str:
@@ -68,8 +71,3 @@ def _foreign_locale() -> Locale | None:
     """Return the locale of the page; None for English, which has words of its own here: short units, ISO 8601."""
     locale: Locale | None = get_locale()
     return None if locale is None or locale.language == "en" else locale
-
-
-def _describe_in_english(seconds: float) -> str:
-    distance = next(f"{abs(seconds) / size:.0f} {unit}" for least, size, unit in UNITS if abs(seconds) >= least)
-    return f"in {distance}" if seconds > 0 else f"{distance} ago"

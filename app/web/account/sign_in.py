@@ -10,11 +10,13 @@ from app.errors import Busy, LatchkeyError, TooManyRequests, Unauthenticated
 from app.http import browser
 from app.http.issuer_path import encoded_root
 from app.http.request import read_request
+from app.texts import mark
 from app.web import form
 from app.web.page_routes import PageRoutes
 from app.web.visitors import begin_session, is_own_page
+from app.web.wordings import translate, translate_refusal
 
-WRONG = "The username or the password is wrong."
+WRONG = mark("The username or the password is wrong.")
 
 routes = PageRoutes("sign_in", guard=None)
 
@@ -59,7 +61,7 @@ def sign_out(actions: Actions) -> Response:
 
 
 def _render_form(error: LatchkeyError | None = None) -> Response:
-    message = WRONG if isinstance(error, Unauthenticated) else f"{str(error).capitalize()}." if error else ""
+    message = translate(WRONG) if isinstance(error, Unauthenticated) else translate_refusal(str(error or ""))
     path = request.values.get("next", "")
     refusal = form.Refusal.of(error) if error else None
     return form.render("account/sign_in.html", refusal, message=message, next=path if is_own_page(path) else "")
