@@ -14,7 +14,6 @@ from app.comparison.probes import compare, in_process
 from app.comparison.report import Report
 from app.compose import Actions
 from app.errors import Conflict
-from app.texts import mark
 
 running = threading.Lock()
 
@@ -22,7 +21,7 @@ running = threading.Lock()
 def measure(actions: Actions, wsgi_app: Callable[..., Any]) -> Report:
     """Measure in this process and store the result where possible; raises Conflict while another one is being made."""
     if not running.acquire(blocking=False):
-        raise Conflict(mark("a comparison is being made right now: try again in some seconds"))
+        raise Conflict("a comparison is being made right now: try again in some seconds")
     try:
         report: Report = Context().run(_probe, actions, wsgi_app)  # of its own: no probe has the session of the caller
     finally:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
-from app.texts import mark
+from app.texts import compile_pattern, mark
 
 ACCOUNT = mark("the account itself: anyone who sends it is the user")
 NAMED = mark("named by %(members)s")
@@ -50,4 +50,4 @@ def recognize(text: str) -> tuple[str, Mapping[str, str]] | None:
 
 @cache
 def _patterns() -> list[tuple[str, re.Pattern[str]]]:
-    return [(phrase, re.compile(re.sub(r"%\\\((\w+)\\\)s", r"(?P<\1>.+?)", re.escape(phrase)))) for phrase in PHRASES]
+    return [(phrase, compile_pattern(phrase)) for phrase in PHRASES]

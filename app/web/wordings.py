@@ -11,7 +11,7 @@ from functools import cache
 
 from flask_babel import gettext
 
-from app.texts import mark
+from app.texts import compile_pattern, mark
 
 REFUSALS = (
     # of a form
@@ -51,6 +51,7 @@ REFUSALS = (
     mark("too many failed attempts: try again later"),
     mark("too many such requests at once: try again"),
     mark("send %(type)s"),
+    mark("a comparison is being made right now: try again in some seconds"),
 )
 STATES = (
     *(mark("Status"), mark("active"), mark("expired"), mark("revoked"), mark("suspended"), mark("soon")),
@@ -63,7 +64,6 @@ PHRASES = (  # of HTTP statuses; Python 3.13 has new ones for 413 and 422
     *(mark("Unprocessable Entity"), mark("Unprocessable Content"), mark("Too Many Requests")),
     *(mark("Internal Server Error"), mark("Service Unavailable")),
 )
-PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 
 
 def translate(text: str) -> str:
@@ -82,9 +82,4 @@ def translate_refusal(text: str) -> str:
 @cache
 def _refusals() -> list[tuple[re.Pattern[str], str]]:
     """Return each refusal with the pattern that reads its values."""
-    return [(re.compile(_pattern(message), re.DOTALL), message) for message in REFUSALS]
-
-
-def _pattern(message: str) -> str:
-    parts = PLACEHOLDER.split(message)  # text and names of placeholders in turn
-    return "".join(f"(?P<{part}>.*)" if odd % 2 else re.escape(part) for odd, part in enumerate(parts))
+    return [(compile_pattern(message), message) for message in REFUSALS]

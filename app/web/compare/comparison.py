@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from flask import current_app, request
-from flask_babel import gettext
 from werkzeug.wrappers import Response
 
 from app.comparison.latest import latest
@@ -17,6 +16,7 @@ from app.web.compare.page import select_columns, table_values
 from app.web.compare.translation import translate_report
 from app.web.page_routes import PageRoutes
 from app.web.visitors import require_operator
+from app.web.wordings import translate
 
 KIND = "kind"
 MEASURED = mark("The server was measured just now.")
@@ -53,4 +53,4 @@ def run(actions: Actions) -> Response:
     """Measure this server: for operators, one at a time."""
     measure(actions, current_app.wsgi_app)
     stored = latest(actions.settings).at is not None
-    return pages.redirect_with(gettext(MEASURED if stored else NOT_STORED), "compare.compare")
+    return pages.redirect_with(translate(MEASURED if stored else NOT_STORED), "compare.compare")

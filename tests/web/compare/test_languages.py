@@ -6,6 +6,7 @@ from itertools import cycle
 
 import pytest
 
+from app.comparison import measure
 from app.comparison.latest import keep
 from app.comparison.phrases import IN_PROCESS, PHRASES
 from app.comparison.report import Cell, Report
@@ -83,6 +84,16 @@ def test_what_the_button_did(unmeasured: Face, pseudo_locale: None, monkeypatch:
     operator.post("/compare/run")
     page = operator.get("/compare").text
     assert "cannot be stored" in page and not find_untranslated(page, [name])
+
+
+def test_a_second_measurement_at_once_is_refused(unmeasured: Face, pseudo_locale: None) -> None:
+    name = unmeasured.person("manage")
+    operator = browser_of(unmeasured, name)
+    operator.http.environ_base["HTTP_ACCEPT_LANGUAGE"] = "sv"
+    operator.get("/compare")
+    with measure.running:
+        refused = operator.post("/compare/run").text
+    assert "being made right now" in refused and not find_untranslated(refused, [name])
 
 
 def test_one_contradiction_is_one(face: Face) -> None:
