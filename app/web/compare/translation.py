@@ -21,7 +21,8 @@ def translate_report(report: Report) -> Report:
 
 def translate(text: str) -> str:
     """Return a text of the comparison in the language of the page, with its numbers as they are written there."""
-    if not text or get_locale() is None:
+    locale = get_locale()
+    if not text or locale is None or locale.language == "en":
         return text
     if number := NUMBER.fullmatch(text):
         return str(format_decimal(Decimal(text), "0." + "0" * len(number[1]) if number[1] else "0"))
