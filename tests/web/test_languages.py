@@ -87,7 +87,7 @@ def test_the_setting_has_the_default_first_and_offers_no_other(tmp_path_factory:
         stop_face(other)
 
 
-def test_one_language_is_no_choice(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_one_language_leaves_nothing_to_choose(tmp_path_factory: pytest.TempPathFactory) -> None:
     other = start_face(tmp_path_factory.mktemp("one"), languages="en")
     try:
         assert CHOOSE not in stranger(other, "ru").get("/login").text
