@@ -13,7 +13,7 @@ from app.settings.addresses import Network, read_network
 from app.settings.database_url import normalize_url
 from app.settings.kept_key import MIN_LENGTH
 from app.settings.languages import EXPECTED as LANGUAGES_EXPECTED
-from app.settings.languages import known_languages
+from app.settings.languages import check_languages
 
 FORWARD_AUTH_PARAMETERS = ("resource", "scope", "challenge")
 SENT_UNCHANGED = re.compile(r"[ -$&-*,-~]*")  # VSCHAR (RFC 6749 appendix A.2) without what form-decoding changes
@@ -44,7 +44,7 @@ def read_origins(value: object) -> tuple[str, ...]:
 
 def read_languages(value: object) -> tuple[str, ...]:
     """Return languages from a list, or from text with commas."""
-    return known_languages(_items(value, LANGUAGES_EXPECTED))
+    return check_languages(_items(value, LANGUAGES_EXPECTED))
 
 
 def read_secret_keys(value: object) -> tuple[SecretStr, ...]:

@@ -64,6 +64,6 @@ def offer_languages(offered: Sequence[str]) -> dict[str, str]:
 
 
 def set_vary(response: Response) -> Response:
-    """Name to caches what the language of a page depends on (RFC 9110 §12.5.5)."""
+    """Name what the language of a page depends on, for caches (RFC 9110 §12.5.5)."""
     response.vary.update(CACHED_BY)
     return response

@@ -40,12 +40,10 @@ def describe_moment(at: datetime, now: datetime) -> str:
 def describe_duration(seconds: int) -> str:
     """Return a duration in the largest unit that divides it, such as 30 days."""
     count, unit = split_duration(seconds)
-    locale, one = _foreign_locale(), unit.removesuffix("s")
-    return (
-        f"{count} {one if count == 1 else unit}"
-        if locale is None
-        else format_unit(count, f"duration-{one}", locale=locale)
-    )
+    one = unit.removesuffix("s")
+    if locale := _foreign_locale():
+        return format_unit(count, f"duration-{one}", locale=locale)
+    return f"{count} {one if count == 1 else unit}"
 
 
 def describe_exactly(at: datetime) -> str:

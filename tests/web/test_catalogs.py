@@ -92,7 +92,7 @@ def test_each_refusal_of_the_table_is_a_text_of_the_code() -> None:
 
 
 def shapes_in(file: Path) -> set[str]:
-    """Return the texts of a file, those with values as "must have {} characters"."""
+    """Return the texts of a file; a value in one is {}, as in "must have {} characters"."""
     nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
     plain = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     return plain | {shape(node) for node in nodes if isinstance(node, ast.JoinedStr)}

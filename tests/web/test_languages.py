@@ -1,12 +1,13 @@
 """The language of a page: from the chooser, the browser or the setting; English in the console and for programs."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from werkzeug.test import TestResponse
 
 from app.settings.languages import LANGUAGES
+from app.web import languages
 from app.web.languages import NAMES, negotiate
 from tests.browser import Browser
 from tests.live import LiveServer
@@ -87,7 +88,7 @@ def test_the_setting_has_the_default_first_and_offers_no_other(tmp_path_factory:
         stop_face(other)
 
 
-def test_one_language_is_no_choice(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_one_language_leaves_nothing_to_choose(tmp_path_factory: pytest.TempPathFactory) -> None:
     other = start_face(tmp_path_factory.mktemp("one"), languages="en")
     try:
         assert CHOOSE not in stranger(other, "ru").get("/login").text
@@ -203,6 +204,31 @@ def test_a_very_long_header_is_read_no_further(face: Face, header: str) -> None:
 def test_a_page_that_does_not_exist_says_so_in_the_browsers_language(face: Face) -> None:
     page = face.http.get("/nothing", headers={"Accept": "text/html", "Accept-Language": "nl"})
     assert (page.status_code, language_of(page)) == (404, "nl")
+
+
+def test_a_page_that_fails_says_so_in_the_browsers_language(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setitem(face.app.view_functions, "compare.compare", fail)
+    page = face.http.get("/compare", headers={"Accept": "text/html", "Accept-Language": "nl"})
+    assert (page.status_code, language_of(page)) == (500, "nl")
+
+
+def test_no_interface_for_programs_selects_a_language(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    selected: list[Sequence[str]] = []
+
+    def select(offered: Sequence[str]) -> str:
+        selected.append(offered)
+        return "en"
+
+    monkeypatch.setattr(languages, "select_language", select)
+    for method, path in (("POST", "/oauth/token"), ("POST", "/oauth/introspect"), ("GET", "/oauth/forward-auth")):
+        assert face.http.open(path, method=method, headers={"Accept-Language": "sv"}).status_code >= 400
+    assert face.call("GET", "/users").status_code == 401
+    assert selected == []
+    face.http.get("/login")
+    assert selected != []
 
 
 def test_the_chooser_works_without_scripts(server: LiveServer, browser: Browser) -> None:
