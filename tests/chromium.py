@@ -6,6 +6,7 @@ import pytest
 
 from tests.browser import PROGRAMS, Browser
 from tests.machine import require_program
+from tests.web.pseudo_locale import use_pseudo_locale
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +15,9 @@ def browser() -> Iterator[Browser]:
     program = require_program(*PROGRAMS)
     with Browser.start(program) as started:
         yield started
+
+
+@pytest.fixture
+def pseudo_locale(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Show each text of the catalogs in brackets, in every language but English."""
+    use_pseudo_locale(monkeypatch)

@@ -15,6 +15,7 @@ from app.cli.output import json_option, print_json
 from app.cli.standard_streams import print_line, print_note
 from app.cli.start_message import local_url
 from app.comparison.latest import keep as save_report
+from app.comparison.phrases import IN_PROCESS, OVER_HTTP
 from app.comparison.probes import compare as probe
 from app.comparison.probes import in_process
 from app.comparison.report import Report
@@ -81,9 +82,9 @@ def connect(settings: Settings) -> tuple[httpx.Client, str]:
     here = local_url(settings)
     for url in dict.fromkeys((here, settings.issuer)):
         if _is_served(settings.issuer, url):
-            return httpx.Client(base_url=url, timeout=TIMEOUT, trust_env=False), "over HTTP"
+            return httpx.Client(base_url=url, timeout=TIMEOUT, trust_env=False), OVER_HTTP
     print_note(f"No server responds at {settings.issuer}: comparing in this process")
-    return in_process(create_app(settings.model_copy(update={"log_level": "error"})), here), "in one process"
+    return in_process(create_app(settings.model_copy(update={"log_level": "error"})), here), IN_PROCESS
 
 
 def _is_served(issuer: str, url: str) -> bool:

@@ -9,6 +9,7 @@ from contextvars import Context
 from typing import Any
 
 from app.comparison.latest import keep
+from app.comparison.phrases import IN_PROCESS
 from app.comparison.probes import compare, in_process
 from app.comparison.report import Report
 from app.compose import Actions
@@ -32,4 +33,4 @@ def measure(actions: Actions, wsgi_app: Callable[..., Any]) -> Report:
 
 def _probe(actions: Actions, wsgi_app: Callable[..., Any]) -> Report:
     with in_process(wsgi_app, actions.settings.issuer) as client:
-        return compare(actions, client, "in one process", lambda _what: None)
+        return compare(actions, client, IN_PROCESS, lambda _what: None)

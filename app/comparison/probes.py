@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from app.comparison import phrases
 from app.comparison.namespace import Namespace
 from app.comparison.report import MEASURED, Cell, Report, Row, measured_row, stated_rows
 from app.comparison.specimens import ApiKey, Got, Http, MachineToken, Password, PersonalAccessToken, Specimen
@@ -62,16 +63,16 @@ def _measure_cell(http: Http, specimen: Specimen, key: str, probe: Probe) -> Cel
     try:
         return Cell(lacks) if lacks else probe(http, specimen)
     except (httpx.HTTPError, LatchkeyError, KeyError, ValueError) as error:  # the other cells are still measured
-        return Cell(f"the probe could not finish: {type(error).__name__}", agrees=False)
+        return Cell(phrases.UNFINISHED % {"error": type(error).__name__}, agrees=False)
 
 
 def _names(http: Http, specimen: Specimen) -> Cell:
     if specimen.column == PASSWORD:
         works = specimen.works(specimen.get())
-        return Cell("the account itself: anyone who sends it is the user", ["username"], agrees=works)
+        return Cell(phrases.ACCOUNT, ["username"], agrees=works)
     response = http.introspect(specimen.get().secret)
     named = [member for member in NAMED if member in response]
-    text = f"named by {', '.join(named)}" if named else "nobody: an answer names no subject and no client"
+    text = phrases.NAMED % {"members": ", ".join(named)} if named else phrases.NOBODY
     return Cell(text, named, agrees=response["active"] and named == REVEALED[specimen.column])
 
 
@@ -84,9 +85,9 @@ def _smallest(http: Http, specimen: Specimen) -> Cell:
     scopes = specimen.scopes(specimen.get())
     alone = scopes == [http.space.read]
     if specimen.column == PASSWORD:
-        text = f"the whole account: all {len(scopes)} scopes of its roles, and no way to ask for less"
+        text = phrases.ALL_SCOPES % {"count": len(scopes)}
         return Cell(text, len(scopes), agrees=len(scopes) == len(http.space.scopes))
-    return Cell("one scope: it may read, not list or write", len(scopes), agrees=alone)
+    return Cell(phrases.ONE_SCOPE, len(scopes), agrees=alone)
 
 
 def _requests(http: Http, specimen: Specimen) -> Cell:
@@ -101,11 +102,11 @@ def _characters(http: Http, specimen: Specimen) -> Cell:
 
 def _time_to_issue(http: Http, specimen: Specimen) -> Cell:
     cell = _measure_time(specimen.get, lambda got: bool(got.secret))
-    text = f"{cell.text}: {specimen.issuing}"
+    text = phrases.LABELLED % {"label": cell.text, "text": specimen.issuing}
     if specimen.column != PAT:
         return Cell(text, cell.value, cell.agrees)
     password = _measure_time(lambda: Password(http).works(Got(http.space.password, 0)), bool).value["median_ms"]
-    text = f"{text}, and a request that only checks that password takes {password:.2f} ms"
+    text = phrases.BESIDE_PASSWORD % {"timing": text, "password": f"{password:.2f}"}
     return Cell(text, {**cell.value, "password_ms": password}, cell.agrees)
 
 
@@ -118,7 +119,8 @@ def _time_to_verify_locally(http: Http, specimen: Specimen) -> Cell:
     got = specimen.get()
     signed = specimen.signed(got) or ""
     cell = _measure_time(lambda: http.verify_locally(signed), lambda seen: seen is not None)
-    return cell if signed == got.secret else Cell(f"{cell.text}, once exchanged for a JWT", cell.value, cell.agrees)
+    text = cell.text if signed == got.secret else phrases.ONCE_EXCHANGED % {"timing": cell.text}
+    return Cell(text, cell.value, cell.agrees)
 
 
 def _measure_time(action: Callable[[], T], good: Callable[[T], bool]) -> Cell:
@@ -130,7 +132,8 @@ def _measure_time(action: Callable[[], T], good: Callable[[T], bool]) -> Cell:
         taken.append((time.perf_counter() - began) * 1000)
         agrees = agrees and good(seen)
     spread = {"median_ms": round(median(taken), 3), "min_ms": round(min(taken), 3), "max_ms": round(max(taken), 3)}
-    return Cell(f"{median(taken):.2f} ms ({min(taken):.2f} to {max(taken):.2f})", spread, agrees)
+    ends = {"median": f"{median(taken):.2f}", "least": f"{min(taken):.2f}", "most": f"{max(taken):.2f}"}
+    return Cell(phrases.TIMING % ends, spread, agrees)
 
 
 def _probe_harm(key: str) -> Probe:
@@ -143,19 +146,20 @@ def _probe_harm(key: str) -> Probe:
         harm.do()
         try:
             asked = _still_works(specimen, got, harm.survived) if harm.survived else _refusal(specimen, got)
-            text, left = _verify_locally(http, signed)
+            local, left = _verify_locally(http, signed)
         finally:
             harm.undo()
         seconds = {"introspection": asked.value, "locally": left}
-        instead = f"{harm.instead}: " if harm.instead else ""
-        return Cell(instead + asked.text + text, seconds, agrees=worked and asked.agrees)
+        text = phrases.LISTED % {"first": asked.text, "further": local} if local else asked.text
+        text = phrases.LABELLED % {"label": harm.instead, "text": text} if harm.instead else text
+        return Cell(text, seconds, agrees=worked and asked.agrees)
 
     return probe
 
 
 def _still_works(specimen: Specimen, got: Got, why: str) -> Cell:
     works = specimen.works(got)
-    return Cell(f"{'goes on' if works else 'refused'}: {why}", None, agrees=works)
+    return Cell((phrases.GOES_ON if works else phrases.REFUSED) % {"why": why}, None, agrees=works)
 
 
 def _refusal(specimen: Specimen, got: Got) -> Cell:
@@ -163,20 +167,20 @@ def _refusal(specimen: Specimen, got: Got) -> Cell:
     began = time.monotonic()
     if not specimen.works(got):
         took = time.monotonic() - began
-        return Cell(f"refused at the first call, {took * 1000:.0f} ms later", round(took, 4), agrees=True)
+        return Cell(phrases.REFUSED_AT_ONCE % {"later": f"{took * 1000:.0f}"}, round(took, 4), agrees=True)
     while time.monotonic() - began < PATIENCE and specimen.works(got):
         time.sleep(0.05)
     took = time.monotonic() - began
-    return Cell(f"still worked, {took:.1f} s later", round(took, 4), agrees=False)
+    return Cell(phrases.STILL_WORKED % {"later": f"{took:.1f}"}, round(took, 4), agrees=False)
 
 
 def _verify_locally(http: Http, signed: str | None) -> tuple[str, float | None]:
     """Return for how many more seconds local verification accepts a JWT, as text and as a number."""
     seen = http.verify_locally(signed) if signed else None
     if seen is None or seen.expires_at is None:
-        return ("; refused locally too", 0.0) if signed else ("", None)
+        return (phrases.REFUSED_LOCALLY, 0.0) if signed else ("", None)
     left = round(seen.expires_at - time.time())
-    return f"; as a JWT checked locally it passes until its exp, {left} s more", float(left)
+    return phrases.PASSES_LOCALLY % {"left": left}, float(left)
 
 
 def _probe_expiry(http: Http, specimen: Specimen) -> Cell:
@@ -187,20 +191,21 @@ def _probe_expiry(http: Http, specimen: Specimen) -> Cell:
     while specimen.works(got) and time.monotonic() - began < SHORT + PATIENCE:
         time.sleep(0.05)
     took = time.monotonic() - began
-    return Cell(f"refused {took:.1f} s after it got {SHORT} s to live", round(took, 2), agrees=took < SHORT + 1)
+    text = phrases.ENDED % {"took": f"{took:.1f}", "lifetime": SHORT}
+    return Cell(text, round(took, 2), agrees=took < SHORT + 1)
 
 
 def _probe_jwt_expiry(http: Http, token: str) -> Cell:
     claims = http.introspect(token)
     life = claims["exp"] - claims["iat"]
     before, after = http.verify_locally(token, claims["exp"] - 1), http.verify_locally(token, claims["exp"])
-    text = f"refused {life} s after it was issued, {'' if after is None else 'NOT '}also where nobody is asked"
+    text = (phrases.JWT_ENDED if after is None else phrases.JWT_NOT_ENDED) % {"lifetime": life}
     return Cell(text, life, agrees=before is not None and after is None and life in LIVES)
 
 
 def _theft(http: Http, specimen: Specimen) -> Cell:
     calls = calls_that_succeed(http, specimen)
-    return Cell("; ".join(calls) or "nothing", calls, agrees=_as_promised(specimen.column, calls))
+    return Cell("; ".join(calls) or phrases.NOTHING, calls, agrees=_as_promised(specimen.column, calls))
 
 
 def _as_promised(column: str, calls: Sequence[str]) -> bool:
@@ -211,7 +216,7 @@ def _as_promised(column: str, calls: Sequence[str]) -> bool:
 
 def _mints(http: Http, specimen: Specimen) -> Cell:
     makes: Any = mints(http, specimen)
-    return Cell("yes" if makes else "no", makes, agrees=makes == (specimen.column == PASSWORD))
+    return Cell(phrases.YES if makes else phrases.NO, makes, agrees=makes == (specimen.column == PASSWORD))
 
 
 PROBES: dict[str, Probe] = {

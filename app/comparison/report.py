@@ -9,26 +9,27 @@ from datetime import datetime
 from typing import Any
 
 from app.comparison.stated import COLUMNS, OAUTH, ROWS
+from app.texts import mark
 
-NOT_ISSUED = "not issued by this server"
+NOT_ISSUED = mark("not issued by this server")
 NOT_YET = "not measured yet: run `latchkey compare`"
 MEASURED: Mapping[str, tuple[str, str]] = {  # the title of each row, and how its cells are measured
-    "user_context_revealed": ("User context revealed", "whom introspection names"),
-    "fields": ("What introspection returns", "the members of an answer"),
-    "smallest_scope": ("Smallest scope obtainable", "asked for one scope of three"),
-    "requests": ("Requests before the first API call", "counted"),
-    "characters": ("Characters to carry", "counted"),
-    "time_to_issue": ("Time to issue", "median (spread) of 15; each cell says what is in it"),
-    "time_to_verify": ("Time to verify by introspection", "median (spread) of 15"),
-    "time_to_verify_locally": ("Time to verify locally", "median (spread) of 15; signature, iss, aud, exp"),
-    "after_revocation": ("After its revocation", "used until it is refused"),
-    "after_rotation": ("After its rotation", "used until it is refused"),
-    "after_role_removal": ("After its role is taken away", "used until it is refused"),
-    "after_disabling": ("After its owner is disabled", "used until it is refused"),
-    "after_password_change": ("After the owner's password changes", "used until it is refused"),
-    "after_expiry": ("After its expiry", "given 1 s to live; a JWT against a clock set to its exp"),
-    "theft": ("What a thief reaches", "calls that succeed with it"),
-    "mints": ("Can it make others", "tried"),
+    "user_context_revealed": (mark("User context revealed"), mark("whom introspection names")),
+    "fields": (mark("What introspection returns"), mark("the members of an answer")),
+    "smallest_scope": (mark("Smallest scope obtainable"), mark("asked for one scope of three")),
+    "requests": (mark("Requests before the first API call"), mark("counted")),
+    "characters": (mark("Characters to carry"), mark("counted")),
+    "time_to_issue": (mark("Time to issue"), mark("median (spread) of 15; each cell says what is in it")),
+    "time_to_verify": (mark("Time to verify by introspection"), mark("median (spread) of 15")),
+    "time_to_verify_locally": (mark("Time to verify locally"), mark("median (spread) of 15; signature, iss, aud, exp")),
+    "after_revocation": (mark("After its revocation"), mark("used until it is refused")),
+    "after_rotation": (mark("After its rotation"), mark("used until it is refused")),
+    "after_role_removal": (mark("After its role is taken away"), mark("used until it is refused")),
+    "after_disabling": (mark("After its owner is disabled"), mark("used until it is refused")),
+    "after_password_change": (mark("After the owner's password changes"), mark("used until it is refused")),
+    "after_expiry": (mark("After its expiry"), mark("given 1 s to live; a JWT against a clock set to its exp")),
+    "theft": (mark("What a thief reaches"), mark("calls that succeed with it")),
+    "mints": (mark("Can it make others"), mark("tried")),
 }
 
 

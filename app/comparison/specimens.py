@@ -22,11 +22,12 @@ from app.comparison.stated import API_KEY, M2M, PASSWORD, PAT
 from app.credentials.api_key import ApiKeys
 from app.credentials.pat import PersonalAccessTokens
 from app.resource_server import Credential, LocalVerification, PublishedKeys
+from app.texts import mark
 
 ON_THE_WAY = timedelta(milliseconds=200)  # the time that passes before the server reads an instant
 TOKENS = "/api/v1/me/personal-access-tokens"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
-NO_PERSON = "not supported: it has no person with a password behind it"
+NO_PERSON = mark("not supported: it has no person with a password behind it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +130,10 @@ class Password:
 
     column: ClassVar[str] = PASSWORD
     lacks: ClassVar[dict[str, str]] = {
-        "after_expiry": "not supported: a password has no end",
-        "time_to_issue": "not supported: a person chooses it",
-        "time_to_verify_locally": "not supported: only the server can tell",
-        "fields": "not supported: a password is never introspected",
+        "after_expiry": mark("not supported: a password has no end"),
+        "time_to_issue": mark("not supported: a person chooses it"),
+        "time_to_verify_locally": mark("not supported: only the server can tell"),
+        "fields": mark("not supported: a password is never introspected"),
     }
     issuing: ClassVar[str] = "a person chooses it"
 
@@ -159,7 +160,9 @@ class Password:
         """Return the changes; to revoke or to rotate a password is to change it."""
         space = self._http.space
         changed = Harm(lambda: change_password(space))
-        role = Harm(lambda: set_roles(space), lambda: set_roles(space, space.role("user")), "it opens the account")
+        role = Harm(
+            lambda: set_roles(space), lambda: set_roles(space, space.role("user")), mark("it opens the account")
+        )
         return {
             "after_revocation": changed,
             "after_rotation": changed,
@@ -178,7 +181,7 @@ class PersonalAccessToken:
 
     column: ClassVar[str] = PAT
     lacks: ClassVar[dict[str, str]] = {}
-    issuing: ClassVar[str] = "one request with the user's password"
+    issuing: ClassVar[str] = mark("one request with the user's password")
 
     def __init__(self, http: Http) -> None:
         self._http = http
@@ -214,7 +217,7 @@ class PersonalAccessToken:
             "after_rotation": Harm(regenerate),
             "after_role_removal": Harm(lambda: set_roles(space), lambda: set_roles(space, space.role("user"))),
             "after_disabling": harm_of_disabling(space),
-            "after_password_change": Harm(lambda: change_password(space), survived="it is not the password"),
+            "after_password_change": Harm(lambda: change_password(space), survived=mark("it is not the password")),
         }
 
 
@@ -223,7 +226,7 @@ class ApiKey:
 
     column: ClassVar[str] = API_KEY
     lacks: ClassVar[dict[str, str]] = {"after_password_change": NO_PERSON}
-    issuing: ClassVar[str] = "an operator's command, without a request"
+    issuing: ClassVar[str] = mark("an operator's command, without a request")
 
     def __init__(self, http: Http) -> None:
         self._http = http
@@ -256,14 +259,16 @@ class ApiKey:
             changes = PermissionChanges(public=yes)
             space.actions.resources.change_permission(OPERATOR, space.resource_id, space.read, changes)
 
+        private = mark("its scope made private")
+
         def disable() -> None:
             keys.change(OPERATOR, got.id, KeyChanges(enabled=False))
 
         return {
             "after_revocation": Harm(lambda: self._http.revoke(got.secret)),
             "after_rotation": Harm(lambda: keys.rotate(OPERATOR, got.id, 0)),
-            "after_role_removal": Harm(lambda: public(False), lambda: public(True), instead="its scope made private"),
-            "after_disabling": Harm(disable, instead="disabled itself"),
+            "after_role_removal": Harm(lambda: public(False), lambda: public(True), instead=private),
+            "after_disabling": Harm(disable, instead=mark("disabled itself")),
         }
 
 
@@ -272,7 +277,7 @@ class MachineToken:
 
     column: ClassVar[str] = M2M
     lacks: ClassVar[dict[str, str]] = {"after_password_change": NO_PERSON}
-    issuing: ClassVar[str] = "one request with the client's secret, and a signature"
+    issuing: ClassVar[str] = mark("one request with the client's secret, and a signature")
 
     def __init__(self, http: Http) -> None:
         self._http = http
@@ -304,7 +309,7 @@ class MachineToken:
 
         return {
             "after_revocation": Harm(lambda: self._http.revoke(got.secret, self._client())),
-            "after_rotation": Harm(self._rotate, survived="the secret is replaced, what it got lives on"),
+            "after_rotation": Harm(self._rotate, survived=mark("the secret is replaced, what it got lives on")),
             "after_role_removal": Harm(lambda: changed(roles=()), lambda: changed(roles=(space.role("machine"),))),
             "after_disabling": Harm(lambda: changed(enabled=False), lambda: changed(enabled=True)),
         }

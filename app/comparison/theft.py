@@ -7,6 +7,7 @@ from typing import Any
 
 from app.comparison.specimens import TOKENS, Http, Specimen
 from app.comparison.stated import PASSWORD
+from app.texts import mark
 
 
 def calls_that_succeed(http: Http, specimen: Specimen) -> list[str]:
@@ -14,11 +15,11 @@ def calls_that_succeed(http: Http, specimen: Specimen) -> list[str]:
     stolen = _stolen_arguments(http, specimen)
     gate = f"/oauth/forward-auth?resource={http.space.identifier}&scope="
     tried = {
-        "read the API": gate + http.space.read,
-        "write to the API": gate + http.space.write,
-        "read the owner's profile": "/api/v1/me",
-        "list the owner's tokens": TOKENS,
-        "manage the server": "/api/v1/users",
+        mark("read the API"): gate + http.space.read,
+        mark("write to the API"): gate + http.space.write,
+        mark("read the owner's profile"): "/api/v1/me",
+        mark("list the owner's tokens"): TOKENS,
+        mark("manage the server"): "/api/v1/users",
     }
     return [what for what, path in tried.items() if http.client.get(path, **stolen).is_success]
 

@@ -9,6 +9,7 @@ import json
 from types import TracebackType
 
 from flask import Flask, Response, request
+from flask_babel import get_locale, gettext
 from sqlalchemy.exc import DatabaseError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import InternalServerError
@@ -22,9 +23,9 @@ CODES = {500: "server_error", 503: "temporarily_unavailable"}  # RFC 6749 §4.1.
 NEVER_PAGES = ("/oauth/", "/.well-known/")  # a gateway forwards the browser's Accept
 POLICY = "default-src 'none'; frame-ancestors 'none'"
 PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<html lang="{language}"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title} · Latchkey</title>
-<h1>{title}</h1><p role="alert">Try again later.</p></html>
+<h1>{title}</h1><p role="alert">{text}</p></html>
 """
 
 
@@ -75,8 +76,15 @@ def _answer(status: int) -> Response:
         body = {"type": "about:blank", "title": TITLES[status], "status": status, "detail": "try again later"}
         return Response(json.dumps(body), status, content_type="application/problem+json")
     if wants_page():
-        page = Response(PAGE.format(title=TITLES[status]), status, content_type="text/html; charset=utf-8")
-        page.headers["Content-Security-Policy"] = POLICY
-        return page
+        return _render_page(status)
     body = {"error": CODES[status], "error_description": "try again later"}
     return Response(json.dumps(body), status, content_type="application/json", headers={"Pragma": "no-cache"})
+
+
+def _render_page(status: int) -> Response:
+    """Render a page in the language of the browser, without templates: they may be what failed."""
+    language = str(get_locale() or "en").replace("_", "-")
+    text = PAGE.format(language=language, title=gettext(TITLES[status]), text=gettext("Try again later."))
+    page = Response(text, status, content_type="text/html; charset=utf-8")
+    page.headers["Content-Security-Policy"] = POLICY
+    return page

@@ -12,6 +12,8 @@ from pydantic_settings import NoDecode
 from app.settings.addresses import Network, read_network
 from app.settings.database_url import normalize_url
 from app.settings.kept_key import MIN_LENGTH
+from app.settings.languages import EXPECTED as LANGUAGES_EXPECTED
+from app.settings.languages import check_languages
 
 FORWARD_AUTH_PARAMETERS = ("resource", "scope", "challenge")
 SENT_UNCHANGED = re.compile(r"[ -$&-*,-~]*")  # VSCHAR (RFC 6749 appendix A.2) without what form-decoding changes
@@ -38,6 +40,11 @@ def read_origins(value: object) -> tuple[str, ...]:
     if any(ORIGIN.fullmatch(origin) is None or DEFAULT_PORT.fullmatch(origin) for origin in origins):
         raise ValueError(ORIGINS_EXPECTED)
     return origins
+
+
+def read_languages(value: object) -> tuple[str, ...]:
+    """Return languages from a list, or from text with commas."""
+    return check_languages(_items(value, LANGUAGES_EXPECTED))
 
 
 def read_secret_keys(value: object) -> tuple[SecretStr, ...]:
@@ -133,6 +140,7 @@ def check_query_key(value: str) -> str:
 
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(read_networks)]
 Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(read_origins)]
+Languages = Annotated[tuple[str, ...], NoDecode, BeforeValidator(read_languages)]
 SecretKeys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(read_secret_keys)]
 SecretKey = Annotated[SecretStr, AfterValidator(check_secret_key)]
 BearerToken = Annotated[SecretStr, AfterValidator(check_bearer_token)]

@@ -20,6 +20,7 @@ from app.settings.checks import (
     FirstPassword,
     FirstSecret,
     HeaderName,
+    Languages,
     Networks,
     Origins,
     QueryKey,
@@ -30,6 +31,7 @@ from app.settings.checks import (
 from app.settings.database_url import with_pooler
 from app.settings.issuer import check_issuer, make_issuer
 from app.settings.kept_key import KeptKey
+from app.settings.languages import LANGUAGES
 from app.settings.sources import PREFIX, default_instance_dir, from_environment, from_settings_file
 from app.settings.text_input import clean_text
 
@@ -71,6 +73,7 @@ class Settings(BaseSettings):
     dpop_nonce: Annotated[Literal["off", "required"], AnyCase] = "off"
     forward_auth_query_key: QueryKey = ""
     allowed_origins: Origins = ()
+    languages: Languages = LANGUAGES
     log_level: Annotated[Literal["debug", "info", "warning", "error"], AnyCase] = "info"
     bootstrap_admin_username: str = Field(default="admin", pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}$")
     bootstrap_admin_password: FirstPassword = SecretStr("")

@@ -14,6 +14,7 @@ from app.errors import Duplicate, Invalid, LatchkeyError
 from app.models.names import BadName, normalize_name
 from app.web import pages
 from app.web.moments import DURATIONS
+from app.web.wordings import translate_refusal
 
 LONGEST_LINE, LONGEST_TEXT = 200, 1000  # characters
 LONGEST_DAY = 40  # characters
@@ -38,9 +39,10 @@ class Refusal:
     ) -> Refusal:
         """Sort the messages by field; `duplicate` is the field of a name that is taken, `rename` maps to our names."""
         if not isinstance(error, Invalid):
-            return cls(error, {duplicate if isinstance(error, Duplicate) else "": str(error)}, form)
+            text = translate_refusal(str(error))
+            return cls(error, {duplicate if isinstance(error, Duplicate) else "": text}, form)
         names = rename or {}
-        fields = {one.field.split(".")[0]: one.message for one in error.errors}
+        fields = {one.field.split(".")[0]: translate_refusal(one.message) for one in error.errors}
         return cls(error, {names.get(name, name): message for name, message in fields.items()}, form)
 
 

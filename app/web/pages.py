@@ -7,11 +7,14 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Response, flash, redirect, render_template, url_for
+from flask_babel import gettext
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.errors import Busy, LatchkeyError, TooManyRequests
 from app.http.request_bounds import MOST_FIELDS, MOST_FORM
+from app.web.languages import set_vary
+from app.web.wordings import translate, translate_refusal
 
 POLICY = (
     "default-src 'none'; {scripts}style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
@@ -40,22 +43,25 @@ def redirect_with(message: str, endpoint: str, **values: Any) -> AnyResponse:
 def render_error(error: LatchkeyError) -> Response:
     """Render a refusal that belongs to no form."""
     status = status_of(error)
-    page = render("error.html", status, title=HTTPStatus(status).phrase, message=str(error))
+    page = render(
+        "error.html", status, title=translate(HTTPStatus(status).phrase), message=translate_refusal(str(error))
+    )
     return set_retry_after(page, error)
 
 
 def render_expired_form(error: HTTPException) -> Response:
     """Render the refusal of a form of another site, or of a session that has ended."""
-    message = "Go back, load its page again, and repeat."
-    return render("error.html", 400, title="This form is out of date", message=message)
+    message = gettext("Go back, load its page again, and repeat.")
+    return render("error.html", 400, title=gettext("This form is out of date"), message=message)
 
 
 def render_unreadable_form(error: HTTPException) -> Response:
     """Render the refusal of a form that is too large or of another content type."""
     status = error.code or 400
-    bounds = f"a form has at most {MOST_FIELDS} fields and {MOST_FORM // 1024} KiB"
-    message = bounds if status == RequestEntityTooLarge.code else error.description
-    return render("error.html", status, title=HTTPStatus(status).phrase, message=message)
+    sizes = {"fields": MOST_FIELDS, "size": MOST_FORM // 1024}
+    bounds = gettext("a form has at most %(fields)s fields and %(size)s KiB", **sizes)
+    message = bounds if status == RequestEntityTooLarge.code else translate_refusal(error.description or "")
+    return render("error.html", status, title=translate(HTTPStatus(status).phrase), message=message)
 
 
 def status_of(error: LatchkeyError) -> int:
@@ -73,4 +79,4 @@ def set_retry_after(response: Response, error: LatchkeyError) -> Response:
 def _respond(text: str, status: int, scripts: str) -> Response:
     response = Response(text, status, content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = POLICY.format(scripts=scripts)
-    return response
+    return set_vary(response)

@@ -9,12 +9,15 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException
 
 from app.http.last_resort import wants_page
+from app.texts import mark
 from app.web.pages import render
+from app.web.wordings import translate
 
 MESSAGES = {
-    404: "There is no page at this address: it may have been mistyped, or what it showed may have been deleted.",
-    405: "This address does not take such a request: open the page before it again.",
+    404: mark("There is no page at this address: it may have been mistyped, or what it showed may have been deleted."),
+    405: mark("This address does not take such a request: open the page before it again."),
 }
+OTHERWISE = mark("The server cannot read this request.")
 KEPT_HEADERS = ("Allow", "Retry-After")
 
 
@@ -32,7 +35,7 @@ def register(app: Flask) -> None:
 
 def _render(error: HTTPException) -> Any:
     status = HTTPStatus(error.code or 500)
-    message = MESSAGES.get(status) or "The server cannot read this request."
-    page = render("error.html", status, title=status.phrase, message=message, start=True)
+    message = translate(MESSAGES.get(status, OTHERWISE))
+    page = render("error.html", status, title=translate(status.phrase), message=message, start=True)
     page.headers.extend([(name, value) for name, value in error.get_headers() if name in KEPT_HEADERS])
     return page

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from flask import redirect, request, url_for
 from werkzeug.wrappers import Response
 
@@ -12,6 +14,7 @@ from app.database.redaction import redact
 from app.errors import Forbidden
 from app.http import browser
 
+OURS = re.compile(r"/(account|console|compare|login)([/?][A-Za-z0-9_./?=&%+~:@,-]*+)?")  # nothing of another site
 LONGEST_RETURN_PATH = 2_000  # characters of a path with its query
 
 
@@ -54,6 +57,11 @@ def begin_session(actions: Actions, actor: Actor) -> None:
 def is_safe_return_path(path: str) -> bool:
     """Return whether a path may be repeated in a link: it is not too long and holds no secret."""
     return len(path) <= LONGEST_RETURN_PATH and redact(path) == path
+
+
+def is_own_page(path: str) -> bool:
+    """Return whether a path that a form sends is one of our pages, to which the browser may be redirected."""
+    return is_safe_return_path(path) and OURS.fullmatch(path) is not None
 
 
 def _return_path() -> str | None:

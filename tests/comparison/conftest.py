@@ -16,6 +16,7 @@ from app.http.application import Latchkey
 from app.settings.load import load_settings
 from tests.cli.test_serve import run
 from tests.live import environment
+from tests.web.pseudo_locale import use_pseudo_locale
 
 KEPT = {"audit_event", "spent_limit", "revoked_token"}  # tables whose rows remain: of a revoked JWT, until its exp
 
@@ -67,3 +68,9 @@ def command(compared: Compared, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, value in environment(folder).items():
         monkeypatch.setenv(name, value)
     return folder
+
+
+@pytest.fixture
+def pseudo_locale(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Show each text of the catalogs in brackets, in every language but English."""
+    use_pseudo_locale(monkeypatch)

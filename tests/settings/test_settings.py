@@ -79,6 +79,7 @@ GOOD: list[tuple[str, str, Any]] = [
     ("ALLOWED_ORIGINS", "", ()),
     ("ALLOWED_ORIGINS", "https://App.example, http://[::1]:5173,", ("https://app.example", "http://[::1]:5173")),
     ("ALLOWED_ORIGINS", "capacitor://localhost", ("capacitor://localhost",)),
+    ("LANGUAGES", "sv, EN,zh-hant,sv,", ("sv", "en", "zh-Hant")),
     ("DPOP_NONCE", "Required", "required"),
     ("CLIENT_CERTIFICATE_CHAIN", "unchecked", "unchecked"),
     ("LOG_LEVEL", "DEBUG", "debug"),
@@ -99,6 +100,8 @@ def test_networks_are_read_with_or_without_spaces(monkeypatch: pytest.MonkeyPatc
 
 
 BAD: list[tuple[str, str]] = [
+    ("LANGUAGES", "en,de"),
+    ("LANGUAGES", ","),
     ("ALLOWED_ORIGINS", "*"),
     ("ALLOWED_ORIGINS", "null"),
     ("ALLOWED_ORIGINS", "shop.example"),

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from flask_babel import gettext
 from werkzeug.datastructures import MultiDict
 
 from app.actions.directory.lifetime import LONGEST_EXPIRES_IN
@@ -22,7 +23,6 @@ LONGEST_SCOPE = 100  # characters of a scope in a message
 SEPARATORS = re.compile(r"[\s,]+")
 DURATION = re.compile(r"([0-9]{1,10})([smhdw]?)")
 SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-COPY = " copy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,7 @@ def copy_token(token: TokenView, reach: Sequence[Api], longest: int | None) -> P
     """Return the name, description and scopes of a token, and never as its lifetime where it had that."""
     scopes, left_out = _split(token.scopes, reach)
     lifetime = "never" if token.expires_at is None and longest is None else "default"
-    name = token.name[: LONGEST_NAME - len(COPY)] + COPY
-    return Prefill(name, token.description, scopes, lifetime, left_out=left_out)
+    return Prefill(_name_copy(token.name), token.description, scopes, lifetime, left_out=left_out)
 
 
 def offer_lifetimes(now: datetime, default: int, longest: int | None, asked: int | None) -> list[Choice]:
@@ -70,19 +69,28 @@ def offer_lifetimes(now: datetime, default: int, longest: int | None, asked: int
     def ending(value: str, label: str, seconds: int) -> Choice:
         return Choice(value, label, now + timedelta(seconds=seconds))
 
-    choices = [ending("default", f"default ({describe_duration(default)})", default)]
+    choices = [ending("default", gettext("default (%(duration)s)", duration=describe_duration(default)), default)]
     allowed = LONGEST_EXPIRES_IN if longest is None else longest
-    choices += [ending(str(days), f"{days} days", days * DAY) for days in PRESETS if days * DAY <= allowed]
+    choices += [
+        ending(str(days), describe_duration(days * DAY), days * DAY) for days in PRESETS if days * DAY <= allowed
+    ]
     if asked is not None and 1 <= asked <= allowed:
-        choices.append(ending("asked", f"{describe_duration(asked)}, as the link asks", asked))
-    return choices if longest is not None else [*choices, Choice("never", "never", None)]
+        label = gettext("%(duration)s, as the link asks", duration=describe_duration(asked))
+        choices.append(ending("asked", label, asked))
+    return choices if longest is not None else [*choices, Choice("never", gettext("never"), None)]
+
+
+def _name_copy(name: str) -> str:
+    """Return the name of a copy, which is not longer than a name may be."""
+    longest = LONGEST_NAME - len(gettext("%(name)s copy", name=""))
+    return str(gettext("%(name)s copy", name=name[:longest]))
 
 
 def _split(names: Sequence[str], reach: Sequence[Api]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the scopes that the user's roles give, and those they do not."""
     given: Collection[str] = {scope.name for api in reach for scope in api.scopes}
     unknown = [name[:LONGEST_SCOPE] for name in names if name not in given]
-    more = [f"{len(unknown) - MOST_NAMED} more"] if len(unknown) > MOST_NAMED else []
+    more = [gettext("%(count)s more", count=len(unknown) - MOST_NAMED)] if len(unknown) > MOST_NAMED else []
     return tuple(name for name in names if name in given), (*unknown[:MOST_NAMED], *more)
 
 
@@ -91,15 +99,18 @@ def _read_lifetime(text: str, longest: int | None) -> tuple[str, int | None, str
     if not text:
         return "default", None, ""
     if text == "never":
-        refused = "" if longest is None else f"a token lives at most {describe_duration(longest)} here"
-        return ("default", None, refused) if refused else ("never", None, "")
+        if longest is None:
+            return "never", None, ""
+        return "default", None, gettext("a token lives at most %(longest)s here", longest=describe_duration(longest))
     found = DURATION.fullmatch(text)
     if found is None:
-        return "default", None, f"{text[:40]!r} is not a valid lifetime: use 30d, 12h, seconds or never"
+        refused = gettext("%(text)s is not a valid lifetime: use 30d, 12h, seconds or never", text=repr(text[:40]))
+        return "default", None, refused
     seconds = int(found[1]) * SECONDS[found[2]]
     allowed = LONGEST_EXPIRES_IN if longest is None else longest
     if not 1 <= seconds <= allowed:
-        return "default", None, f"a lifetime is from 1 second to {describe_duration(allowed)} here"
+        refused = gettext("a lifetime is from 1 second to %(longest)s here", longest=describe_duration(allowed))
+        return "default", None, refused
     if seconds in [days * DAY for days in PRESETS]:
         return str(seconds // DAY), None, ""
     return "asked", seconds, ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flask import request
+from flask_babel import gettext
 from werkzeug.wrappers import Response
 
 from app.actions.directory.users import UserChanges
@@ -38,7 +39,7 @@ def change_password(actions: Actions) -> Response:
     except LatchkeyError as error:
         return _render_profile(actions, form.Refusal.of(error))
     begin_session(actions, me)
-    return pages.redirect_with("Your password is changed, and every other sign-in has ended.", ".index")
+    return pages.redirect_with(gettext("Your password is changed, and every other sign-in has ended."), ".index")
 
 
 @routes.post("/confirm")
@@ -49,7 +50,7 @@ def confirm(actions: Actions) -> Response:
     except LatchkeyError as error:
         return _render_profile(actions, form.Refusal.of(error))
     begin_session(actions, actor(actions))
-    return pages.redirect_with("Thank you: you can end other sign-ins now.", ".index")
+    return pages.redirect_with(gettext("Thank you: you can end other sign-ins now."), ".index")
 
 
 @routes.post("/sessions/<row:session_id>/end")
@@ -58,7 +59,7 @@ def end_session(actions: Actions, session_id: str) -> Response:
     if session_id != visitor(actions).session_id:
         _refuse_stale(actions)
     actions.sessions.end(actor(actions), actor(actions).id, session_id)
-    return pages.redirect_with("That sign-in has ended.", ".index")
+    return pages.redirect_with(gettext("That sign-in has ended."), ".index")
 
 
 @routes.post("/sessions/end-others")
@@ -66,7 +67,7 @@ def end_other_sessions(actions: Actions) -> Response:
     """End every sign-in but this one."""
     _refuse_stale(actions)
     actions.sessions.end_others(actor(actions), actor(actions).id, visitor(actions).session_id)
-    return pages.redirect_with("Every other sign-in has ended.", ".index")
+    return pages.redirect_with(gettext("Every other sign-in has ended."), ".index")
 
 
 @routes.get("/<path:_rest>")

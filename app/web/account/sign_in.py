@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from flask import redirect, request, url_for
 from werkzeug.wrappers import Response
 
@@ -12,12 +10,13 @@ from app.errors import Busy, LatchkeyError, TooManyRequests, Unauthenticated
 from app.http import browser
 from app.http.issuer_path import encoded_root
 from app.http.request import read_request
+from app.texts import mark
 from app.web import form
 from app.web.page_routes import PageRoutes
-from app.web.visitors import begin_session, is_safe_return_path
+from app.web.visitors import begin_session, is_own_page
+from app.web.wordings import translate, translate_refusal
 
-OURS = re.compile(r"/(account|console)([/?][A-Za-z0-9_./?=&%+~:@,-]*+)?")  # no redirect to another site
-WRONG = "The username or the password is wrong."
+WRONG = mark("The username or the password is wrong.")
 
 routes = PageRoutes("sign_in", guard=None)
 
@@ -62,15 +61,11 @@ def sign_out(actions: Actions) -> Response:
 
 
 def _render_form(error: LatchkeyError | None = None) -> Response:
-    message = WRONG if isinstance(error, Unauthenticated) else f"{str(error).capitalize()}." if error else ""
+    message = translate(WRONG) if isinstance(error, Unauthenticated) else translate_refusal(str(error or ""))
     path = request.values.get("next", "")
     refusal = form.Refusal.of(error) if error else None
-    return form.render("account/sign_in.html", refusal, message=message, next=path if _is_ours(path) else "")
+    return form.render("account/sign_in.html", refusal, message=message, next=path if is_own_page(path) else "")
 
 
 def _redirect_after_sign_in(path: str) -> Response:
-    return redirect(encoded_root() + (path if _is_ours(path) else "/account/tokens"), 303)
-
-
-def _is_ours(path: str) -> bool:
-    return is_safe_return_path(path) and OURS.fullmatch(path) is not None
+    return redirect(encoded_root() + (path if is_own_page(path) else "/account/tokens"), 303)

@@ -7,7 +7,10 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from flask_babel import gettext
+
 from app.actions.insight.reach import Api
+from app.texts import mark
 
 VARIABLE = "LATCHKEY_TOKEN"
 SOMEWHERE = "https://api.example"  # for an API whose identifier is not an address
@@ -41,11 +44,11 @@ GITLAB = """call:
       {curl}"""
 TEMPLATES = (
     ("curl", "curl", "", CURL),
-    ("git", "git", "Git sends it as the password, by a helper that keeps nothing.", GIT),
-    ("python", "Python", "Needs the package requests.", PYTHON),
-    ("node", "Node", "A module (.mjs), Node 18 or newer.", NODE),
-    ("github", "GitHub Actions", f"First add the token as the secret {VARIABLE} of the repository.", GITHUB),
-    ("gitlab", "GitLab CI", f"First add the token as the masked variable {VARIABLE} of the project.", GITLAB),
+    ("git", "git", mark("Git sends it as the password, by a helper that keeps nothing."), GIT),
+    ("python", "Python", mark("Needs the package requests."), PYTHON),
+    ("node", "Node", mark("A module (.mjs), Node 18 or newer."), NODE),
+    ("github", "GitHub Actions", mark("First add the token as the secret %(variable)s of the repository."), GITHUB),
+    ("gitlab", "GitLab CI", mark("First add the token as the masked variable %(variable)s of the project."), GITLAB),
 )
 
 
@@ -70,4 +73,8 @@ def write_snippets(address: str) -> Sequence[Snippet]:
     """Return the examples that call this address, quoted for each language."""
     words = {"variable": VARIABLE, "shell": shlex.quote(address), "text": json.dumps(address)}
     words["curl"] = CURL.format(**words)
-    return [Snippet(key, label, note, code.format(**words)) for key, label, note, code in TEMPLATES]
+    return [Snippet(key, label, _translate(note), code.format(**words)) for key, label, note, code in TEMPLATES]
+
+
+def _translate(note: str) -> str:
+    return str(gettext(note, variable=VARIABLE)) if note else ""

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import get_args
 
 from flask import request
+from flask_babel import gettext
 from werkzeug.wrappers import Response
 
 from app.actions.audit.read import AuditFilter
@@ -83,7 +84,7 @@ def change(actions: Actions, token_id: str) -> Response:
         actions.personal_access_tokens.change(me, me.id, token_id, changes)
     except LatchkeyError as error:
         return _render_token(actions, token_id, form.Refusal.of(error, duplicate="name"))
-    return pages.redirect_with("The token is changed.", ".show", token_id=token_id)
+    return pages.redirect_with(gettext("The token is changed."), ".show", token_id=token_id)
 
 
 @routes.get("/<row:token_id>/regenerate")
@@ -129,7 +130,7 @@ def ask_to_revoke(actions: Actions, token_id: str) -> Response:
 def revoke(actions: Actions, token_id: str) -> Response:
     """Revoke a token."""
     actions.personal_access_tokens.revoke(actor(actions), actor(actions).id, token_id)
-    return pages.redirect_with("The token is revoked: it is refused everywhere.", ".index")
+    return pages.redirect_with(gettext("The token is revoked: it is refused everywhere."), ".index")
 
 
 @routes.get("/<row:token_id>/delete")
@@ -142,7 +143,7 @@ def ask_to_delete(actions: Actions, token_id: str) -> Response:
 def delete(actions: Actions, token_id: str) -> Response:
     """Delete an expired token from the list."""
     actions.personal_access_tokens.delete(actor(actions), actor(actions).id, token_id)
-    return pages.redirect_with("The expired token is deleted from your list.", ".index")
+    return pages.redirect_with(gettext("The expired token is deleted from your list."), ".index")
 
 
 def _own_token(actions: Actions, token_id: str) -> TokenView:

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.comparison.report import Report
-from app.comparison.stated import API_KEY, COLUMNS, M2M, OAUTH, PASSWORD, PAT
+from app.comparison.stated import API_KEY, M2M, OAUTH, PASSWORD, PAT
+from app.texts import mark
+from app.web.compare.translation import translate
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,10 @@ class Verdict:
     tone: str
     word: str
     text: str
+
+    def translate(self) -> Verdict:
+        """Return it in the language of the page."""
+        return Verdict(self.tone, translate(self.word), translate(self.text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +35,21 @@ class Card:
 
 
 VERDICTS: Mapping[str, Verdict] = {
-    PASSWORD: Verdict("wait", "For people only", "Right for signing in, wrong in a script: it opens everything."),
-    PAT: Verdict("good", "For your own programs", "The safe way to let a script act for one person."),
-    OAUTH: Verdict("note", "For other makers' apps", "The only one that asks each user first."),
-    API_KEY: Verdict("wait", "For public data only", "The simplest, and the only one that names nobody."),
-    M2M: Verdict("good", "For backends", "Known by name, short-lived, and tied to no person's account."),
+    PASSWORD: Verdict(
+        "wait", mark("For people only"), mark("Right for signing in, wrong in a script: it opens everything.")
+    ),
+    PAT: Verdict("good", mark("For your own programs"), mark("The safe way to let a script act for one person.")),
+    OAUTH: Verdict("note", mark("For other makers' apps"), mark("The only one that asks each user first.")),
+    API_KEY: Verdict("wait", mark("For public data only"), mark("The simplest, and the only one that names nobody.")),
+    M2M: Verdict("good", mark("For backends"), mark("Known by name, short-lived, and tied to no person's account.")),
 }
 FACTS = ("best_for", "security_risk")
 
 
 def list_cards(report: Report) -> list[Card]:
-    """Return a card for each kind."""
+    """Return a card for each kind, in the language of the page and of the report."""
     rows = [row for row in report.rows if row.name in FACTS]
     return [
-        Card(column, COLUMNS[column], VERDICTS[column], [(row.title, row.cells[column].text) for row in rows])
-        for column in report.columns
+        Card(column, translate(title), VERDICTS[column].translate(), [(it.title, it.cells[column].text) for it in rows])
+        for column, title in report.columns.items()
     ]

@@ -8,16 +8,19 @@ from werkzeug.wrappers import Response
 from app.comparison.latest import latest
 from app.comparison.measure import measure
 from app.compose import Actions
+from app.texts import mark
 from app.web import pages
 from app.web.compare.cards import list_cards
 from app.web.compare.guide import QUESTIONS, advise, list_answers
-from app.web.compare.page import render_table, select_columns
+from app.web.compare.page import select_columns, table_values
+from app.web.compare.translation import translate_report
 from app.web.page_routes import PageRoutes
 from app.web.visitors import require_operator
+from app.web.wordings import translate
 
 KIND = "kind"
-MEASURED = "The server was measured just now."
-NOT_STORED = "The server was measured, but the result cannot be stored: its instance folder is not writable."
+MEASURED = mark("The server was measured just now.")
+NOT_STORED = mark("The server was measured, but the result cannot be stored: its instance folder is not writable.")
 
 routes = PageRoutes("compare", guard=None)
 measuring = PageRoutes("compare_run", "/compare/run", guard=require_operator)
@@ -26,7 +29,7 @@ measuring = PageRoutes("compare_run", "/compare/run", guard=require_operator)
 @routes.get("/compare")
 def compare(actions: Actions) -> Response:
     """Show the guide and the latest comparison; the answers and the kinds to compare come in the query."""
-    report = latest(actions.settings)
+    report = translate_report(latest(actions.settings))
     answers = {question.key: request.args.get(question.key, "") for question in QUESTIONS}
     advice = advise(answers)
     columns = select_columns(report, request.args.getlist(KIND))
@@ -34,8 +37,6 @@ def compare(actions: Actions) -> Response:
         "compare/compare.html",
         report=report,
         cards=list_cards(report),
-        table=render_table(report, columns, advice.column if advice else ""),
-        columns=columns,
         kinds=list(columns) if len(columns) < len(report.columns) else [],
         questions=QUESTIONS,
         answers=answers,
@@ -43,6 +44,7 @@ def compare(actions: Actions) -> Response:
         advice=advice,
         answered=any(answers.values()),
         list_answers=list_answers,
+        **table_values(report, columns, advice.column if advice else ""),
     )
 
 
@@ -51,4 +53,4 @@ def run(actions: Actions) -> Response:
     """Measure this server: for operators, one at a time."""
     measure(actions, current_app.wsgi_app)
     stored = latest(actions.settings).at is not None
-    return pages.redirect_with(MEASURED if stored else NOT_STORED, "compare.compare")
+    return pages.redirect_with(translate(MEASURED if stored else NOT_STORED), "compare.compare")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.comparison.stated import API_KEY, COLUMNS, M2M, OAUTH, PASSWORD, PAT
+from app.texts import mark
 
 YES, NO = "yes", "no"
 
@@ -44,53 +45,61 @@ class Advice:
 
 
 QUESTIONS = (
-    Question("signs_in", "Does a person sign in, at a keyboard?", PASSWORD, "A person signs in, at a keyboard."),
+    Question(
+        "signs_in",
+        mark("Does a person sign in, at a keyboard?"),
+        PASSWORD,
+        mark("A person signs in, at a keyboard."),
+    ),
     Question(
         "for_person",
-        "Does a program act for one person, within what that person may do?",
+        mark("Does a program act for one person, within what that person may do?"),
         PAT,
-        "A program acts for one person, within what that person may do.",
+        mark("A program acts for one person, within what that person may do."),
     ),
     Question(
         "others",
-        "Does an app of another maker act for many people, each of whom agrees to it?",
+        mark("Does an app of another maker act for many people, each of whom agrees to it?"),
         OAUTH,
-        "An app of another maker acts for many people, each of whom agrees to it.",
+        mark("An app of another maker acts for many people, each of whom agrees to it."),
     ),
     Question(
         "known",
-        "Must the API know which program calls?",
+        mark("Must the API know which program calls?"),
         M2M,
-        "No person is behind the call, and the API must know which program it is.",
+        mark("No person is behind the call, and the API must know which program it is."),
     ),
 )
 OTHERWISE = API_KEY
-NEVER = "No person is behind the call, and the API need not know who calls."
+NEVER = mark("No person is behind the call, and the API need not know who calls.")
 API = "latchkey resource create --identifier https://orders.example --name Orders --public orders:read\n"
 CLERK = f"{API}latchkey role create --name clerk --type user --permission orders:read"
 READ_SECRET = "python3 -c 'import json, sys; print(json.load(sys.stdin)[\"{}\"])'"  # noqa: S105 - a command
 ADVICE: Mapping[str, Advice] = {
     PASSWORD: Advice(
         PASSWORD,
-        "A password proves who the person is, and opens the whole account: keep it out of scripts.",
+        mark("A password proves who the person is, and opens the whole account: keep it out of scripts."),
         "latchkey user create --username alice --role clerk\nlatchkey user set-password alice",
         CLERK,
     ),
     PAT: Advice(
         PAT,
-        "It is that person's delegation: chosen scopes, an end, and it shrinks with their roles.",
+        mark("It is that person's delegation: chosen scopes, an end, and it shrinks with their roles."),
         "PAT=$(latchkey pat create --user alice --name laptop --scope orders:read --expires-in 30d)\n"
         'curl -H "Authorization: Bearer $PAT" https://orders.example/orders',
         f"{CLERK}\nlatchkey user create --username alice --role clerk",
     ),
     OAUTH: Advice(
         OAUTH,
-        "Each user consents to it on a page. This server has no consent page: take an OpenID provider for such apps.",
+        mark(
+            "Each user consents to it on a page. "
+            "This server has no consent page: take an OpenID provider for such apps."
+        ),
         "",
     ),
     M2M: Advice(
         M2M,
-        "The client is registered and known by name; what it carries is short-lived, and can be checked locally.",
+        mark("The client is registered and known by name; what it carries is short-lived, and can be checked locally."),
         "CLIENT=$(latchkey client create --name billing --role billing --json)\n"
         f'ID=$(echo "$CLIENT" | {READ_SECRET.format("client_id")})\n'
         f'SECRET=$(echo "$CLIENT" | {READ_SECRET.format("client_secret")})\n'
@@ -99,7 +108,7 @@ ADVICE: Mapping[str, Advice] = {
     ),
     API_KEY: Advice(
         API_KEY,
-        "It opens the public part of one API to any sender, within its own rate limit, and names nobody.",
+        mark("It opens the public part of one API to any sender, within its own rate limit, and names nobody."),
         "KEY=$(latchkey api-key create --name website --resource https://orders.example --rate-limit 100/1m)\n"
         'curl -H "X-API-Key: $KEY" https://orders.example/orders',
         API.rstrip(),

@@ -13,26 +13,33 @@ from markupsafe import Markup
 
 from app.comparison.report import Report, Row
 from app.comparison.stated import API_KEY, COLUMNS, M2M, OAUTH, PASSWORD, PAT, ROWS, Source
+from app.texts import mark
 from app.web.compare.cards import list_cards
+from app.web.compare.translation import translate
 
 FASTEST, SLOWEST = 0.05, 500.0  # milliseconds: the ends of a chart's logarithmic axis
-AXIS = f"{FASTEST:g} to {SLOWEST:g} ms"
 WIDTH = 100.0  # of a chart's axis
-SHORT: Mapping[str, str] = {PASSWORD: "Password", PAT: "PAT", OAUTH: "OAuth", API_KEY: "API key", M2M: "M2M"}
+SHORT: Mapping[str, str] = {  # on the tabs of a phone
+    PASSWORD: mark("Password"),
+    PAT: mark("PAT"),
+    OAUTH: mark("OAuth"),
+    API_KEY: mark("API key"),
+    M2M: mark("M2M"),
+}
 SOURCES: Mapping[str, Sequence[Source]] = {row.key: row.sources for row in ROWS}
 TOPICS: Mapping[str, Sequence[str]] = {  # what is stated is followed by what was measured of it
-    "What it is": ("definition", "best_for", "token_format", "characters"),
-    "Whose identity": ("user_context", "user_context_revealed", "fields"),
-    "What it may do": ("permission_granularity", "scope_restriction", "smallest_scope"),
-    "What it costs to use": ("ease_of_use", "authorization_flow", "requests", "time_to_issue"),
-    "What it costs to verify": ("time_to_verify", "time_to_verify_locally"),
-    "How it ends": (
+    mark("What it is"): ("definition", "best_for", "token_format", "characters"),
+    mark("Whose identity"): ("user_context", "user_context_revealed", "fields"),
+    mark("What it may do"): ("permission_granularity", "scope_restriction", "smallest_scope"),
+    mark("What it costs to use"): ("ease_of_use", "authorization_flow", "requests", "time_to_issue"),
+    mark("What it costs to verify"): ("time_to_verify", "time_to_verify_locally"),
+    mark("How it ends"): (
         *("revocation", "after_revocation", "after_rotation", "after_role_removal", "after_disabling"),
         *("after_password_change", "expiry", "after_expiry"),
     ),
-    "If it is stolen": ("security_risk", "theft", "mints"),
+    mark("If it is stolen"): ("security_risk", "theft", "mints"),
 }
-FURTHER = "Further"
+FURTHER = mark("Further")
 ENDS = ("median_ms", "min_ms", "max_ms")  # of a timing, in the order of a Bar
 TIMINGS, COUNTS = "time_to_", ("characters", "requests", "smallest_scope")  # rows that have bars
 
@@ -55,25 +62,26 @@ class Topic:
 
 
 def render_file(report: Report) -> str:
-    """Render a self-contained file; every text is escaped."""
+    """Render a self-contained file, in English; every text is escaped."""
     template = _templates().get_template("report.html")
-    table = render_table(report, report.columns)
-    return template.render(report=report, cards=list_cards(report), table=table, style=render_style())
+    table = table_values(report, report.columns)
+    return template.render(report=report, cards=list_cards(report), style=render_style(), **table)
 
 
-def render_table(report: Report, columns: Mapping[str, str], shown: str = "") -> Markup:
-    """Render the table of these kinds, for a page to include; a phone shows the kind `shown` first."""
-    first = shown if shown in columns else next(iter(columns))
-    values: dict[str, Any] = {
+def table_values(report: Report, columns: Mapping[str, str], shown: str = "") -> dict[str, Any]:
+    """Return what table.html shows of these kinds; a phone shows the kind `shown` first."""
+    return {
         "topics": list_topics(report),
         "columns": columns,
-        "shown": first,
-        "short": SHORT,
+        "shown": shown if shown in columns else next(iter(columns)),
+        "short": {column: translate(name) for column, name in SHORT.items()},
         "sources": SOURCES,
+        "measured": report.at is not None,
+        "find_bar": find_bar,
+        "shortest": translate(f"{FASTEST:g}"),
+        "longest": translate(f"{SLOWEST:g}"),
+        "width": WIDTH,
     }
-    template = _templates().get_template("table.html")
-    values |= {"measured": report.at is not None, "find_bar": find_bar, "axis": AXIS, "width": WIDTH}
-    return Markup(template.render(values))  # noqa: S704 - the template escaped it
 
 
 @cache
@@ -85,14 +93,16 @@ def render_style() -> Markup:
 def list_topics(report: Report) -> list[Topic]:
     """Return the rows by topic; before the first measurement, the stated ones only."""
     rows = {row.name: row for row in report.rows if report.at or not row.measured}
-    topics = [Topic(title, [rows.pop(name) for name in names if name in rows]) for title, names in TOPICS.items()]
-    return [topic for topic in (*topics, Topic(FURTHER, list(rows.values()))) if topic.rows]
+    topics = [
+        Topic(translate(title), [rows.pop(name) for name in names if name in rows]) for title, names in TOPICS.items()
+    ]
+    return [topic for topic in (*topics, Topic(translate(FURTHER), list(rows.values()))) if topic.rows]
 
 
 def select_columns(report: Report, wanted: Sequence[str]) -> dict[str, str]:
     """Return the titles of the wanted kinds; of all when none of them is known."""
-    chosen = {column: title for column, title in report.columns.items() if column in wanted}
-    return chosen or report.columns
+    titles = {column: translate(title) for column, title in report.columns.items()}
+    return {column: title for column, title in titles.items() if column in wanted} or titles
 
 
 def find_bar(row: Row, column: str) -> Bar | None:
@@ -120,4 +130,7 @@ def axis_position(milliseconds: float) -> float:
 
 @cache
 def _templates() -> Environment:
-    return Environment(loader=PackageLoader("app.web", "templates/compare"), autoescape=select_autoescape())
+    loader = PackageLoader("app.web", "templates/compare")
+    templates = Environment(loader=loader, autoescape=select_autoescape(), extensions=["jinja2.ext.i18n"])
+    templates.install_null_translations(newstyle=True)  # type: ignore[attr-defined]  # a method of the extension
+    return templates

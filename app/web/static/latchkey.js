@@ -8,9 +8,9 @@ for (const button of document.querySelectorAll("[data-copies]")) {
     else getSelection().selectAllChildren(field);
     try {
       await navigator.clipboard.writeText(field.value ?? field.textContent);
-      status.textContent = "Copied";
+      status.textContent = status.dataset.copied;
     } catch {
-      status.textContent = document.execCommand("copy") ? "Copied" : "Press Ctrl+C to copy";
+      status.textContent = document.execCommand("copy") ? status.dataset.copied : status.dataset.failed;
     }
   });
 }

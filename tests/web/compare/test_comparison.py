@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
 from datetime import datetime
 from html import unescape
 from pathlib import Path
@@ -21,20 +20,13 @@ from tests.browser import Browser
 from tests.conftest import StartServer
 from tests.core import ISSUER, START
 from tests.live import LiveServer
-from tests.management.face import Face, start_face, stop_face
+from tests.management.face import Face
 from tests.web.visitor import browser_of
 
 TIMES = {"median_ms": 1.0, "min_ms": 0.5, "max_ms": 2.0}
 RUN = "/compare/run"
 HEAD = re.compile(r'scope="col">([^<]+)</th>')
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
-
-
-@pytest.fixture(scope="module")
-def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
-    made = start_face(tmp_path_factory.mktemp("pages"))
-    yield made
-    stop_face(made)
 
 
 def measured_report(issuer: str, at: datetime, cell: Cell) -> Report:
@@ -46,13 +38,6 @@ def measured_report(issuer: str, at: datetime, cell: Cell) -> Report:
 def save_comparison(instance: Path, report: Report) -> None:
     """Store a comparison for the page."""
     keep(Settings(instance_dir=instance, issuer=report.issuer, secret_key="k" * 40), report)
-
-
-@pytest.fixture
-def unmeasured(face: Face) -> Face:
-    """The same server, before its first comparison."""
-    (face.core.actions.settings.instance_dir / "comparison.json").unlink(missing_ok=True)
-    return face
 
 
 @pytest.fixture
@@ -71,7 +56,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_before_the_first_comparison_everybody_reads_how_and_nobody_sees_empty_cells(unmeasured: Face) -> None:
     page = unmeasured.http.get("/compare").text
     assert "latchkey compare" in page and "not measured yet" in page
-    assert "row-measured" not in page and '<form method="post"' not in page
+    assert "row-measured" not in page and 'action="/compare/run"' not in page
     someone = browser_of(unmeasured, unmeasured.person("users:read"))
     assert RUN not in someone.get("/compare").text
 

@@ -1,0 +1,53 @@
+"""The phrases of measured cells, in English: a probe fills them in, and a page recognizes them to translate them.
+
+A report holds English texts and nothing else: so do its file, the API and the command's output.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+
+from app.texts import compile_pattern, mark
+
+ACCOUNT = mark("the account itself: anyone who sends it is the user")
+NAMED = mark("named by %(members)s")
+NOBODY = mark("nobody: an answer names no subject and no client")
+ALL_SCOPES = mark("the whole account: all %(count)s scopes of its roles, and no way to ask for less")
+ONE_SCOPE = mark("one scope: it may read, not list or write")
+TIMING = mark("%(median)s ms (%(least)s to %(most)s)")
+BESIDE_PASSWORD = mark("%(timing)s, and a request that only checks that password takes %(password)s ms")
+ONCE_EXCHANGED = mark("%(timing)s, once exchanged for a JWT")
+REFUSED_AT_ONCE = mark("refused at the first call, %(later)s ms later")
+REFUSED = mark("refused: %(why)s")
+GOES_ON = mark("goes on: %(why)s")
+STILL_WORKED = mark("still worked, %(later)s s later")
+REFUSED_LOCALLY = mark("refused locally too")
+PASSES_LOCALLY = mark("as a JWT checked locally it passes until its exp, %(left)s s more")
+ENDED = mark("refused %(took)s s after it got %(lifetime)s s to live")
+JWT_ENDED = mark("refused %(lifetime)s s after it was issued, also where nobody is asked")
+JWT_NOT_ENDED = mark("refused %(lifetime)s s after it was issued, NOT also where nobody is asked")
+NOTHING = mark("nothing")
+YES, NO = mark("yes"), mark("no")
+UNFINISHED = mark("the probe could not finish: %(error)s")
+LABELLED = mark("%(label)s: %(text)s")
+LISTED = mark("%(first)s; %(further)s")
+OVER_HTTP, IN_PROCESS = mark("over HTTP"), mark("in one process")  # how the probes reached the server
+PHRASES = (  # with placeholders; of two that fit a text, the narrower one comes first
+    *(NAMED, ALL_SCOPES, ENDED, JWT_ENDED, JWT_NOT_ENDED, UNFINISHED),
+    *(TIMING, BESIDE_PASSWORD, ONCE_EXCHANGED),
+    *(REFUSED_AT_ONCE, STILL_WORKED, PASSES_LOCALLY),
+    *(LISTED, REFUSED, GOES_ON, LABELLED),
+)
+
+
+def recognize(text: str) -> tuple[str, Mapping[str, str]] | None:
+    """Return the phrase that a text was made from, and what was filled in; None for a text of another version."""
+    matches = ((phrase, pattern.fullmatch(text)) for phrase, pattern in _patterns())
+    return next(((phrase, match.groupdict()) for phrase, match in matches if match), None)
+
+
+@cache
+def _patterns() -> list[tuple[str, re.Pattern[str]]]:
+    return [(phrase, compile_pattern(phrase)) for phrase in PHRASES]

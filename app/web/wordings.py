@@ -1,0 +1,85 @@
+"""Texts that other packages word in English and that translated pages show.
+
+The actions stay in English and know nothing of catalogs: a page recognizes what they say by its text in this table, in
+which a placeholder takes the place of each value. A text that is not here is shown as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from flask_babel import gettext
+
+from app.texts import compile_pattern, mark
+
+REFUSALS = (
+    # of a form
+    mark("is needed"),
+    mark("must not be blank"),
+    mark("must be one line of at most %(longest)s characters"),
+    mark("must be at most %(longest)s characters long"),
+    mark("must be one of the choices below"),
+    mark("must be a day from %(first)s to %(last)s"),
+    mark("no day can be chosen: the longest lifetime allowed is shorter than a day"),
+    # of a name
+    mark("is at most %(longest)s characters long"),
+    mark("must be one line of visible characters, without U+%(code)s"),
+    mark("must not begin with a mark that belongs to the character before it"),
+    # of a personal access token
+    mark("the user has a live token of this name"),
+    mark("a revoked token cannot be regenerated: create a new one"),
+    mark("only an expired token can be deleted: revoke one that is active"),
+    mark("the user has no such token"),
+    mark("at least one scope is needed"),
+    mark("not given by the user's roles: %(scopes)s"),
+    mark("must be set: a lifetime is at most %(longest)s s here"),
+    mark("a lifetime is at least 1 s"),
+    mark("a lifetime is at most %(longest)s s"),
+    # of a password or a sign-in
+    mark("is wrong"),
+    mark("is not the same"),
+    mark("must have %(shortest)s to %(longest)s characters"),
+    mark("is too common: choose one that is harder to guess"),
+    mark("confirm your password on your account's page first"),
+    mark("there is no such session"),
+    # of any page
+    mark("sign in first"),
+    mark("this is for operators, whose roles give the scope manage"),
+    mark("there is no such page"),
+    mark("there is no such user"),
+    mark("too many failed attempts: try again later"),
+    mark("too many such requests at once: try again"),
+    mark("send %(type)s"),
+    mark("a comparison is being made right now: try again in some seconds"),
+)
+STATES = (
+    *(mark("Status"), mark("active"), mark("expired"), mark("revoked"), mark("suspended"), mark("soon")),
+    *(mark("revoked by its owner"), mark("revoked by its holder"), mark("revoked by an operator")),
+    mark("reported as leaked"),
+)
+PHRASES = (  # of HTTP statuses; Python 3.13 has new ones for 413 and 422
+    *(mark("Bad Request"), mark("Forbidden"), mark("Not Found"), mark("Method Not Allowed"), mark("Conflict")),
+    *(mark("Request Entity Too Large"), mark("Content Too Large"), mark("Unsupported Media Type")),
+    *(mark("Unprocessable Entity"), mark("Unprocessable Content"), mark("Too Many Requests")),
+    *(mark("Internal Server Error"), mark("Service Unavailable")),
+)
+
+
+def translate(text: str) -> str:
+    """Return a text that Python marked in the language of the page; never look up "", which is a catalog's header."""
+    return str(gettext(text)) if text else ""
+
+
+def translate_refusal(text: str) -> str:
+    """Return a refusal in the language of the page, with its values."""
+    for pattern, message in _refusals():
+        if found := pattern.fullmatch(text):
+            return str(gettext(message, **found.groupdict()))
+    return text
+
+
+@cache
+def _refusals() -> list[tuple[re.Pattern[str], str]]:
+    """Return each refusal with the pattern that reads its values."""
+    return [(compile_pattern(message), message) for message in REFUSALS]
