@@ -14,7 +14,7 @@ from werkzeug.http import parse_accept_header
 
 from app.settings.settings import Settings
 from app.web.catalogs import Catalogs
-from app.web.wordings import translate
+from app.web.wordings import translate, translate_filter
 
 COOKIE = "latchkey-language"
 ENGLISH = "en"
@@ -32,6 +32,7 @@ def register(app: Flask, settings: Settings) -> None:
     babel.domain_instance = Catalogs()
     app.jinja_env.policies["ext.i18n.trimmed"] = True  # a text of several lines is one line of the catalog
     app.add_template_filter(translate)
+    app.add_template_filter(translate_filter)
     app.add_template_global(current_language)
     app.add_template_global(lambda: offer_languages(settings.languages), "offer_languages")
 

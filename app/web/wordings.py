@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from flask_babel import gettext
+from flask_babel import gettext, pgettext
 
 from app.texts import compile_pattern, mark
 
@@ -28,6 +28,7 @@ REFUSALS = (
     mark("must not begin with a mark that belongs to the character before it"),
     # of a personal access token
     mark("the user has a live token of this name"),
+    mark("the user has another live token of this name"),
     mark("a revoked token cannot be regenerated: create a new one"),
     mark("only an expired token can be deleted: revoke one that is active"),
     mark("the user has no such token"),
@@ -69,6 +70,17 @@ PHRASES = (  # of HTTP statuses; Python 3.13 has new ones for 413 and 422
 def translate(text: str) -> str:
     """Return a text that Python marked in the language of the page; never look up "", which is a catalog's header."""
     return str(gettext(text)) if text else ""
+
+
+def translate_filter(status: str) -> str:
+    """Return a status as the name of a list of tokens: many languages inflect it there."""
+    names = {
+        "active": pgettext("several tokens", "active"),
+        "expired": pgettext("several tokens", "expired"),
+        "revoked": pgettext("several tokens", "revoked"),
+        "suspended": pgettext("several tokens", "suspended"),
+    }
+    return str(names.get(status, status))
 
 
 def translate_refusal(text: str) -> str:

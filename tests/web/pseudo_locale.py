@@ -46,6 +46,10 @@ class PseudoTranslations(NullTranslations):
         """Return the text in brackets."""
         return bracket(message) if message in marked_texts() else message
 
+    def upgettext(self, context: str, message: str) -> str:
+        """Return the text of a context in brackets."""
+        return self.ugettext(message)
+
     def ungettext(self, singular: str, plural: str, number: int) -> str:
         """Return one of the two in brackets."""
         return self.ugettext(singular if number == 1 else plural)

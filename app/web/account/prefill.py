@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from flask_babel import gettext
+from flask_babel import gettext, pgettext
 from werkzeug.datastructures import MultiDict
 
 from app.actions.directory.lifetime import LONGEST_EXPIRES_IN
@@ -77,7 +77,7 @@ def offer_lifetimes(now: datetime, default: int, longest: int | None, asked: int
     if asked is not None and 1 <= asked <= allowed:
         label = gettext("%(duration)s, as the link asks", duration=describe_duration(asked))
         choices.append(ending("asked", label, asked))
-    return choices if longest is not None else [*choices, Choice("never", gettext("never"), None)]
+    return choices if longest is not None else [*choices, Choice("never", pgettext("a lifetime", "never"), None)]
 
 
 def _name_copy(name: str) -> str:
