@@ -23,6 +23,7 @@ from app.actions.directory.users import UserActions
 from app.actions.insight.choices import Choices
 from app.actions.insight.consequences import Consequences
 from app.actions.insight.credentials import ListCredentials
+from app.actions.insight.event_names import EventNames
 from app.actions.insight.holders import Holders
 from app.actions.insight.known_credentials import KnownCredentials, Revoke
 from app.actions.insight.overview import Overview
@@ -100,6 +101,7 @@ class Actions:
     trusted_issuers: TrustedIssuers = field(init=False)
     note_keys: NoteKeys = field(init=False)
     audit: ReadAudit = field(init=False)
+    event_names: EventNames = field(init=False)
     redact_audit: RedactAudit = field(init=False)
     reseal: Reseal = field(init=False)
     reach: Reach = field(init=False)
@@ -126,6 +128,7 @@ class Actions:
             "trusted_issuers": TrustedIssuers(store, self.fetch_jwks, settings.issuer),
             "note_keys": note_keys,
             "audit": ReadAudit(store),
+            "event_names": EventNames(store),
             "redact_audit": RedactAudit(store, note_keys, clock),
             "reseal": Reseal(store, self.signing_keys, clock),
             "reach": Reach(store),
