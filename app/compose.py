@@ -26,6 +26,7 @@ from app.actions.insight.credentials import ListCredentials
 from app.actions.insight.event_names import EventNames
 from app.actions.insight.holders import Holders
 from app.actions.insight.known_credentials import KnownCredentials, Revoke
+from app.actions.insight.members import Members
 from app.actions.insight.overview import Overview
 from app.actions.insight.reach import Reach
 from app.actions.limits.abuse import AbuseLimits
@@ -107,6 +108,7 @@ class Actions:
     reach: Reach = field(init=False)
     choices: Choices = field(init=False)
     consequences: Consequences = field(init=False)
+    members: Members = field(init=False)
     overview: Overview = field(init=False)
     holders: Holders = field(init=False)
     known_credentials: KnownCredentials = field(init=False)
@@ -134,6 +136,7 @@ class Actions:
             "reach": Reach(store),
             "choices": Choices(store),
             "consequences": Consequences(store, clock),
+            "members": Members(store),
             "overview": Overview(store, self.kinds, listed, clock),
             "holders": Holders(store, self.kinds, clock),
             "known_credentials": KnownCredentials(store, secrets, revokers, clock),
