@@ -52,7 +52,7 @@ def create(actions: Actions) -> Response:
     """Issue a key, and show its secret this once."""
     resource = check_identifier(request.form.get("resource")) or ""
     try:
-        key, issued = actions.api_keys.create(actor(actions), read_new_key(resource, form.days_ahead(actions.clock())))
+        key, issued = actions.api_keys.create(actor(actions), read_new_key(resource, actions.clock()))
     except LatchkeyError as error:
         return _render_new(actions, resource, form.Refusal.of(error))
     return _render_secret(actions, key, issued, 201)
@@ -68,7 +68,7 @@ def show(actions: Actions, key_id: str) -> Response:
 def change(actions: Actions, key_id: str) -> Response:
     """Change a key."""
     try:
-        actions.api_keys.change(actor(actions), key_id, read_changes(form.days_ahead(actions.clock())))
+        actions.api_keys.change(actor(actions), key_id, read_changes(actions.clock()))
     except LatchkeyError as error:
         return _render_key(actions, key_id, form.Refusal.of(error))
     return pages.redirect_with("The key is changed.", ".show", key_id=key_id)
