@@ -48,7 +48,7 @@ GROUPS: dict[str, dict[str, EventType]] = {
         ),
     },
     "Machine clients": {
-        "client.create": EventType("Client created", "{actor} created the client {target}[ with the roles {roles}]"),
+        "client.create": EventType("Client created", "{actor} created the client {target}[ (roles: {roles})]"),
         "client.update": EventType("Client changed", "{actor} changed the client {target}[: {changed}]"),
         "client.narrow": EventType("Client lost scopes", "The client {target} lost {dropped} by a change of {actor}"),
         "client.delete": EventType("Client deleted", "{actor} deleted the client {target}"),
@@ -67,7 +67,7 @@ GROUPS: dict[str, dict[str, EventType]] = {
         "token.revoke": EventType("JWT revoked", "{actor} revoked the JWT {target}"),
     },
     "Users": {
-        "user.create": EventType("User created", "{actor} created the user {target}[ with the roles {roles}]"),
+        "user.create": EventType("User created", "{actor} created the user {target}[ (roles: {roles})]"),
         "user.update": EventType("User changed", "{actor} changed the user {target}[: {changed}]"),
         "user.delete": EventType("User deleted", "{actor} deleted the user {target}"),
         "user_session.begin": EventType("Signed in", "{actor} signed in"),

@@ -67,7 +67,7 @@ def test_the_longest_lifetime_of_tokens_bounds_the_number(tmp_path: Path) -> Non
         operator.get("/console")
         answer = operator.post(to, **fields, expires="in", expires_in=days, expires_in_unit="days")
         assert answer.status_code == status
-        assert ("must be a whole number from 1 to 7" in answer.text) is (status == 422)
+        assert ("Must be a whole number from 1 to 7" in answer.text) is (status == 422)
     stop_face(own)
 
 
