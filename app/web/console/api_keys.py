@@ -16,6 +16,7 @@ from app.credentials.kind import Issued
 from app.errors import Invalid, LatchkeyError
 from app.web import form, lists, pages
 from app.web.console.api_key_form import check_identifier, field_values, read_changes, read_new_key
+from app.web.console.event_text import EventText
 from app.web.page_routes import PageRoutes
 from app.web.visitors import actor, require_operator
 
@@ -123,6 +124,7 @@ def _render_new(actions: Actions, resource: str, refusal: form.Refusal | None = 
 def _render_key(actions: Actions, key_id: str, refusal: form.Refusal | None = None) -> Response:
     key = actions.api_keys.get(key_id)
     events, _ = actions.audit.page(AuditFilter(target=key_id), RECENT_EVENTS, None)
+    names = actions.event_names.of(events)
     given, picked = field_values(key, again=refusal is not None)
     return form.render(
         "console/api_key.html",
@@ -132,7 +134,7 @@ def _render_key(actions: Actions, key_id: str, refusal: form.Refusal | None = No
         days=form.days_ahead(actions.clock()),
         given=given,
         picked=picked,
-        events=events,
+        events=[EventText(event, names) for event in events],
     )
 
 
