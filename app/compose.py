@@ -130,7 +130,7 @@ class Actions:
             "trusted_issuers": TrustedIssuers(store, self.fetch_jwks, settings.issuer),
             "note_keys": note_keys,
             "audit": ReadAudit(store),
-            "event_names": EventNames(store),
+            "event_names": EventNames(store, secrets, clock),
             "redact_audit": RedactAudit(store, note_keys, clock),
             "reseal": Reseal(store, self.signing_keys, clock),
             "reach": Reach(store),

@@ -16,14 +16,13 @@ from app.actions.audit.record import SEVERAL
 from app.actions.insight.event_names import Mention, NamedRow
 from app.crypto.pseudonym import PATTERN
 from app.models import AuditEvent
-from app.web.console.event_types import TYPES, UNKNOWN, WORDS
-from app.web.console.links import page_of
+from app.web.console.event_types import TYPES, UNKNOWN
+from app.web.console.links import page_of_named
 from app.web.moments import describe_duration
 
 LONGEST_SHOWN = 80  # characters of a name
 MOST_LISTED = 3  # names of a list
-PLACES = {"personal_access_token": "#tokens", "client_secret": "#secrets", "federated_credential": "#federated"}
-HELD = {"user": "username", "client": "name", "role": "name", "resource": "identifier", "personal_access_token": "name"}
+HELD = ("username", "name", "identifier")  # details with the name of what an event is about
 UNNAMED = {"anonymous": "somebody", "server": "the server", "operator": "the command line"}
 ACCOUNTS = {"user": "users", "client": "clients"}
 PSEUDONYM = re.compile(PATTERN)
@@ -81,7 +80,7 @@ class EventText:
         type, key = self.event.target_type, self.event.target
         if type == "signing_key":
             return Part(key, is_name=True, url=url_for("console_signing_keys.index"))
-        return self._name(type, key, self._detail(HELD.get(type, "")))
+        return self._name(type, key, next(filter(None, map(self._detail, HELD)), None))
 
     def _fill(self, template: str) -> Parts | None:
         """Return the parts of a template; None where a value is missing."""
@@ -116,8 +115,7 @@ class EventText:
 
     def _name(self, type: str, key: str, held: object = None) -> Part:
         if row := self.names.get((type, key)):
-            page = page_of(row.page_type, row.page_id)
-            return Part(row.name or key, is_name=True, url=f"{page}{PLACES.get(type, '')}" if page else None)
+            return Part(row.name or key, is_name=True, url=page_of_named(type, row))
         return Part(held if held and isinstance(held, str) else key, is_name=True)
 
 
@@ -148,7 +146,7 @@ def _owner(text: EventText) -> Parts | None:
 
 def _whom(text: EventText) -> Parts:
     """Return the account of a failed authentication, which may be unknown, or one of several."""
-    type = WORDS.get(text.event.target_type, text.event.target_type)
+    type = text.event.target_type
     if text.event.target == SEVERAL:
         return _words(f"several {ACCOUNTS.get(type, type)}")
     if not text.event.target or PSEUDONYM.fullmatch(text.event.target):
@@ -157,8 +155,7 @@ def _whom(text: EventText) -> Parts:
 
 
 def _what(text: EventText) -> Parts:
-    word = WORDS.get(text.event.target_type)
-    return _words(word) if word else (Part(text.event.target_type, is_name=True),)
+    return (Part(text.event.target_type.replace("_", " ").replace("api ", "API "), is_name=True),)
 
 
 def _overlap(text: EventText) -> Parts | None:

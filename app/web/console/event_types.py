@@ -104,14 +104,3 @@ GROUPS: dict[str, dict[str, EventType]] = {
 }
 TYPES = {action: type for types in GROUPS.values() for action, type in types.items()}
 UNKNOWN = EventType("", "{actor} did {action}[ to the {what} {target}]")  # of another version
-WORDS = {  # what a sentence calls an object of a type, where the type itself is not that
-    "api_key": "API key",
-    "personal_access_token": "token",
-    "client_secret": "client secret",
-    "federated_credential": "trusted issuer",
-    "token": "JWT",
-    "signing_key": "signing key",
-    "user_session": "sign-in",
-    "resource": "API",
-    "audit_event": "event",
-}

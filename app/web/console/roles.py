@@ -56,7 +56,7 @@ def create(actions: Actions) -> Response:
 
 @routes.get("/<row:role_id>")
 def show(actions: Actions, role_id: str) -> Response:
-    """Show a role, its permissions, and who has it."""
+    """Show a role, its permissions and its members."""
     return _render_role(actions, actions.roles.get(role_id))
 
 

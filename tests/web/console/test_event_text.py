@@ -46,7 +46,7 @@ def say(actor: Actor, action: str, type: str, target: str, **details: Any) -> st
     ],
 )
 def test_a_sentence_has_the_values_of_its_event(said: str, event: tuple[str, str, str]) -> None:
-    details = {
+    details: dict[str, dict[str, Any]] = {
         "api_key.create": {"resource": "https://o.example"},
         "role.delete": {"name": "clerk"},
         "api_key.rotate": {"overlap_seconds": 172_800},
@@ -71,7 +71,7 @@ def test_who_has_no_name_is_described(face: Face) -> None:
     assert say(OPERATOR, "user.delete", "user", "usr_1", username="bob") == "The command line deleted the user bob"
     somebody = anonymous("192.0.2.1", None)
     leaked = say(somebody, "credential.report_leak", "personal_access_token", "pat_1")
-    assert leaked == "Somebody reported the token pat_1 as leaked, which ended it"
+    assert leaked == "Somebody reported the personal access token pat_1 as leaked, which ended it"
 
 
 def test_a_failed_authentication_names_the_account_or_none() -> None:
@@ -102,11 +102,15 @@ def test_objects_are_named_and_linked_until_they_are_gone(own_face: Face, own_op
     client = core.client("importer", "robot")
     core.actions.clients.change(OPERATOR, client, ClientChanges(name="Nightly import"))
     key, _ = core.key(ORDERS)
+    core.role("clerk", "user", "orders:read")
+    ann = core.user("ann", "clerk")
+    core.pat("ann", "orders:read")
     page = own_operator.get("/console/audit").text
     assert (
         f'<a href="/console/clients/{client}"><bdi>Nightly import</bdi></a>: <bdi class="fw-medium">name</bdi>' in page
     )
     assert f'<a href="/console/api-keys/{key.id}"><bdi>a key</bdi></a> for <a href="/console/resources/' in page
+    assert f'the token <a href="/console/users/{ann}#tokens"><bdi>laptop</bdi></a> of <a href=' in page
     core.actions.clients.delete(OPERATOR, client)
     page = own_operator.get("/console/audit").text
     assert 'deleted the client <bdi class="fw-medium">Nightly import</bdi>' in page
@@ -133,11 +137,11 @@ def test_an_actor_is_found_by_a_name_that_is_typed(face: Face, operator: Visitor
     user, client = face.core.user("grace"), face.core.client("a-machine")
     face.core.actions.clients.change(OPERATOR, client, ClientChanges(name="Press"))
     with face.core.store.transaction() as session:
-        for type, row_id in (("user", user), ("client", "a-machine")):
-            record(session, Actor(type=type, id=row_id), "role.create", "role", "role_7", face.core.clock())
-    for name, actor in (("GRACE", user), ("Press", "a-machine"), ("a-machine", "a-machine"), (user, user)):
+        for actor in (Actor("user", user), Actor("client", "a-machine")):
+            record(session, actor, "role.create", "role", "role_7", face.core.clock())
+    for name, shown in (("GRACE", user), ("Press", "a-machine"), ("a-machine", "a-machine"), (user, user)):
         page = operator.get(f"/console/audit?by={name}&action=role.create").text
-        assert f'<input type="hidden" name="actor" value="{actor}">' in page and page.count('<td class="wide">') == 1
+        assert f'<input type="hidden" name="actor" value="{shown}">' in page and page.count('<td class="wide">') == 1
     assert "No event matches" in operator.get("/console/audit?by=nobody-of-that-name").text
 
 

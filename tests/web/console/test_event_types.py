@@ -1,7 +1,7 @@
 """Every audit event that the code can record has a sentence, and every sentence an event."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import app
@@ -50,7 +50,7 @@ def recorded() -> Iterator[tuple[str, str]]:
                 yield name, _action(call.args[2], constants)
 
 
-def _action(node: ast.expr, constants: dict[str, object]) -> str:
+def _action(node: ast.expr, constants: Mapping[str, object]) -> str:
     if isinstance(node, ast.Constant):
         return repr(node.value)
     if isinstance(node, ast.JoinedStr):
