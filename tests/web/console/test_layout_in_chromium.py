@@ -76,6 +76,7 @@ def test_every_section_looks_right(
         "/signing-keys",
         "/signing-keys/rotate",
         "/audit",
+        "/audit/1",
         "/audit?actor=nobody",
         "/holders",
         "/holders?scope=parcels:read",
