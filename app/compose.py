@@ -23,8 +23,10 @@ from app.actions.directory.users import UserActions
 from app.actions.insight.choices import Choices
 from app.actions.insight.consequences import Consequences
 from app.actions.insight.credentials import ListCredentials
+from app.actions.insight.event_names import EventNames
 from app.actions.insight.holders import Holders
 from app.actions.insight.known_credentials import KnownCredentials, Revoke
+from app.actions.insight.members import Members
 from app.actions.insight.overview import Overview
 from app.actions.insight.reach import Reach
 from app.actions.limits.abuse import AbuseLimits
@@ -100,11 +102,13 @@ class Actions:
     trusted_issuers: TrustedIssuers = field(init=False)
     note_keys: NoteKeys = field(init=False)
     audit: ReadAudit = field(init=False)
+    event_names: EventNames = field(init=False)
     redact_audit: RedactAudit = field(init=False)
     reseal: Reseal = field(init=False)
     reach: Reach = field(init=False)
     choices: Choices = field(init=False)
     consequences: Consequences = field(init=False)
+    members: Members = field(init=False)
     overview: Overview = field(init=False)
     holders: Holders = field(init=False)
     known_credentials: KnownCredentials = field(init=False)
@@ -126,11 +130,13 @@ class Actions:
             "trusted_issuers": TrustedIssuers(store, self.fetch_jwks, settings.issuer),
             "note_keys": note_keys,
             "audit": ReadAudit(store),
+            "event_names": EventNames(store, secrets, clock),
             "redact_audit": RedactAudit(store, note_keys, clock),
             "reseal": Reseal(store, self.signing_keys, clock),
             "reach": Reach(store),
             "choices": Choices(store),
             "consequences": Consequences(store, clock),
+            "members": Members(store),
             "overview": Overview(store, self.kinds, listed, clock),
             "holders": Holders(store, self.kinds, clock),
             "known_credentials": KnownCredentials(store, secrets, revokers, clock),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Connection, Integer, String, Table, event, insert
+from sqlalchemy import JSON, BigInteger, Connection, Index, Integer, String, Table, event, insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database.types import Base
@@ -18,15 +18,19 @@ class AuditEvent(Base):
     """Who did what to which object, when and from where. Rows are only appended, at the end of the chain."""
 
     __tablename__ = "audit_event"
+    __table_args__ = (  # each filter of the trail, in its order: newest first
+        Index("ix_audit_event_listed", "at", "id"),
+        *(Index(f"ix_audit_event_by_{name}", name, "at", "id") for name in ("actor", "action", "target")),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
-    at: Mapped[datetime] = mapped_column(index=True)
+    at: Mapped[datetime] = mapped_column()
     actor_type: Mapped[str] = mapped_column(String(20))
-    actor: Mapped[str] = mapped_column(String(200), index=True)  # an id of a user or a client, or a placeholder
+    actor: Mapped[str] = mapped_column(String(200))  # an id of a user or a client, or a placeholder
     actor_name: Mapped[str] = mapped_column(String(200), default="")
-    action: Mapped[str] = mapped_column(String(100), index=True)
+    action: Mapped[str] = mapped_column(String(100))
     target_type: Mapped[str] = mapped_column(String(40))
-    target: Mapped[str] = mapped_column(String(200), index=True)
+    target: Mapped[str] = mapped_column(String(200))
     address: Mapped[str | None] = mapped_column(String(64))
     request_id: Mapped[str | None] = mapped_column(String(64))
     details: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)

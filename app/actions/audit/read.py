@@ -9,13 +9,28 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, NullPool, Text, create_engine, func, select, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    NullPool,
+    Text,
+    create_engine,
+    false,
+    func,
+    literal,
+    select,
+    tuple_,
+    type_coerce,
+)
 from sqlalchemy import cast as as_type
+from sqlalchemy.orm import Session
 
 from app.actions.audit.chain import FIELDS
 from app.database.engines import prepare_connections
 from app.database.store import Store
-from app.database.types import EPOCH, MICROSECOND
+from app.database.types import EPOCH, MICROSECOND, Instant
+from app.errors import NotFound
 from app.models import AuditEvent
 from app.settings.strict_json import read_json
 
@@ -55,22 +70,42 @@ class ReadAudit:
 
     def page(self, wanted: AuditFilter, limit: int, before_id: int | None) -> tuple[list[AuditEvent], int | None]:
         """Return at most `limit` events older than `before_id`, and the id to continue from (None at the end)."""
-        query = select(AuditEvent).order_by(AuditEvent.id.desc()).limit(limit + 1)
-        for column, value in (
-            (AuditEvent.actor, wanted.actor),
-            (AuditEvent.action, wanted.action),
-            (AuditEvent.target, wanted.target),
-        ):
-            query = query.where(column == value) if value is not None else query
-        if wanted.since is not None:
-            query = query.where(AuditEvent.at >= wanted.since)
-        if wanted.until is not None:
-            query = query.where(AuditEvent.at < wanted.until)
-        if before_id is not None:
-            query = query.where(AuditEvent.id < before_id)
+        newest_first = AuditEvent.at.desc(), AuditEvent.id.desc()
+        query = select(AuditEvent).where(*_conditions(wanted)).order_by(*newest_first).limit(limit + 1)
         with self._store.reading() as session:
+            if before_id is not None:
+                query = query.where(_is_older_than(session, before_id))
             events = list(session.scalars(query))
         return events[:limit], events[limit - 1].id if len(events) > limit else None
+
+    def get(self, event_id: int) -> AuditEvent:
+        """Return one event. Raises NotFound."""
+        with self._store.reading() as session:
+            event = session.get(AuditEvent, event_id)
+        if event is None:
+            raise NotFound("there is no such event")
+        return event
+
+
+def _conditions(wanted: AuditFilter) -> Iterator[ColumnElement[bool]]:
+    for column, value in (
+        (AuditEvent.actor, wanted.actor),
+        (AuditEvent.action, wanted.action),
+        (AuditEvent.target, wanted.target),
+    ):
+        if value is not None:
+            yield column == value
+    if wanted.since is not None:
+        yield AuditEvent.at >= wanted.since
+    if wanted.until is not None:
+        yield AuditEvent.at < wanted.until
+
+
+def _is_older_than(session: Session, event_id: int) -> ColumnElement[bool]:
+    """Return the condition of the events after this one in the list; where it is missing, after the one before it."""
+    nearest = select(AuditEvent.at).where(AuditEvent.id <= event_id).order_by(AuditEvent.id.desc()).limit(1)
+    at = session.scalar(nearest)
+    return false() if at is None else tuple_(AuditEvent.at, AuditEvent.id) < tuple_(literal(at, Instant), event_id)
 
 
 @contextmanager

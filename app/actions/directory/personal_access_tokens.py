@@ -209,7 +209,7 @@ class PersonalAccessTokenActions:
             if status_of(row, now) != "expired":
                 raise Conflict("only an expired token can be deleted: revoke one that is active")
             session.delete(row)
-            record(session, actor, f"{TARGET}.delete", TARGET, token_id, now, user=user_id)
+            record(session, actor, f"{TARGET}.delete", TARGET, token_id, now, user=user_id, name=row.name)
 
     def page(
         self,

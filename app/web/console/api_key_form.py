@@ -14,30 +14,31 @@ from app.credentials.kind import LONGEST_WINDOW, MOST_REQUESTS, RateLimit
 from app.errors import Invalid, Malformed
 from app.settings.addresses import read_network
 from app.web import form
+from app.web.console.expiry import read_expiry
 from app.web.moments import split_duration
 
 LONGEST_NETWORK = 43  # characters
 DEFAULT_WINDOW = 60  # seconds; the form offers its unit
 
 
-def read_new_key(resource: str, days: form.Days) -> NewKey:
+def read_new_key(resource: str, now: datetime) -> NewKey:
     """Read the form of a new key; raises Invalid."""
     return NewKey(
         name=form.read_name("name"),
         resource=resource,
         scopes=_read_scopes(),
-        expires_at=_read_expiry(days),
+        expires_at=read_expiry(now),
         rate_limit=_read_rate_limit(),
         allowed_ips=_read_networks(),
     )
 
 
-def read_changes(days: form.Days) -> KeyChanges:
+def read_changes(now: datetime) -> KeyChanges:
     """Read the form that changes a key; raises Invalid."""
     return KeyChanges(
         name=form.read_name("name"),
         scopes=UNSET if request.form.get("which") == "keep" else _read_scopes(),
-        expires_at=UNSET if request.form.get("expires") == "keep" else _read_expiry(days),
+        expires_at=UNSET if request.form.get("expires") == "keep" else read_expiry(now),
         rate_limit=_read_rate_limit(),
         allowed_ips=_read_networks(),
         enabled=form.is_checked("enabled"),
@@ -75,19 +76,6 @@ def _read_scopes() -> tuple[str, ...] | None:
     if which not in ("all", "some"):
         raise Invalid.field("scopes", "choose all that are public, or some")
     return form.checked_values("scopes") if which == "some" else None
-
-
-def _read_expiry(days: form.Days) -> datetime | None:
-    """Return when the key expires, None for never; raises Invalid."""
-    choice = request.form.get("expires", "never")
-    if choice == "never":
-        return None
-    if choice != "day":
-        raise Invalid.field("expires_at", "must be one of the choices below")
-    expires_at = form.read_day("expires_on", days)
-    if expires_at is None:
-        raise Invalid.field("expires_at", str(days))
-    return expires_at
 
 
 def _read_rate_limit() -> RateLimit | None:

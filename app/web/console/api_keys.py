@@ -16,6 +16,7 @@ from app.credentials.kind import Issued
 from app.errors import Invalid, LatchkeyError
 from app.web import form, lists, pages
 from app.web.console.api_key_form import check_identifier, field_values, read_changes, read_new_key
+from app.web.console.event_text import EventText
 from app.web.page_routes import PageRoutes
 from app.web.visitors import actor, require_operator
 
@@ -52,7 +53,7 @@ def create(actions: Actions) -> Response:
     """Issue a key, and show its secret this once."""
     resource = check_identifier(request.form.get("resource")) or ""
     try:
-        key, issued = actions.api_keys.create(actor(actions), read_new_key(resource, form.days_ahead(actions.clock())))
+        key, issued = actions.api_keys.create(actor(actions), read_new_key(resource, actions.clock()))
     except LatchkeyError as error:
         return _render_new(actions, resource, form.Refusal.of(error))
     return _render_secret(actions, key, issued, 201)
@@ -68,7 +69,7 @@ def show(actions: Actions, key_id: str) -> Response:
 def change(actions: Actions, key_id: str) -> Response:
     """Change a key."""
     try:
-        actions.api_keys.change(actor(actions), key_id, read_changes(form.days_ahead(actions.clock())))
+        actions.api_keys.change(actor(actions), key_id, read_changes(actions.clock()))
     except LatchkeyError as error:
         return _render_key(actions, key_id, form.Refusal.of(error))
     return pages.redirect_with("The key is changed.", ".show", key_id=key_id)
@@ -123,6 +124,7 @@ def _render_new(actions: Actions, resource: str, refusal: form.Refusal | None = 
 def _render_key(actions: Actions, key_id: str, refusal: form.Refusal | None = None) -> Response:
     key = actions.api_keys.get(key_id)
     events, _ = actions.audit.page(AuditFilter(target=key_id), RECENT_EVENTS, None)
+    names = actions.event_names.of(events)
     given, picked = field_values(key, again=refusal is not None)
     return form.render(
         "console/api_key.html",
@@ -132,7 +134,7 @@ def _render_key(actions: Actions, key_id: str, refusal: form.Refusal | None = No
         days=form.days_ahead(actions.clock()),
         given=given,
         picked=picked,
-        events=events,
+        events=[EventText(event, names) for event in events],
     )
 
 

@@ -11,11 +11,12 @@ from app.errors import LatchkeyError
 from app.web import form, pages
 from app.web.console.clients import SECRET, render_client, render_secret
 from app.web.console.confirmation import ask
+from app.web.console.expiry import read_expiry
 from app.web.page_routes import PageRoutes
 from app.web.visitors import actor, require_operator
 
 CLIENT_PAGE = "console_clients.show"
-FIELDS = {"expires_at": "expires_on", "expires_in": "expires_on", "name": "secret_name"}
+FIELDS = {"name": "secret_name"}
 
 routes = PageRoutes("console_client_secrets", "/console/clients/<row:client_row_id>/secrets", guard=require_operator)
 
@@ -25,7 +26,7 @@ def create(actions: Actions, client_row_id: str) -> Response:
     """Create a further secret, and show it this once."""
     try:
         name = form.read_name("secret_name", required=False) or None
-        wanted = NewClientSecret(name, form.read_day("expires_on", form.days_ahead(actions.clock())))
+        wanted = NewClientSecret(name, read_expiry(actions.clock()))
         _, issued = actions.client_secrets.create(actor(actions), client_row_id, wanted)
     except LatchkeyError as error:
         return render_client(actions, client_row_id, form.Refusal.of(error, form=SECRET, rename=FIELDS))

@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response
 from app.actions.directory.clients import ClientChanges, ClientView, NewClient
 from app.actions.trust.registration import LONGEST_URI
 from app.compose import Actions
+from app.crypto.certificate import SUBJECT_FIELDS
 from app.errors import Invalid, LatchkeyError
 from app.models.auth_methods import SECRETLESS, Method
 from app.web import form, lists, pages
@@ -132,6 +133,7 @@ def render_client(actions: Actions, client_row_id: str, refusal: form.Refusal | 
         refusal,
         client=client,
         methods=METHODS,
+        certificate=[(name, value) for name in SUBJECT_FIELDS if (value := getattr(client, name))],
         secretless=client.token_endpoint_auth_method in SECRETLESS,
         trusted=actions.federated_credentials.page(client_row_id, lists.PAGE)[0],
         secrets=secrets,

@@ -16,6 +16,7 @@ from app.web.visitors import require_operator
 
 FIRST = 20  # of each kind, where all kinds are shown
 MOST_OFFERED = 200  # scopes to choose from
+MOST_COMPLETED = 50  # scopes that complete what was typed
 
 routes = PageRoutes("console_holders", "/console/holders", guard=require_operator)
 
@@ -30,13 +31,21 @@ def index(actions: Actions) -> Response:
         return _render_scopes(actions, name)
 
 
+@routes.get("/scopes")
+def complete(actions: Actions) -> Response:
+    """Return the scopes that have what was typed in their name, for the field of the page."""
+    part = request.args.get("scope", "").strip()
+    offered = actions.holders.scopes(part, MOST_COMPLETED) if not part or is_scope_name(part) else []
+    return pages.render("console/holders_scopes.html", offered=offered)
+
+
 def _render_scopes(actions: Actions, name: str) -> Response:
-    """Render the scopes there are, or those similar to a name that is not one of them."""
+    """Render the first scopes there are, or those similar to a name that is not one of them."""
     errors = {"scope": f"there is no scope {name}"} if name else {}
     similar = actions.holders.scopes(name, MOST_OFFERED) if is_scope_name(name) else []
     offered = similar or actions.holders.scopes("", MOST_OFFERED)
-    status = 404 if name else 200
-    return pages.render("console/holders.html", status, scope=None, name=name, offered=offered, errors=errors)
+    status, cut = 404 if name else 200, len(offered) == MOST_OFFERED
+    return pages.render("console/holders.html", status, scope=None, name=name, offered=offered, errors=errors, cut=cut)
 
 
 def _render_holders(actions: Actions, name: str) -> Response:

@@ -9,6 +9,7 @@ from typing import Any
 from flask import url_for
 
 from app.actions.insight.credentials import CredentialFilter
+from app.actions.insight.event_names import NamedRow
 
 PAGES = {  # the endpoint of each kind, and the variable part of its path
     "user": ("console_users.show", "user_id"),
@@ -18,6 +19,8 @@ PAGES = {  # the endpoint of each kind, and the variable part of its path
     "api_key": ("console_api_keys.show", "key_id"),
 }
 
+PLACES = {"personal_access_token": "#tokens", "client_secret": "#secrets", "federated_credential": "#federated"}
+
 
 def page_of(kind: str, row_id: str | None) -> str | None:
     """Return the address of the page of a row; None for a kind that has no page of its own."""
@@ -26,6 +29,14 @@ def page_of(kind: str, row_id: str | None) -> str | None:
     endpoint, name = PAGES[kind]
     variable: dict[str, Any] = {name: row_id}
     return url_for(endpoint, **variable)
+
+
+def page_of_named(kind: str, row: NamedRow) -> str | None:
+    """Return the address of the page of what an event names, or else of the part of its owner's page that shows it."""
+    if own := page_of(kind, row.id):
+        return own
+    owner = page_of(row.owner_type or "", row.owner_id)
+    return f"{owner}{PLACES.get(kind, '')}" if owner else None
 
 
 def list_of(wanted: CredentialFilter) -> str:

@@ -13,10 +13,12 @@ from app.compose import Actions
 from app.errors import LatchkeyError
 from app.web import form, lists, pages
 from app.web.console.confirmation import ask, ask_to_resend, is_confirmed
+from app.web.console.links import page_of
 from app.web.page_routes import PageRoutes
 from app.web.visitors import actor, require_operator
 
 TYPES: tuple[RoleType, ...] = get_args(RoleType)
+OWNERS: dict[RoleType, str] = {"user": "user", "machine": "client"}  # who can have a role
 LOSES_MANAGE = "You have manage by this role alone: without it you cannot come into the console again."
 
 routes = PageRoutes("console_roles", "/console/roles", guard=require_operator)
@@ -54,7 +56,7 @@ def create(actions: Actions) -> Response:
 
 @routes.get("/<row:role_id>")
 def show(actions: Actions, role_id: str) -> Response:
-    """Show a role and its permissions."""
+    """Show a role, its permissions and its members."""
     return _render_role(actions, actions.roles.get(role_id))
 
 
@@ -108,5 +110,16 @@ def _render_new(actions: Actions, refusal: form.Refusal | None = None) -> Respon
 
 def _render_role(actions: Actions, role: RoleView, refusal: form.Refusal | None = None) -> Response:
     permissions = form.sent_values("permissions") if refusal else list(role.permissions)
-    offer = actions.choices.permissions({*permissions, *role.permissions})
-    return form.render("console/role.html", refusal, role=role, offer=offer, picked=permissions)
+    members, cursor = actions.members.page(role.id, role.type, lists.PAGE, lists.read_cursor())
+    return form.render(
+        "console/role.html",
+        refusal,
+        role=role,
+        offer=actions.choices.permissions({*permissions, *role.permissions}),
+        picked=permissions,
+        members=members,
+        count=actions.members.count(role.id, role.type),
+        kind=OWNERS[role.type],
+        next_page=lists.next_page(cursor, ".show", role_id=role.id, _anchor="members"),
+        page_of=page_of,
+    )

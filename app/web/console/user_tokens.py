@@ -11,11 +11,11 @@ from app.compose import Actions
 from app.errors import LatchkeyError
 from app.web import form, pages
 from app.web.console.confirmation import ask
+from app.web.console.expiry import read_expiry
 from app.web.page_routes import PageRoutes
 from app.web.visitors import actor, require_operator
 
 USER_PAGE = "console_users.show"
-FIELDS = {"expires_at": "expires_on", "expires_in": "expires_on"}
 
 routes = PageRoutes("console_user_tokens", "/console/users/<row:user_id>/tokens", guard=require_operator)
 
@@ -30,13 +30,13 @@ def new(actions: Actions, user_id: str) -> Response:
 def create(actions: Actions, user_id: str) -> Response:
     """Create a token for the user, and show its secret this once."""
     try:
-        lifetime = AskedLifetime(expires_at=form.read_day("expires_on", _days(actions)))
+        lifetime = AskedLifetime(expires_at=read_expiry(actions.clock(), actions.settings.pat_max_lifetime))
         wanted = NewToken(
             form.read_name("name"), form.read_selection("scopes"), lifetime, form.read_text("description")
         )
         token, issued = actions.personal_access_tokens.create(actor(actions), user_id, wanted)
     except LatchkeyError as error:
-        return _render_new(actions, user_id, form.Refusal.of(error, duplicate="name", rename=FIELDS))
+        return _render_new(actions, user_id, form.Refusal.of(error, duplicate="name"))
     user = actions.users.get(user_id)
     return pages.render("console/user_token_secret.html", 201, user=user, token=token, secret=issued.token)
 
@@ -57,17 +57,13 @@ def revoke(actions: Actions, user_id: str, token_id: str) -> Response:
     return pages.redirect_with("The token is revoked: it is refused everywhere.", USER_PAGE, user_id=user_id)
 
 
-def _days(actions: Actions) -> form.Days:
-    return form.days_ahead(actions.clock(), actions.settings.pat_max_lifetime)
-
-
 def _render_new(actions: Actions, user_id: str, refusal: form.Refusal | None = None) -> Response:
     return form.render(
         "console/user_token_new.html",
         refusal,
         user=actions.users.get(user_id),
         reach=actions.reach.of_user(user_id),
-        default=actions.settings.pat_default_lifetime // 86_400,
-        days=_days(actions),
+        default=actions.settings.pat_default_lifetime,
+        days=form.days_ahead(actions.clock(), actions.settings.pat_max_lifetime),
         picked=form.sent_values("scopes"),
     )

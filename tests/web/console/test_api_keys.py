@@ -166,7 +166,7 @@ def test_a_key_is_revoked_after_a_confirmation(face: Face, operator: Visitor) ->
     page = operator.get("/console/api-keys?status=revoked").text
     assert "refused everywhere" in page and key.hint in page
     shown = operator.get(f"/console/api-keys/{key.id}").text
-    assert "revoked by an operator" in shown and "api_key.revoke" in shown and 'name="name"' not in shown
+    assert "revoked by an operator" in shown and "revoked the API key" in shown and 'name="name"' not in shown
     late = operator.post(f"/console/api-keys/{key.id}", name="late", expires="keep")
     assert late.status_code == 409 and "revoked" in late.text
     assert operator.post(f"/console/api-keys/{key.id}/rotate", overlap_seconds="0").status_code == 409

@@ -211,3 +211,12 @@ def test_the_list_goes_on_by_its_cursor_and_finds_a_client_id(face: Face, operat
     page = operator.get(f"/console/clients?q={many[7].client_id}").text
     assert ">many-07<" in page and ">many-08<" not in page
     assert "No client has this client_id" in operator.get("/console/clients?q=nobody").text
+
+
+def test_a_page_shows_the_certificate_that_its_method_needs(face: Face, operator: Visitor) -> None:
+    subject = {"tls_client_auth_san_dns": "till.example"}
+    new = NewClient("till", "tls_client_auth", certificate_subject=subject)
+    client, _ = face.core.actions.clients.create(OPERATOR, new)
+    page = operator.get(f"/console/clients/{client.id}").text
+    assert "<code>till.example</code>" in page and "the API and the command line change" in page
+    assert 'href="#secrets"' not in page and 'href="#federated"' in page

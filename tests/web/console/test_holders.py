@@ -152,6 +152,18 @@ def test_an_unknown_scope_offers_similar_ones(own_operator: Visitor) -> None:
     assert start.status_code == 200 and "/console/holders?scope=manage" in start.text
 
 
+def test_thousands_of_scopes_are_completed_by_a_part_of_the_name(own_face: Face, own_operator: Visitor) -> None:
+    core = own_face.core
+    core.resource("https://api.example/many", *(f"many:{number:04}" for number in range(2_000)))
+    start = own_operator.get("/console/holders").text
+    assert start.count("<option") <= 200 and "type a part of a name to find others" in start
+    found = re.findall(r'<option value="([^"]+)"', own_operator.get("/console/holders/scopes?scope=ny:199").text)
+    assert found == [f"many:{number}" for number in range(1990, 2000)]
+    assert own_operator.get("/console/holders/scopes?scope=many").text.count("<option") == 50
+    for nothing in ("no:such", "100%25", "_", "<script>", '"'):
+        assert "<option" not in own_operator.get(f"/console/holders/scopes?scope={nothing}").text, nothing
+
+
 def test_a_long_list_goes_on_kind_by_kind(own_face: Face, own_operator: Visitor) -> None:
     core = own_face.core
     core.role("reader", "user", SCOPE)

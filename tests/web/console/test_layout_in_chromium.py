@@ -76,6 +76,7 @@ def test_every_section_looks_right(
         "/signing-keys",
         "/signing-keys/rotate",
         "/audit",
+        "/audit/1",
         "/audit?actor=nobody",
         "/holders",
         "/holders?scope=parcels:read",
@@ -130,3 +131,19 @@ def test_the_chart_is_visible_and_described(browser: Browser, admin: Admin) -> N
         tab_to(page, "Hour by hour")
         page.keyboard.press("Enter")
         assert page.get_by_role("region", name="Failed authentications hour by hour").is_visible()
+
+
+def test_a_scope_is_completed_while_one_types(browser: Browser, admin: Admin) -> None:
+    admin.resource(permissions=[f"filler:{number:03}" for number in range(250)], name="A filler")
+    with browser.page() as watched:
+        page = sign_in(watched, admin)
+        watched.open(f"{admin.server.url}/console/holders")
+        option = page.locator("#scopes option[value='parcels:read']")
+        assert option.count() == 0, "the page offers the first scopes only"
+        page.locator("#scope").press_sequentially("cels:r")
+        option.wait_for(state="attached")
+        assert page.locator("#scopes option").count() == 1
+        page.locator("#scope").fill("parcels:read")
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", name="parcels:read").wait_for()
+        assert not watched.errors and not watched.foreign

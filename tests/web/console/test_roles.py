@@ -1,5 +1,7 @@
 """The console's roles: created, their permissions saved by one form, deleted after a confirmation."""
 
+import re
+
 import pytest
 
 from app.actions.audit.actor import OPERATOR
@@ -135,3 +137,26 @@ def test_the_list_goes_on_by_its_cursor_within_its_type(face: Face, operator: Vi
     assert len(pages) > 1 and all("<td>user</td>" not in page for page in pages)
     for number in range(55):
         assert [f">many-{number:02}<" in page for page in pages].count(True) == 1
+
+
+def test_a_role_lists_its_members_with_their_count(own_face: Face, own_operator: Visitor) -> None:
+    core = own_face.core
+    row = core.role("porter", "user")
+    assert "No user has this role yet" in own_operator.get(f"/console/roles/{row}").text
+    people = {name: core.user(name, "porter") for name in ("zoe", "Ann", *(f"m{number:02}" for number in range(60)))}
+    core.user("outsider")
+    core.enable("zoe", False)
+    pages = pages_of(own_operator, f"/console/roles/{row}")
+    listed = [re.findall(r'href="/console/users/(\w+)">', page) for page in pages]
+    assert [len(some) for some in listed] == [50, 12] and listed[0][0] == people["Ann"]
+    assert {one for some in listed for one in some} == set(people.values()) and listed[1][-1] == people["zoe"]
+    assert all('Members <span class="badge">62</span>' in page for page in pages)
+    assert 'data-status="disabled"' in pages[1] and 'data-status="disabled"' not in pages[0]
+    assert "no member after these" in own_operator.get(f"/console/roles/{row}?after=usr_gone").text
+
+
+def test_a_machine_role_lists_its_clients(own_face: Face, own_operator: Visitor) -> None:
+    row = own_face.core.role("lift", "machine")
+    client = own_face.core.client("a-lift", "lift")
+    page = own_operator.get(f"/console/roles/{row}").text
+    assert f'href="/console/clients/{client}">a-lift</a>' in page and "<code>a-lift</code>" in page
