@@ -30,7 +30,7 @@ def admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Admin]:
 
 def heights(page: Page, selector: str) -> set[float]:
     found: list[float] = page.locator(selector).evaluate_all(
-        "all => all.map(one => one.getBoundingClientRect().height)"
+        "all => all.map(one => one.getBoundingClientRect().height).filter(Boolean)"
     )
     return {round(height) for height in found}
 
