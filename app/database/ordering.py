@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, UnaryExpression, or_, tuple_
+from sqlalchemy import ColumnElement, SQLColumnExpression, UnaryExpression, func, or_, select, tuple_
 
 from app.errors import Invalid
 
@@ -58,4 +58,6 @@ def contains_text(text: str, *columns: SQLColumnExpression[Any]) -> ColumnElemen
     It reads every row: 20,000 take tens of milliseconds, and PostgreSQL's pg_trgm needs rights that we may not have.
     """
     composed = unicodedata.normalize("NFC", text)  # as names are stored
-    return or_(*(column.icontains(composed, autoescape=True) for column in columns))
+    escaped = re.sub(r"[/%_]", r"/\g<0>", composed)
+    pattern = select(func.lower(f"%{escaped}%")).scalar_subquery()  # once, not for each row as ILIKE does
+    return or_(*(func.lower(column).like(pattern, escape="/") for column in columns))

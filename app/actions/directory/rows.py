@@ -24,7 +24,7 @@ NEWEST = "-created_at"
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """The part of a list to read: at most `limit` rows after a cursor, sorted, of those that contain the text `q`.
+    """The part of a list to read: at most `limit` rows after a cursor, sorted; all of them contain the text `q`.
 
     `sort` is the name of an order, with "-" before it from the highest value down.
     """
@@ -121,8 +121,10 @@ class Rows(Generic[RowT]):
             query = query.where(order.after(self._find_position(session, value, wanted.after)))
         found = session.execute(query.order_by(*order.terms).limit(wanted.limit + 1)).unique().all()
         rows = found[: wanted.limit]
-        count = session.scalar(select(func.count()).select_from(self._table).where(*matching)) or 0
         cursor = write_cursor(rows[-1][1], cast(Any, rows[-1][0]).id) if len(found) > len(rows) else None
+        count = len(rows)
+        if cursor is not None or wanted.after is not None:  # this page is not all
+            count = session.scalar(select(func.count()).select_from(self._table).where(*matching)) or 0
         return Found([view(row) for row, _ in rows], cursor, count)
 
     def _find_position(self, session: Session, value: ColumnElement[Any], after: str) -> Position:

@@ -56,7 +56,8 @@ def _find(actions: Actions, wanted: ListQuery) -> Found[CredentialView]:
     """Read what matches; raises Invalid."""
     matching, sort = _read_filter(), cast(Sort, wanted.sort)
     found, cursor = actions.credentials.page(matching, wanted.limit, wanted.after, sort)
-    return Found(found, cursor, actions.credentials.count(matching))
+    is_all = cursor is None and wanted.after is None
+    return Found(found, cursor, len(found) if is_all else actions.credentials.count(matching))
 
 
 def _read_filter() -> CredentialFilter:

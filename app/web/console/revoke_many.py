@@ -19,7 +19,7 @@ from app.web.console.list_page import ListPage
 from app.web.visitors import actor
 
 ALL = "all"  # the button for all that the list has
-TOO_MANY = f"More than {MOST_REVOKED:,} match, and no more are revoked at once: narrow the filter."
+TOO_MANY = f"More than {MOST_REVOKED:,} match, the most that are revoked at once: narrow the filter."
 
 
 def answer_revocation(
