@@ -198,7 +198,7 @@ class ClientActions:
             return CLIENTS.page(session, limit, after, _view, of_client)
 
     def search(self, wanted: ListQuery, *, enabled: bool | None = None, role: str | None = None) -> Found[ClientView]:
-        """Read a list of clients, perhaps only the enabled or the disabled ones, or only those with one role."""
+        """Read a list of clients: all, the enabled or the disabled ones, all or the members of one role."""
         has_role = None if role is None else Client.id.in_(_having(role))
         with self._store.reading() as session:
             return CLIENTS.search(session, wanted, _view, is_enabled(Client, enabled), has_role)

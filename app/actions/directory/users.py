@@ -194,7 +194,7 @@ class UserActions:
             return USERS.page(session, limit, after, _view, *_criteria(username, email))
 
     def search(self, wanted: ListQuery, *, enabled: bool | None = None, role: str | None = None) -> Found[UserView]:
-        """Read a list of users, perhaps only the enabled or the disabled ones, or only those with one role."""
+        """Read a list of users: all, the enabled or the disabled ones, all or the members of one role."""
         has_role = None if role is None else User.id.in_(_having(role))
         with self._store.reading() as session:
             return USERS.search(session, wanted, _view, is_enabled(User, enabled), has_role)
