@@ -37,12 +37,24 @@ def no_text() -> ColumnElement[str | None]:
     return cast(null(), String)
 
 
+def end_of(expires_at: SQLColumnExpression[Any]) -> ColumnElement[datetime]:
+    """Return when something expires, NEVER if it does not: the expression that the tables have an index of."""
+    return func.coalesce(expires_at, literal_column(str(NEVER)), type_=Instant)
+
+
+def last_use_of(
+    last_used_at: SQLColumnExpression[Any], created_at: SQLColumnExpression[Any]
+) -> ColumnElement[datetime]:
+    """Return when something was last used; what was never used counts from its creation."""
+    return func.coalesce(last_used_at, created_at, type_=Instant)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
     """Where the rows of a kind are, and how they are filtered.
 
-    `enabled` is the condition that the credential and its owner are; `searched` are the texts that a search reads.
-    `carries` and `reaches` take the row id of a permission and of a resource. `revocable`: by its id, as one of many.
+    `enabled` is the condition that the credential and its owner are; `matches` takes the text that is searched for,
+    `carries` and `reaches` the row id of a permission and of a resource. `revocable`: by its id, as one of many.
     """
 
     one: str  # what pages call one
@@ -52,7 +64,7 @@ class Listing:
     hint: SQLColumnExpression[Any]
     created_at: SQLColumnExpression[datetime]
     enabled: SQLColumnExpression[bool]
-    searched: tuple[SQLColumnExpression[Any], ...]
+    matches: Callable[[str], ColumnElement[bool]]
     carries: Callable[[str], ColumnElement[bool]]
     reaches: Callable[[str], ColumnElement[bool]]
     grants: Callable[[Session, Sequence[str]], Iterable[Granted]]
@@ -69,13 +81,13 @@ class Listing:
 
     @property
     def ends(self) -> ColumnElement[datetime]:
-        """Return when it expires, NEVER for one that does not: the expression that the tables have an index of."""
-        return func.coalesce(self.expires_at, literal_column(str(NEVER)), type_=Instant)
+        """Return when it expires, NEVER for one that does not."""
+        return end_of(self.expires_at)
 
     @property
     def used(self) -> ColumnElement[datetime]:
         """Return when it was last used; one that was never used counts from its creation."""
-        return func.coalesce(self.last_used_at, self.created_at, type_=Instant)
+        return last_use_of(self.last_used_at, self.created_at)
 
     @property
     def sorted_name(self) -> ColumnElement[str]:

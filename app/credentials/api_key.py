@@ -30,6 +30,7 @@ from app.credentials.kind import (
     state_of,
 )
 from app.crypto.opaque import Prefix, digest, hint, mint, prefix_of
+from app.database.ordering import contains_text
 from app.database.statements import batches
 from app.database.types import Base, new_id
 from app.models import ApiKey, ApiKeyScope, ApiKeySecret, Permission, Resource
@@ -177,7 +178,7 @@ class ApiKeys:
             hint=row.hint,
             created_at=row.created_at,
             enabled=and_(row.enabled, row.resource_id.is_not(None)),
-            searched=(row.name, row.hint),
+            matches=lambda text: contains_text(text, row.name, row.hint),
             carries=lambda permission: row.id.in_(_carrying(permission)),
             reaches=lambda resource: row.resource_id == resource,
             grants=_public_scopes,

@@ -36,6 +36,7 @@ from app.crypto.confirmation import confirmation_in
 from app.crypto.opaque import Prefix
 from app.crypto.revoked_jwts import revoke_jwt
 from app.crypto.signing import Signed, Signer, SigningKeys, compact
+from app.database.ordering import contains_text
 from app.database.types import Base, new_id
 from app.models import (
     Client,
@@ -168,7 +169,7 @@ class MachineTokens:
             hint=no_text(),
             created_at=row.created_at,
             enabled=and_(row.enabled, _can_prove(at)),
-            searched=(row.name, row.client_id),
+            matches=lambda text: contains_text(text, row.name, row.client_id),
             carries=lambda permission: row.id.in_(clients_with(permission)),
             reaches=lambda resource: row.id.in_(clients_reaching(resource)),
             grants=scopes_of_clients,

@@ -18,10 +18,11 @@ from sqlalchemy import (
     func,
     insert,
     join,
+    or_,
     select,
     update,
 )
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from app.access.holders import Holder, HolderPage, is_live, roles_of_users
 from app.access.listing import Granted, Listing
@@ -42,6 +43,7 @@ from app.credentials.kind import (
     state_of,
 )
 from app.crypto.opaque import Prefix, digest, hint, mint, prefix_of
+from app.database.ordering import contains_text
 from app.database.statements import add_row, batches
 from app.database.types import Base, new_id
 from app.errors import Conflict
@@ -202,7 +204,7 @@ class PersonalAccessTokens:
             hint=row.hint,
             created_at=row.created_at,
             enabled=User.enabled,
-            searched=(row.name, row.hint, User.username, User.display_name, User.email),
+            matches=lambda text: or_(contains_text(text, row.name, row.hint), row.user_id.in_(_users_with(text))),
             carries=lambda permission: row.id.in_(select(Chosen.token_id).where(Chosen.permission_id == permission)),
             reaches=lambda resource: row.id.in_(select(Chosen.token_id).where(Chosen.resource_id == resource)),
             grants=_chosen_scopes,
@@ -269,6 +271,12 @@ def _describe_row(session: Session, condition: ColumnElement[bool], at: datetime
         owner_row_id=user.id,
         last_used_at=row.last_used_at,
     )
+
+
+def _users_with(text: str) -> Select[str]:
+    """Return the users whose names contain a text: they are read once, not for each token."""
+    user = aliased(User)
+    return select(user.id).where(contains_text(text, user.username, user.display_name, user.email))
 
 
 def _chosen_scopes(session: Session, token_ids: Sequence[str]) -> Iterable[Granted]:

@@ -8,7 +8,7 @@ from sqlalchemy import JSON, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.database.types import Base
-from app.models.list_indexes import list_indexes, revoked_index
+from app.models.list_indexes import disabled_index, list_indexes, revoked_index
 from app.models.resource import Permission, Resource
 
 
@@ -44,7 +44,11 @@ class ApiKey(Base):
     """Anonymous use of one resource. `narrowed`: a chosen subset of the public permissions, not all of them."""
 
     __tablename__ = "api_key"
-    __table_args__ = (*list_indexes("api_key", "listed", "ends", "used", "named"), revoked_index("api_key"))
+    __table_args__ = (
+        *list_indexes("api_key", "listed", "ends", "used", "named"),
+        revoked_index("api_key"),
+        disabled_index("api_key"),
+    )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     name: Mapped[str] = mapped_column(String(200))

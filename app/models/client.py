@@ -9,7 +9,7 @@ from sqlalchemy import JSON, ForeignKey, String, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.database.types import Base
-from app.models.list_indexes import list_indexes, revoked_index
+from app.models.list_indexes import disabled_index, list_indexes, revoked_index
 from app.models.resource import Resource
 from app.models.role import Role
 
@@ -61,7 +61,7 @@ class Client(Base):
     """A registered, trusted client (RFC 6749 §2). `id` is the row's; `client_id` the public identifier."""
 
     __tablename__ = "client"
-    __table_args__ = list_indexes("client", "listed", "named")
+    __table_args__ = (*list_indexes("client", "listed", "named", "by_client_id"), disabled_index("client"))
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     client_id: Mapped[str] = mapped_column(String(200), unique=True)

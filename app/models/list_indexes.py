@@ -1,4 +1,4 @@
-"""The indexes of the list of all credentials: each table of them has one for each order in which it is read."""
+"""The indexes of lists: one for each order in which a table is read, and one for each filter that few rows pass."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ ORDERS: dict[str, str | TextClause] = {
     "ends": text(f"coalesce(expires_at, {NEVER})"),
     "used": text("coalesce(last_used_at, created_at)"),
     "named": text("lower(name)"),
+    "by_username": text("lower(username)"),
+    "by_display_name": text("lower(display_name)"),
+    "by_email": text("coalesce(lower(email), '')"),
+    "by_client_id": text("lower(client_id)"),
+    "by_identifier": text("lower(identifier)"),
+    "by_lifetime": "access_token_ttl",
 }
 
 
@@ -22,3 +28,9 @@ def revoked_index(table: str) -> Index:
     """Return the index of the revoked rows, which are few."""
     revoked = text("revoked_at IS NOT NULL")
     return Index(f"ix_{table}_revoked", "created_at", "id", sqlite_where=revoked, postgresql_where=revoked)
+
+
+def disabled_index(table: str) -> Index:
+    """Return the index of the disabled rows, which are few."""
+    sqlite, postgresql = text("enabled = 0"), text("NOT enabled")
+    return Index(f"ix_{table}_disabled", "created_at", "id", sqlite_where=sqlite, postgresql_where=postgresql)

@@ -8,6 +8,7 @@ from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from app.database.types import Base
+from app.models.list_indexes import list_indexes
 from app.models.names import LONGEST_KEPT_KEY, name_key
 
 
@@ -35,6 +36,7 @@ class Resource(Base):
     """A protected API; its identifier is its resource indicator (RFC 8707 §2). `built_in` marks our own API."""
 
     __tablename__ = "resource"
+    __table_args__ = list_indexes("resource", "listed", "named", "by_identifier", "by_lifetime")
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     identifier: Mapped[str] = mapped_column(String(500), unique=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from app.database.types import Base
+from app.models.list_indexes import list_indexes
 from app.models.names import LONGEST_KEPT_KEY, name_key
 from app.models.resource import Permission
 
@@ -27,6 +28,7 @@ class Role(Base):
     """A role; its `type`, `user` or `machine`, decides to whom it can be assigned."""
 
     __tablename__ = "role"
+    __table_args__ = (*list_indexes("role", "listed", "named"), Index("ix_role_type", "type", "created_at", "id"))
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     name: Mapped[str] = mapped_column(String(200), unique=True)

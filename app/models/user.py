@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, ForeignKey, Index, String, func, or_, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from app.database.types import Base
+from app.models.list_indexes import disabled_index, list_indexes
 from app.models.names import LONGEST_KEPT_KEY, email_key, plain_name, username_key
 from app.models.role import Role
 
@@ -25,7 +26,11 @@ class User(Base):
     """A person. `password_digest` is an argon2id hash; without one, signing in with a password is not possible."""
 
     __tablename__ = "user"
-    __table_args__ = (Index("uq_user_username_lower", func.lower(text("username")), unique=True),)  # Ann is ann
+    __table_args__ = (
+        Index("uq_user_username_lower", func.lower(text("username")), unique=True),  # Ann is ann
+        *list_indexes("user", "listed", "by_username", "by_display_name", "by_email"),
+        disabled_index("user"),
+    )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     username: Mapped[str] = mapped_column(String(200), unique=True)

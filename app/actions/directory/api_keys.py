@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
+from app.access.listing import end_of, last_use_of
 from app.access.scopes import Grants, Scopes
 from app.actions.audit.actor import Actor
 from app.actions.audit.record import record
@@ -20,7 +21,7 @@ from app.actions.directory.escalation import refuse_delegates
 from app.actions.directory.fields import Identifier, Name, Word, Words
 from app.actions.directory.lifetime import future_or_never
 from app.actions.directory.names import checked_name
-from app.actions.directory.rows import Page, Rows, view_of
+from app.actions.directory.rows import Found, ListQuery, Page, Rows, by_number, view_of
 from app.actions.directory.status import has_status, status_of
 from app.clock import Clock
 from app.credentials.api_key import ApiKeys
@@ -40,6 +41,13 @@ KEYS = Rows(
     joinedload(ApiKey.resource).selectinload(Resource.permissions),
     selectinload(ApiKey.scopes),
     selectinload(ApiKey.secrets),
+    orders={
+        "created_at": by_number(ApiKey.created_at),
+        "name": func.lower(ApiKey.name),
+        "expires_at": by_number(end_of(ApiKey.expires_at)),
+        "last_used_at": by_number(last_use_of(ApiKey.last_used_at, ApiKey.created_at)),
+    },
+    searched=(ApiKey.name, ApiKey.hint),
 )
 Networks = Annotated[tuple[Word, ...], Field(max_length=MOST_NETWORKS)]
 
@@ -99,6 +107,8 @@ class KeyOverlap:
 
 class ApiKeyActions:
     """Issue, list, change, rotate and revoke API keys."""
+
+    sorts: ClassVar = KEYS.sorts
 
     def __init__(self, store: Store, kind: ApiKeys, clock: Clock) -> None:
         self._store = store
@@ -185,10 +195,16 @@ class ApiKeyActions:
     ) -> Page[KeyView]:
         """List keys, oldest first, of one status or one resource's identifier if given."""
         now = self._clock()
-        of_status = None if status is None else _has_status(status, now)
-        of_resource = None if resource is None else ApiKey.resource.has(Resource.identifier == resource)
         with self._store.reading() as session:
-            return KEYS.page(session, limit, after, partial(_view, now=now), of_status, of_resource)
+            return KEYS.page(session, limit, after, partial(_view, now=now), *_criteria(status, resource, now))
+
+    def search(
+        self, wanted: ListQuery, *, status: KeyStatus | None = None, resource: str | None = None
+    ) -> Found[KeyView]:
+        """Read a list of keys, perhaps of one status or one resource's identifier."""
+        now = self._clock()
+        with self._store.reading() as session:
+            return KEYS.search(session, wanted, partial(_view, now=now), *_criteria(status, resource, now))
 
 
 def _load_resource(session: Session, identifier: str) -> Resource:
@@ -238,6 +254,14 @@ def _set_scopes(session: Session, row: ApiKey, names: tuple[str, ...] | None) ->
 def _status(row: ApiKey, now: datetime) -> KeyStatus:
     status = status_of(row, now)
     return "disabled" if status == "active" and not row.enabled else status
+
+
+def _criteria(status: KeyStatus | None, resource: str | None, now: datetime) -> Iterator[ColumnElement[bool]]:
+    if status is not None:
+        yield _has_status(status, now)
+    if resource is not None:
+        identified = select(Resource.id).where(Resource.identifier == resource)
+        yield ApiKey.resource_id == identified.scalar_subquery()
 
 
 def _has_status(status: KeyStatus, now: datetime) -> ColumnElement[bool]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from sqlalchemy import func
 from sqlalchemy.orm import Session, selectinload
 
 from app.actions.audit.actor import Actor
 from app.actions.directory.escalation import refuse_changing_client
-from app.actions.directory.rows import Rows
+from app.actions.directory.rows import Rows, by_number
 from app.models import Client
 
 CLIENTS = Rows(
@@ -15,6 +16,12 @@ CLIENTS = Rows(
     selectinload(Client.roles),
     selectinload(Client.serves),
     selectinload(Client.secrets),
+    orders={
+        "created_at": by_number(Client.created_at),
+        "name": func.lower(Client.name),
+        "client_id": func.lower(Client.client_id),
+    },
+    searched=(Client.name, Client.client_id),
 )
 
 

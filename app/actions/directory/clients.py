@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
-from sqlalchemy import delete, select
+from sqlalchemy import Select, delete, select
 from sqlalchemy.orm import Session
 
 from app.access.rbac import grants_of_roles
@@ -22,7 +22,8 @@ from app.actions.directory.escalation import refuse_changing_client, refuse_dele
 from app.actions.directory.fields import LONGEST_LIST, Identifier, Name, Names
 from app.actions.directory.names import checked_name
 from app.actions.directory.roles import load_assignable_roles
-from app.actions.directory.rows import Page, view_of
+from app.actions.directory.rows import Found, ListQuery, Page, view_of
+from app.actions.directory.status import is_enabled
 from app.actions.directory.uniqueness import translate_duplicates
 from app.actions.trust.certificates import CertificateSubject, Subject, checked_subject
 from app.actions.trust.registration import LONGEST_URI, checked_jwks, checked_jwks_uri
@@ -32,8 +33,9 @@ from app.crypto.certificate import SUBJECT_FIELDS
 from app.database.store import Store
 from app.database.types import new_id
 from app.errors import Invalid
-from app.models import Client, Resource
+from app.models import Client, ClientRole, Resource, Role
 from app.models.auth_methods import KEY_METHODS, SECRETLESS, Method
+from app.models.names import plain_name
 from app.settings.settings import Settings
 
 TARGET = "client"
@@ -115,6 +117,8 @@ class ClientView(CertificateSubject):
 class ClientActions:
     """Register, list, change and delete clients."""
 
+    sorts: ClassVar = CLIENTS.sorts
+
     def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
         self._store = store
         self._management = settings.management_identifier
@@ -193,6 +197,12 @@ class ClientActions:
         with self._store.reading() as session:
             return CLIENTS.page(session, limit, after, _view, of_client)
 
+    def search(self, wanted: ListQuery, *, enabled: bool | None = None, role: str | None = None) -> Found[ClientView]:
+        """Read a list of clients: all, the enabled or the disabled ones, all or the members of one role."""
+        has_role = None if role is None else Client.id.in_(_having(role))
+        with self._store.reading() as session:
+            return CLIENTS.search(session, wanted, _view, is_enabled(Client, enabled), has_role)
+
     def _apply(self, session: Session, actor: Actor, row: Client, changes: ClientChanges) -> None:
         assign(row, changes, *PLAIN, name=checked_name)
         if not isinstance(changes.serves, Unset):
@@ -235,6 +245,10 @@ def _load_served(session: Session, actor: Actor, identifiers: tuple[str, ...]) -
         raise Invalid.field("serves", f"there is no resource {', '.join(unknown)}")
     refuse_serving(actor, found.values())
     return [found[identifier] for identifier in wanted]
+
+
+def _having(role: str) -> Select[str]:
+    return select(ClientRole.client_id).join(Role, Role.id == ClientRole.role_id).where(Role.name == plain_name(role))
 
 
 def _view(row: Client) -> ClientView:

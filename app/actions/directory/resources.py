@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import Field
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from app.access.scopes import is_scope_name
@@ -19,7 +19,7 @@ from app.actions.audit.record import record
 from app.actions.directory.changes import UNSET, Unset, assign
 from app.actions.directory.fields import LONGEST_IDENTIFIER, LONGEST_LIST, Description, Identifier, Name, Word
 from app.actions.directory.names import checked_name
-from app.actions.directory.rows import Page, Rows, view_of
+from app.actions.directory.rows import Found, ListQuery, Page, Rows, by_number, view_of
 from app.actions.directory.uniqueness import translate_duplicates
 from app.clock import Clock
 from app.database.store import Store
@@ -32,7 +32,18 @@ ABSOLUTE_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?:[A-Za-z0-9._~:/?\[\]@!$&'
 DOTS = frozenset({".", ".."})
 SHORTEST_TTL, LONGEST_TTL = 60, 86_400  # seconds
 DEFAULT_TTL = 3600
-RESOURCES = Rows(Resource, "there is no such resource", selectinload(Resource.permissions))
+RESOURCES = Rows(
+    Resource,
+    "there is no such resource",
+    selectinload(Resource.permissions),
+    orders={
+        "created_at": by_number(Resource.created_at),
+        "name": func.lower(Resource.name),
+        "identifier": func.lower(Resource.identifier),
+        "access_token_ttl": by_number(Resource.access_token_ttl),
+    },
+    searched=(Resource.name, Resource.identifier),
+)
 PERMISSIONS = Rows(Permission, "the resource has no such permission")
 Ttl = Annotated[int, Field(ge=SHORTEST_TTL, le=LONGEST_TTL)]
 BUILT_IN = "the management API is built in: it cannot be deleted, nor its identifier or permissions changed"
@@ -102,6 +113,8 @@ class ResourceView:
 class ResourceActions:
     """Define, list, change and delete resources and their permissions."""
 
+    sorts: ClassVar = RESOURCES.sorts
+
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
@@ -159,6 +172,11 @@ class ResourceActions:
         of_identifier = None if identifier is None else Resource.identifier == identifier
         with self._store.reading() as session:
             return RESOURCES.page(session, limit, after, _view, of_identifier)
+
+    def search(self, wanted: ListQuery) -> Found[ResourceView]:
+        """Read a list of resources."""
+        with self._store.reading() as session:
+            return RESOURCES.search(session, wanted, _view)
 
     def add_permission(self, actor: Actor, resource_id: str, new: NewPermission) -> PermissionView:
         """Define a further permission. Raises NotFound, Invalid, Duplicate, BuiltIn."""

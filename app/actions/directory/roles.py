@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import ClassVar, Literal
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from app.access.scopes import Grants, Scopes
@@ -17,7 +17,7 @@ from app.actions.directory.changes import UNSET, Unset, assign
 from app.actions.directory.escalation import refuse_exceeding, refuse_granting
 from app.actions.directory.fields import Description, Name, Words
 from app.actions.directory.names import checked_name
-from app.actions.directory.rows import Page, Rows, view_of
+from app.actions.directory.rows import Found, ListQuery, Page, Rows, by_number, view_of
 from app.actions.directory.uniqueness import translate_duplicates
 from app.clock import Clock
 from app.database.store import Store
@@ -28,7 +28,13 @@ from app.models.names import plain_name
 
 RoleType = Literal["user", "machine"]
 TARGET = "role"
-ROLES = Rows(Role, "there is no such role", selectinload(Role.permissions).joinedload(Permission.resource))
+ROLES = Rows(
+    Role,
+    "there is no such role",
+    selectinload(Role.permissions).joinedload(Permission.resource),
+    orders={"created_at": by_number(Role.created_at), "name": func.lower(Role.name)},
+    searched=(Role.name,),
+)
 TAKEN = "another role has this name"
 
 
@@ -65,6 +71,8 @@ class RoleView:
 
 class RoleActions:
     """Create, list, change and delete roles."""
+
+    sorts: ClassVar = ROLES.sorts
 
     def __init__(self, store: Store, management_identifier: str, clock: Clock) -> None:
         self._store = store
@@ -136,6 +144,12 @@ class RoleActions:
         of_type = None if type is None else Role.type == type
         with self._store.reading() as session:
             return ROLES.page(session, limit, after, _view, of_name, of_type)
+
+    def search(self, wanted: ListQuery, *, type: RoleType | None = None) -> Found[RoleView]:
+        """Read a list of roles, perhaps of one type."""
+        of_type = None if type is None else Role.type == type
+        with self._store.reading() as session:
+            return ROLES.search(session, wanted, _view, of_type)
 
     def _refuse_exceeding(self, actor: Actor, row: Role) -> None:
         refuse_exceeding(actor, Grants({self._management: _built_in_scopes(row.permissions)}), self._management)

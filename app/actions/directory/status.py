@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, and_, or_
 
+from app.access.listing import end_of
 from app.actions.directory.fields import Status
 
 
@@ -24,9 +25,17 @@ def status_of(row: Revocable, now: datetime) -> Status:
     return "expired" if row.expires_at is not None and row.expires_at <= now else "active"
 
 
+def is_enabled(table: Any, enabled: bool | None) -> ColumnElement[bool] | None:
+    """Return the criterion for the enabled rows of a table, or for the disabled ones; None for all."""
+    if enabled is None:
+        return None
+    criterion: ColumnElement[bool] = table.enabled
+    return criterion if enabled else ~criterion
+
+
 def has_status(table: type[Revocable], status: Status, now: datetime) -> ColumnElement[bool]:
     """Return the criterion for rows of this status."""
     revoked: ColumnElement[bool] = table.revoked_at.is_not(None)
-    expired = and_(table.expires_at.is_not(None), table.expires_at <= now)
+    expired = end_of(table.expires_at) <= now
     live = or_(table.expires_at.is_(None), table.expires_at > now)
     return {"revoked": revoked, "expired": and_(~revoked, expired), "active": and_(~revoked, live)}[status]

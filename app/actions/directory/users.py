@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
-from sqlalchemy import ColumnElement, delete, func, or_
+from sqlalchemy import ColumnElement, Select, delete, func, literal_column, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from app.access.rbac import grants_of_roles, grants_of_user
@@ -22,20 +22,32 @@ from app.actions.directory.escalation import refuse_delegates, refuse_exceeding
 from app.actions.directory.fields import Mark, Names
 from app.actions.directory.names import checked_email, checked_username, optional_name
 from app.actions.directory.roles import load_assignable_roles
-from app.actions.directory.rows import Page, Rows, view_of
+from app.actions.directory.rows import Found, ListQuery, Page, Rows, by_number, view_of
+from app.actions.directory.status import is_enabled
 from app.actions.directory.uniqueness import translate_duplicates
 from app.actions.sign_in.passwords import LONGEST_PASSWORD, SHORTEST_PASSWORD, Passwords
 from app.actions.sign_in.sessions import end_sessions
 from app.clock import Clock
 from app.database.store import Store
 from app.database.types import new_id
-from app.models import User
+from app.models import Role, User, UserRole
 from app.models.names import LONGEST_EMAIL, LONGEST_NAME, LONGEST_USERNAME, email_key, plain_name
 from app.models.user import has_username
 
 TARGET = "user"
 NAMES = ("username", "email", "display_name")  # a password must not resemble one of them
-USERS = Rows(User, "there is no such user", selectinload(User.roles))
+USERS = Rows(
+    User,
+    "there is no such user",
+    selectinload(User.roles),
+    orders={
+        "created_at": by_number(User.created_at),
+        "username": func.lower(User.username),
+        "display_name": func.lower(User.display_name),
+        "email": func.coalesce(func.lower(User.email), literal_column("''")),  # as in the index
+    },
+    searched=(User.username, User.display_name, User.email),
+)
 Username = Annotated[str, Field(min_length=1, max_length=LONGEST_USERNAME)]
 Email = Annotated[str, Field(min_length=1, max_length=LONGEST_EMAIL)]
 Password = Annotated[str, Field(min_length=SHORTEST_PASSWORD, max_length=LONGEST_PASSWORD), Mark.SECRET]
@@ -91,6 +103,8 @@ class Profile:
 
 class UserActions:
     """Create, list, change and delete users."""
+
+    sorts: ClassVar = USERS.sorts
 
     def __init__(self, store: Store, passwords: Passwords, management_identifier: str, clock: Clock) -> None:
         self._store = store
@@ -174,11 +188,16 @@ class UserActions:
         after: str | None = None,
         username: str | None = None,
         email: str | None = None,
-        begins: str | None = None,
     ) -> Page[UserView]:
-        """List users, oldest first, of one username or email address if given, or whose username `begins` so."""
+        """List users, oldest first, of one username or email address if given."""
         with self._store.reading() as session:
-            return USERS.page(session, limit, after, _view, *_criteria(username, email, begins))
+            return USERS.page(session, limit, after, _view, *_criteria(username, email))
+
+    def search(self, wanted: ListQuery, *, enabled: bool | None = None, role: str | None = None) -> Found[UserView]:
+        """Read a list of users: all, the enabled or the disabled ones, all or the members of one role."""
+        has_role = None if role is None else User.id.in_(_having(role))
+        with self._store.reading() as session:
+            return USERS.search(session, wanted, _view, is_enabled(User, enabled), has_role)
 
     def _changed_digest(self, actor: Actor, user_id: str, changes: UserChanges) -> str | None:
         present = self.get(user_id)
@@ -211,14 +230,15 @@ def _apply(row: User, changes: UserChanges) -> None:
     )
 
 
-def _criteria(username: str | None, email: str | None, begins: str | None) -> Iterator[ColumnElement[bool]]:
+def _having(role: str) -> Select[str]:
+    return select(UserRole.user_id).join(Role, Role.id == UserRole.role_id).where(Role.name == plain_name(role))
+
+
+def _criteria(username: str | None, email: str | None) -> Iterator[ColumnElement[bool]]:
     if username is not None:
         yield has_username(username)
     if email is not None:
         yield or_(User.email_key == email_key(plain_name(email)), User.email == email)
-    if begins is not None:
-        key = func.coalesce(User.username_key, func.lower(User.username))
-        yield key.startswith(plain_name(begins).lower(), autoescape=True)
 
 
 def _load(session: Session, user_id: str, *, lock: bool = False) -> User:

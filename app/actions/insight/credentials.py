@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +18,6 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
-    tuple_,
     type_coerce,
     union_all,
 )
@@ -30,6 +28,7 @@ from app.access.scopes import Grants
 from app.actions.directory.rows import Page
 from app.clock import Clock
 from app.credentials.kind import SecretKind, state_of
+from app.database.ordering import Order, Position, read_cursor, refuse_cursor, write_cursor
 from app.database.statements import batches
 from app.database.store import Store
 from app.errors import Invalid
@@ -42,8 +41,6 @@ Sort = Literal[
     "created_at", "-created_at", "expires_at", "-expires_at", "last_used_at", "-last_used_at", "name", "-name"
 ]
 NEWEST: Sort = "-created_at"
-BAD_CURSOR = "Is not a page of this list in this order: start again from the first page."
-INSTANT_AND_ID = re.compile(r"([0-9]{1,19})_(.+)")
 COLUMNS = (
     *("id", "name", "hint", "created_at", "expires_at", "revoked_at", "revoked_reason", "last_used_at", "enabled"),
     *("owner_row_id", "owner_id", "owner_name"),
@@ -139,14 +136,14 @@ class ListCredentials:
         with self._store.reading() as session:
             listings = self._listings(wanted.kind, now)
             named, order = _find_named(session, wanted), _find_order(column, wanted)
-            last = None if after is None else self._read_position(session, after, column, now)
+            last = None if after is None else self._find_position(session, after, column, now)
             queries = [
                 _first_rows(_select(name, one, order(one), now, wanted, named), last, limit, down)
                 for name, one in listings
             ]
             rows = session.execute(_merge(queries, limit, down)).all()
             views = _views(session, dict(listings), rows[:limit], now)
-        return views, _write_position(rows[limit - 1], column) if len(rows) > limit else None
+        return views, write_cursor(rows[limit - 1].position, rows[limit - 1].id) if len(rows) > limit else None
 
     def count(self, wanted: CredentialFilter) -> int:
         """Count what matches; raises Invalid."""
@@ -184,20 +181,15 @@ class ListCredentials:
             raise Invalid.field("kind", f"Must be one of: {', '.join(self.titles)}.")
         return listings
 
-    def _read_position(self, session: Session, after: str, column: str, at: datetime) -> tuple[Any, str]:
-        """Return the sorted value and the id of the last row before a page; raises Invalid."""
-        if column == "name":  # it changes rarely, and does not fit into a cursor
-            for _, one in self._listings(None, at):
-                found = session.scalar(select(one.sorted_name).select_from(one.rows).where(one.id == after))
-                if found is not None:
-                    return found, after
-        elif (read := INSTANT_AND_ID.fullmatch(after)) and int(read[1]) <= NEVER:
-            return int(read[1]), read[2]
-        raise Invalid.field("cursor", BAD_CURSOR)
-
-
-def _write_position(row: Row[*tuple[Any, ...]], column: str) -> str:
-    return str(row.id) if column == "name" else f"{row.position}_{row.id}"
+    def _find_position(self, session: Session, after: str, column: str, at: datetime) -> Position:
+        """Return where the last row before a page is; raises Invalid."""
+        position = read_cursor(after) if column != "name" else None
+        for _, one in self._listings(None, at) if column == "name" else ():
+            found = session.scalar(select(one.sorted_name).select_from(one.rows).where(one.id == after))
+            position = position if found is None else (found, after)
+        if position is None:
+            raise refuse_cursor()
+        return position
 
 
 def _find_named(session: Session, wanted: CredentialFilter) -> _Named:
@@ -259,7 +251,7 @@ def _conditions(
     if wanted.created_since is not None:
         yield one.created_at >= wanted.created_since
     if wanted.q is not None:
-        yield or_(*(text.icontains(wanted.q, autoescape=True) for text in one.searched))
+        yield one.matches(wanted.q)
 
 
 def _of_status(one: Listing, status: CredentialStatus, now: datetime) -> Iterator[SQLColumnExpression[bool]]:
@@ -275,22 +267,18 @@ def _of_status(one: Listing, status: CredentialStatus, now: datetime) -> Iterato
     yield one.enabled if status == "active" else ~one.enabled
 
 
-def _first_rows(query: Query, last: tuple[Any, str] | None, limit: int, down: bool) -> Query:
+def _first_rows(query: Query, last: Position | None, limit: int, down: bool) -> Query:
     """Return the first rows after `last` in one order; the next page exists if there is one more than `limit`."""
-    position, row_id = query.selected_columns["position"].element, query.selected_columns["id"].element
-    if last is not None:
-        here, there = tuple_(position, row_id), tuple_(*last)
-        query = query.where(here < there if down else here > there)
-    order = (position.desc(), row_id.desc()) if down else (position, row_id)
-    return query.order_by(*order).limit(limit + 1)
+    order = Order(query.selected_columns["position"].element, query.selected_columns["id"].element, down)
+    query = query if last is None else query.where(order.after(last))
+    return query.order_by(*order.terms).limit(limit + 1)
 
 
 def _merge(queries: Sequence[Query], limit: int, down: bool) -> Any:
     if len(queries) == 1:
         return queries[0]
     together = union_all(*(select(query.subquery()) for query in queries)).subquery()
-    order = (together.c.position, together.c.id)
-    return select(together).order_by(*(one.desc() if down else one for one in order)).limit(limit + 1)
+    return select(together).order_by(*Order(together.c.position, together.c.id, down).terms).limit(limit + 1)
 
 
 def _views(

@@ -13,6 +13,7 @@ from app.access.listing import Granted, Listing, no_instant
 from app.access.rbac import clients_reaching, clients_with, scopes_of_clients
 from app.credentials.kind import Description, Identity, Labels, state_of
 from app.crypto.opaque import Prefix, digest, prefix_of
+from app.database.ordering import contains_text
 from app.database.statements import batches
 from app.models import Client, ClientSecret
 
@@ -65,7 +66,7 @@ class ClientSecrets:
             hint=row.hint,
             created_at=row.created_at,
             enabled=Client.enabled,
-            searched=(row.name, row.hint, Client.name, Client.client_id),
+            matches=lambda text: contains_text(text, row.name, row.hint, Client.name, Client.client_id),
             carries=lambda permission: row.client_id.in_(clients_with(permission)),
             reaches=lambda resource: row.client_id.in_(clients_reaching(resource)),
             grants=_scopes_of_secrets,

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import get_args
 
 from flask import request
 from werkzeug.wrappers import Response
 
 from app.actions.audit.read import AuditFilter
-from app.actions.directory.api_keys import LONGEST_OVERLAP, KeyStatus, KeyView
+from app.actions.directory.api_keys import LONGEST_OVERLAP, ApiKeyActions, KeyStatus, KeyView
 from app.actions.directory.resources import ResourceView
+from app.actions.directory.revoke_many import MOST_REVOKED
+from app.actions.directory.rows import Found, ListQuery
 from app.compose import Actions
+from app.credentials.api_key import ApiKeys
 from app.credentials.kind import Issued
 from app.errors import Invalid, LatchkeyError
 from app.web import form, lists, pages
 from app.web.console.api_key_form import check_identifier, field_values, read_changes, read_new_key
 from app.web.console.event_text import EventText
+from app.web.console.list_page import ListPage
+from app.web.console.revoke_many import answer_revocation
 from app.web.page_routes import PageRoutes
 from app.web.visitors import actor, require_operator
 
 STATUSES: tuple[KeyStatus, ...] = get_args(KeyStatus)
+COLUMNS = ("id", "name", "hint", "resource", "scopes", "status", "allowed_ips", "created_at", "expires_at")
+ALL_COLUMNS = (*COLUMNS, "last_used_at", "revoked_at", "revoked_reason")
+LIST = ListPage("api-keys", ApiKeyActions.sorts, ("status", "resource"), ALL_COLUMNS)
 RECENT_EVENTS = 20  # of a key
 
 routes = PageRoutes("console_api_keys", "/console/api-keys", guard=require_operator)
@@ -28,17 +37,20 @@ routes = PageRoutes("console_api_keys", "/console/api-keys", guard=require_opera
 
 @routes.get("")
 def index(actions: Actions) -> Response:
-    """List the keys, perhaps of one status or one API."""
-    status, resource = lists.read_filter("status", STATUSES), check_identifier(request.args.get("resource"))
-    keys, cursor = actions.api_keys.page(lists.PAGE, lists.read_cursor(), status, resource)
-    return pages.render(
-        "console/api_keys.html",
-        keys=keys,
-        chosen_status=status,
-        statuses=STATUSES,
-        resource=resource,
-        next_page=lists.next_page(cursor, status=status, resource=resource),
-    )
+    """List the keys, newest first unless another order is chosen."""
+    return LIST.render(_find(actions, LIST.read()), statuses=STATUSES, most_revoked=MOST_REVOKED)
+
+
+@routes.get("/export.csv")
+def export_csv(actions: Actions) -> Response:
+    """Return what the list shows as a file."""
+    return LIST.export(partial(_find, actions), actions.clock())
+
+
+@routes.post("/revoke")
+def revoke_chosen(actions: Actions) -> Response:
+    """Ask before the ticked keys, or all that the list has, are revoked; then revoke all of them or none."""
+    return answer_revocation(actions, LIST, partial(_find, actions), ApiKeys.name)
 
 
 @routes.get("/new")
@@ -103,6 +115,11 @@ def revoke(actions: Actions, key_id: str) -> Response:
     """Revoke a key."""
     actions.api_keys.revoke(actor(actions), key_id)
     return pages.redirect_with("The key is revoked: it is refused everywhere.", ".index")
+
+
+def _find(actions: Actions, wanted: ListQuery) -> Found[KeyView]:
+    status, resource = lists.read_filter("status", STATUSES), check_identifier(request.args.get("resource"))
+    return actions.api_keys.search(wanted, status=status, resource=resource)
 
 
 def _render_resources(actions: Actions, refusal: form.Refusal | None = None) -> Response:

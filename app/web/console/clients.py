@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, cast
 
 from flask import request, url_for
 from werkzeug.wrappers import Response
 
-from app.actions.directory.clients import ClientChanges, ClientView, NewClient
+from app.actions.directory.clients import ClientActions, ClientChanges, ClientView, NewClient
+from app.actions.directory.rows import Found, ListQuery
 from app.actions.trust.registration import LONGEST_URI
 from app.compose import Actions
 from app.crypto.certificate import SUBJECT_FIELDS
@@ -17,6 +19,7 @@ from app.errors import Invalid, LatchkeyError
 from app.models.auth_methods import SECRETLESS, Method
 from app.web import form, lists, pages
 from app.web.console.confirmation import ask
+from app.web.console.list_page import ENABLED, ListPage, read_enabled
 from app.web.page_routes import PageRoutes
 from app.web.visitors import actor, require_operator
 
@@ -37,17 +40,22 @@ LONGEST_JWKS = 60_000  # characters
 METHOD, JWKS, JWKS_URI = "token_endpoint_auth_method", "jwks", "jwks_uri"
 DPOP_BOUND = "dpop_bound_access_tokens"
 KEYS, SECRET, FEDERATED = "keys", "secret", "federated"  # the forms of the page beside the one that changes the client
+COLUMNS = ("id", "client_id", "name", "token_endpoint_auth_method", "roles", "serves", "enabled", "created_at")
+LIST = ListPage("clients", ClientActions.sorts, ("status", "role"), COLUMNS)
 
 routes = PageRoutes("console_clients", "/console/clients", guard=require_operator)
 
 
 @routes.get("")
 def index(actions: Actions) -> Response:
-    """List the clients, or the one with the client_id that is searched for."""
-    client_id = lists.read_search()
-    clients, cursor = actions.clients.page(lists.PAGE, lists.read_cursor(), client_id=client_id)
-    onward = lists.next_page(cursor, q=client_id)
-    return pages.render("console/clients.html", clients=clients, q=client_id or "", next_page=onward)
+    """List the clients, newest first unless another order is chosen."""
+    return LIST.render(_find(actions, LIST.read()), statuses=ENABLED)
+
+
+@routes.get("/export.csv")
+def export_csv(actions: Actions) -> Response:
+    """Return what the list shows as a file."""
+    return LIST.export(partial(_find, actions), actions.clock())
 
 
 @routes.get("/new")
@@ -152,6 +160,10 @@ def render_secret(actions: Actions, client: ClientView, secret: str, *, further:
     issuer = actions.settings.issuer
     page = "console/client_secret.html"
     return pages.render(page, 201, client=client, secret=secret, issuer=issuer, further=further)
+
+
+def _find(actions: Actions, wanted: ListQuery) -> Found[ClientView]:
+    return actions.clients.search(wanted, enabled=read_enabled(), role=lists.read_word("role"))
 
 
 def _choices(actions: Actions, client: ClientView, *, again: bool) -> dict[str, object]:

@@ -13,25 +13,34 @@ from app.actions.directory.resources import (
     NewPermission,
     NewResource,
     PermissionChanges,
+    ResourceActions,
     ResourceChanges,
 )
 from app.compose import Actions
 from app.errors import Invalid, LatchkeyError
-from app.web import form, lists, pages
+from app.web import form, pages
 from app.web.console.confirmation import ask
+from app.web.console.list_page import ListPage
 from app.web.page_routes import PageRoutes
 from app.web.visitors import actor, require_operator
 
 PERMISSION = "permission"  # the form that adds one, and its field for the name: the page has another "name"
+COLUMNS = ("id", "name", "identifier", "access_token_ttl", "permissions", "built_in", "created_at")
+LIST = ListPage("resources", ResourceActions.sorts, (), COLUMNS)
 
 routes = PageRoutes("console_resources", "/console/resources", guard=require_operator)
 
 
 @routes.get("")
 def index(actions: Actions) -> Response:
-    """List the API resources."""
-    resources, cursor = actions.resources.page(lists.PAGE, lists.read_cursor())
-    return pages.render("console/resources.html", resources=resources, next_page=lists.next_page(cursor))
+    """List the API resources, newest first unless another order is chosen."""
+    return LIST.render(actions.resources.search(LIST.read()))
+
+
+@routes.get("/export.csv")
+def export_csv(actions: Actions) -> Response:
+    """Return what the list shows as a file."""
+    return LIST.export(actions.resources.search, actions.clock())
 
 
 @routes.get("/new")

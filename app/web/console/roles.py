@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import cast, get_args
 
 from flask import url_for
 from werkzeug.wrappers import Response
 
 from app.actions.audit.actor import MANAGE
-from app.actions.directory.roles import NewRole, RoleChanges, RoleType, RoleView
+from app.actions.directory.roles import NewRole, RoleActions, RoleChanges, RoleType, RoleView
+from app.actions.directory.rows import Found, ListQuery
 from app.compose import Actions
 from app.errors import LatchkeyError
 from app.web import form, lists, pages
 from app.web.console.confirmation import ask, ask_to_resend, is_confirmed
 from app.web.console.links import page_of
+from app.web.console.list_page import ListPage
 from app.web.page_routes import PageRoutes
 from app.web.visitors import actor, require_operator
 
 TYPES: tuple[RoleType, ...] = get_args(RoleType)
 OWNERS: dict[RoleType, str] = {"user": "user", "machine": "client"}  # who can have a role
 LOSES_MANAGE = "You have manage by this role alone: without it you cannot come into the console again."
+COLUMNS = ("id", "name", "type", "description", "permissions", "created_at")
+LIST = ListPage("roles", RoleActions.sorts, ("type",), COLUMNS)
 
 routes = PageRoutes("console_roles", "/console/roles", guard=require_operator)
 
 
 @routes.get("")
 def index(actions: Actions) -> Response:
-    """List the roles, perhaps of one type."""
-    role_type = lists.read_filter("type", TYPES)
-    roles, cursor = actions.roles.page(lists.PAGE, lists.read_cursor(), type=role_type)
-    onward = lists.next_page(cursor, type=role_type)
-    return pages.render("console/roles.html", roles=roles, type=role_type, types=TYPES, next_page=onward)
+    """List the roles, newest first unless another order is chosen."""
+    return LIST.render(_find(actions, LIST.read()), types=TYPES)
+
+
+@routes.get("/export.csv")
+def export_csv(actions: Actions) -> Response:
+    """Return what the list shows as a file."""
+    return LIST.export(partial(_find, actions), actions.clock())
 
 
 @routes.get("/new")
@@ -89,6 +97,10 @@ def delete(actions: Actions, role_id: str) -> Response:
     """Delete a role."""
     actions.roles.delete(actor(actions), role_id)
     return pages.redirect_with("The role is deleted: nobody has it any more.", ".index")
+
+
+def _find(actions: Actions, wanted: ListQuery) -> Found[RoleView]:
+    return actions.roles.search(wanted, type=lists.read_filter("type", TYPES))
 
 
 def _page(role_id: str) -> str:

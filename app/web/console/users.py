@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from flask import request, url_for
 from werkzeug.wrappers import Response
 
 from app.actions.audit.actor import MANAGE
-from app.actions.directory.users import NewUser, UserChanges, UserView
+from app.actions.directory.rows import Found, ListQuery
+from app.actions.directory.users import NewUser, UserActions, UserChanges, UserView
 from app.compose import Actions
 from app.errors import Duplicate, Forbidden, LatchkeyError
 from app.models.names import LONGEST_EMAIL, LONGEST_USERNAME
 from app.web import form, lists, pages
 from app.web.console.confirmation import ask, ask_to_resend, is_confirmed
+from app.web.console.list_page import ENABLED, ListPage, read_enabled
 from app.web.page_routes import PageRoutes
 from app.web.visitors import actor, require_operator
 
 PASSWORD = "password"  # noqa: S105 - the name of a form and of its field
 LOCKED_OUT = "This is you: without it you cannot come into the console again, until another operator helps."
+COLUMNS = ("id", "username", "display_name", "email", "enabled", "roles", "created_at")
+LIST = ListPage("users", UserActions.sorts, ("status", "role"), COLUMNS)
 
 routes = PageRoutes("console_users", "/console/users", guard=require_operator)
 
 
 @routes.get("")
 def index(actions: Actions) -> Response:
-    """List the users, or those whose username begins with the search text."""
-    prefix = lists.read_search()
-    users, cursor = actions.users.page(lists.PAGE, lists.read_cursor(), begins=prefix)
-    return pages.render("console/users.html", users=users, q=prefix or "", next_page=lists.next_page(cursor, q=prefix))
+    """List the users, newest first unless another order is chosen."""
+    return LIST.render(_find(actions, LIST.read()), statuses=ENABLED)
+
+
+@routes.get("/export.csv")
+def export_csv(actions: Actions) -> Response:
+    """Return what the list shows as a file."""
+    return LIST.export(partial(_find, actions), actions.clock())
 
 
 @routes.get("/new")
@@ -94,6 +104,10 @@ def delete(actions: Actions, user_id: str) -> Response:
     """Delete a user."""
     actions.users.delete(actor(actions), user_id)
     return pages.redirect_with("The user is deleted, and their tokens are revoked.", ".index")
+
+
+def _find(actions: Actions, wanted: ListQuery) -> Found[UserView]:
+    return actions.users.search(wanted, enabled=read_enabled(), role=lists.read_word("role"))
 
 
 def _read_new_user() -> NewUser:

@@ -1,9 +1,12 @@
 """A server at scale: 5,000 users, 20,000 tokens, 300 roles and 1,000 keys, inserted in bulk."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import insert, text
+from sqlalchemy import event, insert, text
 
 from app.database.types import Base
 from app.models import (
@@ -20,10 +23,13 @@ from app.models import (
     User,
     UserRole,
 )
-from tests.core import Core
+from tests.core import Core, start_core
 
 USERS, TOKENS, ROLES, KEYS, APIS, CLIENTS = 5_000, 20_000, 300, 1_000, 50, 200
 RARE = 100  # one token in so many is revoked, one has expired, one never expires, one ends within a week
+
+
+Statements = list[tuple[str, Any]]
 
 
 def api(number: int) -> str:
@@ -93,3 +99,37 @@ def seed(core: Core) -> None:
 def _end(n: int, now: Any, day: timedelta) -> Any:
     """Return when a credential expires: a few never do, few have, few will soon."""
     return {0: None, 1: now - day, 2: now + 3 * day}.get(n % RARE, now + (30 + n % 300) * day)
+
+
+@contextmanager
+def start_crowd(folder: Path) -> Iterator[Core]:
+    """Make a core on a filled database."""
+    made = start_core(folder)
+    seed(made)
+    yield made
+    made.actions.usage.stop()
+    made.store.dispose()
+
+
+@contextmanager
+def statements(core: Core) -> Iterator[Statements]:
+    """Collect the statements that are sent to the database to read."""
+    sent: Statements = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        sent.append((statement, parameters))
+
+    engine = core.store._readers
+    event.listen(engine, "before_cursor_execute", note)
+    yield sent
+    event.remove(engine, "before_cursor_execute", note)
+
+
+def plan(core: Core, statement: str, parameters: Any) -> str:
+    """Return how the database runs a statement; PostgreSQL as if it could not read a small table whole instead."""
+    with core.store.engine.connect() as connection:
+        if core.store.dialect == "postgresql":
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        explain = "EXPLAIN " if core.store.dialect == "postgresql" else "EXPLAIN QUERY PLAN "
+        rows = connection.exec_driver_sql(explain + statement, parameters).all()
+    return "\n".join(str(row[-1]) for row in rows)

@@ -1,17 +1,15 @@
 """The list of all credentials at scale: few queries, and an index for each order and each filter, on both databases."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any, get_args
 
 import pytest
-from sqlalchemy import event
 
 from app.actions.insight.credentials import CredentialFilter, Sort
-from tests.actions.insight.crowd import KEYS, TOKENS, api, seed
-from tests.core import START, Core, start_core
+from tests.actions.insight.crowd import KEYS, TOKENS, api, plan, start_crowd, statements
+from tests.core import START, Core
 
 pytestmark = pytest.mark.both_databases
 
@@ -34,40 +32,12 @@ FILTERS: dict[str, tuple[dict[str, Any], str]] = {  # and the index that finds t
     "unused_since": ({"unused_since": START - 120 * DAY}, "ix_personal_access_token_used"),
     "created_since": ({"created_since": START - DAY}, LISTED),
 }
-Statements = list[tuple[str, Any]]
 
 
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
-    made = start_core(tmp_path_factory.mktemp("crowd"))
-    seed(made)
-    yield made
-    made.actions.usage.stop()
-    made.store.dispose()
-
-
-@contextmanager
-def statements(core: Core) -> Iterator[Statements]:
-    """Collect the statements that are sent to the database."""
-    sent: Statements = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        sent.append((statement, parameters))
-
-    engine = core.store._readers
-    event.listen(engine, "before_cursor_execute", note)
-    yield sent
-    event.remove(engine, "before_cursor_execute", note)
-
-
-def plan(core: Core, statement: str, parameters: Any) -> str:
-    """Return how the database runs a statement; PostgreSQL as if it could not read a small table whole instead."""
-    with core.store.engine.connect() as connection:
-        if core.store.dialect == "postgresql":
-            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-        explain = "EXPLAIN " if core.store.dialect == "postgresql" else "EXPLAIN QUERY PLAN "
-        rows = connection.exec_driver_sql(explain + statement, parameters).all()
-    return "\n".join(str(row[-1]) for row in rows)
+    with start_crowd(tmp_path_factory.mktemp("crowd")) as made:
+        yield made
 
 
 def plans(core: Core, wanted: CredentialFilter, **options: Any) -> str:
@@ -95,6 +65,12 @@ def test_each_filter_is_read_from_an_index(crowd: Core, name: str) -> None:
     how = plans(crowd, CredentialFilter(PAT, **wanted))
     usable = {index, LISTED} if crowd.store.dialect == "postgresql" else {index}  # it knows how many rows match
     assert any(name in how for name in usable) and "Seq Scan on personal" not in how, how
+
+
+def test_a_search_reads_the_users_once_and_not_for_each_token(crowd: Core) -> None:
+    how = plans(crowd, CredentialFilter(PAT, q="user499"))
+    once = "hashed SubPlan" if crowd.store.dialect == "postgresql" else "LIST SUBQUERY"
+    assert once in how and "CORRELATED" not in how, how
 
 
 def test_a_page_takes_few_queries_whatever_is_on_it(crowd: Core) -> None:

@@ -19,6 +19,7 @@ SECTIONS = (
     "console_user_tokens",
     "console_clients",
     "console_client_secrets",
+    "console_credentials",
     "console",
     "console_api_keys",
     "console_signing_keys",
@@ -27,15 +28,20 @@ SECTIONS = (
     "console_search",
 )
 QUERIES = (
-    *("after", "before", "q", "type", "permission", "resource", "status", "scope", "kind"),
+    *("after", "before", "q", "sort", "role", "type", "permission", "resource", "status", "scope", "kind"),
     *("actor", "action", "target", "since", "until"),
 )
 FEW = {"console": 2, "console_holders": 1}  # routes; other sections have more
-REFUSING = (
+REFUSING = (  # these name what is invalid
     "console_api_keys",
     "console_audit",
+    "console_clients",
+    "console_credentials",
     "console_holders",
-)  # these name what is invalid
+    "console_resources",
+    "console_roles",
+    "console_users",
+)
 SOME_ID = "some_id"
 ODD = ("\0", "x" * 3000, "y" * 60_000, "\udcff", "<script>", "-1", "9" * 40)
 

@@ -30,7 +30,7 @@ def admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Admin]:
 
 def heights(page: Page, selector: str) -> set[float]:
     found: list[float] = page.locator(selector).evaluate_all(
-        "all => all.map(one => one.getBoundingClientRect().height)"
+        "all => all.map(one => one.getBoundingClientRect().height).filter(Boolean)"
     )
     return {round(height) for height in found}
 
@@ -43,6 +43,27 @@ def test_fourteen_users_or_more_fit_on_a_screen(browser: Browser, admin: Admin) 
         assert page.locator("tbody tr").evaluate_all(VISIBLE) >= 14
         assert heights(page, "tbody tr") <= {39, 40, 41} and heights(page, "main .btn, main input") <= {35, 36, 37}
         assert page.locator("main").evaluate("main => getComputedStyle(main).fontSize") in ("14px", "15px")
+
+
+def test_no_list_is_wider_than_a_desk(browser: Browser, admin: Admin) -> None:
+    scope = unique("parcels:read")
+    api = admin.resource(permissions=[scope], public=[unique("parcels:list")], name="Parcels")
+    role = admin.role("user", [scope])
+    admin.pat(admin.user([role]), [scope])
+    admin.client([], name=unique("importer"))
+    admin.api_key(api)
+    with browser.page(1280) as watched:
+        sign_in(watched, admin.server)
+        for noun in ("users", "clients", "roles", "resources", "api-keys", "credentials"):
+            watched.open(f"{admin.server.url}/console/{noun}")
+            assert watched.page.locator(".list").evaluate("list => list.scrollWidth <= list.clientWidth"), noun
+            assert not watched.page.get_by_role("combobox", name="Sort by").is_visible()
+    with browser.page(390, javascript=False) as watched:
+        sign_in(watched, admin.server)
+        watched.open(f"{admin.server.url}/console/users")
+        watched.page.get_by_role("combobox", name="Sort by").select_option("username")
+        watched.page.get_by_role("button", name="Sort").click()
+        watched.page.wait_for_url("**/console/users?sort=username")
 
 
 def test_rows_are_cards_and_the_sections_a_menu_on_a_phone(browser: Browser, admin: Admin) -> None:

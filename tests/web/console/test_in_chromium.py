@@ -153,7 +153,7 @@ def test_users_are_found_while_one_types_and_by_the_button_without_scripts(
             sign_in(watched, server)
             watched.open(f"{server.url}/console/users")
             page = watched.page
-            page.get_by_label("Username begins with").press_sequentially(wanted.username)
+            page.get_by_label("Username, name or email").press_sequentially(wanted.username)
             if not javascript:
                 page.get_by_role("button", name="Search").click()
             page.wait_for_url(f"{server.url}/console/users?q={wanted.username}")
