@@ -9,7 +9,7 @@ from sqlalchemy import insert, text
 
 from app.actions.audit.read import AuditFilter
 from app.models import AuditEvent
-from tests.actions.insight.test_credentials_at_scale import plan, statements
+from tests.actions.insight.crowd import plan, statements
 from tests.core import ORDERS, START, Core, furnish, start_core
 
 pytestmark = pytest.mark.both_databases
