@@ -54,29 +54,29 @@ class Watched:
         if response is None or not response.ok:
             self.errors.append(f"{url} answers {response and response.status}")
 
-    def serious_findings(self) -> list[str]:
-        """Return the serious and critical findings of axe."""
-        found = Axe().run(self.page).response["violations"]
+    def serious_findings(self, contrast: bool = True) -> list[str]:
+        """Return the serious and critical findings of axe; half of its time are the contrasts of colours."""
+        options = None if contrast else {"rules": {"color-contrast": {"enabled": False}}}
+        found = Axe().run(self.page, options=options).response["violations"]
         return [f"axe: {it['id']}: {it['help']}" for it in found if it["impact"] in SERIOUS]
 
     def scrolls_sideways(self) -> bool:
         """Return whether the page is wider than the window."""
         return bool(self.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
 
-    def widths_that_scroll(self) -> list[int]:
-        """Return at which of the common widths the page is wider than the window."""
+    def layout_faults(self) -> list[str]:
+        """Return at which of the common widths the page is wider than the window, and which of its texts are cut there.
+
+        A cut that shows the whole text on hover is meant.
+        """
         own = self.page.viewport_size
-        found = []
+        found: list[str] = []
         for width in WIDTHS:
             self.page.set_viewport_size({"width": width, "height": 900})
-            found += [width] * self.scrolls_sideways()
+            found += [f"{width}: scrolls sideways"] * self.scrolls_sideways()
+            found += [f"{width}: {text} is cut" for text in self.page.evaluate(CUT)]
         if own:
             self.page.set_viewport_size(own)
-        return found
-
-    def cut_texts(self) -> list[str]:
-        """Return the texts of the page that are cut: a cut that shows the whole text on hover is meant."""
-        found: list[str] = self.page.evaluate(CUT)
         return found
 
     def _record_message(self, kind: str, text: str) -> None:

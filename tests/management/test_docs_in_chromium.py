@@ -18,7 +18,7 @@ def test_the_page_is_accessible_and_fits(
     with browser.page(width, scheme) as watched:
         watched.open(f"{server.url}/api/docs")
         watched.page.evaluate(OPEN_ALL)
-        assert watched.widths_that_scroll() == []
+        assert watched.layout_faults() == []
         found = Axe().run(watched.page).response["violations"]
         assert [(it["id"], it["nodes"][0]["html"]) for it in found] == []
         assert watched.errors == watched.foreign == []

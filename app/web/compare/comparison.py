@@ -23,7 +23,7 @@ MEASURED = mark("The server was measured just now.")
 NOT_STORED = mark("The server was measured, but the result cannot be stored: its instance folder is not writable.")
 
 routes = PageRoutes("compare", guard=None)
-measuring = PageRoutes("compare_run", "/compare/run", guard=require_operator)
+measuring = PageRoutes("compare_run", "/compare", guard=require_operator)
 
 
 @routes.get("/compare")
@@ -48,7 +48,7 @@ def compare(actions: Actions) -> Response:
     )
 
 
-@measuring.post("")
+@measuring.post("/run")
 def run(actions: Actions) -> Response:
     """Measure this server: for operators, one at a time."""
     measure(actions, current_app.wsgi_app)

@@ -123,9 +123,11 @@ def _find(actions: Actions, wanted: ListQuery) -> Found[KeyView]:
 
 
 def _render_resources(actions: Actions, refusal: form.Refusal | None = None) -> Response:
-    found, cursor = actions.resources.page(lists.PAGE, lists.read_cursor())
-    apis = [api for api in found if not api.built_in]
-    return form.render("console/api_key_choose.html", refusal, apis=apis, next_page=lists.next_page(cursor, ".new"))
+    q = lists.read_search()
+    found = actions.resources.search(ListQuery(lists.PAGE, lists.read_cursor(), "name", q))
+    apis = [api for api in found.rows if not api.built_in]
+    further = lists.next_page(found.cursor, ".new", q=q)
+    return form.render("console/api_key_choose.html", refusal, apis=apis, q=q, next_page=further)
 
 
 def _render_new(actions: Actions, resource: str, refusal: form.Refusal | None = None) -> Response:

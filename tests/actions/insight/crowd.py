@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event, insert, text
 
+from app.database.store import Store
 from app.database.types import Base
 from app.models import (
     ApiKey,
@@ -37,9 +38,8 @@ def api(number: int) -> str:
     return f"https://api.example/{number}"
 
 
-def seed(core: Core) -> None:
-    """Fill the database; the newest rows are made now."""
-    now = core.clock()
+def seed(store: Store, now: datetime) -> None:
+    """Fill a database that has no objects of these ids yet; the newest rows are made `now`."""
     day = timedelta(days=1)
     token = {"description": "", "hint": "lk_pat_…abcd", "generation": 1, "name_held": True}
     rows: dict[type[Base], list[dict[str, Any]]] = {
@@ -88,11 +88,11 @@ def seed(core: Core) -> None:
             for n in range(KEYS)
         ],
     }
-    with core.store.transaction() as session:
+    with store.transaction() as session:
         for table, values in rows.items():
             session.connection().execute(insert(table), values)
-    if core.store.dialect == "postgresql":  # as autovacuum does
-        with core.store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    if store.dialect == "postgresql":  # as autovacuum does
+        with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("ANALYZE"))
 
 
@@ -105,7 +105,7 @@ def _end(n: int, now: Any, day: timedelta) -> Any:
 def start_crowd(folder: Path) -> Iterator[Core]:
     """Make a core on a filled database."""
     made = start_core(folder)
-    seed(made)
+    seed(made.store, made.clock())
     yield made
     made.actions.usage.stop()
     made.store.dispose()

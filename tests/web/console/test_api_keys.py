@@ -35,6 +35,12 @@ def test_an_empty_list_says_what_to_do(operator: Visitor) -> None:
     assert NEW in chosen and OWN not in chosen
 
 
+def test_the_api_of_a_new_key_is_found_by_a_part_of_its_name_or_identifier(operator: Visitor) -> None:
+    for part in ("ORDER", "example/ord"):
+        assert f"<code>{ORDERS}</code>" in operator.get(f"/console/api-keys/new?q={part}").text
+    assert "No API matches" in operator.get("/console/api-keys/new?q=nosuchapi").text
+
+
 def test_a_key_is_shown_once_and_works(face: Face, operator: Visitor) -> None:
     secret = issue_key(operator, "partner")
     assert face.core.scope(secret) == "orders:list"

@@ -32,7 +32,7 @@ ACCOUNT_PAGES = ("/account", "/account/tokens", "/account/tokens/new")
 @pytest.fixture(scope="module")
 def operator(face: Face) -> Visitor:
     """The browser of an operator of a large organisation."""
-    crowd.seed(face.core)
+    crowd.seed(face.core.store, face.core.clock())
     return sign_in_operator(face)
 
 

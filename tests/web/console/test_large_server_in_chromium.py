@@ -1,0 +1,55 @@
+"""The console of a server with 5,000 users, 20,000 tokens, 300 roles and 1,000 keys in real Chromium."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from app.database.store import Store
+from tests.actions.insight import crowd
+from tests.browser import Browser
+from tests.live import LiveServer
+from tests.web.console.test_in_chromium import sign_in
+
+PATHS = (
+    "",
+    "/credentials",
+    "/credentials?status=expired&sort=name",
+    "/users",
+    "/users?q=user49",
+    "/users/usr_7",
+    "/users/usr_7/tokens/new",
+    "/users/new",
+    "/clients",
+    "/roles",
+    "/roles/role_7",
+    "/roles/new",
+    "/resources",
+    "/resources/res_7",
+    "/api-keys",
+    "/api-keys/new",
+    "/holders?scope=scope8",
+    "/audit",
+)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A server whose database is filled."""
+    live = LiveServer(tmp_path_factory.mktemp("large") / "instance").start()
+    store = Store(live.database.engine())
+    crowd.seed(store, datetime.now(UTC))
+    store.dispose()
+    yield live
+    live.stop()
+
+
+@pytest.mark.contract("every page of the console fits with 5,000 users, 20,000 tokens, 300 roles and 1,000 keys")
+def test_every_page_fits(browser: Browser, server: LiveServer) -> None:
+    with browser.page() as watched:
+        sign_in(watched, server)
+        for path in PATHS:
+            watched.open(f"{server.url}/console{path}")
+            assert watched.page.locator("h1").count() == 1, path
+            assert watched.layout_faults() == [], path
+            assert watched.errors == watched.foreign == [], path

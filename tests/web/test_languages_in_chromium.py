@@ -1,0 +1,73 @@
+"""A user's pages and the comparison in real Chromium, in each language, from a phone to a desk."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from app.settings.languages import LANGUAGES
+from app.web.languages import COOKIE
+from tests.api import Admin, User, unique
+from tests.browser import Browser, Cookies
+from tests.live import LiveServer
+
+WITHOUT_SCRIPTS = ("ru", "nl")
+ANSWERED = "/compare?signs_in=no&for_person=yes&kind=personal_access_token&kind=api_key"
+
+
+@pytest.fixture(scope="module")
+def user(admin: Admin) -> User:
+    """A user with a token of two scopes, one that has expired and one that was revoked."""
+    scopes = [unique("parcels:read"), unique("parcels:write")]
+    admin.resource(permissions=scopes, name="Parcels")
+    owner = admin.user([admin.role("user", scopes)], display_name="Nadezhda van der Åkerlund")
+    admin.pat(owner, scopes, expires_in=1)
+    admin.revoke(admin.pat(owner, scopes[:1])["token"])
+    admin.pat(owner, scopes)
+    return owner
+
+
+@pytest.fixture(scope="module")
+def session(browser: Browser, server: LiveServer, user: User) -> Iterator[Cookies]:
+    """The cookies of the user's browser."""
+    with browser.page() as watched:
+        watched.open(f"{server.url}/login")
+        watched.page.fill("[name=username]", user.username)
+        watched.page.fill("[name=password]", user.password)
+        watched.page.keyboard.press("Enter")
+        watched.page.wait_for_url("**/account/**")
+        yield watched.page.context.cookies()
+
+
+@pytest.fixture(scope="module")
+def paths(admin: Admin, user: User) -> list[str]:
+    """The paths of the pages."""
+    [token, *_] = admin.get(f"/users/{user.id}/personal-access-tokens").json()["items"]
+    own = f"/account/tokens/{token['id']}"
+    return [
+        "/account",
+        "/account/tokens",
+        "/account/tokens?status=revoked",
+        "/account/tokens/new",
+        own,
+        f"{own}/regenerate",
+        f"{own}/revoke",
+        "/compare",
+        ANSWERED,
+        "/no-such-page",
+    ]
+
+
+@pytest.mark.contract("every page of a user and the comparison fit in five languages, without cut texts or findings")
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_page_fits_in_each_language(
+    browser: Browser, server: LiveServer, session: Cookies, paths: list[str], language: str
+) -> None:
+    chosen = [*session, {"name": COOKIE, "value": language, "url": server.url}]
+    scripts = language not in WITHOUT_SCRIPTS
+    with browser.page(javascript=scripts, cookies=chosen) as watched:
+        for path in paths:
+            watched.open(server.url + path)
+            assert watched.page.locator("html").get_attribute("lang") == language
+            assert watched.layout_faults() == [], path
+            assert not scripts or not watched.serious_findings(contrast=False), path
+            assert [it for it in watched.errors if "404" not in it] == watched.foreign == [], path
