@@ -5,11 +5,9 @@ A report holds English texts and nothing else: so do its file, the API and the c
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from functools import cache
 
-from app.texts import compile_pattern, mark
+from app.texts import mark, read_values
 
 ACCOUNT = mark("the account itself: anyone who sends it is the user")
 NAMED = mark("named by %(members)s")
@@ -44,10 +42,5 @@ PHRASES = (  # with placeholders; of two that fit a text, the narrower one comes
 
 def recognize(text: str) -> tuple[str, Mapping[str, str]] | None:
     """Return the phrase that a text was made from, and what was filled in; None for a text of another version."""
-    matches = ((phrase, pattern.fullmatch(text)) for phrase, pattern in _patterns())
-    return next(((phrase, match.groupdict()) for phrase, match in matches if match), None)
-
-
-@cache
-def _patterns() -> list[tuple[str, re.Pattern[str]]]:
-    return [(phrase, compile_pattern(phrase)) for phrase in PHRASES]
+    found = ((phrase, read_values(phrase, text)) for phrase in PHRASES)
+    return next(((phrase, values) for phrase, values in found if values is not None), None)

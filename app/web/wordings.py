@@ -6,12 +6,9 @@ which a placeholder takes the place of each value. A text that is not here is sh
 
 from __future__ import annotations
 
-import re
-from functools import cache
-
 from flask_babel import gettext, pgettext
 
-from app.texts import compile_pattern, mark
+from app.texts import mark, read_values
 
 REFUSALS = (
     # of a form
@@ -85,13 +82,8 @@ def translate_filter(status: str) -> str:
 
 def translate_refusal(text: str) -> str:
     """Return a refusal in the language of the page, with its values."""
-    for pattern, message in _refusals():
-        if found := pattern.fullmatch(text):
-            return str(gettext(message, **found.groupdict()))
+    for message in REFUSALS:
+        values = read_values(message, text)
+        if values is not None:
+            return str(gettext(message, **values))
     return text
-
-
-@cache
-def _refusals() -> list[tuple[re.Pattern[str], str]]:
-    """Return each refusal with the pattern that reads its values."""
-    return [(compile_pattern(message), message) for message in REFUSALS]

@@ -37,7 +37,7 @@ def test_every_page_offers_to_sign_out(face: Face, operator: Visitor) -> None:
     found = html_pages(face, operator)
     assert len(found) > 10
     without = [path for path, page in found.items() if 'action="/logout"' not in page]
-    assert without == ["/login"]
+    assert without == ["/console/holders/scopes", "/login"]  # the former is a piece, which a script puts into a page
 
 
 @pytest.mark.asvs("6.2.6", "6.2.7")

@@ -26,7 +26,7 @@ HELD = ("username", "name", "identifier")  # details with the name of what an ev
 UNNAMED = {"anonymous": "somebody", "server": "the server", "operator": "the command line"}
 ACCOUNTS = {"user": "users", "client": "clients"}
 PSEUDONYM = re.compile(PATTERN)
-PIECE = re.compile(r"\[([^\]]*)\]|\{([a-z]+)\}")
+PIECE = re.compile(r"\[([^\[\]]*)\]|\{([a-z]+)\}")
 
 
 @dataclass(frozen=True, slots=True)
