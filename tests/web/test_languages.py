@@ -163,6 +163,20 @@ def test_the_console_and_the_interfaces_for_programs_stay_english(face: Face) ->
     assert refused.json == face.http.post("/oauth/token", data={"grant_type": "x"}).json
 
 
+def test_no_page_stays_in_the_language_of_its_first_visitor(tmp_path_factory: pytest.TempPathFactory) -> None:
+    fresh = start_face(tmp_path_factory.mktemp("first"), rate_limits="off")
+    try:
+        addresses = {rule.rule for rule in fresh.app.url_map.iter_rules() if "GET" in (rule.methods or ())}
+        opened = sorted(address for address in addresses if "<" not in address)
+        assert {"/login", "/compare", "/api/docs"} <= set(opened)
+        for address in opened:
+            for language in ("ru", "en"):
+                page = stranger(fresh, language).get(address)
+            assert '<html lang="' not in page.text or language_of(page) == "en", address
+    finally:
+        stop_face(fresh)
+
+
 @pytest.mark.parametrize(("language", "words"), [("sv", "behövs"), ("zh-Hant", "為必填"), ("ru", "нужно")])
 def test_a_refusal_is_in_the_language_of_its_page(face: Face, language: str, words: str) -> None:
     who = browser_of(face, face.person("orders:read"))
