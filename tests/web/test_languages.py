@@ -127,7 +127,11 @@ def test_another_site_chooses_nothing(face: Face, site: str) -> None:
 
 @pytest.mark.parametrize(
     "page",
-    ["https://evil.example/", "//evil.example", "/\\evil.example", "/account@evil.example", "evil", "", "/x" * 9999],
+    [
+        *("https://evil.example/", "//evil.example", "/\\evil.example", "/account@evil.example"),
+        *("evil", "", "/x" * 9999),
+        *("/account/../other", "/account/..//other", "/account/%2E%2e/other", "/compare/.%2e", "/account/\r\nX: y"),
+    ],
 )
 def test_the_choice_leads_to_no_other_site(face: Face, page: str) -> None:
     assert choose(stranger(face), "sv", page).location == "/"
