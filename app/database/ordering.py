@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, SQLColumnExpression, UnaryExpression, func
 
 from app.errors import Invalid
 
-BAD_CURSOR = "Is not a page of this list in this order: start again from the first page."
+BAD_CURSOR = "is not a page of this list in this order: start again from the first page"
 NUMBER_AND_ID = re.compile(r"([0-9]{1,19})_(.+)")
 HIGHEST = 2**63 - 1
 Position = tuple[Any, str]  # the value of a row, and its id
@@ -53,8 +53,9 @@ def refuse_cursor() -> Invalid:
 
 
 def contains_text(text: str, *columns: SQLColumnExpression[Any]) -> ColumnElement[bool]:
-    """Return the condition that a column contains a text, in any case; it is not a pattern.
+    """Return the condition that a column contains a text, which is not a pattern, whatever the case of its letters.
 
+    SQLite knows the case of ASCII letters only: there a search for "ö" does not find "Ö".
     It reads every row: 20,000 take tens of milliseconds, and PostgreSQL's pg_trgm needs rights that we may not have.
     """
     composed = unicodedata.normalize("NFC", text)  # as names are stored

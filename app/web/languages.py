@@ -1,6 +1,6 @@
 """The language of a page: the browser's choice by a cookie, else its Accept-Language, else the first of the setting.
 
-The console is in English, and so is every interface for programs.
+The console is in English, and so are every interface for programs and the page that describes the API.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ COOKIE = "latchkey-language"
 ENGLISH = "en"
 NAMES = {"en": "English", "zh-Hant": "繁體中文", "sv": "Svenska", "ru": "Русский", "nl": "Nederlands"}
 BY_PRIMARY_SUBTAG = {language.partition("-")[0]: language for language in NAMES}  # zh-TW, zh-HK and zh: zh-Hant
-ONLY_ENGLISH = "/console"
+ONLY_ENGLISH = ("/console", "/api")  # the page of the API is rendered once for all visitors
 LONGEST_HEADER = 200  # characters of Accept-Language that are read
 CACHED_BY = ("Accept-Language", "Cookie")
 

@@ -15,6 +15,7 @@ from app.errors import Forbidden
 from app.http import browser
 
 OURS = re.compile(r"/(account|console|compare|login)([/?][A-Za-z0-9_./?=&%+~:@,-]*+)?")  # nothing of another site
+UPWARDS = re.compile(r"/(?:\.|%2e){1,2}(?:[/?]|$)", re.IGNORECASE)  # a browser resolves these out of our pages
 LONGEST_RETURN_PATH = 2_000  # characters of a path with its query
 
 
@@ -61,7 +62,7 @@ def is_safe_return_path(path: str) -> bool:
 
 def is_own_page(path: str) -> bool:
     """Return whether a path that a form sends is one of our pages, to which the browser may be redirected."""
-    return is_safe_return_path(path) and OURS.fullmatch(path) is not None
+    return is_safe_return_path(path) and OURS.fullmatch(path) is not None and UPWARDS.search(path) is None
 
 
 def _return_path() -> str | None:

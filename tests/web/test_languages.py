@@ -127,7 +127,11 @@ def test_another_site_chooses_nothing(face: Face, site: str) -> None:
 
 @pytest.mark.parametrize(
     "page",
-    ["https://evil.example/", "//evil.example", "/\\evil.example", "/account@evil.example", "evil", "", "/x" * 9999],
+    [
+        *("https://evil.example/", "//evil.example", "/\\evil.example", "/account@evil.example"),
+        *("evil", "", "/x" * 9999),
+        *("/account/../other", "/account/..//other", "/account/%2E%2e/other", "/compare/.%2e", "/account/\r\nX: y"),
+    ],
 )
 def test_the_choice_leads_to_no_other_site(face: Face, page: str) -> None:
     assert choose(stranger(face), "sv", page).location == "/"
@@ -161,6 +165,20 @@ def test_the_console_and_the_interfaces_for_programs_stay_english(face: Face) ->
     assert who.http.get("/api/v1/nothing").json == face.http.get("/api/v1/nothing").json
     refused = who.http.post("/oauth/token", data={"grant_type": "x"})
     assert refused.json == face.http.post("/oauth/token", data={"grant_type": "x"}).json
+
+
+def test_no_page_stays_in_the_language_of_its_first_visitor(tmp_path_factory: pytest.TempPathFactory) -> None:
+    fresh = start_face(tmp_path_factory.mktemp("first"), rate_limits="off")
+    try:
+        addresses = {rule.rule for rule in fresh.app.url_map.iter_rules() if "GET" in (rule.methods or ())}
+        opened = sorted(address for address in addresses if "<" not in address)
+        assert {"/login", "/compare", "/api/docs"} <= set(opened)
+        for address in opened:
+            for language in ("ru", "en"):
+                page = stranger(fresh, language).get(address)
+            assert '<html lang="' not in page.text or language_of(page) == "en", address
+    finally:
+        stop_face(fresh)
 
 
 @pytest.mark.parametrize(("language", "words"), [("sv", "behövs"), ("zh-Hant", "為必填"), ("ru", "нужно")])

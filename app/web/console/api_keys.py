@@ -21,7 +21,7 @@ from app.errors import Invalid, LatchkeyError
 from app.web import form, lists, pages
 from app.web.console.api_key_form import check_identifier, field_values, read_changes, read_new_key
 from app.web.console.event_text import EventText
-from app.web.console.list_page import ListPage
+from app.web.console.list_page import ListPage, read_choice
 from app.web.console.revoke_many import answer_revocation
 from app.web.page_routes import PageRoutes
 from app.web.visitors import actor, require_operator
@@ -118,7 +118,7 @@ def revoke(actions: Actions, key_id: str) -> Response:
 
 
 def _find(actions: Actions, wanted: ListQuery) -> Found[KeyView]:
-    status, resource = lists.read_filter("status", STATUSES), check_identifier(request.args.get("resource"))
+    status, resource = read_choice("status", STATUSES), check_identifier(request.args.get("resource"))
     return actions.api_keys.search(wanted, status=status, resource=resource)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast, get_args
 
-from flask import request
 from werkzeug.wrappers import Response
 
 from app.actions.directory.fields import LONGEST_IDENTIFIER
@@ -16,13 +16,14 @@ from app.compose import Actions
 from app.errors import Invalid
 from app.web import form, lists
 from app.web.console.links import page_of
-from app.web.console.list_page import ListPage
+from app.web.console.list_page import ListPage, read_choice
 from app.web.console.revoke_many import answer_revocation
 from app.web.page_routes import PageRoutes
 from app.web.visitors import require_operator
 
 STATUSES: tuple[CredentialStatus, ...] = get_args(CredentialStatus)
 SORTS: tuple[Sort, ...] = get_args(Sort)
+ANSWERS = {"true": True, "false": False}
 FIELDS = ("kind", "status", "owner", "scope", "resource", "never_expires", "expires_before", "unused_since")
 COLUMNS = ("id", "kind", "name", "hint", "owner_type", "owner_id", "owner_name", "scopes", "resources", "status")
 ALL_COLUMNS = (*COLUMNS, "created_at", "expires_at", "last_used_at", "revoked_at", "revoked_reason")
@@ -54,7 +55,7 @@ def revoke(actions: Actions) -> Response:
 
 def _find(actions: Actions, wanted: ListQuery) -> Found[CredentialView]:
     """Read what matches; raises Invalid."""
-    matching, sort = _read_filter(), cast(Sort, wanted.sort)
+    matching, sort = replace(_read_filter(), q=wanted.q), cast(Sort, wanted.sort)
     found, cursor = actions.credentials.page(matching, wanted.limit, wanted.after, sort)
     is_all = cursor is None and wanted.after is None
     return Found(found, cursor, len(found) if is_all else actions.credentials.count(matching))
@@ -62,7 +63,7 @@ def _find(actions: Actions, wanted: ListQuery) -> Found[CredentialView]:
 
 def _read_filter() -> CredentialFilter:
     """Read the filter in the query; raises Invalid."""
-    texts: dict[str, Any] = {name: lists.read_word(name) for name in ("q", "kind", "owner", "scope")}
+    texts: dict[str, Any] = {name: lists.read_word(name) for name in ("kind", "owner", "scope")}
     times: dict[str, Any] = {
         name: lists.read_time(name) for name in ("expires_before", "unused_since", "created_since")
     }
@@ -70,8 +71,8 @@ def _read_filter() -> CredentialFilter:
         **texts,
         **times,
         resource=lists.read_word("resource", LONGEST_IDENTIFIER),
-        status=lists.read_filter("status", STATUSES),
-        never_expires={"true": True, "false": False}.get(request.args.get("never_expires", "")),
+        status=read_choice("status", STATUSES),
+        never_expires=ANSWERS.get(read_choice("never_expires", tuple(ANSWERS)) or ""),
     )
 
 

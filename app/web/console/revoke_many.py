@@ -13,7 +13,7 @@ from app.actions.directory.rows import Found, ListQuery
 from app.actions.insight.credentials import CredentialView
 from app.compose import Actions
 from app.errors import LatchkeyError
-from app.web import form, pages
+from app.web import form, lists, pages
 from app.web.console.confirmation import is_confirmed
 from app.web.console.list_page import ListPage
 from app.web.visitors import actor
@@ -48,7 +48,7 @@ def answer_revocation(
 def _ticked_ids() -> list[str]:
     """Return the ids of a form: of ticked boxes, or many in one field, because the fields of a form are bounded."""
     sent = (one for field in form.checked_values("ids") for one in field.split())
-    return list(dict.fromkeys(sent))[:MOST_REVOKED]
+    return list(dict.fromkeys(filter(lists.ROW_ID.fullmatch, sent)))[:MOST_REVOKED]  # PostgreSQL refuses NUL
 
 
 def _render_question(

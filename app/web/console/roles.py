@@ -16,7 +16,7 @@ from app.errors import LatchkeyError
 from app.web import form, lists, pages
 from app.web.console.confirmation import ask, ask_to_resend, is_confirmed
 from app.web.console.links import page_of
-from app.web.console.list_page import ListPage
+from app.web.console.list_page import ListPage, read_choice
 from app.web.page_routes import PageRoutes
 from app.web.visitors import actor, require_operator
 
@@ -100,7 +100,7 @@ def delete(actions: Actions, role_id: str) -> Response:
 
 
 def _find(actions: Actions, wanted: ListQuery) -> Found[RoleView]:
-    return actions.roles.search(wanted, type=lists.read_filter("type", TYPES))
+    return actions.roles.search(wanted, type=read_choice("type", TYPES))
 
 
 def _page(role_id: str) -> str:

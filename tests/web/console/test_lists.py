@@ -20,6 +20,7 @@ from tests.web.console.listing import pages_of
 from tests.web.visitor import Visitor
 
 LISTS = ("users", "clients", "roles", "resources", "api-keys", "credentials")
+UNREADABLE = ("status=activ", "status=%00", "q=Anna%E2%80%8B", "q=%00", f"q={'a' * 201}")
 HEAD = re.compile(r'<th scope="col"( aria-sort="(\w+)")?><a href="([^"]+)">')
 
 
@@ -187,6 +188,26 @@ def test_all_that_match_are_revoked_together_after_an_exact_question(
     assert "Revoked: 59." in own_operator.get(f"/console/{noun}").text
     assert make.get(other.id).status == "active" and len(own_face.core.trace("api_key.revoke")) == 60
     assert make.search(ListQuery(1, q="since")).rows[0].status == "active"
+
+
+def test_a_filter_that_cannot_be_read_is_never_taken_for_all(shop: Face, own_operator: Visitor) -> None:
+    for noun, queries in (("api-keys", UNREADABLE), ("credentials", (*UNREADABLE, "never_expires=maybe"))):
+        for query in queries:
+            for answer in (
+                own_operator.get(f"/console/{noun}?{query}"),
+                own_operator.get(f"/console/{noun}/export.csv?{query}"),
+                own_operator.post(f"/console/{noun}/revoke?{query}", all="yes"),
+            ):
+                assert answer.status_code == 422 and not names(answer.text), (noun, query)
+
+
+def test_a_secret_in_the_search_is_refused_and_not_repeated(own_face: Face, own_operator: Visitor) -> None:
+    _, secret = own_face.core.key()
+    for noun in LISTS:
+        answer = own_operator.get(f"/console/{noun}?q={secret}")
+        assert answer.status_code == 422 and "Search by secret" in answer.text and secret not in answer.text
+    done = own_operator.post(f"/console/api-keys/revoke?q={secret}", ids="none")
+    assert done.status_code == 303 and secret not in done.location
 
 
 def test_more_than_can_be_revoked_at_once_are_not_offered(
