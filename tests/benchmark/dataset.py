@@ -28,6 +28,7 @@ from app.crypto.opaque import Prefix, mint
 from app.crypto.signing import SigningKeys
 from app.database.types import Base
 from app.settings.load import load_settings
+from tests import fork_server
 from tests.benchmark import bulk
 from tests.benchmark.databases import Database
 from tests.benchmark.organisation import ORDERS, SCOPES, TOKEN_LIFETIME, Organisation, Proportions
@@ -106,7 +107,7 @@ def _is_fresh(stamp: Path, wanted: dict[str, Any]) -> bool:
 def _build(data_set: DataSet, distinct: int) -> None:
     data_set.database.make(data_set.name)
     url = data_set.database.url(data_set.name)
-    done = subprocess.run([LATCHKEY, "init"], env=environment(data_set.instance, url), capture_output=True, text=True)
+    done = _init(environment(data_set.instance, url))
     if done.returncode:
         raise SystemExit(f"latchkey init: {done.stderr.strip()[-300:]}")
     organisation = Organisation(Proportions(data_set.size), distinct, datetime.now(UTC).replace(microsecond=0))
@@ -116,6 +117,12 @@ def _build(data_set: DataSet, distinct: int) -> None:
     finally:
         engine.dispose()
     _keep(data_set, organisation, min(distinct, data_set.size))
+
+
+def _init(settings: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    if fork_server.is_shared():
+        return fork_server.run(["init"], settings)
+    return subprocess.run([LATCHKEY, "init"], env=settings, capture_output=True, text=True)
 
 
 def _engine(data_set: DataSet) -> Engine:

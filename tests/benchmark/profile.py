@@ -63,7 +63,8 @@ def _sample(program: str, worker: int, measuring: Measuring, subject: Subject, r
     """Return the folded stacks of one drive, and what the sampler wrote; no stacks without a sample."""
     with tempfile.TemporaryDirectory(prefix="latchkey-bench-") as folder:
         file = Path(folder) / "stacks"
-        command = [program, "record", "--pid", str(worker), "--rate", str(RATE), "--format", "raw", "--gil"]
+        command = [program, "record", "--pid", str(worker), "--rate", str(RATE), "--format", "raw"]
+        command += ["--gil", "--nonblocking"]  # a server that is stopped for each look is seldom seen to hold it
         command += ["--duration", str(ceil(measuring.seconds) + IDLE), "--output", str(file)]
         sampling = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         said = _read_until_sampling(sampling)

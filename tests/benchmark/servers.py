@@ -11,7 +11,9 @@ from pathlib import Path
 
 import httpx
 
+from tests import fork_server
 from tests.benchmark import machine
+from tests.benchmark.dataset import LATCHKEY
 from tests.ports import free_port
 
 PATIENCE = 60.0  # seconds for a start or a stop
@@ -33,12 +35,8 @@ class Server:
     def start(self) -> None:
         """Start it and wait until it answers; raise RuntimeError with the end of its log if it does not."""
         self.port = self.port or free_port()
-        command = machine.pin([part.replace("{port}", str(self.port)) for part in self.command], self.cores)
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, env=dict(self.environment), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+        self._process = self._spawn([part.replace("{port}", str(self.port)) for part in self.command])
         deadline = time.monotonic() + PATIENCE
         with httpx.Client(timeout=5, trust_env=False, verify=False) as http:  # a TLS context costs 50 ms of CPU
             while time.monotonic() < deadline and self._process.poll() is None:
@@ -47,6 +45,21 @@ class Server:
                 time.sleep(0.05)
         self.stop()
         raise RuntimeError(f"{self.name} did not start: {self.log.read_text(errors='replace').strip()[-300:]}")
+
+    def _spawn(self, command: Sequence[str]) -> subprocess.Popen[bytes] | fork_server.Forked:
+        if fork_server.is_shared() and command[0] == str(LATCHKEY):
+            forked = fork_server.start(command[1:], self.environment, self.log, self.log)
+            os.sched_setaffinity(forked.pid, self.cores)
+            return forked
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                machine.pin(command, self.cores),
+                env=dict(self.environment),
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
 
     @property
     def url(self) -> str:

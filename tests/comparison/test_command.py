@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from tests import fork_server
 from tests.api import Admin
 from tests.conftest import StartServer
-from tests.live import COMMAND, LiveServer, environment
+from tests.live import LiveServer, environment
 
 LONGEST = 60  # seconds, on a fresh server
 
 
 def compare(server: LiveServer, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run `latchkey compare` on the instance of the server."""
-    settings = environment(server.instance, {"port": str(server.port)})
-    return subprocess.run([COMMAND, "compare", *arguments], env=settings, capture_output=True, text=True, timeout=120)
+    return fork_server.run(["compare", *arguments], environment(server.instance, {"port": str(server.port)}))
 
 
 @pytest.fixture
@@ -57,8 +57,8 @@ def test_one_kind_alone_is_not_kept_for_all(server: LiveServer) -> None:
 
 def test_the_server_is_found_at_the_issuer_as_doctor_finds_it(server: LiveServer) -> None:
     settings = environment(server.instance, {"issuer": server.url, "port": "1"})
-    command = [str(COMMAND), "compare", "--kind", "m2m", "--json"]
-    done = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=120, check=True)
+    done = fork_server.run(["compare", "--kind", "m2m", "--json"], settings)
+    done.check_returncode()
     assert json.loads(done.stdout)["via"] == "over HTTP"
 
 

@@ -14,7 +14,8 @@ from tests.fuzzing.notebook import Notebook, Outcome, Task
 
 MODULES = {  # the targets of each module
     "tests.fuzzing.two_readings": "form form_headers query bearer basic peer",
-    "tests.fuzzing.targets": "opaque sightings scopes jwt assertion networks durations moments cursor request_id "
+    "tests.fuzzing.opaque": "opaque",
+    "tests.fuzzing.targets": "sightings scopes jwt assertion networks durations moments cursor request_id "
     "schemas json_body jwks settings settings_file machine_choice exchange_choice",
     "tests.fuzzing.proofs": "dpop certificate subject",
 }

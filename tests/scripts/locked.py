@@ -4,6 +4,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import Any
 
@@ -41,6 +42,7 @@ class Pin:
         return holds(self.requirement.marker, environment)
 
 
+@cache
 def pins(text: str) -> list[Pin]:
     """Read a lock: `name[extras]==version ; marker \\` and its hashes, a line each."""
     entries = text.replace("\\\n", " ").splitlines()

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 from packaging.markers import default_environment
+from packaging.requirements import Requirement
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
 from tests.architecture.checkout import ROOT
-from tests.scripts.locked import HASH, LOCKS, MACHINES, PROJECT, PYTHONS, declared, environment_of, lacks, pins
+from tests.scripts.locked import HASH, LOCKS, MACHINES, PROJECT, PYTHONS, declared, environment_of, holds, lacks, pins
 
 NEWER = "99999"  # a release of next year
 EXTRAS = re.compile(r"^([\w.-]+)\[[^]]+\]==", re.MULTILINE)
@@ -104,16 +105,31 @@ def test_nothing_has_to_be_compiled(lock: str, python: str, machine: str) -> Non
 def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An index (PEP 503): of each distribution that is locked for here the locked release, and a newer one."""
     folder = tmp_path_factory.mktemp("index")
-    for pin in pins(text_of("requirements-dev.txt")):
-        try:
-            said = distribution(pin.name).requires or []
-        except PackageNotFoundError:
+    locked = pins(text_of("requirements-dev.txt"))
+    said = {pin.name: _requires(pin.name) for pin in locked}
+    extras = {extra for lines in said.values() for line in lines or () for extra in line.extras}
+    extras.update(*(pin.requirement.extras for pin in locked))
+    for pin in locked:
+        if (lines := said[pin.name]) is None:
             continue  # not for this machine
         for version in (pin.version, NEWER):
-            _make_wheel(folder / pin.name, pin.name, version, said)
+            _make_wheel(folder / pin.name, pin.name, version, _for_here(lines, extras))
         links = [f'<a href="{file.name}">{file.name}</a>' for file in sorted((folder / pin.name).iterdir())]
         (folder / pin.name / "index.html").write_text("<!DOCTYPE html>" + "\n".join(links))
     return folder
+
+
+def _requires(name: str) -> list[Requirement] | None:
+    try:
+        return [Requirement(line) for line in distribution(name).requires or []]
+    except PackageNotFoundError:
+        return None
+
+
+def _for_here(lines: list[Requirement], extras: set[str]) -> list[str]:
+    """Return what may be needed here: pip takes seconds to read the extras that nothing asks for."""
+    here = default_environment()
+    return [str(line) for line in lines if holds(line.marker, here, ["", *extras])]
 
 
 def _make_wheel(folder: Path, name: str, version: str, requires: list[str]) -> None:
