@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.clock import Clock, system_clock
-from app.settings.load import load_settings
-from app.settings.settings import Settings
 
 if TYPE_CHECKING:
     from app.compose import FurtherKinds
     from app.http.application import Latchkey
+    from app.settings.settings import Settings
 
 MAX_BODY = 1024 * 1024  # bytes
 
@@ -30,6 +29,7 @@ def create_app(
     from app.database.types import db
     from app.http.client_certificate import header_name
     from app.operations.request_log import RequestLog
+    from app.settings.load import load_settings
 
     settings = settings or load_settings()
     app = _bare_flask(settings)

@@ -7,15 +7,17 @@ import os
 import sys
 from importlib import import_module
 from importlib.metadata import version
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
 import click
 from click.shell_completion import CompletionItem
-from sqlalchemy.exc import DBAPIError
 
 from app.cli.parsing import Group
 from app.cli.standard_streams import discard_unwritten, prepare_streams, print_note
 from app.errors import BadSettings, LatchkeyError
+
+if TYPE_CHECKING:
+    from sqlalchemy.exc import DBAPIError
 
 COMMANDS = {  # the object of each, and its line in --help
     "serve": ("app.cli.serve:serve", "Set up what is missing and serve until Ctrl-C."),
@@ -72,8 +74,12 @@ class LazyGroup(Group):
         """Turn every error into one line on stderr: exit 2 for a setting or a file, 1 for the rest."""
         try:
             return super().invoke(ctx)
-        except (LatchkeyError, UnicodeEncodeError, DBAPIError, OSError) as error:
+        except (LatchkeyError, UnicodeEncodeError, OSError) as error:
             if getattr(error, "errno", None) == errno.EPIPE:  # stdout has no reader: click exits silently
+                raise
+            _exit_with(error)
+        except Exception as error:
+            if not _is_of_database(error):
                 raise
             _exit_with(error)
 
@@ -101,9 +107,15 @@ def _exit_with(error: Exception) -> NoReturn:
 def _describe(error: Exception) -> str:
     if isinstance(error, UnicodeEncodeError):
         return "an argument is not in the terminal's encoding"
-    if isinstance(error, DBAPIError):
+    if _is_of_database(error):
         return f"the database cannot be used: {error.orig}"
     return str(error)
+
+
+def _is_of_database(error: Exception) -> TypeGuard[DBAPIError]:
+    from sqlalchemy.exc import DBAPIError  # a fifth of a second, for which --help and a completion need not wait
+
+    return isinstance(error, DBAPIError)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

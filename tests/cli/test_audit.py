@@ -18,13 +18,6 @@ from tests.cli.test_serve import run
 from tests.databases import Database, database_in
 
 
-@pytest.fixture(scope="module")
-def set_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("audit") / "instance"
-    assert run(folder, "init").returncode == 0
-    return folder
-
-
 @pytest.fixture
 def database(set_up: Path, tmp_path: Path) -> Database:
     """A copy of an instance with a few events in its audit log."""

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,10 +19,12 @@ from tests.machine import require_program
 from tests.ports import free_port
 
 
-@pytest.fixture
-def instance(tmp_path: Path) -> Path:
-    assert run(tmp_path / "instance", "init").returncode == 0
-    return tmp_path / "instance"
+@pytest.fixture(scope="module")
+def demo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    live = LiveServer(tmp_path_factory.mktemp("demo") / "instance")
+    live.arguments = ["--demo"]
+    yield live.start()
+    live.kill()
 
 
 def verdicts(instance: Path, code: int, **settings: str) -> dict[str, str]:
@@ -207,15 +210,11 @@ def test_the_demo_is_created_once_and_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.contract("`--demo`")
-def test_the_demo_of_a_server_works_with_the_secrets_it_prints(fresh_server: StartServer) -> None:
-    live = fresh_server()
-    live.stop()
-    live.arguments = ["--demo"]
-    live.start()
-    printed = live.stdout_file.read_text()
+def test_the_demo_of_a_server_works_with_the_secrets_it_prints(demo_server: LiveServer) -> None:
+    printed = demo_server.stdout_file.read_text()
     secret = dict(re.findall(r"#   (?:client|API key|personal access token) +(\S.*?)  +\S+ +(lk_\S+)$", printed, re.M))
     identity = dict(re.findall(r"#   client +(\S.*?)  +(\S+) +lk_\S+$", printed, re.M))
-    admin = Admin(live)
+    admin = Admin(demo_server)
     robot = Client("", identity["Warehouse robot"], secret["Warehouse robot"])
     server = Client("", identity["Stock API"], secret["Stock API"])
     token = admin.m2m(robot, scope="stock:write")
@@ -228,27 +227,22 @@ def paste(shell: str, live: LiveServer) -> subprocess.CompletedProcess[str]:
     block = "".join(line for line in live.stdout_file.open() if not line.startswith("#"))
     command = [require_program("zsh"), "-f", "-i", "-s"] if shell == "zsh" else ["bash"]
     settings = environment(live.instance) | {"PROMPT": "", "PS1": ""}
+    settings["PATH"] = f"{Path(sys.executable).resolve().parent}:{settings['PATH']}"  # python3 without pyenv's script
     return subprocess.run(command, input=block, capture_output=True, text=True, timeout=60, check=True, env=settings)
 
 
 @pytest.mark.contract("the first start prints where to look, and commands that work when pasted")
-@pytest.mark.parametrize("arguments", [[], ["--demo"]], ids=["new objects", "demo"])
-@pytest.mark.parametrize("shell", ["bash", "zsh"])
-def test_the_printed_block_works_when_pasted(fresh_server: StartServer, shell: str, arguments: list[str]) -> None:
-    live = fresh_server()
-    if arguments:
-        live.stop()
-        live.stdout_file.write_text("")
-        live.arguments = arguments
-        live.start()
-    for _ in range(2):  # it can be pasted again
+@pytest.mark.parametrize("demo", [False, True], ids=["new objects", "demo"])
+def test_the_printed_block_works_when_pasted(request: pytest.FixtureRequest, demo: bool) -> None:
+    live = request.getfixturevalue("demo_server") if demo else request.getfixturevalue("fresh_server")()
+    for shell in ("zsh", "bash") if demo else ("bash", "zsh"):  # each once as the first, and once where it was pasted
         done = paste(shell, live)
         assert "not found" not in done.stderr and "bad" not in done.stderr
         answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"active"')]
         kinds = [answer.get("credential_type") for answer in answers]
         assert kinds == ["personal_access_token", "api_key", "client_credentials", None]
         assert answers[-1] == {"active": False}
-        assert ("https://stock.bookshop.example" in answers[0]["aud"]) is bool(arguments)
+        assert ("https://stock.bookshop.example" in answers[0]["aud"]) is demo
         assert len(re.findall(r"^HTTP/1.1 200", done.stdout, re.M | re.I)) == 3
 
 

@@ -6,18 +6,16 @@ from pathlib import Path
 import pytest
 
 from app.crypto.opaque import Prefix, mint
-from tests.cli.forked import Done, run_with_input
-from tests.cli.test_serve import run
+from tests.cli.forked import Done, Run, run_forked, run_with_input
 from tests.live import COMMAND, environment
 
 SET_PASSWORD = ("user", "set-password", "admin")
 
 
 @pytest.fixture(scope="module")
-def instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("password") / "instance"
-    assert run(folder, "init").returncode == 0
-    return folder
+def instance(set_up: Path) -> Path:
+    """The one instance: a test leaves nothing but a password."""
+    return set_up
 
 
 def run_piped(instance: Path, raw: bytes, *command: str) -> Done:
@@ -63,12 +61,16 @@ def test_a_password_that_is_not_plain_text_is_refused_in_one_line(instance: Path
 
 
 def test_a_stdin_that_cannot_be_read_is_one_line_of_error(instance: Path) -> None:
-    for redirected, said in {"<&-": "stdin is closed", "0>/dev/null": "stdin cannot be read"}.items():
-        script = f'"$0" user set-password admin {redirected}'
-        line = ["bash", "-c", script, str(COMMAND)]
-        done = subprocess.run(line, env=environment(instance), capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 1 and done.stderr.startswith(f"latchkey: password: {said}")
-        assert done.stderr.count("\n") == 1
+    line = ["bash", "-c", '"$0" user set-password admin 0>/dev/null', str(COMMAND)]
+    write_only = subprocess.run(line, env=environment(instance), capture_output=True, timeout=60, check=False)
+    runs: dict[str, Run] = {"closed": ([*SET_PASSWORD], "utf-8", [0], {})}
+    code, _, err = run_forked(runs, environment(instance), instance)["closed"]
+    for ended, complained, said in (
+        (write_only.returncode, write_only.stderr, b"stdin cannot be read"),
+        (code, err, b"stdin is closed"),
+    ):
+        assert ended == 1 and complained.startswith(b"latchkey: password: " + said)
+        assert complained.count(b"\n") == 1
 
 
 def test_a_file_of_keys_may_begin_with_a_byte_order_mark_and_must_be_a_file(instance: Path, tmp_path: Path) -> None:

@@ -19,13 +19,11 @@ class Dies(BaseException):
     """Raised to end the command like a kill: files and transactions stay as they are."""
 
 
-@pytest.fixture
-def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(autouse=True)
+def _settings(instance: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DATABASE_URL", "SECRET_KEY", "PREVIOUS_SECRET_KEYS"):
         monkeypatch.delenv(f"LATCHKEY_{name}", raising=False)
-    monkeypatch.setenv("LATCHKEY_INSTANCE_DIR", str(tmp_path / "instance"))
-    assert run("init") == 0
-    return tmp_path / "instance"
+    monkeypatch.setenv("LATCHKEY_INSTANCE_DIR", str(instance))
 
 
 def run(*arguments: str) -> int:

@@ -18,7 +18,7 @@ from tests import fork_server
 from tests.api import Admin
 from tests.conftest import StartServer
 from tests.databases import database_in
-from tests.live import COMMAND, LiveServer, environment
+from tests.live import LiveServer, environment
 from tests.ports import free_port
 
 MOST_MEMORY = 120  # MB of a process at rest
@@ -213,13 +213,9 @@ def test_a_secret_key_that_does_not_open_the_signing_keys_stops_the_start(tmp_pa
 
 
 def test_starts_at_the_same_moment_agree_on_one_set_up(tmp_path: Path) -> None:
-    env = environment(tmp_path / "instance")
-    starts = [
-        subprocess.Popen([str(COMMAND), "init"], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        for _ in range(3)
-    ]
-    said = [start.communicate(timeout=60)[1] for start in starts]
-    assert [start.returncode for start in starts] == [0, 0, 0], said
+    env, said = environment(tmp_path / "instance"), tmp_path / "stderr"
+    starts = [fork_server.start(["init"], env, Path(os.devnull), said) for _ in range(3)]
+    assert [start.wait(60) for start in starts] == [0, 0, 0], said.read_text()
     kept = json.loads((tmp_path / "instance" / "bootstrap.json").read_text())
     database = database_in(tmp_path / "instance")
     assert database.execute("SELECT client_id FROM client") == [(kept["client_id"],)]

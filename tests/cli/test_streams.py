@@ -86,7 +86,7 @@ def test_every_command_is_tried_here() -> None:
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_command_prints_as_much_in_any_encoding(instance: Path, usual: dict[str, Done], encoding: str) -> None:
     runs: dict[str, Run] = {" ".join(command): (command, encoding, [], {}) for command in READING}
-    for name, (code, out, err) in forked(instance, runs).items():
+    for name, (code, out, err) in (usual if encoding == "utf-8" else forked(instance, runs)).items():
         assert b"Traceback" not in err and code == usual[name][0], name
         if name.startswith(("--help", "audit export")):  # click's own text and the export are always UTF-8
             continue
@@ -104,7 +104,7 @@ def test_the_output_has_characters_that_ascii_lacks(usual: dict[str, Done]) -> N
 
 
 @pytest.mark.contract("any encoding, any closed stream")
-@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1"])  # compared with UTF-8
 def test_json_is_the_same_in_any_encoding(instance: Path, usual: dict[str, Done], encoding: str) -> None:
     done = forked(instance, {" ".join(command): (command, encoding, [], {}) for command in JSON})
     for name, (code, out, _) in done.items():
@@ -135,7 +135,7 @@ def test_a_closed_stdin_is_named(instance: Path, command: list[str]) -> None:
 def test_a_real_process_prints_in_ascii_too(instance: Path) -> None:
     """Check the streams that Python opens; the tests above open their own."""
     env = environment(instance) | {"PYTHONIOENCODING": "ascii"}
-    script = '"$0" user list && "$0" role list >&- && "$0" role list'
+    script = '"$0" role list >&- && "$0" role list'
     done = subprocess.run(["bash", "-c", script, str(COMMAND)], env=env, capture_output=True, timeout=60, check=False)
     assert done.returncode == 0 and done.stderr == b""
     assert r"\u65e5\u672c \xfcn\xef ->" in done.stdout.decode("ascii")

@@ -31,10 +31,10 @@ MAKING: dict[str, list[str]] = {
 }
 
 
-@pytest.fixture
-def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An instance with a user, a resource and a client, and its settings in this process."""
-    folder = tmp_path / "instance"
+@pytest.fixture(scope="module")
+def set_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An instance with a user, a resource and a client, to be copied."""
+    folder = tmp_path_factory.mktemp("unseen") / "instance"
     for command in (
         ["init"],
         ["resource", "create", "--identifier", ORDERS, "--name", "Orders", "--public", "orders:read"],
@@ -42,10 +42,15 @@ def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ):
         done = run(folder, *command, port="1")
         assert done.returncode == 0, done.stderr
-    for name, value in environment(folder, {"port": "1"}).items():
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _settings(instance: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put the settings of the copy into the environment of this process."""
+    for name, value in environment(instance, {"port": "1"}).items():
         if name.startswith("LATCHKEY_"):
             monkeypatch.setenv(name, value)
-    return folder
 
 
 def living(actions: Actions) -> dict[str, Any]:

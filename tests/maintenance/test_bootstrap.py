@@ -4,55 +4,27 @@ import json
 import os
 import signal
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, select
+from sqlalchemy import select
 
 from app.clock import system_clock
 from app.crypto.opaque import digest
-from app.crypto.signing import SigningKeys
-from app.database.store import Store
 from app.errors import BadSettings
 from app.maintenance import bootstrap
-from app.maintenance.bootstrap import PERMISSIONS, Bootstrap, BootstrapFile, FirstCredentials
-from app.migrations import run
+from app.maintenance.bootstrap import PERMISSIONS, BootstrapFile, FirstCredentials
 from app.models import AuditEvent, Client, Permission, Resource, Role
-from app.settings.settings import Settings
+from tests import fork_server
 from tests.databases import database_in
+from tests.maintenance import starting
+from tests.maintenance.starting import start
 
 pytestmark = pytest.mark.both_databases
-
-KEY = "a secret key of more than thirty-two characters"
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from tests.maintenance.test_bootstrap import start
-from app.maintenance import bootstrap
-def die(*args, **kwargs):
-    os.kill(os.getpid(), signal.SIGKILL)
-target, name = sys.argv[2].split(":")
-setattr(getattr(bootstrap, target), name, die)
-start(Path(sys.argv[1]), database_url=sys.argv[3])
-"""
 
 
 def url_in(folder: Path) -> str:
     return database_in(folder).url
-
-
-def start(folder: Path, **settings: object) -> tuple[bool, Store]:
-    """Start once in this folder; return whether it was the first start."""
-    if "database_url" not in settings:
-        settings["database_url"] = url_in(folder)
-    chosen = Settings(instance_dir=folder, secret_key=KEY, **settings)  # type: ignore[arg-type]
-    run.upgrade(chosen.database_url)
-    store = Store(create_engine(chosen.database_url))
-    return Bootstrap(
-        chosen, store, SigningKeys(KEY), lambda password: f"hash of {len(password)}", system_clock
-    )(), store
 
 
 def bootstrap_file(folder: Path) -> dict[str, str]:
@@ -96,10 +68,9 @@ def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("where", ["BootstrapFile:settle", "Bootstrap:_create", "BootstrapFile:write_pending"])
 def test_killed_in_the_middle_it_is_completed_by_the_next_start(tmp_path: Path, where: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(tmp_path), where, url_in(tmp_path)], timeout=60, check=False
-    )
-    assert done.returncode == -signal.SIGKILL
+    arguments, printed = [str(tmp_path), where, url_in(tmp_path)], tmp_path / "printed"
+    killed = fork_server.start(arguments, os.environ, printed, printed, starting.__name__)
+    assert killed.wait(60) == -signal.SIGKILL
     assert not (tmp_path / "bootstrap.json").exists()
     start(tmp_path)
     assert works(tmp_path)
