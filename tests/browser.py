@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import Page, Request, sync_playwright
+from playwright.sync_api import ConsoleMessage, Error, Page, Request, sync_playwright
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
@@ -22,14 +22,22 @@ FLAGS = [
     "--no-proxy-server",
 ]
 Cookies = Sequence[Any]  # as a context gives and takes them
+Scheme = Literal["light", "dark"]
 WIDTHS = (390, 768, 1280)
+PHONE_DARK: Mapping[int, Scheme] = {390: "dark", 1280: "light"}  # the looks in which axe sees a page
+PHONE_LIGHT: Mapping[int, Scheme] = {390: "light", 1280: "dark"}
 CUT = """() => [...document.querySelectorAll("body *")]
+    .filter(one => !one.children.length && one.scrollWidth > one.clientWidth + 1)
+    .filter(one => !["visible", "auto", "scroll"].includes(getComputedStyle(one).overflowX))
     .filter(one => one.checkVisibility() && one.innerText && !one.closest("[title], .unseen"))
     .filter(one => getComputedStyle(one).clipPath === "none")
-    .filter(one => !one.children.length && getComputedStyle(one).overflowX !== "visible")
-    .filter(one => !["auto", "scroll"].includes(getComputedStyle(one).overflowX))
-    .filter(one => one.scrollWidth > one.clientWidth + 1)
     .map(one => one.innerText)"""
+SETTLE = "for (const one of document.getAnimations()) try { one.finish() } catch {}"  # colours fade over
+CLEAR = "window.stop(); try { localStorage.clear(); sessionStorage.clear() } catch {}"  # an error's page has none
+VIOLATIONS = """async rules => {
+    const found = await axe.run({resultTypes: ["violations"], rules})
+    return found.violations.map(({id, help, impact, nodes}) => ({id, help, impact, html: nodes[0].html}))
+}"""  # the whole result costs three times as much
 SERIOUS = ("serious", "critical")
 
 
@@ -43,9 +51,15 @@ class Watched:
     foreign: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.page.on("console", lambda message: self._record_message(message.type, message.text))
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", self._record_message)
+        self.page.on("pageerror", self._record_error)
         self.page.on("request", self._record_request)
+
+    def end(self) -> None:
+        """Record nothing more."""
+        self.page.remove_listener("console", self._record_message)
+        self.page.remove_listener("pageerror", self._record_error)
+        self.page.remove_listener("request", self._record_request)
 
     def open(self, url: str) -> None:
         """Open a page of the server; a request to another host counts as foreign."""
@@ -54,11 +68,32 @@ class Watched:
         if response is None or not response.ok:
             self.errors.append(f"{url} answers {response and response.status}")
 
+    def show_as(self, width: int, scheme: Scheme) -> None:
+        """Show the open page in another width and scheme: to open it once more would cost as much as axe."""
+        self.page.set_viewport_size({"width": width, "height": 900})
+        self.page.emulate_media(color_scheme=scheme)
+        self.page.evaluate(SETTLE)
+
+    def faults(self, looks: Mapping[int, Scheme] = PHONE_DARK) -> list[str]:
+        """Return what is wrong with the open page: layout at each width, axe in these looks, errors, other hosts."""
+        found = self.layout_faults()
+        for width, scheme in looks.items():
+            self.show_as(width, scheme)
+            found += [f"{width} {scheme}: {it}" for it in self.serious_findings()]
+        return [*found, *self.errors, *self.foreign]
+
     def serious_findings(self, contrast: bool = True) -> list[str]:
         """Return the serious and critical findings of axe; half of its time are the contrasts of colours."""
-        options = None if contrast else {"rules": {"color-contrast": {"enabled": False}}}
-        found = Axe().run(self.page, options=options).response["violations"]
+        found = self.findings(contrast)
         return [f"axe: {it['id']}: {it['help']}" for it in found if it["impact"] in SERIOUS]
+
+    def findings(self, contrast: bool = True) -> list[dict[str, str]]:
+        """Return the findings of axe: id, help, impact, and the html of the first element."""
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(AXE_SCRIPT)
+        rules = {"color-contrast": {"enabled": contrast}}
+        found: list[dict[str, str]] = self.page.evaluate(VIOLATIONS, rules)
+        return found
 
     def scrolls_sideways(self) -> bool:
         """Return whether the page is wider than the window."""
@@ -79,9 +114,12 @@ class Watched:
             self.page.set_viewport_size(own)
         return found
 
-    def _record_message(self, kind: str, text: str) -> None:
-        if kind in ("error", "warning"):
-            self.errors.append(f"console: {text}")
+    def _record_message(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.errors.append(f"console: {message.text}")
+
+    def _record_error(self, error: Error) -> None:
+        self.errors.append(str(error))
 
     def _record_request(self, request: Request) -> None:
         place = urlsplit(request.url)
@@ -94,6 +132,7 @@ class Browser:
 
     def __init__(self, chromium: Chromium) -> None:
         self._chromium = chromium
+        self._idle: dict[bool, Page] = {}  # by whether it runs scripts
 
     @classmethod
     @contextmanager
@@ -111,18 +150,34 @@ class Browser:
 
     @contextmanager
     def page(
-        self,
-        width: int = 1280,
-        scheme: Literal["light", "dark"] = "light",
-        javascript: bool = True,
-        cookies: Cookies = (),
+        self, width: int = 1280, scheme: Scheme = "light", javascript: bool = True, cookies: Cookies = ()
     ) -> Iterator[Watched]:
-        """Open a window of `width` pixels, with these cookies."""
-        context = self._chromium.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=javascript
-        )
-        context.add_cookies(cookies)
+        """Open a window of `width` pixels, with these cookies and no others."""
+        page = self._idle.pop(javascript, None) or self._new_page(javascript)
+        page.context.add_cookies(cookies)
+        watched = Watched(page)
+        watched.show_as(width, scheme)
         try:
-            yield Watched(context.new_page())
-        finally:
-            context.close()
+            yield watched
+        except BaseException:
+            page.context.close()
+            raise
+        watched.end()
+        self._keep(page, javascript)
+
+    def _new_page(self, javascript: bool) -> Page:
+        return self._chromium.new_context(java_script_enabled=javascript).new_page()
+
+    def _keep(self, page: Page, javascript: bool) -> None:
+        """Keep a page for the next visitor, who knows nothing of this one: a new one would cost a second of CPU."""
+        if javascript in self._idle:
+            page.context.close()
+            return
+        for other in page.context.pages:
+            if other != page:
+                other.close()
+        page.evaluate(CLEAR)
+        page.emulate_media(media="null")
+        page.context.clear_cookies()
+        page.context.clear_permissions()
+        self._idle[javascript] = page

@@ -4,9 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.browser import PROGRAMS, Browser
+from tests.api import User
+from tests.browser import PROGRAMS, Browser, Cookies
+from tests.live import LiveServer
 from tests.machine import require_program
 from tests.web.pseudo_locale import use_pseudo_locale
+from tests.web.visitor import session_of
 
 
 @pytest.fixture(scope="session")
@@ -15,6 +18,13 @@ def browser() -> Iterator[Browser]:
     program = require_program(*PROGRAMS)
     with Browser.start(program) as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def session(server: LiveServer) -> Cookies:
+    """The cookies of a signed-in administrator of the server of a module."""
+    first = server.bootstrap
+    return session_of(server.url, User("", first["admin_username"], first["admin_password"]))
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """A user's pages and the comparison in real Chromium, in each language, from a phone to a desk."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from app.settings.languages import LANGUAGES
@@ -9,6 +7,7 @@ from app.web.languages import COOKIE
 from tests.api import Admin, User, unique
 from tests.browser import Browser, Cookies
 from tests.live import LiveServer
+from tests.web.visitor import session_of
 
 WITHOUT_SCRIPTS = ("ru", "nl")
 ANSWERED = "/compare?signs_in=no&for_person=yes&kind=personal_access_token&kind=api_key"
@@ -27,15 +26,9 @@ def user(admin: Admin) -> User:
 
 
 @pytest.fixture(scope="module")
-def session(browser: Browser, server: LiveServer, user: User) -> Iterator[Cookies]:
+def session(server: LiveServer, user: User) -> Cookies:
     """The cookies of the user's browser."""
-    with browser.page() as watched:
-        watched.open(f"{server.url}/login")
-        watched.page.fill("[name=username]", user.username)
-        watched.page.fill("[name=password]", user.password)
-        watched.page.keyboard.press("Enter")
-        watched.page.wait_for_url("**/account/**")
-        yield watched.page.context.cookies()
+    return session_of(server.url, user)
 
 
 @pytest.fixture(scope="module")

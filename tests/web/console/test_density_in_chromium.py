@@ -7,9 +7,8 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.api import Admin, unique
-from tests.browser import Browser
+from tests.browser import Browser, Cookies
 from tests.live import LiveServer
-from tests.web.console.test_in_chromium import sign_in
 
 VISIBLE = "rows => rows.filter(row => row.getBoundingClientRect().bottom <= innerHeight).length"
 USERS, ROLES = 20, 30
@@ -28,6 +27,12 @@ def admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Admin]:
     live.stop()
 
 
+@pytest.fixture(scope="module")
+def server(admin: Admin) -> LiveServer:
+    """The server of this module."""
+    return admin.server
+
+
 def heights(page: Page, selector: str) -> set[float]:
     found: list[float] = page.locator(selector).evaluate_all(
         "all => all.map(one => one.getBoundingClientRect().height).filter(Boolean)"
@@ -35,9 +40,8 @@ def heights(page: Page, selector: str) -> set[float]:
     return {round(height) for height in found}
 
 
-def test_fourteen_users_or_more_fit_on_a_screen(browser: Browser, admin: Admin) -> None:
-    with browser.page(1280) as watched:
-        sign_in(watched, admin.server)
+def test_fourteen_users_or_more_fit_on_a_screen(browser: Browser, admin: Admin, session: Cookies) -> None:
+    with browser.page(1280, cookies=session) as watched:
         watched.open(f"{admin.server.url}/console/users")
         page = watched.page
         assert page.locator("tbody tr").evaluate_all(VISIBLE) >= 14
@@ -45,30 +49,27 @@ def test_fourteen_users_or_more_fit_on_a_screen(browser: Browser, admin: Admin) 
         assert page.locator("main").evaluate("main => getComputedStyle(main).fontSize") in ("14px", "15px")
 
 
-def test_no_list_is_wider_than_a_desk(browser: Browser, admin: Admin) -> None:
+def test_no_list_is_wider_than_a_desk(browser: Browser, admin: Admin, session: Cookies) -> None:
     scope = unique("parcels:read")
     api = admin.resource(permissions=[scope], public=[unique("parcels:list")], name="Parcels")
     role = admin.role("user", [scope])
     admin.pat(admin.user([role]), [scope])
     admin.client([], name=unique("importer"))
     admin.api_key(api)
-    with browser.page(1280) as watched:
-        sign_in(watched, admin.server)
+    with browser.page(1280, cookies=session) as watched:
         for noun in ("users", "clients", "roles", "resources", "api-keys", "credentials"):
             watched.open(f"{admin.server.url}/console/{noun}")
             assert watched.page.locator(".list").evaluate("list => list.scrollWidth <= list.clientWidth"), noun
             assert not watched.page.get_by_role("combobox", name="Sort by").is_visible()
-    with browser.page(390, javascript=False) as watched:
-        sign_in(watched, admin.server)
+    with browser.page(390, javascript=False, cookies=session) as watched:
         watched.open(f"{admin.server.url}/console/users")
         watched.page.get_by_role("combobox", name="Sort by").select_option("username")
         watched.page.get_by_role("button", name="Sort").click()
         watched.page.wait_for_url("**/console/users?sort=username")
 
 
-def test_rows_are_cards_and_the_sections_a_menu_on_a_phone(browser: Browser, admin: Admin) -> None:
-    with browser.page(390, javascript=False) as watched:
-        sign_in(watched, admin.server)
+def test_rows_are_cards_and_the_sections_a_menu_on_a_phone(browser: Browser, admin: Admin, session: Cookies) -> None:
+    with browser.page(390, javascript=False, cookies=session) as watched:
         watched.open(f"{admin.server.url}/console/users")
         page = watched.page
         assert not page.get_by_role("link", name="API keys").is_visible() and not watched.scrolls_sideways()
@@ -79,10 +80,11 @@ def test_rows_are_cards_and_the_sections_a_menu_on_a_phone(browser: Browser, adm
         page.wait_for_url("**/console/api-keys")
 
 
-def test_a_long_picker_shows_the_chosen_first_and_can_be_searched(browser: Browser, admin: Admin) -> None:
+def test_a_long_picker_shows_the_chosen_first_and_can_be_searched(
+    browser: Browser, admin: Admin, session: Cookies
+) -> None:
     user = admin.user(["team 17", "team 23"])
-    with browser.page() as watched:
-        sign_in(watched, admin.server)
+    with browser.page(cookies=session) as watched:
         watched.open(f"{admin.server.url}/console/users/{user.id}")
         page = watched.page
         boxes = page.locator("[name=roles]")
@@ -96,10 +98,9 @@ def test_a_long_picker_shows_the_chosen_first_and_can_be_searched(browser: Brows
         assert not watched.errors
 
 
-def test_a_long_picker_is_a_scrollable_box_without_scripts(browser: Browser, admin: Admin) -> None:
+def test_a_long_picker_is_a_scrollable_box_without_scripts(browser: Browser, admin: Admin, session: Cookies) -> None:
     user = admin.user(["team 17"])
-    with browser.page(javascript=False) as watched:
-        sign_in(watched, admin.server)
+    with browser.page(javascript=False, cookies=session) as watched:
         watched.open(f"{admin.server.url}/console/users/{user.id}")
         picker = watched.page.locator("#roles-choices")
         assert (picker.bounding_box() or {"height": 1000})["height"] < 300
@@ -108,11 +109,10 @@ def test_a_long_picker_is_a_scrollable_box_without_scripts(browser: Browser, adm
 
 @pytest.mark.parametrize("javascript", [True, False])
 def test_a_tab_shows_its_section_alone_and_stays_after_a_refusal(
-    browser: Browser, admin: Admin, javascript: bool
+    browser: Browser, admin: Admin, session: Cookies, javascript: bool
 ) -> None:
     client = admin.client([], name=unique("tabbed"))
-    with browser.page(javascript=javascript) as watched:
-        sign_in(watched, admin.server)
+    with browser.page(javascript=javascript, cookies=session) as watched:
         watched.open(f"{admin.server.url}/console/clients/{client.id}")
         page, secrets = watched.page, watched.page.locator("#secrets")
         assert page.locator("#settings").is_visible() and not secrets.is_visible()

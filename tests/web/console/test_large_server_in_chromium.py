@@ -7,9 +7,8 @@ import pytest
 
 from app.database.store import Store
 from tests.actions.insight import crowd
-from tests.browser import Browser
+from tests.browser import Browser, Cookies
 from tests.live import LiveServer
-from tests.web.console.test_in_chromium import sign_in
 
 PATHS = (
     "",
@@ -45,9 +44,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @pytest.mark.contract("every page of the console fits with 5,000 users, 20,000 tokens, 300 roles and 1,000 keys")
-def test_every_page_fits(browser: Browser, server: LiveServer) -> None:
-    with browser.page() as watched:
-        sign_in(watched, server)
+def test_every_page_fits(browser: Browser, server: LiveServer, session: Cookies) -> None:
+    with browser.page(cookies=session) as watched:
         for path in PATHS:
             watched.open(f"{server.url}/console{path}")
             assert watched.page.locator("h1").count() == 1, path

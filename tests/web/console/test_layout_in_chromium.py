@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from typing import Literal
 
 import pytest
 from playwright.sync_api import Page
 
 from tests.api import Admin
-from tests.browser import Browser, Watched
+from tests.browser import Browser, Cookies, Watched
 from tests.live import LiveServer
 
 MOST_TABS = 80
@@ -30,7 +29,14 @@ def admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Admin]:
     live.stop()
 
 
+@pytest.fixture(scope="module")
+def server(admin: Admin) -> LiveServer:
+    """The server of this module."""
+    return admin.server
+
+
 def sign_in(watched: Watched, admin: Admin) -> Page:
+    """Sign in as the administrator, by keyboard."""
     watched.open(f"{admin.server.url}/login?next=/console")
     page, (name, password) = watched.page, admin.administrator.basic
     tab_to(page, "username")
@@ -55,10 +61,7 @@ def tab_to(page: Page, wanted: str) -> None:
 @pytest.mark.contract(
     "nothing serious by axe, no console error, no violated policy, no other host, on phone and desk, light and dark"
 )
-@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
-def test_every_section_looks_right(
-    browser: Browser, admin: Admin, width: int, scheme: Literal["light", "dark"]
-) -> None:
+def test_every_section_looks_right(browser: Browser, admin: Admin, session: Cookies) -> None:
     [key] = admin.get("/api-keys").json()["items"]
     resource = key["resource"]
     paths = (
@@ -84,13 +87,10 @@ def test_every_section_looks_right(
         "/search",
         f"/search/api_key/{key['id']}/revoke",
     )
-    with browser.page(width, scheme) as watched:
-        sign_in(watched, admin)
+    with browser.page(cookies=session) as watched:
         for path in paths:
             watched.open(f"{admin.server.url}/console{path}")
-            assert not watched.errors and not watched.foreign, path
-            assert not watched.serious_findings(), (path, watched.serious_findings())
-            assert watched.layout_faults() == [], path
+            assert watched.faults() == [], path
 
 
 @pytest.mark.contract("an operator does everything, with scripts and without, and by keyboard")
@@ -121,9 +121,10 @@ def test_a_key_is_issued_and_ended_by_keyboard_alone_without_javascript(browser:
         assert not admin.active(secret) and not watched.errors
 
 
-def test_the_chart_is_visible_and_described(browser: Browser, admin: Admin) -> None:
-    with browser.page() as watched:
-        page = sign_in(watched, admin)
+def test_the_chart_is_visible_and_described(browser: Browser, admin: Admin, session: Cookies) -> None:
+    with browser.page(cookies=session) as watched:
+        watched.open(f"{admin.server.url}/console")
+        page = watched.page
         chart = page.get_by_role("img", name=re.compile("Failed authentications by the hour"))
         assert chart.is_visible() and (chart.bounding_box() or {"height": 0})["height"] > 50
         heights = [float(bar.get_attribute("height") or 0) for bar in page.locator("svg.chart rect").all()]
@@ -133,11 +134,11 @@ def test_the_chart_is_visible_and_described(browser: Browser, admin: Admin) -> N
         assert page.get_by_role("region", name="Failed authentications hour by hour").is_visible()
 
 
-def test_a_scope_is_completed_while_one_types(browser: Browser, admin: Admin) -> None:
+def test_a_scope_is_completed_while_one_types(browser: Browser, admin: Admin, session: Cookies) -> None:
     admin.resource(permissions=[f"filler:{number:03}" for number in range(250)], name="A filler")
-    with browser.page() as watched:
-        page = sign_in(watched, admin)
+    with browser.page(cookies=session) as watched:
         watched.open(f"{admin.server.url}/console/holders")
+        page = watched.page
         option = page.locator("#scopes option[value='parcels:read']")
         assert option.count() == 0, "the page offers the first scopes only"
         page.locator("#scope").press_sequentially("cels:r")
