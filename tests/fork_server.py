@@ -275,6 +275,7 @@ def _run(arguments: list[str]) -> None:
     sys.argv = ["latchkey", *arguments[1:]]
     try:
         import_module(module).main()
+        code = 0
     except SystemExit as end:
         code = end.code or 0
     except BaseException:  # the child must not go on as its parent

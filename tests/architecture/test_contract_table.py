@@ -1,11 +1,11 @@
 """The tables of tests equal the markers, and each row has a test or a reason."""
 
-import ast
 import re
 from functools import cache
 
 import pytest
 
+from tests.architecture.checkout import functions
 from tests.tables import FILE, TABLES, TESTS, Mark, cells, fill_tables, marks
 
 HEADS = {"line", "trap", "promise", "---"}
@@ -41,9 +41,8 @@ def named() -> list[tuple[str, str]]:
 @cache
 def names_in(file: str) -> frozenset[str]:
     """Return the names of a file's tests, without their prefix."""
-    tree = ast.parse((TESTS / file).read_text(encoding="utf-8"))
-    functions = [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-    return frozenset(name.removeprefix("test_") for name in functions if name.startswith("test_"))
+    names = [function.name for function in functions(TESTS / file)]
+    return frozenset(name.removeprefix("test_") for name in names if name.startswith("test_"))
 
 
 def test_every_test_that_the_table_names_exists() -> None:

@@ -1,9 +1,7 @@
 """The code imports exactly what pyproject.toml declares: no dependency is only a transitive one."""
 
-import ast
 import sys
 import tomllib
-from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -14,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tests.architecture.checkout import ROOT, files_in
+from tests.architecture.checkout import ROOT, files_in, module
 from tests.scripts.locked import PROJECT, pins
 
 RESOURCE_SERVER = ROOT / "app/resource_server"
@@ -36,15 +34,6 @@ def programs(folder: str) -> list[Path]:
     return [one for one in found if one.suffix == ".py" or (not one.suffix and b"python" in one.read_bytes()[:40])]
 
 
-def imports_of(file: Path) -> Iterator[str]:
-    """Return the top-level modules that a file imports by their full name."""
-    for node in ast.walk(ast.parse(file.read_bytes())):
-        if isinstance(node, ast.Import):
-            yield from (name.name.partition(".")[0] for name in node.names)
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            yield str(node.module).partition(".")[0]
-
-
 @cache
 def distributions() -> dict[str, set[str]]:
     """Return the distributions that bring each importable name."""
@@ -53,7 +42,7 @@ def distributions() -> dict[str, set[str]]:
 
 def imported(files: list[Path]) -> dict[str, set[str]]:
     """Return the distributions that bring each module of others that the files import, installed here or not."""
-    modules = {name for file in files for name in imports_of(file)} - NOT_INSTALLED
+    modules = {name for file in files for name in module(file).imports} - NOT_INSTALLED
     return {name: distributions().get(name, {canonicalize_name(name)}) for name in modules}
 
 

@@ -40,8 +40,11 @@ def steal(core: Core, stolen: PrivateKeys) -> None:
 
 
 def forge(core: Core, kid: str, key: ec.EllipticCurvePrivateKey, **changed: object) -> str:
-    claims = contents(core.m2m("robot", "orders:read")) | {"jti": "m2m_forged"} | changed
-    return jwt.encode(claims, key, "ES256", {"kid": kid, "typ": "at+jwt"})
+    return sign(contents(core.m2m("robot", "orders:read")) | changed, kid, key)
+
+
+def sign(claims: dict[str, object], kid: str, key: ec.EllipticCurvePrivateKey) -> str:
+    return jwt.encode(claims | {"jti": "m2m_forged"}, key, "ES256", {"kid": kid, "typ": "at+jwt"})
 
 
 def published(core: Core) -> set[str]:
@@ -57,8 +60,9 @@ def assert_published_iff_verified(core: Core, stolen: PrivateKeys) -> None:
     steal(core, stolen)
     shown = published(core)
     cold = SigningKeys("k" * 40)  # another process, which has seen no key yet
+    claims = contents(core.m2m("robot", "orders:read"))
     for kid, key in stolen.items():
-        token = forge(core, kid, key)
+        token = sign(claims, kid, key)
         assert core.active(token) == (kid in shown)  # the first time, and from what this process keeps
         assert core.active(token) == (kid in shown)
         with core.store.connection() as connection:

@@ -1,10 +1,10 @@
 """No answer of the fast lane is older than the last commit of any process, and a cached one also expires."""
 
-import subprocess
-import sys
+import os
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +20,7 @@ from app.actions.directory.users import UserChanges
 from app.credentials.kind import RateLimit
 from app.models import User
 from app.models.authority import CARRIERS, WITHOUT_AUTHORITY
+from tests import fork_server
 from tests.core import ORDERS, STOCK, Core
 from tests.fast_lane.conftest import OwnLanes
 from tests.fast_lane.questions import Scene
@@ -181,17 +182,11 @@ OUTSIDE = {
 
 @pytest.mark.contract("no answer is staler than the last commit")
 @pytest.mark.parametrize("name", OUTSIDE)
-def test_a_change_by_another_process_is_seen_by_the_next_request(scene: Scene, name: str) -> None:
-    program = (
-        "import sys\n"
-        "from sqlalchemy import create_engine, text\n"
-        "from app.database.engines import prepare_connections, prepare_engine\n"
-        "engine = create_engine(sys.argv[1])\n"
-        "prepare_connections(engine)\nprepare_engine(engine)\n"
-        "with engine.begin() as connection:\n"
-        "    connection.execute(text(sys.argv[2]))\n"
-    )
-    subprocess.run([sys.executable, "-c", program, scene.core.database.url, OUTSIDE[name]], check=True, timeout=30)
+def test_a_change_by_another_process_is_seen_by_the_next_request(scene: Scene, tmp_path: Path, name: str) -> None:
+    printed = tmp_path / "printed"
+    arguments = [scene.core.database.url, OUTSIDE[name]]
+    other = fork_server.start(arguments, os.environ, printed, printed, "tests.fast_lane.execute")
+    assert other.wait(30) == 0, printed.read_text("utf-8")
     assert "pat" in scene.changed()
 
 

@@ -109,14 +109,17 @@ def test_a_scope_reaches_objects_whose_scopes_the_caller_has_too(
 def test_manage_reaches_everything_but_a_delegate_creates_no_credential(
     scene: Scene, callers: Callers, name: str, case: Case
 ) -> None:
-    for token, delegated in {scene.admin: False, callers.pat(): True, callers.exchanged(): True}.items():
-        method, path, body = case.request(scene, name)
+    request = None
+    for token, delegated in {callers.pat(): True, callers.exchanged(): True, scene.admin: False}.items():
+        method, path, body = request = request or case.request(scene, name)
         answer = scene.face.call(method, path, token, json=body)
         if delegated and case.credential:
             assert answer.status_code == 403, answer.text
             assert 'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]
         else:
             assert answer.status_code in ((409,) if case.built_in else DONE), answer.text
+        if answer.status_code in DONE and method != "GET":
+            request = None  # the next caller needs another object
 
 
 def test_the_last_administrator_is_kept_with_a_reason(own_face: Face) -> None:

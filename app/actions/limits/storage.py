@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage, Storage
-from sqlalchemy import case, delete, or_, select
+from sqlalchemy import Integer, bindparam, case, delete, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import SQLAlchemyError
@@ -36,6 +36,26 @@ def key_limiter(settings: Settings, store: Store, clock: Clock) -> Limiter:
     return RedisLimiter(settings.redis_url) if settings.redis_url else DatabaseLimiter(store, clock)
 
 
+def _upsert(insert: Any) -> Any:
+    """Return the statement that counts a use: built once, as that costs more than to execute it."""
+    table, amount = SpentLimit.__table__, bindparam("amount", type_=Integer)
+    fresh = insert(table).values(key=bindparam("name"), hits=amount, ends_at=bindparam("end"))
+    over = or_(table.c.ends_at <= bindparam("now"), table.c.ends_at > bindparam("latest"))
+    return fresh.on_conflict_do_update(
+        index_elements=[table.c.key],
+        set_={
+            "hits": case((over, amount), else_=table.c.hits + amount),
+            "ends_at": case((over, fresh.excluded.ends_at), else_=table.c.ends_at),
+        },
+    ).returning(table.c.hits, table.c.ends_at)
+
+
+_UPSERTS = {True: _upsert(postgresql_insert), False: _upsert(sqlite_insert)}  # on PostgreSQL, or not
+_CURRENT = select(SpentLimit.hits, SpentLimit.ends_at).where(
+    SpentLimit.key == bindparam("name"), SpentLimit.ends_at > bindparam("now")
+)
+
+
 class DatabaseStorage(Storage):
     """The table `spent_limit` as a storage of the limits library: one upsert per use, exact across processes."""
 
@@ -45,7 +65,7 @@ class DatabaseStorage(Storage):
         super().__init__()
         self._store = store
         self._clock = clock
-        self._insert: Any = postgresql_insert if store.dialect == "postgresql" else sqlite_insert
+        self._upsert = _UPSERTS[store.dialect == "postgresql"]
 
     @property
     def base_exceptions(self) -> type[Exception]:
@@ -55,17 +75,10 @@ class DatabaseStorage(Storage):
     def spend(self, key: str, expiry: float, amount: int = 1) -> tuple[int, datetime]:
         """Count `amount` uses in the window of `expiry` seconds; return the uses so far and the window's end."""
         now = self._clock()
-        fresh = self._insert(SpentLimit).values(key=key, hits=amount, ends_at=now + timedelta(seconds=expiry))
-        over = or_(SpentLimit.ends_at <= now, SpentLimit.ends_at > now + timedelta(seconds=expiry + SKEW))
-        statement = fresh.on_conflict_do_update(
-            index_elements=[SpentLimit.key],
-            set_={
-                "hits": case((over, amount), else_=SpentLimit.hits + amount),
-                "ends_at": case((over, fresh.excluded.ends_at), else_=SpentLimit.ends_at),
-            },
-        ).returning(SpentLimit.hits, SpentLimit.ends_at)
+        end = now + timedelta(seconds=expiry)
+        values = {"name": key, "amount": amount, "end": end, "now": now, "latest": end + timedelta(seconds=SKEW)}
         with self._store.transaction() as session:
-            hits, ends_at = session.execute(statement).one()
+            hits, ends_at = session.execute(self._upsert, values).one()
             if hits == amount:  # a new window: delete ended ones, so that the table stays small
                 delete_expired(session, SpentLimit, SpentLimit.ends_at <= now)
         return hits, ends_at
@@ -105,11 +118,8 @@ class DatabaseStorage(Storage):
 
     def window(self, key: str) -> tuple[int, datetime] | None:
         """Return the uses so far and the end of the current window, None when there is none."""
-        query = select(SpentLimit.hits, SpentLimit.ends_at).where(
-            SpentLimit.key == key, SpentLimit.ends_at > self._clock()
-        )
         with self._store.connection() as connection:
-            row = connection.execute(query).one_or_none()
+            row = connection.execute(_CURRENT, {"name": key, "now": self._clock()}).one_or_none()
         return (row.hits, row.ends_at) if row else None
 
 
