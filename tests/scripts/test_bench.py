@@ -16,6 +16,7 @@ from tests.benchmark.measure import Measured, Round
 from tests.benchmark.profile import Profile, shares
 from tests.benchmark.soak import Soaked
 from tests.benchmark.targets import targets
+from tests.contract.waiting import until
 from tests.machine import require_program
 from tests.scripts import in_process
 from tests.scripts.test_demo import WHOLE_SECRET, still_running
@@ -155,7 +156,7 @@ def test_secrets_stay_in_files_of_their_owner(instance: Path, a_run: Done, figur
 
 
 def test_nothing_runs_on_and_the_data_set_is_left_as_it_was_made(instance: Path, figures: Json) -> None:
-    assert not still_running(str(instance))
+    until(lambda: not still_running(str(instance)))
     assert not list((instance / "bench").glob("run-*"))
     assert tokens(instance, "count(*)") == 100
 

@@ -17,6 +17,7 @@ import pytest
 from tests import fork_server
 from tests.architecture.checkout import ROOT
 from tests.cluster import program
+from tests.contract.waiting import until
 from tests.machine import lacking, require_program
 from tests.scripts.test_demo import still_running
 
@@ -45,8 +46,9 @@ def environment(folder: Path) -> dict[str, str]:
     return os.environ | {"TMPDIR": str(folder), "LATCHKEY_PORT": "1"} | fork_server.shared()
 
 
-def nothing_is_left(folder: Path) -> bool:
-    return not list(folder.iterdir()) and not still_running(str(folder))
+def assert_nothing_is_left(folder: Path) -> None:
+    until(lambda: not still_running(str(folder)))  # what a signal ended is gone a moment later
+    assert not list(folder.iterdir())
 
 
 @contextlib.contextmanager
@@ -89,7 +91,7 @@ def test_two_nodes_pass_the_demo_and_leave_nothing_behind(folder: Path) -> None:
     ):
         assert re.search(said, done.stdout, re.M), said
     assert not SECRET.search(done.stdout)
-    assert nothing_is_left(folder)
+    assert_nothing_is_left(folder)
 
 
 @pytest.mark.contract("nodes on one PostgreSQL and Redis give the same answers, one killed or not")
@@ -100,7 +102,7 @@ def test_an_interrupted_run_leaves_nothing_behind(folder: Path, moment: str) -> 
         process.send_signal(signal.SIGTERM)
         _, complained = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0 and complained == ""
-    assert nothing_is_left(folder)
+    assert_nothing_is_left(folder)
 
 
 def test_without_once_it_serves_on_until_ctrl_c(folder: Path) -> None:
@@ -111,7 +113,7 @@ def test_without_once_it_serves_on_until_ctrl_c(folder: Path) -> None:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
-    assert nothing_is_left(folder)
+    assert_nothing_is_left(folder)
 
 
 def test_a_missing_program_is_one_line_with_its_package(folder: Path) -> None:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.contract.waiting import until
+
 ROOT = Path(__file__).parent.parent.parent
 WHOLE_SECRET = re.compile(r"lk_(?:pat|key|sec)_[0-9A-Za-z]{38}|eyJ[\w-]{20,}\.[\w-]+\.[\w-]+")
 
@@ -27,7 +29,7 @@ def test_the_demo_runs_to_its_end_and_leaves_nothing_behind(tmp_path: Path) -> N
         assert kind in done.stdout
     assert not WHOLE_SECRET.search(done.stdout)
     assert not list(tmp_path.iterdir())
-    assert not still_running(str(tmp_path))
+    until(lambda: not still_running(str(tmp_path)))
 
 
 def still_running(folder: str) -> list[str]:
