@@ -27,7 +27,7 @@ def answer_revocation(
 ) -> Response:
     """Ask before the ticked credentials of a list, or all of it, are revoked; then revoke all of them or none."""
     query, ids = page.query(), _ticked_ids()
-    if ALL in request.form:
+    if ALL in request.form and not is_confirmed():  # what was confirmed are the ids that the question named
         whole = find(page.read_all(MOST_REVOKED))
         if whole.cursor is not None:
             return pages.redirect_with(TOO_MANY, ".index", **query)

@@ -210,6 +210,15 @@ def test_a_secret_in_the_search_is_refused_and_not_repeated(own_face: Face, own_
     assert done.status_code == 303 and secret not in done.location
 
 
+@pytest.mark.parametrize("noun", ["api-keys", "credentials"])
+def test_what_was_confirmed_are_the_named_ones_alone(own_face: Face, own_operator: Visitor, noun: str) -> None:
+    make = own_face.core.actions.api_keys
+    named, other = (make.create(OPERATOR, NewKey(name, ORDERS))[0] for name in ("named", "other"))
+    own_operator.get(f"/console/{noun}")
+    own_operator.post(f"/console/{noun}/revoke", ids=named.id, all="yes", sure="yes")
+    assert make.get(named.id).status == "revoked" and make.get(other.id).status == "active"
+
+
 def test_more_than_can_be_revoked_at_once_are_not_offered(
     own_face: Face, own_operator: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
