@@ -9,17 +9,22 @@ from app.clock import Clock, system_clock
 if TYPE_CHECKING:
     from app.compose import FurtherKinds
     from app.http.application import Latchkey
+    from app.operations.finished_request import TraceRequest
     from app.settings.settings import Settings
 
 MAX_BODY = 1024 * 1024  # bytes
 
 
 def create_app(
-    settings: Settings | None = None, clock: Clock = system_clock, further_kinds: FurtherKinds | None = None
+    settings: Settings | None = None,
+    clock: Clock = system_clock,
+    further_kinds: FurtherKinds | None = None,
+    trace: TraceRequest | None = None,
 ) -> Latchkey:
     """Assemble the application; the database must be migrated and bootstrapped (`latchkey init`).
 
-    Without settings they are read from the environment and instance/latchkey.toml; raise BadSettings.
+    Without settings they are read from the environment and instance/latchkey.toml; raise BadSettings. `trace` takes
+    each request when it is answered.
     """
     # Loaded here, not above: `app` is the parent of every module, and a command needs none of the interfaces.
     from app import fast_lane, http, management, oauth, operations, web
@@ -30,6 +35,7 @@ def create_app(
     from app.http.client_certificate import header_name
     from app.operations.request_log import RequestLog
     from app.settings.load import load_settings
+    from app.web.authorization.pages import WebAuthorizationPages
 
     settings = settings or load_settings()
     app = _bare_flask(settings)
@@ -38,10 +44,10 @@ def create_app(
         store = Store(db.engine)
     limiter = rate_limits.key_limiter(settings, store, clock)
     app.actions = actions = join(settings, store, clock, limiter, further_kinds)
-    app.request_log = RequestLog()
-    http.register(app, settings)
+    app.request_log = RequestLog(trace=trace)
+    http.register(app, settings, trace)
     operations.register(app, actions, app.request_log, header_name(settings))
-    oauth.register(app, actions)
+    oauth.register(app, actions, WebAuthorizationPages(actions))
     management.register(app, actions, oauth.describe)
     web.register(app, actions)
     app.wsgi_app = fast_lane.put_lane_before(app.wsgi_app, actions, app.request_log)  # type: ignore[assignment,method-assign]

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
 
 from app.access.epoch import AuthorityEpoch
+from app.actions.audit.prune import PruneAudit
 from app.actions.audit.read import ReadAudit
 from app.actions.audit.redact import RedactAudit
+from app.actions.delegation.app_tokens import REUSED, IssueAppTokens
+from app.actions.delegation.apps import Apps
+from app.actions.delegation.codes import Codes
+from app.actions.delegation.consents import Consents
+from app.actions.delegation.devices import Devices
+from app.actions.delegation.refresh import Refresh
+from app.actions.delegation.refresh_tokens import IntrospectRefreshToken, RefreshTokens
 from app.actions.directory.api_keys import ApiKeyActions
+from app.actions.directory.client_documents import ClientDocuments
 from app.actions.directory.client_secrets import ClientSecretActions
 from app.actions.directory.clients import ClientActions
 from app.actions.directory.federated_credentials import FederatedCredentialActions
 from app.actions.directory.lifetime import Policy
 from app.actions.directory.personal_access_tokens import PersonalAccessTokenActions
+from app.actions.directory.registered_apps import RegisteredApps
 from app.actions.directory.reseal import Reseal
 from app.actions.directory.resources import ResourceActions
 from app.actions.directory.revoke_many import RevokeMany, Revoker
 from app.actions.directory.roles import RoleActions
 from app.actions.directory.signing_keys import RotateSigningKey
 from app.actions.directory.users import UserActions
+from app.actions.directory.webhooks import WebhookActions
 from app.actions.insight.choices import Choices
 from app.actions.insight.consequences import Consequences
 from app.actions.insight.credentials import ListCredentials
@@ -29,8 +41,13 @@ from app.actions.insight.known_credentials import KnownCredentials, Revoke
 from app.actions.insight.members import Members
 from app.actions.insight.overview import Overview
 from app.actions.insight.reach import Reach
+from app.actions.insight.usage import ReadUsage
 from app.actions.limits.abuse import AbuseLimits
 from app.actions.limits.windows import Limiter, SpendKeyLimit
+from app.actions.notices.find_due import FindDueNotices
+from app.actions.notices.preferences import NoticePreferences
+from app.actions.notices.webhook_delivery import WebhookDelivery
+from app.actions.outbox.notices import Notices
 from app.actions.sign_in.breached_passwords import BreachedPasswords
 from app.actions.sign_in.client_secret import ClientSecrets
 from app.actions.sign_in.clients import AuthenticateClient
@@ -38,30 +55,57 @@ from app.actions.sign_in.failed_authentications import FailedAuthentications
 from app.actions.sign_in.passwords import Passwords
 from app.actions.sign_in.sessions import SessionActions
 from app.actions.sign_in.users import AuthenticateUser
+from app.actions.status.indexes import StatusIndexes
+from app.actions.status.judge import JudgeIndexes
+from app.actions.status.lists import StatusLists
 from app.actions.tokens.check_proof import CheckProof
 from app.actions.tokens.exchange import ExchangeToken
 from app.actions.tokens.inspect import Inspect
 from app.actions.tokens.issue import IssueMachineToken
+from app.actions.tokens.refusals import ExplainRefusal, Refusals
 from app.actions.tokens.report_leak import ReportLeak
+from app.actions.tokens.reuse import Reuse, report_to
 from app.actions.tokens.revoke import RevokeToken
 from app.actions.tokens.usage import Usage
 from app.actions.tokens.verify import Verify
 from app.actions.trust.fetch_jwks import FetchJwks
 from app.actions.trust.issuers import TrustedIssuers
+from app.actions.trust.post import Post
 from app.clock import Clock
 from app.credentials.api_key import ApiKeys
 from app.credentials.exchanged import ExchangedTokens
 from app.credentials.kind import CredentialKind, SecretKind
 from app.credentials.m2m import MachineTokens
+from app.credentials.oauth_token import OAuthTokens
 from app.credentials.pat import PersonalAccessTokens
 from app.crypto.nonce import Nonces
 from app.crypto.note_keys import NoteKeys
 from app.crypto.pseudonym import Pseudonyms
 from app.crypto.signing import SigningKeys
+from app.crypto.webhook_secrets import WebhookSecrets
 from app.database.store import Store
 from app.settings.settings import Settings
 
+if TYPE_CHECKING:
+    from app.actions.notices.mail_delivery import MailDelivery
+
 FurtherKinds = Callable[[Settings, SigningKeys], Sequence[CredentialKind]]
+
+
+@dataclass(frozen=True, slots=True)
+class Delegation:
+    """The actions of delegated OAuth."""
+
+    consents: Consents
+    codes: Codes
+    refresh: Refresh
+    devices: Devices
+    apps: Apps
+    introspect_refresh_token: IntrospectRefreshToken
+
+    def parts(self) -> dict[str, object]:
+        """Return the actions by their names."""
+        return {part.name: getattr(self, part.name) for part in fields(self)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +139,23 @@ class Actions:
     inspect: Inspect
     spend_key_limit: SpendKeyLimit
     usage: Usage
+    delegation: Delegation
+    status_lists: StatusLists
+    reuse: Reuse
 
     check_proof: CheckProof = field(init=False)
+    explain_refusal: ExplainRefusal = field(init=False)
+    refusals: Refusals = field(init=False)
     failed_authentications: FailedAuthentications = field(init=False)
     federated_credentials: FederatedCredentialActions = field(init=False)
     trusted_issuers: TrustedIssuers = field(init=False)
+    registered_apps: RegisteredApps = field(init=False)
+    client_documents: ClientDocuments = field(init=False)
     note_keys: NoteKeys = field(init=False)
     audit: ReadAudit = field(init=False)
     event_names: EventNames = field(init=False)
     redact_audit: RedactAudit = field(init=False)
+    prune_audit: PruneAudit = field(init=False)
     reseal: Reseal = field(init=False)
     reach: Reach = field(init=False)
     choices: Choices = field(init=False)
@@ -112,8 +164,21 @@ class Actions:
     overview: Overview = field(init=False)
     holders: Holders = field(init=False)
     known_credentials: KnownCredentials = field(init=False)
+    read_usage: ReadUsage = field(init=False)
     credentials: ListCredentials = field(init=False)
     revoke_many: RevokeMany = field(init=False)
+    notices: Notices = field(init=False)
+    notice_preferences: NoticePreferences = field(init=False)
+    find_due_notices: FindDueNotices = field(init=False)
+    mail_delivery: MailDelivery | None = field(init=False)
+    consents: Consents = field(init=False)
+    codes: Codes = field(init=False)
+    refresh: Refresh = field(init=False)
+    devices: Devices = field(init=False)
+    apps: Apps = field(init=False)
+    introspect_refresh_token: IntrospectRefreshToken = field(init=False)
+    webhooks: WebhookActions = field(init=False)
+    webhook_delivery: WebhookDelivery = field(init=False)
 
     def __post_init__(self) -> None:
         """Build once what follows from the other parts."""
@@ -121,17 +186,20 @@ class Actions:
         nonces, note_keys = Nonces(settings.secret_keys), NoteKeys(settings.sealing_keys)
         parts_of_directory = self.personal_access_tokens, self.api_keys, self.client_secrets
         revokers = _revokers(*parts_of_directory)
-        secrets: tuple[SecretKind, ...] = (*self.kinds, ClientSecrets())
+        secrets = _secrets(self.kinds)
         listed = ListCredentials(store, secrets, clock)
         parts: dict[str, object] = {
             "check_proof": CheckProof(store, nonces, clock, nonce_required=settings.dpop_nonce == "required"),
             "failed_authentications": self.authenticate_client.failures,
             "federated_credentials": FederatedCredentialActions(store, settings, clock),
             "trusted_issuers": TrustedIssuers(store, self.fetch_jwks, settings.issuer),
+            "registered_apps": RegisteredApps(store, self.abuse_limits, clock, is_open=settings.registration == "open"),
+            "client_documents": ClientDocuments(store, settings, self.abuse_limits, clock),
             "note_keys": note_keys,
             "audit": ReadAudit(store),
             "event_names": EventNames(store, secrets, clock),
             "redact_audit": RedactAudit(store, note_keys, clock),
+            "prune_audit": PruneAudit(store, note_keys, clock),
             "reseal": Reseal(store, self.signing_keys, clock),
             "reach": Reach(store),
             "choices": Choices(store),
@@ -141,10 +209,36 @@ class Actions:
             "holders": Holders(store, self.kinds, clock),
             "known_credentials": KnownCredentials(store, secrets, revokers, clock),
             "credentials": listed,
-            "revoke_many": RevokeMany(store, secrets, _many_revokers(*parts_of_directory), clock),
+            "read_usage": ReadUsage(store, clock),
+            "revoke_many": RevokeMany(store, secrets, _many_revokers(self.delegation.apps, *parts_of_directory), clock),
+            **self._join_refusals(secrets),
+            **_join_notices(settings, store, secrets, clock),
+            **self.delegation.parts(),
+            **_join_webhooks(settings, store, clock),
         }
         for name, part in parts.items():
             object.__setattr__(self, name, part)
+
+    def _join_refusals(self, secrets: Sequence[SecretKind]) -> dict[str, object]:
+        explain = ExplainRefusal(self.store, self.kinds, secrets, self.verify, self.clock)
+        return {"explain_refusal": explain, "refusals": Refusals(explain, (self.usage.count_refusal,))}
+
+
+def _join_notices(settings: Settings, store: Store, secrets: Sequence[SecretKind], clock: Clock) -> dict[str, object]:
+    return {
+        "notices": _notices(settings),
+        "notice_preferences": NoticePreferences(store, settings.languages, clock),
+        "find_due_notices": FindDueNotices(store, secrets, _notices(settings), clock),
+        "mail_delivery": _mail_delivery(settings, store, clock),
+    }
+
+
+def _join_webhooks(settings: Settings, store: Store, clock: Clock) -> dict[str, object]:
+    secrets, private = WebhookSecrets(settings.sealing_keys), settings.allow_private_jwks_uri
+    return {
+        "webhooks": WebhookActions(store, secrets, clock, allow_private=private),
+        "webhook_delivery": WebhookDelivery(store, secrets, Post(allow_private=private), clock),
+    }
 
 
 def _revokers(
@@ -159,14 +253,37 @@ def _revokers(
 
 
 def _many_revokers(
-    tokens: PersonalAccessTokenActions, keys: ApiKeyActions, secrets: ClientSecretActions
+    apps: Apps, tokens: PersonalAccessTokenActions, keys: ApiKeyActions, secrets: ClientSecretActions
 ) -> dict[str, Revoker]:
     """Return how each kind is revoked as one of many, and the scope that revoking one alone needs."""
     return {
         PersonalAccessTokens.target: Revoker("tokens:write", tokens.revoke_all),
         ApiKeys.target: Revoker("api-keys:write", keys.revoke_all),
         ClientSecrets.target: Revoker("clients:write", secrets.revoke_all),
+        RefreshTokens.target: Revoker("tokens:write", apps.revoke_all),
     }
+
+
+def _secrets(kinds: Sequence[CredentialKind]) -> tuple[SecretKind, ...]:
+    """Return all that can be looked up, reported and revoked."""
+    return (*kinds, RefreshTokens(), ClientSecrets())
+
+
+def _notices(settings: Settings) -> Notices:
+    return Notices(mails=settings.smtp_server is not None)
+
+
+def _mail_delivery(settings: Settings, store: Store, clock: Clock) -> MailDelivery | None:
+    """Return what sends the mail of this server; None where no server takes it."""
+    server = settings.smtp_server
+    if server is None:
+        return None
+    from app.actions.mail.compose import ComposeMail  # a server without mail saves its memory
+    from app.actions.mail.smtp import SendMail, our_name
+    from app.actions.notices.mail_delivery import MailDelivery
+
+    compose = ComposeMail(settings.issuer, settings.mail_sender)
+    return MailDelivery(store, compose, SendMail(server, our_name(settings.issuer)), settings.languages, clock)
 
 
 def _passwords(settings: Settings) -> Passwords:
@@ -186,6 +303,58 @@ def _join_kinds(
     return exchanged, (*kinds, exchanged)
 
 
+def _join_directory(
+    settings: Settings, store: Store, passwords: Passwords, pat: PersonalAccessTokens, api_key: ApiKeys, clock: Clock
+) -> dict[str, Any]:
+    management = settings.management_identifier
+    return {
+        "resources": ResourceActions(store, clock),
+        "roles": RoleActions(store, management, clock),
+        "users": UserActions(store, passwords, management, clock),
+        "clients": ClientActions(store, settings, clock),
+        "client_secrets": ClientSecretActions(store, management, clock),
+        "personal_access_tokens": PersonalAccessTokenActions(store, pat, _policy(settings), management, clock),
+        "api_keys": ApiKeyActions(store, api_key, clock),
+    }
+
+
+def _join_presented(
+    settings: Settings, store: Store, kinds: tuple[CredentialKind, ...], clock: Clock
+) -> dict[str, Any]:
+    """Return what is done with a secret that somebody presents, reports or looks up."""
+    secrets = _secrets(kinds)
+    return {
+        "revoke_token": RevokeToken(store, (*kinds, RefreshTokens()), clock),
+        "report_leak": ReportLeak(store, secrets, _notices(settings), clock),
+        "inspect": Inspect(store, secrets, clock),
+        "reuse": Reuse(
+            store, secrets, settings.reuse, {RefreshTokens.target: REUSED}, clock, report_to(_notices(settings))
+        ),
+    }
+
+
+def _join_delegation(
+    settings: Settings,
+    store: Store,
+    kind: OAuthTokens,
+    indexes: StatusIndexes,
+    authenticate_client: AuthenticateClient,
+    abuse: AbuseLimits,
+    reuse: Reuse,
+    clock: Clock,
+) -> Delegation:
+    management = settings.management_identifier
+    issue, consents = IssueAppTokens(kind, indexes, settings, clock), Consents(store, management, clock)
+    return Delegation(
+        consents=consents,
+        codes=Codes(store, issue, abuse, clock),
+        refresh=Refresh(store, issue, reuse, clock),
+        devices=Devices(store, issue, consents, authenticate_client, abuse, management, clock),
+        apps=Apps(store, management, clock),
+        introspect_refresh_token=IntrospectRefreshToken(store, RefreshTokens(), settings.issuer, clock),
+    )
+
+
 def join(
     settings: Settings, store: Store, clock: Clock, limiter: Limiter, further_kinds: FurtherKinds | None = None
 ) -> Actions:
@@ -193,10 +362,15 @@ def join(
     epoch = AuthorityEpoch(store)
     keys = SigningKeys(settings.sealing_keys, epoch)
     pat, api_key, m2m = PersonalAccessTokens(), ApiKeys(), MachineTokens(keys, settings.issuer)
-    exchanged, kinds = _join_kinds(settings, keys, (pat, api_key, m2m), further_kinds)
-    spend, usage, failures = SpendKeyLimit(limiter), Usage(store, kinds, clock), FailedAuthentications(store, clock)
-    abuse = AbuseLimits(limiter, clock, on=settings.rate_limits == "on")
-    management, passwords = settings.management_identifier, _passwords(settings)
+    delegated = OAuthTokens(keys, settings.issuer, settings.management_identifier)
+    exchanged, kinds = _join_kinds(settings, keys, (pat, api_key, m2m, delegated), further_kinds)
+    presented = _join_presented(settings, store, kinds, clock)
+    judge = JudgeIndexes(store, (m2m, delegated, exchanged))
+    indexes = StatusIndexes(store, keys, judge, settings.issuer, clock)
+    spend, failures = SpendKeyLimit(limiter), FailedAuthentications(store, clock)
+    usage = Usage(store, kinds, clock, full_addresses=settings.keep_addresses == "full")
+    abuse, passwords = AbuseLimits(limiter, clock, on=settings.rate_limits == "on"), _passwords(settings)
+    clients = AuthenticateClient(store, abuse, failures, Pseudonyms(settings.secret_keys), clock)
     return Actions(
         settings=settings,
         store=store,
@@ -204,25 +378,19 @@ def join(
         kinds=kinds,
         epoch=epoch,
         signing_keys=keys,
-        resources=ResourceActions(store, clock),
-        roles=RoleActions(store, management, clock),
-        users=UserActions(store, passwords, management, clock),
-        clients=ClientActions(store, settings, clock),
-        client_secrets=ClientSecretActions(store, management, clock),
+        **_join_directory(settings, store, passwords, pat, api_key, clock),
         abuse_limits=abuse,
-        authenticate_user=AuthenticateUser(store, passwords, abuse, failures, settings, clock),
-        sessions=SessionActions(store, management, clock),
+        authenticate_user=AuthenticateUser(store, passwords, abuse, failures, _notices(settings), settings, clock),
+        sessions=SessionActions(store, settings.management_identifier, clock),
         verify=Verify(store, kinds, clock),
-        authenticate_client=AuthenticateClient(store, abuse, failures, Pseudonyms(settings.secret_keys), clock),
+        authenticate_client=clients,
         fetch_jwks=FetchJwks(allow_private=settings.allow_private_jwks_uri),
-        issue_machine_token=IssueMachineToken(store, m2m, clock),
-        exchange_token=ExchangeToken(store, kinds, exchanged, spend, usage, clock),
-        revoke_token=RevokeToken(store, kinds, clock),
-        personal_access_tokens=PersonalAccessTokenActions(store, pat, _policy(settings), management, clock),
-        api_keys=ApiKeyActions(store, api_key, clock),
+        issue_machine_token=IssueMachineToken(store, m2m, indexes, clock),
+        exchange_token=ExchangeToken(store, kinds, exchanged, indexes, spend, usage, clock),
         rotate_signing_key=RotateSigningKey(store, keys, clock, settings.publish_ahead, settings.signing_key_rotation),
-        report_leak=ReportLeak(store, (*kinds, ClientSecrets()), clock),
-        inspect=Inspect(store, (*kinds, ClientSecrets()), clock),
         spend_key_limit=spend,
         usage=usage,
+        **presented,
+        delegation=_join_delegation(settings, store, delegated, indexes, clients, abuse, presented["reuse"], clock),
+        status_lists=StatusLists(store, keys, judge, epoch, settings, clock),
     )

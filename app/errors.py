@@ -19,6 +19,11 @@ LatchkeyError
     ├── InvalidGrant           invalid_grant
     ├── InvalidScope           invalid_scope
     ├── InvalidTarget          invalid_target
+    ├── AccessDenied           access_denied
+    ├── AuthorizationPending   authorization_pending (RFC 8628 §3.5)
+    ├── SlowDown               slow_down
+    ├── DeviceCodeExpired      expired_token
+    ├── BadDocument            invalid_client
     └── InvalidProof           invalid_dpop_proof
         └── NonceNeeded             use_dpop_nonce
 """
@@ -163,7 +168,7 @@ class InvalidSubject(InvalidRequest):
 
 
 class InvalidGrant(GrantRefused):
-    """The presented token belongs to another client."""
+    """The presented token or code belongs to another client, or is unknown, used, expired or revoked."""
 
     code = "invalid_grant"
 
@@ -178,6 +183,36 @@ class InvalidTarget(GrantRefused):
     """The resource is unknown, or the roles grant nothing on it (RFC 8707 §2)."""
 
     code = "invalid_target"
+
+
+class AccessDenied(GrantRefused):
+    """The user refused (RFC 6749 §4.1.2.1, RFC 8628 §3.5)."""
+
+    code = "access_denied"
+
+
+class AuthorizationPending(GrantRefused):
+    """The user has not answered yet (RFC 8628 §3.5)."""
+
+    code = "authorization_pending"
+
+
+class SlowDown(GrantRefused):
+    """The device polls too often; its interval is now 5 seconds longer (RFC 8628 §3.5)."""
+
+    code = "slow_down"
+
+
+class DeviceCodeExpired(GrantRefused):
+    """The device code has expired (RFC 8628 §3.5)."""
+
+    code = "expired_token"
+
+
+class BadDocument(GrantRefused):
+    """The client metadata document that a client_id names cannot be fetched, or is not valid."""
+
+    code = "invalid_client"
 
 
 class InvalidProof(GrantRefused):

@@ -1,6 +1,7 @@
-"""A pytest plugin: with TEST_DATABASE=both, files marked `both_databases` run on SQLite and again on PostgreSQL.
+"""A pytest plugin: with TEST_DATABASE=both, what is marked `both_databases` runs on SQLite and again on PostgreSQL.
 
-The second time their tests are named as in tests/actions/directory/test_races.py::postgresql::test_name.
+A whole file is marked, or each test of it that reaches the database. The second time they are named as in
+tests/actions/directory/test_races.py::postgresql::test_name.
 """
 
 import os
@@ -16,12 +17,13 @@ _both = pytest.StashKey[bool]()
 
 
 class OnPostgresql(pytest.Module):
-    """The tests of a marked file, on PostgreSQL."""
+    """The marked tests of a file, on PostgreSQL."""
 
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
-        """Collect the tests of a marked file, and none of any other."""
-        assert self.obj  # the import reads its markers
-        return super().collect() if self.get_closest_marker(MARKER) else []
+        """Collect the marked tests."""
+        if MARKER not in self.path.read_text(encoding="utf-8"):
+            return []
+        return [test for test in super().collect() if test.get_closest_marker(MARKER)]
 
 
 class SecondTime(pytest.File):

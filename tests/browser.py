@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import ConsoleMessage, Error, Page, Request, sync_playwright
+from playwright.sync_api import ConsoleMessage, Error, Frame, Page, Request, sync_playwright
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
@@ -33,11 +33,35 @@ CUT = """() => [...document.querySelectorAll("body *")]
     .filter(one => getComputedStyle(one).clipPath === "none")
     .map(one => one.innerText)"""
 SETTLE = "for (const one of document.getAnimations()) try { one.finish() } catch {}"  # colours fade over
+FILLED = "[...document.querySelectorAll('input:not([type=hidden])')].map(one => one.value.length)"
+HEARD = """window.heard = []
+    for (const type of ["keydown", "mousedown", "click", "input", "invalid", "submit", "blur", "pageshow", "pagehide"])
+        addEventListener(type, event => heard.push(type + " " + (event.target.id || event.target.nodeName)), true)"""
 CLEAR = "window.stop(); try { localStorage.clear(); sessionStorage.clear() } catch {}"  # an error's page has none
-VIOLATIONS = """async rules => {
-    const found = await axe.run({resultTypes: ["violations"], rules})
-    return found.violations.map(({id, help, impact, nodes}) => ({id, help, impact, html: nodes[0].html}))
-}"""  # the whole result costs three times as much
+ALIKE = """() => {
+    const styles = ["color", "backgroundColor", "backgroundImage", "opacity", "fontSize", "fontWeight", "textShadow",
+        "position", "clipPath"]
+    const numbers = new Map(), chains = new Map(), times = new Map()
+    return [...document.querySelectorAll("*")].filter(one => {
+        const own = getComputedStyle(one)
+        const chain = [chains.get(one.parentElement), ...styles.map(name => own[name])].join()
+        if (!numbers.has(chain)) numbers.set(chain, numbers.size)
+        chains.set(one, numbers.get(chain))
+        const text = [...one.childNodes].filter(it => it.nodeType === Node.TEXT_NODE).map(it => it.data).join("")
+        const off = one.closest(":disabled, [aria-disabled]") || one.closest("label")?.control?.disabled
+        if (off || !/[\\p{L}\\p{N}]{2}/u.test(text) || !one.checkVisibility()) return false
+        times.set(numbers.get(chain), (times.get(numbers.get(chain)) || 0) + 1)
+        return times.get(numbers.get(chain)) > 3
+    })
+}"""  # texts, but for the first three of the same colours, down from the root: axe needs 3 ms for each
+VIOLATIONS = f"""async rules => {{
+    const alike = ({ALIKE})()
+    alike.forEach(one => one.dataset.alike = "")
+    axe.configure({{rules: [{{id: "color-contrast", selector: ":not([data-alike])"}}]}})
+    const found = await axe.run({{resultTypes: ["violations"], rules}})
+    alike.forEach(one => delete one.dataset.alike)
+    return found.violations.map(({{id, help, impact, nodes}}) => ({{id, help, impact, html: nodes[0].html}}))
+}}"""  # the whole result costs three times as much
 SERIOUS = ("serious", "critical")
 
 
@@ -49,17 +73,20 @@ class Watched:
     host: str = ""
     errors: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
+    loaded: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.page.on("console", self._record_message)
         self.page.on("pageerror", self._record_error)
         self.page.on("request", self._record_request)
+        self.page.on("framenavigated", self._record_load)
 
     def end(self) -> None:
         """Record nothing more."""
         self.page.remove_listener("console", self._record_message)
         self.page.remove_listener("pageerror", self._record_error)
         self.page.remove_listener("request", self._record_request)
+        self.page.remove_listener("framenavigated", self._record_load)
 
     def open(self, url: str) -> None:
         """Open a page of the server; a request to another host counts as foreign."""
@@ -114,12 +141,25 @@ class Watched:
             self.page.set_viewport_size(own)
         return found
 
+    def describe(self) -> str:
+        """Return the address, the texts and the recorded errors of the open page, for the report of a failed test."""
+        try:
+            shown = self.page.locator("body").inner_text(timeout=2_000)
+            shown += f"\nCharacters in its fields: {self.page.evaluate(FILLED)}"
+            shown += f"\nEvents: {self.page.evaluate('window.heard')}"
+        except Error as error:
+            shown = str(error)
+        return f"The page at {self.page.url} shows:\n{shown[-2_000:]}\nLoaded: {self.loaded}\n{self.errors}"
+
     def _record_message(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             self.errors.append(f"console: {message.text}")
 
     def _record_error(self, error: Error) -> None:
         self.errors.append(str(error))
+
+    def _record_load(self, frame: Frame) -> None:
+        self.loaded.append(frame.url)
 
     def _record_request(self, request: Request) -> None:
         place = urlsplit(request.url)
@@ -150,23 +190,40 @@ class Browser:
 
     @contextmanager
     def page(
-        self, width: int = 1280, scheme: Scheme = "light", javascript: bool = True, cookies: Cookies = ()
+        self,
+        width: int = 1280,
+        scheme: Scheme = "light",
+        javascript: bool = True,
+        cookies: Cookies = (),
+        new: bool = False,
     ) -> Iterator[Watched]:
-        """Open a window of `width` pixels, with these cookies and no others."""
-        page = self._idle.pop(javascript, None) or self._new_page(javascript)
+        """Open a window of `width` pixels, with these cookies and no others; `new`: not one that was used before."""
+        page = (None if new else self._idle.pop(javascript, None)) or self._new_page(javascript)
         page.context.add_cookies(cookies)
         watched = Watched(page)
         watched.show_as(width, scheme)
         try:
             yield watched
-        except BaseException:
+        except BaseException as error:
+            error.add_note(watched.describe())
             page.context.close()
             raise
         watched.end()
         self._keep(page, javascript)
 
     def _new_page(self, javascript: bool) -> Page:
-        return self._chromium.new_context(java_script_enabled=javascript).new_page()
+        context = self._chromium.new_context(java_script_enabled=javascript, reduced_motion="reduce")
+        context.add_init_script(HEARD)
+        return context.new_page()
+
+    def close_idle_pages(self) -> None:
+        """Close the pages that are kept for the next visitor.
+
+        Input to a page that comes from another server was lost now and then, on a busy machine.
+        """
+        for page in self._idle.values():
+            page.context.close()
+        self._idle.clear()
 
     def _keep(self, page: Page, javascript: bool) -> None:
         """Keep a page for the next visitor, who knows nothing of this one: a new one would cost a second of CPU."""

@@ -13,11 +13,18 @@ from tests.web.visitor import session_of
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def chromium() -> Iterator[Browser]:
     """A real Chromium that connects to this machine only."""
     program = require_program(*PROGRAMS)
     with Browser.start(program) as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: Browser) -> Iterator[Browser]:
+    """The Chromium of the process, with pages that no other module has used."""
+    yield chromium
+    chromium.close_idle_pages()
 
 
 @pytest.fixture(scope="module")

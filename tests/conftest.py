@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
 from xdist.scheduler import LoadFileScheduling
 
 from app.actions.sign_in import passwords
-from app.actions.sign_in.passwords import NO_HASH
 from app.database import engines, locks
-from tests import compiled_rules, compiled_statements
+from tests import cheap_hashes, compiled_rules, compiled_statements, compiled_templates
 from tests.api import Admin, administrator
 from tests.databases import chosen, drop_databases, module_of, per_database, why_not
 from tests.live import LiveServer
@@ -29,9 +27,8 @@ pytest_plugins = [
 
 UMASK = os.umask(0o022)  # read by setting it
 os.umask(UMASK)
-LONG = tuple(f"tests/{one}" for one in ("scripts", "clients", "test_readme", "durability", "faults", "comparison"))
-
-CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+LONG_FOLDERS = ("scripts", "clients", "resource_servers", "test_readme", "durability", "faults", "comparison")
+LONG = tuple(f"tests/{one}" for one in LONG_FOLDERS)
 
 StartServer = Callable[..., LiveServer]
 
@@ -85,15 +82,6 @@ def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _cheap_hashes() -> Iterator[None]:
-    """Hash passwords with Argon2 in this process too, but at a hundredth of the cost; servers hash as always."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(passwords, "PasswordHasher", lambda **_: CHEAP)
-        patch.setattr(passwords, "NO_HASH", CHEAP.hash("nobody's"))
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
 def _patient_writers() -> Iterator[None]:
     """Make every writer of this process wait: on a slow machine the seventh and later are refused after a second."""
     with pytest.MonkeyPatch.context() as patch:
@@ -103,9 +91,9 @@ def _patient_writers() -> Iterator[None]:
 
 @pytest.fixture
 def real_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hash as a server does."""
-    monkeypatch.setattr(passwords, "PasswordHasher", PasswordHasher)
-    monkeypatch.setattr(passwords, "NO_HASH", NO_HASH)
+    """Hash at the full cost, in this process."""
+    for name, real in cheap_hashes.REAL.items():
+        monkeypatch.setattr(passwords, name, real)
 
 
 @pytest.fixture(autouse=True)
@@ -120,8 +108,10 @@ def pytest_configure() -> None:
     """Refuse a run that could not be on the databases that it was asked for; make applications cheap."""
     if reason := why_not():
         raise pytest.UsageError(reason)
+    cheap_hashes.use()
     compiled_rules.share()
     compiled_statements.share()
+    compiled_templates.share()
     gc.set_threshold(100_000, 50, 100)  # collection makes a million objects that stay
 
 

@@ -11,6 +11,8 @@ import pytest
 from sqlalchemy import create_engine, delete, func, select, update
 
 from app.actions.audit.actor import OPERATOR, Actor
+from app.actions.delegation.app_tokens import AppTokens
+from app.actions.delegation.codes import CodeTerms
 from app.actions.directory.api_keys import KeyView, NewKey
 from app.actions.directory.lifetime import AskedLifetime
 from app.actions.directory.personal_access_tokens import NewToken, TokenView
@@ -84,15 +86,15 @@ class Core:
         row = User(id=new_id("usr"), username=username, created_at=self.clock())
         return self._with_roles(username, row, roles)
 
-    def client(self, client_id: str, *roles: str) -> str:
-        """Make a client with these roles; return the row id."""
-        method = "client_secret_basic"
+    def client(self, client_id: str, *roles: str, method: str = "client_secret_basic", **values: Any) -> str:
+        """Make a client with these roles and values; return the row id."""
         row = Client(
             id=new_id("cli"),
             client_id=client_id,
             name=client_id,
             token_endpoint_auth_method=method,
             created_at=self.clock(),
+            **values,
         )
         return self._with_roles(client_id, row, roles)
 
@@ -134,6 +136,20 @@ class Core:
         """Issue a client-credentials token."""
         issue = self.actions.issue_machine_token
         return issue.sign(issue.decide(self._rows[client_id], client_id, scope, resources)).token
+
+    def app(self, client_id: str, **values: Any) -> str:
+        """Make a public client with the grants of users; return the row id."""
+        grants = {"grant_types": ["authorization_code", "refresh_token"], "redirect_uris": ["https://app.example/cb"]}
+        return self.client(client_id, method="none", **(grants | values))
+
+    def delegate(self, username: str, client_id: str, scope: str | None = None, *resources: str) -> AppTokens:
+        """Agree for a user to all that an app asks for, and redeem the code."""
+        actions, user = self.actions, Actor("user", self._rows[username], username)
+        client = actions.authenticate_client.find(client_id)
+        question = actions.consents.question(user.id, client, scope, resources)
+        granted = actions.consents.agree(user, question, {one.name for one in question.scopes})
+        code = actions.codes.issue(user, client, CodeTerms(granted, None, "challenge"))
+        return actions.codes.redeem(Actor("client", client_id), client, code)
 
     def exchange(
         self,

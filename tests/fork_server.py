@@ -194,13 +194,14 @@ def load_app() -> None:
 
     import app
     from app.settings.settings import Settings
-    from tests import compiled_rules
+    from tests import cheap_hashes, compiled_rules
 
     for module in pkgutil.walk_packages(app.__path__, "app."):
-        if not module.name.startswith("app.migrations."):
+        if not module.name.startswith(("app.migrations.", "app.resource_server.")):  # nor the frameworks of others
             import_module(module.name)
     configure_mappers()
     with tempfile.TemporaryDirectory() as folder:  # an application fills the caches that its like use
+        cheap_hashes.use()
         compiled_rules.share()
         like = Settings(instance_dir=Path(folder), issuer="https://login.example", secret_key=SecretStr("k" * 40))
         app.create_app(like)

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -25,11 +26,21 @@ PATH = re.compile(r"(?<![\w./-])(?:(?:app|tests|scripts|instance|\.ci)/[\w./-]*\
 AT_RUN_TIME = re.compile(r"instance/(?!README)|bootstrap\.json|latchkey\.toml")
 
 
+WALK = """
+import sys, httpx
+from app.comparison.user_browser import UserBrowser
+print(UserBrowser(httpx.Client(base_url=sys.argv[1]), "alice", sys.argv[2]).authorize(sys.argv[3], ["orders:read"]))
+"""
+
+
 def test_the_first_credentials_can_be_pasted(fresh_server: StartServer, tmp_path: Path) -> None:
     server = fresh_server()
     fork_server.make_command(tmp_path / ".venv" / "bin")
-    script = "set -euo pipefail\n" + "echo\n".join(blocks(README, "sh")).replace("http://127.0.0.1:8080", server.url)
-    env = environment(server.instance, {"port": str(server.port)})
+    first, check, app, tokens = blocks(README, "sh")
+    walk = f'CODE=$({shlex.quote(sys.executable)} -c "$WALK" $URL $PASSWORD "$URL/oauth/authorize?$QUERY")\n'
+    script = "set -euo pipefail\n" + "echo\n".join((first, check, app + walk, tokens))
+    script = script.replace("http://127.0.0.1:8080", server.url)
+    env = environment(server.instance, {"port": str(server.port)}) | {"WALK": WALK, "PYTHONPATH": str(ROOT)}
     run = subprocess.run(["bash", "-c", script], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     answers = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
@@ -39,8 +50,10 @@ def test_the_first_credentials_can_be_pasted(fresh_server: StartServer, tmp_path
         "api_key",
         "client_credentials",
         None,
+        "oauth_token",
     ]
-    assert introspected[-1] == {"active": False}
+    assert introspected[-2] == {"active": False}
+    assert any("refresh_token" in answer for answer in answers)
     assert "HTTP/1.1 200 OK" in run.stdout
     assert any("issued_token_type" in answer for answer in answers)
 

@@ -53,8 +53,10 @@ def last_use_of(
 class Listing:
     """Where the rows of a kind are, and how they are filtered.
 
-    `enabled` is the condition that the credential and its owner are; `matches` takes the text that is searched for,
+    `among` is the condition that a row is a credential of the kind, None where every row is. `enabled` is the condition
+    that the credential and its owner are; `matches` takes the text that is searched for,
     `carries` and `reaches` the row id of a permission and of a resource. `revocable`: by its id, as one of many.
+    `use_known`: whether the table stores the last use.
     """
 
     one: str  # what pages call one
@@ -77,6 +79,8 @@ class Listing:
     owner_id: SQLColumnExpression[Any]
     owner_name: SQLColumnExpression[Any]
     revocable: bool = True
+    use_known: bool = True
+    among: ColumnElement[bool] | None = None
     ending: str | None = None  # the kind in whose list its endings are counted; None: its own
 
     @property

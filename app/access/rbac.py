@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.access.scopes import Grants
 from app.compat.sqlalchemy import CompiledSelect
-from app.models import ClientRole, ClientServes, Permission, Resource, RolePermission, UserRole
+from app.models import Client, ClientRole, ClientServes, Permission, Resource, RolePermission, UserRole
 
 _given = (
     select(Resource.identifier, Permission.name)
@@ -60,6 +60,13 @@ def scopes_of_clients(session: Session, client_row_ids: Sequence[str]) -> Iterab
     query = _given.add_columns(ClientRole.client_id).join(ClientRole, ClientRole.role_id == RolePermission.role_id)
     query = query.where(ClientRole.client_id.in_(client_row_ids)).distinct()
     return ((row[2], row[0], row[1]) for row in session.execute(query))
+
+
+def delegable_built_in(session: Session, client_row_id: str) -> list[str]:
+    """Return the scopes of the management API that users may agree to for this client."""
+    ceiling = session.scalar(select(Client.scopes).where(Client.id == client_row_id))
+    named = select(Permission.name).join(Resource, Resource.id == Permission.resource_id)
+    return list(session.scalars(named.where(Resource.built_in, Permission.name.in_(ceiling)))) if ceiling else []
 
 
 def serves_built_in(session: Session, client_row_id: str) -> bool:

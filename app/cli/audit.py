@@ -32,7 +32,7 @@ COLUMNS = ("at", "actor", "actor_name", "action", "target", "address", "details"
 
 @click.group(cls=Group)
 def audit() -> None:
-    """Audit events: list, verify, export, redact."""
+    """Audit events: list, verify, export, redact, prune."""
 
 
 @audit.command("list")
@@ -130,6 +130,22 @@ def redact(as_json: bool) -> None:
         print_note(f"signed with {redaction.key}: keep it for `latchkey audit verify --redaction-key`")
 
 
+@audit.command()
+@click.option("--before", type=Instant(), required=True, help="Delete the events before this time.")
+@click.option("--yes", is_flag=True, help="Delete them; without it, only count them.")
+@json_option
+def prune(before: datetime, yes: bool, as_json: bool) -> None:
+    """Delete old events; a signed checkpoint lets `audit verify` prove what is left."""
+    actions = open_actions()
+    if before > actions.clock():
+        raise click.UsageError("--before is in the future: use a time in the past")
+    events = actions.prune_audit(OPERATOR, before) if yes else actions.prune_audit.count(before)
+    if as_json:
+        print_json({"events": events, "deleted": yes})
+    else:
+        click.echo(f"{events} events deleted" if yes else f"{events} events would be deleted: use --yes to delete them")
+
+
 def _verify(exported: TextIO | None, expected: tuple[Place, ...], keys: frozenset[str]) -> Verdict:
     if exported:
         return verify_export(exported, *expected, trusted=keys)
@@ -169,6 +185,10 @@ def _print_verdict(verdict: Verdict) -> None:
         ids = ", ".join(str(id) for id, _, _ in note.changed)
         redacted = f"redacted {len(note.changed)} events ({ids})"
         print_line(f"event {note.event}: {note.actor} {redacted}, signed with {note.key}")
+    if cut := verdict.checkpoint:
+        print_line(
+            f"event {cut.event}: {cut.actor} deleted the events up to {cut.through}:{cut.hash}, signed with {cut.key}"
+        )
     whole = f"{verdict.events} events, " + (f"from {verdict.first} on, " if verdict.events else "")
     print_line(f"{whole}head {verdict.last}")
 

@@ -12,7 +12,7 @@ from app.actions.directory.changes import Unset
 from app.actions.directory.clients import ClientChanges, NewClient
 from app.cli.actions import find_client, list_all, open_actions
 from app.cli.client_secrets import secret
-from app.cli.completion import CLIENTS, MACHINE_ROLES, RESOURCES
+from app.cli.completion import CLIENTS, MACHINE_ROLES, PERMISSIONS, RESOURCES
 from app.cli.federated_credentials import federated
 from app.cli.jwks_file import JWKS
 from app.cli.output import json_option, print_done, print_record, print_records, print_secret
@@ -20,6 +20,7 @@ from app.cli.parsing import Group
 from app.cli.record_options import Option, options_of
 from app.cli.standard_streams import print_note
 from app.crypto.certificate import SUBJECT_FIELDS
+from app.models.grant_types import CLIENT_CREDENTIALS, GRANT_TYPES
 
 COLUMNS = ("client_id", "name", "token_endpoint_auth_method", "roles", "serves", "enabled")
 
@@ -37,11 +38,34 @@ class CertificateSubject(click.ParamType[dict[str, str]]):
         return {field: wanted}
 
 
+class GrantType(click.ParamType[str]):
+    """A grant that a client may be registered for; `device_code` is short for the URN of the device grant."""
+
+    name = "GRANT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the grant's name on the wire."""
+        by_name: dict[str, str] = {grant.rpartition(":")[2]: grant for grant in GRANT_TYPES}
+        if value in GRANT_TYPES:
+            return str(value)
+        if value not in by_name:
+            self.fail(f"{value!r} is not a valid grant: use {', '.join(by_name)}", param, ctx)
+        return by_name[value]
+
+
 CERTIFICATE_NAMES = Option(
     "What its certificate must name: subject_dn, san_dns, san_uri, san_ip or san_email, as in san_dns=robot.example.",
     "--certificate-names",
     CertificateSubject(),
 )
+
+GRANTS = "Grant that it may use: client_credentials, authorization_code, refresh_token or device_code"
+REDIRECT_URIS = "Where an app gets its authorization codes: https, http on loopback, or com.example.app:/callback."
+PAGES = {
+    "logo_uri": "URL of an app's logo.",
+    "client_uri": "URL of an app's own page.",
+    "policy_uri": "URL of an app's privacy policy.",
+}
 
 
 @click.group(cls=Group)
@@ -67,6 +91,10 @@ client.add_command(federated)
         "Issue tokens only with its client certificate.", "--certificate-bound"
     ),
     certificate_subject=CERTIFICATE_NAMES,
+    grant_types=Option(f"{GRANTS}; client_credentials when omitted.", "--grant", GrantType()),
+    redirect_uris=Option(REDIRECT_URIS),
+    scopes=Option("Scope that users may agree to; all when omitted.", complete=PERMISSIONS),
+    **PAGES,
 )
 @json_option
 def create(new: NewClient, as_json: bool) -> None:
@@ -82,7 +110,7 @@ def create(new: NewClient, as_json: bool) -> None:
         print_record(as_json, view)
     else:
         print_secret(as_json, view, "client_secret", issued.token, f"The secret of the client {view.client_id}.", undo)
-    if not (view.roles or view.serves):
+    if CLIENT_CREDENTIALS in view.grant_types and not (view.roles or view.serves):
         print_note(f"Warning: it gets no token without a role: `latchkey client update {view.client_id} --role NAME`")
 
 
@@ -129,6 +157,17 @@ def show(name: str, as_json: bool) -> None:
         "Whether it needs its certificate for a token.", "--certificate-bound/--no-certificate-bound"
     ),
     certificate_subject=CERTIFICATE_NAMES,
+    grant_types=Option(f"{GRANTS}; replaces the current ones.", "--grant", GrantType()),
+    redirect_uris=Option(
+        f"{REDIRECT_URIS} Replaces the current ones.", clear="--no-redirect-uris", clear_help="Remove all of them."
+    ),
+    scopes=Option(
+        "Scope that users may agree to; replaces the current ones.",
+        complete=PERMISSIONS,
+        clear="--all-scopes",
+        clear_help="Users may agree to any scope.",
+    ),
+    **{name: f"{help} An empty value removes it." for name, help in PAGES.items()},
 )
 @json_option
 def update(changes: ClientChanges, name: str, as_json: bool) -> None:

@@ -74,5 +74,5 @@ def as_comments(created: Sequence[Created]) -> str:
     """Format the secrets as comments of a shell script."""
     if not created:
         return "# The example organisation exists already; its secrets were shown when it was created.\n"
-    lines = [f"#   {thing.kind:<22} {thing.name:<16} {thing.id:<38} {thing.secret}" for thing in created]
+    lines = [f"#   {thing.kind:<22} {thing.name:<16} {thing.id:<38} {thing.secret}".rstrip() for thing in created]
     return "\n".join(["# The example organisation; its secrets are not shown again:", *lines, ""])

@@ -15,6 +15,7 @@ import click
 from sqlalchemy import create_engine
 
 from app.actions.limits.redis_probe import open_storage, write_failure
+from app.actions.mail.smtp import MailDelayed, SendMail, our_name
 from app.cli.output import json_option, print_json
 from app.cli.standard_streams import print_line
 from app.crypto.certificate_header import FORMS
@@ -28,6 +29,7 @@ from app.settings.load import settings_as_given
 from app.settings.settings import Settings
 
 TIMEOUT = 3  # seconds for a response of the server
+MAIL_TIMEOUT = 10.0  # seconds for the mail server
 MAX_SKEW = 30  # seconds that two clocks may differ
 MARKS = {"ok": "ok     ", "warning": "warning", "problem": "PROBLEM"}
 
@@ -55,7 +57,7 @@ def _collect_findings() -> list[Finding]:
         return [Finding("settings", "problem", str(error), "change it in the environment or in latchkey.toml")]
     findings = [Finding("settings", "ok", f"valid; the instance is {settings.instance_dir}")]
     findings += missing or _check_database(settings)
-    return findings + _check_redis(settings) + _check_server(settings)
+    return findings + _check_redis(settings) + _check_mail(settings) + _check_server(settings)
 
 
 def _read_settings() -> tuple[Settings, list[Finding]]:
@@ -83,6 +85,21 @@ def _check_redis(settings: Settings) -> list[Finding]:
         return [Finding("Redis", "ok", "accepts writes")]
     mend = "check that it runs and accepts writes, and that REDIS_URL is right; until then limits are kept in memory"
     return [Finding("Redis", "problem", failure, mend)]
+
+
+def _check_mail(settings: Settings) -> list[Finding]:
+    """Connect to the mail server and authenticate, and send nothing."""
+    server = settings.smtp_server
+    if server is None:
+        return [Finding("mail", "ok", "none is sent: SMTP_URL is not set")]
+    try:
+        SendMail(server, our_name(settings.issuer), patience=MAIL_TIMEOUT).check()
+    except MailDelayed as error:
+        mend = "check SMTP_URL, and that the mail server runs; notices wait in the outbox for three days"
+        return [Finding("mail", "problem", str(error), mend)]
+    return [
+        Finding("mail", "ok", f"{server.host} accepts the connection; `latchkey mail test ADDRESS` sends a message")
+    ]
 
 
 def _check_server(settings: Settings) -> list[Finding]:

@@ -80,12 +80,21 @@ class Rate(click.ParamType[RateLimit]):
 
 
 def many(
-    option: str, name: str, help: str, *, required: bool = False, complete: Completer | None = None
+    option: str,
+    name: str,
+    help: str,
+    *,
+    required: bool = False,
+    complete: Completer | None = None,
+    type: click.ParamType[str] = click.STRING,
 ) -> Callable[[Command], Command]:
-    """Add an option that can be repeated, or hold several values separated by spaces; () when omitted."""
+    """Add an option that can be repeated, or hold several values separated by spaces; () when omitted.
 
-    def split(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(word for value in values for word in value.split())
+    `type` converts each value.
+    """
+
+    def split(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(type.convert(word, param, ctx) for value in values for word in value.split())
 
     return click.option(
         option,

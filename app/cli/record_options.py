@@ -74,7 +74,8 @@ def _options(field: RecordField, extra: Option) -> Iterator[Decorator]:
     name, flags, help = f"given_{field.name}", extra.flags or f"--{field.name.replace('_', '-')}", extra.help or None
     if field.type.base is tuple:
         plain = extra.flags or flags.removesuffix("s")  # --scope for `scopes`
-        yield many(plain, name, extra.help or "", required=field.required, complete=extra.complete)
+        type = extra.type or click.STRING
+        yield many(plain, name, extra.help or "", required=field.required, complete=extra.complete, type=type)
     elif field.type.base is bool and field.default is UNSET:
         yield click.option(flags, name, default=None, help=help)  # a pair, such as --enable/--disable
     elif field.type.base is bool:  # the flag sets the opposite of the default

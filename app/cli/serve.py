@@ -22,7 +22,7 @@ from app.cli.standard_streams import discard_unwritten, print_line, print_note, 
 from app.cli.start_message import start_message, start_summary
 from app.errors import LatchkeyError
 from app.maintenance.demo import Created
-from app.operations import logs
+from app.operations import logs, telemetry
 from app.operations.thread_limit import most_bringing
 from app.settings.load import load_settings
 from app.settings.settings import Settings
@@ -44,6 +44,7 @@ def serve(host: str | None, port: int | None, workers: int | None, demo: bool, a
     _check_address(settings)
     most_bringing(settings.workers)  # raises for more workers than the connections allow
     _report_service_links(settings)
+    telemetry.report_missing(settings.log_level)
     first = set_up_instance(settings)
     _export_options(settings)
     if demo:

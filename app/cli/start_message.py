@@ -84,13 +84,29 @@ curl -s -d token=$PAT $U/oauth/revoke
 introspect $PAT
 """
 
+TRY_APP = """\
+
+echo 'An app of another maker, "Reading planner": open this address in a browser, sign in as alice, and allow it.'
+APP=$(pick clients 'Reading planner' client_id)
+V=$(python3 -c 'import secrets; print(secrets.token_urlsafe(32))')
+S256='from base64 import *; from hashlib import *; import sys
+print(urlsafe_b64encode(sha256(sys.argv[1].encode()).digest()).decode()[:-1])'
+C="code_challenge=$(python3 -c "$S256" $V)&code_challenge_method=S256"
+echo "$U/oauth/authorize?response_type=code&client_id=${{APP}}&scope=${{READ}}&${{C}}"
+app() {{ curl -s -d client_id=$APP $@ $U/oauth/token; echo; }}
+redeem() {{ app -d grant_type=authorization_code -d code_verifier=$V -d code=$1; }}
+refresh() {{ app -d grant_type=refresh_token -d refresh_token=$1; }}
+echo 'Nothing listens where the browser then goes, but its address holds the code. Within a minute: redeem CODE'
+echo 'Then: introspect ACCESS_TOKEN, refresh REFRESH_TOKEN; and as alice end the app at '$U/account/apps
+"""
+
 
 def start_message(settings: Settings, first: bool, more: str = "", *, demo: bool = False) -> str:
     """Return the text; `first`: this start created the first credentials, `more`: further comments.
 
     The commands work in bash and zsh, and use the objects of the example organisation if this is a `demo`.
     """
-    commands = PREPARE + (DEMO_OBJECTS if demo else NEW_OBJECTS) + TRY  # zsh takes no comments at its prompt
+    commands = PREPARE + (DEMO_OBJECTS + TRY + TRY_APP if demo else NEW_OBJECTS + TRY)  # no comments: zsh takes none
     return (URLS + commands).format(
         more=more,
         issuer=settings.issuer,

@@ -60,10 +60,17 @@ def supervise(settings: Settings) -> int:
     server.on_startup(ending.listen)
     os.register_at_fork(after_in_child=_obey_signals)
     try:
-        server.serve()
+        server.serve(target_loader=_load_application, wrap_loader=False)
     except SystemExit as end:  # granian exits with 1 when a worker got the signal before its parent
         return 0 if ending.requested.is_set() else int(end.code or 1)
     return 0
+
+
+def _load_application() -> Any:
+    """Return a worker's application, where granian would look for it in the current folder first."""
+    from app.cli.worker import application  # only in the worker: its imports replace signal handlers
+
+    return application()
 
 
 class Ending:

@@ -11,16 +11,21 @@ from multiprocessing.util import Finalize
 from app import MAX_BODY, create_app
 from app.compat.granian import answer_by, handle_end_signal_once
 from app.compose import Actions
+from app.database.leases import Lease
 from app.fast_lane.lane import Lane
 from app.http.application import Latchkey
 from app.http.issuer_path import decoded_path
+from app.maintenance.jobs import Jobs
+from app.maintenance.retention import Retention
 from app.maintenance.rotation_schedule import RotationSchedule
-from app.operations import logs, metrics
+from app.operations import logs, metrics, telemetry
 from app.operations.admission import Admission
 from app.operations.connections import most_connections
 from app.operations.dispatch import Dispatch
+from app.operations.health import check_health
 from app.operations.reaper import Reaper
 from app.operations.thread_limit import most_waiting
+from app.operations.watch import Watch
 from app.settings.settings import Settings
 
 PR_SET_PDEATHSIG = 1
@@ -36,15 +41,22 @@ def application() -> Latchkey:
     _die_with_parent()
     handle_end_signal_once()
     _give_memory_back()
-    app = create_app()
+    sending = telemetry.connect()
+    app = create_app(trace=sending.trace if sending else None)
     actions = app.actions
     logs.configure_libraries(actions.settings.log_level)
     dispatch, reaper = _start_dispatch(app, actions.settings)
     app.request_log.start()
     Finalize(None, _start_schedule(actions), exitpriority=25)
+    Finalize(None, _start_watch(actions), exitpriority=25)
+    Finalize(None, _start_jobs(actions), exitpriority=25)
+    Finalize(None, _start_deliveries(actions), exitpriority=25)
     Finalize(None, actions.usage.stop, exitpriority=20)  # granian's workers run no atexit handlers
     Finalize(None, actions.failed_authentications.stop, exitpriority=20)
     Finalize(None, app.request_log.flush, exitpriority=15)
+    if sending is not None:
+        sending.start(app.request_log.flush)
+        Finalize(None, sending.stop, exitpriority=12)  # after the flush, which traces the last requests
     Finalize(None, metrics.forget_process, exitpriority=10)
     Finalize(None, reaper.stop, exitpriority=5)
     Finalize(None, dispatch.stop, exitpriority=5)
@@ -69,6 +81,40 @@ def _start_schedule(actions: Actions) -> Callable[[], None]:
     schedule = RotationSchedule(actions.rotate_signing_key, actions.settings.signing_key_rotation)
     schedule.start()
     return schedule.stop
+
+
+def _start_watch(actions: Actions) -> Callable[[], None]:
+    """Set the metrics of what fails silently; return what ends it."""
+    redis_url, storage = actions.settings.redis_url, None
+    if redis_url:
+        from app.actions.limits.redis_probe import open_storage  # a server without Redis saves its memory
+
+        storage = open_storage(redis_url)
+    watch = Watch(lambda: check_health(actions.store, storage), actions.rotate_signing_key.due_at)
+    watch.start()
+    return watch.stop
+
+
+def _start_jobs(actions: Actions) -> Callable[[], None]:
+    """Do what is due from time to time; return what stops it."""
+    jobs = Jobs(Lease(actions.store, actions.clock), Retention(actions).jobs())
+    jobs.start()
+    return jobs.stop
+
+
+def _start_deliveries(actions: Actions) -> Callable[[], None]:
+    """Send what is in the outbox, by mail only where a server takes it; return what stops that."""
+    webhooks, mail = actions.webhook_delivery, actions.mail_delivery
+    webhooks.start()
+    if mail is None:
+        return webhooks.stop
+    mail.start()
+
+    def stop() -> None:
+        mail.stop()
+        webhooks.stop()
+
+    return stop
 
 
 def _die_with_parent() -> None:

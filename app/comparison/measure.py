@@ -10,7 +10,6 @@ from typing import Any
 
 from app.comparison.latest import keep
 from app.comparison.phrases import IN_PROCESS
-from app.comparison.probes import compare, in_process
 from app.comparison.report import Report
 from app.compose import Actions
 from app.errors import Conflict
@@ -32,5 +31,7 @@ def measure(actions: Actions, wsgi_app: Callable[..., Any]) -> Report:
 
 
 def _probe(actions: Actions, wsgi_app: Callable[..., Any]) -> Report:
-    with in_process(wsgi_app, actions.settings.issuer) as client:
-        return compare(actions, client, IN_PROCESS, lambda _what: None)
+    from app.comparison import probes  # its HTTP client is loaded only where something is measured
+
+    with probes.in_process(wsgi_app, actions.settings.issuer) as client:
+        return probes.compare(actions, client, IN_PROCESS, lambda _what: None)

@@ -5,20 +5,24 @@ from __future__ import annotations
 import secrets
 from contextlib import ExitStack
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from app.actions.audit.actor import OPERATOR
+from app.actions.delegation.app_tokens import GRACE
 from app.actions.directory.clients import ClientView, NewClient
 from app.actions.directory.resources import NewPermission, NewResource
 from app.actions.directory.roles import NewRole, RoleType
 from app.actions.directory.users import NewUser
 from app.compose import Actions
 from app.crypto.probe_mac import HEADER, NAMES, ProbeMacs
-from app.models import ApiKey
+from app.models import ApiKey, AppGrant, RefreshToken
+from app.models.grant_types import AUTHORIZATION_CODE, REFRESH_TOKEN
+
+REDIRECT_URI = "http://127.0.0.1/callback"  # nothing listens there: the code is read from the redirect
 
 
 class Namespace:
-    """One API with two public scopes and one that is not, a user, a client, and the API's own client."""
+    """One API with two public scopes and one that is not, a user, a client, an app, and the API's own client."""
 
     def __init__(self, actions: Actions) -> None:
         self.actions = actions
@@ -58,6 +62,14 @@ class Namespace:
         self._clean_up.callback(self.actions.users.delete, OPERATOR, user.id)
         self.user_id = user.id
         self.client, self.client_secret = self._client(NewClient(self.name, roles=(self.role("machine"),)))
+        self.app, _ = self._client(
+            NewClient(
+                f"{self.name}-app",
+                token_endpoint_auth_method="none",  # noqa: S106 - a public app
+                grant_types=(AUTHORIZATION_CODE, REFRESH_TOKEN),
+                redirect_uris=(REDIRECT_URI,),
+            )
+        )
         self.server, self.server_secret = self._client(NewClient(f"{self.name}-api", serves=(self.identifier,)))
 
     def role(self, kind: str) -> str:
@@ -67,6 +79,14 @@ class Namespace:
     def probe_header(self) -> dict[str, str]:
         """Return the header that marks a request as a probe's; the server does not count its wrong password."""
         return {HEADER: ProbeMacs(self.actions.settings.secret_keys).compute(self.name, self.actions.clock())}
+
+    def end_grace(self) -> None:
+        """Set the time back at which refresh tokens of the app were replaced, instead of waiting for the end of it."""
+        grants = select(AppGrant.id).where(AppGrant.client_id == self.app.id)
+        mine = RefreshToken.grant_id.in_(grants), RefreshToken.replaced_at.is_not(None)
+        with self.actions.store.transaction() as session:
+            for token in session.scalars(select(RefreshToken).where(*mine)):
+                token.replaced_at = (token.replaced_at or self.actions.clock()) - GRACE
 
     def _client(self, new: NewClient) -> tuple[ClientView, str]:
         view, issued = self.actions.clients.create(OPERATOR, new)

@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from statistics import median
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 
 from app.comparison import phrases
+from app.comparison.delegated import DelegatedToken
+from app.comparison.delegated_probes import DELEGATED
+from app.comparison.jwt_expiry import measure_jwt_expiry
+from app.comparison.local import ListCopy
 from app.comparison.namespace import Namespace
 from app.comparison.report import MEASURED, Cell, Report, Row, measured_row, stated_rows
 from app.comparison.specimens import ApiKey, Got, Http, MachineToken, Password, PersonalAccessToken, Specimen
-from app.comparison.stated import API_KEY, COLUMNS, M2M, PASSWORD, PAT
-from app.comparison.theft import calls_that_succeed, mints
+from app.comparison.stated import API_KEY, COLUMNS, M2M, OAUTH, PASSWORD, PAT
+from app.comparison.theft import as_promised, calls_that_succeed, mints, steal
+from app.comparison.timing import measure_time
 from app.compose import Actions
 from app.errors import LatchkeyError
+from app.resource_server import Credential, ServiceUnavailable
 
-T = TypeVar("T")
 Progress = Callable[[str], None]
 Probe = Callable[[Http, Specimen], Cell]
 PATIENCE = 2.0  # seconds to wait for a refusal
 SHORT = 1  # second: the shortest lifetime that can be requested
-SAMPLES = 15
-KINDS: tuple[Callable[[Http], Specimen], ...] = (Password, PersonalAccessToken, ApiKey, MachineToken)
+KINDS: tuple[Callable[[Http], Specimen], ...] = (
+    Password,
+    PersonalAccessToken,
+    DelegatedToken,
+    ApiKey,
+    MachineToken,
+)
+FAILURES = (httpx.HTTPError, LatchkeyError, ServiceUnavailable, KeyError, ValueError)
 NAMED = ("sub", "username", "client_id")
-REVEALED = {PAT: ["sub", "username"], API_KEY: [], M2M: ["sub", "client_id"]}
-LIVES = range(60, 86_401)  # seconds: the lifetimes that a JWT may have
+REVEALED = {PAT: ["sub", "username"], OAUTH: [*NAMED], API_KEY: [], M2M: ["sub", "client_id"]}
 
 
 def compare(
@@ -61,8 +70,12 @@ def _select_columns(row: Row, columns: Sequence[str]) -> Row:
 def _measure_cell(http: Http, specimen: Specimen, key: str, probe: Probe) -> Cell:
     lacks = specimen.lacks.get(key)
     try:
-        return Cell(lacks) if lacks else probe(http, specimen)
-    except (httpx.HTTPError, LatchkeyError, KeyError, ValueError) as error:  # the other cells are still measured
+        if lacks:
+            return Cell(lacks)
+        if isinstance(specimen, DelegatedToken) and key in DELEGATED:
+            return DELEGATED[key](http, specimen)
+        return probe(http, specimen)
+    except FAILURES as error:  # the other cells are still measured
         return Cell(phrases.UNFINISHED % {"error": type(error).__name__}, agrees=False)
 
 
@@ -101,39 +114,35 @@ def _characters(http: Http, specimen: Specimen) -> Cell:
 
 
 def _time_to_issue(http: Http, specimen: Specimen) -> Cell:
-    cell = _measure_time(specimen.get, lambda got: bool(got.secret))
+    cell = measure_time(specimen.get, lambda got: bool(got.secret))
     text = phrases.LABELLED % {"label": cell.text, "text": specimen.issuing}
     if specimen.column != PAT:
         return Cell(text, cell.value, cell.agrees)
-    password = _measure_time(lambda: Password(http).works(Got(http.space.password, 0)), bool).value["median_ms"]
+    password = measure_time(lambda: Password(http).works(Got(http.space.password, 0)), bool).value["median_ms"]
     text = phrases.BESIDE_PASSWORD % {"timing": text, "password": f"{password:.2f}"}
     return Cell(text, {**cell.value, "password_ms": password}, cell.agrees)
 
 
 def _time_to_verify(http: Http, specimen: Specimen) -> Cell:
     got = specimen.get()
-    return _measure_time(lambda: specimen.works(got), bool)
+    return measure_time(lambda: specimen.works(got), bool)
 
 
 def _time_to_verify_locally(http: Http, specimen: Specimen) -> Cell:
+    return _time_verification(http.verify_locally, specimen)
+
+
+def _time_to_verify_with_list(http: Http, specimen: Specimen) -> Cell:
+    return _time_verification(http.read_lists().verify, specimen)
+
+
+def _time_verification(verify: Callable[[str], Credential | None], specimen: Specimen) -> Cell:
     got = specimen.get()
     signed = specimen.signed(got) or ""
-    cell = _measure_time(lambda: http.verify_locally(signed), lambda seen: seen is not None)
+    verify(signed)  # what it fetches for this, it keeps
+    cell = measure_time(lambda: verify(signed), lambda seen: seen is not None)
     text = cell.text if signed == got.secret else phrases.ONCE_EXCHANGED % {"timing": cell.text}
     return Cell(text, cell.value, cell.agrees)
-
-
-def _measure_time(action: Callable[[], T], good: Callable[[T], bool]) -> Cell:
-    """Run the action SAMPLES times; return the median and the spread in milliseconds. Each result must be `good`."""
-    taken, agrees = [], True
-    for _ in range(SAMPLES):
-        began = time.perf_counter()
-        seen = action()
-        taken.append((time.perf_counter() - began) * 1000)
-        agrees = agrees and good(seen)
-    spread = {"median_ms": round(median(taken), 3), "min_ms": round(min(taken), 3), "max_ms": round(max(taken), 3)}
-    ends = {"median": f"{median(taken):.2f}", "least": f"{min(taken):.2f}", "most": f"{max(taken):.2f}"}
-    return Cell(phrases.TIMING % ends, spread, agrees)
 
 
 def _probe_harm(key: str) -> Probe:
@@ -143,16 +152,18 @@ def _probe_harm(key: str) -> Probe:
         got = specimen.get()
         harm, signed = specimen.harms(got)[key], specimen.signed(got)
         worked = specimen.works(got) and (signed is None or http.verify_locally(signed) is not None)
+        copy = ListCopy.fetch(http.read_lists(), signed) if signed else None
         harm.do()
         try:
             asked = _still_works(specimen, got, harm.survived) if harm.survived else _refusal(specimen, got)
-            local, left = _verify_locally(http, signed)
+            local, listed = _verify_locally(http, signed), _verify_with_list(copy, bool(harm.survived))
         finally:
             harm.undo()
-        seconds = {"introspection": asked.value, "locally": left}
-        text = phrases.LISTED % {"first": asked.text, "further": local} if local else asked.text
+        ways = {"introspection": asked, "locally": local, "with_status_list": listed}
+        text = phrases.list_all([cell.text for cell in ways.values() if cell.text])
         text = phrases.LABELLED % {"label": harm.instead, "text": text} if harm.instead else text
-        return Cell(text, seconds, agrees=worked and asked.agrees)
+        agrees = worked and all(cell.agrees is not False for cell in ways.values())
+        return Cell(text, {way: cell.value for way, cell in ways.items()}, agrees)
 
     return probe
 
@@ -174,18 +185,28 @@ def _refusal(specimen: Specimen, got: Got) -> Cell:
     return Cell(phrases.STILL_WORKED % {"later": f"{took:.1f}"}, round(took, 4), agrees=False)
 
 
-def _verify_locally(http: Http, signed: str | None) -> tuple[str, float | None]:
-    """Return for how many more seconds local verification accepts a JWT, as text and as a number."""
+def _verify_locally(http: Http, signed: str | None) -> Cell:
+    """Measure for how many more seconds local verification by the keys alone accepts a JWT."""
     seen = http.verify_locally(signed) if signed else None
     if seen is None or seen.expires_at is None:
-        return (phrases.REFUSED_LOCALLY, 0.0) if signed else ("", None)
+        return Cell(phrases.REFUSED_LOCALLY, 0.0) if signed else Cell("")
     left = round(seen.expires_at - time.time())
-    return phrases.PASSES_LOCALLY % {"left": left}, float(left)
+    return Cell(phrases.PASSES_LOCALLY % {"left": left}, float(left))
+
+
+def _verify_with_list(copy: ListCopy | None, survived: bool) -> Cell:
+    """Measure when a JWT is refused by its status list, which must say what introspection says."""
+    if copy is None:
+        return Cell("")
+    most = copy.measure_refusal()
+    if most is None:
+        return Cell(phrases.PASSES_WITH_LIST, None, copy.accepted and survived)
+    return Cell(phrases.ENDS_WITH_LIST % {"most": f"{most:.1f}"}, round(most, 4), copy.accepted and not survived)
 
 
 def _probe_expiry(http: Http, specimen: Specimen) -> Cell:
     if specimen.column == M2M:
-        return _probe_jwt_expiry(http, specimen.get().secret)
+        return measure_jwt_expiry(http, specimen.get().secret)
     got = specimen.get(SHORT)
     began = time.monotonic()
     while specimen.works(got) and time.monotonic() - began < SHORT + PATIENCE:
@@ -195,27 +216,13 @@ def _probe_expiry(http: Http, specimen: Specimen) -> Cell:
     return Cell(text, round(took, 2), agrees=took < SHORT + 1)
 
 
-def _probe_jwt_expiry(http: Http, token: str) -> Cell:
-    claims = http.introspect(token)
-    life = claims["exp"] - claims["iat"]
-    before, after = http.verify_locally(token, claims["exp"] - 1), http.verify_locally(token, claims["exp"])
-    text = (phrases.JWT_ENDED if after is None else phrases.JWT_NOT_ENDED) % {"lifetime": life}
-    return Cell(text, life, agrees=before is not None and after is None and life in LIVES)
-
-
 def _theft(http: Http, specimen: Specimen) -> Cell:
-    calls = calls_that_succeed(http, specimen)
-    return Cell("; ".join(calls) or phrases.NOTHING, calls, agrees=_as_promised(specimen.column, calls))
-
-
-def _as_promised(column: str, calls: Sequence[str]) -> bool:
-    """Return whether a stolen credential opened only what the contract allows: neither writing nor managing."""
-    writes = {"write to the API", "manage the server"} & set(calls)
-    return not writes and ("read the API" in calls) == (column != PASSWORD)
+    calls = calls_that_succeed(http, steal(http, specimen))
+    return Cell("; ".join(calls) or phrases.NOTHING, calls, agrees=as_promised(specimen.column, calls))
 
 
 def _mints(http: Http, specimen: Specimen) -> Cell:
-    makes: Any = mints(http, specimen)
+    makes: Any = mints(http, steal(http, specimen))
     return Cell(phrases.YES if makes else phrases.NO, makes, agrees=makes == (specimen.column == PASSWORD))
 
 
@@ -228,11 +235,13 @@ PROBES: dict[str, Probe] = {
     "time_to_issue": _time_to_issue,
     "time_to_verify": _time_to_verify,
     "time_to_verify_locally": _time_to_verify_locally,
+    "time_to_verify_with_list": _time_to_verify_with_list,
     "after_revocation": _probe_harm("after_revocation"),
     "after_rotation": _probe_harm("after_rotation"),
     "after_role_removal": _probe_harm("after_role_removal"),
     "after_disabling": _probe_harm("after_disabling"),
     "after_password_change": _probe_harm("after_password_change"),
+    "after_app_end": _probe_harm("after_app_end"),
     "after_expiry": _probe_expiry,
     "theft": _theft,
     "mints": _mints,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,26 +16,29 @@ from app.actions.directory.client_secrets import NewClientSecret
 from app.actions.directory.clients import ClientChanges
 from app.actions.directory.resources import PermissionChanges
 from app.actions.directory.users import UserChanges
+from app.comparison.local import LocalResourceServer
 from app.comparison.namespace import Namespace
 from app.comparison.stated import API_KEY, M2M, PASSWORD, PAT
 from app.credentials.api_key import ApiKeys
 from app.credentials.pat import PersonalAccessTokens
-from app.resource_server import Credential, LocalVerification, PublishedKeys
+from app.resource_server import Credential
 from app.texts import mark
 
 ON_THE_WAY = timedelta(milliseconds=200)  # the time that passes before the server reads an instant
 TOKENS = "/api/v1/me/personal-access-tokens"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 NO_PERSON = mark("not supported: it has no person with a password behind it")
+NO_APP = {"after_app_end": mark("not supported: no app got it by a user's consent")}
 
 
 @dataclass(frozen=True, slots=True)
 class Got:
-    """A credential: its secret, its id, and the number of requests that it took to obtain it."""
+    """A credential: its secret, its id, the number of requests that it took to obtain it, and its refresh token."""
 
     secret: str = field(repr=False)
     requests: int
     id: str = ""
+    refresh_token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +84,7 @@ class Http:
     def __init__(self, client: httpx.Client, namespace: Namespace) -> None:
         self.client = client
         self.space = namespace
-        self._at: float | None = None
-        keys = PublishedKeys(f"{str(client.base_url).rstrip('/')}/.well-known/jwks.json", client)
-        self._local = LocalVerification(namespace.actions.settings.issuer, namespace.identifier, self._now, keys)
+        self._by_keys = LocalResourceServer(client, namespace, check_status=False)
 
     def introspect(self, token: str) -> dict[str, Any]:
         """Introspect as the API's own client."""
@@ -102,9 +102,12 @@ class Http:
         return self.space.read in self.scopes(token)
 
     def verify_locally(self, token: str, at: float | None = None) -> Credential | None:
-        """Verify a JWT locally, now or `at` another time (seconds since 1970); None when it is refused."""
-        self._at = at
-        return self._local(token)
+        """Verify a JWT by the keys alone, now or `at` another time (seconds since 1970); None when it is refused."""
+        return self._by_keys.verify(token, at)
+
+    def read_lists(self) -> LocalResourceServer:
+        """Return a resource server that has just started, and verifies with the status lists too."""
+        return LocalResourceServer(self.client, self.space, check_status=True)
 
     def exchange(self, token: str, kind: str) -> str:
         """Exchange an opaque credential for a JWT (RFC 8693)."""
@@ -121,9 +124,6 @@ class Http:
         """Revoke a token as its holder (RFC 7009)."""
         self.client.post("/oauth/revoke", data={"token": token}, auth=auth or httpx.Auth()).raise_for_status()
 
-    def _now(self) -> float:
-        return time.time() if self._at is None else self._at
-
 
 class Password:
     """A password, sent with HTTP Basic to the user's own API."""
@@ -133,7 +133,9 @@ class Password:
         "after_expiry": mark("not supported: a password has no end"),
         "time_to_issue": mark("not supported: a person chooses it"),
         "time_to_verify_locally": mark("not supported: only the server can tell"),
+        "time_to_verify_with_list": mark("not supported: only the server can tell"),
         "fields": mark("not supported: a password is never introspected"),
+        **NO_APP,
     }
     issuing: ClassVar[str] = "a person chooses it"
 
@@ -180,7 +182,7 @@ class PersonalAccessToken:
     """A token that the user creates with their password."""
 
     column: ClassVar[str] = PAT
-    lacks: ClassVar[dict[str, str]] = {}
+    lacks: ClassVar[dict[str, str]] = NO_APP
     issuing: ClassVar[str] = mark("one request with the user's password")
 
     def __init__(self, http: Http) -> None:
@@ -225,7 +227,7 @@ class ApiKey:
     """A key that an operator issues."""
 
     column: ClassVar[str] = API_KEY
-    lacks: ClassVar[dict[str, str]] = {"after_password_change": NO_PERSON}
+    lacks: ClassVar[dict[str, str]] = {"after_password_change": NO_PERSON, **NO_APP}
     issuing: ClassVar[str] = mark("an operator's command, without a request")
 
     def __init__(self, http: Http) -> None:
@@ -276,7 +278,7 @@ class MachineToken:
     """A token that a client requests with client credentials."""
 
     column: ClassVar[str] = M2M
-    lacks: ClassVar[dict[str, str]] = {"after_password_change": NO_PERSON}
+    lacks: ClassVar[dict[str, str]] = {"after_password_change": NO_PERSON, **NO_APP}
     issuing: ClassVar[str] = mark("one request with the client's secret, and a signature")
 
     def __init__(self, http: Http) -> None:

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 from app.comparison.specimens import TOKENS, Http, Specimen
 from app.comparison.stated import PASSWORD
 from app.texts import mark
 
+Arguments = dict[str, Any]  # of a request that sends the stolen credential
 
-def calls_that_succeed(http: Http, specimen: Specimen) -> list[str]:
-    """Try a new credential on the API, the owner's account and the management API; return the calls that succeed."""
-    stolen = _stolen_arguments(http, specimen)
+
+def steal(http: Http, specimen: Specimen) -> Arguments:
+    """Obtain a new credential, and return the arguments of a request that sends it."""
+    stolen = specimen.get().secret
+    return {"auth": (http.space.name, stolen)} if specimen.column == PASSWORD else bearer(stolen)
+
+
+def bearer(token: str) -> Arguments:
+    """Return the arguments of a request that sends a bearer token."""
+    return {"headers": {"Authorization": f"Bearer {token}"}}
+
+
+def calls_that_succeed(http: Http, stolen: Arguments) -> list[str]:
+    """Try a credential on the API, the owner's account and the management API; return the calls that succeed."""
     gate = f"/oauth/forward-auth?resource={http.space.identifier}&scope="
     tried = {
         mark("read the API"): gate + http.space.read,
@@ -24,14 +37,13 @@ def calls_that_succeed(http: Http, specimen: Specimen) -> list[str]:
     return [what for what, path in tried.items() if http.client.get(path, **stolen).is_success]
 
 
-def mints(http: Http, specimen: Specimen) -> bool:
-    """Return whether a personal access token can be created with a new credential."""
+def as_promised(column: str, calls: Sequence[str]) -> bool:
+    """Return whether a stolen credential opened only what the contract allows: neither writing nor managing."""
+    writes = {"write to the API", "manage the server"} & set(calls)
+    return not writes and ("read the API" in calls) == (column != PASSWORD)
+
+
+def mints(http: Http, stolen: Arguments) -> bool:
+    """Return whether a personal access token can be created with a credential."""
     body = {"name": f"stolen-{secrets.token_hex(6)}", "scopes": [http.space.read]}
-    return http.client.post(TOKENS, json=body, **_stolen_arguments(http, specimen)).is_success
-
-
-def _stolen_arguments(http: Http, specimen: Specimen) -> dict[str, Any]:
-    stolen = specimen.get().secret
-    if specimen.column == PASSWORD:
-        return {"auth": (http.space.name, stolen)}
-    return {"headers": {"Authorization": f"Bearer {stolen}"}}
+    return http.client.post(TOKENS, json=body, **stolen).is_success

@@ -74,6 +74,7 @@ class ApiKeys:
     target: ClassVar[str] = name
     labels: ClassVar[Labels] = Labels("API key", "API keys", "api_keys")
     exchangeable: ClassVar[bool] = True
+    counted_as: ClassVar[str] = name
     used_rows: ClassVar[type[Base] | None] = ApiKey
 
     def recognizes(self, token: str) -> bool:
@@ -242,13 +243,15 @@ def _read_claims(rows: Sequence[Any], at: datetime) -> Claims | None:
         rate_limit=_read_rate_limit(row.rate_limit_requests, row.rate_limit_window_seconds),
         allowed_networks=tuple(read_network(cidr) for cidr in row.allowed_ips),
         valid_until=earliest(row.expires_at, row.ends_at),
+        counted=(ApiKeys.counted_as, row.id),
     )
 
 
 def _describe_row(row: ApiKey, secret: ApiKeySecret | None, at: datetime) -> Description:
     status, reason = state_of(row.revoked_at, row.revoked_reason, row.expires_at, at, enabled=row.enabled)
+    superseded_at = None
     if status == "active" and secret is not None and _is_past(secret.ends_at, at):
-        status, reason = "superseded", "rotated, and the overlap is over"
+        status, reason, superseded_at = "superseded", "rotated, and the overlap is over", secret.ends_at
     shown = secret or row
     return Description(
         status,
@@ -262,6 +265,8 @@ def _describe_row(row: ApiKey, secret: ApiKeySecret | None, at: datetime) -> Des
         revoked_at=row.revoked_at,
         target=ApiKeys.target,
         last_used_at=row.last_used_at,
+        superseded_at=superseded_at,
+        counted=(ApiKeys.counted_as, row.id),
     )
 
 

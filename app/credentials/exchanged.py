@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sqlalchemy import Connection, bindparam, exists, select
 from sqlalchemy.orm import Session
@@ -29,13 +29,15 @@ from app.credentials.kind import (
     Terms,
     describe_jwt,
     find_jwt,
+    lasting_claims,
     write_claims,
 )
 from app.crypto.access_token import audience_of, instant_of, kind_of
 from app.crypto.confirmation import confirmation_in
 from app.crypto.revoked_jwts import revoke_jwt
 from app.crypto.signing import Signed, SigningKeys
-from app.database.types import Base, new_id
+from app.crypto.status_list import new_jti
+from app.database.types import Base
 from app.models import Client, Permission, RevokedToken
 
 PREFIX = "exc"  # of a jti
@@ -55,7 +57,9 @@ class ExchangedTokens:
     target: ClassVar[str] = JWT_TARGET
     labels: ClassVar[Labels] = Labels("JWT", "Exchanged tokens")
     exchangeable: ClassVar[bool] = False
+    counted_as: ClassVar[str] = ""
     used_rows: ClassVar[type[Base] | None] = None
+    prefix: ClassVar[str] = PREFIX
 
     def __init__(self, keys: SigningKeys, issuer: str, sources: Mapping[str, CredentialKind]) -> None:
         self._keys = keys
@@ -71,20 +75,27 @@ class ExchangedTokens:
 
         RFC 9068 §2.2 demands a `sub` and a `client_id`: without a user or a client the source's id takes their place.
         """
+        jti = new_jti(PREFIX, terms.status)
+        return Issued(jti, self._keys.sign(session, write_claims(self.shared_claims(subject, terms), jti, terms)))
+
+    def shared_claims(self, subject: Subject, terms: Terms) -> dict[str, Any]:
+        """Return the claims that all tokens of these terms share, with the secret that they are made from."""
         source, actor = subject.source, subject.actor
         assert source is not None and source.secret is not None  # noqa: S101 - only an opaque credential is a source
-        jti, owner = new_id(PREFIX), Subject(source.subject or source.credential_id)
-        claims = write_claims(self._issuer, source.kind, jti, owner, actor or source.credential_id, terms)
+        owner = Subject(source.subject or source.credential_id)
+        claims = lasting_claims(self._issuer, source.kind, owner, actor or source.credential_id, terms)
         claims["origin"] = {"id": source.secret.credential_id, "version": source.secret.version}
-        if actor:
-            claims["act"] = {"sub": actor}
-        return Issued(jti, self._keys.sign(session, claims))
+        return claims | ({"act": {"sub": actor}} if actor else {})
 
     def verify(self, connection: Connection, token: str, at: datetime) -> Claims | None:
         """Check signature and times, that it is not revoked, and what its source may do now."""
         signed = self._keys.read(connection, token, self._issuer)
         if signed is None or "origin" not in signed.claims or not signed.holds(at):
             return None
+        return self.judge(connection, signed, at)
+
+    def judge(self, connection: Connection, signed: Signed, at: datetime) -> Claims | None:
+        """Return the signed scopes that its source still has; None if source, actor or the token has ended."""
         claims, actor = signed.claims, _actor_of(signed)
         [found] = _VERIFIED.rows(connection, jti=claims["jti"], actor=actor)
         if found.revoked or (actor and not found.actor_enabled):
@@ -107,7 +118,10 @@ class ExchangedTokens:
         signed = self._keys.read(session, token, self._issuer)
         active = self.verify(session.connection(), token, at)
         found = describe_jwt(session, token, signed, active, _actor_of(signed) if signed else None, at)
-        return replace(found, exchanged=signed is not None)
+        if signed is None:
+            return found
+        source, origin = self._sources[signed.claims["credential_type"]], _origin_of(signed.claims["origin"])
+        return replace(found, exchanged=True, counted=(source.counted_as, origin.credential_id))
 
     def find(self, session: Session, credential_id: str, at: datetime) -> Description | None:
         """Return whether the token with this jti was revoked."""

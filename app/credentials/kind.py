@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar, Protocol
@@ -19,6 +19,7 @@ from app.crypto.access_token import kind_of
 from app.crypto.confirmation import UNBOUND, Confirmation
 from app.crypto.revoked_jwts import revocation_of
 from app.crypto.signing import Signed
+from app.crypto.status_list import StatusReference
 from app.database.types import Base
 from app.models import Permission
 from app.settings.addresses import Address as Address
@@ -29,7 +30,8 @@ LONGEST_WINDOW = 86_400  # seconds
 ENDING_SOON = timedelta(days=7)
 LONG_UNUSED = timedelta(days=90)
 JWT_TARGET = "token"  # what the audit trail calls a JWT of any kind
-JTI = re.compile(r"[a-z0-9]+_[0-9a-f]{31}")
+Counted = tuple[str, str]  # whose uses are counted: personal_access_token, api_key, client or grant, and its row
+JTI = re.compile(r"[a-z0-9]+_(?:[0-9a-f]{31}|[0-9a-f]{33})")  # the shorter ones are from before status lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class Claims:
     allowed_networks: tuple[Network, ...] = ()
     valid_until: datetime | None = None  # it expires then at the latest, or its source does; None: never
     confirmation: Confirmation = UNBOUND
+    counted: Counted | None = None
 
     @property
     def scopes(self) -> Scopes:
@@ -88,6 +91,11 @@ class Claims:
     def delegated(self) -> bool:
         """Whether a user delegated it."""
         return self.username is not None
+
+    @property
+    def through_app(self) -> bool:
+        """Whether a client uses it for a user who consented."""
+        return self.username is not None and self.client_id is not None
 
     @property
     def owner(self) -> dict[str, str]:
@@ -113,12 +121,15 @@ class Claims:
 class Subject:
     """Whom a new credential is for: a user's row id, a client's public id, or the resource that an API key opens.
 
-    An exchanged token has a `source` instead, and an `actor` when a client exchanged it (RFC 8693 §4.1).
+    An exchanged token has a `source` instead, and an `actor` when a client exchanged it (RFC 8693 §4.1). A delegated
+    token has the user, the `client_id` of the app and the grant.
     """
 
     id: str = ""
     source: Claims | None = None
     actor: str | None = None
+    client_id: str = ""
+    grant_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +147,7 @@ class Terms:
     rate_limit: RateLimit | None = None
     allowed_ips: tuple[str, ...] = ()
     confirmation: Confirmation = UNBOUND
+    status: StatusReference | None = None  # of a JWT
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +170,8 @@ class Identity:
 class Description:
     """What is known of a credential, active or not; `reason` says why it is not active.
 
-    `target` is the kind as the audit trail names it. `owner_row_id` is the row of a user or a client.
+    `target` is the kind as the audit trail names it. `owner_row_id` is the row of a user or a client. `superseded_at`
+    is when this secret ended although its owner or its credential goes on: nobody should have it any more.
     """
 
     status: str  # active, expired, revoked, disabled, superseded, unknown or malformed
@@ -177,6 +190,8 @@ class Description:
     target: str | None = None
     owner_row_id: str | None = None
     last_used_at: datetime | None = None
+    superseded_at: datetime | None = None
+    counted: Counted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +245,7 @@ class CredentialKind(SecretKind, Protocol):
     """One kind of credential, from issue to revocation: actions and pages use this protocol and name no kind."""
 
     exchangeable: ClassVar[bool]  # for a JWT (RFC 8693)
+    counted_as: ClassVar[str]  # the first part of `Counted`; empty for a kind that is not counted by itself
     used_rows: ClassVar[type[Base] | None]  # the table that stores the last use; None if none does
 
     def issue(self, session: Session, subject: Subject, terms: Terms) -> Issued:
@@ -248,6 +264,18 @@ class CredentialKind(SecretKind, Protocol):
 
     def live_count(self, session: Session, at: datetime) -> LiveCount | None:
         """Return how many are live; None for a kind that is not counted by itself."""
+
+
+class SignedKind(CredentialKind, Protocol):
+    """A kind whose tokens are JWTs: many are issued alike, and each says all that it is judged by."""
+
+    prefix: ClassVar[str]  # of a jti
+
+    def shared_claims(self, subject: Subject, terms: Terms) -> dict[str, Any]:
+        """Return the claims that all tokens of these terms share; `claims_of_terms` are not among them."""
+
+    def judge(self, connection: Connection, signed: Signed, at: datetime) -> Claims | None:
+        """Return what a token may do now whose signature was verified; None if it is not active."""
 
 
 def state_of(
@@ -301,16 +329,16 @@ def _state_of_jwt(signed: Signed, revoked_at: datetime | None, at: datetime, *, 
     return "disabled", "its owner or source is disabled, revoked or gone"
 
 
-def write_claims(issuer: str, kind: str, jti: str, subject: Subject, client_id: str, terms: Terms) -> dict[str, Any]:
+def write_claims(shared: Mapping[str, Any], jti: str, terms: Terms) -> dict[str, Any]:
     """Return the claims to be signed. Times are whole seconds, `iat` never ahead of the clock."""
     assert terms.expires_at is not None  # noqa: S101 - a JWT always ends
     times = {"iat": int(terms.at.timestamp()), "exp": int(terms.expires_at.timestamp())}
-    return lasting_claims(issuer, kind, subject, client_id, terms) | times | {"jti": jti}
+    return {**shared, **claims_of_terms(terms), **times, "jti": jti}
 
 
 def lasting_claims(issuer: str, kind: str, subject: Subject, client_id: str, terms: Terms) -> dict[str, Any]:
-    """Return the claims that two tokens of the same terms share."""
-    lasting: dict[str, Any] = {
+    """Return the claims that all tokens of the same decision share, whatever they are bound to."""
+    return {
         "iss": issuer,
         "sub": subject.id,
         "aud": terms.audience[0] if len(terms.audience) == 1 else list(terms.audience),
@@ -318,5 +346,9 @@ def lasting_claims(issuer: str, kind: str, subject: Subject, client_id: str, ter
         "scope": str(terms.grants.scopes),
         "credential_type": kind,
     }
-    cnf = terms.confirmation.members()
-    return lasting | {"cnf": cnf} if cnf else lasting
+
+
+def claims_of_terms(terms: Terms) -> dict[str, Any]:
+    """Return what a token is bound to, and where its status is published."""
+    cnf, status = terms.confirmation.members(), terms.status
+    return ({"cnf": cnf} if cnf else {}) | ({"status": status.claim()} if status else {})

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, String, and_, bindparam, cast, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.access.holders import Holder, HolderPage, is_live, read_page, roles_of_clients
@@ -27,6 +27,7 @@ from app.credentials.kind import (
     Secret,
     Subject,
     Terms,
+    claims_of_terms,
     describe_jwt,
     find_jwt,
     lasting_claims,
@@ -36,6 +37,7 @@ from app.crypto.confirmation import confirmation_in
 from app.crypto.opaque import Prefix
 from app.crypto.revoked_jwts import revoke_jwt
 from app.crypto.signing import Signed, Signer, SigningKeys, compact
+from app.crypto.status_list import StatusReference, new_jti
 from app.database.ordering import contains_text
 from app.database.types import Base, new_id
 from app.models import (
@@ -49,13 +51,16 @@ from app.models import (
     RolePermission,
 )
 from app.models.auth_methods import PROVING
+from app.models.grant_types import CLIENT_CREDENTIALS
 
 PREFIX = "m2m"  # of a jti
 RANDOM_LENGTH = 20  # characters at the end of a jti; the ones before are the time
 
 _VERIFIED = CompiledSelect(
     select(
+        Client.id,
         Client.enabled,
+        Client.grant_types,
         Client.dropped_scopes,
         exists().where(RevokedToken.jti == bindparam("jti")).label("revoked"),
         Resource.identifier,
@@ -71,10 +76,11 @@ _VERIFIED = CompiledSelect(
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The beginning of a token's JSON, and the key that will sign it."""
+    """The beginning of a token's JSON, the key that will sign it, and where its status is published."""
 
     signer: Signer
     opening: str
+    status: StatusReference | None = None
 
 
 class MachineTokens:
@@ -86,7 +92,9 @@ class MachineTokens:
         "JWT", "Machine clients", "clients"
     )  # the list shows the clients, because no token is stored
     exchangeable: ClassVar[bool] = False
+    counted_as: ClassVar[str] = "client"
     used_rows: ClassVar[type[Base] | None] = None
+    prefix: ClassVar[str] = PREFIX
 
     def __init__(self, keys: SigningKeys, issuer: str) -> None:
         self._keys = keys
@@ -106,9 +114,13 @@ class MachineTokens:
         signed = self._keys.read(connection, token, self._issuer)
         if signed is None or signed.claims.get("credential_type") != self.name or not signed.holds(at):
             return None
+        return self.judge(connection, signed, at)
+
+    def judge(self, connection: Connection, signed: Signed, at: datetime) -> Claims | None:
+        """Return the signed scopes that the client's roles still give; None if the client or the token has ended."""
         claims = signed.claims
         rows = _VERIFIED.rows(connection, client_id=claims["client_id"], jti=claims["jti"])
-        if not rows or not rows[0].enabled or rows[0].revoked:
+        if not rows or not rows[0].enabled or rows[0].revoked or CLIENT_CREDENTIALS not in rows[0].grant_types:
             return None
         dropped = rows[0].dropped_scopes or {}
         granted = (
@@ -116,7 +128,7 @@ class MachineTokens:
             for row in rows
             if row.name is not None and not _is_dropped(claims["jti"], dropped.get(row.name))
         )
-        return _read_claims(signed, Grants.of(granted))
+        return _read_claims(signed, rows[0].id, Grants.of(granted))
 
     def verify_secret(self, connection: Connection, secret: Secret, at: datetime) -> Claims | None:
         """Return None: no token is exchanged for a machine token."""
@@ -131,7 +143,10 @@ class MachineTokens:
         """Return what the token says of itself, and whether it is active."""
         signed = self._keys.read(session, token, self._issuer)
         active = self.verify(session.connection(), token, at)
-        return describe_jwt(session, token, signed, active, signed.claims["client_id"] if signed else None, at)
+        client_id = signed.claims["client_id"] if signed else None
+        found = describe_jwt(session, token, signed, active, client_id, at)
+        row_id = session.scalar(select(Client.id).where(Client.client_id == client_id)) if signed else None
+        return replace(found, counted=(self.counted_as, row_id)) if row_id else found
 
     def find(self, session: Session, credential_id: str, at: datetime) -> Description | None:
         """Return whether the token with this jti was revoked."""
@@ -147,19 +162,23 @@ class MachineTokens:
         """Read the enabled clients whose roles give the permission: each of their tokens may carry it."""
         granted = select(ClientRole.client_id).join(RolePermission, RolePermission.role_id == ClientRole.role_id)
         granted = granted.where(RolePermission.permission_id == permission.id)
-        query = select(Client.id, Client.name, Client.client_id).where(Client.id.in_(granted), Client.enabled)
+        query = select(Client.id, Client.name, Client.client_id)
+        query = query.where(Client.id.in_(granted), Client.enabled, _is_machine())
         rows, cursor = read_page(session, query, Client.id, limit, after)
         roles = roles_of_clients(session, permission, {row.id for row in rows})
         return [Holder(row.id, row.name, row.client_id, roles[row.id]) for row in rows], cursor
 
     def live_count(self, session: Session, at: datetime) -> LiveCount | None:
         """Count the enabled clients that can get a token, and their secrets that end soon."""
-        live = session.scalar(select(func.count()).select_from(Client).where(Client.enabled, _can_prove(at)))
+        machines = select(func.count()).select_from(Client).where(Client.enabled, _is_machine(), _can_prove(at))
+        live = session.scalar(machines)
         ending = select(func.count()).select_from(ClientSecret).join(Client, Client.id == ClientSecret.client_id)
-        return LiveCount(live or 0, session.scalar(ending.where(Client.enabled, _ends_soon(at))) or 0, None)
+        return LiveCount(
+            live or 0, session.scalar(ending.where(Client.enabled, _is_machine(), _ends_soon(at))) or 0, None
+        )
 
     def listing(self, at: datetime) -> Listing:
-        """List the clients, because no token is stored; one that cannot authenticate now counts as disabled."""
+        """List the clients of the grant: no token is stored. One that cannot authenticate now counts as disabled."""
         row = Client
         return Listing(
             one="Machine client",
@@ -182,19 +201,29 @@ class MachineTokens:
             owner_id=row.client_id,
             owner_name=row.name,
             revocable=False,
+            among=_is_machine(),
             ending=Prefix.CLIENT_SECRET.kind,
         )
 
     def draft(self, connection: Session | Connection, subject: Subject, terms: Terms) -> Draft:
         """Write the beginning that all tokens of these terms share; it is valid until the authority epoch moves."""
-        lasting = lasting_claims(self._issuer, self.name, subject, subject.id, terms)
-        return Draft(self._keys.signer(connection), compact(lasting)[:-1].decode())
+        lasting = self.shared_claims(subject, terms) | claims_of_terms(terms)
+        return Draft(self._keys.signer(connection), compact(lasting)[:-1].decode(), terms.status)
+
+    def shared_claims(self, subject: Subject, terms: Terms) -> dict[str, Any]:
+        """Return the claims that all tokens of these terms share."""
+        return lasting_claims(self._issuer, self.name, subject, subject.id, terms)
 
     def sign(self, draft: Draft, at: datetime, expires_at: datetime) -> Issued:
         """Add the times and a fresh id, and sign; reads nothing from the database."""
-        jti = new_id(PREFIX)
+        jti = new_jti(PREFIX, draft.status)
         rest = f',"iat":{int(at.timestamp())},"exp":{int(expires_at.timestamp())},"jti":"{jti}"}}'
         return Issued(jti, draft.signer.sign((draft.opening + rest).encode()))
+
+
+def _is_machine() -> ColumnElement[bool]:
+    """Return the condition that a client is registered for client credentials; other clients only act for users."""
+    return cast(Client.grant_types, String).contains(f'"{CLIENT_CREDENTIALS}"', autoescape=True)
 
 
 def _can_prove(at: datetime) -> ColumnElement[bool]:
@@ -218,7 +247,7 @@ def _ends_soon(at: datetime) -> ColumnElement[bool]:
     return and_(*is_live(ClientSecret, at), ClientSecret.expires_at <= at + ENDING_SOON)
 
 
-def _read_claims(signed: Signed, granted: Grants) -> Claims:
+def _read_claims(signed: Signed, row_id: str, granted: Grants) -> Claims:
     claims, audience = signed.claims, audience_of(signed.claims)
     return Claims(
         kind=MachineTokens.name,
@@ -231,4 +260,5 @@ def _read_claims(signed: Signed, granted: Grants) -> Claims:
         client_id=claims["client_id"],
         valid_until=signed.ends_at,
         confirmation=confirmation_in(claims),
+        counted=(MachineTokens.counted_as, row_id),
     )

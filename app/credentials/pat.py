@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -43,6 +43,7 @@ from app.credentials.kind import (
     state_of,
 )
 from app.crypto.opaque import Prefix, digest, hint, mint, prefix_of
+from app.crypto.replaced_secrets import find_replaced, keep_replaced
 from app.database.ordering import contains_text
 from app.database.statements import add_row, batches
 from app.database.types import Base, new_id
@@ -101,6 +102,7 @@ class PersonalAccessTokens:
     target: ClassVar[str] = name
     labels: ClassVar[Labels] = Labels("Personal access token", "Personal access tokens", "tokens")
     exchangeable: ClassVar[bool] = True
+    counted_as: ClassVar[str] = name
     used_rows: ClassVar[type[Base] | None] = PersonalAccessToken
 
     def recognizes(self, token: str) -> bool:
@@ -149,8 +151,9 @@ class PersonalAccessTokens:
         return found
 
     def describe(self, session: Session, token: str, at: datetime) -> Description | None:
-        """Return the token with this secret, and its user."""
-        return _describe_row(session, PersonalAccessToken.digest == digest(token), at)
+        """Return the token with this secret, and its user; the secret before a regeneration is `superseded`."""
+        found = _describe_row(session, PersonalAccessToken.digest == digest(token), at)
+        return found or _describe_replaced(session, token, at)
 
     def find(self, session: Session, credential_id: str, at: datetime) -> Description | None:
         """Return the token with this id, and its user."""
@@ -221,6 +224,7 @@ class PersonalAccessTokens:
     def reissue(self, session: Session, row: PersonalAccessToken, at: datetime, expires_at: datetime | None) -> Issued:
         """Replace the secret and the expiry of a token; the old secret ends with this transaction."""
         token = mint(Prefix.PAT)
+        keep_replaced(session, self.target, row.id, row.digest, row.hint, at)
         row.digest, row.hint, row.generation = digest(token), hint(token), row.generation + 1
         row.issued_at, row.expires_at = at, expires_at
         session.flush()
@@ -245,6 +249,7 @@ def _read_claims(rows: Sequence[Any], at: datetime) -> Claims | None:
         personal=True,
         secret=Secret(row.id, str(row.generation)),
         valid_until=row.expires_at,
+        counted=(PersonalAccessTokens.counted_as, row.id),
     )
 
 
@@ -270,6 +275,24 @@ def _describe_row(session: Session, condition: ColumnElement[bool], at: datetime
         target=PersonalAccessTokens.target,
         owner_row_id=user.id,
         last_used_at=row.last_used_at,
+        counted=(PersonalAccessTokens.counted_as, row.id),
+    )
+
+
+def _describe_replaced(session: Session, token: str, at: datetime) -> Description | None:
+    """Return the token whose secret this was until it was regenerated; None if that is not known."""
+    replaced = find_replaced(session, PersonalAccessTokens.target, token)
+    if replaced is None:
+        return None
+    found = _describe_row(session, PersonalAccessToken.id == replaced.credential_id, at)
+    if found is None or found.status != "active":
+        return found and replace(found, hint=replaced.hint)
+    return replace(
+        found,
+        status="superseded",
+        reason="regenerated: a newer secret took its place",
+        hint=replaced.hint,
+        superseded_at=replaced.replaced_at,
     )
 
 

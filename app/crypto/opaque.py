@@ -1,4 +1,4 @@
-"""The opaque format: `lk_` + pat|key|sec + `_` + 32 random base62 characters + 6 check characters."""
+"""The opaque format: `lk_` + a word for its kind + `_` + 32 random base62 characters + 6 check characters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Self
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 RANDOM_LENGTH = 32  # 190 bits
 CHECK_LENGTH = 6
-SHAPE = re.compile(r"lk_(pat|key|sec)_([0-9A-Za-z]{32})([0-9A-Za-z]{6})")
+SHAPE = re.compile(r"lk_(pat|key|sec|ref|code|dev|reg)_([0-9A-Za-z]{32})([0-9A-Za-z]{6})")
 
 
 class Prefix(StrEnum):
@@ -23,6 +23,10 @@ class Prefix(StrEnum):
     PAT = "lk_pat_", "personal_access_token"
     API_KEY = "lk_key_", "api_key"
     CLIENT_SECRET = "lk_sec_", "client_secret"
+    REFRESH_TOKEN = "lk_ref_", "refresh_token"
+    AUTHORIZATION_CODE = "lk_code_", "authorization_code"
+    DEVICE_CODE = "lk_dev_", "device_code"
+    REGISTRATION = "lk_reg_", "registration_access_token"
 
     def __new__(cls, text: str, kind: str) -> Self:
         """Make a member that equals its text."""
@@ -59,7 +63,7 @@ def prefix_of(token: str) -> Prefix | None:
     shape = SHAPE.fullmatch(token)
     if shape is None or check_characters(shape[2]) != shape[3]:
         return None
-    return _PREFIXES[token[:7]]
+    return _PREFIXES[f"lk_{shape[1]}_"]
 
 
 def digest(secret: str) -> str:
@@ -69,4 +73,4 @@ def digest(secret: str) -> str:
 
 def hint(token: str) -> str:
     """Return what a person recognizes a secret by: the prefix and the last four characters."""
-    return f"{token[:7]}…{token[-4:]}"
+    return f"{token[: token.find('_', 3) + 1]}…{token[-4:]}"

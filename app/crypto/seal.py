@@ -1,4 +1,4 @@
-"""Encrypt private keys in the database under the current SECRET_KEY; decrypt them with earlier ones, too."""
+"""Encrypt private keys and webhooks' secrets under the current SECRET_KEY; decrypt with earlier ones, too."""
 
 from __future__ import annotations
 

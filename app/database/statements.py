@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import ColumnElement, delete, insert, inspect, select, tuple_
+from sqlalchemy import ColumnElement, SelectBase, delete, insert, inspect, select, tuple_
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import IntegrityError
@@ -31,6 +31,23 @@ def insert_once(session: Session, table: type[Base], **values: object) -> bool:
     return inserted.first() is not None  # psycopg does not report the row count
 
 
+def upsert_if(session: Session, table: type[Base], replaceable: ColumnElement[bool], **values: object) -> bool:
+    """Insert a row, or replace one that is `replaceable`; return whether it was written. Safe against races."""
+    postgresql = session.get_bind().dialect.name == "postgresql"
+    statement = postgresql_insert(table) if postgresql else sqlite_insert(table)
+    key = inspect(table).primary_key
+    others = {name: value for name, value in values.items() if name not in {column.name for column in key}}
+    upsert = statement.values(**values).on_conflict_do_update(index_elements=[*key], set_=others, where=replaceable)
+    return session.execute(upsert.returning(*key)).first() is not None
+
+
+def insert_selected_once(session: Session, table: type[Base], names: Sequence[str], query: SelectBase) -> None:
+    """Insert the rows that a query selects, but for those whose key exists. The query's last part has a condition."""
+    postgresql = session.get_bind().dialect.name == "postgresql"
+    statement = postgresql_insert(table) if postgresql else sqlite_insert(table)
+    session.connection().execute(statement.from_select(names, query).on_conflict_do_nothing())
+
+
 def delete_expired(session: Session, table: type[Base], *expired: ColumnElement[bool]) -> None:
     """Delete some expired rows, skipping rows that another transaction has locked.
 
@@ -38,8 +55,9 @@ def delete_expired(session: Session, table: type[Base], *expired: ColumnElement[
     """
     key = inspect(table).primary_key
     ended = select(*key).where(*expired).limit(SWEPT).with_for_update(skip_locked=True)
-    swept = delete(table).where(tuple_(*key).in_(ended))
-    session.execute(swept, execution_options={"synchronize_session": False})
+    once = ended.cte("ended")  # PostgreSQL may run a plain subquery for each row, beyond its limit
+    swept = delete(cast(Any, table.__table__)).where(tuple_(*key).in_(select(once)))
+    session.connection().execute(swept)  # past the unit of work: a third of what it costs there
 
 
 def batches(items: Sequence[RowT]) -> Iterator[Sequence[RowT]]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from app.access.scopes import MalformedScope, Scopes
-from app.actions.tokens.usage import use_of
+from app.actions.tokens.usage import FORWARD_AUTH, Origin, use_of
 from app.compose import Actions
 from app.credentials.kind import Address, Claims
 from app.crypto.confirmation import UNBOUND
 from app.fast_lane.memory import Answer, CacheGeneration, Memory, digest_of
+from app.fast_lane.origin import OriginReader
 from app.fast_lane.shape import read_bearer, read_fields
 from app.oauth.forward_auth import AccessRequest, Refusal, admit, identity_headers
 
@@ -35,6 +36,8 @@ class ForwardAuthRoute:
     def __init__(self, actions: Actions, memory: Memory) -> None:
         self._actions = actions
         self._memory = memory
+        self._note_use = actions.usage.note_use  # looked up once
+        self._read_origin = OriginReader(actions.settings, FORWARD_AUTH)
 
     def __call__(self, environ: WSGIEnvironment) -> Answer | None:
         """Return the answer, None if the request is not of the common shape."""
@@ -46,12 +49,12 @@ class ForwardAuthRoute:
         key = digest_of(b"forward-auth", token.encode(), query.encode())
         cached = generation.answers.get(key)
         if cached is None or not cached.is_fresh(now):
-            return self._decide(generation, key, token, query)
+            return self._decide(generation, key, token, query, self._read_origin(environ))
         if cached.use is not None:
-            self._actions.usage.note_row(cached.use, now)
+            self._note_use(cached.use, now, self._read_origin(environ))
         return cached
 
-    def _decide(self, generation: CacheGeneration, key: bytes, token: str, query: str) -> Answer | None:
+    def _decide(self, generation: CacheGeneration, key: bytes, token: str, query: str, origin: Origin) -> Answer | None:
         fields = read_fields(query, KNOWN)
         if not fields or "resource" not in fields:
             return None
@@ -61,6 +64,7 @@ class ForwardAuthRoute:
         except (MalformedScope, Refusal, NotCommon):
             return None
         answer = _build_answer(claims, wanted)
+        self._actions.usage.note(claims, origin)
         if claims.rate_limit is None:  # with a rate limit each use has to be counted
             generation.answers.put(key, answer)
         return answer
@@ -73,7 +77,7 @@ def create_route(actions: Actions, memory: Memory) -> ForwardAuthRoute | None:
 
 def _build_answer(claims: Claims, wanted: AccessRequest) -> Answer:
     head = (*identity_headers(claims, wanted).items(), *EMPTY_BODY)
-    return Answer(head, b"", claims.credential_id, None, use_of(claims), claims.valid_until)
+    return Answer(head, b"", claims.credential_id, None, use_of(claims), claims.valid_until, kind=claims.kind)
 
 
 def _refuse_bound(claims: Claims) -> None:

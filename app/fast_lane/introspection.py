@@ -6,7 +6,7 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
-from app.actions.tokens.usage import use_of
+from app.actions.tokens.usage import origin_of, use_of
 from app.clock import earliest
 from app.compose import Actions
 from app.fast_lane.client import authenticate
@@ -30,6 +30,7 @@ class IntrospectionRoute:
     def __init__(self, actions: Actions, memory: Memory) -> None:
         self._actions = actions
         self._memory = memory
+        self._note_use = actions.usage.note_use  # looked up once
 
     def __call__(self, environ: WSGIEnvironment) -> Answer | None:
         """Return the answer, None if the request is not of the common shape."""
@@ -42,7 +43,7 @@ class IntrospectionRoute:
         if cached is None or not cached.is_fresh(now):
             return self._decide(generation, key, authorization, body)
         if cached.use is not None:
-            self._actions.usage.note_row(cached.use, now)
+            self._note_use(cached.use, now, cached.origin)
         return cached
 
     def _decide(self, generation: CacheGeneration, key: bytes, authorization: str, body: bytes) -> Answer | None:
@@ -56,12 +57,16 @@ class IntrospectionRoute:
             client_ip = read_address(fields["client_ip"]) if "client_ip" in fields else None
         except ValueError:  # Flask answers with the reason
             return None
-        members, claims = introspect(actions, fields["token"], caller, client_ip)
+        refusal: dict[str, str] = {}
+        members, claims = introspect(actions, fields["token"], caller, client_ip, refusal)
         text = json.dumps(members).encode()
         adds = metrics.introspected_counter(claims.kind if claims else None)
         answer = Answer(json_headers(len(text)), text, adds=adds, client_id=client.client_id)
+        if refusal:
+            answer.refusal = refusal
         if claims is not None:
-            answer.credential_id, answer.use = claims.credential_id, use_of(claims)
+            answer.credential_id, answer.use, answer.kind = claims.credential_id, use_of(claims), claims.kind
+            answer.origin = origin_of(client.client_id, client_ip)
             answer.until = earliest(client.valid_until, claims.valid_until)
             if claims.rate_limit is None:  # with a rate limit each use has to be counted
                 generation.answers.put(key, answer)

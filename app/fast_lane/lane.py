@@ -12,6 +12,7 @@ from app.fast_lane.shape import is_common
 from app.http.envelope import id_for, safe_headers
 from app.http.issuer_path import FORWARDED_PREFIX, decoded_path
 from app.operations import logs
+from app.operations.finished_request import TRACEPARENT
 from app.operations.paths import FORWARD_AUTH
 from app.operations.request_log import Entry, Place, RequestLog
 
@@ -36,6 +37,7 @@ class Lane:
     ) -> None:
         self._inner = inner
         self._request_log = request_log
+        self._is_traced = request_log.trace is not None
         self._tail = [item for item in safe_headers(issuer).items() if item[0] != "Cache-Control"]
         prefixes = {"": "", decoded_path(issuer): urlsplit(issuer).path}  # as in PATH_INFO, and as in the log
         self._routes = {
@@ -70,9 +72,20 @@ class Lane:
         request_id = id_for(environ)
         start_response("200 OK", [*answer.head, ("X-Request-Id", request_id), *self._tail])
         seconds, peer = time.perf_counter() - started, environ.get("REMOTE_ADDR", "")
-        self._request_log.add(
-            Entry(time.time(), request_id, found[1], seconds, peer, answer.credential_id, answer.adds, answer.client_id)
+        entry = Entry(
+            time.time(),
+            request_id,
+            found[1],
+            seconds,
+            peer,
+            answer.credential_id,
+            answer.adds,
+            answer.client_id,
+            answer.refusal,
         )
+        if self._is_traced:
+            entry = entry._replace(kind=answer.kind, traceparent=environ.get(TRACEPARENT))
+        self._request_log.add(entry)
         return answer.body
 
     def _found_below(self, path: str) -> tuple[FastRoute, Place, bool] | None:

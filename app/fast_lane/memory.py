@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from app.access.epoch import AuthorityEpoch
 from app.actions.sign_in.clients import KnownClient
 from app.actions.tokens.issue import Decision
-from app.actions.tokens.usage import Use
+from app.actions.tokens.usage import NOWHERE, Origin, Use
 from app.oauth.introspection import Caller
 
 MOST_CLIENTS, MOST_ANSWERS, MOST_DECISIONS = 10_000, 10_000, 10_000  # about 1 kB each
@@ -60,8 +60,9 @@ class Bounded(Generic[Value]):
 class Answer:
     """A response with status 200, and what is logged about it.
 
-    `use` names the credential whose last use is stored at every answer, `adds` increments a metric, `client_id` is the
-    authenticated client.
+    `use` is what every answer counts as, `origin` where the use comes from if the cached request says so, `adds`
+    increments a metric, `client_id` is the authenticated client, `refusal` what the log says of a refusal, `kind` the
+    credential's.
     """
 
     head: Head
@@ -71,6 +72,9 @@ class Answer:
     use: Use | None = None
     until: datetime | None = None
     client_id: str | None = None
+    refusal: Mapping[str, str] | None = None
+    kind: str | None = None
+    origin: Origin = NOWHERE
 
     def is_fresh(self, at: datetime) -> bool:
         """Return whether the answer has not expired."""
@@ -92,10 +96,12 @@ class CachedDecision:
     client: KnownClient
     decision: Decision
     around: tuple[bytes, bytes]
+    until: datetime | None
+    use: Use
 
     def is_fresh(self, at: datetime) -> bool:
-        """Return whether none of the secrets that the client may have authenticated with has expired."""
-        return self.client.valid_until is None or at < self.client.valid_until
+        """Return whether the decision holds, and none of the secrets that the client may have used has expired."""
+        return self.until is None or at < self.until
 
 
 @dataclass(slots=True)

@@ -36,8 +36,12 @@ REGENERATED_TOKEN = _make_secret(Prefix.PAT, "Example2")
 API_KEY = _make_secret(Prefix.API_KEY, "Example")
 ROTATED_API_KEY = _make_secret(Prefix.API_KEY, "Example2")
 CLIENT_SECRET = _make_secret(Prefix.CLIENT_SECRET, "Example")
+REFRESH_TOKEN = _make_secret(Prefix.REFRESH_TOKEN, "Example")
+AUTHORIZATION_CODE = _make_secret(Prefix.AUTHORIZATION_CODE, "Example")
+DEVICE_CODE = _make_secret(Prefix.DEVICE_CODE, "Example")
 SECOND_CLIENT_SECRET = _make_secret(Prefix.CLIENT_SECRET, "Example2")
 HINTS = {secret: hint(secret) for secret in (PERSONAL_TOKEN, API_KEY, CLIENT_SECRET, SECOND_CLIENT_SECRET)}
+WEBHOOK_SECRET = f"whsec_{base64.b64encode(b'Example of 32 octets, signs naught').decode()}"
 ACCESS_TOKEN = _make_jwt(
     {"alg": "ES256", "kid": SIGNING_KEY_ID, "typ": "at+jwt"},
     {"iss": ISSUER, "sub": CLIENT_ID, "aud": STOCK, "scope": READ, "iat": ISSUED_AT, "exp": EXPIRES_AT},

@@ -23,7 +23,7 @@ from app.http.request_bounds import FORM
 from app.settings.settings import Settings
 
 COOKIE = "latchkey"
-PATHS = ("/login", "/logout", "/account", "/console", "/compare", "/api/v1/me")
+PATHS = ("/login", "/logout", "/account", "/console", "/compare", "/device", "/oauth/authorize", "/api/v1/me")
 SECRET = "secret"  # noqa: S105 - the name of a member
 SAFE = ("GET", "HEAD")
 TOKEN_HEADERS = ("X-CSRF-Token", "X-CSRFToken")

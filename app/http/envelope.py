@@ -15,6 +15,7 @@ from flask import Flask, request
 
 from app.http.issuer_path import decoded_path
 from app.operations import logs, metrics
+from app.operations.finished_request import TRACEPARENT, FinishedRequest, TraceRequest
 from app.operations.paths import FORWARD_AUTH
 from app.operations.wsgi import read_body
 
@@ -26,6 +27,7 @@ ROUTE = "latchkey.route"
 CREDENTIAL = "latchkey.credential_id"
 KIND = "latchkey.credential_kind"
 CLIENT = "latchkey.client_id"
+REFUSAL = "latchkey.refusal"  # what the log line says of a refusal
 REQUEST_ID_SHAPE = re.compile(r"[A-Za-z0-9._-]{1,19}|[a-z0-9._-]{1,64}|[A-Z0-9._-]{1,64}")
 OWN_ID = re.compile(r"[a-z]{2,8}_[0-9a-f]{20,40}")  # of a row, a token or a signing key
 CHUNK = 65_536  # bytes
@@ -79,15 +81,16 @@ def safe_headers(issuer: str) -> dict[str, str]:
     return DEFAULTS | (ONLY_HTTPS if issuer.startswith("https:") else {})
 
 
-def register(app: Flask, issuer: str) -> None:
-    """Put the envelope around the application."""
+def register(app: Flask, issuer: str, trace: TraceRequest | None) -> None:
+    """Put the envelope around the application; `trace` takes each request, if it is traced."""
 
     @app.before_request
     def note_route() -> None:
         if request.url_rule is not None:
             request.environ[ROUTE] = request.url_rule.rule
 
-    app.wsgi_app = Envelope(app.wsgi_app, safe_headers(issuer), _Paths(app, issuer))  # type: ignore[method-assign]
+    envelope = Envelope(app.wsgi_app, safe_headers(issuer), _Paths(app, issuer), trace)
+    app.wsgi_app = envelope  # type: ignore[method-assign]
 
 
 class _Paths:
@@ -117,10 +120,17 @@ class _Paths:
 class Envelope:
     """A WSGI application around another one."""
 
-    def __init__(self, inner: WSGIApplication, headers: Mapping[str, str], shorten: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        inner: WSGIApplication,
+        headers: Mapping[str, str],
+        shorten: Callable[[str], str],
+        trace: TraceRequest | None,
+    ) -> None:
         self._inner = inner
         self._headers = headers
         self._shorten = shorten
+        self._trace = trace
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
@@ -141,7 +151,10 @@ class Envelope:
         for name, value in self._headers.items():
             answer.headers.setdefault(name, value)
         start_response(answer.status, answer.headers.items())
-        _record_request(environ, self._shorten(path), int(answer.status[:3]), time.perf_counter() - started)
+        status, seconds = int(answer.status[:3]), time.perf_counter() - started
+        _record_request(environ, self._shorten(path), status, seconds)
+        if self._trace is not None:
+            self._trace(_finished(environ, status, seconds))
         return [body]
 
 
@@ -184,11 +197,18 @@ def _drain_input(environ: WSGIEnvironment) -> bool:
     return any(not environ["wsgi.input"].read(CHUNK) for _ in range(MOST_LEFT // CHUNK))
 
 
+def _finished(environ: WSGIEnvironment, status: int, seconds: float) -> FinishedRequest:
+    method, route = environ.get("REQUEST_METHOD", ""), environ.get(ROUTE, "")
+    request_id, kind, traceparent = environ[REQUEST_ID], environ.get(KIND), environ.get(TRACEPARENT)
+    return FinishedRequest(time.time(), seconds, method, route, status, request_id, kind, traceparent)
+
+
 def _record_request(environ: WSGIEnvironment, path: str, status: int, seconds: float) -> None:
     """Write the log line and the metrics of a request."""
     method, route = environ.get("REQUEST_METHOD", ""), environ.get(ROUTE, "")
     metrics.count_request(method, route or "none", status, seconds, environ.get(KIND))
     line = {
+        **environ.get(REFUSAL, {}),
         "request_id": environ[REQUEST_ID],
         "method": method if method in metrics.METHODS else "OTHER",
         "path": path,  # never the query

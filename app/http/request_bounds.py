@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote_from_bytes
 
 from flask import Flask, Request, request
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
+
+from app.operations.paths import AUTHORIZE
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -23,6 +25,7 @@ FORM = "application/x-www-form-urlencoded"
 LONGEST_HEADER = 16_384  # characters of one header; the longest that we read is a client certificate
 LONGEST_TYPE = 256  # characters of a Content-Type
 MOST_FORM = 262_144  # bytes of a form; the longest field, a pasted JWK set, has 60,000 characters
+ASCII = bytes(range(0x80))
 MOST_FIELDS = 1_000  # of a form
 UNKNOWN_TYPE = "application/octet-stream"
 FORWARDED = "/oauth/"  # a gateway copies its caller's headers there, cookies too: only Accept is parsed
@@ -54,9 +57,14 @@ class FormParser(FormDataParser):
 
 
 class BoundedRequest(Request):
-    """Flask's request, with our parser of forms."""
+    """Flask's request, with our parser of forms, and with a query that Werkzeug can decode."""
 
     form_data_parser_class = FormParser
+
+    def __init__(self, environ: WSGIEnvironment, *args: Any, **options: Any) -> None:
+        """Escape the bytes of the query outside ASCII, where Werkzeug fails on bytes that are not UTF-8."""
+        super().__init__(environ, *args, **options)
+        self.query_string = quote_from_bytes(self.query_string, ASCII).encode()
 
 
 class HeaderBounds:
@@ -70,7 +78,7 @@ class HeaderBounds:
         if len(environ.get("CONTENT_TYPE", "")) > LONGEST_TYPE:
             environ["CONTENT_TYPE"] = UNKNOWN_TYPE
         path: str = environ.get("PATH_INFO", "")
-        if path.startswith(FORWARDED):
+        if path.startswith(FORWARDED) and not path.startswith(AUTHORIZE):  # which reads the cookie of a browser
             if len(environ.get("HTTP_ACCEPT", "")) > LONGEST_HEADER:
                 del environ["HTTP_ACCEPT"]
             return self._inner(environ, start_response)

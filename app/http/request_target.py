@@ -17,7 +17,6 @@ from flask import Flask, abort, request
 from werkzeug.exceptions import MethodNotAllowed
 
 from app.http.issuer_path import decoded_path, encoded_path
-from app.operations.admission import SHORT_BODY
 from app.operations.paths import FORWARD_AUTH
 from app.operations.wsgi import closing
 
@@ -98,19 +97,18 @@ class InputFilter:
         path = environ["PATH_INFO"]
         if path != FORWARD_AUTH and not path.startswith(BELOW):
             return self._inner(environ, start_response)
-        return self._inner(environ, start_response if _hide_body(environ) else closing(start_response))
+        return self._inner(environ, closing(start_response) if _hide_body(environ) else start_response)
 
 
 def _hide_body(environ: WSGIEnvironment) -> bool:
     """Hide the body of a request to forward-auth: a gateway often announces one without sending it.
 
-    Return whether it is short enough for the server to keep the connection.
+    Return whether one was announced: the server then drops the connection, unless all of it has arrived by chance.
     """
-    length = environ.get("CONTENT_LENGTH") or "0"
-    short = length.isdecimal() and int(length[:10]) <= SHORT_BODY and "HTTP_TRANSFER_ENCODING" not in environ
+    announced = environ.get("CONTENT_LENGTH", "").strip("0") != "" or "HTTP_TRANSFER_ENCODING" in environ
     for name in BODY_HEADERS:
         environ.pop(name, None)
     environ["wsgi.input"] = BytesIO()
     environ["HTTP_HOST"] = "localhost"  # the caller's may be malformed, and forward-auth does not use it
     environ["PATH_INFO"] = FORWARD_AUTH  # Envoy appends the caller's path
-    return short
+    return announced

@@ -27,12 +27,14 @@ from sqlalchemy.orm import Session
 
 from app.crypto.signing import SigningKeys
 from app.errors import LatchkeyError
+from app.models.status_list import CAPACITY
 from app.settings.settings import Settings
 from app.settings.text_input import clean_text, decode_utf8, read_file
 
 FORMAT = 1
 MANIFEST, DATABASE, SECRET_KEY = "manifest.json", "latchkey.db", "secret_key"
 MAX_MANIFEST = 65_536  # bytes that are read
+SKIPPED_LISTS = 4_096  # more than are begun between a backup and its restore: one or two a day
 PATIENCE = 30.0  # seconds to wait for a lock
 UNREADABLE = (OSError, sqlite3.Error, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # that our backups use
@@ -188,9 +190,22 @@ def _unpack(source: Path, place: Path) -> Manifest:
                 _write_file(packed, place / name)
             if _digest(place / name) != wanted:
                 raise BackupRefused(f"{source} was changed: the digest of {name} does not match")
-    with contextlib.closing(sqlite3.connect(place / DATABASE)) as database:
+    with contextlib.closing(sqlite3.connect(place / DATABASE)) as database, database:
         _check_integrity(database)
+        _end_status_lists(database)
     return manifest
+
+
+def _end_status_lists(database: sqlite3.Connection) -> None:
+    """Have no list and no index be used twice: JWTs that were issued after the backup name others than it knows."""
+    if database.execute("SELECT 1 FROM sqlite_schema WHERE name = 'status_list'").fetchone():
+        database.execute(
+            "UPDATE status_list SET lost_from = min(used, coalesce(lost_from, used)), used = ?", [CAPACITY]
+        )
+        newest = (
+            "INSERT INTO status_list (number, ends_at, used) SELECT coalesce(max(number), 0) + ?, 0, ? FROM status_list"
+        )
+        database.execute(newest, [SKIPPED_LISTS, CAPACITY])
 
 
 def _read_manifest(archive: zipfile.ZipFile) -> Manifest:

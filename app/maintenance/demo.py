@@ -13,6 +13,7 @@ from app.actions.directory.personal_access_tokens import NewToken, PersonalAcces
 from app.actions.directory.resources import NewPermission, NewResource, ResourceActions
 from app.actions.directory.roles import NewRole, RoleActions
 from app.actions.directory.users import NewUser, UserActions
+from app.models.grant_types import AUTHORIZATION_CODE, DEVICE_CODE, REFRESH_TOKEN
 
 ORDERS, STOCK = "https://orders.bookshop.example", "https://stock.bookshop.example"
 RESOURCES = (
@@ -44,6 +45,14 @@ CLIENTS = (
     NewClient("Warehouse robot", roles=("warehouse",)),
     NewClient("Orders API", serves=(ORDERS,)),
     NewClient("Stock API", serves=(STOCK,)),
+    NewClient(
+        "Reading planner",  # an app of another maker: a program on the user's computer, or on a television
+        token_endpoint_auth_method="none",  # noqa: S106 - a public app
+        grant_types=(AUTHORIZATION_CODE, REFRESH_TOKEN, DEVICE_CODE),
+        redirect_uris=("http://127.0.0.1:9000/callback",),
+        scopes=("orders:read", "stock:read"),
+        client_uri="https://planner.example",
+    ),
 )
 TOKEN = ("alice", NewToken("Alice's laptop", ("orders:read", "stock:read"), AskedLifetime(), "for scripts"))
 KEY = NewKey("Shop window", STOCK)
@@ -51,7 +60,7 @@ KEY = NewKey("Shop window", STOCK)
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """A created object and its secret, which is shown only once."""
+    """A created object and its secret, which is shown only once; a public app has none."""
 
     kind: str
     name: str

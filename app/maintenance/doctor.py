@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import migrations
@@ -23,10 +23,12 @@ from app.crypto.signing import SigningKeys
 from app.database.engines import write_obstacle
 from app.database.store import Store
 from app.errors import BadSettings
-from app.models import Client, Resource, SigningKey, User
+from app.maintenance.retention import count_rows
+from app.models import AuditEvent, Client, Resource, SigningKey, User
 from app.settings.kept_key import KeptKey
 from app.settings.settings import Settings
 
+LATE = timedelta(days=2)  # by which a deletion may be late
 TOLERANCE = timedelta(hours=1)  # by which a rotation may be late
 SET_UP = "run `latchkey init`, or start the server with `latchkey serve`"
 RESEAL = "run `latchkey secret-key reseal`, once every node has the current SECRET_KEY"
@@ -50,7 +52,7 @@ def run_checks(settings: Settings, store: Store, keys: SigningKeys) -> list[Find
     if findings[-1].verdict == "problem":
         return findings
     findings += [*([_kept_elsewhere(settings)] if deleted else []), _writes(store), *_pooler(settings, store)]
-    for check in (_seal, _rotation, _own_resource, _administrator, _audit_trail):
+    for check in (_seal, _rotation, _own_resource, _administrator, _audit_trail, _audit_retention, _sizes):
         findings.append(check(settings, store, keys))
     return findings
 
@@ -206,3 +208,25 @@ def _audit_trail(settings: Settings, store: Store, _keys: SigningKeys) -> Findin
         mend = "run `latchkey audit redact`, and revoke what it names: every holder of audit:read can read it"
         return Finding("audit trail", "problem", f"{len(found)} events contain secrets ({first})", mend)
     return Finding("audit trail", "ok", "no event contains a secret")
+
+
+def _audit_retention(settings: Settings, store: Store, _keys: SigningKeys) -> Finding:
+    with store.connection() as connection:
+        first = select(AuditEvent.at).order_by(AuditEvent.id).limit(1)
+        oldest = connection.execute(first).scalar()
+    days = settings.audit_retention
+    found = f"from {oldest:%Y-%m-%d} on" if oldest else "no event"
+    if days and oldest and oldest < datetime.now(UTC) - timedelta(days=days) - LATE:
+        mend = "check that a server runs and what it logs, and run `latchkey audit verify`"
+        return Finding("audit retention", "warning", f"{found}, although they are kept for {days} days", mend)
+    return Finding("audit retention", "ok", f"{found}, kept " + (f"for {days} days" if days else "for ever"))
+
+
+def _sizes(_settings: Settings, store: Store, _keys: SigningKeys) -> Finding:
+    rows = ", ".join(f"{table} {count:,}" for table, count in count_rows(store).items() if count)
+    size = "pg_database_size(current_database())"
+    if store.dialect == "sqlite":
+        size = "page_count * page_size FROM pragma_page_count, pragma_page_size"
+    with store.connection() as connection:
+        total = connection.execute(text(f"SELECT {size}")).scalar_one()
+    return Finding("size", "ok", f"{total / 1e6:,.1f} MB; rows: {rows or 'none'}")

@@ -10,10 +10,11 @@ from typing import Protocol
 from app.crypto.opaque import hint, prefix_of
 
 PIECE = 1 << 20  # bytes read at a time
-NARROW = rb"lk_(?:pat|key|sec)_[0-9A-Za-z]{38}"
-WIDE = rb"l\0k\0_\0(?:p\0a\0t|k\0e\0y|s\0e\0c)\0_\0(?:[0-9A-Za-z]\0){37}[0-9A-Za-z]"  # UTF-16, either byte order
+NARROW = rb"lk_(?:pat|key|sec|ref|code|dev|reg)_[0-9A-Za-z]{38}"
+_WIDE_WORD = rb"(?:p\0a\0t|k\0e\0y|s\0e\0c|r\0e\0f|c\0o\0d\0e|d\0e\0v|r\0e\0g)"
+WIDE = rb"l\0k\0_\0" + _WIDE_WORD + rb"\0_\0(?:[0-9A-Za-z]\0){37}[0-9A-Za-z]"  # UTF-16, either byte order
 SECRET = re.compile(NARROW + b"|" + WIDE)
-LONGEST = 2 * 45  # bytes of the longest match
+LONGEST = 2 * 46  # bytes of the longest match
 
 
 class Readable(Protocol):

@@ -11,6 +11,7 @@ from flask import Flask
 from app.compose import Actions
 from app.management import (
     api_keys,
+    apps,
     audit_events,
     authorization,
     clients,
@@ -25,7 +26,9 @@ from app.management import (
     resources,
     roles,
     signing_keys,
+    usage,
     users,
+    webhooks,
 )
 from app.management.blueprint import RowId, ScopeName
 
@@ -33,6 +36,7 @@ SUBJECTS = (
     resources,
     roles,
     users,
+    webhooks,
     personal_access_tokens,
     clients,
     federated_credentials,
@@ -40,8 +44,10 @@ SUBJECTS = (
     signing_keys,
     audit_events,
     credentials,
+    usage,
     comparison,
     me,
+    apps,
 )
 
 

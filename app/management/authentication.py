@@ -7,10 +7,11 @@ import binascii
 import re
 from typing import NoReturn
 
-from flask import request
+from flask import g, request
 
 from app.access.scopes import Scopes
 from app.actions.audit.actor import Actor, anonymous
+from app.actions.tokens.usage import MANAGEMENT_API, origin_of
 from app.compose import Actions
 from app.credentials.kind import Claims
 from app.crypto.probe_mac import HEADER as PROBE
@@ -25,8 +26,8 @@ INVALID = "invalid_token"
 SAFE = ("GET", "HEAD")
 
 
-def authenticate_bearer(actions: Actions, scope: str) -> Actor:
-    """Return the caller whose credential holds `scope`, or `manage`, on this API now.
+def authenticate_bearer(actions: Actions, scope: str, *, apps: bool) -> Actor:
+    """Return the caller whose credential holds `scope`, or `manage`, on this API now; `apps`: also an app for a user.
 
     Raises Unauthenticated and Forbidden (RFC 6750 §3.1).
     """
@@ -34,6 +35,8 @@ def authenticate_bearer(actions: Actions, scope: str) -> Actor:
     management = actions.settings.management_identifier
     if claims.anonymous or management not in claims.audience:
         raise Unauthenticated("the token is not for the management API", INVALID)
+    if claims.through_app and not apps:
+        raise Forbidden("an app that acts for a user cannot create, read or change a credential")
     actor = _actor(actions, claims, claims.grants.on([management]).scopes)
     if not actor.holds(scope):
         raise Forbidden(f"the token lacks the scope {scope}", scope)
@@ -41,7 +44,7 @@ def authenticate_bearer(actions: Actions, scope: str) -> Actor:
 
 
 def authenticate_optionally(actions: Actions) -> Actor:
-    """Return the anonymous caller, or the one whose credential was sent; its scopes on this API may be none.
+    """Return the anonymous caller, or the one whose credential was sent, with its scopes on this API, an app with none.
 
     Raises Unauthenticated for a credential that is not active.
     """
@@ -49,8 +52,8 @@ def authenticate_optionally(actions: Actions) -> Actor:
         context = _read_context(actions)
         return anonymous(context.peer, context.id)
     claims = _verify_bearer(actions)
-    management = actions.settings.management_identifier
-    return _note_use(actions, claims, _actor(actions, claims, claims.grants.on([management]).scopes))
+    management = claims.grants.on([actions.settings.management_identifier]).scopes
+    return _note_use(actions, claims, _actor(actions, claims, Scopes() if claims.through_app else management))
 
 
 def authenticate_owner(actions: Actions, *, reading: bool) -> Actor:
@@ -98,21 +101,25 @@ def _actor(actions: Actions, claims: Claims, management: Scopes) -> Actor:
         credential_id=claims.credential_id,
         management=management,
         delegated=claims.delegated,
+        client_id=claims.client_id if claims.through_app else None,
         address=context.peer,
         request_id=context.id,
     )
 
 
 def _note_use(actions: Actions, claims: Claims, actor: Actor) -> Actor:
-    actions.usage.note(claims)
+    actions.usage.note(claims, origin_of(MANAGEMENT_API, _read_context(actions).address))
     return actor
 
 
 def _verify(actions: Actions, token: str) -> Claims:
     claims = actions.verify(token)
     if claims is None:
+        context = _read_context(actions)
+        actions.reuse.look_up(anonymous(context.peer, context.id), token)
         raise Unauthenticated("the token is not active", INVALID)
     log_credential(claims.credential_id, claims.kind)
+    g.claims = claims
     return claims
 
 

@@ -14,9 +14,11 @@ from app.actions.audit.actor import Actor, anonymous
 from app.compose import Actions
 from app.errors import Forbidden
 from app.http.request import read_request
+from app.management import refusal_log
 from app.management.authentication import authenticate_bearer, authenticate_optionally, authenticate_owner
 from app.management.blueprint import PREFIX
 
+OPEN_TO_APPS = ("resources", "roles", "users", "audit")  # the nouns of scopes; the others are of credentials
 VARIABLE = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 
 
@@ -55,6 +57,8 @@ TABLE: Mapping[str, str | Access] = {
     "POST /users/{user_id}/personal-access-tokens": "tokens:write",
     "GET /users/{user_id}/personal-access-tokens/{token_id}": "tokens:read",
     "DELETE /users/{user_id}/personal-access-tokens/{token_id}": "tokens:write",
+    "GET /users/{user_id}/apps": "tokens:read",
+    "DELETE /users/{user_id}/apps/{app_id}": "tokens:write",
     "GET /clients": "clients:read",
     "POST /clients": "clients:write",
     "GET /clients/{row_id}": "clients:read",
@@ -68,6 +72,8 @@ TABLE: Mapping[str, str | Access] = {
     "POST /clients/{row_id}/federated-credentials": "clients:write",
     "GET /clients/{row_id}/federated-credentials/{credential_id}": "clients:read",
     "DELETE /clients/{row_id}/federated-credentials/{credential_id}": "clients:write",
+    "GET /clients/{row_id}/grants": "tokens:read",
+    "DELETE /clients/{row_id}/grants/{grant_id}": "tokens:write",
     "GET /api-keys": "api-keys:read",
     "POST /api-keys": "api-keys:write",
     "GET /api-keys/{key_id}": "api-keys:read",
@@ -77,8 +83,17 @@ TABLE: Mapping[str, str | Access] = {
     "GET /signing-keys": "keys:read",
     "POST /signing-keys/rotate": "keys:write",
     "DELETE /signing-keys/{kid}": "keys:write",
+    "GET /webhooks": "manage",
+    "POST /webhooks": "manage",
+    "GET /webhooks/{webhook_id}": "manage",
+    "PATCH /webhooks/{webhook_id}": "manage",
+    "DELETE /webhooks/{webhook_id}": "manage",
+    "POST /webhooks/{webhook_id}/rotate-secret": "manage",
+    "POST /webhooks/{webhook_id}/test": "manage",
+    "GET /webhooks/{webhook_id}/deliveries": "manage",
     "GET /audit-events": "audit:read",
     "GET /credentials": "tokens:read",
+    "GET /usage": "tokens:read",
     "POST /credentials/revoke": Access.ANYONE,
     "POST /credentials/revoke-many": "tokens:write",
     "POST /credentials/inspect": "tokens:read",
@@ -90,12 +105,16 @@ TABLE: Mapping[str, str | Access] = {
     "PATCH /me/personal-access-tokens/{token_id}": Access.OWNER,
     "DELETE /me/personal-access-tokens/{token_id}": Access.OWNER,
     "POST /me/personal-access-tokens/{token_id}/regenerate": Access.OWNER,
+    "GET /me/apps": Access.OWNER,
+    "GET /me/apps/{app_id}": Access.OWNER,
+    "DELETE /me/apps/{app_id}": Access.OWNER,
 }
 
 
 def register(app: Flask, actions: Actions) -> None:
     """Check every request below PREFIX against the table before its query or body is read."""
     app.before_request(partial(_admit, actions))
+    refusal_log.register(app, actions)
 
 
 def caller() -> Actor:
@@ -128,4 +147,4 @@ def _authenticate(actions: Actions, needed: str | Access) -> Actor:
         return authenticate_optionally(actions)
     if isinstance(needed, Access):
         return authenticate_owner(actions, reading=needed is Access.OWNER_READS)
-    return authenticate_bearer(actions, needed)
+    return authenticate_bearer(actions, needed, apps=needed.partition(":")[0] in OPEN_TO_APPS)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import fields as dataclass_fields
 from typing import Any, get_args
 
 from marshmallow import Schema, fields
 
+from app.access.scopes import MalformedScope, Scopes
 from app.actions.directory.fields import LONGEST_IDENTIFIER
 from app.actions.directory.revoke_many import CredentialIds
 from app.actions.insight.credentials import NEWEST, CredentialFilter, CredentialStatus, CredentialView, Sort
 from app.actions.limits.abuse import LEAK_REPORTS, LEAKED_CREDENTIALS
+from app.actions.tokens.refusals import Presented
 from app.compose import Actions
+from app.credentials.reasons import Reason
+from app.crypto.pasted_token import strip_scheme
+from app.errors import Invalid
 from app.management.authorization import caller
 from app.management.blueprint import Operations
 from app.management.fields import Array, Moment, QueryFlag, RequestSchema, Text, one_of
@@ -44,6 +50,15 @@ class PresentedSchema(RequestSchema):
     """A secret to look up; it is neither stored nor logged."""
 
     credential = fields.String(required=True, load_only=True)
+    resource = Text(LONGEST_IDENTIFIER, metadata={"description": "identifier of the API at which it was refused"})
+    scope = Text(metadata={"description": "the scopes that were needed, separated by spaces"})
+
+
+class RefusalSchema(Schema):
+    """Why a credential is refused: a reason of a closed list, and what would mend it."""
+
+    reason = one_of(*Reason, required=True)
+    text = fields.String(required=True)
 
 
 class InspectionSchema(Schema):
@@ -62,6 +77,7 @@ class InspectionSchema(Schema):
     expires_at = Moment(required=True, allow_none=True)
     revoked_at = Moment(required=True, allow_none=True)
     exchanged = fields.Boolean(required=True)
+    refusal = fields.Nested(RefusalSchema, required=True, allow_none=True)
 
 
 class CredentialQuery(PageQuery):
@@ -113,4 +129,16 @@ def report_leak(actions: Actions, body: dict[str, Any]) -> Any:
 @operations.post("/credentials/inspect", InspectionSchema, body=PresentedSchema, status=200)
 def inspect_credential(actions: Actions, body: dict[str, Any]) -> Any:
     """Show which credential a secret is, whose it is, and why it is not active"""
-    return actions.inspect(body["credential"])
+    credential, resource = strip_scheme(body["credential"]), body.get("resource") or ""
+    found = actions.inspect(credential)
+    refusal = actions.explain_refusal(Presented(credential, resource, _read_scopes(body.get("scope") or "")))
+    reason = found.reason or (refusal.reason.value if refusal else None)
+    members = {field.name: getattr(found, field.name) for field in dataclass_fields(found)}
+    return members | {"reason": reason, "refusal": refusal}
+
+
+def _read_scopes(text: str) -> Scopes:
+    try:
+        return Scopes.parse(text)
+    except MalformedScope:
+        raise Invalid.field("scope", "is malformed: separate scopes by single spaces") from None

@@ -8,6 +8,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
+from app.actions.tokens.refusals import WORDS
+from app.credentials.reasons import Reason
 from app.http import bookshop as shop
 from app.maintenance.demo import STOCK
 
@@ -51,6 +53,12 @@ CLIENT = {
     "enabled": True,
     "dpop_bound_access_tokens": False,
     "tls_client_certificate_bound_access_tokens": False,
+    "grant_types": ["client_credentials"],
+    "redirect_uris": [],
+    "scopes": None,
+    "logo_uri": None,
+    "client_uri": None,
+    "policy_uri": None,
 }
 FEDERATED = {
     "name": "GitHub Actions",
@@ -68,6 +76,21 @@ KEY = {
     "enabled": True,
 }
 SECRET = {"name": "second", "expires_at": LATER}
+APP_ID, GRANT_ID = "cli_019dfae0d2a7b1c84f60e93d5a18", "grt_019dfae0d36c02e7f5b8a14c9d20"
+APP = {
+    "client_id": "lkc_6f1d0a92c4e75b38",
+    "name": "Bookworm",
+    "client_uri": "https://bookworm.example",
+    "logo_uri": "https://bookworm.example/logo.png",
+    "policy_uri": "https://bookworm.example/privacy",
+    "registered_by": "operator",
+}
+WEBHOOK_ID = "whk_019dfae0d4b8c61e2f7a90d3b514"
+WEBHOOK = {
+    "url": "https://hooks.bookshop.example/latchkey",
+    "name": "Pager",
+    "events": ["credential.leaked", "credential.report_leak"],
+}
 SUBJECT = {f"tls_client_auth_{name}": None for name in ("subject_dn", "san_dns", "san_uri", "san_ip", "san_email")}
 
 OBJECTS: dict[str, Any] = {
@@ -91,7 +114,8 @@ OBJECTS: dict[str, Any] = {
     "TokenChanges": {"name": "desktop"},
     "Client": CLIENT
     | SUBJECT
-    | {"id": ROW_ID, "client_id": shop.CLIENT_ID, "jwks": None, "jwks_uri": None, "created_at": AT},
+    | {"id": ROW_ID, "client_id": shop.CLIENT_ID, "jwks": None, "jwks_uri": None, "created_at": AT}
+    | {"registered_by": "operator"},
     "NewClient": CLIENT,
     "ClientChanges": {"name": "Warehouse robot 2", "roles": ["warehouse"]},
     "ClientSecret": SECRET | ISSUED | {"id": SECRET_ID, "hint": shop.HINTS[shop.SECOND_CLIENT_SECRET]},
@@ -104,6 +128,39 @@ OBJECTS: dict[str, Any] = {
     "NewKey": KEY,
     "KeyChanges": {"name": "Shop windows", "rate_limit": RATE},
     "Overlap": {"overlap_seconds": 3600},
+    "App": APP
+    | {"id": APP_ID, "scopes": [shop.READ], "created_at": AT, "last_used_at": None, "suspected_at": None, "grants": 1},
+    "Grant": {
+        "id": GRANT_ID,
+        "user_id": shop.USER_ID,
+        "username": shop.USERNAME,
+        "client_id": APP["client_id"],
+        "client_name": APP["name"],
+        "scopes": [shop.READ],
+        "resources": [STOCK],
+        "created_at": AT,
+        "expires_at": LATER,
+        "last_used_at": None,
+        "status": "active",
+        "revoked_at": None,
+        "revoked_reason": None,
+    },
+    "Webhook": WEBHOOK
+    | {"id": WEBHOOK_ID, "enabled": True, "status": "active", "disabled_reason": None}
+    | {"created_at": AT, "delivered_at": AT, "failing_since": None},
+    "NewWebhook": WEBHOOK,
+    "WebhookChanges": {"events": ["*"], "enabled": True},
+    "SecretOverlap": {"overlap_seconds": 86_400},
+    "Delivery": {
+        "id": "msg_019dfae0d5c2f48e1b6a73d09e25",
+        "type": "credential.report_leak",
+        "status": "delivered",
+        "created_at": AT,
+        "attempts": 1,
+        "next_attempt_at": None,
+        "ended_at": AT,
+        "result": "delivered: HTTP 204",
+    },
     "SigningKey": {"kid": shop.SIGNING_KEY_ID, "alg": "ES256", "status": "active", "created_at": AT}
     | {"retires_at": None},
     "Rotation": {"only_when_known": False},
@@ -127,14 +184,22 @@ OBJECTS: dict[str, Any] = {
     | {"hint": shop.HINTS[shop.PERSONAL_TOKEN], "expires_at": LATER, "last_used_at": None}
     | {"owner_type": "user", "owner_id": shop.USER_ID, "owner_name": shop.USERNAME}
     | {"scopes": [shop.READ], "resources": [STOCK]},
+    "UsageRow": {
+        "group": "2030-01-01T00:00:00Z",
+        "uses": 1200,
+        "refusals": 3,
+        "last_used_at": AT,
+        "last_address": "192.0.2.0/24",
+        "last_server": shop.CLIENT_ID,
+    },
     "CredentialIds": {"ids": [shop.TOKEN_ID]},
     "Revoked": {"revoked": 1},
     "Leak": {"credentials": [shop.PERSONAL_TOKEN, shop.API_KEY]},
     "Accepted": {},
-    "Presented": {"credential": shop.PERSONAL_TOKEN},
+    "Presented": {"credential": shop.PERSONAL_TOKEN, "resource": STOCK, "scope": "stock:write"},
     "Inspection": {
         "status": "active",
-        "reason": None,
+        "reason": "insufficient_scope",
         "credential_type": "personal_access_token",
         "id": shop.TOKEN_ID,
         "name": "laptop",
@@ -146,7 +211,9 @@ OBJECTS: dict[str, Any] = {
         "expires_at": LATER,
         "revoked_at": None,
         "exchanged": False,
+        "refusal": {"reason": "insufficient_scope", "text": WORDS[Reason.INSUFFICIENT_SCOPE]},
     },
+    "Refusal": {"reason": "insufficient_scope", "text": WORDS[Reason.INSUFFICIENT_SCOPE]},
     "Comparison": {
         "issuer": shop.ISSUER,
         "at": AT,
@@ -164,6 +231,7 @@ OBJECTS |= {
     "MadeToken": OBJECTS["Token"] | {"token": shop.PERSONAL_TOKEN},
     "MadeKey": OBJECTS["Key"] | {"key": shop.API_KEY},
     "MadeClient": OBJECTS["Client"] | {"client_secret": shop.CLIENT_SECRET},
+    "MadeWebhook": OBJECTS["Webhook"] | {"secret": shop.WEBHOOK_SECRET},
     "MadeClientSecret": OBJECTS["ClientSecret"] | {"client_secret": shop.SECOND_CLIENT_SECRET},
 }
 PARAMETERS: dict[str, Any] = {
@@ -176,6 +244,9 @@ PARAMETERS: dict[str, Any] = {
     "credential_id": OBJECTS["FederatedCredential"]["id"],
     "key_id": shop.KEY_ID,
     "kid": shop.SIGNING_KEY_ID,
+    "app_id": APP_ID,
+    "grant_id": GRANT_ID,
+    "webhook_id": WEBHOOK_ID,
     "limit": 20,
     "status": "active",
     "resource": STOCK,
@@ -190,6 +261,8 @@ PARAMETERS: dict[str, Any] = {
     "since": AT,
     "until": LATER,
     "run": False,
+    "credential": shop.TOKEN_ID,
+    "group_by": "day",
 }
 NAMES = {"/roles": "warehouse", "/permissions/{name}": "stock:count"}  # of `name`, by the end of the path
 PROBLEM_FIELDS = [{"field": "name", "message": "Missing data for required field."}]

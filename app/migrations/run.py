@@ -10,7 +10,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import JSON, Column, Connection, Engine, create_engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 
@@ -22,7 +22,22 @@ from app.settings.database_url import describe_url
 
 METADATA = models.User.metadata  # of all tables, which importing the models declared
 LOCK = 0x1A7C4E1  # any number that is ours: PostgreSQL's advisory lock
-OPTIONS: dict[str, Any] = {"target_metadata": METADATA, "render_as_batch": True, "compare_server_default": True}
+
+
+def _compare_default(
+    _context: object, _found: object, column: Column[Any], found: str | None, _default: object, written: str | None
+) -> bool | None:
+    """Compare the default of a JSON column as text, because PostgreSQL has no equality of JSON; None: as usual."""
+    if not isinstance(column.type, JSON):
+        return None
+    return (found or "").removesuffix("::json") != (written or "")
+
+
+OPTIONS: dict[str, Any] = {
+    "target_metadata": METADATA,
+    "render_as_batch": True,
+    "compare_server_default": _compare_default,
+}
 
 
 def upgrade(database_url: str, to: str = "head") -> bool:

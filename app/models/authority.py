@@ -18,6 +18,8 @@ CARRIERS = {  # for CHANGED, an insert comes with a new credential, client or us
     "api_key": CHANGED,
     "api_key_scope": ADDED,
     "api_key_secret": CHANGED,
+    "app_grant": CHANGED,
+    "app_grant_scope": CHANGED,
     "client": CHANGED,
     "client_role": ADDED,
     "client_secret": CHANGED,
@@ -50,7 +52,7 @@ class Authority(Base):
 def sqlite_triggers(table: Table, events: str) -> list[str]:
     """Return the triggers of a table: one per event, as SQLite requires."""
     return [
-        f'CREATE TRIGGER authority_{table.name}_{verb.lower()} AFTER {_event_clause(verb, table)} ON "{table.name}" '
+        f'CREATE TRIGGER authority_{table.name}_{verb.lower()} AFTER {event_clause(verb, table)} ON "{table.name}" '
         f"BEGIN {BUMP}; END"
         for verb in events.split(" OR ")
     ]
@@ -58,14 +60,15 @@ def sqlite_triggers(table: Table, events: str) -> list[str]:
 
 def postgresql_trigger(table: Table, events: str) -> str:
     """Return the trigger of a table; it runs at commit, so that no transaction holds the epoch and waits for a row."""
-    named = " OR ".join(_event_clause(verb, table) for verb in events.split(" OR "))
+    named = " OR ".join(event_clause(verb, table) for verb in events.split(" OR "))
     return (
         f'CREATE CONSTRAINT TRIGGER authority_{table.name} AFTER {named} ON "{table.name}" '
         "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION authority_moved()"
     )
 
 
-def _event_clause(verb: str, table: Table) -> str:
+def event_clause(verb: str, table: Table) -> str:
+    """Return the event of a trigger: an update of a column that use and issuing do not change."""
     columns = [column.name for column in table.columns]
     carrying = [name for name in columns if name not in WITHOUT_AUTHORITY]
     return f"UPDATE OF {', '.join(carrying)}" if verb == "UPDATE" and carrying != columns else verb

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import JSON, ForeignKey, String, false
+from sqlalchemy import JSON, ForeignKey, String, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.database.types import Base
@@ -13,6 +13,10 @@ from app.models.list_indexes import disabled_index, list_indexes, revoked_index
 from app.models.resource import Resource
 from app.models.role import Role
 
+Registrar = Literal["operator", "itself", "document"]
+BY_OPERATOR: Registrar = "operator"
+BY_ITSELF: Registrar = "itself"  # RFC 7591
+BY_DOCUMENT: Registrar = "document"  # a client ID metadata document
 LONGEST_ID = 200  # characters of a client_id that is looked up
 
 
@@ -75,6 +79,17 @@ class Client(Base):
     tls_client_subject: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
     created_at: Mapped[datetime]
     dropped_scopes: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))  # scope to token_mark()
+    grant_types: Mapped[list[str]] = mapped_column(
+        JSON, default=lambda: ["client_credentials"], server_default=text("'[\"client_credentials\"]'")
+    )
+    redirect_uris: Mapped[list[str]] = mapped_column(JSON, default=list, server_default=text("'[]'"))
+    scopes: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))  # that users may consent to; None: any
+    logo_uri: Mapped[str | None] = mapped_column(String(2000))
+    client_uri: Mapped[str | None] = mapped_column(String(2000))
+    policy_uri: Mapped[str | None] = mapped_column(String(2000))
+    registered_by: Mapped[str] = mapped_column(String(20), default=BY_OPERATOR, server_default=BY_OPERATOR)
+    registration_digest: Mapped[str | None] = mapped_column(String(64))  # of its registration access token (RFC 7592)
+    document_until: Mapped[datetime | None]  # how long its metadata document is kept
 
     roles: Mapped[list[Role]] = relationship(secondary="client_role", order_by=Role.name, passive_deletes=True)
     serves: Mapped[list[Resource]] = relationship(

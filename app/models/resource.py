@@ -11,6 +11,8 @@ from app.database.types import Base
 from app.models.list_indexes import list_indexes
 from app.models.names import LONGEST_KEPT_KEY, name_key
 
+LONGEST_IDENTIFIER = 500  # characters
+
 
 class Permission(Base):
     """A permission of one resource; its name is the scope string, unique on the whole server."""
@@ -39,7 +41,7 @@ class Resource(Base):
     __table_args__ = list_indexes("resource", "listed", "named", "by_identifier", "by_lifetime")
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    identifier: Mapped[str] = mapped_column(String(500), unique=True)
+    identifier: Mapped[str] = mapped_column(String(LONGEST_IDENTIFIER), unique=True)
     name: Mapped[str] = mapped_column(String(200))
     access_token_ttl: Mapped[int] = mapped_column(default=3600)  # seconds
     built_in: Mapped[bool] = mapped_column(default=False)

@@ -11,13 +11,15 @@ from app.database.types import Base
 
 
 class RevokedToken(Base):
-    """A revoked JWT; kept until long after its own expiry."""
+    """A revoked JWT; kept until long after its own expiry. With it the index of its status list is invalid."""
 
     __tablename__ = "revoked_token"
 
     jti: Mapped[str] = mapped_column(String(100), primary_key=True)
     expires_at: Mapped[datetime] = mapped_column(index=True)
     revoked_at: Mapped[datetime]
+    status_list: Mapped[int | None]
+    status_index: Mapped[int | None]
 
 
 class UsedAssertion(Base):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from authlib.oauth2.rfc6749 import ClientMixin
+from authlib.oauth2.rfc6749 import ClientMixin, UnauthorizedClientError
 
 from app.actions.sign_in.clients import KnownClient
 from app.compose import Actions
 from app.http.client_certificate import header_name
 from app.models.auth_methods import CERTIFICATE_METHODS, PRIVATE_KEY_JWT, SECRET_METHODS, TLS_METHOD
+from app.models.grant_types import CLIENT_CREDENTIALS
 from app.settings.settings import Settings
+
+TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - the grant's name
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
 class OAuthClient(ClientMixin):
@@ -34,16 +38,25 @@ class OAuthClient(ClientMixin):
         return method in SECRET_METHODS if registered in SECRET_METHODS else method == registered
 
     def check_grant_type(self, grant_type: str) -> bool:
-        """Allow every registered client all grants; its roles decide what it gets."""
-        return True
+        """Return whether the client is registered for a grant; a token exchange is open to every client.
+
+        The JWT bearer grant answers as client credentials do, and needs the same registration.
+        """
+        needed = CLIENT_CREDENTIALS if grant_type == JWT_BEARER else grant_type
+        return grant_type == TOKEN_EXCHANGE or needed in self.registration.grant_types
+
+    def require_grant_type(self, grant_type: str) -> None:
+        """Raise UnauthorizedClientError unless the client is registered for a grant (RFC 6749 §5.2)."""
+        if not self.check_grant_type(grant_type):
+            raise UnauthorizedClientError("the client is not registered for this grant_type")
 
 
 class FederatedClient(OAuthClient):
-    """A client that a trusted issuer's token names, whatever method it is registered with."""
+    """A client that a trusted issuer's token names, whatever method but `none` it is registered with."""
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         """Accept the assertion only."""
-        return method == PRIVATE_KEY_JWT
+        return method == PRIVATE_KEY_JWT and not self.registration.public
 
 
 def certificate_methods(settings: Settings) -> frozenset[str]:

@@ -1,7 +1,8 @@
 """Authenticate clients at every endpoint alike: by a secret, an assertion or a certificate.
 
 client_secret_basic, client_secret_post (RFC 6749 §2.3.1), private_key_jwt and a trusted issuer's token (RFC 7523 §2.2),
-tls_client_auth and self_signed_tls_client_auth (RFC 8705 §2).
+tls_client_auth and self_signed_tls_client_auth (RFC 8705 §2). Where an app acts for a user a public client names itself
+and proves nothing: `none` (RFC 6749 §2.1).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from app.models.auth_methods import (
     CERTIFICATE_METHODS,
     CLIENT_SECRET_BASIC,
     CLIENT_SECRET_POST,
+    NONE,
     PRIVATE_KEY_JWT,
     TLS_METHOD,
 )
@@ -30,6 +32,7 @@ from app.oauth.private_key_jwt import PrivateKeyJwt
 from app.oauth.workload import find_client
 
 METHODS = [CLIENT_SECRET_BASIC, CLIENT_SECRET_POST, PRIVATE_KEY_JWT]
+METHODS_OF_APPS = [*METHODS, NONE]  # of the grants in which a user agrees, and of what belongs to them
 
 
 class ClientAuthentication:
@@ -58,6 +61,15 @@ class ClientAuthentication:
         if methods == [CLIENT_SECRET_BASIC] and form.get("client_id", "") not in ("", basic_credentials(context)[0]):
             raise InvalidRequestError("client_id differs from the one that authenticates")
         return methods
+
+    def presented_secret(self, request: FormRequest) -> str:
+        """Return the client secret of a request; empty where it authenticates in another way."""
+        return request.form.get("client_secret", "") or basic_credentials(request.context)[1]
+
+    def names_public_client(self, request: FormRequest) -> bool:
+        """Return whether the form names a public client, which authenticates by nothing else."""
+        client_id = request.form.get("client_id")
+        return client_id is not None and self.find_client(client_id).registration.public
 
     def by_basic(self, _query: object, request: FormRequest) -> OAuthClient | None:
         """Decode the header ourselves, where Authlib fails on invalid UTF-8."""

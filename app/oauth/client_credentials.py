@@ -23,8 +23,9 @@ class ClientCredentials(ClientCredentialsGrant):
     TOKEN_ENDPOINT_AUTH_METHODS = METHODS
 
     def validate_token_request(self) -> None:
-        """Authenticate the client (RFC 6749 §4.4.2)."""
+        """Authenticate the client (RFC 6749 §4.4.2), which must be registered for the grant."""
         self.request.client = self.authenticate_token_endpoint_client()
+        self.client.require_grant_type(self.GRANT_TYPE)
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:  # type: ignore[override]
         """Answer with a signed JWT (RFC 6749 §4.4.3), never a refresh token."""
@@ -36,8 +37,10 @@ class ClientCredentials(ClientCredentialsGrant):
         decision = issue.decide(client.row_id, client.client_id, scope, resources, binding.confirmation)
         issued = issue.sign(decision)
         nonce = binding.consume_proof()
+        counted = MachineTokens.counted_as, client.row_id
+        actions.usage.note_issued(counted, decision.audience, request.context.address)
         metrics.count_issued(MachineTokens.name)
-        log_credential(issued.credential_id)
+        log_credential(issued.credential_id, MachineTokens.name)
         return 200, render_token(issued, binding.confirmation), [*self.TOKEN_RESPONSE_HEADER, *nonce]
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import MethodNotAllowed
 
-SHARED = ("token", "revoke")  # the endpoints that a public client in a browser needs
 HEADERS = "Authorization, Content-Type, DPoP"
 EXPOSED = "DPoP-Nonce, Retry-After, WWW-Authenticate, X-Request-Id"
 PREFLIGHT_MAX_AGE = 600  # seconds that a browser may keep the answer to a preflight
@@ -19,14 +18,14 @@ def open_to_all(response: Response) -> Response:
     return response
 
 
-def open_to(blueprint: Blueprint, origins: Collection[str]) -> None:
-    """Answer browsers of these origins at the shared endpoints of the blueprint.
+def open_to(blueprint: Blueprint, origins: Collection[str], names: Sequence[str]) -> None:
+    """Answer browsers of these origins at the POST endpoints of these names, which an app in a browser needs.
 
     If no origins are configured, no CORS headers are sent.
     """
     if not origins:
         return
-    shared = {f"{blueprint.name}.{name}" for name in SHARED}
+    shared = {f"{blueprint.name}.{name}" for name in names}
 
     def preflight() -> Response:
         if request.headers.get("Origin") not in origins or "Access-Control-Request-Method" not in request.headers:
@@ -34,7 +33,7 @@ def open_to(blueprint: Blueprint, origins: Collection[str]) -> None:
         methods = {"Access-Control-Allow-Methods": "POST", "Access-Control-Allow-Headers": HEADERS}
         return Response(status=204, headers={**methods, "Access-Control-Max-Age": str(PREFLIGHT_MAX_AGE)})
 
-    for name in SHARED:
+    for name in names:
         blueprint.add_url_rule(f"/{name}", f"{name}_preflight", preflight, methods=["OPTIONS"])
         shared.add(f"{blueprint.name}.{name}_preflight")
 

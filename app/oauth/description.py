@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,12 +10,18 @@ from apispec import APISpec
 from flask import Flask
 from marshmallow import Schema
 
-from app.http.bookshop import READ
+from app.actions.status.indexes import PATH
+from app.crypto.status_list import MEDIA_TYPE
+from app.http.bookshop import ACCESS_TOKEN, ISSUER, READ
 from app.http.request_bounds import FORM
 from app.maintenance.demo import STOCK
-from app.oauth.examples import FORMS, IDENTITY, IDENTITY_HEADERS, ISSUED, KEY_SET
+from app.oauth.examples import DEVICE_CODES, FORMS, IDENTITY, IDENTITY_HEADERS, ISSUED, KEY_SET
 from app.oauth.forms import (
+    AuthorizationCodeFormSchema,
     ClientCredentialsFormSchema,
+    DeviceAuthorizationFormSchema,
+    DeviceAuthorizationSchema,
+    DeviceCodeFormSchema,
     IntrospectionFormSchema,
     IntrospectionSchema,
     IssuedTokenSchema,
@@ -23,17 +29,19 @@ from app.oauth.forms import (
     KeySetSchema,
     MetadataSchema,
     OAuthErrorSchema,
+    RefreshTokenFormSchema,
     RevocationFormSchema,
+    StatusListsSchema,
     TokenExchangeFormSchema,
 )
 from app.oauth.introspection import SIGNED
 from app.oauth.metadata import WELL_KNOWN, build_document
-from app.operations.paths import FORWARD_AUTH, TOKEN
+from app.operations.paths import AUTHORIZE, FORWARD_AUTH, TOKEN
 
 JSON, JWK_SET = "application/json", "application/jwk-set+json"
 TAG = {
     "name": "oauth",
-    "description": "The OAuth 2.0 endpoints: tokens, introspection, revocation, gateways, discovery",
+    "description": "The OAuth 2.0 endpoints: tokens, devices, introspection, revocation, gateways, discovery",
 }
 CLIENT: list[dict[str, list[str]]] = [{"client": []}]
 NOBODY: list[dict[str, list[str]]] = [{}]  # a client may authenticate in the form, or is not needed
@@ -44,16 +52,17 @@ POSTED = READABLE | {401: "Client authentication failed"} | TOO_LARGE | LIMITED 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter of a query."""
+    """A parameter of a query, or of a path."""
 
     name: str
     description: str
     example: str = ""
     required: bool = False
+    place: str = "query"
 
     def describe(self) -> dict[str, Any]:
         """Return the parameter as OpenAPI has it."""
-        described: dict[str, Any] = {"in": "query", "name": self.name, "description": self.description}
+        described: dict[str, Any] = {"in": self.place, "name": self.name, "description": self.description}
         described |= {"required": self.required, "schema": {"type": "string"}}
         return described | ({"example": self.example} if self.example else {})
 
@@ -71,7 +80,9 @@ class Endpoint:
     content: Mapping[str, Any] = field(default_factory=dict)  # of the answer, by media type
     headers: Mapping[str, str] = field(default_factory=dict)  # of the answer, with examples
     forms: Mapping[str, tuple[type[Schema], Any]] = field(default_factory=dict)  # schema and example, by title
-    query: tuple[Parameter, ...] = ()
+    body: tuple[type[Schema], Any] | None = None  # schema and example, of a request in JSON
+    status: int = 200  # of the answer
+    query: tuple[Parameter, ...] = ()  # or of the path
     security: list[dict[str, list[str]]] = field(default_factory=list)
     refusals: Mapping[int, str] = field(default_factory=dict)
 
@@ -79,11 +90,18 @@ class Endpoint:
         """Return the operation as apispec reads it."""
         described: dict[str, Any] = {"tags": [TAG["name"]], "operationId": self.name, "security": self.security}
         described |= {"summary": self.summary, "description": self.description, "responses": self._responses()}
-        if self.query:
-            described["parameters"] = [one.describe() for one in self.query]
+        if asked := self.parameters("query"):
+            described["parameters"] = asked
         if self.forms:
             described["requestBody"] = {"required": True, "content": {FORM: self._form()}}
+        if self.body:
+            schema, example = self.body
+            described["requestBody"] = {"required": True, "content": {JSON: {"schema": schema, "example": example}}}
         return described
+
+    def parameters(self, place: str) -> list[dict[str, Any]]:
+        """Return the parameters of the query or of the path."""
+        return [one.describe() for one in self.query if one.place == place]
 
     def _form(self) -> dict[str, Any]:
         schemas = [schema for schema, _ in self.forms.values()]
@@ -100,7 +118,7 @@ class Endpoint:
             texts = {n: {"schema": {"type": "string"}, "example": value} for n, value in self.headers.items()}
             success["headers"] = texts
         refusals = {str(status): _refusal(status, text) for status, text in self.refusals.items()}
-        return {"200": success} | refusals
+        return {str(self.status): success} | refusals
 
 
 GATEWAY_QUERY = (
@@ -114,13 +132,29 @@ TOKEN_ENDPOINT = Endpoint(
     "token",
     "Issue an access token, or exchange a credential for one",
     "The client authenticates by HTTP Basic, in the form, by a signed assertion or by its certificate. Token"
-    " exchange also works without a client: possession of the credential is enough.",
+    " exchange also works without a client: possession of the credential is enough. An app gets its code at"
+    f" `{AUTHORIZE}`, where a user agrees in a browser; a public app sends its `client_id` alone.",
     content={JSON: {"schema": IssuedTokenSchema, "example": ISSUED}},
     forms={
         "Client credentials": (ClientCredentialsFormSchema, FORMS["machine"]),
         "Token exchange": (TokenExchangeFormSchema, FORMS["exchange"]),
         "JWT bearer": (JwtBearerFormSchema, FORMS["jwt_bearer"]),
+        "Authorization code": (AuthorizationCodeFormSchema, FORMS["code"]),
+        "Refresh token": (RefreshTokenFormSchema, FORMS["refresh"]),
+        "Device code": (DeviceCodeFormSchema, FORMS["device_code"]),
     },
+    security=CLIENT + NOBODY,
+    refusals=POSTED,
+)
+DEVICES = Endpoint(
+    "post",
+    "/oauth/device_authorization",
+    "device_authorization",
+    "Begin the authorization of a device",
+    "The device shows `user_code` to its user, who enters it at `verification_uri` and agrees there; meanwhile the"
+    " device polls the token endpoint with `device_code` (RFC 8628). A public client sends its `client_id` alone.",
+    content={JSON: {"schema": DeviceAuthorizationSchema, "example": DEVICE_CODES}},
+    forms={"Device authorization": (DeviceAuthorizationFormSchema, FORMS["device"])},
     security=CLIENT + NOBODY,
     refusals=POSTED,
 )
@@ -173,13 +207,34 @@ KEYS = Endpoint(
     content={JWK_SET: {"schema": KeySetSchema, "example": KEY_SET}},
 )
 
+STATUS_LISTS = Endpoint(
+    "get",
+    PATH,
+    "status_lists",
+    "Show the addresses of the status lists",
+    "A JWT names its list and its index there in the claim `status` (OAuth Token Status List).",
+    content={JSON: {"schema": StatusListsSchema, "example": {"status_lists": [f"{ISSUER}{PATH}/00001"]}}},
+)
+STATUS_LIST = Endpoint(
+    "get",
+    f"{PATH}/<number>",
+    "status_list",
+    "Show a status list",
+    "A JWT whose `status_list` has a bit for each index, compressed; 1: refuse the token. It may be kept for as long as"
+    " its `Cache-Control` says; an unchanged one is 304 for its `ETag`.",
+    content={MEDIA_TYPE: {"schema": {"type": "string"}, "example": ACCESS_TOKEN}},
+    query=(Parameter("number", "the end of the list's address", "00001", required=True, place="path"),),
+    refusals={404: "There is no such status list, or all its tokens have expired"},
+)
 
-def describe(app: Flask, spec: APISpec, issuer: str) -> None:
-    """Add the endpoints, which the application serves, to the description of an issuer's API."""
+
+def describe_endpoints(app: Flask, spec: APISpec, endpoints: Sequence[Endpoint]) -> None:
+    """Add the endpoints, which the application serves, to the description of its API."""
     rules = {rule.rule: rule for rule in app.url_map.iter_rules()}
     spec.tag(TAG)
-    for endpoint in list_endpoints(issuer):
-        spec.path(rule=rules[endpoint.path], operations={endpoint.method: endpoint.operation()})
+    for endpoint in endpoints:
+        in_path = endpoint.parameters("path")
+        spec.path(rule=rules[endpoint.path], operations={endpoint.method: endpoint.operation()}, parameters=in_path)
 
 
 def list_endpoints(issuer: str) -> list[Endpoint]:
@@ -192,7 +247,7 @@ def list_endpoints(issuer: str) -> list[Endpoint]:
         "The endpoints, grants, methods and algorithms of this server (RFC 8414).",
         content={JSON: {"schema": MetadataSchema, "example": build_document(issuer)}},
     )
-    return [TOKEN_ENDPOINT, INTROSPECTION, REVOCATION, GATEWAYS, KEYS, metadata]
+    return [TOKEN_ENDPOINT, DEVICES, INTROSPECTION, REVOCATION, GATEWAYS, KEYS, STATUS_LISTS, STATUS_LIST, metadata]
 
 
 def _refusal(status: int, text: str) -> dict[str, Any]:

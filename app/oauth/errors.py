@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from app.errors import (
     LONGEST_TEXT,
+    BadDocument,
     Busy,
     GrantRefused,
     LatchkeyError,
@@ -49,9 +50,13 @@ class ClientRefused(InvalidClientError):
 
 def refusal(status: int, error: str, description: str, headers: dict[str, str] | None = None) -> Response:
     """Return the error response."""
-    text = OUTSIDE.sub("?", shorten(description, LONGEST_TEXT))
-    body = json.dumps({"error": error, "error_description": text})
+    body = json.dumps({"error": error, "error_description": clean_description(description)})
     return Response(body, status, NO_STORE | (headers or {}), content_type="application/json")
+
+
+def clean_description(text: str) -> str:
+    """Return a description in the characters that RFC 6749 allows; Authlib raises ValueError for others."""
+    return OUTSIDE.sub("?", shorten(text, LONGEST_TEXT))
 
 
 def register(app: Flask) -> None:
@@ -75,6 +80,8 @@ def from_latchkey(error: LatchkeyError) -> Response:
     """Render a refusal of an action."""
     if isinstance(error, NonceNeeded):
         return refusal(400, error.code, str(error), {"DPoP-Nonce": error.nonce})  # RFC 9449 §8
+    if isinstance(error, BadDocument):
+        return refusal(401, error.code, str(error))
     if isinstance(error, GrantRefused):
         return refusal(400, error.code, str(error))
     if isinstance(error, TooManyRequests | Busy):

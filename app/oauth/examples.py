@@ -8,8 +8,11 @@ from app.actions.tokens.exchange import ACCESS_TOKEN as ACCESS_TOKEN_TYPE
 from app.crypto.signing import ALGORITHM
 from app.http import bookshop as shop
 from app.maintenance.demo import STOCK
+from app.oauth.authorization_code import AuthorizationCode
 from app.oauth.client_credentials import ClientCredentials
+from app.oauth.device_code import DeviceCode
 from app.oauth.jwt_bearer import JwtBearer
+from app.oauth.refresh_token import RefreshToken
 from app.oauth.token_exchange import TokenExchange
 
 FORMS: dict[str, dict[str, Any]] = {
@@ -22,6 +25,15 @@ FORMS: dict[str, dict[str, Any]] = {
         "resource": [STOCK],
     },
     "jwt_bearer": {"grant_type": JwtBearer.GRANT_TYPE, "assertion": shop.FOREIGN_TOKEN, "scope": shop.READ},
+    "code": {
+        "grant_type": AuthorizationCode.GRANT_TYPE,
+        "code": shop.AUTHORIZATION_CODE,
+        "redirect_uri": "https://app.bookshop.example/callback",
+        "code_verifier": "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",  # RFC 7636 appendix B
+    },
+    "refresh": {"grant_type": RefreshToken.GRANT_TYPE, "refresh_token": shop.REFRESH_TOKEN},
+    "device_code": {"grant_type": DeviceCode.GRANT_TYPE, "device_code": shop.DEVICE_CODE},
+    "device": {"client_id": shop.CLIENT_ID, "scope": shop.READ, "resource": [STOCK]},
     "introspect": {"token": shop.PERSONAL_TOKEN},
     "revoke": {"token": shop.PERSONAL_TOKEN},
 }
@@ -30,6 +42,14 @@ ISSUED = {
     "token_type": "Bearer",
     "expires_in": 600,
     "scope": shop.READ,
+}
+DEVICE_CODES = {
+    "device_code": shop.DEVICE_CODE,
+    "user_code": "BCDF-GHJK",
+    "verification_uri": f"{shop.ISSUER}/device",
+    "verification_uri_complete": f"{shop.ISSUER}/device?user_code=BCDF-GHJK",
+    "expires_in": 600,
+    "interval": 5,
 }
 IDENTITY = {
     "active": True,

@@ -16,7 +16,8 @@ REPEATABLE = frozenset({"resource", "audience"})  # RFC 8707 §2, RFC 8693 §2.1
 KNOWN = frozenset(
     {"grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type", "scope", "resource"}
     | {"audience", "token", "token_type_hint", "client_ip", "subject_token", "subject_token_type", "actor_token"}
-    | {"actor_token_type", "requested_token_type", "assertion"}
+    | {"actor_token_type", "requested_token_type", "assertion", "code", "redirect_uri", "code_verifier"}
+    | {"refresh_token", "device_code"}
 )
 
 

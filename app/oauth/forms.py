@@ -7,9 +7,12 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from app.actions.tokens.exchange import ACCESS_TOKEN
+from app.oauth.authorization_code import AuthorizationCode
 from app.oauth.client_credentials import ClientCredentials
+from app.oauth.device_code import DeviceCode
 from app.oauth.jwt_bearer import JwtBearer
 from app.oauth.metadata import build_document
+from app.oauth.refresh_token import RefreshToken
 from app.oauth.token_exchange import TokenExchange
 
 
@@ -59,6 +62,44 @@ class JwtBearerFormSchema(_GrantForm):
     assertion = _text("a token of an issuer that the client trusts", required=True)
 
 
+class AuthorizationCodeFormSchema(_GrantForm):
+    """The authorization code grant (RFC 6749 §4.1.3)."""
+
+    grant_type = _text("the grant", AuthorizationCode.GRANT_TYPE, required=True)
+    code = _text("the code that the redirect brought", required=True)
+    redirect_uri = _text("as in the authorization request, where it had one")
+    code_verifier = _text("the verifier of the request's code_challenge (RFC 7636)", required=True)
+
+
+class RefreshTokenFormSchema(_GrantForm):
+    """The refresh token grant (RFC 6749 §6)."""
+
+    grant_type = _text("the grant", RefreshToken.GRANT_TYPE, required=True)
+    refresh_token = _text("the newest refresh token: each is replaced by the next", required=True)
+
+
+class DeviceCodeFormSchema(_ClientForm):
+    """The device code grant (RFC 8628 §3.4)."""
+
+    grant_type = _text("the grant", DeviceCode.GRANT_TYPE, required=True)
+    device_code = _text("the device code; ask again after `interval` seconds", required=True)
+
+
+class DeviceAuthorizationFormSchema(_GrantForm):
+    """A device authorization request (RFC 8628 §3.1)."""
+
+
+class DeviceAuthorizationSchema(Schema):
+    """The codes for a device (RFC 8628 §3.2)."""
+
+    device_code = _text("for the token endpoint", required=True)
+    user_code = _text("that the device shows to its user", required=True)
+    verification_uri = _text("where the user enters it", required=True)
+    verification_uri_complete = _text("the same with the code, for a link or a QR code", required=True)
+    expires_in = fields.Integer(required=True, metadata={"description": "seconds"})
+    interval = fields.Integer(required=True, metadata={"description": "seconds between two polls"})
+
+
 class IntrospectionFormSchema(_ClientForm):
     """An introspection request (RFC 7662 §2.1)."""
 
@@ -81,6 +122,7 @@ class IssuedTokenSchema(Schema):
     token_type = _text("Bearer, or DPoP for a token that is bound to a key", required=True)
     expires_in = fields.Integer(required=True, metadata={"description": "seconds"})
     scope = _text("the scopes that were granted", required=True)
+    refresh_token = _text("for an app that is registered for the refresh token grant")
     issued_token_type = _text("of a token exchange (RFC 8693 §2.2.1)")
 
 
@@ -96,7 +138,7 @@ class IntrospectionSchema(Schema):
     """A credential as it is now (RFC 7662 §2.2); an inactive one has no member but `active`."""
 
     active = fields.Boolean(required=True)
-    credential_type = _text("personal_access_token, api_key or client_credentials")
+    credential_type = _text("personal_access_token, api_key, client_credentials or oauth_token")
     token_type = _text("Bearer, or DPoP")
     scope = _text("the scopes that it grants now, for the caller's resources")
     aud = _texts("the resources that accept it, among the caller's")
@@ -131,6 +173,12 @@ class KeySetSchema(Schema):
     keys = fields.List(fields.Nested(PublishedKeySchema), required=True)
 
 
+class StatusListsSchema(Schema):
+    """The addresses of the live status lists (draft-ietf-oauth-status-list §9.3)."""
+
+    status_lists = fields.List(fields.String(), required=True)
+
+
 class OAuthErrorSchema(Schema):
     """Why a request was refused (RFC 6749 §5.2)."""
 
@@ -139,6 +187,8 @@ class OAuthErrorSchema(Schema):
 
 
 def _member(value: object) -> fields.Field[Any]:
+    if isinstance(value, bool):
+        return fields.Boolean(required=True)
     return fields.List(fields.String(), required=True) if isinstance(value, list) else fields.String(required=True)
 
 

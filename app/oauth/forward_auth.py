@@ -16,11 +16,16 @@ from werkzeug.routing import Rule
 
 from app.access.scopes import MalformedScope, Scopes
 from app.actions.limits.abuse import CREDENTIALS_OF_ADDRESS, WAIT
+from app.actions.tokens.refusals import Presented
+from app.actions.tokens.usage import FORWARD_AUTH as GATEWAY
+from app.actions.tokens.usage import origin_of
 from app.compose import Actions
 from app.credentials.kind import Address, Claims
+from app.credentials.reasons import Reason
 from app.errors import Unproven
 from app.http.envelope import log_credential, logged_kind
 from app.http.possession import REALM, PresentedToken, challenge, challenges, check_possession
+from app.http.refusal import log_refusal
 from app.http.request import Request, read_request
 from app.oauth.original_request import read_original_request
 from app.operations import metrics
@@ -29,6 +34,11 @@ from app.operations.paths import FORWARD_AUTH
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "") + " "
 LONGEST_CHALLENGE_SCOPE = 1_000  # characters of the scopes in a challenge
 ENDPOINT = "forward_auth.forward_auth"
+STATED = {
+    "invalid_token": Reason.MALFORMED,  # a header that cannot be read
+    "invalid_request": Reason.INVALID_REQUEST,
+    "rate_limited": Reason.RATE_LIMITED,
+}
 TOKEN_AS_USERNAME = frozenset({b"", b"x-oauth-basic", b"x-token-auth"})  # passwords that mark the user name as a token
 LONGEST_IDENTITY = 3_500  # bytes of the six headers: with 560 of the others they fit a gateway's buffer of 4,096
 LONGEST_REQUESTED_SCOPE = 2_000  # bytes of the requested scopes, which every answer must be able to hold
@@ -59,6 +69,13 @@ class Refusal(Exception):
         self.error = error
         self.more = more
         self.challenges: list[str] = []
+        self.claims: Claims | None = None
+        self.reason: Reason | None = None
+
+    def because(self, reason: Reason | None, claims: Claims | None) -> Refusal:
+        """Add what is known of the reason, for the log alone."""
+        self.reason, self.claims = reason, claims
+        return self
 
 
 def create_blueprint(actions: Actions) -> Blueprint:
@@ -78,7 +95,7 @@ def create_blueprint(actions: Actions) -> Blueprint:
 
 def answer_gateway(request: FlaskRequest, actions: Actions) -> Response:
     """Answer 200 with the identity behind the credential, or refuse. The method, the body and Accept do not matter."""
-    context = read_request(request, actions.settings, actions.clock)
+    context, token = read_request(request, actions.settings, actions.clock), ""
     try:
         wanted = read_access_request(request)
         token, from_url = read_credential(request, actions.settings.forward_auth_query_key)
@@ -93,9 +110,24 @@ def answer_gateway(request: FlaskRequest, actions: Actions) -> Response:
             log_credential,
         )
         headers = identity_headers(claims, wanted)
+        actions.usage.note(claims, origin_of(GATEWAY, context.address))
     except Refusal as refusal:
-        return _refuse(_count_refusal(refusal, context, actions), context, request.args.get("challenge") == "basic")
+        final = _count_refusal(refusal, context, actions)
+        _log_reason(final, Presented(token, request.args.get("resource", ""), address=context.address), actions)
+        return _refuse(final, context, request.args.get("challenge") == "basic")
     return Response("", 200, headers)
+
+
+def _log_reason(refusal: Refusal, presented: Presented, actions: Actions) -> None:
+    """Name the reason in the log line; beyond the limit of its address no refusal is looked up."""
+    stated = refusal.reason
+    if stated is None and not presented.token:
+        stated = Reason.MISSING if refusal.error is None else STATED.get(refusal.error, Reason.INVALID_REQUEST)
+    elif stated is None and refusal.error != "invalid_token":
+        stated = STATED.get(refusal.error or "", Reason.INVALID_PROOF)
+    explanation = actions.refusals.note(presented, refusal.claims, stated)
+    actions.reuse.note(presented, explanation)
+    log_refusal(refusal.error or "unauthorized", explanation, presented.resource)
 
 
 def _count_refusal(refusal: Refusal, request: Request, actions: Actions) -> Refusal:
@@ -185,17 +217,21 @@ def admit(
     verified = actions.verify(token)
     claims = verified.cut_to(frozenset({wanted.resource})) if verified else None
     if claims is None or (from_url and not claims.anonymous):
-        raise Refusal(401, "invalid_token", "the credential is not active, or is for another audience")
+        refused = Refusal(401, "invalid_token", "the credential is not active, or is for another audience")
+        raise refused.because(None if claims is None else Reason.INVALID_REQUEST, verified)
     log(claims.credential_id, claims.kind)
     check_holder(claims)
     if claims.allowed_networks and not claims.allows_address(read_address()):
-        raise Refusal(403, "insufficient_scope", "the key is not allowed from this address")
+        raise Refusal(403, "insufficient_scope", "the key is not allowed from this address").because(
+            Reason.WRONG_NETWORK, claims
+        )
     if missing := wanted.scopes - claims.scopes:
-        raise Refusal(403, "insufficient_scope", "a scope is missing", scope=str(missing))
+        refused = Refusal(403, "insufficient_scope", "a scope is missing", scope=str(missing))
+        raise refused.because(Reason.INSUFFICIENT_SCOPE, claims)
     window = actions.spend_key_limit(claims)
     if window is not None and not window.admitted:
-        raise Refusal(429, "rate_limited", "the key's rate limit is spent", retry_after=str(window.reset_seconds))
-    actions.usage.note(claims)
+        refused = Refusal(429, "rate_limited", "the key's rate limit is spent", retry_after=str(window.reset_seconds))
+        raise refused.because(Reason.RATE_LIMITED, claims)
     return claims
 
 
@@ -206,7 +242,7 @@ def _check_possession(claims: Claims, presented: PresentedToken, actions: Action
     except Unproven as error:
         refusal = Refusal(401, error.error, str(error), **({"nonce": error.nonce} if error.nonce else {}))
         refusal.challenges = challenges(error)
-        raise refusal from None
+        raise refusal.because(Reason.INVALID_PROOF, claims) from None
 
 
 def identity_headers(claims: Claims, wanted: AccessRequest) -> Mapping[str, str]:

@@ -6,26 +6,30 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 from flask import request as flask_request
 
 from app.actions.limits.windows import Window
 from app.actions.sign_in.clients import KnownClient
+from app.actions.tokens.refusals import Presented
+from app.actions.tokens.usage import origin_of
 from app.compose import Actions
 from app.credentials.kind import Claims
+from app.credentials.reasons import Reason
 from app.http.envelope import log_credential
-from app.http.possession import PresentedToken, challenge, check_possession
+from app.http.refusal import refusal_fields, set_refusal
 from app.http.request import Request
+from app.oauth.bearer import SCHEMES, management_claims
 from app.oauth.client_authentication import METHODS, authenticate_endpoint_client
 from app.oauth.errors import NO_STORE
 from app.oauth.form_reader import FormRequest
 from app.operations import metrics
 from app.settings.addresses import Address, read_address
 
-SCOPE, MANAGE = "introspect", "manage"
+SCOPE = "introspect"
 SIGNED = "application/token-introspection+jwt"  # RFC 9701 §4
+NOT_ACTIVE = "inactive"  # the `error` of a log line: the answer has none
 INACTIVE: dict[str, Any] = {"active": False}
 
 
@@ -35,20 +39,6 @@ class Caller:
 
     id: str
     serves: frozenset[str] | None
-
-
-class TokenRefused(OAuth2Error):
-    """The caller's own token is not accepted (RFC 7662 §2.3, RFC 6750 §3, RFC 9449 §7.1)."""
-
-    def __init__(self, error: str, status: int, description: str, scheme: str) -> None:
-        super().__init__(description, status_code=status, error=error)
-        self._scheme = scheme
-
-    def get_headers(self) -> list[tuple[str, str]]:
-        """Add the challenge, of the scheme that the token was sent with."""
-        scope = f', scope="{SCOPE}"' if self.status_code == 403 else ""
-        value = challenge(self._scheme, f', error="{self.error}"{scope}')
-        return [*super().get_headers(), ("WWW-Authenticate", value)]
 
 
 class TokenIntrospection(IntrospectionEndpoint):
@@ -65,17 +55,20 @@ class TokenIntrospection(IntrospectionEndpoint):
         form = request.form
         if "token" not in form:
             raise InvalidRequestError("token is missing")
-        body, claims = introspect(actions, form["token"], caller, read_client_ip(form.get("client_ip")))
-        metrics.count_introspected(body.get("credential_type"), claims is not None)
+        refusals: dict[str, str] = {}
+        body, claims = introspect(actions, form["token"], caller, read_client_ip(form.get("client_ip")), refusals)
+        if refusals:
+            set_refusal(refusals)
+        metrics.count_introspected(claims.kind if claims else None, claims is not None)
         if claims is not None:
-            log_credential(claims.credential_id)
+            log_credential(claims.credential_id, claims.kind)
         if flask_request.accept_mimetypes.best_match(["application/json", SIGNED]) == SIGNED:
             return 200, _sign_answer(body, caller, actions), [("Content-Type", SIGNED), *NO_STORE.items()]
         return 200, body, [("Content-Type", "application/json"), *NO_STORE.items()]
 
     def _authenticate_caller(self, request: FormRequest, actions: Actions) -> Caller:
         context = request.context
-        if context.scheme not in ("bearer", "dpop"):
+        if context.scheme not in SCHEMES:
             return client_caller(actions, authenticate_endpoint_client(self, request).registration)
         if self.server.authentication.presented_methods(request):
             raise InvalidRequestError("a Bearer token and client authentication at once")
@@ -88,19 +81,44 @@ def client_caller(actions: Actions, client: KnownClient) -> Caller:
 
 
 def introspect(
-    actions: Actions, token: str, caller: Caller, client_ip: Address | None
+    actions: Actions, token: str, caller: Caller, client_ip: Address | None, refusal: dict[str, str]
 ) -> tuple[dict[str, Any], Claims | None]:
-    """Return the members of the answer (RFC 7662 §2.2), and the claims behind them if the token is active."""
-    claims = actions.verify(token)
+    """Return the members of the answer (RFC 7662 §2.2), and the claims behind them if the token is active.
+
+    Why it is not active goes into `refusal`, for the log alone.
+    """
+
+    def refuse(known: Claims | None, stated: Reason | None) -> tuple[dict[str, Any], None]:
+        presented = Presented(token, _served(caller), address=client_ip, caller=caller.id)
+        explanation = actions.refusals.note(presented, known, stated)
+        actions.reuse.note(presented, explanation)
+        refusal.update(refusal_fields(NOT_ACTIVE, explanation, presented.resource))
+        return INACTIVE, None  # RFC 7662 §2.2: never say why
+
+    verified = actions.verify(token)
+    claims = verified
     if claims is not None and caller.serves is not None:
         claims = claims.cut_to(caller.serves)
-    if claims is None or not claims.allows_address(client_ip):
-        return INACTIVE, None  # RFC 7662 §2.2: never say why
+    if claims is None:
+        own = _own_refresh_token(actions, token, caller)
+        return (own, None) if own else refuse(verified, Reason.WRONG_RESOURCE if verified else None)
+    if not claims.allows_address(client_ip):
+        return refuse(claims, Reason.WRONG_NETWORK)
     window = actions.spend_key_limit(claims)
     if window is not None and not window.admitted:
-        return INACTIVE, None
-    actions.usage.note(claims)
+        return refuse(claims, Reason.RATE_LIMITED)
+    actions.usage.note(claims, origin_of(caller.id, client_ip))
     return _members(actions.settings.issuer, claims, window), claims
+
+
+def _served(caller: Caller) -> str:
+    """Return the resource of the caller, if it is a single one."""
+    return next(iter(caller.serves)) if caller.serves is not None and len(caller.serves) == 1 else ""
+
+
+def _own_refresh_token(actions: Actions, token: str, caller: Caller) -> dict[str, Any] | None:
+    """Return the members for a refresh token of the client that calls: to a resource server it is never active."""
+    return None if caller.serves is None else actions.introspect_refresh_token(token, caller.id)
 
 
 def _members(issuer: str, claims: Claims, window: Window | None) -> dict[str, Any]:
@@ -134,17 +152,7 @@ def _members(issuer: str, claims: Claims, window: Window | None) -> dict[str, An
 
 def _token_caller(actions: Actions, request: Request) -> Caller:
     """Return the caller by its Bearer or DPoP token, which sees every resource."""
-    token, settings, scheme = request.credentials, actions.settings, request.scheme
-    claims = actions.verify(token)
-    if claims is None or claims.anonymous:
-        raise TokenRefused("invalid_token", 401, "the token is not active, or is an API key", scheme)
-    check_possession(claims, PresentedToken.sent_here(token, request, settings.issuer), actions.check_proof)
-    own = claims.cut_to(frozenset({settings.management_identifier}))
-    if own is None:
-        raise TokenRefused("invalid_token", 401, "the token is for another audience", scheme)
-    if SCOPE not in own.scopes and MANAGE not in own.scopes:
-        raise TokenRefused("insufficient_scope", 403, f"the scope {SCOPE} is needed", scheme)
-    actions.usage.note(claims)
+    claims = management_claims(actions, request, SCOPE)
     return Caller(claims.client_id or str(claims.subject), None)
 
 

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from authlib.integrations.flask_oauth2 import AuthorizationServer
 from authlib.oauth2 import OAuth2Error
-from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError, UnsupportedGrantTypeError
+from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError, OAuth2Request, UnsupportedGrantTypeError
 from flask import Flask, Response
 
 from app.compose import Actions
 from app.http.envelope import log_client
-from app.models.auth_methods import CLIENT_SECRET_BASIC, CLIENT_SECRET_POST, PRIVATE_KEY_JWT, TLS_METHOD
+from app.models.auth_methods import CLIENT_SECRET_BASIC, CLIENT_SECRET_POST, NONE, PRIVATE_KEY_JWT, TLS_METHOD
+from app.oauth.authorization_code import AuthorizationCode
+from app.oauth.authorization_response import REDIRECT, Issuer, append_parameters
 from app.oauth.caller import anonymous_actor
 from app.oauth.client_authentication import ClientAuthentication, claimed_client_id
 from app.oauth.client_credentials import ClientCredentials
+from app.oauth.device_code import DeviceAuthorization, DeviceCode
 from app.oauth.errors import ClientRefused, with_description
 from app.oauth.form_reader import FormRequest, form_request
 from app.oauth.introspection import TokenIntrospection
 from app.oauth.jwt_bearer import JwtBearer
+from app.oauth.pkce import RequiredChallenge
+from app.oauth.refresh_token import RefreshToken
 from app.oauth.revocation import TokenRevocation
 from app.oauth.token_exchange import TokenExchange
 
@@ -50,11 +55,30 @@ class Server(AuthorizationServer):
         except UnsupportedGrantTypeError:
             raise OAuth2Error("the grant_type is not supported", error="unsupported_grant_type") from None
 
+    def redirect_error(self, error: OAuth2Error) -> Response:
+        """Redirect with an error, and with `iss` too, which Authlib leaves out of an error before the consent."""
+        response = self._render_redirect(error)
+        self.execute_hook("after_create_authorization_response", response)
+        return response
+
+    def handle_error_response(self, request: OAuth2Request, error: OAuth2Error) -> object:
+        """Append an error to the redirect URI as it was registered, where Authlib encodes its query in another way."""
+        return self._render_redirect(error) if error.redirect_uri else super().handle_error_response(request, error)
+
+    def _render_redirect(self, error: OAuth2Error) -> Response:
+        location = append_parameters(str(error.redirect_uri), error.get_body())
+        return self.handle_response(REDIRECT, "", [("Location", location)])
+
     def authenticate_client(  # type: ignore[override]
-        self, request: FormRequest, methods: object, endpoint: str = "token"
+        self, request: FormRequest, methods: Collection[str], endpoint: str = "token"
     ) -> Any:
-        """Try the one presented method; every failure gets the same answer, counts, and is recorded."""
+        """Try the one presented method; every failure gets the same answer, counts, and is recorded.
+
+        Where `methods` has `none`, a client_id alone presents it.
+        """
         context, presented = request.context, self.authentication.presented_methods(request)
+        if not presented and NONE in methods and "client_id" in request.form:
+            presented = [NONE]
         try:
             if not presented:
                 raise ClientRefused
@@ -63,6 +87,7 @@ class Server(AuthorizationServer):
             return client
         except InvalidClientError:
             if presented:
+                self.actions.reuse.look_up(anonymous_actor(context), self.authentication.presented_secret(request))
                 self.actions.authenticate_client.record_failure(anonymous_actor(context), claimed_client_id(request))
             undecodable = context.authorization == ""  # a header outside ASCII reaches us as an empty one
             raise ClientRefused(tried_basic=undecodable or context.scheme == "basic") from None
@@ -88,6 +113,11 @@ def create_server(app: Flask, actions: Actions) -> Server:
     server.register_grant(ClientCredentials)
     server.register_grant(TokenExchange)
     server.register_grant(JwtBearer)
+    server.register_grant(AuthorizationCode, [RequiredChallenge()])
+    server.register_grant(RefreshToken)
+    server.register_grant(DeviceCode)
+    server.register_endpoint(DeviceAuthorization)  # type: ignore[arg-type]
+    server.register_extension(Issuer(actions.settings.issuer))
     server.register_endpoint(TokenIntrospection)
     server.register_endpoint(TokenRevocation)
     return server

@@ -13,6 +13,8 @@ from app.actions.tokens.issue import AccessToken
 from app.compose import Actions
 from app.errors import InvalidSubject
 from app.http.envelope import log_credential
+from app.oauth.caller import anonymous_actor
+from app.oauth.client import TOKEN_EXCHANGE
 from app.oauth.client_authentication import METHODS
 from app.oauth.form_reader import form_request, resources_of
 from app.oauth.token_binding import TokenBinding, read_binding
@@ -24,7 +26,7 @@ JWT = "urn:ietf:params:oauth:token-type:jwt"
 class TokenExchange(BaseGrant, TokenEndpointMixin):
     """A grant that Authlib does not have."""
 
-    GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
+    GRANT_TYPE = TOKEN_EXCHANGE
     TOKEN_ENDPOINT_AUTH_METHODS = METHODS
 
     def validate_token_request(self) -> None:
@@ -46,7 +48,7 @@ class TokenExchange(BaseGrant, TokenEndpointMixin):
         issued = self._issue()
         nonce = self._binding.consume_proof()
         metrics.count_issued("exchanged")
-        log_credential(issued.credential_id)
+        log_credential(issued.credential_id, "exchanged")
         body: dict[str, Any] = {
             "access_token": issued.token,
             "issued_token_type": ACCESS_TOKEN,
@@ -85,6 +87,7 @@ class TokenExchange(BaseGrant, TokenEndpointMixin):
                 bind=lambda: self._binding.confirmation,
             )
         except InvalidSubject:
+            self._actions.reuse.look_up(anonymous_actor(request.context), form["subject_token"])
             if client_id is None:
                 self._actions.abuse_limits.refuse_beyond(CREDENTIALS_OF_ADDRESS.at(request.context.peer))
             raise

@@ -64,8 +64,8 @@ class Admission:
         length = self._largest + 1 if chunked else _read_length(environ["CONTENT_LENGTH"])
         if self._has_no_body(environ):
             environ["wsgi.input"] = BytesIO()
-            if length > SHORT_BODY:
-                environ[UNREAD] = True
+            if length:
+                environ[UNREAD] = True  # even a short body may arrive after the answer
             return None
         if len(self.awaited) >= self.most_waiting:
             return TOO_MANY

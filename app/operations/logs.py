@@ -15,7 +15,7 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 REDACTED = "[redacted]"
-OPAQUE = re.compile(r"lk_(?:pat|key|sec)_[0-9A-Za-z]++")
+OPAQUE = re.compile(r"lk_(?:pat|key|sec|ref|code|dev|reg)_[0-9A-Za-z]++")
 # It matches only from the start of a run of Base64, without backtracking: callers choose what it reads, of any length.
 JWT = re.compile(r"(?<![A-Za-z0-9_-])(?>([A-Za-z0-9_-]*?)eyJ[A-Za-z0-9_-]*+)\.[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]*+)*+")
 LIBRARIES = logging.WARNING  # below it libraries log tokens (Authlib) and values (SQLAlchemy)

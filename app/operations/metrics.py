@@ -7,11 +7,21 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
 from functools import cache
+from typing import Final
 
 from flask import Flask, Response, request
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from app.compat.prometheus import observe_all, preallocate_files
@@ -39,11 +49,23 @@ _labels = ("kind", "outcome")
 _issued = Counter("latchkey_issued", "Credentials and tokens asked for, by what came of it", _labels)
 _introspected = Counter("latchkey_introspected", "Credentials introspected, by what was answered", _labels)
 _refused = Counter("latchkey_refused", "Credentials refused where they were used, by why", _labels)
+_reasons = Counter("latchkey_refusals", "Refusals by reason, of a closed list", ("reason",))
 _latency = Histogram(
     "latchkey_request_seconds",
     "How long requests took",
     ("method", "route", "status"),
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+
+CHECKS = ("database", "migrations", "writes", "redis")
+RECENT: Final = "livemostrecent"  # of several processes, and after one was killed, the last to look is right
+_check_failed = Gauge(
+    "latchkey_check_failed", "Whether a check of /readyz failed (1) or not (0)", ("check",), multiprocess_mode=RECENT
+)
+_signing_key_due = Gauge(
+    "latchkey_signing_key_due_timestamp_seconds",
+    "When the active signing key is to be rotated, in seconds since 1970 (0: by hand)",
+    multiprocess_mode=RECENT,
 )
 
 
@@ -75,6 +97,11 @@ def count_refused(kind: str | None, outcome: str) -> None:
     _refused.labels(kind or UNKNOWN, outcome).inc()
 
 
+def count_reason(reason: str) -> None:
+    """Count a refusal by its reason, of the closed list in app/credentials/reasons.py."""
+    _reasons.labels(reason).inc()
+
+
 def count_request(method: str, route: str, status: int, seconds: float, kind: str | None) -> None:
     """Record the duration and the outcome of a request; `route` is the rule that matched, never the path.
 
@@ -92,6 +119,17 @@ def count_request(method: str, route: str, status: int, seconds: float, kind: st
 def count_successes(method: str, route: str, seconds: Sequence[float]) -> None:
     """Record durations of requests answered with 200: one write a bucket, where `observe` needs two a request."""
     observe_all(_latency.labels(method, route, "2xx"), seconds)
+
+
+def set_checks(failed: Collection[str]) -> None:
+    """Set the outcome of each check: `failed` are names of CHECKS."""
+    for name in CHECKS:
+        _check_failed.labels(name).set(name in failed)
+
+
+def set_signing_key_due(at: datetime | None) -> None:
+    """Set when the active signing key is to be rotated; None: by hand."""
+    _signing_key_due.set(at.timestamp() if at else 0)
 
 
 def forget_process() -> None:

@@ -1,61 +1,38 @@
-"""Verify a JWT by the authorization server's public keys, without a request for each token (RFC 9068 §4)."""
+"""Verify a JWT by the server's public keys and status lists, without a request for each token (RFC 9068 §4)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-import httpx
-import jwt
-
+from .configuration import Configuration
 from .credential import Credential, read_credential
-from .errors import ServiceUnavailable
+from .introspection import Introspection
+from .keys import PublishedKeys
+from .status_list import StatusLists
+from .steps import Steps
 
 CLAIMS = ["exp", "iat", "sub", "aud", "client_id", "jti", "credential_type"]
-KEYS_MAX_AGE = 300  # seconds; a key that left the set, as a revoked one does, verifies here for no longer
-
-
-class PublishedKeys(jwt.PyJWKClient):
-    """The server's public keys, cached for five minutes; fetched by httpx, where PyJWT uses urllib."""
-
-    def __init__(self, url: str, http: httpx.Client) -> None:
-        super().__init__(url, lifespan=KEYS_MAX_AGE)
-        self._http = http
-
-    def fetch_data(self) -> Any:
-        """Return the key set; raise PyJWKClientConnectionError if it cannot be fetched."""
-        try:
-            response = self._http.get(self.uri)
-            response.raise_for_status()
-            return response.json()
-        except (httpx.HTTPError, ValueError) as error:
-            raise jwt.PyJWKClientConnectionError("the keys cannot be fetched") from error
 
 
 class LocalVerification:
-    """Check the signature and the claims of a JWT: no request, but a revoked one is valid until its `exp`."""
+    """Check the signature, the claims and the status of a JWT; a revoked one is refused when its list says so."""
 
-    def __init__(self, issuer: str, resource: str, now: Callable[[], float], keys: jwt.PyJWKClient) -> None:
-        self._issuer = issuer
-        self._resource = resource
-        self._keys = keys
-        self._now = now
+    def __init__(self, configuration: Configuration, introspection: Introspection | None) -> None:
+        """Take what verifies a JWT that names no status list; None refuses it."""
+        self._configuration = configuration
+        self._introspection = introspection
+        self._keys = PublishedKeys(configuration)
+        self._lists = StatusLists(configuration, self._keys)
 
-    def __call__(self, token: str, client_ip: str | None = None) -> Credential | None:
+    def verify(self, token: str, client_ip: str | None = None) -> Steps[Credential | None]:
         """Return what the signed claims say; the networks of an API key are not among them."""
-        try:
-            if jwt.get_unverified_header(token).get("typ") != "at+jwt":
-                return None
-            claims = jwt.decode(
-                token,
-                self._keys.get_signing_key_from_jwt(token),
-                algorithms=["ES256"],
-                audience=self._resource,
-                issuer=self._issuer,
-                options={"verify_exp": False, "require": CLAIMS},  # read_credential checks `exp`, by our own clock
-            )
-        except jwt.PyJWKClientConnectionError:
-            raise ServiceUnavailable from None
-        except jwt.PyJWTError:
+        issuer, resource = self._configuration.issuer, self._configuration.resource
+        claims = yield from self._keys.decode(token, "at+jwt", {"require": CLAIMS}, issuer=issuer, audience=resource)
+        if claims is None:
             return None
-        return read_credential(claims | {"exchanged": "origin" in claims}, self._resource, self._now())
+        credential = read_credential(claims | {"exchanged": "origin" in claims}, resource, self._configuration.now())
+        if credential is None:
+            return None
+        if not self._configuration.check_status:
+            return credential
+        if "status" not in claims:  # it was issued before the server had status lists
+            return None if self._introspection is None else (yield from self._introspection.verify(token, client_ip))
+        return credential if (yield from self._lists.is_valid(claims["status"])) else None

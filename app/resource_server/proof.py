@@ -1,4 +1,4 @@
-"""Check that the caller holds the key that a token is bound to: by DPoP; a token bound to a certificate is refused."""
+"""Check that the caller holds what a token is bound to: a DPoP key, or the key of a client certificate."""
 
 from __future__ import annotations
 
@@ -6,41 +6,41 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import jwt
-from authlib.oauth2 import OAuth2Error
 
 from .cache import ReplayCache
+from .credential import Credential
+from .errors import InvalidProof, InvalidToken
+from .keys import UNREADABLE
+from .request import Presented, Request
 
 MAX_AGE = 60  # seconds that the `iat` of a proof may differ from now, either way
 MAX_LENGTH = 8_192  # characters
-UNREADABLE = (jwt.PyJWTError, KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 PROOF_KEYS = {"ES256": ("crv", "kty", "x", "y"), "RS256": ("e", "kty", "n"), "PS256": ("e", "kty", "n"),
               "EdDSA": ("crv", "kty", "x")}  # fmt: skip
 
 
-class InvalidProof(OAuth2Error):
-    """The DPoP proof is missing, stale, used before, or for another request, token or key (RFC 9449 §7.1)."""
+def prove(credential: Credential, presented: Presented, request: Request, proofs: Proofs) -> None:
+    """Raise a refusal unless the request shows that the caller holds what the credential is bound to.
 
-    error = "invalid_dpop_proof"
-    description = "A fresh DPoP proof of the key is needed, for this request and this token."
-    status_code = 401
-
-    def get_headers(self) -> list[tuple[str, str]]:
-        """Add the DPoP challenge."""
-        challenge = f'DPoP error="{self.error}", algs="{" ".join(PROOF_KEYS)}"'
-        return [*super().get_headers(), ("WWW-Authenticate", challenge)]
-
-
-def can_be_proven(confirmation: Mapping[str, Any]) -> bool:
-    """Return whether a `cnf` claim is empty or names a DPoP key alone.
-
-    The client's certificate (RFC 8705 §3.1, `x5t#S256`) is not visible behind the proxy that ends TLS.
+    A token that is bound to a DPoP key is refused as Bearer, and one that is not by the scheme DPoP (RFC 9449 §7.2).
     """
-    return confirmation.keys() <= {"jkt"}
+    if (credential.key is not None) != presented.by_dpop:
+        raise InvalidToken
+    if credential.certificate is not None and not _is_of(request.certificate, credential.certificate):
+        raise InvalidToken  # RFC 8705 §3
+    if credential.key is not None:
+        proof = request.dpop[0] if len(request.dpop) == 1 else ""
+        proofs(proof, credential.key, presented.token, request.method, request.url)
+
+
+def _is_of(certificate: bytes | None, thumbprint: str) -> bool:
+    """Return whether a certificate has this thumbprint (RFC 8705 §3.1)."""
+    return certificate is not None and hmac.compare_digest(_encode_digest(certificate), thumbprint)
 
 
 class Proofs:
@@ -84,6 +84,10 @@ def _normalize_url(url: str) -> tuple[str, str | None, int | None, str]:
 
 
 def _hash(text: str) -> str:
-    """Return the base64url of a SHA-256 digest, as `ath` and `jkt` are (RFC 9449 §4.2, §6.1)."""
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    """Return the digest of a text, as `ath` and `jkt` are (RFC 9449 §4.2, §6.1)."""
+    return _encode_digest(text.encode("utf-8", "surrogatepass"))
+
+
+def _encode_digest(raw: bytes) -> str:
+    """Return the base64url of a SHA-256 digest."""
+    return base64.urlsafe_b64encode(hashlib.sha256(raw).digest()).rstrip(b"=").decode()

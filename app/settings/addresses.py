@@ -27,6 +27,11 @@ def parse_address(text: str) -> Address | None:
         return None
 
 
+def network_of(address: Address) -> Network:
+    """Return the network that is stored instead of an address, a /24 or a /48: it names no single person."""
+    return ip_network((address, 24 if address.version == 4 else 48), strict=False)
+
+
 def is_within(address: Address, networks: Collection[Network]) -> bool:
     """Return whether one of the networks contains the address."""
     return any(address.version == network.version and address in network for network in networks)

@@ -14,6 +14,7 @@ from app.settings.database_url import normalize_url
 from app.settings.kept_key import MIN_LENGTH
 from app.settings.languages import EXPECTED as LANGUAGES_EXPECTED
 from app.settings.languages import check_languages
+from app.settings.mail import check_sender, check_smtp_url
 
 FORWARD_AUTH_PARAMETERS = ("resource", "scope", "challenge")
 SENT_UNCHANGED = re.compile(r"[ -$&-*,-~]*")  # VSCHAR (RFC 6749 appendix A.2) without what form-decoding changes
@@ -148,6 +149,8 @@ FirstPassword = Annotated[SecretStr, AfterValidator(check_first_secret)]
 FirstSecret = Annotated[SecretStr, AfterValidator(check_first_secret), AfterValidator(check_sent_unchanged)]
 DatabaseUrl = Annotated[str, AfterValidator(check_database_url)]
 RedisUrl = Annotated[str, AfterValidator(check_redis_url)]
+SmtpUrl = Annotated[SecretStr, AfterValidator(check_smtp_url)]
+Sender = Annotated[str, Field(max_length=400), AfterValidator(check_sender)]
 HeaderName = Annotated[str, Field(max_length=64), AfterValidator(check_header_name)]
 DigestFile = Annotated[Path | None, AfterValidator(check_digest_file)]
 QueryKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,64}$"), AfterValidator(check_query_key)]

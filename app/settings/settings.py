@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, PrivateAttr, SecretStr, field_validator, model_validator
@@ -27,13 +27,19 @@ from app.settings.checks import (
     RedisUrl,
     SecretKey,
     SecretKeys,
+    Sender,
+    SmtpUrl,
 )
 from app.settings.database_url import with_pooler
 from app.settings.issuer import check_issuer, make_issuer
 from app.settings.kept_key import KeptKey
 from app.settings.languages import LANGUAGES
+from app.settings.mail import SmtpServer, default_sender, read_sender, read_smtp_url
 from app.settings.sources import PREFIX, default_instance_dir, from_environment, from_settings_file
 from app.settings.text_input import clean_text
+
+if TYPE_CHECKING:
+    from email.headerregistry import Address
 
 DAY = 86_400
 
@@ -52,12 +58,19 @@ class Settings(BaseSettings):
     database_url: DatabaseUrl = Field(default="", repr=False)  # may contain a password
     database_pooler: Annotated[Literal["auto", "none", "transaction"], AnyCase] = "auto"
     redis_url: RedisUrl = Field(default="", repr=False)
+    smtp_url: SmtpUrl = SecretStr("")
+    mail_from: Sender = ""
     secret_key: SecretKey = SecretStr("")
     previous_secret_keys: SecretKeys = ()
     signing_key_rotation: int = Field(default=90 * DAY, ge=0, le=3650 * DAY)
+    audit_retention: int = Field(default=400, ge=0, le=36_500)  # days; 0: for ever
+    status_list_ttl: int = Field(default=5, ge=1, le=3600)
     jwks_max_age: int = Field(default=300, ge=1, le=DAY)
     pat_default_lifetime: int = Field(default=30 * DAY, ge=1, le=3650 * DAY)
     pat_max_lifetime: int | None = Field(default=None, ge=1, le=3650 * DAY)
+    refresh_token_lifetime: int = Field(default=30 * DAY, ge=60, le=3650 * DAY)
+    grant_lifetime: int = Field(default=365 * DAY, ge=60, le=3650 * DAY)
+    reuse: Annotated[Literal["", "revoke", "notice"], AnyCase] = ""
     breached_passwords: DigestFile = None
     trusted_proxies: Networks = ()
     rate_limits: Annotated[Literal["on", "off"], AnyCase] = "on"
@@ -73,7 +86,10 @@ class Settings(BaseSettings):
     dpop_nonce: Annotated[Literal["off", "required"], AnyCase] = "off"
     forward_auth_query_key: QueryKey = ""
     allowed_origins: Origins = ()
+    registration: Annotated[Literal["off", "token", "open"], AnyCase] = "off"
+    client_id_metadata: Annotated[Literal["off", "on"], AnyCase] = "off"
     languages: Languages = LANGUAGES
+    keep_addresses: Annotated[Literal["network", "full"], AnyCase] = "network"
     log_level: Annotated[Literal["debug", "info", "warning", "error"], AnyCase] = "info"
     bootstrap_admin_username: str = Field(default="admin", pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}$")
     bootstrap_admin_password: FirstPassword = SecretStr("")
@@ -187,6 +203,18 @@ class Settings(BaseSettings):
         """Whether the first administrator and client are all set, so that no file has to be written."""
         secrets = self.bootstrap_admin_password, self.bootstrap_client_secret
         return bool(self.bootstrap_client_id) and all(secret.get_secret_value() for secret in secrets)
+
+    @property
+    def smtp_server(self) -> SmtpServer | None:
+        """The server that takes our mail; None where no mail is sent."""
+        url = self.smtp_url.get_secret_value()
+        return read_smtp_url(url) if url else None
+
+    @property
+    def mail_sender(self) -> Address:
+        """The address that mail comes from: MAIL_FROM, else `latchkey` at the issuer's host."""
+        host = urlsplit(self.issuer).hostname or ""
+        return read_sender(self.mail_from) if self.mail_from else default_sender(host)
 
     @property
     def database_file(self) -> Path | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from flask import Flask
 
 from app.compose import Actions
-from app.web import account, assets, compare, console, language_choice, languages, unroutable
+from app.web import account, assets, authorization, compare, console, language_choice, languages, unroutable
+from app.web.authorization.destination import host_of
 from app.web.moments import describe_day, describe_duration, describe_exactly, describe_moment, split_duration
 
 LONGEST_ECHO = 2_000  # characters; the longest line that a form accepts, an address of keys, has as many
@@ -15,6 +16,7 @@ def register(app: Flask, actions: Actions) -> None:
     """Add the pages and their assets."""
     app.add_template_filter(sentence)
     app.add_template_filter(shorten_echo)
+    app.add_template_filter(host_of)
     for words in (describe_duration, describe_exactly, describe_day, split_duration):
         app.add_template_filter(words)
     app.add_template_filter(lambda at: describe_moment(at, actions.clock()), "describe_moment")
@@ -22,7 +24,7 @@ def register(app: Flask, actions: Actions) -> None:
     app.register_blueprint(assets.blueprint)
     unroutable.register(app)
     languages.register(app, actions.settings)
-    for routes in (language_choice.routes, *compare.ROUTES, *account.ROUTES, *console.ROUTES):
+    for routes in (language_choice.routes, *compare.ROUTES, *account.ROUTES, *authorization.ROUTES, *console.ROUTES):
         app.register_blueprint(routes.create_blueprint(actions))
 
 

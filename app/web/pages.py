@@ -17,7 +17,7 @@ from app.web.languages import set_vary
 from app.web.wordings import translate, translate_refusal
 
 POLICY = (
-    "default-src 'none'; {scripts}style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
+    "default-src 'none'; {scripts}style-src 'self'; img-src 'self' data:; form-action {forms}; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
 SCRIPTS = "script-src 'nonce-{nonce}'; connect-src 'self'; "
@@ -25,13 +25,17 @@ SCRIPTS = "script-src 'nonce-{nonce}'; connect-src 'self'; "
 
 def render_plain(template: str, status: int = 200, **values: Any) -> Response:
     """Render a page without scripts; its template escapes every text."""
-    return _respond(render_template(template, **values), status, "")
+    return _respond(render_template(template, **values), status)
 
 
-def render(template: str, status: int = 200, **values: Any) -> Response:
-    """Render a page whose scripts run by the nonce of this one response."""
+def render(template: str, status: int = 200, *, redirects_to: str = "", **values: Any) -> Response:
+    """Render a page whose scripts run by the nonce of this one response.
+
+    `redirects_to` are sources of CSP to which a form of the page may be redirected, beside this server.
+    """
     nonce = secrets.token_urlsafe(16)
-    return _respond(render_template(template, nonce=nonce, **values), status, SCRIPTS.format(nonce=nonce))
+    text = render_template(template, nonce=nonce, **values)
+    return _respond(text, status, SCRIPTS.format(nonce=nonce), f"'self' {redirects_to}".strip())
 
 
 def redirect_with(message: str, endpoint: str, **values: Any) -> AnyResponse:
@@ -76,7 +80,7 @@ def set_retry_after(response: Response, error: LatchkeyError) -> Response:
     return response
 
 
-def _respond(text: str, status: int, scripts: str) -> Response:
+def _respond(text: str, status: int, scripts: str = "", forms: str = "'self'") -> Response:
     response = Response(text, status, content_type="text/html; charset=utf-8")
-    response.headers["Content-Security-Policy"] = POLICY.format(scripts=scripts)
+    response.headers["Content-Security-Policy"] = POLICY.format(scripts=scripts, forms=forms)
     return set_vary(response)

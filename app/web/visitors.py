@@ -17,6 +17,10 @@ from app.http import browser
 OURS = re.compile(r"/(account|console|compare|login)([/?][A-Za-z0-9_./?=&%+~:@,-]*+)?")  # nothing of another site
 UPWARDS = re.compile(r"/(?:\.|%2e){1,2}(?:[/?]|$)", re.IGNORECASE)  # a browser resolves these out of our pages
 LONGEST_RETURN_PATH = 2_000  # characters of a path with its query
+AUTHORIZE = "/oauth/authorize"
+CONTINUED = re.compile(r"(?:/oauth/authorize|/device)(?:\?[\x21\x24-\x3B\x3D\x3F-\x7E]*+)?")  # no " # < > in the query
+LONGEST_CONTINUED = 5_000  # characters; encoded once more in a query, it is still shorter than the longest header
+OUR_SECRET = re.compile(r"lk_[a-z]{3,4}_[0-9A-Za-z]{16}")
 
 
 def require_user(actions: Actions) -> Response | None:
@@ -62,10 +66,20 @@ def is_safe_return_path(path: str) -> bool:
 
 def is_own_page(path: str) -> bool:
     """Return whether a path that a form sends is one of our pages, to which the browser may be redirected."""
+    if continues_a_request(path):
+        return True
     return is_safe_return_path(path) and OURS.fullmatch(path) is not None and UPWARDS.search(path) is None
+
+
+def continues_a_request(path: str) -> bool:
+    """Return whether a path is the request of an app or a device, which goes on once the user has signed in.
+
+    Its query is the app's: a `state` may be a JWT of its own. Only a secret of this server is never repeated.
+    """
+    return len(path) <= LONGEST_CONTINUED and CONTINUED.fullmatch(path) is not None and not OUR_SECRET.search(path)
 
 
 def _return_path() -> str | None:
     """Return the path to open after signing in; None for a form and for a path that may not be repeated."""
     path = request.full_path.rstrip("?")
-    return path if request.method == "GET" and is_safe_return_path(path) else None
+    return path if request.method == "GET" and (is_safe_return_path(path) or continues_a_request(path)) else None

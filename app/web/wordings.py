@@ -34,6 +34,14 @@ REFUSALS = (
     mark("must be set: a lifetime is at most %(longest)s s here"),
     mark("a lifetime is at least 1 s"),
     mark("a lifetime is at most %(longest)s s"),
+    # of an app or a device
+    mark("choose at least one of the permissions, or refuse"),
+    mark("the user's roles give no scope that this app may have"),
+    mark("the code is unknown, used or expired: compare it with the one on the device"),
+    mark("the user has no such app"),
+    mark("the client_id is not that of an app that may be used here"),
+    mark("the redirect_uri is not one that the app is registered with"),
+    mark("this form has expired: go back to the app and begin again"),
     # of a password or a sign-in
     mark("is wrong"),
     mark("is not the same"),
@@ -54,7 +62,7 @@ REFUSALS = (
 STATES = (
     *(mark("Status"), mark("active"), mark("expired"), mark("revoked"), mark("suspended"), mark("soon")),
     *(mark("revoked by its owner"), mark("revoked by its holder"), mark("revoked by an operator")),
-    mark("reported as leaked"),
+    *(mark("reported as leaked"), mark("a replaced secret was used")),
 )
 PHRASES = (  # of HTTP statuses; Python 3.13 has new ones for 413 and 422
     *(mark("Bad Request"), mark("Forbidden"), mark("Not Found"), mark("Method Not Allowed"), mark("Conflict")),

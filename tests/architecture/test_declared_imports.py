@@ -16,11 +16,14 @@ from tests.architecture.checkout import ROOT, files_in, module
 from tests.scripts.locked import PROJECT, pins
 
 RESOURCE_SERVER = ROOT / "app/resource_server"
-NOT_INSTALLED = sys.stdlib_module_names | {"_typeshed", "app", "tests", "scripts"}  # mypy brings _typeshed
+OURS = {"app", "latchkey_resource_server", "tests", "scripts"}
+NOT_INSTALLED = sys.stdlib_module_names | {"_typeshed"} | OURS  # mypy brings _typeshed
 PRIVATE_NAMES = ("granian", "prometheus-client", "psycopg", "sqlalchemy")  # libraries whose private names we use
 DECLARED: list[str] = PROJECT["project"]["dependencies"]
 GROUPS: dict[str, list[Any]] = PROJECT["dependency-groups"]
 OWN_PROJECT = tomllib.loads((RESOURCE_SERVER / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+OPTIONAL: list[str] = [one for extra in PROJECT["project"]["optional-dependencies"].values() for one in extra]
+EXTRAS = [one for extra in OWN_PROJECT["optional-dependencies"].values() for one in extra]
 
 
 def names_of(requirements: list[Any]) -> set[str]:
@@ -54,9 +57,9 @@ def files_of(part: str) -> list[Path]:
 
 
 DECLARED_FOR = {
-    "app": names_of(DECLARED),
-    "app/resource_server": names_of(OWN_PROJECT["dependencies"]),
-    "tests and scripts": names_of(DECLARED) | names_of(GROUPS["dev"]) | names_of(GROUPS["build"]),
+    "app": names_of(DECLARED + OPTIONAL),
+    "app/resource_server": names_of(OWN_PROJECT["dependencies"] + EXTRAS),
+    "tests and scripts": names_of(DECLARED + OPTIONAL) | names_of(GROUPS["dev"]) | names_of(GROUPS["build"]),
 }
 
 
@@ -66,9 +69,11 @@ def test_what_is_imported_is_declared(part: str) -> None:
     assert found and not {name: brought for name, brought in found.items() if not brought & DECLARED_FOR[part]}
 
 
-@pytest.mark.parametrize("part", ["app", "app/resource_server"])
-def test_what_is_declared_is_imported(part: str) -> None:
-    assert DECLARED_FOR[part] <= set().union(*imported(files_of(part)).values())
+@pytest.mark.parametrize(
+    ("part", "declared"), [("app", DECLARED + OPTIONAL), ("app/resource_server", OWN_PROJECT["dependencies"])]
+)
+def test_what_is_declared_is_imported(part: str, declared: list[str]) -> None:
+    assert names_of(declared) <= set().union(*imported(files_of(part)).values())
 
 
 def test_an_undeclared_import_would_be_found(tmp_path: Path) -> None:
@@ -81,7 +86,11 @@ def test_an_undeclared_import_would_be_found(tmp_path: Path) -> None:
 
 def test_the_resource_server_needs_what_the_lock_has() -> None:
     assert set(OWN_PROJECT["dependencies"]) < set(DECLARED)
-    assert OWN_PROJECT["requires-python"] == PROJECT["project"]["requires-python"]
+
+
+def test_the_resource_server_needs_two_libraries_and_each_framework_by_choice() -> None:
+    assert names_of(OWN_PROJECT["dependencies"]) == {"httpx", "pyjwt"}
+    assert OWN_PROJECT["optional-dependencies"].keys() == {"django", "drf", "fastapi", "flask", "starlette"}
 
 
 @pytest.mark.parametrize("name", PRIVATE_NAMES)

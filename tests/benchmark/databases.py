@@ -77,11 +77,11 @@ class PostgreSQL:
     name = "postgresql"
 
     def __init__(self, base: str) -> None:
-        self._base = base
+        self.base = base
 
     def url(self, data_set: str) -> str:
         """Return the URL of this data set's database."""
-        scheme, _, rest = self._base.partition("://")
+        scheme, _, rest = self.base.partition("://")
         place, _, query = rest.partition("?")
         return f"{scheme}://{place.partition('/')[0]}/{_database_name(data_set)}" + (f"?{query}" if query else "")
 
@@ -107,7 +107,7 @@ class PostgreSQL:
         """Do nothing: the server ran before the benchmark."""
 
     def _execute(self, statement: str, *names: str) -> None:
-        with psycopg.connect(self._base, autocommit=True) as connection:
+        with psycopg.connect(self.base, autocommit=True) as connection:
             connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
 
@@ -162,7 +162,7 @@ class OwnPostgreSQL(PostgreSQL):
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and process.poll() is None:
             try:
-                psycopg.connect(self._base, connect_timeout=5).close()
+                psycopg.connect(self.base, connect_timeout=5).close()
                 return process
             except psycopg.OperationalError:
                 time.sleep(0.1)

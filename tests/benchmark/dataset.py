@@ -23,6 +23,7 @@ from app.actions.audit import chain as audit_chain
 from app.credentials.exchanged import ExchangedTokens
 from app.credentials.kind import Subject, Terms
 from app.credentials.m2m import MachineTokens
+from app.credentials.oauth_token import OAuthTokens
 from app.credentials.pat import PersonalAccessTokens
 from app.crypto.opaque import Prefix, mint
 from app.crypto.signing import SigningKeys
@@ -31,7 +32,7 @@ from app.settings.load import load_settings
 from tests import fork_server
 from tests.benchmark import bulk
 from tests.benchmark.databases import Database
-from tests.benchmark.organisation import ORDERS, SCOPES, TOKEN_LIFETIME, Organisation, Proportions
+from tests.benchmark.organisation import APP_OF_GRANTS, ORDERS, SCOPES, TOKEN_LIFETIME, Organisation, Proportions
 
 LATCHKEY = Path(__file__).resolve().parents[2] / ".venv" / "bin" / "latchkey"
 ISSUER = "http://127.0.0.1:8080"  # the same for every port: the JWTs contain it
@@ -146,6 +147,11 @@ def _fill(engine: Engine, organisation: Organisation) -> None:
         (models.PersonalAccessTokenScope, organisation.token_scopes()),
         (models.ApiKey, organisation.keys()),
         (models.ApiKeySecret, organisation.key_secret_rows()),
+        (models.Client, organisation.apps()),
+        (models.AppGrant, organisation.app_grants()),
+        (models.AppGrantScope, organisation.app_grant_scopes()),
+        (models.RefreshToken, organisation.refresh_tokens()),
+        (models.AuthorizationCode, organisation.authorization_codes()),
     ):
         bulk.insert(engine, Base.metadata.tables[model.__tablename__], rows)
     _trace(engine, organisation.audit_events())
@@ -168,6 +174,8 @@ def _keep(data_set: DataSet, organisation: Organisation, wanted: int) -> None:
         "client": organisation.clients_basic.kept,
         "server": [organisation.server_basic],
         "user": organisation.user_ids[:wanted],
+        "code": organisation.codes,
+        "refresh": [secret for _, secret in organisation.grants],
         "inactive": [mint(Prefix.PAT) for _ in range(wanted)],
         "malformed": [_mistype(mint(Prefix.PAT)) for _ in range(wanted)],
     }
@@ -186,7 +194,7 @@ def _write(file: Path, lines: Iterable[str]) -> None:
 
 
 def _refresh_jwts(data_set: DataSet, wanted: int) -> None:
-    files = [data_set.secrets(what) for what in ("m2m", "exchanged")]
+    files = [data_set.secrets(what) for what in ("m2m", "exchanged", "delegated")]
     if all(file.exists() and time.time() - file.stat().st_mtime < TOKEN_LIFETIME - SLACK for file in files):
         return
     settings = load_settings(
@@ -194,7 +202,8 @@ def _refresh_jwts(data_set: DataSet, wanted: int) -> None:
     )
     engine = create_engine(settings.database_url)
     minting = _Jwts(engine, SigningKeys(settings.secret_key.get_secret_value()), data_set)
-    for file, tokens in zip(files, (minting.machine(wanted), minting.exchanged(wanted)), strict=True):
+    signed = minting.machine(wanted), minting.exchanged(wanted), minting.delegated(wanted)
+    for file, tokens in zip(files, signed, strict=True):
         _write(file, tokens)
     engine.dispose()
 
@@ -230,6 +239,15 @@ class _Jwts:
                 for i in range(wanted)
                 if live
             ]
+
+    def delegated(self, wanted: int) -> list[str]:
+        """Return OAuth tokens of the grants in turn."""
+        kind = OAuthTokens(self._keys, ISSUER, f"{ISSUER}/api/v1")
+        with self._engine.connect() as connection:
+            grants = connection.execute(select(models.AppGrant.id, models.AppGrant.user_id).limit(wanted)).all()
+            subjects = [Subject(id=user, client_id=APP_OF_GRANTS, grant_id=grant) for grant, user in grants]
+            terms = self._terms()
+            return [kind.issue(connection, subjects[i % len(subjects)], terms).token for i in range(wanted)]
 
     def _terms(self) -> Terms:
         grants = Grants({ORDERS: Scopes.of(*SCOPES)})

@@ -30,6 +30,12 @@ local function rest() -- whole milliseconds, right on average
   return math.random() < plan.pause - whole and whole + 1 or whole
 end
 
+local function made_once() -- each thread takes every so manyth line; the last one is sent again while the thread stops
+  local picked = plan.start + (count - 1) * plan.threads + number
+  if picked > #lines then wrk.thread:stop() end
+  return made(lines[math.min(picked, #lines)], "")
+end
+
 function init(args)
   plan = dofile(args[1])
   wrong, sample, count = 0, "", 0
@@ -37,6 +43,7 @@ function init(args)
   if plan.pause > 0 then delay = rest end -- wrk asks only for what is there
   lines = {}
   for line in io.lines(plan.file) do lines[#lines + 1] = line end
+  if plan.once then return end
   if #lines > plan.distinct then lines = spread(lines, plan.distinct) end
   if plan.unique or #lines > PREBUILT then return end
   prebuilt = {}
@@ -47,6 +54,10 @@ function request()
   if not begun then
     begun = true
     io.stderr:write("begun\n")
+  end
+  if plan.once then
+    count = count + 1
+    return made_once()
   end
   local picked = math.random(#lines)
   if prebuilt then return prebuilt[picked] end
@@ -74,16 +85,17 @@ function response(status, headers, body)
 end
 
 function done(summary, latency, requests)
-  local errors, wrong, sample = summary.errors, 0, ""
+  local errors, wrong, sample, most = summary.errors, 0, "", 0
   for _, thread in ipairs(threads) do
+    most = math.max(most, thread:get("count"))
     wrong = wrong + thread:get("wrong")
     if thread:get("sample") ~= "" then sample = thread:get("sample") end
   end
   local form = '\n{"requests": %d, "seconds": %.6f, "p50_us": %d, "p99_us": %d, "max_us": %d, '
-    .. '"socket_errors": %d, "wrong": %d, "sample": "%s"}\n'
+    .. '"socket_errors": %d, "wrong": %d, "used": %d, "sample": "%s"}\n'
   io.write(form:format(
     summary.requests, summary.duration / 1e6,
     latency:percentile(50), latency:percentile(99), latency.max,
-    errors.connect + errors.read + errors.write + errors.timeout, wrong, sample
+    errors.connect + errors.read + errors.write + errors.timeout, wrong, most * #threads, sample
   ))
 end

@@ -26,7 +26,8 @@ BEGUN = "begun\n"  # what the script writes to stderr with its first request
 class Plan:
     """One kind of request. `{line}` stands for a line of `file`, `{count}` for something that is never the same.
 
-    `answer` is a Lua pattern that the body must hold, or the header `answer_header` where one is named.
+    `answer` is a Lua pattern that the body must hold, or the header `answer_header` where one is named. With `once`
+    each line is used once on a server, the first lines first; wrk ends early when none is left.
     """
 
     file: Path
@@ -38,6 +39,7 @@ class Plan:
     answer: str = ""
     answer_header: str | None = None
     unique: bool = False
+    once: bool = False
     pause_ms: float = 0.0  # that a connection rests after an answer, on average
 
 
@@ -54,6 +56,7 @@ class Driven:
     wrong: int
     sample: str
     busy: float
+    used: int  # lines of a plan with `once`
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class Generator:
     threads: int
     cores: Cores
     distinct: int  # lines of a plan's file that are used at the most
+    used: dict[tuple[str, Path], int] = field(default_factory=dict)  # lines, of plans with `once`, by server and file
 
     def drive(self, plan: Plan, url: str, seconds: float) -> Driven:
         """Send requests for `seconds`, or for longer where no answer came; raise RuntimeError if wrk itself fails."""
@@ -76,8 +80,12 @@ class Generator:
     def _drive_once(self, plan: Plan, url: str, seconds: float) -> Driven:
         with tempfile.TemporaryDirectory(prefix="latchkey-bench-") as folder:
             file = Path(folder) / "plan.lua"
-            file.write_text(_lua(plan, self.distinct), encoding="ascii")  # secrets stay out of the command line
-            return self._run([*self._command(seconds), url, "--", str(file)], seconds)
+            start = self.used.get((url, plan.file), 0)
+            text = _lua(plan, self.distinct, start, self.threads)
+            file.write_text(text, encoding="ascii")  # secrets stay out of the command line
+            driven = self._run([*self._command(seconds), url, "--", str(file)], seconds)
+            self.used[url, plan.file] = start + driven.used
+            return driven
 
     def _command(self, seconds: float) -> list[str]:
         wrk = ["wrk", f"-t{self.threads}", f"-c{self.connections}", f"-d{ceil(seconds)}s", f"--timeout={TIMEOUT}s"]
@@ -103,7 +111,7 @@ def _spent() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _lua(plan: Plan, distinct: int) -> str:
+def _lua(plan: Plan, distinct: int, start: int = 0, threads: int = 1) -> str:
     """Return a plan as Lua: ASCII strings are the same in JSON and Lua."""
     headers = ", ".join(f"[{json.dumps(name)}] = {json.dumps(value)}" for name, value in plan.headers.items())
     fields: dict[str, object] = {
@@ -115,6 +123,9 @@ def _lua(plan: Plan, distinct: int) -> str:
         "answer": plan.answer,
         "answer_header": plan.answer_header,
         "unique": plan.unique,
+        "once": plan.once,
+        "start": start,
+        "threads": threads,
         "pause": plan.pause_ms,
         "distinct": distinct,
         "seed": time.time_ns() // 1_000_000 % 1_000_000_000 + os.getpid() % 1000,

@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.benchmark import machine
 from tests.benchmark.databases import Database
 from tests.benchmark.load import Driven, Generator, Plan
+from tests.benchmark.rows import EARLIER
 from tests.benchmark.subjects import Subject
 from tests.benchmark.writer import Writer
 
@@ -113,7 +114,7 @@ class Measuring:
             (subject, plan, Measured(subject.name, row + mark, subject.size), beside)
             for subject in subjects
             for row, plan in subject.plans().items()
-            if subject.name != "latchkey" or row in wanted
+            if subject.name not in ("latchkey", EARLIER) or row in wanted
             for mark, beside in self._variants(subject)
         ]
         for number in range(1, count + 1):

@@ -6,10 +6,13 @@ import base64
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any, TypeVar
 
 from app.crypto.opaque import Prefix, digest, hint, mint
 from app.database.types import new_id
+from app.models.auth_methods import NONE
+from app.models.grant_types import AUTHORIZATION_CODE, CLIENT_CREDENTIALS, REFRESH_TOKEN
 
 Row = dict[str, Any]
 T = TypeVar("T")
@@ -18,6 +21,9 @@ SCOPES = ("orders:read", "orders:write")
 RESOURCES = 10
 PERMISSIONS = 8  # of each resource; the first two are public
 DAY = timedelta(days=1)
+APP_OF_GRANTS, APP_OF_CODES = "app-of-grants", "app-of-codes"  # their public ids
+VERIFIER = "v" * 43  # of every code (RFC 7636 §4.1)
+MOST_ONCE = 20_000
 TOKEN_LIFETIME = 86_400  # seconds; the longest lifetime, so that a cached file of JWTs is valid for a day
 
 
@@ -46,6 +52,11 @@ class Proportions:
     def clients(self) -> int:
         """10 with a thousand credentials, 10,000 with a million."""
         return max(2, self.credentials // 100)
+
+    @property
+    def once(self) -> int:
+        """Codes, and refresh tokens, each of which a run uses once; a user has at most 100 grants of an app."""
+        return min(MOST_ONCE, 10 * self.credentials)
 
     @property
     def roles(self) -> int:
@@ -135,7 +146,42 @@ class Organisation:
         self.client_ids = [(new_id("cli"), new_id("client")) for _ in range(self.proportions.clients + 1)]
         for i, (row_id, client_id) in enumerate(self.client_ids):
             yield {"id": row_id, "client_id": client_id, "name": f"client {i}", "created_at": self.at,
-                   "token_endpoint_auth_method": "client_secret_basic"}  # fmt: skip
+                   "token_endpoint_auth_method": "client_secret_basic", "grant_types": [CLIENT_CREDENTIALS],
+                   "redirect_uris": []}  # fmt: skip
+
+    def apps(self) -> Iterator[Row]:
+        """Yield two public apps: of one there are grants, of the other codes alone."""
+        for app in (APP_OF_GRANTS, APP_OF_CODES):
+            yield {"id": app, "client_id": app, "name": f"app {app}", "created_at": self.at,
+                   "token_endpoint_auth_method": NONE, "grant_types": [AUTHORIZATION_CODE, REFRESH_TOKEN],
+                   "redirect_uris": ["https://app.bench.example/"]}  # fmt: skip
+
+    def app_grants(self) -> Iterator[Row]:
+        """Yield a grant for each refresh token, of the users in turn."""
+        self.grants = [(new_id("grt"), mint(Prefix.REFRESH_TOKEN)) for _ in range(self.proportions.once)]
+        for i, (row_id, _) in enumerate(self.grants):
+            yield {"id": row_id, "user_id": _turn(self.user_ids, i), "client_id": APP_OF_GRANTS,
+                   "created_at": self.at, "expires_at": self.at + 300 * DAY}  # fmt: skip
+
+    def app_grant_scopes(self) -> Iterator[Row]:
+        """Yield the two scopes of the orders API for each grant."""
+        for grant_id, _ in self.grants:
+            for permission_id in self.permission_ids[0][:2]:
+                yield {"grant_id": grant_id, "resource_id": self.resource_ids[0], "permission_id": permission_id}
+
+    def refresh_tokens(self) -> Iterator[Row]:
+        """Yield the refresh token of each grant."""
+        for grant_id, secret in self.grants:
+            yield {"grant_id": grant_id, **_opaque(secret), "created_at": self.at, "expires_at": self.at + 30 * DAY}
+
+    def authorization_codes(self) -> Iterator[Row]:
+        """Yield codes that live as long as the data set, all with the challenge of VERIFIER."""
+        self.codes = [mint(Prefix.AUTHORIZATION_CODE) for _ in range(self.proportions.once)]
+        challenge = base64.urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).decode().rstrip("=")
+        for i, code in enumerate(self.codes):
+            yield {"digest": digest(code), "client_id": APP_OF_CODES, "user_id": _turn(self.user_ids, i),
+                   "granted": {ORDERS: list(SCOPES)}, "code_challenge": challenge,
+                   "created_at": self.at, "expires_at": self.at + 30 * DAY}  # fmt: skip
 
     def client_roles(self) -> Iterator[Row]:
         """Yield a role for each client."""

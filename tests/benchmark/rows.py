@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
+from app.models.grant_types import AUTHORIZATION_CODE, REFRESH_TOKEN
 from tests.benchmark.dataset import DataSet
 from tests.benchmark.load import Plan
-from tests.benchmark.organisation import ORDERS, basic
+from tests.benchmark.organisation import APP_OF_CODES, APP_OF_GRANTS, ORDERS, VERIFIER, basic
 
 FORM = "application/x-www-form-urlencoded"
 ACTIVE, INACTIVE = '"active":%s*true', '"active":%s*false'
@@ -20,10 +22,15 @@ INTROSPECTED = {  # row: which secrets, and what is expected of them
     "introspect-api-key": ("api-key", ACTIVE),
     "introspect-m2m": ("m2m", ACTIVE),
     "introspect-exchanged": ("exchanged", ACTIVE),
+    "introspect-oauth": ("delegated", ACTIVE),
     "introspect-inactive": ("inactive", INACTIVE),
     "introspect-malformed": ("malformed", INACTIVE),
 }
-LATCHKEY = (*INTROSPECTED, "client-credentials", "token-exchange", "forward-auth", "pat-creation")
+LATCHKEY = (
+    *INTROSPECTED,
+    *("client-credentials", "code-exchange", "refresh", "token-exchange"),
+    *("forward-auth", "forward-auth-oauth", "pat-creation"),
+)
 BARE = "bare-flask"
 NODE, AUTHLIB = "node-oidc-provider", "authlib"
 EARLIER = "earlier"  # Latchkey of another checkout
@@ -34,7 +41,7 @@ COUNTERPARTS = {  # the row of a peer that a row of ours is compared with
 
 
 def of_latchkey(data_set: DataSet, admin_token: str) -> dict[str, Plan]:
-    """Return the plan of each row; `admin_token` may create personal access tokens."""
+    """Return the plan of each row that the data set has secrets for; `admin_token` may create access tokens."""
     server = data_set.secrets("server").read_text(encoding="ascii").strip()
     plans = {
         name: _form(data_set.secrets(what), "/oauth/introspect", "token={line}", answer, server)
@@ -45,9 +52,12 @@ def of_latchkey(data_set: DataSet, admin_token: str) -> dict[str, Plan]:
     exchange = urlencode({"grant_type": EXCHANGE, "subject_token_type": PAT_TYPE, "resource": ORDERS})
     subject = f"{exchange}&subject_token={{line}}"
     plans["token-exchange"] = _form(data_set.secrets("pat"), "/oauth/token", subject, ISSUED)
+    plans["code-exchange"] = _once(data_set.secrets("code"), AUTHORIZATION_CODE, APP_OF_CODES, "code", VERIFIER)
+    plans["refresh"] = _once(data_set.secrets("refresh"), REFRESH_TOKEN, APP_OF_GRANTS, "refresh_token")
     plans["forward-auth"] = _forward_auth(data_set.secrets("pat"))
+    plans["forward-auth-oauth"] = _forward_auth(data_set.secrets("delegated"))
     plans["pat-creation"] = _creation(data_set.secrets("user"), admin_token)
-    return plans
+    return {name: plan for name, plan in plans.items() if plan.file.exists()}  # an earlier version makes fewer
 
 
 def of_bare_flask(data_set: DataSet) -> dict[str, Plan]:
@@ -81,6 +91,12 @@ def of_authlib(folder: Path) -> dict[str, Plan]:
 def _form(file: Path, path: str, body: str, answer: str, authorization: str | None = None) -> Plan:
     headers = {"Content-Type": FORM} | ({"Authorization": authorization} if authorization else {})
     return Plan(file, "POST", path, headers, body, answer=answer)
+
+
+def _once(file: Path, grant_type: str, client_id: str, name: str, verifier: str = "") -> Plan:
+    """Return the token request of an app with a secret that works once."""
+    form = {"grant_type": grant_type, "client_id": client_id} | ({"code_verifier": verifier} if verifier else {})
+    return replace(_form(file, "/oauth/token", f"{urlencode(form)}&{name}={{line}}", ISSUED), once=True)
 
 
 def _forward_auth(file: Path) -> Plan:

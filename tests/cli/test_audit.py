@@ -153,3 +153,45 @@ def test_secrets_in_old_events_are_found_by_doctor_and_taken_out_by_redact(cli: 
     assert cli("audit", "verify", "--file", str(export)).exit_code == 1
     assert cli("audit", "verify", "--file", str(export), "--redaction-key", key[1]).exit_code == 0
     assert cli("audit", "verify", "--redaction-key", "x").exit_code == 2
+
+
+def test_prune_counts_and_deletes_only_with_yes_and_what_is_left_verifies(cli: Cli, database: Database) -> None:
+    before = cli.json("audit", "verify")["events"]
+    now = datetime.now(UTC).isoformat()
+    assert (
+        cli.good("audit", "prune", "--before", now) == f"{before} events would be deleted: use --yes to delete them\n"
+    )
+    assert cli.json("audit", "verify")["events"] == before
+    assert cli.json("audit", "prune", "--before", now, "--yes") == {"events": before, "deleted": True}
+    result = cli.json("audit", "verify")
+    assert result["intact"] and result["events"] == 1 and result["checkpoint"]["through"] == before
+    assert f"cli deleted the events up to {before}:" in cli.good("audit", "verify")
+    assert "audit retention" in cli.good("doctor") and "MB; rows: audit_event 1" in cli.good("doctor")
+    future = cli("audit", "prune", "--before", "2999-01-01T00:00:00Z")
+    assert future.exit_code == 2 and "--before is in the future" in future.stderr
+    database.execute("DELETE FROM audit_event")
+    assert cli("audit", "verify").exit_code == 1
+
+
+@pytest.mark.parametrize("first", ["prune", "backup"])
+def test_a_restored_instance_verifies_what_it_has(
+    set_up: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """A backup is as old as it is: with the checkpoint, or with the events that were deleted afterwards."""
+    source, target, backup = tmp_path / "source", tmp_path / "target", tmp_path / "backup"
+    shutil.copytree(set_up, source)
+    target.mkdir()
+    cli = Cli(source, monkeypatch)
+    steps = {
+        "prune": ("audit", "prune", "--yes", "--before", datetime.now(UTC).isoformat()),
+        "backup": ("backup", str(backup)),
+    }
+    events = int(cli.json("audit", "verify")["events"])
+    for step in sorted(steps, key=first.__ne__):
+        cli.good(*steps[step])
+    restored = Cli(target, monkeypatch)
+    restored.good("restore", str(backup))
+    result = restored.json("audit", "verify")
+    assert result["intact"] and result["events"] == (1 if first == "prune" else events)
+    restored.good("audit", "prune", "--yes", "--before", datetime.now(UTC).isoformat())
+    assert restored.json("audit", "verify")["events"] in (1, 2)

@@ -27,7 +27,7 @@ def completed(monkeypatch: pytest.MonkeyPatch, instance: Path, line: str) -> lis
 @pytest.mark.parametrize(
     ("line", "names"),
     [
-        ("us", ["user"]),
+        ("use", ["user"]),
         ("user cre", ["create"]),
         ("user show a", ["admin", "alice"]),
         ("pat create --user al", ["alice"]),
@@ -47,7 +47,7 @@ def test_names_are_completed(monkeypatch: pytest.MonkeyPatch, instance: Path, li
 def test_ids_of_live_credentials_are_completed(monkeypatch: pytest.MonkeyPatch, instance: Path) -> None:
     assert len(completed(monkeypatch, instance, "pat revoke pat_")) == 1
     assert len(completed(monkeypatch, instance, "api-key rotate key_")) == 1
-    assert len(completed(monkeypatch, instance, "client secret create client_")) == 4
+    assert len(completed(monkeypatch, instance, "client secret create client_")) == 5
 
 
 def test_without_a_database_nothing_is_completed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -7,9 +7,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 
+from app.comparison.user_browser import UserBrowser
 from tests.api import Admin, Client
 from tests.cli.test_serve import answers, run, until
 from tests.conftest import StartServer
@@ -203,7 +206,7 @@ def test_a_proxy_that_hands_on_a_callers_own_certificate(fresh_server: StartServ
 def test_the_demo_is_created_once_and_says_so(tmp_path: Path) -> None:
     instance = tmp_path / "instance"
     made = json.loads(run(instance, "demo", "--json").stdout)
-    assert [thing["kind"] for thing in made] == ["user"] * 2 + ["client"] * 3 + ["personal access token", "API key"]
+    assert [thing["kind"] for thing in made] == ["user"] * 2 + ["client"] * 4 + ["personal access token", "API key"]
     again = run(instance, "demo")
     assert (again.returncode, again.stdout) == (0, "")
     assert "already" in again.stderr
@@ -222,13 +225,29 @@ def test_the_demo_of_a_server_works_with_the_secrets_it_prints(demo_server: Live
     admin.http.close()
 
 
-def paste(shell: str, live: LiveServer) -> subprocess.CompletedProcess[str]:
-    """Feed the block, without the comments before it, to an interactive shell's stdin."""
+def test_the_app_of_the_demo_gets_tokens_by_the_printed_lines(demo_server: LiveServer) -> None:
+    """Walk as the printed lines say, with what a browser does in between."""
+    [password] = re.findall(r"#   user +alice +\S+ +(\S+)$", demo_server.stdout_file.read_text(), re.M)
+    printed = paste("bash", demo_server, "echo verifier=$V\n").stdout
+    [address], [verifier] = (re.findall(p, printed, re.M) for p in (r"^http\S+/oauth/authorize\S+$", "^verifier=(.+)$"))
+    client = {"client_id": parse_qs(urlsplit(address).query)["client_id"][0]}
+    with httpx.Client(base_url=demo_server.url) as http:
+        code = UserBrowser(http, "alice", password).authorize(address, ["stock:read"])
+        grant = {"grant_type": "authorization_code", "code": code, "code_verifier": verifier}
+        tokens = http.post("/oauth/token", data=client | grant).raise_for_status().json()
+        again = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+        assert http.post("/oauth/token", data=client | again).raise_for_status().json()["scope"] == "stock:read"
+
+
+def paste(shell: str, live: LiveServer, more: str = "") -> subprocess.CompletedProcess[str]:
+    """Feed the block, without the comments before it, and further lines to an interactive shell's stdin."""
     block = "".join(line for line in live.stdout_file.open() if not line.startswith("#"))
     command = [require_program("zsh"), "-f", "-i", "-s"] if shell == "zsh" else ["bash"]
     settings = environment(live.instance) | {"PROMPT": "", "PS1": ""}
     settings["PATH"] = f"{Path(sys.executable).resolve().parent}:{settings['PATH']}"  # python3 without pyenv's script
-    return subprocess.run(command, input=block, capture_output=True, text=True, timeout=60, check=True, env=settings)
+    return subprocess.run(
+        command, input=block + more, capture_output=True, text=True, timeout=60, check=True, env=settings
+    )
 
 
 @pytest.mark.contract("the first start prints where to look, and commands that work when pasted")

@@ -194,6 +194,29 @@ def test_a_client_with_a_key_of_its_own_has_no_secret(cli: Cli, orders: str, tmp
     assert "no JSON object" in cli.bad("client", "update", orders, "--jwks", str(file))
 
 
+def test_an_app_is_registered_with_its_grants_redirect_uris_and_scopes(cli: Cli, orders: str) -> None:
+    uri, grants = "https://app.example/callback", ("--grant", "authorization_code", "--grant", "refresh_token")
+    done = cli("client", "create", "--name", "app", *grants, "--redirect-uri", uri)
+    assert TOKEN.fullmatch(done.stdout) and "without a role" not in done.stderr
+    made = cli.json(
+        *("client", "create", "--name", "tv", "--auth-method", "none", "--grant", "device_code"),
+        *("--client-uri", "https://tv.example", "--logo-uri", "https://tv.example/logo.png"),
+    )
+    assert made["grant_types"] == ["urn:ietf:params:oauth:grant-type:device_code"] and "client_secret" not in made
+    row = made["client_id"]
+    assert "redirect_uris" in cli.bad("client", "update", row, *grants)
+    both = ("--redirect-uri", f"{uri} http://127.0.0.1/callback")
+    changed = cli.json("client", "update", row, *grants, *both, "--scope", "orders:read", "--logo-uri", "")
+    assert changed["redirect_uris"] == [uri, "http://127.0.0.1/callback"] and changed["scopes"] == ["orders:read"]
+    assert changed["logo_uri"] is None and changed["client_uri"] == "https://tv.example"
+    back = cli.json("client", "update", row, "--grant", "device_code", "--no-redirect-uris", "--all-scopes")
+    assert (back["redirect_uris"], back["scopes"]) == ([], None)
+    assert "redirect_uris" in cli.bad(
+        "client", "create", "--name", "x", *grants, "--redirect-uri", "http://app.example/"
+    )
+    assert cli("client", "create", "--name", "x", "--grant", "password").exit_code == 2
+
+
 def test_a_client_that_is_bound_to_its_key_or_certificate(cli: Cli) -> None:
     by_certificate = ("--auth-method", "tls_client_auth", "--certificate-names", "san_dns=robot.example")
     made = cli.json("client", "create", "--name", "sealed", *by_certificate, "--certificate-bound", "--dpop-bound")

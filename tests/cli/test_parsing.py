@@ -28,7 +28,9 @@ def test_all_that_is_missing_is_named_at_once(command: str, named: list[str]) ->
     assert "Missing " in said and all(name in said for name in named)
 
 
-@pytest.mark.parametrize(("command", "meant"), [("usre", "user"), ("user creat", "create"), ("client secrt", "secret")])
+@pytest.mark.parametrize(
+    ("command", "meant"), [("rolee", "role"), ("user creat", "create"), ("client secrt", "secret")]
+)
 def test_a_mistyped_command_gets_a_suggestion(command: str, meant: str) -> None:
     assert f"Did you mean '{meant}'?" in refused(*command.split())
 

@@ -60,7 +60,7 @@ def test_each_kind_is_found_in_files_by_line_and_never_printed(tmp_path: Path, p
     (tmp_path / "deep" / "er" / ".env").write_text(f"A=1\n\nTOKEN={secret}\n", encoding="utf-8")
     done = scan(tmp_path)
     assert done.exit_code == 1 and secret not in done.output
-    assert ".env:3: " in done.stdout and f"{secret[:7]}…{secret[-4:]}" in done.stdout
+    assert ".env:3: " in done.stdout and f"{prefix}…{secret[-4:]}" in done.stdout
 
 
 def test_nothing_found_is_success(tmp_path: Path) -> None:

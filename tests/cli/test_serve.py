@@ -21,7 +21,7 @@ from tests.databases import database_in
 from tests.live import LiveServer, environment
 from tests.ports import free_port
 
-MOST_MEMORY = 120  # MB of a process at rest
+MOST_MEMORY = 108  # MB of a process at rest; pages of libraries differ by what the kernel happens to cache
 
 
 def run(instance: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -254,4 +254,4 @@ def test_a_process_at_rest_takes_less_than_its_share_of_memory(fresh_server: Sta
     live.http.get("/readyz")
     for pid in [live.pid, *children(live.pid)]:
         fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-        assert int(fields["VmRSS"].split()[0]) / 1024 < MOST_MEMORY
+        assert int(fields["RssAnon"].split()[0]) / 1024 < MOST_MEMORY

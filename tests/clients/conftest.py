@@ -1,17 +1,13 @@
 """An organisation that the tests of a file share, unless a test creates its own (`create_world`); npm packages."""
 
-import hashlib
-import os
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
 import pytest
 
 from tests.api import Admin
+from tests.clients.building import Build, build_once
 from tests.contract.world import World, create_world
-from tests.machine import lacking, require_program
+from tests.machine import require_program
 
 HERE = Path(__file__).parent
 NODE_FILES = (
@@ -20,9 +16,15 @@ NODE_FILES = (
     "oauth4webapi_client.mjs",
     "openid_client.mjs",
     "dpop_client.mjs",
+    "delegated_clients.mjs",
+    "mcp_client.mjs",
+    "status_list_client.mjs",
+    "standard_webhooks.mjs",
     "asked.mjs",
 )
-PATIENCE = 60  # seconds
+GO_FILES = ("go.mod", "go.sum", "main.go")
+INSTALLING = 180  # seconds
+COMPILING = 600  # seconds, the first time with the whole standard library
 
 
 @pytest.fixture(scope="module")
@@ -31,31 +33,24 @@ def world(admin: Admin) -> World:
     return create_world(admin)
 
 
+@pytest.fixture
+def loopback_without_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Allow the clients to use a server without TLS."""
+    monkeypatch.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")
+    monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
+
+
 @pytest.fixture(scope="session")
 def folder() -> Path:
     """The scripts beside the locked packages, in the user's cache: installed once for a lock file."""
     require_program("node")
     npm = require_program("npm")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "latchkey-tests"
-    wanted = cache / hashlib.sha256(b"".join((HERE / name).read_bytes() for name in NODE_FILES)).hexdigest()[:16]
-    if not wanted.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
-        _install(npm, wanted)
-    return wanted
+    command = (npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+    return build_once(Build(HERE, NODE_FILES, command, INSTALLING))
 
 
-def _install(npm: str, wanted: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=wanted.parent) as scratch:
-        making = Path(scratch) / "made"
-        making.mkdir()
-        for name in NODE_FILES:
-            shutil.copy(HERE / name, making)
-        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        try:
-            done = subprocess.run(command, cwd=making, capture_output=True, text=True, timeout=PATIENCE)
-        except subprocess.TimeoutExpired:
-            lacking("registry that answers npm")
-        if done.returncode:
-            lacking(f"npm packages for the tests ({done.stderr.strip()[-200:]})")
-        if not wanted.is_dir():
-            making.rename(wanted)
+@pytest.fixture(scope="session")
+def go_app() -> Path:
+    """The program over golang.org/x/oauth2, in the user's cache: compiled once for its source and its lock file."""
+    command = (require_program("go"), "build", "-trimpath", "-o", "app", ".")
+    return build_once(Build(HERE / "go", GO_FILES, command, COMPILING)) / "app"

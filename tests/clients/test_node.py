@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.api import Admin, Client, Json
-from tests.contract.world import World, scopes_of
+from tests.contract.world import CREDENTIAL_TYPE, KINDS, Kind, World, scopes_of
 from tests.live import LiveServer
 from tests.machine import require_program
 from tests.spec.client_keys import new_key, register
@@ -93,3 +93,18 @@ def test_a_node_client_proves_its_key_and_finds_the_nonce(demanding: Admin, fold
     assert result["granted"]["token_type"].lower() == "dpop"
     assert result["introspected"]["cnf"] == {"jkt": result["jkt"]}
     assert (result["opened"], result["bearer"]) == (200, 401)
+
+
+@pytest.mark.contract("a status list is verified by software of others")
+@pytest.mark.spec("draft-ietf-oauth-status-list §8.3")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_node_server_sees_a_revocation_in_the_status_list(world: World, folder: Path, kind: Kind) -> None:
+    source, client = world.issue(kind), world.client if kind == "m2m" else None
+    token = source.token
+    if kind != "m2m":
+        token = str(world.admin.exchange(source.token, CREDENTIAL_TYPE[kind]).json()["access_token"])
+    asked = {"issuer": world.admin.issuer, "token": token, "audience": world.identifier}
+    valid = {"status": 0, "type": "application/statuslist+jwt", "ttl": 5, "named": True, "unchanged": 304}
+    assert run(folder, "status_list_client.mjs", asked) == valid
+    assert world.admin.revoke(source.token, client).status_code == 200  # and with it what was exchanged for it
+    assert run(folder, "status_list_client.mjs", asked) == valid | {"status": 1}

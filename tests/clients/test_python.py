@@ -14,12 +14,7 @@ from tests.api import Admin, Json
 from tests.contract.world import World, scopes_of
 from tests.spec.client_keys import new_key, register
 
-
-@pytest.fixture(autouse=True)
-def loopback_without_tls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Allow the clients to use a server without TLS."""
-    monkeypatch.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")
-    monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
+pytestmark = pytest.mark.usefixtures("loopback_without_tls")
 
 
 def metadata(admin: Admin) -> Json:

@@ -18,7 +18,17 @@ from tests.cli.test_serve import run
 from tests.live import environment
 from tests.web.pseudo_locale import use_pseudo_locale
 
-KEPT = {"audit_event", "spent_limit", "revoked_token"}  # tables whose rows remain: of a revoked JWT, until its exp
+STATUS = {"status_list", "status_entry", "status_subject", "status_change"}  # of a JWT, until its list ends
+KEPT = {
+    "replaced_secret",
+    "audit_event",
+    "usage_hour",
+    "usage_day",
+    "reused_credential",
+    "spent_limit",
+    "revoked_token",
+    *STATUS,
+}  # tables whose rows remain: of a revoked JWT, until exp
 
 
 @dataclass

@@ -10,12 +10,13 @@ from click.testing import CliRunner
 
 from app.actions.directory.clients import ClientActions
 from app.actions.directory.users import UserActions
+from app.actions.status import lists
 from app.actions.tokens.revoke import RevokeToken
 from app.cli import main
-from app.comparison import probes
+from app.comparison import probes, timing
 from app.comparison.probes import PROBES
 from app.comparison.specimens import Http, Specimen
-from app.comparison.stated import API_KEY, COLUMNS, M2M, PASSWORD, PAT
+from app.comparison.stated import API_KEY, COLUMNS, M2M, OAUTH, PASSWORD, PAT
 from app.crypto.signing import SigningKeys
 from tests.comparison.conftest import Compared
 
@@ -39,7 +40,7 @@ def compare() -> tuple[int, dict[str, Any]]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the wait for a refusal, and take fewer samples."""
     monkeypatch.setattr(probes, "PATIENCE", 0.2)
-    monkeypatch.setattr(probes, "SAMPLES", 1)
+    monkeypatch.setattr(timing, "SAMPLES", 1)
 
 
 @pytest.mark.contract("what can be measured is measured, by a probe that uses the kind for real")
@@ -47,7 +48,7 @@ def test_revocation_that_does_nothing_is_seen(command: Path, monkeypatch: pytest
     monkeypatch.setattr(RevokeToken, "__call__", lambda *_, **__: None)
     code, report = compare()
     assert code == 1
-    assert wrong(report) == {"after_revocation": {PAT, API_KEY, M2M}}
+    assert wrong(report) == {"after_revocation": {PAT, OAUTH, API_KEY, M2M}}
     assert report["contradictions"] and all("After its revocation" in it for it in report["contradictions"])
 
 
@@ -57,8 +58,8 @@ def test_a_role_that_stays_is_seen(command: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(ClientActions, "change", lambda *_, **__: None)
     code, report = compare()
     assert code == 1
-    assert {PAT, M2M} <= wrong(report)["after_role_removal"]
-    assert {PASSWORD, PAT, M2M} <= wrong(report)["after_disabling"]
+    assert {PAT, OAUTH, M2M} <= wrong(report)["after_role_removal"]
+    assert {PASSWORD, PAT, OAUTH, M2M} <= wrong(report)["after_disabling"]
 
 
 @pytest.mark.contract("what can be measured is measured, by a probe that uses the kind for real")
@@ -66,7 +67,29 @@ def test_keys_that_cannot_be_verified_locally_are_seen(command: Path, monkeypatc
     monkeypatch.setattr(SigningKeys, "published", lambda *_: [])
     code, report = compare()
     assert code == 1
-    assert wrong(report)["time_to_verify_locally"] == {PAT, API_KEY, M2M}
+    assert wrong(report)["time_to_verify_locally"] == {PAT, OAUTH, API_KEY, M2M}
+
+
+@pytest.mark.contract("local verification is measured by the keys alone, and with the status list")
+def test_a_status_list_that_lacks_a_bit_is_seen(command: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lists, "set_bits", lambda capacity, _: bytes(capacity // 8))
+    code, report = compare()
+    assert code == 1
+    kinds, opaque = {PAT, OAUTH, API_KEY, M2M}, {PAT, API_KEY}
+    ended = dict.fromkeys(("after_revocation", "after_role_removal", "after_disabling"), kinds)
+    assert wrong(report) == ended | {"after_rotation": opaque, "after_app_end": {OAUTH}}
+    assert all("; with the status list too" in it for it in report["contradictions"])
+
+
+@pytest.mark.contract("the column of delegated OAuth tokens is measured like the others")
+def test_a_grant_that_outlives_its_app_or_the_reuse_of_a_refresh_token_is_seen(
+    command: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.actions.delegation.apps.end_grants", lambda *_: [])
+    monkeypatch.setattr("app.actions.delegation.refresh_tokens.end_grants", lambda *_: [])
+    code, report = compare()
+    assert code == 1
+    assert wrong(report) == {"after_app_end": {OAUTH}, "theft": {OAUTH}}
 
 
 def test_a_probe_that_fails_leaves_nothing_behind_and_the_others_are_seen(
@@ -79,7 +102,7 @@ def test_a_probe_that_fails_leaves_nothing_behind_and_the_others_are_seen(
     monkeypatch.setitem(PROBES, "fields", fails)
     report = compared.run().as_json()
     assert set(wrong(report)) == {"fields"}
-    assert wrong(report)["fields"] == set(COLUMNS) - {"oauth", PASSWORD}
+    assert wrong(report)["fields"] == set(COLUMNS) - {PASSWORD}
     assert compared.rows() == before
 
 

@@ -32,6 +32,8 @@ def test_a_text_of_several_phrases_is_taken_apart_from_the_outside() -> None:
     assert recognize(f"goes on: it, too; {left}") == (LISTED, {"first": "goes on: it, too", "further": left})
     assert recognize("goes on: it, too") == (GOES_ON, {"why": "it, too"})
     assert recognize(f"{TIMED}: one request") == (LABELLED, {"label": TIMED, "text": "one request"})
+    both = f"{TIMED}: one request; later, by a refresh: {TIMED}"
+    assert recognize(both) == (LISTED, {"first": f"{TIMED}: one request", "further": f"later, by a refresh: {TIMED}"})
     beside = BESIDE_PASSWORD % {"timing": f"{TIMED}: one request", "password": "9.00"}
     assert recognize(beside) == (BESIDE_PASSWORD, {"timing": f"{TIMED}: one request", "password": "9.00"})
 

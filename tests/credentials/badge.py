@@ -25,6 +25,7 @@ from app.credentials.kind import (
     Subject,
     Terms,
     describe_jwt,
+    lasting_claims,
     write_claims,
 )
 from app.crypto.access_token import audience_of, instant_of, kind_of
@@ -46,6 +47,7 @@ class Badges:
     target: ClassVar[str] = "badge"
     labels: ClassVar[Labels] = Labels("Visitor's badge", "Visitors' badges", "badges")
     exchangeable: ClassVar[bool] = False
+    counted_as: ClassVar[str] = ""
     used_rows: ClassVar[type[Base] | None] = None
     keys: SigningKeys
     issuer: str
@@ -57,7 +59,8 @@ class Badges:
     def issue(self, session: Session, subject: Subject, terms: Terms) -> Issued:
         jti = new_id("badge")
         self.issued[jti] = subject.id, terms
-        claims = write_claims(self.issuer, self.name, jti, subject, subject.id, terms)
+        shared = lasting_claims(self.issuer, self.name, subject, subject.id, terms)
+        claims = write_claims(shared, jti, terms)
         return Issued(jti, self.keys.sign(session, claims))
 
     def verify(self, connection: Connection, token: str, at: datetime) -> Claims | None:

@@ -68,8 +68,8 @@ def test_what_is_minted_is_recognised_by_its_prefix(prefix: Prefix) -> None:
     for _ in range(50):
         token = mint(prefix)
         assert prefix_of(token) is prefix
-        assert len(token) == len("lk_pat_") + 32 + 6
-        assert set(token[7:]) <= set(BASE62)
+        assert len(token) == len(prefix) + 32 + 6
+        assert set(token[len(prefix) :]) <= set(BASE62)
 
 
 @pytest.mark.asvs("11.2.3", "11.5.1")
@@ -82,7 +82,8 @@ def test_no_secret_is_minted_twice_and_every_character_occurs() -> None:
 
 @pytest.mark.contract("a client secret has the same format")
 def test_the_prefixes_are_the_documented_ones() -> None:
-    assert {str(prefix) for prefix in Prefix} == {"lk_pat_", "lk_key_", "lk_sec_"}
+    of_apps = {"lk_ref_", "lk_code_", "lk_dev_", "lk_reg_"}
+    assert {str(prefix) for prefix in Prefix} == {"lk_pat_", "lk_key_", "lk_sec_"} | of_apps
 
 
 @pytest.mark.contract("a wrong prefix, length, alphabet or check is refused")

@@ -9,11 +9,12 @@ from typing import Any
 
 import jwt
 import pytest
-from prometheus_client import REGISTRY, Histogram
+from prometheus_client import REGISTRY, Counter, Histogram
 
 from app import create_app
 from app.fast_lane.lane import Lane
 from app.operations import logs
+from app.operations.finished_request import FinishedRequest
 from tests.oauth.wire import Wire, start_wire
 
 FORM = "application/x-www-form-urlencoded"
@@ -69,13 +70,14 @@ class Asked:
 
 @dataclass
 class Reply:
-    """The answer, its log lines and the metrics that changed."""
+    """The answer, its log lines, the metrics that changed and what is traced."""
 
     status: str
     headers: list[tuple[str, str]]
     body: Any
     lines: list[dict[str, Any]]
     counted: dict[str, float]
+    spans: list[FinishedRequest]
     taken: bool = field(compare=False)
 
 
@@ -87,9 +89,13 @@ class Lanes:
         self.core = self.wire.core
         plain = self.core.actions.settings.model_copy(update={"fast_lane": False})
         self._fast = self.wire.http.application.wsgi_app
-        self._plain = create_app(plain, self.core.clock).wsgi_app
+        self.spans: list[FinishedRequest] = []  # of the last request
+        self._plain = create_app(plain, self.core.clock, trace=self.spans.append).wsgi_app
         assert isinstance(self._fast, Lane) and not isinstance(self._plain, Lane)
         self._inner, self._fast._inner = self._fast._inner, self._behind
+        envelope: Any = self._inner
+        envelope._trace = self._fast._request_log.trace = self.spans.append
+        self._fast._is_traced = True
         self._taken = True
         self.lines: list[str] = []  # of the last request
 
@@ -122,6 +128,7 @@ class Lanes:
     def _ask(self, app: Any, asked: Asked) -> Reply:
         answers: list[Any] = []
         self.lines.clear()
+        self.spans.clear()
         before = _samples()
         body = b"".join(app(asked.wsgi(), lambda *answer: answers.append(answer)))
         [(status, headers)] = answers
@@ -130,7 +137,8 @@ class Lanes:
         for line in lines:
             assert all(line.pop(name) is not None for name in CHANGING)
         headers = [pair for pair in headers if pair[0] != "Date"]
-        return _without_chance(Reply(status, headers, body, lines, counted, self._taken))
+        spans = [span._replace(ended_at=0, seconds=0, request_id="") for span in self.spans]
+        return _without_chance(Reply(status, headers, body, lines, counted, spans, self._taken))
 
 
 def _samples() -> dict[Sample, float]:
@@ -143,7 +151,7 @@ def _samples() -> dict[Sample, float]:
 
 
 def _metrics() -> set[Any]:
-    return {metric for name, metric in REGISTRY._names_to_collectors.items() if name.startswith("latchkey")}
+    return {metric for metric in REGISTRY._names_to_collectors.values() if isinstance(metric, Counter | Histogram)}
 
 
 def _name(sample: Sample) -> str:

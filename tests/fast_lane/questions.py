@@ -22,7 +22,10 @@ class Scene:
         self.key, key = self.core.key(expires_at=self.core.clock() + timedelta(seconds=2000))
         m2m = self.core.m2m("robot", "orders:read")
         exchanged = self.core.exchange(key, client_id="robot")
+        self.core.app("reader")
+        self.oauth = self.core.delegate("alice", "reader", "orders:read")
         self.tokens = {"pat": token, "key": key, "m2m": m2m, "exchanged": exchanged}
+        self.tokens["oauth"] = self.oauth.access.token
         self.asked = {name: self._introspect(token) for name, token in self.tokens.items()}
         self.asked |= {f"{name} passes": self._pass(token) for name, token in self.tokens.items()}
         self.asked["issue"] = Asked("/oauth/token", body=GRANT.encode(), headers=self._by(lanes.wire.robot))

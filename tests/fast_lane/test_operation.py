@@ -264,3 +264,11 @@ def test_what_the_lane_answers_is_counted(fresh_server: StartServer) -> None:
     assert count(live, "latchkey_request_seconds_count", route="/oauth/introspect") == before + 20
     assert count(live, "latchkey_introspected_total", kind="api_key", outcome="active") == 20
     admin.http.close()
+
+
+def test_the_parent_of_a_trace_is_handed_on_by_both_lanes(lanes: Lanes) -> None:
+    token = lanes.core.pat("alice", "orders:read")[1]
+    sent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    answered = lanes.both(introspect(lanes, token).with_headers(TRACEPARENT=sent))
+    assert answered.taken
+    assert [(span.kind, span.traceparent) for span in answered.spans] == [("personal_access_token", sent)]

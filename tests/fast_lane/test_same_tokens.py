@@ -5,7 +5,9 @@ from urllib.parse import quote_plus
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import update
 
+from app.models import Client
 from tests.core import ORDERS, STOCK
 from tests.fast_lane.conftest import OwnLanes
 from tests.fast_lane.lanes import Asked, Lanes, basic
@@ -80,6 +82,23 @@ def test_who_is_refused(lanes: Lanes, pair: tuple[str, str]) -> None:
 
 def test_a_client_without_roles(lanes: Lanes) -> None:
     assert lanes.both(ask(lanes, TAKEN["a scope"], lanes.wire.shop)).status == "400 BAD REQUEST"
+
+
+def test_a_client_that_is_not_registered_for_the_grant(own_lanes: OwnLanes) -> None:
+    own = own_lanes()
+    own.core.client("app", "worker", grant_types=["refresh_token"])
+    reply = own.both(ask(own, TAKEN["a scope"], ("app", own.core.client_secret("app"))))
+    assert not reply.taken and "unauthorized_client" in str(reply.body)
+
+
+def test_a_client_that_loses_the_grant(own_lanes: OwnLanes) -> None:
+    own = own_lanes()
+    own.core.client("app", "worker", grant_types=["client_credentials"])
+    asked = ask(own, TAKEN["a scope"], ("app", own.core.client_secret("app")))
+    assert own.both(asked).taken
+    with own.core.store.transaction() as session:
+        session.execute(update(Client).where(Client.client_id == "app").values(grant_types=["refresh_token"]))
+    assert not own.both(asked).taken
 
 
 @pytest.mark.parametrize("name", HEADERS)

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from tests import fork_server
 from tests.core import ORDERS, STOCK, Core
 from tests.fast_lane.conftest import OwnLanes
 from tests.fast_lane.questions import Scene
+from tests.oauth.wire import start_wire, stop_wire
 
 pytestmark = pytest.mark.both_databases
 
@@ -31,6 +32,18 @@ pytestmark = pytest.mark.both_databases
 @pytest.fixture
 def scene(own_lanes: OwnLanes) -> Scene:
     return Scene(own_lanes())
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Iterator[Core]:
+    """A core with a row in each table that is watched: without lanes, which would be asked nothing."""
+    wire = start_wire(tmp_path)
+    wire.core.pat("alice", "orders:read")
+    wire.core.key(scopes=("orders:list",))
+    wire.core.app("reader")
+    wire.core.delegate("alice", "reader", "orders:read")
+    yield wire.core
+    stop_wire(wire)
 
 
 def secret_of(core: Core, client: str) -> str:
@@ -41,10 +54,20 @@ def role_id(core: Core, name: str) -> str:
     return core.actions.roles.page(1, name=name)[0][0].id
 
 
+def refresh(scene: Scene) -> None:
+    client = scene.core.actions.authenticate_client.find("reader")
+    scene.core.actions.refresh(SERVER, client, str(scene.oauth.refresh_token))
+
+
 PAT = {"pat", "pat passes"}
 KEY = {"key", "key passes", "exchanged", "exchanged passes"}
 M2M = {"m2m", "m2m passes"}
-ALL = PAT | KEY | M2M
+OAUTH = {"oauth", "oauth passes"}
+USER = PAT | OAUTH
+ASKED = {"pat", "key", "m2m", "exchanged", "oauth"}
+ALL = USER | KEY | M2M
+FOLLOWING = {"status_change", "status_entry"}  # they change after what moves the epoch, and because of it
+USED = ("api_key", "app_grant", "personal_access_token")  # tables that store a last use
 Change = tuple[Callable[[Scene, Core], object], set[str]]
 CHANGES: dict[str, Change] = {
     "a PAT is revoked": (
@@ -59,29 +82,29 @@ CHANGES: dict[str, Change] = {
     "it is found in the wild": (lambda s, c: c.actions.report_leak(SERVER, [s.tokens["pat"]]), PAT),
     "a user loses a role": (
         lambda s, c: c.actions.users.change(OPERATOR, c.row_id("alice"), UserChanges(roles=())),
-        PAT,
+        USER,
     ),
     "a user is disabled": (
         lambda s, c: c.actions.users.change(OPERATOR, c.row_id("alice"), UserChanges(enabled=False)),
-        PAT,
+        USER,
     ),
     "a user is renamed": (
         lambda s, c: c.actions.users.change(OPERATOR, c.row_id("alice"), UserChanges(username="al")),
-        PAT,
+        USER,
     ),
-    "a user is deleted": (lambda s, c: c.actions.users.delete(OPERATOR, c.row_id("alice")), PAT),
+    "a user is deleted": (lambda s, c: c.actions.users.delete(OPERATOR, c.row_id("alice")), USER),
     "a role of users shrinks": (
         lambda s, c: c.actions.roles.change(OPERATOR, role_id(c, "clerk"), RoleChanges(permissions=("orders:read",))),
         PAT,
     ),
-    "a role of users is deleted": (lambda s, c: c.actions.roles.delete(OPERATOR, role_id(c, "clerk")), PAT),
+    "a role of users is deleted": (lambda s, c: c.actions.roles.delete(OPERATOR, role_id(c, "clerk")), USER),
     "a role of machines is deleted": (
         lambda s, c: c.actions.roles.delete(OPERATOR, role_id(c, "worker")),
         M2M | {"issue"},
     ),
     "a permission is deleted": (
         lambda s, c: c.actions.resources.delete_permission(OPERATOR, c.row_id(ORDERS), "orders:read"),
-        PAT | M2M | {"issue"},
+        USER | M2M | {"issue"},
     ),
     "a permission is no longer public": (
         lambda s, c: c.actions.resources.change_permission(
@@ -118,15 +141,15 @@ CHANGES: dict[str, Change] = {
     ),
     "the asker serves another": (
         lambda s, c: c.actions.clients.change(OPERATOR, c.row_id("shop"), ClientChanges(serves=(STOCK,))),
-        {"pat", "key", "m2m", "exchanged"},
+        ASKED,
     ),
     "the asker's secret is revoked": (
         lambda s, c: c.actions.client_secrets.revoke(OPERATOR, c.row_id("shop"), secret_of(c, "shop")),
-        {"pat", "key", "m2m", "exchanged"},
+        ASKED,
     ),
     "the asker's secret is found": (
         lambda s, c: c.actions.report_leak(SERVER, [s.lanes.wire.shop[1]]),
-        {"pat", "key", "m2m", "exchanged"},
+        ASKED,
     ),
     "a key is revoked": (lambda s, c: c.actions.api_keys.revoke(OPERATOR, s.key.id), KEY),
     "a key is disabled": (lambda s, c: c.actions.api_keys.change(OPERATOR, s.key.id, KeyChanges(enabled=False)), KEY),
@@ -142,11 +165,29 @@ CHANGES: dict[str, Change] = {
         ),
         {"key"},
     ),
-    "a JWT is denied": (lambda s, c: c.actions.revoke_token(SERVER, s.tokens["m2m"], "robot"), M2M),
+    "a JWT is denied": (  # and what is issued next has another index of a status list
+        lambda s, c: c.actions.revoke_token(SERVER, s.tokens["m2m"], "robot"),
+        M2M | {"issue"},
+    ),
     "an exchanged JWT is denied": (
         lambda s, c: c.actions.revoke_token(SERVER, s.tokens["exchanged"], "robot"),
         {"exchanged", "exchanged passes"},
     ),
+    "an app's JWT is denied": (lambda s, c: c.actions.revoke_token(SERVER, s.tokens["oauth"], "reader"), OAUTH),
+    "its refresh token is revoked": (
+        lambda s, c: c.actions.revoke_token(SERVER, str(s.oauth.refresh_token), "reader"),
+        OAUTH,
+    ),
+    "its refresh token is found": (lambda s, c: c.actions.report_leak(SERVER, [str(s.oauth.refresh_token)]), OAUTH),
+    "a user ends an app": (
+        lambda s, c: c.actions.apps.end(OPERATOR, c.row_id("alice"), c.row_id("reader")),
+        OAUTH,
+    ),
+    "an app is disabled": (
+        lambda s, c: c.actions.clients.change(OPERATOR, c.row_id("reader"), ClientChanges(enabled=False)),
+        OAUTH,
+    ),
+    "an app is deleted": (lambda s, c: c.actions.clients.delete(OPERATOR, c.row_id("reader")), OAUTH),
     "the keys are rotated": (lambda s, c: c.actions.rotate_signing_key(OPERATOR), {"issue"}),
 }
 
@@ -238,7 +279,7 @@ def test_a_client_whose_secret_ends_is_known_no_longer(own_lanes: OwnLanes, clie
     setattr(lanes.wire, client, (client, ending))
     scene = Scene(lanes)
     scene.core.clock.advance(seconds=10)
-    assert scene.changed() - {"issue"} == ({"pat", "key", "m2m", "exchanged"} if client == "shop" else set())
+    assert scene.changed() - {"issue"} == (ASKED if client == "shop" else set())
     assert scene.lanes.fast(scene.asked["issue"]).taken == (client == "shop")
 
 
@@ -247,6 +288,8 @@ def test_issuing_using_and_audit_events_leave_the_cache(scene: Scene) -> None:
     scene.core.pat("alice", "orders:read", name="another")
     scene.core.key()
     scene.core.m2m("robot", "orders:read")
+    scene.core.delegate("alice", "reader", "orders:read")
+    refresh(scene)
     scene.core.actions.usage.flush()
     scene.core.actions.authenticate_client.record_failure(SERVER, "somebody")
     scene.core.user("bob")
@@ -287,7 +330,7 @@ def test_all_that_the_lane_reads_is_watched(scene: Scene) -> None:
     for asked in scene.asked.values():
         assert scene.lanes.fast(asked).taken
     assert len(read) > 50
-    assert not {table for table, _ in read} - set(CARRIERS)
+    assert not {table for table, _ in read} - set(CARRIERS) - FOLLOWING
     assert not {column for _, column in read} & WITHOUT_AUTHORITY
 
 
@@ -296,20 +339,18 @@ def _columns(statement: Any) -> list[Column[Any]]:
 
 
 @pytest.mark.contract("no answer is staler than the last commit")
-def test_every_column_that_is_watched_moves_the_epoch(scene: Scene) -> None:
-    scene.core.actions.rotate_signing_key(OPERATOR)
-    scene.core.key(scopes=("orders:list",))
-    scene.core.actions.revoke_token(SERVER, scene.tokens["m2m"], "robot")
+def test_every_column_that_is_watched_moves_the_epoch(rows: Core) -> None:
+    rows.actions.rotate_signing_key(OPERATOR)
+    rows.actions.revoke_token(SERVER, rows.m2m("robot", "orders:read"), "robot")
     for name in CARRIERS:
         for column in _table(name).columns:
-            moved = _moves(scene.core, update(_table(name)).values({column: column}))
-            assert moved != (column.name in WITHOUT_AUTHORITY and name in ("api_key", "personal_access_token"))
+            moved = _moves(rows, update(_table(name)).values({column: column}))
+            assert moved != (column.name in WITHOUT_AUTHORITY and name in USED)
 
 
 @pytest.mark.parametrize("name", [name for name in CARRIERS if name != "revoked_token"])
-def test_every_row_that_goes_moves_the_epoch(scene: Scene, name: str) -> None:
-    scene.core.key(scopes=("orders:list",))
-    assert _moves(scene.core, delete(_table(name)))
+def test_every_row_that_goes_moves_the_epoch(rows: Core, name: str) -> None:
+    assert _moves(rows, delete(_table(name)))
 
 
 def _table(name: str) -> Table:

@@ -79,6 +79,7 @@ def create(wire: Wire) -> int:
 @pytest.mark.contract("SQLite locked, read-only, full, taken away, replaced, damaged, no room at the first start")
 def test_while_another_writes_and_does_not_end_writing_is_refused_and_reading_goes_on(wire: Wire) -> None:
     token = wire.core.pat("alice", "orders:read")[1]
+    wire.core.m2m("boss", "manage", OWN)  # its status has an index from now on
     other = sqlite3.connect(wire.core.database.folder / "latchkey.db", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     began = time.monotonic()

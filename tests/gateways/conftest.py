@@ -16,10 +16,11 @@ from app.compose import join
 from app.database.store import Store
 from app.settings.settings import Settings
 from tests.api import Admin, Client, User
-from tests.gateways.programs import Gateway, Upstream, running
+from tests.gateways.programs import IN_FRONT_OF_APIS, Gateway, Upstream, running
 from tests.live import LiveServer
 
 ORDERS, STOCK = "https://orders.example", "https://stock.example"
+APP = "https://app.example"
 READ, WRITE = "orders:read", "orders:write"
 LONG_AGO = timedelta(hours=3)
 KINDS = ("pat", "api_key", "m2m", "exchanged")
@@ -101,7 +102,7 @@ def _soon() -> str:
 @pytest.fixture(scope="session")
 def gated_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """A server that trusts the gateways of this machine about the caller's address."""
-    settings = {"trusted_proxies": "127.0.0.0/8", "client_certificate_header": "ClientCert"}
+    settings = {"trusted_proxies": "127.0.0.0/8", "client_certificate_header": "ClientCert", "allowed_origins": APP}
     live = LiveServer(tmp_path_factory.mktemp("gated") / "instance", settings).start()
     yield live
     live.stop()
@@ -126,17 +127,21 @@ def upstream() -> Iterator[Upstream]:
 
 @pytest.fixture(autouse=True)
 def nothing_yet(upstream: Upstream) -> None:
-    upstream.seen = []
+    upstream.seen, upstream.sends = [], []
 
 
-@pytest.fixture(scope="session", params=["nginx", "caddy", "apache"])
+def gateway_values(shop: Shop, upstream: Upstream) -> dict[str, str]:
+    """Return what a recipe needs to serve the orders."""
+    values = {"LATCHKEY": shop.admin.server.url.removeprefix("http://"), "UPSTREAM": upstream.address}
+    values |= {"ID": shop.server.client_id, "SECRET": shop.server.client_secret}
+    return values | {"RESOURCE": ORDERS, "APP_ORIGIN": APP}
+
+
+@pytest.fixture(scope="session", params=IN_FRONT_OF_APIS)
 def gateway(
     request: pytest.FixtureRequest, shop: Shop, upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gateway]:
     """Each gateway in turn."""
     folder = tmp_path_factory.mktemp("gateway") / secrets.token_hex(4)
-    latchkey = shop.admin.server.url.removeprefix("http://")
-    values = {"LATCHKEY": latchkey, "UPSTREAM": upstream.address, "RESOURCE": ORDERS}
-    values |= {"ID": shop.server.client_id, "SECRET": shop.server.client_secret}
-    with running(request.param, folder, values) as started:
+    with running(request.param, folder, gateway_values(shop, upstream)) as started:
         yield started

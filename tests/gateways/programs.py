@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 
 from tests.architecture.checkout import ROOT
+from tests.gateways.traefik import find_traefik
 from tests.live import PATIENCE
 from tests.machine import lacking, require_program
 from tests.ports import free_port
@@ -30,6 +31,8 @@ LOADED = (
     "authz_core",
     "authz_user",
     "headers",
+    "rewrite",
+    "setenvif",
     "proxy",
     "proxy_http",
     "oauth2",
@@ -41,6 +44,7 @@ class Upstream:
     """The API behind the gateway: it records each request and returns it."""
 
     seen: list[dict[str, str]] = field(default_factory=list)
+    sends: list[tuple[str, str]] = field(default_factory=list)
     address: str = ""
 
     @classmethod
@@ -53,11 +57,16 @@ class Upstream:
                 upstream.seen.append({name.lower(): value for name, value in self.headers.items()})
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"the orders"
                 self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
+                for name, value in [("Content-Length", str(len(body))), *upstream.sends]:
+                    self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(body)
+                self.wfile.write(body if self.command != "HEAD" else b"")
 
-            do_POST = do_PUT = do_DELETE = do_OPTIONS = do_GET
+            def __getattr__(self, name: str) -> Callable[[], None]:
+                """Answer every method alike, `options` and FOO too: what arrives is recorded."""
+                if not name.startswith("do_"):
+                    raise AttributeError(name)
+                return self.do_GET
 
             def log_message(self, format: str, *args: Any) -> None:
                 """Log nothing."""
@@ -86,7 +95,11 @@ def nginx(recipes: Path, folder: Path, values: Mapping[str, str]) -> list[str]:
     config = folder / "nginx.conf"
     recipe = (recipes / "nginx.conf").read_text(encoding="utf-8")
     places = "".join(f"{it}_temp_path {folder}/{it};\n" for it in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-    filled = Template(recipe).safe_substitute(values).replace("http {\n", f"http {{\naccess_log off;\n{places}", 1)
+    filled = (
+        Template(recipe)
+        .safe_substitute({"APP_ORIGIN": ""} | dict(values))
+        .replace("http {\n", f"http {{\naccess_log off;\n{places}", 1)
+    )
     me = pwd.getpwuid(os.getuid()).pw_name
     config.write_text(f"user {me};\n{filled}" if os.getuid() == 0 else filled, encoding="utf-8")
     settings = f"daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;"
@@ -122,7 +135,31 @@ def haproxy(recipes: Path, folder: Path, values: Mapping[str, str]) -> list[str]
     return ["env", *set_, require_program("haproxy"), "-db", "-f", str(recipes / "haproxy.cfg")]
 
 
-PROGRAMS: Mapping[str, Command] = {"nginx": nginx, "caddy": caddy, "apache": apache, "haproxy": haproxy}
+def haproxy_api(recipes: Path, folder: Path, values: Mapping[str, str]) -> list[str]:
+    """Run the recipe as it is."""
+    script = f"SCRIPT={recipes / 'forward_auth.lua'}"
+    return ["env", script, require_program("haproxy"), "-db", "-f", str(recipes / "haproxy-api.cfg")]
+
+
+def traefik(recipes: Path, folder: Path, values: Mapping[str, str]) -> list[str]:
+    """Fill in the recipe as envsubst does; Traefik fills in the rules."""
+    config = folder / "traefik.yml"
+    recipe = Template((recipes / "traefik.yml").read_text(encoding="utf-8"))
+    config.write_text(recipe.substitute(PORT=values["PORT"], RULES=recipes / "traefik-rules.yml"), encoding="utf-8")
+    return [find_traefik() or lacking("traefik"), f"--configFile={config}"]
+
+
+PROGRAMS: Mapping[str, Command] = {
+    "nginx": nginx,
+    "caddy": caddy,
+    "apache": apache,
+    "haproxy": haproxy,
+    "haproxy-api": haproxy_api,
+    "traefik": traefik,
+}
+# Traefik is not in every distribution: `python -m tests.gateways.traefik` builds it for this machine's user.
+BY_FORWARD_AUTH = ("nginx", "caddy", "haproxy-api", *(["traefik"] if find_traefik() else []))
+IN_FRONT_OF_APIS = (*BY_FORWARD_AUTH, "apache")
 
 
 @contextmanager
@@ -139,7 +176,7 @@ def running(
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, cwd=folder)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=15, trust_env=False, verify=False) as http:
-            _wait(http, process, folder)
+            _wait(http, process, folder, (404,) if name == "traefik" else ())  # it listens before it has its rules
             yield Gateway(name, http)
     finally:
         process.terminate()
@@ -150,12 +187,11 @@ def running(
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _wait(http: httpx.Client, process: subprocess.Popen[bytes], folder: Path) -> None:
+def _wait(http: httpx.Client, process: subprocess.Popen[bytes], folder: Path, not_ready: tuple[int, ...]) -> None:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
-        try:
-            http.get("/")
-            return
-        except httpx.TransportError:
-            time.sleep(0.05)
+        with suppress(httpx.TransportError):
+            if http.get("/").status_code not in not_ready:
+                return
+        time.sleep(0.05)
     raise AssertionError((folder / "output").read_text(errors="replace")[-2000:])

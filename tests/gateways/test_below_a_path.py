@@ -16,6 +16,7 @@ from app.crypto.certificate_header import FORMS
 from app.operations.health import CERTIFICATE_PROBE, FORGED
 from tests.browser import Browser
 from tests.dpop import Prover
+from tests.gateways.conftest import APP
 from tests.gateways.programs import RECIPES, running
 from tests.gateways.test_spellings import spellings as spellings_of
 from tests.live import LiveServer
@@ -46,7 +47,7 @@ class Host:
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, dict[str, LiveServer]]]:
     folder, port = tmp_path_factory.mktemp("paths"), free_port()
     issuers = {name: f"http://127.0.0.1:{port}/{name}" for name in NAMES}
-    settings = {"trusted_proxies": "127.0.0.0/8"}
+    settings = {"trusted_proxies": "127.0.0.0/8", "allowed_origins": APP}
     started = {
         name: LiveServer(
             folder / name, settings | {"issuer": issuer, "client_certificate_proxy": CERTIFICATES[name]}
@@ -136,6 +137,16 @@ def test_every_link_of_every_page_works(host: Host, name: str) -> None:
             assert all(link.startswith(f"/{name}/") for link in LINK.findall(text)), place
             ahead += sorted({unescape(link) for link in FOLLOWED.findall(text)} - met - set(ahead))
         assert len(met) > 15 and any("/assets/" in place for place in met)
+
+
+@each
+def test_the_server_itself_answers_a_preflight(host: Host, name: str) -> None:
+    with host.client() as http:
+        for origin, status in ((APP, 204), ("https://evil.example", 405)):
+            headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+            answer = http.options(f"/{name}/oauth/token", headers=headers)
+            allowed = answer.headers.get_list("Access-Control-Allow-Origin")
+            assert (answer.status_code, allowed) == (status, [APP] if status == 204 else [])
 
 
 @pytest.mark.contract("two servers on one host, by port or by path, keep their sessions apart")

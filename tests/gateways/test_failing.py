@@ -8,11 +8,11 @@ import pytest
 from tests.api import Admin
 from tests.conftest import StartServer
 from tests.gateways.conftest import ORDERS, READ
-from tests.gateways.programs import Upstream, running
+from tests.gateways.programs import IN_FRONT_OF_APIS, Upstream, running
 
 
 @pytest.mark.asvs("16.5.3")
-@pytest.mark.parametrize("name", ["nginx", "caddy", "apache"])
+@pytest.mark.parametrize("name", IN_FRONT_OF_APIS)
 def test_every_request_is_refused_while_the_server_is_down(
     name: str, fresh_server: StartServer, upstream: Upstream, tmp_path: Path
 ) -> None:

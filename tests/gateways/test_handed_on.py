@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from tests.api import permission
@@ -14,6 +15,7 @@ from tests.gateways.test_recipes import bearer, by_forward_auth, by_mod_oauth2, 
 METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS")
 FORGED = {"X-Auth-Subject": "admin", "X-Auth-Scope": "everything"}
 WEBSOCKET = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+WEBSOCKET |= {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}  # HAProxy refuses a handshake without one
 
 
 @pytest.mark.parametrize("method", [*METHODS, "FOO", "TRACE"])
@@ -80,3 +82,24 @@ def test_a_gateway_that_only_introspects_does_not_accept_basic(
     pair = base64.b64encode(f"{shop.issue('pat', 'good')}:".encode()).decode()
     assert gateway.http.get("/orders", headers={"Authorization": f"Basic {pair}"}).status_code == 401
     assert reached(upstream) == []
+
+
+def test_a_caller_cannot_have_the_identity_headers_dropped(gateway: Gateway, shop: Shop, upstream: Upstream) -> None:
+    """A proxy removes the headers that `Connection` names (RFC 9110 §7.6.1): these are not the caller's to name."""
+    name = "XAuthsub" if gateway.name == "apache" else "X-Auth-Subject"
+    headers = list(bearer(shop.issue("pat", "good")).items())
+    for named in ([name], [f"close, {name}"], [f"{name.lower()},Upgrade"], ["close", name.upper()], ["Authorization"]):
+        answer = gateway.http.get("/orders", headers=[*headers, *(("Connection", one) for one in named)])
+        assert answer.status_code in (200, 400, 401), named
+        assert all(seen[name.lower()] == shop.user.id for seen in reached(upstream)), named
+
+
+@by_forward_auth
+def test_a_caller_cannot_have_its_address_dropped(gateway: Gateway, shop: Shop, upstream: Upstream) -> None:
+    key = shop.admin.api_key(ORDERS, allowed_ips=["127.0.0.1/32"])["key"]
+    elsewhere = httpx.HTTPTransport(local_address="127.0.0.2")
+    with httpx.Client(base_url=gateway.http.base_url, transport=elsewhere) as http:
+        for named in ({}, {"Connection": "X-Forwarded-For"}, {"Connection": "close, x-forwarded-for"}):
+            assert http.get("/orders", headers={"X-API-Key": key} | named).status_code in (400, 403), named
+    assert reached(upstream) == []
+    assert gateway.http.get("/orders", headers={"X-API-Key": key}).status_code == 200

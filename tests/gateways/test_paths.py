@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.gateways.conftest import Shop
+from tests.gateways.conftest import APP, Shop
 from tests.gateways.programs import Gateway, Upstream, running
 
 METRICS = (
@@ -80,6 +80,14 @@ def test_the_balancer_forwards_the_public_paths(balancer: Gateway) -> None:
     for path in ("/oauth/forward-auth/metrics", "/oauth/forward-auth//x/..%2f%00"):
         heard = answer_to(port_of(balancer), "GET", f"{path}?resource=https://orders.example")
         assert heard.startswith(b"HTTP/1.1 401"), heard[:80]
+
+
+def test_a_preflight_passes_the_balancer(balancer: Gateway) -> None:
+    for origin, status in ((APP, 204), ("https://evil.example", 405)):
+        headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+        answer = balancer.http.options("/oauth/token", headers=headers)
+        allowed = answer.headers.get_list("Access-Control-Allow-Origin")
+        assert (answer.status_code, allowed) == (status, [APP] if status == 204 else [])
 
 
 @pytest.mark.contract("a path has one form, any other is 404")

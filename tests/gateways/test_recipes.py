@@ -1,4 +1,4 @@
-"""nginx, Caddy and Apache accept and refuse exactly the right requests, for each kind of credential."""
+"""Each gateway accepts and refuses exactly the right requests, for each kind of credential."""
 
 import time
 
@@ -6,14 +6,14 @@ import pytest
 
 from tests.dpop import Prover
 from tests.gateways.conftest import KINDS, ORDERS, READ, WRITE, Shop
-from tests.gateways.programs import Gateway, Upstream
+from tests.gateways.programs import BY_FORWARD_AUTH, Gateway, Upstream
 
 REFUSED = {"narrow": 403, "elsewhere": 401, "revoked": 401, "expired": 401}
 CONDITIONS = ("good", *REFUSED)
 IDENTITY = ("credential-type", "subject", "username", "client-id", "scope", "credential-id")
 CREDENTIAL_TYPE = {"pat": "personal_access_token", "api_key": "api_key", "m2m": "client_credentials"}
 JWTS = ("m2m", "exchanged")
-by_forward_auth = pytest.mark.parametrize("gateway", ["nginx", "caddy"], indirect=True)
+by_forward_auth = pytest.mark.parametrize("gateway", BY_FORWARD_AUTH, indirect=True)
 by_mod_oauth2 = pytest.mark.parametrize("gateway", ["apache"], indirect=True)  # Bearer only, by introspection or JWKS
 
 

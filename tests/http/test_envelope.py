@@ -11,8 +11,6 @@ from flask.testing import FlaskClient
 
 from tests.operations.application import JWT, SECRET, application, settings_in
 
-pytestmark = pytest.mark.both_databases
-
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
@@ -81,6 +79,7 @@ def test_a_secret_in_the_url_is_not_logged(client: FlaskClient, capsys: pytest.C
     assert JWT not in text
 
 
+@pytest.mark.both_databases
 @pytest.mark.asvs("16.3.4", "16.5.1")
 @pytest.mark.parametrize(
     ("path", "type_"), [("/boom/bug", "application/json"), ("/api/v1/boom", "application/problem+json")]
@@ -99,6 +98,7 @@ def test_a_bug_is_a_500_without_internals_and_a_line_without_values(
         assert any("builtins.ValueError" in line.get("exception", []) for line in map(json.loads, told.splitlines()))
 
 
+@pytest.mark.both_databases
 @pytest.mark.asvs("16.3.4", "16.5.2")
 def test_a_database_that_is_away_is_a_503(client: FlaskClient, capsys: pytest.CaptureFixture[str]) -> None:
     answer = client.get("/boom/database")
@@ -106,6 +106,7 @@ def test_a_database_that_is_away_is_a_503(client: FlaskClient, capsys: pytest.Ca
     assert "digest" not in answer.text + capsys.readouterr().err
 
 
+@pytest.mark.both_databases
 def test_what_breaks_while_the_body_is_made_is_a_500_too(client: FlaskClient) -> None:
     answer = client.get("/boom/body")
     assert answer.status_code == 500

@@ -12,8 +12,6 @@ from app.http.issuer_path import decoded_path, encoded_path
 from tests.http.test_issuer_path import LINK, Site, site_in, visitor
 from tests.web.visitor import Visitor
 
-pytestmark = pytest.mark.both_databases
-
 ISSUERS = ("https://login.example/a%20b", "https://login.example/caf%c3%a9", "https://login.example/100%25%3Fx%2Fy")
 
 

@@ -17,8 +17,6 @@ from tests.databases import database_in
 from tests.dpop import Prover
 from tests.web.visitor import Visitor
 
-pytestmark = pytest.mark.both_databases
-
 ISSUER = "https://login.example/auth"
 PROXY, STRANGER = "10.1.2.3", "192.0.2.7"
 LINK = re.compile(r"""(?:href|action|src|hx-get)=["'](/[^"']*)["']""")

@@ -13,8 +13,6 @@ from hypothesis import strategies as st
 from app.http.request_target import is_normal
 from tests.oauth.wire import Wire, start_wire, stop_wire
 
-pytestmark = pytest.mark.both_databases
-
 ROUTES = ("/metrics", "/healthz", "/login", "/.well-known/jwks.json", "/api/docs", "/api/v1/openapi.json")
 
 

@@ -132,7 +132,8 @@ def test_the_hint_of_a_chosen_secret_shows_nothing_of_it(tmp_path: Path) -> None
 def test_what_has_expired_is_swept(tmp_path: Path) -> None:
     _, store = start(tmp_path)
     database = database_in(tmp_path)
-    database.execute("INSERT INTO revoked_token VALUES ('gone', 1, 1), ('stays', :late, 1)", late=10**18)
+    revoked = "INSERT INTO revoked_token (jti, expires_at, revoked_at) VALUES ('gone', 1, 1), ('stays', :late, 1)"
+    database.execute(revoked, late=10**18)
     database.execute("INSERT INTO used_assertion VALUES ('c', 'd', 1)")
     database.execute("INSERT INTO used_proof VALUES ('d', 1)")
     database.execute("INSERT INTO spent_limit VALUES ('k', 1, 1)")

@@ -120,6 +120,7 @@ def test_a_database_that_takes_no_writes_stops_no_signature(
 
     active, schedule = kids(keeper)["active"], RotationSchedule(keeper.actions.rotate_signing_key, EVERY)
     keeper.clock.advance(seconds=EVERY)
+    assert signed_by(keeper) == active  # and the index of its status is written
     with monkeypatch.context() as broken, caplog.at_level(logging.WARNING):
         broken.setattr(keeper.store, "transaction", read_only)
         schedule.rotate_if_due()

@@ -9,11 +9,13 @@ from typing import Any
 
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.resources import NewPermission
+from tests.app_grants import connect_app, register_app
 from tests.core import ORDERS
 from tests.management.face import OWN, PASSWORD, Face
 
 _serial = itertools.count(1)
 JWKS_URI = "https://client.example/jwks"
+HOOK = "https://hooks.example/latchkey"
 KEYED = {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": JWKS_URI}
 FEDERATED = {"name": "ci", "issuer": "https://ci.example", "subject": "repo:shop"}
 
@@ -74,9 +76,24 @@ class Scene:
         """Add a federated credential; return both ids."""
         return client, self.create(f"/clients/{client}/federated-credentials", **FEDERATED)["id"]
 
+    def app(self, *scopes: str) -> tuple[str, str]:
+        """Connect an app to a user who has these scopes too; return the ids of both."""
+        user, app = self.user("orders:read", *scopes), register_app(self.face.core, unique("app"))
+        connect_app(self.face.core, app, user)
+        return user, app.row_id
+
+    def grant(self) -> tuple[str, str]:
+        """Connect an app to a user; return the id of the app and of the grant."""
+        app = register_app(self.face.core, unique("app"))
+        return app.row_id, connect_app(self.face.core, app, self.user("orders:read")).grant_id
+
     def key(self) -> str:
         """Make an API key; return the id."""
         return str(self.create("/api-keys", name=unique("key"), resource=ORDERS)["id"])
+
+    def webhook(self) -> str:
+        """Make a webhook; return the id."""
+        return str(self.create("/webhooks", url=HOOK)["id"])
 
     def resource(self) -> str:
         """Make a resource; return the id."""
@@ -109,6 +126,7 @@ class Case:
     missing: str = "manage"  # the scope that the refusal of what carries more names
     credential: bool = False  # a personal access token never makes one, whatever it holds
     built_in: bool = False  # not even `manage` changes this: 409
+    query: Callable[[Scene], str] = lambda scene: ""
 
     def request(self, scene: Scene, name: str) -> tuple[str, str, Any]:
         """Return method, path and body."""
@@ -117,7 +135,7 @@ class Case:
         path, rest = template, [made] if isinstance(made, str) else list(made)
         while "{" in path:
             path = path[: path.index("{")] + rest.pop(0) + path[path.index("}") + 1 :]
-        return method, path, self.body(scene)
+        return method, path + self.query(scene), self.body(scene)
 
 
 def clients(label: str, more: Any = None, **kept: Any) -> list[Case]:
@@ -274,8 +292,18 @@ CASES: dict[str, list[Case]] = {
     "PATCH /api-keys/{key_id}": [Case("a key", Scene.key, giving(enabled=False))],
     "DELETE /api-keys/{key_id}": [Case("a key", Scene.key)],
     "POST /api-keys/{key_id}/rotate": [Case("a key", Scene.key, giving(overlap_seconds=0), credential=True)],
+    "POST /webhooks": [Case("a webhook", body=giving(url=HOOK), credential=True)],
+    "PATCH /webhooks/{webhook_id}": [Case("a webhook", Scene.webhook, giving(url=HOOK), credential=True)],
+    "POST /webhooks/{webhook_id}/rotate-secret": [Case("a webhook", Scene.webhook, giving(), credential=True)],
+    "POST /webhooks/{webhook_id}/test": [Case("a webhook", Scene.webhook)],
+    "DELETE /webhooks/{webhook_id}": [Case("a webhook", Scene.webhook)],
     "POST /signing-keys/rotate": [Case("the signing key")],
     "DELETE /signing-keys/{kid}": [Case("the next one", Scene.next_signing_key, carries=True)],
+    "DELETE /users/{user_id}/apps/{app_id}": [
+        Case("an app of a plain user", Scene.app),
+        Case("an app of an administrator", lambda s: s.app("manage")),
+    ],
+    "DELETE /clients/{row_id}/grants/{grant_id}": [Case("a grant", Scene.grant)],
     "POST /credentials/revoke-many": [
         Case("a plain token", body=lambda s: {"ids": [s.pat("orders:read")[1]]}),
         Case("an administrator's token", body=lambda s: {"ids": [s.pat("manage")[1]]}, carries=True),
@@ -294,6 +322,7 @@ CASES: dict[str, list[Case]] = {
         ),
     ],
     "GET /credentials": [Case("all")],
+    "GET /usage": [Case("an administrator's token", query=lambda s: f"?credential={s.pat('manage')[1]}")],
     "POST /credentials/inspect": [Case("a credential", body=giving(credential="lk_pat_x"))],
     "GET /resources": [Case("all")],
     "GET /resources/{resource_id}": [Case("this API", lambda s: s.own)],
@@ -305,6 +334,7 @@ CASES: dict[str, list[Case]] = {
     "GET /users/{user_id}": [Case("an administrator", lambda s: s.user("manage"))],
     "GET /users/{user_id}/personal-access-tokens": [Case("an administrator's", lambda s: s.user("manage"))],
     "GET /users/{user_id}/personal-access-tokens/{token_id}": [Case("with manage", lambda s: s.pat("manage"))],
+    "GET /users/{user_id}/apps": [Case("an administrator's", lambda s: s.user("manage"))],
     "GET /clients": [Case("all")],
     "GET /clients/{row_id}": [Case("an administrator", lambda s: s.client("manage"))],
     "GET /clients/{row_id}/secrets": [Case("an administrator's", lambda s: s.client("manage"))],
@@ -313,8 +343,12 @@ CASES: dict[str, list[Case]] = {
     "GET /clients/{row_id}/federated-credentials/{credential_id}": [
         Case("an administrator's", lambda s: s.trust(s.client("manage")))
     ],
+    "GET /clients/{row_id}/grants": [Case("an app's", lambda s: s.grant()[0])],
     "GET /api-keys": [Case("all")],
     "GET /api-keys/{key_id}": [Case("a key", Scene.key)],
+    "GET /webhooks": [Case("all")],
+    "GET /webhooks/{webhook_id}": [Case("a webhook", Scene.webhook)],
+    "GET /webhooks/{webhook_id}/deliveries": [Case("a webhook", Scene.webhook)],
     "GET /signing-keys": [Case("all")],
     "GET /audit-events": [Case("all")],
 }

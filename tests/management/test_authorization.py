@@ -1,6 +1,7 @@
 """One table lists every operation with its scope, and the API obeys the table."""
 
 import re
+from typing import Any
 
 import pytest
 
@@ -12,12 +13,38 @@ from tests.management.face import OWN, Face
 SCOPED = {name: needed for name, needed in TABLE.items() if isinstance(needed, str)}
 OWNERS = {name: needed for name, needed in TABLE.items() if needed in (Access.OWNER, Access.OWNER_READS)}
 GUARDED = SCOPED | OWNERS
+OPEN_TO_APPS = {
+    "GET /resources",
+    "POST /resources",
+    "GET /resources/{resource_id}",
+    "PATCH /resources/{resource_id}",
+    "DELETE /resources/{resource_id}",
+    "GET /resources/{resource_id}/permissions",
+    "POST /resources/{resource_id}/permissions",
+    "GET /resources/{resource_id}/permissions/{name}",
+    "PATCH /resources/{resource_id}/permissions/{name}",
+    "DELETE /resources/{resource_id}/permissions/{name}",
+    "GET /roles",
+    "POST /roles",
+    "GET /roles/{role_id}",
+    "PATCH /roles/{role_id}",
+    "DELETE /roles/{role_id}",
+    "GET /users",
+    "POST /users",
+    "GET /users/{user_id}",
+    "PATCH /users/{user_id}",
+    "DELETE /users/{user_id}",
+    "GET /audit-events",
+}
 REFUSED_TO_DELEGATES = {
     "POST /clients": {"name": "x"},
     "POST /clients/{row_id}/secrets": {},
     "POST /clients/{row_id}/federated-credentials": {"name": "x", "issuer": "https://ci.example", "subject": "x"},
     "POST /api-keys": {"name": "x", "resource": ORDERS},
     "POST /api-keys/{key_id}/rotate": {},
+    "POST /webhooks": {"url": "https://hooks.example/"},
+    "PATCH /webhooks/{webhook_id}": {"url": "https://hooks.example/"},
+    "POST /webhooks/{webhook_id}/rotate-secret": {},
     "POST /users/{user_id}/personal-access-tokens": {"name": "x", "scopes": ["orders:read"]},
     "POST /users": {"username": "mallory", "password": "correct horse battery"},
     "PATCH /users/{user_id}": {"password": "correct horse battery"},
@@ -47,6 +74,13 @@ def delegates(face: Face) -> list[str]:
     """A PAT with `manage`, and the JWT it is exchanged for."""
     pat = face.pat("manage")
     return [pat, face.core.exchange(pat)]
+
+
+@pytest.fixture(scope="module")
+def app_token(face: Face) -> str:
+    """The token of an app with `manage`, whose client was registered by a holder of `manage` with such scopes."""
+    face.core.app("console-app", scopes=["manage", "tokens:read"])
+    return face.core.delegate(face.person("manage"), "console-app", "manage", OWN).access.token
 
 
 @pytest.mark.asvs("6.3.4")
@@ -122,12 +156,52 @@ def test_a_delegate_cannot_create_renew_or_reveal_a_credential(
     client = face.create("/clients", {"name": "a client"}, admin)["id"]
     user = face.create("/users", {"username": client.replace("_", "-")}, admin)["id"]
     api_key = face.create("/api-keys", {"name": "a key", "resource": ORDERS}, admin)["id"]
+    webhook = face.create("/webhooks", {"url": "https://hooks.example/"}, admin)["id"]
     method, path = name.split(" ")
-    path = path.format(row_id=client, user_id=user, key_id=api_key)
+    path = path.format(row_id=client, user_id=user, key_id=api_key, webhook_id=webhook)
     for token in delegates:
         response = face.call(method, path, token, json=REFUSED_TO_DELEGATES[name])
         assert response.status_code == 403, response.text
         assert "WWW-Authenticate" in response.headers
+
+
+@pytest.mark.asvs("8.2.1")
+@pytest.mark.parametrize("name", GUARDED)
+@pytest.mark.contract("an app never creates, reads or changes a credential, whatever its scopes")
+def test_an_app_with_every_scope_reaches_no_credential(face: Face, name: str, app_token: str) -> None:
+    response = face.call(*split(name), app_token)
+    if name in OPEN_TO_APPS:
+        assert response.status_code not in (401, 403)
+    else:
+        assert response.status_code == 403, response.text
+        assert 'error="insufficient_scope"' in response.headers["WWW-Authenticate"]
+
+
+@pytest.mark.asvs("8.2.1")
+@pytest.mark.contract("an app never creates, reads or changes a credential, whatever its scopes")
+def test_an_app_sets_no_password(face: Face, admin: str, app_token: str) -> None:
+    user = face.create("/users", {"username": "reset-me"}, admin)["id"]
+    for method, path in (("POST", "/users"), ("PATCH", f"/users/{user}")):
+        body = {"username": f"{method.lower()}-by-app", "password": "correct horse battery"}
+        response = face.call(method, path, app_token, json=body)
+        assert response.status_code == 403 and "an app cannot" in response.json["detail"]
+        assert "WWW-Authenticate" in response.headers
+        del body["password"]
+        assert face.call(method, path, app_token, json=body).status_code in (200, 201)
+
+
+def test_an_app_cannot_measure_by_itself(face: Face, app_token: str) -> None:
+    assert face.call("GET", "/comparison?run=true", app_token).status_code == 403
+
+
+@pytest.mark.asvs("8.2.1")
+@pytest.mark.parametrize("form", [{}, {"token_type_hint": "access_token"}])
+@pytest.mark.contract("an app never creates, reads or changes a credential, whatever its scopes")
+def test_an_app_with_manage_introspects_no_credential(face: Face, form: dict[str, str], app_token: str) -> None:
+    headers = {"Authorization": f"Bearer {app_token}"}
+    response: Any = face.http.post("/oauth/introspect", data={"token": "lk_pat_x"} | form, headers=headers)
+    assert response.status_code == 403 and response.json["error"] == "insufficient_scope"
+    assert 'error="insufficient_scope"' in response.headers["WWW-Authenticate"]
 
 
 def test_a_token_for_another_audience_is_an_invalid_token(face: Face) -> None:

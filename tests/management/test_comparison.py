@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.comparison import latest as kept
-from app.comparison import measure
+from app.comparison import measure, probes
 from app.comparison.report import Report, unmeasured
 from tests.core import ISSUER, START
 from tests.management.face import Face
@@ -22,7 +22,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         empty = unmeasured(ISSUER)
         return Report(ISSUER, START, via, empty.rows)
 
-    monkeypatch.setattr(measure, "compare", run)
+    monkeypatch.setattr(probes, "compare", run)
     return runs
 
 

@@ -8,7 +8,13 @@ import pytest
 from tests.oauth.wire import GRANT, ORDERS, Wire, refused
 
 APP, OTHER = "https://app.example", "https://evil.example"
-PUBLIC = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/.well-known/jwks.json")
+PUBLIC = (
+    "/.well-known/oauth-authorization-server",
+    "/.well-known/openid-configuration",
+    "/.well-known/jwks.json",
+    "/status-lists",
+)
+SHARED = ("/.well-known/", "/status-lists", "/oauth/token", "/oauth/revoke", "/compare", "/api/v1/comparison")
 CORS = ("Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Allow-Methods")
 MakeWire = Callable[..., Wire]
 
@@ -73,9 +79,7 @@ def test_no_other_endpoint_answers_an_allowed_origin(own_wire: MakeWire) -> None
     wire = own_wire(allowed_origins=APP)
     app: Any = wire.http.application
     for rule in app.url_map.iter_rules():
-        if not rule.rule.startswith(
-            ("/.well-known/", "/oauth/token", "/oauth/revoke", "/compare", "/api/v1/comparison")
-        ):
+        if not rule.rule.startswith(SHARED):
             path = rule.rule.replace("<", "").replace(">", "").partition(":")[0]
             for method in ("OPTIONS", "GET", "POST"):
                 answer = wire.http.open(path, method=method, headers={"Origin": APP, CORS[2]: "POST"})

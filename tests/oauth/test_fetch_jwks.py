@@ -11,8 +11,10 @@ from typing import Any
 import httpcore
 import pytest
 
-from app.actions.trust import fetch_jwks
-from app.actions.trust.fetch_jwks import AGAIN, AT_ONCE, FRESH, LARGEST_RESPONSE, PATIENCE, WAITERS, FetchJwks
+from app.actions.trust import flights
+from app.actions.trust.fetch_json import LARGEST_RESPONSE, PATIENCE, FetchJson
+from app.actions.trust.fetch_jwks import AGAIN, FRESH, FetchJwks
+from app.actions.trust.flights import AT_ONCE, WAITERS
 from tests.contract.waiting import until
 
 SET = {"keys": [{"kid": "k1"}]}
@@ -161,13 +163,13 @@ def test_a_failure_ends_no_good_keys_before_their_time(host: Host, failure: str)
 
 @pytest.mark.contract("a key host that fails or hangs affects no other client")
 def test_one_uri_is_fetched_once_at_a_time_and_a_few_wait_for_it(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch_jwks, "WAITING", 30.0)
+    monkeypatch.setattr(flights, "WAITING", 30.0)
     held, fetch = Held(), FetchJwks(allow_private=True)
     host.answer = held
     asking = [Fetching(fetch, host.url)]
     assert held.arrived.acquire(timeout=30)
     asking += [Fetching(fetch, host.url) for _ in range(WAITERS)]
-    until(lambda: fetch._waiting == WAITERS)
+    until(lambda: fetch._flights.waiting == WAITERS)
     assert fetch(host.url, "k1") is None and host.asked == 1
     held.let_go.set()
     for one in asking:
@@ -176,7 +178,7 @@ def test_one_uri_is_fetched_once_at_a_time_and_a_few_wait_for_it(host: Host, mon
 
 
 def test_nobody_waits_for_long(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch_jwks, "WAITING", 0.01)
+    monkeypatch.setattr(flights, "WAITING", 0.01)
     held, fetch = Held(), FetchJwks(allow_private=True)
     host.answer = held
     first = Fetching(fetch, host.url)
@@ -188,7 +190,7 @@ def test_nobody_waits_for_long(host: Host, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_during_a_refresh_the_others_use_the_cached_keys(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch_jwks, "WAITING", 0.01)
+    monkeypatch.setattr(flights, "WAITING", 0.01)
     ticks, held = Ticks(), Held()
     fetch = FetchJwks(allow_private=True, monotonic=ticks)
     assert fetch(host.url, "k1") == SET
@@ -270,7 +272,7 @@ def test_no_private_address_is_asked_however_it_is_named(
     monkeypatch.setattr(socket, "getaddrinfo", resolving_to(address))
     fetch = FetchJwks(allow_private=False)
     with pytest.raises(ValueError, match="private"):
-        fetch._checked_address(httpcore.URL("https://keys.example/"))
+        FetchJson("keys", allow_private=False).checked_address(httpcore.URL("https://keys.example/"))
     assert fetch("https://keys.example/jwks", "k1") is None
     assert fetch(host.url, "k1") is None
     assert host.asked == 0
@@ -279,14 +281,14 @@ def test_no_private_address_is_asked_however_it_is_named(
 @pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"])
 def test_a_public_address_is_fetched_from_in_each_of_its_forms(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", resolving_to(address))
-    assert FetchJwks(allow_private=False)._checked_address(httpcore.URL("https://keys.example/")) == address
+    assert FetchJson("keys", allow_private=False).checked_address(httpcore.URL("https://keys.example/")) == address
 
 
 @pytest.mark.asvs("RFC 8725 §3.10")
 def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", resolving_to("203.0.114.1", "127.0.0.1"))
     with pytest.raises(ValueError, match="private"):
-        FetchJwks(allow_private=False)._checked_address(httpcore.URL("https://keys.example/"))
+        FetchJson("keys", allow_private=False).checked_address(httpcore.URL("https://keys.example/"))
 
 
 @pytest.mark.asvs("13.2.4")
@@ -294,8 +296,8 @@ def test_plain_http_to_the_outside_is_never_taken(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(socket, "getaddrinfo", resolving_to("198.41.0.4"))
     for allowed in (True, False):
         with pytest.raises(ValueError, match="http"):
-            FetchJwks(allow_private=allowed)._checked_address(httpcore.URL("http://keys.example/"))
-    assert FetchJwks(allow_private=False)._checked_address(httpcore.URL("https://keys.example/")) == "198.41.0.4"
+            FetchJson("keys", allow_private=allowed).checked_address(httpcore.URL("http://keys.example/"))
+    assert FetchJson("keys", allow_private=False).checked_address(httpcore.URL("https://keys.example/")) == "198.41.0.4"
 
 
 @pytest.mark.asvs("13.2.5")

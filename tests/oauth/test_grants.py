@@ -27,8 +27,8 @@ def test_a_machine_tokens_answer_has_four_members(wire: Wire) -> None:
     [
         ({"grant_type": ""}, "invalid_request"),
         ({"grant_type": "password"}, "unsupported_grant_type"),
-        ({"grant_type": "authorization_code"}, "unsupported_grant_type"),
-        ({"grant_type": "refresh_token"}, "unsupported_grant_type"),
+        ({"grant_type": "authorization_code"}, "unauthorized_client"),
+        ({"grant_type": "refresh_token"}, "unauthorized_client"),
         ({"scope": "nonsense"}, "invalid_scope"),
         ({"scope": "stock:read"}, "invalid_scope"),
         ({"resource": "https://nowhere.example"}, "invalid_target"),

@@ -15,12 +15,26 @@ METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
 @pytest.mark.spec("RFC 8414 §2")
 def test_it_names_endpoints_methods_and_algorithms(wire: Wire) -> None:
     told: Any = wire.http.get(WELL_KNOWN).json
-    assert told["issuer"] == ISSUER and told["response_types_supported"] == []
-    for endpoint in ("token", "introspection", "revocation"):
-        assert told[f"{endpoint}_endpoint_auth_methods_supported"] == METHODS
+    assert told["issuer"] == ISSUER
+    for endpoint, more in {"token": ["none"], "introspection": [], "revocation": ["none"]}.items():
+        assert told[f"{endpoint}_endpoint_auth_methods_supported"] == METHODS + more
         algorithms = told[f"{endpoint}_endpoint_auth_signing_alg_values_supported"]
         assert algorithms == ["ES256", "RS256", "PS256", "EdDSA"]
     assert told["introspection_signing_alg_values_supported"] == ["ES256"]
+
+
+@pytest.mark.spec("RFC 8414 §2")
+@pytest.mark.spec("RFC 9207 §3")
+@pytest.mark.spec("RFC 8628 §4")
+def test_it_says_how_an_app_is_authorized_and_nothing_of_the_apis(wire: Wire) -> None:
+    told: Any = wire.http.get(WELL_KNOWN).json
+    assert told["authorization_endpoint"] == f"{ISSUER}/oauth/authorize"
+    assert told["device_authorization_endpoint"] == f"{ISSUER}/oauth/device_authorization"
+    assert told["response_types_supported"] == ["code"] and told["response_modes_supported"] == ["query"]
+    assert told["code_challenge_methods_supported"] == ["S256"]
+    assert told["authorization_response_iss_parameter_supported"] is True
+    assert set(told["grant_types_supported"]) >= {"authorization_code", "refresh_token", "client_credentials"}
+    assert "scopes_supported" not in told and "orders" not in str(told)
 
 
 @pytest.mark.contract("the same metadata as `openid-configuration`, in both places of an issuer with a path")

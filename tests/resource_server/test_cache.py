@@ -2,8 +2,9 @@
 
 import pytest
 
-from app.resource_server import InvalidProof, Proofs, cache
+from app.resource_server import InvalidProof, cache
 from app.resource_server.cache import AnswerCache, ReplayCache
+from app.resource_server.proof import Proofs
 from tests.dpop import Prover
 
 ACTIVE = {"active": True}

@@ -1,7 +1,9 @@
 """An API that uses the package: it accepts each kind within its rights and refuses everything else."""
 
+import base64
 import time
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 import jwt
@@ -12,8 +14,10 @@ from flask.testing import FlaskClient
 from flask.typing import ResponseReturnValue
 from werkzeug.test import TestResponse
 
-from app.resource_server import ResourceServer, current_credential
+from app.resource_server import InvalidToken, Request, ResourceServer, current_credential
 from app.resource_server.credential import read_credential
+from app.resource_server.proof import Proofs, prove
+from app.resource_server.request import Presented
 from tests.api import Admin, expect
 from tests.contract.world import KINDS, Kind, World, create_world
 from tests.dpop import Prover
@@ -41,11 +45,11 @@ def clock() -> Clock:
     return Clock()
 
 
-def api_of(world: World, clock: Callable[[], float], issuer: str | None = None, max_age: float = 0) -> FlaskClient:
+def api_of(world: World, clock: Callable[[], float], issuer: str | None = None, **settings: Any) -> FlaskClient:
     """Return an API with a route that introspects, one that verifies locally and one that needs two scopes."""
     app = Flask("api")
     server = ResourceServer(
-        issuer or world.admin.issuer, world.identifier, *world.resource_server.basic, max_age=max_age, now=clock
+        issuer or world.admin.issuer, world.identifier, *world.resource_server.basic, now=clock, **settings
     )
 
     def show() -> ResponseReturnValue:
@@ -104,10 +108,14 @@ def test_an_exchanged_key_has_no_owner_either(world: World, api: FlaskClient, pa
 
 
 @pytest.mark.spec("RFC 6750 §3.1")
-def test_a_request_without_a_credential_gets_a_challenge_without_an_error(api: FlaskClient) -> None:
+def test_a_request_without_a_credential_gets_a_challenge_without_an_error(world: World, api: FlaskClient) -> None:
+    metadata = f"{world.identifier.rstrip('/')}/.well-known/oauth-protected-resource"
     for headers in ({}, {"Authorization": "Digest x"}):
         refused = api.get("/asked", headers=headers)
-        assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (401, "Bearer")
+        assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (
+            401,
+            f'Bearer resource_metadata="{metadata}"',
+        )
 
 
 @pytest.mark.spec("RFC 6750 §2")
@@ -150,14 +158,25 @@ def test_introspection_notices_a_revocation_at_once(world: World, api: FlaskClie
     assert 'error="invalid_token"' in refused.headers["WWW-Authenticate"]
 
 
-def test_local_verification_accepts_a_revoked_token_until_it_expires(
-    world: World, api: FlaskClient, clock: Clock
-) -> None:
+def test_without_the_status_a_revoked_token_is_accepted_locally_until_it_expires(world: World, clock: Clock) -> None:
+    api = api_of(world, clock, check_status=False)
     token = world.issue("m2m").token
     expect(200, world.admin.revoke(token, world.client))
     assert call(api, "/local", token).status_code == 200
     clock.ahead = 3600 + SECOND
     assert call(api, "/local", token).status_code == 401
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_locally_a_revocation_is_noticed_after_the_age_of_a_status_list(
+    world: World, api: FlaskClient, clock: Clock, kind: Kind
+) -> None:
+    revoked, other = world.issue(kind).token, exchanged(world, "api_key", world.issue("api_key").token)
+    signed = revoked if kind == "m2m" else exchanged(world, kind, revoked)
+    assert [call(api, "/local", token).status_code for token in (signed, other)] == [200, 200]
+    expect(200, world.admin.revoke(revoked, world.client if kind == "m2m" else None))
+    clock.ahead = 5.0  # the `ttl` of the server's lists
+    assert [call(api, "/local", token).status_code for token in (signed, other)] == [401, 200]
 
 
 def test_a_response_is_cached_for_the_configured_time_only(world: World, clock: Clock) -> None:
@@ -289,9 +308,28 @@ def test_a_bound_token_is_accepted_only_with_a_fresh_proof(
 
 
 @pytest.mark.spec("RFC 8705 §3")
-def test_a_certificate_bound_token_is_refused_without_a_certificate() -> None:
-    claims = {"aud": "urn:a", "credential_type": "client_credentials", "jti": "1", "cnf": {"jkt": "k"}}
-    credential = read_credential(claims, "urn:a", 0.0)
-    assert credential is not None and credential.key == "k"
-    for cnf in ({"x5t#S256": "x"}, {"jkt": "k", "x5t#S256": "x"}, {"kid": "other"}):
+def test_a_certificate_bound_token_is_of_use_with_its_certificate_alone() -> None:
+    claims = {"aud": "urn:a", "credential_type": "client_credentials", "jti": "1"}
+    thumbprint = base64.urlsafe_b64encode(sha256(b"certificate").digest()).rstrip(b"=").decode()
+    bound = read_credential(claims | {"cnf": {"x5t#S256": thumbprint}}, "urn:a", 0.0)
+    assert bound is not None and bound.certificate == thumbprint
+    presented, proofs = Presented("token"), Proofs(lambda: 0.0)
+    for certificate in (None, b"", b"other"):
+        with pytest.raises(InvalidToken):
+            prove(bound, presented, Request("GET", "https://api.example/", certificate=certificate), proofs)
+    prove(bound, presented, Request("GET", "https://api.example/", certificate=b"certificate"), proofs)
+
+
+@pytest.mark.spec("RFC 8705 §3")
+def test_a_token_that_is_bound_to_something_unknown_is_refused() -> None:
+    claims = {"aud": "urn:a", "credential_type": "client_credentials", "jti": "1"}
+    for cnf in ({"kid": "other"}, {"jkt": "k", "kid": "other"}, {"jkt": 7}, {"x5t#S256": None}, "jkt", ["jkt"], None):
         assert read_credential(claims | {"cnf": cnf}, "urn:a", 0.0) is None
+
+
+@pytest.mark.spec("RFC 9068 §2.2")
+def test_a_token_of_a_user_for_an_app_names_both() -> None:
+    claims = {"aud": "urn:a", "credential_type": "oauth_token", "jti": "1", "sub": "u", "username": "ann"}
+    credential = read_credential(claims | {"client_id": "app"}, "urn:a", 0.0)
+    assert credential is not None
+    assert (credential.subject, credential.username, credential.client_id) == ("u", "ann", "app")

@@ -80,6 +80,7 @@ def declared(lock: str) -> list[Requirement]:
     asked = [*PROJECT["project"]["dependencies"], *groups["build"]]
     if lock == "requirements-dev.txt":
         asked += [entry for entry in groups["dev"] if isinstance(entry, str)]
+        asked += [entry for extra in PROJECT["project"]["optional-dependencies"].values() for entry in extra]
     return [Requirement(entry) for entry in asked]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests import fork_server
+from tests.benchmark import dataset, subjects, ways
 from tests.benchmark.measure import Measured, Round
 from tests.benchmark.profile import Profile, shares
 from tests.benchmark.soak import Soaked
@@ -23,12 +24,16 @@ from tests.scripts.test_demo import WHOLE_SECRET, still_running
 
 ROOT = Path(__file__).parent.parent.parent
 BENCH = ROOT / "scripts" / "bench"
-INTROSPECTED = {f"introspect-{what}" for what in ("pat", "api-key", "m2m", "exchanged", "inactive", "malformed")}
-ROWS = INTROSPECTED | {"client-credentials", "token-exchange", "forward-auth", "pat-creation"}
+INTROSPECTED = {
+    f"introspect-{what}" for what in ("pat", "api-key", "m2m", "exchanged", "oauth", "inactive", "malformed")
+}
+ISSUED = {"client-credentials", "code-exchange", "refresh", "token-exchange", "pat-creation"}
+ROWS = INTROSPECTED | ISSUED | {"forward-auth", "forward-auth-oauth"}
 SMALL = ("--size", "200", "--rounds", "1", "--warm-up", "0", "--no-peers")
 TINY = (*SMALL, "--seconds", "0.4")
 PATIENCE = 240  # seconds
 Json = dict[str, Any]
+WAYS = ("introspection", "introspection-cached", "local", "status-list", "pyjwt", "authlib")
 Done = in_process.Done
 
 
@@ -201,6 +206,19 @@ def test_a_concurrent_writer_keeps_its_rate_and_its_cost_is_reported(instance: P
 
 
 @pytest.mark.contract("the benchmark counts no wrong answer as a fast one, and judges each target by what it saw")
+@pytest.mark.usefixtures("_without_profiles")
+def test_another_checkout_is_measured_on_a_data_set_of_its_own(tmp_path: Path) -> None:
+    """With its own migrations: it may not know the tables of this checkout."""
+    require_program("wrk")
+    against = ("--rows", "introspect-pat", "--against", str(ROOT), "--json", str(tmp_path / "figures.json"))
+    done = bench(tmp_path, *TINY, *against, **fork_server.shared())
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    found = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))["rows"]
+    assert {"latchkey", "earlier"} <= {row["subject"] for row in found} and not any(row["errors"] for row in found)
+    kept = {folder.parent.parent for folder in tmp_path.glob("bench/**/data/*/stamp.json")}
+    assert len(kept) == 2 and any("earlier" in folder.parts for folder in kept)
+
+
 def test_growth_is_judged_against_the_smallest_size() -> None:
     def measured(size: int, cpu_us: float) -> Measured:
         result = dict.fromkeys(Round.__dataclass_fields__, 1.0) | {"errors": 0, "why": "", "cpu_us": cpu_us}
@@ -254,3 +272,40 @@ def test_invalid_arguments_end_the_run_before_it_starts(tmp_path: Path, argument
     done = bench(tmp_path, *arguments)
     assert done.returncode == 2 and arguments[0] in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.contract("the benchmark verifies JWTs in each way, and counts the seconds until a revoked one is refused")
+def test_the_ways_to_verify_are_compared_and_each_refuses_a_revoked_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def soon(instance: Path, database_url: str) -> dict[str, str]:
+        return dataset.environment(instance, database_url) | {"LATCHKEY_STATUS_LIST_TTL": "1"}
+
+    monkeypatch.setattr(subjects, "environment", soon)
+    monkeypatch.setitem(ways.OPTIONS[ways.CACHED], "max_age", 0.5)
+    few = ("--size", "10", "--rounds", "1", "--seconds", "0.1", "--verify")
+    done = bench(tmp_path, *few, "--json", str(tmp_path / "figures.json"), **fork_server.shared())
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
+    rows = {row["row"]: row for row in found["rows"]}
+    assert set(rows) == {f"verify-{way}" for way in WAYS} and all(row["cpu_us"] > 0 for row in rows.values())
+    assert rows["verify-introspection"]["requests"] > 10 > rows["verify-status-list"]["requests"] > 0
+    seconds = {way: times[0] for way, times in found["seconds_to_refusal"].items()}
+    assert 0 < seconds["verify-introspection"] < seconds["verify-status-list"] < 10 < seconds["verify-local"]
+    assert all(f"| {name} | " in done.stdout for name in rows) and "locally, with the status list" in done.stdout
+
+
+@pytest.mark.contract("the benchmark builds a status list, and judges its size")
+def test_a_status_list_is_built_with_more_and_more_invalid_indexes(tmp_path: Path) -> None:
+    few = ("--size", "10", "--status-lists", "2k", "--json", str(tmp_path / "figures.json"))
+    done = bench(tmp_path, *few, **fork_server.shared())
+    assert done.returncode == 0, done.stdout + done.stderr
+    lists = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))["lists"]
+    assert [one["invalid"] for one in lists][:1] == [0] and len(lists) == 3
+    assert lists[0]["bytes"] < lists[1]["bytes"] < lists[2]["bytes"]
+    assert all(one["changed_cpu_ms"] > 0 for one in lists) and done.stdout.count("\n| ") == 4
+
+
+def test_a_status_list_of_too_many_indexes_is_refused(tmp_path: Path) -> None:
+    done = bench(tmp_path, "--status-lists", "1m")
+    assert done.returncode == 2 and "at most 131072" in done.stderr

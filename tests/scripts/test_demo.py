@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.contract.waiting import until
 
 ROOT = Path(__file__).parent.parent.parent
-WHOLE_SECRET = re.compile(r"lk_(?:pat|key|sec)_[0-9A-Za-z]{38}|eyJ[\w-]{20,}\.[\w-]+\.[\w-]+")
+WHOLE_SECRET = re.compile(r"lk_(?:pat|key|sec|ref|code)_[0-9A-Za-z]{38}|eyJ[\w-]{20,}\.[\w-]+\.[\w-]+")
 
 
 def test_the_demo_runs_to_its_end_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_the_demo_runs_to_its_end_and_leaves_nothing_behind(tmp_path: Path) -> N
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "0 contradictions" in done.stdout
-    for kind in ("lk_pat_", "lk_key_", "eyJ"):
+    for kind in ("lk_pat_", "lk_key_", "lk_ref_", "eyJ"):
         assert kind in done.stdout
     assert not WHOLE_SECRET.search(done.stdout)
     assert not list(tmp_path.iterdir())

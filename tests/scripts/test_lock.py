@@ -56,6 +56,14 @@ def test_the_lock_to_run_is_a_part_of_the_lock_to_work_on_it() -> None:
     assert run <= work
 
 
+def test_the_lock_to_run_has_no_extra() -> None:
+    optional = {
+        Requirement(one).name for extra in PROJECT["project"]["optional-dependencies"].values() for one in extra
+    }
+    assert optional and not [pin.name for pin in pins(text_of("requirements.txt")) if pin.name in optional]
+    assert not [pin.name for pin in pins(text_of("requirements.txt")) if "opentelemetry" in pin.name]
+
+
 def test_the_classifiers_name_the_pythons_that_are_tested() -> None:
     said = [name.rpartition(" :: ")[2] for name in PROJECT["project"]["classifiers"] if ":: Python :: " in name]
     assert said == list(PYTHONS)

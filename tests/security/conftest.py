@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.management.face import Face, start_face, stop_face
+from tests.oauth.wire import Wire, start_wire, stop_wire
 from tests.redis_server import running_redis
 from tests.security.siege import Siege, under_siege
 
@@ -51,3 +53,16 @@ def own_siege(tmp_path: Path) -> Iterator[OwnSiege]:
     """Make nodes of one's own: own_siege(rate_limits="off")."""
     with ExitStack() as stack:
         yield lambda **settings: stack.enter_context(under_siege(tmp_path, **settings))
+
+
+@pytest.fixture
+def own_wire(tmp_path: Path) -> Iterator[Callable[..., Wire]]:
+    """Make one application whose clock and rows a test changes: own_wire(registration="token")."""
+    with ExitStack() as stack:
+
+        def make(**settings: Any) -> Wire:
+            made = start_wire(tmp_path, **settings)
+            stack.callback(stop_wire, made)
+            return made
+
+        yield make

@@ -171,7 +171,7 @@ def _member(kind: str, value: Any) -> str:
 
 
 def _is_pattern(value: object) -> bool:
-    return isinstance(value, re.Pattern)
+    return type(value) is re.Pattern  # isinstance() would ask Django's lazy settings, which there are none of
 
 
 def _converters() -> list[type[BaseConverter]]:

@@ -66,3 +66,23 @@ def test_an_unknown_user_and_a_wrong_password_look_alike(world: World) -> None:
 def test_the_answer_to_a_revocation_does_not_depend_on_what_it_found(world: World) -> None:
     tokens = (world.issue("api_key").token, mint(Prefix.API_KEY), "no token")
     assert len({repr(comparable_parts(world.admin.revoke(token))) for token in tokens}) == 1
+
+
+def test_no_answer_of_forward_auth_says_the_reason(world: World) -> None:
+    key = world.issue("api_key").token
+    tokens = (
+        "no token",
+        mint(Prefix.PAT),
+        mint(Prefix.API_KEY),
+        mint(Prefix.CLIENT_SECRET),
+        "eyJhbGciOiJFUzI1NiJ9.e30.x",
+    )
+    refused = [
+        world.admin.http.get(
+            "/oauth/forward-auth?resource=https://mistyped.example/", headers={"Authorization": f"Bearer {token}"}
+        )
+        for token in (*tokens, key)
+    ]
+    faces = {repr(comparable_parts(answer)) for answer in refused}
+    assert len(faces) == 1, faces
+    assert "401" in faces.pop()

@@ -11,12 +11,20 @@ from sqlalchemy import create_engine
 
 import app.models  # noqa: F401 - fills Base
 from app import MAX_BODY
-from app.actions.directory import api_keys, client_secrets, federated_credentials, resources
+from app.actions.delegation import app_tokens, codes, devices
+from app.actions.directory import (
+    api_keys,
+    app_metadata,
+    client_documents,
+    client_secrets,
+    federated_credentials,
+    resources,
+)
 from app.actions.limits import abuse as abuse_limits
 from app.actions.limits import storage as rate_limits
 from app.actions.sign_in import known_addresses, passwords, sessions
 from app.actions.tokens import check_proof
-from app.actions.trust import fetch_jwks
+from app.actions.trust import fetch_json, fetch_jwks, flights
 from app.actions.trust import registration as client_keys
 from app.crypto import jws, signing
 from app.crypto.opaque import Prefix
@@ -132,6 +140,10 @@ def test_the_limits_match_the_code() -> None:
         f"not used for {sessions.IDLE.total_seconds() / 3600:.0f} hours, and {sessions.MAX_AGE.days} days after",
         f"| {sessions.FRESH.total_seconds() / 60:.0f} minutes old",
         f"live secrets | {client_secrets.MOST_LIVE} |",
+        f"an authorization code | {codes.LIFETIME.total_seconds():.0f} seconds",
+        f"a device's code | {devices.LIFETIME.total_seconds():.0f} seconds",
+        f"; {app_tokens.GRACE.total_seconds():.0f} seconds more once it is replaced",
+        f"for one user | {app_tokens.MOST_GRANTS}; beyond it the oldest ends",
         f"API key | {api_keys.LONGEST_OVERLAP} seconds",
         f"M2M token | {resources.SHORTEST_TTL} to {resources.LONGEST_TTL} seconds",
         f"ends {private_key_jwt.FURTHEST.total_seconds():.0f} seconds ahead",
@@ -144,8 +156,12 @@ def test_the_limits_match_the_code() -> None:
         f"| a list | {paging.DEFAULT_LIMIT} items, {paging.HIGHEST_LIMIT} if asked",
         f"| a leak report | {credentials.MOST_CREDENTIALS} strings",
         f"| {client_keys.MOST_KEYS}, of at least {client_keys.RSA_BITS.start} bits",
-        f"| {fetch_jwks.LARGEST_RESPONSE} bytes in {fetch_jwks.PATIENCE:.0f} seconds; kept for {fetch_jwks.FRESH:.0f}",
-        f"again after {fetch_jwks.AGAIN:.0f} at the earliest; {fetch_jwks.AT_ONCE} fetches at once in a process",
+        f"| {fetch_json.LARGEST_RESPONSE} bytes in {fetch_json.PATIENCE:.0f} seconds; kept for {fetch_jwks.FRESH:.0f}",
+        f"again after {fetch_jwks.AGAIN:.0f} at the earliest; {flights.AT_ONCE} fetches at once in a process",
+        f"| {app_metadata.LARGEST} bytes, {app_metadata.MOST_MEMBERS} elements an object or list,"
+        f" {app_metadata.DEEPEST} deep",
+        f"a document is kept for {client_documents.SHORTEST} to {client_documents.LONGEST} seconds",
+        f"asked for again after {client_documents.AGAIN:.0f} |",
         f"| {rate_limits.REDIS_PATIENCE} seconds of patience, then {rate_limits.REDIS_PAUSE:.0f} without",
         f"verifies for {signing.RETIRING.total_seconds():.0f} seconds",
     ):
@@ -224,13 +240,24 @@ def test_each_table_has_its_level() -> None:
             assert f"`{name}`" in secret[1], name
 
 
+WAYS = {
+    "lk_pat_": "PAT",
+    "lk_key_": "API key",
+    "lk_sec_": "secret",
+    "lk_ref_": "refresh token",
+    "lk_code_": "authorization code",
+    "lk_dev_": "device code",
+    "lk_reg_": "registration access token",
+}
+
+
 @pytest.mark.asvs("6.1.3")
 def test_each_way_in_is_documented() -> None:
     ways = section("Ways in")
     for path in ("/login", "/account", "/console", "/api/v1/me", "/oauth/token", "/oauth/introspect", "/oauth/revoke"):
         assert f"`{path}`" in ways
     for prefix in Prefix:
-        assert {"lk_pat_": "PAT", "lk_key_": "API key", "lk_sec_": "secret"}[prefix] in ways
+        assert WAYS[prefix] in ways
     assert len(client_authentication.METHODS) == 3 and "assertion" in ways
 
 

@@ -10,12 +10,12 @@ import pytest
 import app as latchkey
 from app import MAX_BODY
 from app.actions.audit.actor import OPERATOR
-from app.actions.directory import revoke_many
+from app.actions.directory import app_metadata, client_documents, revoke_many
 from app.actions.directory.users import NewUser
 from app.actions.limits import abuse as abuse_limits
 from app.actions.limits.concurrency import RETRY_AFTER, ConcurrencyLimit
 from app.actions.sign_in import passwords
-from app.actions.trust import fetch_jwks
+from app.actions.trust import fetch_json, fetch_jwks, flights
 from app.actions.trust import registration as client_keys
 from app.comparison import measure
 from app.crypto import access_token, certificate, dpop
@@ -29,8 +29,6 @@ from tests.processor_time import at_most
 from tests.security.test_asvs import section
 from tests.web.visitor import Visitor, browser_of
 
-pytestmark = pytest.mark.both_databases
-
 ROOT = Path(latchkey.__file__).parent
 COSTLY = frozenset(  # calls whose time or memory grows with what they are given, or is large whatever that is
     {"loads", "parse_qsl", "zxcvbn", "PasswordHasher", "load_der_x509_certificate", "load_pem_x509_certificate"}
@@ -40,7 +38,7 @@ COSTLY = frozenset(  # calls whose time or memory grows with what they are given
 OF_NOBODY_OUTSIDE = (  # commands, the start, files and rows of our own, and what runs in front of other APIs
     *("cli/", "migrations/", "maintenance/", "comparison/", "settings/", "database/", "compat/", "resource_server/"),
     *("actions/audit/", "actions/limits/", "actions/tokens/usage.py", "actions/sign_in/known_addresses.py"),
-    *("operations/request_log.py", "operations/logs.py", "management/docs_view.py"),
+    *("operations/request_log.py", "operations/logs.py", "management/docs_view.py", "actions/status/judge.py"),
 )
 ROWS = {
     cells[0]: line
@@ -82,9 +80,20 @@ BOUNDS: dict[str, list[str]] = {
     ],
     "a client certificate": [f"{certificate.MAX_CERTIFICATE_LENGTH} characters"],
     "fetching keys from a `jwks_uri`": [
-        f"{fetch_jwks.LARGEST_RESPONSE} bytes in {fetch_jwks.PATIENCE:.0f} seconds",
-        f"| {fetch_jwks.AT_ONCE} |",
+        f"{fetch_json.LARGEST_RESPONSE} bytes in {fetch_json.PATIENCE:.0f} seconds",
+        f"| {flights.AT_ONCE} |",
         f"{fetch_jwks.AGAIN:.0f} seconds",
+    ],
+    "a registration of an app": [
+        f"{app_metadata.LARGEST} bytes",
+        LIMIT["registrations-of-address"],
+        f"{abuse_limits.NEW_APPS.most} of all addresses",
+    ],
+    "fetching a client metadata document": [
+        f"{app_metadata.LARGEST} bytes in {fetch_json.PATIENCE:.0f} seconds",
+        f"{flights.AT_ONCE} unknown and {flights.AT_ONCE} known ones",
+        LIMIT["documents-of-address"],
+        f"{client_documents.AGAIN:.0f} seconds",
     ],
     "Basic credentials": [f"{request_bounds.LONGEST_HEADER} characters"],
     "an export of the audit trail": [f"{csv_file.MOST_EXPORTED} events", "| 1, and 1 waits for 2 seconds |"],
@@ -206,6 +215,7 @@ def test_the_worst_password_is_estimated_in_little_time(text: str) -> None:
         passwords._estimate(text, [f"word{number}" for number in range(40)])
 
 
+@pytest.mark.both_databases
 def test_changing_ones_password_is_limited_though_the_present_one_is_right(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
@@ -222,6 +232,7 @@ def test_changing_ones_password_is_limited_though_the_present_one_is_right(
     assert int(answers[-1].headers["Retry-After"]) > 0
 
 
+@pytest.mark.both_databases
 @pytest.mark.contract("every costly operation has its bound, and what is beyond it is a 503 or 429")
 def test_a_leak_report_is_counted_before_its_body_is_read(tmp_path_factory: pytest.TempPathFactory) -> None:
     face = start_face(tmp_path_factory.mktemp("leaks"), rate_limits="on")

@@ -149,6 +149,7 @@ def test_the_description_names_the_429(alone: Siege) -> None:
 @pytest.mark.contract("a flood costs no write; its events and counters are bounded and contain no names")
 def test_a_flood_beyond_the_limit_and_what_is_good_write_nothing(alone: Siege) -> None:
     good, wire = credentials_of(alone), alone.wire
+    alone.token(wire.robot)  # its status has an index from now on
     spend(alone)
     alone.spend(CLIENTS_OF_ADDRESS.of(neighbourhood(ATTACKER)))
     alone.forward_auth(GARBAGE), alone.token(("robot", "guess"))  # the node learns that these are spent

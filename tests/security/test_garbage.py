@@ -133,12 +133,13 @@ def test_every_route_answers_garbage_with_a_refusal(
     for method, rule in found:
         if rule.endswith("/signing-keys/rotate"):
             continue  # it takes no body, so garbage in it changes nothing
-        for segment in ("%00", "%ff", "..%2f..", "x" * 3000, "%F0%9F%94%91", "'--"):
+        for segment in SEGMENTS if "<" in rule else SEGMENTS[:1]:
             clean(wire.send(method, filled(rule, segment), [bearer], b""))
         for content_type, body in BODIES:
             clean(wire.send(method, filled(rule, "none"), [bearer, ("Content-Type", content_type)], body))
 
 
+SEGMENTS = ("%00", "%ff", "..%2f..", "x" * 3000, "%F0%9F%94%91", "'--")
 BODIES = [
     (b"application/json", b"{"),
     (b"application/json", b"[" * 50_000),

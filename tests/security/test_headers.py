@@ -22,6 +22,7 @@ PUBLIC = (
     "/.well-known/oauth-authorization-server",
     "/.well-known/openid-configuration",
     "/.well-known/jwks.json",
+    "/status-lists",
 )
 TO_ALL = ("Access-Control-Allow-Origin", "*")
 VERSIONS = re.compile(r"(werkzeug|flask|granian|python|sqlalchemy|sqlite|postgresql)[/ ]?\d", re.I)

@@ -11,8 +11,6 @@ import pytest
 from app import MAX_BODY
 from tests.live import LiveServer
 
-pytestmark = pytest.mark.both_databases
-
 SOON = 5.0  # seconds, on a machine that does much else; each took longer, or up to minutes, before it was bounded
 LONGEST_ANSWER = 16_384  # bytes
 FORM = "application/x-www-form-urlencoded"
@@ -60,6 +58,7 @@ def test_a_boundary_of_any_length_is_refused_or_ignored(server: LiveServer, path
     assert len(answer) < LONGEST_ANSWER
 
 
+@pytest.mark.both_databases
 @pytest.mark.contract("no input of any size is echoed or answered at length: forms, queries, paths, headers, JSON")
 @pytest.mark.parametrize(
     "body",

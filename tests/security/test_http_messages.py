@@ -86,3 +86,18 @@ def test_headers_without_end_are_refused(server: LiveServer) -> None:
     for head in (b"X-Long: " + b"a" * 600_000 + b"\r\n", b"".join(b"X-%d: a\r\n" % n for n in range(5_000))):
         assert answers(exchange(server, b"GET /healthz HTTP/1.1\r\nHost: a\r\n" + head + b"\r\n")) == [431]
     assert server.http.get("/healthz").status_code == 200
+
+
+@pytest.mark.spec("RFC 9112 §9.6")
+@pytest.mark.parametrize("length", [1, 4_096, 4_097, 100_000])
+@pytest.mark.parametrize(
+    "line", ["GET /healthz", "HEAD /login", "OPTIONS /nowhere", "POST /oauth/forward-auth?resource=x"]
+)
+def test_an_answer_that_does_not_wait_for_its_body_announces_the_end_of_the_connection(
+    server: LiveServer, line: str, length: int
+) -> None:
+    """The client would use the connection again, and the server has dropped it."""
+    head = f"{line} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=3) as connection:
+        connection.sendall(head)
+        assert b"\r\nconnection: close\r\n" in connection.recv(65_536).lower()

@@ -14,8 +14,6 @@ from tests.api import Admin
 from tests.conftest import StartServer
 from tests.live import LiveServer
 
-pytestmark = pytest.mark.both_databases
-
 HEAD = (
     "{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
     "Content-Length: {length}\r\n\r\n{begin}"

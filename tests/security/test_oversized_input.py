@@ -18,8 +18,6 @@ from tests.management.face import Face
 from tests.processor_time import at_most
 from tests.web.visitor import Visitor, browser_of
 
-pytestmark = pytest.mark.both_databases
-
 MEBIBYTE = 1_048_576
 LONGEST_ANSWER = 16_384  # bytes, of an error; of a page, beyond what it has without the input
 MOST_SECONDS = 1.0  # of CPU for one request, on a slow machine that does much else; they take some 10 ms
@@ -82,6 +80,13 @@ def _only_own_durations() -> None:
     metrics._latency.clear()
 
 
+@pytest.fixture(scope="module")
+def usual_sizes(face: Face) -> dict[tuple[str, str], int]:
+    """The size of each route's answer to a request without anything long."""
+    client = face.app.test_client(use_cookies=False)
+    return {(method, path): len(ask(client, method, path).data) for method, path in routes(face)}
+
+
 def ask(client: FlaskClient, method: str, path: str, **options: Any) -> Any:
     """Send a request, and assert that the answer is not a 5xx and came fast."""
     with at_most(MOST_SECONDS, (method, path[:80])):
@@ -99,6 +104,7 @@ def is_short(response: Any, usual: int = 0) -> bool:
     return size <= (usual + LONGEST_ANSWER if response.mimetype == "text/html" else max(usual, LONGEST_ANSWER))
 
 
+@pytest.mark.both_databases
 @pytest.mark.contract("no input of any size is echoed or answered at length: forms, queries, paths, headers, JSON")
 def test_long_fields_of_a_form_are_not_echoed(face: Face, operator: Visitor) -> None:
     assert {"username", "jwks", "allowed_ips", "expires_on", "description"} <= set(NAMES)
@@ -149,6 +155,7 @@ def test_no_boundary_of_any_length_is_compiled(face: Face, monkeypatch: pytest.M
             ask(face.app.test_client(), method, path, data=b"--x", content_type=content_type)
 
 
+@pytest.mark.both_databases
 @pytest.mark.contract("no input of any size is echoed or answered at length: forms, queries, paths, headers, JSON")
 def test_long_parameters_of_a_query_are_not_echoed(face: Face, operator: Visitor, token: str) -> None:
     headers = {"Authorization": f"Bearer {token}"}
@@ -161,6 +168,7 @@ def test_long_parameters_of_a_query_are_not_echoed(face: Face, operator: Visitor
             assert is_short(answer, usual), (path, name)
 
 
+@pytest.mark.both_databases
 @pytest.mark.contract("no input of any size is echoed or answered at length: forms, queries, paths, headers, JSON")
 def test_a_long_path_is_answered_soon_and_not_echoed(face: Face, token: str) -> None:
     client = face.app.test_client(use_cookies=False)  # for its cookies it would unquote each path twice
@@ -174,11 +182,10 @@ def test_a_long_path_is_answered_soon_and_not_echoed(face: Face, token: str) -> 
 
 @pytest.mark.contract("no input of any size is echoed or answered at length: forms, queries, paths, headers, JSON")
 @pytest.mark.parametrize("value", VALUES)
-def test_long_headers_are_refused_or_ignored(face: Face, value: str) -> None:
+def test_long_headers_are_refused_or_ignored(face: Face, value: str, usual_sizes: dict[tuple[str, str], int]) -> None:
     client = face.app.test_client(use_cookies=False)
     short, long = (value * (size // len(value)) for size in (LONGEST_HEADER, 2 * LONGEST_HEADER))
-    for method, path in routes(face):
-        usual = len(ask(client, method, path).data)
+    for (method, path), usual in usual_sizes.items():
         assert is_short(ask(client, method, path, environ_overrides=all_headers(short)), usual), path
         answer = ask(client, method, path, environ_overrides=all_headers(long))
         assert is_short(answer, usual)
@@ -229,6 +236,7 @@ def bodies(properties: list[str], most: int = MEBIBYTE // 8) -> Iterator[bytes]:
     yield b'{"x": 1, ' * (most // 10)
 
 
+@pytest.mark.both_databases
 @pytest.mark.contract("no input of any size is echoed or answered at length: forms, queries, paths, headers, JSON")
 def test_no_body_of_the_api_is_answered_at_length(face: Face, token: str) -> None:
     document: Any = face.http.get("/api/v1/openapi.json").json
@@ -249,6 +257,7 @@ def test_no_body_of_the_api_is_answered_at_length(face: Face, token: str) -> Non
     assert tried > 300
 
 
+@pytest.mark.both_databases
 @pytest.mark.contract("no input of any size is echoed or answered at length: forms, queries, paths, headers, JSON")
 @pytest.mark.parametrize(
     "name", ["scope", "resource", "token", "grant_type", "client_id", "subject_token", "client_ip"]
@@ -261,6 +270,7 @@ def test_no_parameter_of_oauth_is_answered_at_length(face: Face, endpoint: str, 
         assert is_short(ask(face.http, "POST", f"/oauth/{endpoint}", data=form)), (endpoint, name)
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize(("count", "status"), [(300, 403), (8_000, 400)])
 def test_many_missing_scopes_do_not_make_a_long_challenge(face: Face, count: int, status: int) -> None:
     key = face.core.key()[1]

@@ -18,14 +18,14 @@ from app.database.statements import SWEPT
 from app.database.types import Base
 from app.models import SpentLimit
 from tests.dpop import Prover
+from tests.oauth.authorizing import REGISTRATION, register, request_of
 from tests.oauth.wire import ASSERTION_TYPE, ORDERS, basic
 from tests.security.siege import ATTACKER, GARBAGE, LONGEST_WINDOW, Siege
 from tests.web.visitor import Visitor
 
-pytestmark = pytest.mark.both_databases
-
 ADDED = {  # by strangers
     "audit_event": "failed authentications: the bounds of app/actions/sign_in/failed_authentications.py",
+    "device_code": "in the name of a public app: limited for each address, swept when it has ended",
     "spent_limit": "the counters of each address in its windows; windows that ended go as others begin",
 }
 CHANGED = {  # by strangers, without a further row
@@ -37,24 +37,43 @@ CHANGED = {  # by strangers, without a further row
 }
 NEEDS_CREDENTIAL = {  # before a row is added, of whose owner are
     "api_key_scope": "an API key",
+    "app_grant": "a user who agreed: at most 100 live ones for a user and a client, swept 90 days after they end",
+    "app_grant_scope": "a grant",
+    "authorization_code": "a signed-in user: limited for each, swept an hour after it ends",
     "api_key_secret": "an API key",
-    "client": "an operator",
+    "client": "an operator; registration and metadata documents, when they are on: test_registration_floods.py",
     "client_role": "an operator",
     "client_serves": "an operator",
+    "consent": "a signed-in user: one for a client",
+    "consent_scope": "a signed-in user",
     "federated_credential": "an operator",
+    "job_lease": "the server itself: one row for each of its jobs",
+    "found_notice": "a credential: at most one for each end and each 90 days without use, swept after 400 days",
+    "notice_preference": "a user: one row",
     "known_address": "a password: swept after 90 days",
     "permission": "an operator",
     "personal_access_token_scope": "a user",
+    "refresh_token": "a refresh token, which it replaces: swept when it expires",
+    "replaced_secret": "a user who regenerates a token: at most 50 for each, swept after 400 days",
+    "outbox": "a webhook of an operator: one message for each event that it subscribes to, ended after three days",
     "resource": "an operator",
+    "reused_credential": "a secret that was replaced: one for its credential, swept after an hour",
     "revoked_token": "a JWT that this server signed and that has not expired: swept after it would have",
     "role": "an operator",
     "role_permission": "an operator",
     "signing_key": "an operator",
     "used_assertion": "a registered client's key: swept after its exp",
     "used_proof": "a client or a token that is bound to the key: swept after two minutes",
+    "status_change": "a change of authority: one for each client, user, key and role that changed, until it is judged",
+    "status_entry": "what authenticates a JWT: at most 256 an owner and day; deleted with its list",
+    "status_list": "a JWT: one a day, and one for each 131,072 decisions; deleted when its last token has expired",
+    "status_subject": "what authenticates a JWT: at most three for each index",
+    "usage_day": "a credential, live or ended: one for each outcome and known resource, a day; pruned after 400 days",
+    "usage_hour": "a credential, live or ended: one for each outcome and known resource, an hour; pruned after 35 days",
     "user": "an operator",
     "user_role": "an operator",
     "user_session": "a password: swept when it ends",
+    "webhook": "an operator",
 }
 WRITES = re.compile(r'\b(INSERT INTO|UPDATE|DELETE FROM)\s+"?(\w+)')
 # of one address: five of its own, one for each client that failed, two for each username
@@ -85,6 +104,7 @@ def test_each_table_is_judged() -> None:
 @pytest.mark.contract("nothing that strangers write grows without bound")
 def test_no_route_lets_a_stranger_add_to_any_other_table(alone: Siege) -> None:
     http = alone.nodes[0]
+    register(alone.wire, "app")
     with watch_writes() as seen:
         for rule in http.application.url_map.iter_rules():
             path = re.sub(r"<[^>]*>", "x", rule.rule)
@@ -112,8 +132,13 @@ def requests(path: str, method: str, siege: Siege) -> Iterator[dict[str, Any]]:
     yield {"headers": {"Authorization": f"Bearer {GARBAGE}", "DPoP": proof}}
     yield {"headers": {"Authorization": f"DPoP {GARBAGE}", "DPoP": proof}}
     yield {"headers": {"DPoP": proof}, "data": form | assertion}
+    yield {"query_string": request_of()}
+    for grant in REGISTRATION["grant_types"]:  # with what a public app may send: its client_id
+        secrets = {"code": GARBAGE, "refresh_token": GARBAGE, "device_code": GARBAGE}
+        yield {"data": {"grant_type": grant, "client_id": "app", "token": GARBAGE, "scope": "orders:read"} | secrets}
 
 
+@pytest.mark.both_databases
 @pytest.mark.contract("nothing that strangers write grows without bound")
 def test_the_counters_of_an_address_are_bounded_and_swept(alone: Siege) -> None:
     core = alone.wire.core

@@ -17,6 +17,7 @@ from app.settings.text_input import MAX_BYTES, clean_text, decode_utf8
 GOOD = {  # a value that each setting takes from a file
     "database_url": "postgresql://user:pass word@db/latchkey",
     "redis_url": "redis://:word@cache:6379/0",
+    "smtp_url": "smtps://user:word@mail.example",
     "secret_key": "0123456789abcdef0123456789abcdef",
     "previous_secret_keys": "0123456789abcdef0123456789abcdeX",
     "bootstrap_admin_username": "root",

@@ -124,7 +124,7 @@ def test_a_token_has_the_keys_of_one_source_fetched_at_a_time(own: Trusting) -> 
 @pytest.mark.contract("the issuer's keys are found, follow their rotation, and fail closed")
 def test_an_issuer_on_a_private_address_is_not_asked_unless_that_is_allowed(own: Trusting) -> None:
     fetch: Any = own.wire.core.actions.fetch_jwks
-    fetch._allow_private = False
+    fetch._fetch_json._allow_private = False
     own.refuses(own.token())
     assert own.issuer.asked == {}
 

@@ -12,7 +12,8 @@ WELL_KNOWN = "/.well-known/oauth-authorization-server"
 METHODS = {"client_secret_basic", "client_secret_post", "private_key_jwt"}
 ALGORITHMS = {"ES256", "RS256", "PS256", "EdDSA"}
 BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-GRANTS = {"client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange", BEARER}
+OF_USERS = {"authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"}
+GRANTS = {"client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange", BEARER} | OF_USERS
 
 
 def metadata(admin: Admin, path: str = "") -> Json:
@@ -38,7 +39,7 @@ def test_it_names_what_the_contract_offers(admin: Admin) -> None:
     assert told["revocation_endpoint"] == f"{issuer}/oauth/revoke"
     assert told["jwks_uri"] == f"{issuer}/.well-known/jwks.json"
     assert set(told["grant_types_supported"]) == GRANTS
-    assert told["response_types_supported"] == []
+    assert told["response_types_supported"] == ["code"] and told["code_challenge_methods_supported"] == ["S256"]
     for endpoint in ("token", "introspection", "revocation"):
         assert set(told[f"{endpoint}_endpoint_auth_methods_supported"]) >= METHODS
         assert set(told[f"{endpoint}_endpoint_auth_signing_alg_values_supported"]) >= ALGORITHMS

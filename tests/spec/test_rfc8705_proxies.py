@@ -15,8 +15,6 @@ from tests.core import ORDERS, contents
 from tests.oauth.wire import GRANT, Wire, refused, start_wire, stop_wire
 from tests.spec.test_rfc8705 import PROXY, STRANGER, Holder
 
-pytestmark = pytest.mark.both_databases
-
 
 def handed(proxy: str, holder: Holder) -> str:
     """Return the header's value as this proxy writes it."""

@@ -8,8 +8,6 @@ from tests.dpop import Prover
 from tests.oauth.wire import ISSUER, OWN, Wire
 from tests.spec.test_rfc9449 import ALGS, bound_token, managed
 
-pytestmark = pytest.mark.both_databases
-
 DEAD = "lk_pat_" + "0" * 38
 
 

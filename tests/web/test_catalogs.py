@@ -10,8 +10,8 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.frontend import CommandLineInterface
 from babel.messages.pofile import read_po
 
+from app.catalogs import FOLDER
 from app.settings.languages import LANGUAGES
-from app.web.catalogs import FOLDER
 from app.web.wordings import REFUSALS
 from tests.architecture.checkout import ROOT, files_in
 

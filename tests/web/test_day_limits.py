@@ -9,8 +9,6 @@ from tests.core import ORDERS
 from tests.management.face import Face, start_face, stop_face
 from tests.web.visitor import Visitor, browser_of
 
-pytestmark = pytest.mark.both_databases
-
 FIELD = re.compile(
     r'name="expires_on" type="date"[^>]*?min="([^"]*)" max="([^"]*)"|'
     r'name="expires_on" type="date" value="[^"]*" autocomplete="off" min="([^"]*)" max="([^"]*)"'

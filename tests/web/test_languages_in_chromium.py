@@ -1,5 +1,7 @@
 """A user's pages and the comparison in real Chromium, in each language, from a phone to a desk."""
 
+from urllib.parse import urlencode
+
 import pytest
 
 from app.settings.languages import LANGUAGES
@@ -32,12 +34,35 @@ def session(server: LiveServer, user: User) -> Cookies:
 
 
 @pytest.fixture(scope="module")
-def paths(admin: Admin, user: User) -> list[str]:
+def consent_paths(admin: Admin, user: User) -> list[str]:
+    """Requests of apps that an operator registered, on the web and on this computer."""
+    [token, *_] = admin.get(f"/users/{user.id}/personal-access-tokens").json()["items"]
+    made, link = [], "https://a-long-name-of-an-app.example/about"
+    for uri in ("https://app.example/cb", "http://127.0.0.1:9/cb"):
+        links = {
+            "redirect_uris": [uri],
+            "client_uri": link,
+            "policy_uri": link,
+            "logo_uri": "https://cdn.example/a.png",
+        }
+        app = admin.client(token_endpoint_auth_method="none", grant_types=["authorization_code"], **links)
+        query = {"client_id": app.client_id, "scope": " ".join(token["scopes"]), "code_challenge": "a" * 43}
+        query |= {"response_type": "code", "code_challenge_method": "S256"}
+        made.append(f"/oauth/authorize?{urlencode(query)}")
+    return made
+
+
+@pytest.fixture(scope="module")
+def paths(admin: Admin, user: User, consent_paths: list[str]) -> list[str]:
     """The paths of the pages."""
     [token, *_] = admin.get(f"/users/{user.id}/personal-access-tokens").json()["items"]
     own = f"/account/tokens/{token['id']}"
     return [
         "/account",
+        *consent_paths,
+        "/device?user_code=BCDF-GHJK",
+        "/device/allowed",
+        "/account/apps",
         "/account/tokens",
         "/account/tokens?status=revoked",
         "/account/tokens/new",

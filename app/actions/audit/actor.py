@@ -16,7 +16,7 @@ class Actor:
     """The caller of an action.
 
     `id` is a user's id or a client's public client_id. `management` are its current scopes of the management API;
-    `delegated` marks a PAT or a JWT exchanged from one, which can never create a credential.
+    `delegated` marks a PAT, a JWT exchanged from one and the token of an app, which can never create a credential.
     """
 
     type: ActorType
@@ -27,6 +27,7 @@ class Actor:
     delegated: bool = False
     address: str | None = None
     request_id: str | None = None
+    client_id: str | None = None  # of the app through which a user acts
 
     @property
     def manages(self) -> bool:

@@ -1,7 +1,7 @@
 """The hash chain of the audit events: the hash of an event covers the event and the hash of the previous one.
 
 The head of the chain is one row. A transaction that appends events locks it, so that no two events have the same
-predecessor. It is the last lock that a transaction takes, so that no holder of it waits for another lock.
+predecessor. It is the last lock that a transaction takes but for the authority epoch, whose holders never wait for it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from sqlalchemy.event import listens_for
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
+from app.actions.outbox.enqueue import enqueue_events, has_webhooks
 from app.compat.sqlalchemy import CompiledInsert, CompiledSelect
 from app.database.redaction import redact_value
 from app.database.types import EPOCH, MICROSECOND
@@ -42,8 +43,10 @@ FIELDS = (
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode  # slow to make
 _last_id = select(func.max(AuditEvent.id)).where(AuditEvent.id < UNCHAINED).scalar_subquery()
 # never reuse an id, even after a row that does not belong to the chain: verification reports that row
-_HEAD = CompiledSelect(
-    select(AuditHead.last_id, AuditHead.hash, _last_id).where(AuditHead.chain == 1).with_for_update(of=AuditHead)
+_HEAD = CompiledSelect(  # whether there are webhooks is part of this query: without any, events cost no further one
+    select(AuditHead.last_id, AuditHead.hash, _last_id, has_webhooks)
+    .where(AuditHead.chain == 1)
+    .with_for_update(of=AuditHead)
 )
 _MOVE_HEAD = (
     update(AuditHead).where(AuditHead.chain == 1).values(last_id=bindparam("head_id"), hash=bindparam("head_hash"))
@@ -82,7 +85,8 @@ def append_at_commit(session: Session, **fields: Any) -> None:
 
 
 @listens_for(WritingSession, "before_commit")
-def _write_pending(session: Session) -> None:
+def append_pending(session: Session) -> None:
+    """Append the pending events: at the commit, or before the lock of the authority epoch, which comes later."""
     if pending := session.info.pop(PENDING, None):
         session.flush()  # take all other locks before the head
         append(session.connection(), pending)
@@ -98,18 +102,20 @@ def append(connection: Connection, events: Sequence[Mapping[str, Any]]) -> None:
     if not head:
         gone = RuntimeError("the head of the audit chain is missing: run `latchkey audit verify`")
         raise DatabaseError("", None, gone)  # like other damage to the database: nothing changes without an audit event
-    last_id, last_hash, stray = head[0]
+    last_id, last_hash, stray, subscribed = head[0]
     rows = _chain_rows(max(last_id, stray or 0), last_hash, events)
     if connection.dialect.name == "postgresql":
         _INSERT_AND_MOVE.run(connection, *rows)
     else:
         _INSERT.run(connection, *rows)
         connection.exec_driver_sql(_MOVE_HEAD_SQLITE, (rows[-1]["id"], rows[-1]["hash"]))
+    if subscribed:
+        enqueue_events(connection, rows)
 
 
 def lock_head(connection: Connection) -> str:
     """Return the head of the chain as `id:hash`, and lock it until commit: keep the transaction short."""
-    [(last_id, last_hash, _)] = _HEAD.rows(connection)
+    [(last_id, last_hash, *_)] = _HEAD.rows(connection)
     return f"{last_id}:{last_hash}"
 
 

@@ -30,5 +30,11 @@ def record(
         target=target,
         address=actor.address,
         request_id=actor.request_id,
-        details=({"via": actor.credential_id} if actor.credential_id else {}) | details,
+        details=_origin_of(actor) | details,
     )
+
+
+def _origin_of(actor: Actor) -> dict[str, object]:
+    """Return the credential that was used, and the app that used it for a user."""
+    through = {"via": actor.credential_id, "app": actor.client_id}
+    return {name: value for name, value in through.items() if value}

@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from app.actions.audit.chain import event_hash
-from app.actions.audit.read import Row, parse_export, read_rows, snapshot
+from app.actions.audit.checkpoint import ACTION as PRUNE
+from app.actions.audit.checkpoint import Checkpoint, read_checkpoint
+from app.actions.audit.read import Row, Span, parse_export, read_rows, snapshot
+from app.actions.audit.redaction_note import ACTION as REDACT
 from app.actions.audit.redaction_note import Changed, Redaction, read_note
 from app.database.store import Store
+from app.models import AuditEvent
 from app.models.audit_event import NO_HASH
 
 MAX_BREAKS = 20  # only the first is certain: the others may follow from it
@@ -23,6 +27,10 @@ INSERTED = "the chain does not include it"
 REMOVED = "the event before it is missing: removed or replaced"
 BEHIND = "it comes after the head of the chain, or the head was moved back"
 UNCHAINED = "it has no hash; if a node of the previous version wrote it, the next start adds it to the chain"
+UNKNOWN_KEY = (
+    "deleted before it, as event {0.event} states, signed with the key {0.key}: if that is the server's key, pass it"
+)
+DELETED = "it was noted earlier, and is among the events that were deleted up to {0.through}:{0.hash}"
 HEAD = "the head of the chain does not name the last event and its hash"
 
 
@@ -55,6 +63,7 @@ class Verdict:
     last: Place
     breaks: tuple[Break, ...]
     redactions: tuple[Redaction, ...] = ()  # that explain events whose hash does not match their fields
+    checkpoint: Checkpoint | None = None  # up to which older events were deleted
 
     @property
     def intact(self) -> bool:
@@ -75,9 +84,27 @@ class VerifyAudit:
         with snapshot(self._store) as connection:
             head = _head(connection)
             walk = _Walk(NO_HASH, expected, self._trusted)
+            walk.begin(connection)
             walk.follow(_up_to(head, read_rows(connection), walk), head.hash if head else None)
             walk.check_head(head)
         return walk.verdict()
+
+
+def verify_part(connection: Connection, through: int, trusted: frozenset[str]) -> bool:
+    """Return whether nothing is wrong from the first event to this one; later notes may explain a redaction."""
+    walk = _Walk(NO_HASH, (), trusted)
+    walk.begin(connection)
+    walk.notes += filter(None, map(read_note, list(read_rows(connection, Span(), AuditEvent.action == REDACT))))
+    end = connection.scalar(select(AuditEvent.hash).where(AuditEvent.id == through))
+    walk.follow(read_rows(connection, Span(), AuditEvent.id <= through), end)
+    return walk.verdict().intact
+
+
+def newest_checkpoint(connection: Connection, trusted: frozenset[str] | None) -> Checkpoint | None:
+    """Return the newest checkpoint whose key is trusted; with None, whatever its key."""
+    rows = list(read_rows(connection, Span(), AuditEvent.action == PRUNE))
+    found = (checkpoint for row in reversed(rows) if (checkpoint := read_checkpoint(row)))
+    return next((one for one in found if trusted is None or one.key in trusted), None)
 
 
 def verify_export(lines: Iterable[str], *expected: Place, trusted: frozenset[str] = frozenset()) -> Verdict:
@@ -116,11 +143,33 @@ class _Walk:
     doubtful: list[tuple[int, Changed]] = field(default_factory=list)  # changed, unless a note explains it
     notes: list[Redaction] = field(default_factory=list)
     awaited: dict[Any, set[str]] = field(default_factory=dict)
+    checkpoint: Checkpoint | None = None
 
     def __post_init__(self) -> None:
         for place in self.expected:
             if place != self.last:
                 self.awaited.setdefault(place.id, set()).add(place.hash)
+
+    def begin(self, connection: Connection) -> None:
+        """Begin at the first event that is left, which must follow what the newest checkpoint states."""
+        query = select(AuditEvent.id, AuditEvent.previous_hash).order_by(AuditEvent.id).limit(1)
+        first = connection.execute(query).first()
+        self.checkpoint = signed = newest_checkpoint(connection, self.trusted)
+        if first is None:
+            return
+        if signed is None:
+            self._begin_untrusted(first.id, first.previous_hash, newest_checkpoint(connection, None))
+        elif first.id <= signed.through:  # not all is deleted yet
+            self.tip = None
+            self.awaited.setdefault(signed.through, set()).add(signed.hash)
+        else:
+            self.tip = signed.hash
+
+    def _begin_untrusted(self, event: int, previous_hash: str, unknown: Checkpoint | None) -> None:
+        """Begin at the first event, unless a checkpoint of another key explains why none is before it."""
+        if unknown is not None and previous_hash == unknown.hash:
+            self.tip = None
+            self.report(event, "removed", UNKNOWN_KEY.format(unknown))
 
     def follow(self, rows: Iterable[Row], end: str | None) -> None:
         """Check each row against its neighbors; `end` is the hash that the head has for the last one."""
@@ -142,18 +191,28 @@ class _Walk:
 
     def verdict(self) -> Verdict:
         """Return the result, with the expected places that were never found."""
-        for event in self.awaited:
-            self.report(event, "expected", "it was noted earlier and is missing")
+        for event, hashes in self.awaited.items():
+            self._report_missing(event, hashes)
         trusted = [note for note in self.notes if note.key in self.trusted]
         explained = {changed for note in trusted for changed in note.changed}
         unexplained = [(count, self._explain(changed)) for count, changed in self.doubtful if changed not in explained]
         breaks = sorted([*self.breaks, *unexplained], key=itemgetter(0))[:MAX_BREAKS]
-        return Verdict(self.count, self.first, self.last, tuple(found for _, found in breaks), tuple(trusted))
+        return Verdict(
+            self.count, self.first, self.last, tuple(found for _, found in breaks), tuple(trusted), self.checkpoint
+        )
 
     def report(self, event: Any, what: str, said: str) -> None:
         """Record a break, up to MAX_BREAKS."""
         if len(self.breaks) < MAX_BREAKS:
             self.breaks.append((self.count, Break(event, what, said)))
+
+    def _report_missing(self, event: Any, hashes: set[str]) -> None:
+        """Report an expected place that was not found, unless it is the one that the checkpoint states."""
+        signed = self.checkpoint
+        if signed is None or event > signed.through:
+            self.report(event, "expected", "it was noted earlier and is missing")
+        elif (event, hashes) != (signed.through, {signed.hash}):
+            self.report(event, "expected", DELETED.format(signed))
 
     def _explain(self, changed: Changed) -> Break:
         """Return the break of a changed event: no note lists it, or only one with an untrusted key."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, selectinload
 
 from app.actions.audit.actor import Actor
 from app.actions.directory.escalation import refuse_changing_client
 from app.actions.directory.rows import Rows, by_number
+from app.errors import NotFound
 from app.models import Client
 
+NO_CLIENT = "there is no such client"
 CLIENTS = Rows(
     Client,
-    "there is no such client",
+    NO_CLIENT,
     selectinload(Client.roles),
     selectinload(Client.serves),
     selectinload(Client.secrets),
@@ -28,6 +30,12 @@ CLIENTS = Rows(
 def load_client(session: Session, client_row_id: str, *, lock: bool = False) -> Client:
     """Return the client's row; with `lock`, lock it until the transaction ends. Raises NotFound."""
     return CLIENTS.load(session, Client.id == client_row_id, lock=lock)
+
+
+def check_client(session: Session, client_row_id: str) -> None:
+    """Raise NotFound when there is no such client: loading it would take four statements."""
+    if session.scalar(select(Client.id).where(Client.id == client_row_id)) is None:
+        raise NotFound(NO_CLIENT)
 
 
 def lock_changeable_client(session: Session, actor: Actor, client_row_id: str, management_identifier: str) -> Client:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.actions.audit.actor import Actor
 from app.actions.audit.record import record
 from app.actions.directory.administrators import keep_administrators
-from app.actions.directory.client_rows import load_client, lock_changeable_client
+from app.actions.directory.client_rows import check_client, lock_changeable_client
 from app.actions.directory.escalation import refuse_delegates
 from app.actions.directory.fields import Mark, Name, Status
 from app.actions.directory.lifetime import future_or_never
@@ -28,16 +28,17 @@ from app.database.store import Store
 from app.database.types import new_id
 from app.errors import Conflict
 from app.models import Client, ClientSecret
-from app.models.auth_methods import PRIVATE_KEY_JWT, SECRET_METHODS, SELF_SIGNED_METHOD, TLS_METHOD
+from app.models.auth_methods import FEDERATED_JWT, NONE, PRIVATE_KEY_JWT, SECRET_METHODS, SELF_SIGNED_METHOD, TLS_METHOD
 
 TARGET = "client_secret"
 MOST_LIVE = 5
 SECRETS = Rows(ClientSecret, "the client has no such secret")
 PROOFS = {
-    PRIVATE_KEY_JWT: "its private key",
-    TLS_METHOD: "its certificate",
-    SELF_SIGNED_METHOD: "its certificate",
-    "federated_jwt": "the tokens of issuers that it trusts",
+    PRIVATE_KEY_JWT: "proves itself by its private key",
+    TLS_METHOD: "proves itself by its certificate",
+    SELF_SIGNED_METHOD: "proves itself by its certificate",
+    FEDERATED_JWT: "proves itself by the tokens of issuers that it trusts",
+    NONE: "is public",
 }
 
 
@@ -79,8 +80,8 @@ class ClientSecretActions:
         with self._store.transaction() as session:
             client = lock_changeable_client(session, actor, client_row_id, self._management)
             if client.token_endpoint_auth_method not in SECRET_METHODS:
-                proof = PROOFS.get(client.token_endpoint_auth_method, "something else")
-                raise Conflict(f"the client proves itself by {proof}: it takes no secret")
+                proof = PROOFS.get(client.token_endpoint_auth_method, "proves itself by something else")
+                raise Conflict(f"the client {proof}: it takes no secret")
             if sum(status_of(secret, now) == "active" for secret in client.secrets) >= MOST_LIVE:
                 raise Conflict(f"a client has at most {MOST_LIVE} live secrets: delete one first")
             issued = mint_secret(client, name, now, future_or_never(new.expires_at, now))
@@ -123,7 +124,7 @@ class ClientSecretActions:
         now = self._clock()
         of_status = None if status is None else has_status(ClientSecret, status, now)
         with self._store.reading() as session:
-            load_client(session, client_row_id)
+            check_client(session, client_row_id)
             view = partial(_view, now=now)
             return SECRETS.page(session, limit, after, view, ClientSecret.client_id == client_row_id, of_status)
 

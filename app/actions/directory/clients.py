@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
@@ -17,15 +18,18 @@ from app.actions.audit.record import record
 from app.actions.directory.administrators import keep_administrators
 from app.actions.directory.changes import UNSET, Unset, assign, changed_fields
 from app.actions.directory.client_rows import CLIENTS, load_client, lock_changeable_client
+from app.actions.directory.client_rules import check_together, checked_grant_types, checked_scopes
 from app.actions.directory.client_secrets import mint_secret
 from app.actions.directory.escalation import refuse_changing_client, refuse_delegates, refuse_exceeding, refuse_serving
-from app.actions.directory.fields import LONGEST_LIST, Identifier, Name, Names
+from app.actions.directory.fields import LONGEST_LIST, Identifier, Name, Names, Words
 from app.actions.directory.names import checked_name
 from app.actions.directory.roles import load_assignable_roles
 from app.actions.directory.rows import Found, ListQuery, Page, view_of
 from app.actions.directory.status import is_enabled
 from app.actions.directory.uniqueness import translate_duplicates
 from app.actions.trust.certificates import CertificateSubject, Subject, checked_subject
+from app.actions.trust.page_uris import checked_page_uri
+from app.actions.trust.redirect_uris import MOST_URIS, checked_redirect_uris
 from app.actions.trust.registration import LONGEST_URI, checked_jwks, checked_jwks_uri
 from app.clock import Clock
 from app.credentials.kind import Issued
@@ -35,6 +39,8 @@ from app.database.types import new_id
 from app.errors import Invalid
 from app.models import Client, ClientRole, Resource, Role
 from app.models.auth_methods import KEY_METHODS, SECRETLESS, Method
+from app.models.client import BY_OPERATOR, Registrar
+from app.models.grant_types import CLIENT_CREDENTIALS, GRANT_TYPES, OF_USERS, GrantType
 from app.models.names import plain_name
 from app.settings.settings import Settings
 
@@ -47,9 +53,21 @@ PLAIN = (
 )
 DPOP = "it gets no token without a DPoP proof (RFC 9449 §5.2)"
 CERTIFICATE = "nor without a client certificate (RFC 8705 §3.4)"
+AUDITED = ("token_endpoint_auth_method", "grant_types", "redirect_uris", "scopes")  # with their new values
+PAGES = ("logo_uri", "client_uri", "policy_uri")
 Jwks = Mapping[str, Any]
 JwksUri = Annotated[str, Field(min_length=1, max_length=LONGEST_URI)]
+Uri = Annotated[str, Field(min_length=1, max_length=LONGEST_URI)]
 Identifiers = Annotated[tuple[Identifier, ...], Field(max_length=LONGEST_LIST)]
+GrantTypes = Annotated[
+    tuple[GrantType, ...],
+    Field(min_length=1, max_length=len(GRANT_TYPES), description="the grants that it may use (RFC 7591 §2)"),
+]
+RedirectUris = Annotated[
+    tuple[Uri, ...],
+    Field(max_length=MOST_URIS, description="https, http on loopback, or a private-use scheme with a dot"),
+]
+Ceiling = Annotated[Words, Field(description="the only scopes that users may agree to; null: any")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +84,12 @@ class NewClient:
     dpop_bound_access_tokens: Annotated[bool, Field(description=DPOP)] = False
     tls_client_certificate_bound_access_tokens: Annotated[bool, Field(description=CERTIFICATE)] = False
     certificate_subject: Subject = field(default_factory=dict)
+    grant_types: GrantTypes = (CLIENT_CREDENTIALS,)
+    redirect_uris: RedirectUris = ()
+    scopes: Ceiling | None = None
+    logo_uri: Uri | None = None
+    client_uri: Uri | None = None
+    policy_uri: Uri | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +106,23 @@ class ClientChanges:
     dpop_bound_access_tokens: bool | Unset = UNSET
     tls_client_certificate_bound_access_tokens: bool | Unset = UNSET
     certificate_subject: Subject | Unset = UNSET
+    grant_types: GrantTypes | Unset = UNSET
+    redirect_uris: RedirectUris | Unset = UNSET
+    scopes: Ceiling | Unset | None = UNSET
+    logo_uri: Uri | Unset | None = UNSET
+    client_uri: Uri | Unset | None = UNSET
+    policy_uri: Uri | Unset | None = UNSET
+
+    @property
+    def changes_keys(self) -> bool:
+        """Whether it changes how the client authenticates."""
+        proofs = (self.token_endpoint_auth_method, self.jwks, self.jwks_uri, self.certificate_subject)
+        return any(c is not UNSET for c in proofs)
 
     @property
     def changes_proof(self) -> bool:
-        """Whether it changes how the client authenticates: that creates a credential."""
-        proofs = (self.token_endpoint_auth_method, self.jwks, self.jwks_uri, self.certificate_subject)
-        return any(c is not UNSET for c in proofs)
+        """Whether it changes how the client gets a token, or where a code is sent: that creates a credential."""
+        return self.changes_keys or self.grant_types is not UNSET or self.redirect_uris is not UNSET
 
     def unbinds(self, row: Client) -> bool:
         """Whether it removes a binding: tokens then work without the key or certificate, which creates a credential."""
@@ -111,6 +146,13 @@ class ClientView(CertificateSubject):
     enabled: bool
     dpop_bound_access_tokens: bool
     tls_client_certificate_bound_access_tokens: bool
+    grant_types: tuple[GrantType, ...]
+    redirect_uris: tuple[str, ...]
+    scopes: tuple[str, ...] | None
+    logo_uri: str | None
+    client_uri: str | None
+    policy_uri: str | None
+    registered_by: Registrar
     created_at: datetime
 
 
@@ -128,7 +170,7 @@ class ClientActions:
     def create(self, actor: Actor, new: NewClient) -> tuple[ClientView, Issued | None]:
         """Register a client; its first secret, unless it authenticates without one, is in `Issued` and nowhere else.
 
-        Raises Forbidden, Invalid (keys, roles, resources).
+        Raises Forbidden, Invalid (keys, roles, resources, grants and what belongs to them).
         """
         refuse_delegates(actor)
         now, new_client_id, name = self._clock(), new_id("client"), checked_name(new.name)
@@ -143,11 +185,14 @@ class ClientActions:
                 tls_client_certificate_bound_access_tokens=new.tls_client_certificate_bound_access_tokens,
                 created_at=now,
                 serves=_load_served(session, actor, new.serves),
+                registered_by=BY_OPERATOR,
             )
             self._set_keys(row, new.jwks, new.jwks_uri, new.certificate_subject)
             self._assign_roles(session, actor, row, new.roles)
+            _set_app(session, actor, row, new)
             session.add(row)
-            record(session, actor, f"{TARGET}.create", TARGET, row.client_id, now, name=name, roles=list(new.roles))
+            details = {"roles": list(new.roles), **(_audited(row, AUDITED) if OF_USERS & set(row.grant_types) else {})}
+            record(session, actor, f"{TARGET}.create", TARGET, row.client_id, now, name=name, **details)
             issued = None if new.token_endpoint_auth_method in SECRETLESS else mint_secret(row, "", now)
             session.flush()
             return _view(row), issued
@@ -170,8 +215,10 @@ class ClientActions:
                 refuse_delegates(actor)
             refuse_changing_client(actor, session, row.id, self._management)
             self._apply(session, actor, row, changes)
-            roles = [role.name for role in row.roles]
-            record(session, actor, f"{TARGET}.update", TARGET, row.client_id, now, changed=named, roles=roles)
+            if named and named != ["enabled"]:
+                row.registration_digest = None  # an app undoes no change of an operator (RFC 7592 §1.3)
+            details = {"roles": [role.name for role in row.roles], **_audited(row, named)}
+            record(session, actor, f"{TARGET}.update", TARGET, row.client_id, now, changed=named, **details)
             session.flush()
             return _view(row)
 
@@ -209,13 +256,14 @@ class ClientActions:
             row.serves = _load_served(session, actor, changes.serves)
         if not isinstance(changes.roles, Unset):
             self._assign_roles(session, actor, row, changes.roles)
-        if changes.changes_proof:
+        if changes.changes_keys:
             self._set_keys(
                 row,
                 row.jwks if isinstance(changes.jwks, Unset) else changes.jwks,
                 row.jwks_uri if isinstance(changes.jwks_uri, Unset) else changes.jwks_uri,
                 {} if isinstance(changes.certificate_subject, Unset) else changes.certificate_subject,
             )
+        _set_app(session, actor, row, changes)
 
     def _set_keys(self, row: Client, jwks: Mapping[str, Any] | None, jwks_uri: str | None, subject: Subject) -> None:
         """Set the keys and the certificate's subject as the method needs them: none for a secret."""
@@ -247,6 +295,24 @@ def _load_served(session: Session, actor: Actor, identifiers: tuple[str, ...]) -
     return [found[identifier] for identifier in wanted]
 
 
+def _set_app(session: Session, actor: Actor, row: Client, given: NewClient | ClientChanges) -> None:
+    """Set what an app that acts for users is registered with; raises Invalid and Forbidden."""
+    kept = row.scopes or ()
+    assign(
+        row,
+        given,
+        grant_types=checked_grant_types,
+        redirect_uris=checked_redirect_uris,
+        scopes=lambda names: None if names is None else checked_scopes(session, actor, names, kept),
+        **{name: partial(checked_page_uri, field=name) for name in PAGES},
+    )
+    check_together(row, session)
+
+
+def _audited(row: Client, names: Iterable[str]) -> dict[str, object]:
+    return {name: getattr(row, name) for name in names if name in AUDITED}
+
+
 def _having(role: str) -> Select[str]:
     return select(ClientRole.client_id).join(Role, Role.id == ClientRole.role_id).where(Role.name == plain_name(role))
 
@@ -254,4 +320,11 @@ def _having(role: str) -> Select[str]:
 def _view(row: Client) -> ClientView:
     subject = dict.fromkeys(SUBJECT_FIELDS) | (row.tls_client_subject or {})
     roles = tuple(sorted(role.name for role in row.roles))
-    return view_of(ClientView, row, roles=roles, serves=tuple(sorted(r.identifier for r in row.serves)), **subject)
+    lists = {
+        "roles": roles,
+        "serves": tuple(sorted(resource.identifier for resource in row.serves)),
+        "grant_types": tuple(row.grant_types),
+        "redirect_uris": tuple(row.redirect_uris),
+        "scopes": None if row.scopes is None else tuple(row.scopes),
+    }
+    return view_of(ClientView, row, **lists, **subject)

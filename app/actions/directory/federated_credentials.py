@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.actions.audit.actor import Actor
 from app.actions.audit.record import record
 from app.actions.directory.administrators import keep_administrators
-from app.actions.directory.client_rows import load_client, lock_changeable_client
+from app.actions.directory.client_rows import check_client, lock_changeable_client
 from app.actions.directory.clients import Jwks, JwksUri
 from app.actions.directory.escalation import refuse_delegates
 from app.actions.directory.fields import Name
@@ -27,6 +27,7 @@ from app.database.store import Store
 from app.database.types import new_id
 from app.errors import Conflict, Invalid
 from app.models import FederatedCredential
+from app.models.auth_methods import NONE
 from app.settings.settings import Settings
 
 TARGET = "federated_credential"
@@ -72,6 +73,8 @@ class FederatedCredentialActions:
         now, row = self._clock(), self._new_row(new)
         with self._store.transaction() as session:
             client = lock_changeable_client(session, actor, client_row_id, self._management)
+            if client.token_endpoint_auth_method == NONE:
+                raise Conflict("the client is public: no token of another issuer authenticates it")
             count = select(func.count(FederatedCredential.id)).where(FederatedCredential.client_id == client_row_id)
             if (session.scalar(count) or 0) >= MOST_PER_CLIENT:
                 raise Conflict(f"a client has at most {MOST_PER_CLIENT} federated credentials: delete one first")
@@ -103,7 +106,7 @@ class FederatedCredentialActions:
     def page(self, client_row_id: str, limit: int, after: str | None = None) -> Page[FederatedCredentialView]:
         """List a client's federated credentials, oldest first. Raises NotFound."""
         with self._store.reading() as session:
-            load_client(session, client_row_id)
+            check_client(session, client_row_id)
             return CREDENTIALS.page(session, limit, after, view_of, FederatedCredential.client_id == client_row_id)
 
     def _new_row(self, new: NewFederatedCredential) -> FederatedCredential:

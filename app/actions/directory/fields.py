@@ -39,10 +39,10 @@ from pydantic.fields import FieldInfo
 
 from app.actions.directory.changes import Unset
 from app.models.names import LONGEST_NAME
+from app.models.resource import LONGEST_IDENTIFIER as LONGEST_IDENTIFIER
 
 LONGEST_DESCRIPTION = 1000  # characters
 LONGEST_LIST = 500  # elements
-LONGEST_IDENTIFIER = 500  # characters of a resource's identifier
 
 
 class Mark(Enum):

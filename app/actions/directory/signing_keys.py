@@ -74,6 +74,13 @@ class RotateSigningKey:
             self._rotate(session, SERVER, now)
         return True
 
+    def due_at(self) -> datetime | None:
+        """Return when the active key is to be rotated; None: by hand."""
+        if not self._every:
+            return None
+        with self._store.reading() as session:
+            return self._due_at(session)
+
     def revoke(self, actor: Actor, kid: str) -> None:
         """Revoke a key at once on every node, with every token it signed: for a key that was stolen.
 

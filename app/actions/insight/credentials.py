@@ -233,6 +233,8 @@ def _find_order(column: str, wanted: CredentialFilter) -> Callable[[Listing], SQ
 def _conditions(
     one: Listing, wanted: CredentialFilter, named: _Named, now: datetime
 ) -> Iterator[SQLColumnExpression[bool]]:
+    if one.among is not None:
+        yield one.among
     if wanted.owner is not None:
         yield one.owner_row_id.in_(named.owners)
     if wanted.scope is not None:

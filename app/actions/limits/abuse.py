@@ -1,4 +1,4 @@
-"""Limits against guessing and flooding. Only failures count, except in the last two rows.
+"""Limits against guessing and flooding. Only failures count, except in the last five rows.
 
 | failure | counted per | above the limit |
 | --- | --- | --- |
@@ -6,8 +6,14 @@
 | password | address; username | 429, except for users who recently signed in from that address |
 | client authentication | address; client and address | a failure is 429 without an audit event; a valid secret passes |
 | credential | address | a failure is 429; a valid credential passes |
+| user code of a device | user and address | 429 |
 | leak report | address: each report, and each credential in it | 429 |
 | change of one's own password | user | 429 |
+| authorization of an app | user | 429 |
+| device authorization request | address | 429 |
+| app that registers itself, with `REGISTRATION` `open` | address; all of them, with metadata documents | 429 |
+| change that an app makes to its registration | app | 429 |
+| client metadata document that is not known yet | address; all of them, when it is valid | 429 |
 """
 
 from __future__ import annotations
@@ -70,6 +76,14 @@ CLIENTS_OF_ADDRESS = Limit("clients-of-address", 120, 60)
 CREDENTIALS_OF_ADDRESS = Limit("credentials-of-address", 120, 60)
 LEAK_REPORTS = Limit("leak-reports", 60, 60)  # of one address
 PASSWORD_CHANGES = Limit("password-changes", 10, 60)  # of one user who gave the current one
+USER_CODES = Limit("user-codes", 10, 300)  # unknown ones that one user enters (RFC 8628 §5.1)
+USER_CODES_OF_ADDRESS = Limit("user-codes-of-address", 50, 300)
+AUTHORIZATIONS = Limit("authorizations", 120, 60)  # of one user, for all apps
+DEVICE_REQUESTS = Limit("device-requests", 60, 60)  # of one address
+REGISTRATIONS_OF_ADDRESS = Limit("registrations-of-address", 60, 3600)
+REGISTRATION_CHANGES = Limit("registration-changes", 30, 3600)  # of one app, by its registration access token
+DOCUMENTS_OF_ADDRESS = Limit("documents-of-address", 10, 60)
+NEW_APPS = Limit("new-apps", 500, 3600)  # of all addresses together: what strangers can add to the table of clients
 LEAKED_CREDENTIALS = Limit("leaked-credentials", 10_000, 60)  # in all reports of one address
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.access.listing import Granted, Listing, no_instant
 from app.access.rbac import clients_reaching, clients_with, scopes_of_clients
 from app.credentials.kind import Description, Identity, Labels, state_of
+from app.credentials.m2m import MachineTokens
 from app.crypto.opaque import Prefix, digest, prefix_of
 from app.database.ordering import contains_text
 from app.database.statements import batches
@@ -74,6 +75,7 @@ class ClientSecrets:
             revoked_at=row.revoked_at,
             revoked_reason=row.revoked_reason,
             last_used_at=no_instant(),
+            use_known=False,
             owner_type="client",
             owner_row_id=row.client_id,
             owner_id=Client.client_id,
@@ -111,4 +113,6 @@ def _describe_row(session: Session, condition: ColumnElement[bool], at: datetime
         revoked_at=row.revoked_at,
         target=ClientSecrets.target,
         owner_row_id=client.id,
+        superseded_at=row.revoked_at if client.enabled else None,
+        counted=(MachineTokens.counted_as, client.id),
     )

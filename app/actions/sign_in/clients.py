@@ -23,8 +23,8 @@ from app.database.statements import delete_expired, insert_once
 from app.database.store import Store
 from app.errors import TooManyRequests
 from app.models import Client, ClientSecret, ClientServes, Resource, UsedAssertion
-from app.models.auth_methods import CLIENT_SECRET_BASIC, SECRET_METHODS, SELF_SIGNED_METHOD, TLS_METHOD
-from app.models.client import LONGEST_ID
+from app.models.auth_methods import CLIENT_SECRET_BASIC, NONE, SECRET_METHODS, SELF_SIGNED_METHOD, TLS_METHOD
+from app.models.client import BY_OPERATOR, LONGEST_ID
 
 NO_DIGEST = "0" * 64  # the digest of no secret
 
@@ -39,6 +39,15 @@ _FIND = CompiledSelect(
         Client.dpop_bound_access_tokens,
         Client.tls_client_certificate_bound_access_tokens,
         Client.tls_client_subject,
+        Client.name,
+        Client.grant_types,
+        Client.redirect_uris,
+        Client.scopes,
+        Client.client_uri,
+        Client.logo_uri,
+        Client.policy_uri,
+        Client.registered_by,
+        Client.document_until,
         ClientSecret.digest,
         ClientSecret.expires_at,
     )
@@ -67,15 +76,28 @@ class KnownClient:
     digests: tuple[str, ...] = field(default=(NO_DIGEST,), repr=False)
     jwks: Mapping[str, Any] | None = None
     jwks_uri: str | None = None
-    valid_until: datetime | None = None  # when the first of its secrets expires; None: none does
+    valid_until: datetime | None = None  # when the first of its secrets, or its document, expires; None: none does
     dpop_bound: bool = False  # every token request needs a DPoP proof (RFC 9449 §5.2)
     certificate_bound: bool = False  # every token is bound to its certificate (RFC 8705 §3.4)
     subject: Mapping[str, str] | None = None  # that its certificate must have (RFC 8705 §2.1.2)
+    name: str = ""
+    grant_types: frozenset[str] = frozenset()
+    redirect_uris: tuple[str, ...] = ()
+    scopes: frozenset[str] | None = None  # that users may consent to; None: no ceiling
+    client_uri: str | None = None
+    logo_uri: str | None = None
+    policy_uri: str | None = None
+    registered_by: str = BY_OPERATOR
 
     @property
     def sender_constrained(self) -> bool:
         """Whether its tokens are always bound to a key or a certificate."""
         return self.dpop_bound or self.certificate_bound
+
+    @property
+    def public(self) -> bool:
+        """Whether it names itself and proves nothing (RFC 6749 §2.1)."""
+        return self.method == NONE
 
     @property
     def exists(self) -> bool:
@@ -104,16 +126,20 @@ class AuthenticateClient:
         self._clock = clock
 
     def find(self, client_id: str) -> KnownClient:
-        """Return the enabled client of this public id with its live secrets, else the null client. One query."""
+        """Return the enabled client of this public id with its live secrets, else the null client. One query.
+
+        A client whose metadata document has to be fetched again is not known until that was done.
+        """
         if not _can_be_id(client_id):
             return NULL_CLIENT
+        now = self._clock()
         with self._store.connection() as connection:
-            rows = _FIND.rows(connection, client_id=client_id, now=self._clock())
-        if not rows or not rows[0].enabled:
+            rows = _FIND.rows(connection, client_id=client_id, now=now)
+        if not rows or not rows[0].enabled or _is_outdated(rows[0].document_until, now):
             return NULL_CLIENT
         row = rows[0]
         digests = tuple(r.digest for r in rows if r.digest is not None) or (NO_DIGEST,)
-        valid_until = earliest(*(r.expires_at for r in rows))
+        valid_until = earliest(row.document_until, *(r.expires_at for r in rows))
         method = row.token_endpoint_auth_method
         return KnownClient(
             row.id,
@@ -126,6 +152,14 @@ class AuthenticateClient:
             dpop_bound=row.dpop_bound_access_tokens,
             certificate_bound=row.tls_client_certificate_bound_access_tokens,
             subject=row.tls_client_subject,
+            name=row.name,
+            grant_types=frozenset(row.grant_types),
+            redirect_uris=tuple(row.redirect_uris),
+            scopes=None if row.scopes is None else frozenset(row.scopes),
+            client_uri=row.client_uri,
+            logo_uri=row.logo_uri,
+            policy_uri=row.policy_uri,
+            registered_by=row.registered_by,
         )
 
     def secret_matches(self, client: KnownClient, secret: str) -> bool:
@@ -179,6 +213,10 @@ class AuthenticateClient:
 
 def _can_be_id(client_id: str) -> bool:
     return len(client_id) <= LONGEST_ID and client_id.isprintable()  # PostgreSQL refuses a NUL character
+
+
+def _is_outdated(document_until: datetime | None, now: datetime) -> bool:
+    return document_until is not None and document_until <= now
 
 
 def _counters(address: str | None, client_id: str) -> tuple[Counter, Counter]:

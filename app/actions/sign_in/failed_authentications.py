@@ -6,6 +6,9 @@
 | from all addresses | SINGLE_IN_ALL events, then one per address that counts the others |
 | from more than MAX_ADDRESSES counted addresses | one event that counts all remaining addresses |
 
+An hour has at most SINGLE_IN_HOUR single events of one address, action and target type, and ROWS_IN_HOUR events with an
+address; beside these, each minute has one that counts all others. So the rows of a year are bounded.
+
 An event that counts has `merged` (the number), `since` and `until` in its details. A thread writes it after the minute,
 or a clean stop before that. Each process counts separately, so the numbers add up. A killed process loses counts that
 are not written yet, at most of a minute and a half, but no single event.
@@ -30,9 +33,11 @@ from app.actions.limits.abuse import neighbourhood
 from app.clock import Clock
 from app.database.store import Store
 
-MINUTE = 60  # seconds
+MINUTE, HOUR = 60, 3_600  # seconds
 SINGLE = 30  # as many failures as one client may have before it is limited
 SINGLE_IN_ALL = 300
+SINGLE_IN_HOUR = 120
+ROWS_IN_HOUR = 3_000
 MAX_ADDRESSES = 1_000
 INTERVAL = 20.0  # seconds between two checks for finished minutes
 NO_ADDRESS = neighbourhood(None)
@@ -74,6 +79,8 @@ class FailedAuthentications:
         self._lock = threading.Lock()
         self._minute = -1
         self._singles: Counter[_Kind | None] = Counter()  # of this minute; None: of all kinds
+        self._hour = -1
+        self._rows: Counter[_Kind | None] = Counter()  # with an address, of this hour; None: of all kinds
         self._merged: dict[tuple[int, _Kind], _Merged] = {}
         self._stopping = threading.Event()
         self._writer: threading.Thread | None = None
@@ -115,23 +122,31 @@ class FailedAuthentications:
         if (minute := _minute_of(now)) != self._minute:
             self._minute = minute
             self._singles.clear()
+        if (hour := int(now.timestamp() // HOUR)) != self._hour:
+            self._hour = hour
+            self._rows.clear()
 
     def _is_single(self, kind: _Kind, target: str, now: datetime) -> bool:
         """Return whether a failure gets a single event; count it otherwise."""
-        if self._singles[kind] < SINGLE and self._singles[None] < SINGLE_IN_ALL:
-            self._singles.update((kind, None))
+        singles, rows = self._singles, self._rows
+        in_minute = singles[kind] < SINGLE and singles[None] < SINGLE_IN_ALL
+        if in_minute and rows[kind] < SINGLE_IN_HOUR and rows[None] < ROWS_IN_HOUR:
+            singles.update((kind, None))
+            rows.update((kind, None))
             return True
         self._merge(kind, target, now)
         return False
 
     def _merge(self, kind: _Kind, target: str, now: datetime) -> None:
         key = self._minute, kind
-        if key not in self._merged and len(self._merged) >= MAX_ADDRESSES:
-            key = self._minute, kind._replace(address=None)
+        if key not in self._merged:
+            crowded = len(self._merged) >= MAX_ADDRESSES or self._rows[None] >= ROWS_IN_HOUR
+            key = self._minute, kind._replace(address=None) if crowded else kind
         if merged := self._merged.get(key):
             merged.add(target, now)
         else:
             self._merged[key] = _Merged(self._minute, target, now, now)
+            self._rows[None] += key[1].address is not None
         if self._writer is None and not self._stopping.is_set():
             self._writer = threading.Thread(target=self._flush_regularly, name="failed-authentications", daemon=True)
             self._writer.start()

@@ -63,6 +63,7 @@ class SignedIn:
     session_id: str
     display_name: str
     fresh: bool  # signed in a short while ago
+    signed_in_at: datetime  # when the session began
 
 
 class SessionActions:
@@ -111,7 +112,8 @@ class SessionActions:
         if now - row.last_used_at >= UPDATE_INTERVAL:
             self._store_use(row.id, now, min(now + IDLE, row.created_at + MAX_AGE))
         actor = Actor("user", row.user_id, username, row.id, management, address=address, request_id=request_id)
-        return SignedIn(actor, row.id, display_name or username, now - row.created_at < FRESH)
+        begun = row.created_at
+        return SignedIn(actor, row.id, display_name or username, now - begun < FRESH, begun)
 
     def page(self, user_id: str) -> list[SessionView]:
         """List a user's live sessions, the most recently used first."""

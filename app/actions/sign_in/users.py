@@ -18,6 +18,7 @@ from app.actions.limits.abuse import (
     Counter,
     neighbourhood,
 )
+from app.actions.outbox.notices import Notices
 from app.actions.sign_in.failed_authentications import FailedAuthentications
 from app.actions.sign_in.known_addresses import KnownAddresses
 from app.actions.sign_in.passwords import Passwords
@@ -49,6 +50,7 @@ class AuthenticateUser:
         passwords: Passwords,
         limits: AbuseLimits,
         failures: FailedAuthentications,
+        notices: Notices,
         settings: Settings,
         clock: Clock,
     ) -> None:
@@ -58,7 +60,7 @@ class AuthenticateUser:
         self._passwords = passwords
         self._limits = limits
         self._failures = failures
-        self._known_addresses = KnownAddresses(store, clock)
+        self._known_addresses = KnownAddresses(store, notices, clock)
         self._management = settings.management_identifier
         self._clock = clock
 
@@ -88,7 +90,7 @@ class AuthenticateUser:
             if wait:
                 raise TooManyRequests(WAIT, wait)  # the same answer as from an unknown address, which is refused above
             raise Unauthenticated("the username or the password is wrong")
-        self._known_addresses.note(user.id, address)
+        self._known_addresses.note(user.id, user.username, address)
         return Actor(
             type="user",
             id=user.id,

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from app.access.scopes import Grants, Scopes
 from app.actions.limits.windows import SpendKeyLimit
+from app.actions.status.indexes import StatusIndexes
 from app.actions.tokens.issue import (
     AccessToken,
-    parse_scope,
+    narrow,
     refuse_too_long,
     shortest_lifetime,
-    suggest_identifier,
 )
-from app.actions.tokens.usage import Usage
+from app.actions.tokens.usage import TOKEN_ENDPOINT, Usage, origin_of
 from app.clock import Clock
 from app.credentials.api_key import ApiKeys
 from app.credentials.exchanged import ExchangedTokens
@@ -22,7 +22,7 @@ from app.credentials.kind import Claims, CredentialKind, Subject, Terms
 from app.credentials.pat import PersonalAccessTokens
 from app.crypto.confirmation import UNBOUND, Confirmation
 from app.database.store import Store
-from app.errors import InvalidRequest, InvalidScope, InvalidSubject, InvalidTarget, TooManyRequests
+from app.errors import InvalidRequest, InvalidSubject, TooManyRequests
 from app.settings.addresses import Address
 
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - RFC 8693 §3
@@ -43,6 +43,7 @@ class ExchangeToken:
         store: Store,
         kinds: Sequence[CredentialKind],
         exchanged: ExchangedTokens,
+        indexes: StatusIndexes,
         spend: SpendKeyLimit,
         usage: Usage,
         clock: Clock,
@@ -50,6 +51,7 @@ class ExchangeToken:
         self._store = store
         self._kinds = [kind for kind in kinds if kind.exchangeable]
         self._exchanged = exchanged
+        self._indexes = indexes
         self._spend = spend
         self._usage = usage
         self._clock = clock
@@ -76,7 +78,7 @@ class ExchangeToken:
             if source is None or not source.allows_address(address):
                 raise InvalidSubject(INVALID_SUBJECT)
             confirmation = bind()
-            granted = _choose_grants(source, scope, resources)
+            granted = narrow(source.grants, source.audience, scope, resources, "the subject_token")
             expires_at = _choose_expiry(source, now, shortest_lifetime(connection, granted.audience))
             terms = Terms(
                 at=now,
@@ -85,12 +87,14 @@ class ExchangeToken:
                 grants=granted,
                 confirmation=confirmation,
             )
-            issued = self._exchanged.issue(connection, Subject(source=source, actor=client_id), terms)
+            owner = Subject(source=source, actor=client_id)
+            terms = replace(terms, status=self._indexes.assign(self._exchanged, owner, terms, expires_at))
+            issued = self._exchanged.issue(connection, owner, terms)
             refuse_too_long(issued.token)
             if (window := self._spend(source)) is not None and not window.admitted:
                 raise TooManyRequests("the key's rate limit is spent", window.reset_seconds)
         expires_in = int(expires_at.timestamp()) - int(now.timestamp())
-        self._usage.note(source)
+        self._usage.note(source.cut_to(frozenset(granted.audience)) or source, origin_of(TOKEN_ENDPOINT, address))
         return AccessToken(issued.token, expires_in, granted.scopes, issued.credential_id)
 
     def _recognize(self, token: str, token_type: str) -> CredentialKind:
@@ -101,22 +105,6 @@ class ExchangeToken:
         if kind is None or wanted not in (None, kind.name):
             raise InvalidSubject(INVALID_SUBJECT)
         return kind
-
-
-def _choose_grants(source: Claims, scope: str | None, resources: Sequence[str]) -> Grants:
-    for identifier in resources:
-        if identifier not in source.audience:
-            near = suggest_identifier(identifier, source.audience)
-            raise InvalidTarget(f"the subject_token does not reach the resource{near}")
-    asked = parse_scope(scope)
-    within = source.grants.on(resources) if resources else source.grants
-    if asked is not None and (missing := asked - within.scopes):
-        raise InvalidScope(f"the subject_token does not give: {missing}")
-    chosen = within if asked is None else within.only(asked)
-    audience = resources or (chosen.audience if asked else source.audience)
-    if not audience:
-        raise InvalidTarget("the subject_token reaches no resource")
-    return Grants({identifier: chosen.by_resource.get(identifier, Scopes()) for identifier in audience})
 
 
 def _choose_expiry(source: Claims, now: datetime, lifetime: int) -> datetime:

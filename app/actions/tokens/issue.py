@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select
 
 from app.access.rbac import grants_of_client
 from app.access.scopes import Grants, MalformedScope, Scopes
+from app.actions.status.indexes import StatusIndexes, end_of_list
 from app.clock import Clock
 from app.credentials.kind import Subject, Terms
 from app.credentials.m2m import Draft, MachineTokens
@@ -32,11 +33,13 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a client gets for a request, valid until a right changes; `lifetime` is seconds."""
+    """What a client gets for a request, valid until a right changes, and at most `until`; `lifetime` is seconds."""
 
     scopes: Scopes
     lifetime: int
     draft: Draft
+    until: datetime | None = None
+    audience: tuple[str, ...] = ()
 
     def answer(self, token: str, credential_id: str) -> AccessToken:
         """Return the answer of the token endpoint."""
@@ -46,9 +49,10 @@ class Decision:
 class IssueMachineToken:
     """The client-credentials grant. Nothing is stored: the token is self-contained, and the request log has its id."""
 
-    def __init__(self, store: Store, kind: MachineTokens, clock: Clock) -> None:
+    def __init__(self, store: Store, kind: MachineTokens, indexes: StatusIndexes, clock: Clock) -> None:
         self._store = store
         self._kind = kind
+        self._indexes = indexes
         self._clock = clock
 
     def decide(
@@ -64,17 +68,23 @@ class IssueMachineToken:
         `scope` None means all that its roles give on the resources. Raises InvalidScope and InvalidTarget (RFC 6749
         §5.2, RFC 8707 §2).
         """
+        now, subject = self._clock(), Subject(client_id)
         with self._store.connection() as connection:
             granted = choose(grants_of_client(connection, client_row_id), scope, resources)
             lifetime = shortest_lifetime(connection, granted.audience)
-            terms = Terms(
-                at=self._clock(),
-                expires_at=None,
-                audience=granted.audience,
-                grants=granted,
-                confirmation=confirmation,
-            )
-            return Decision(granted.scopes, lifetime, self._kind.draft(connection, Subject(client_id), terms))
+        terms = Terms(
+            at=now,
+            expires_at=None,
+            audience=granted.audience,
+            grants=granted,
+            confirmation=confirmation,
+        )
+        expires_at = now + timedelta(seconds=lifetime)
+        terms = replace(terms, status=self._indexes.assign(self._kind, subject, terms, expires_at))
+        with self._store.connection() as connection:
+            draft = self._kind.draft(connection, subject, terms)
+        until = end_of_list(expires_at) - timedelta(seconds=lifetime)
+        return Decision(granted.scopes, lifetime, draft, until, granted.audience)
 
     def sign(self, decision: Decision) -> AccessToken:
         """Sign a token for a decision, without a query. Raises InvalidScope for a token too long to be accepted."""
@@ -97,6 +107,22 @@ def choose(given: Grants, scope: str | None, resources: Sequence[str]) -> Grants
     if asked is None:
         return given.on(audience or _only_audience(given))
     return _choose_scopes(given.on(audience) if audience else given, asked, audience)
+
+
+def narrow(given: Grants, audience: Sequence[str], scope: str | None, resources: Sequence[str], source: str) -> Grants:
+    """Choose from what a token, code or grant gives; raises InvalidScope or InvalidTarget, which name the `source`."""
+    for identifier in resources:
+        if identifier not in audience:
+            raise InvalidTarget(f"{source} does not reach the resource{suggest_identifier(identifier, audience)}")
+    asked = parse_scope(scope)
+    within = given.on(resources) if resources else given
+    if asked is not None and (missing := asked - within.scopes):
+        raise InvalidScope(f"{source} does not give: {missing}")
+    chosen = within if asked is None else within.only(asked)
+    reached = resources or (chosen.audience if asked else audience)
+    if not reached:
+        raise InvalidTarget(f"{source} reaches no resource")
+    return Grants({identifier: chosen.by_resource.get(identifier, Scopes()) for identifier in reached})
 
 
 def refuse_too_long(token: str) -> None:

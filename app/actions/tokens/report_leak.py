@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.actions.audit.actor import Actor
 from app.actions.audit.record import record
+from app.actions.outbox.notices import Notices
 from app.clock import Clock
 from app.credentials.kind import SecretKind
 from app.crypto.pasted_token import strip_scheme
@@ -23,8 +24,9 @@ Position = tuple[str, str]  # a target's type and id; revoked in this order, so 
 class ReportLeak:
     """Possession is the only proof that is needed; unknown strings are ignored."""
 
-    def __init__(self, store: Store, kinds: Sequence[SecretKind], clock: Clock) -> None:
+    def __init__(self, store: Store, kinds: Sequence[SecretKind], notices: Notices, clock: Clock) -> None:
         self._store = store
+        self._notices = notices
         self._kinds = kinds
         self._clock = clock
 
@@ -36,7 +38,7 @@ class ReportLeak:
         if not leaked:
             return 0
         with self._store.transaction() as session:
-            return sum(_revoke(session, actor, leaked[position], position, now) for position in sorted(leaked))
+            return sum(self._revoke(session, actor, leaked[position], position, now) for position in sorted(leaked))
 
     def _find_all(self, session: Session, tokens: Sequence[str], now: datetime) -> dict[Position, SecretKind]:
         """Look up the tokens of each kind together: a report of many costs a few statements."""
@@ -46,10 +48,12 @@ class ReportLeak:
             found |= {(kind.target, identity.credential_id): kind for identity in kind.identify(session, own, now)}
         return found
 
-
-def _revoke(session: Session, actor: Actor, kind: SecretKind, position: Position, now: datetime) -> bool:
-    target_type, credential_id = position
-    revoked = kind.revoke(session, credential_id, now, REASON)
-    if revoked:
-        record(session, actor, "credential.report_leak", target_type, credential_id, now)
-    return revoked
+    def _revoke(self, session: Session, actor: Actor, kind: SecretKind, position: Position, now: datetime) -> bool:
+        target_type, credential_id = position
+        revoked = kind.revoke(session, credential_id, now, REASON)
+        if revoked:
+            record(session, actor, "credential.report_leak", target_type, credential_id, now)
+            found = kind.find(session, credential_id, now)
+            if found is not None:
+                self._notices.notify_leaked(session, found, now)
+        return revoked

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from app.actions.audit.actor import Actor
 from app.actions.audit.record import record
 from app.clock import Clock
-from app.credentials.kind import CredentialKind, Identity
+from app.credentials.kind import Identity, SecretKind
 from app.database.store import Store
 from app.errors import InvalidGrant, Unauthenticated
 
@@ -17,7 +17,7 @@ REASON = "revoked by its holder"
 class RevokeToken:
     """Effective on every node when the call returns, because every node reads the row."""
 
-    def __init__(self, store: Store, kinds: Sequence[CredentialKind], clock: Clock) -> None:
+    def __init__(self, store: Store, kinds: Sequence[SecretKind], clock: Clock) -> None:
         self._store = store
         self._kinds = kinds
         self._clock = clock

@@ -10,11 +10,19 @@ from app.actions.directory.users import UserChanges
 from app.actions.limits.abuse import PASSWORD_CHANGES
 from app.compose import Actions
 from app.errors import Forbidden, Invalid, LatchkeyError, NotFound, Unauthenticated
+from app.texts import mark
 from app.web import form, pages
 from app.web.account.device import describe_browser
 from app.web.page_routes import PageRoutes
 from app.web.visitors import actor, begin_session, visitor
 
+NOTICE_LABELS = {
+    "credential.expiring": mark("A token or app ends in 7 days, and in a day"),
+    "credential.unused": mark("A token or app was not used for 90 days"),
+    "credential.leaked": mark("A token was reported as leaked (always sent)"),
+    "credential.reused": mark("A token was used after it was replaced"),
+    "sign_in.new_place": mark("A sign-in from a new place"),
+}
 routes = PageRoutes("account", "/account")
 
 
@@ -40,6 +48,14 @@ def change_password(actions: Actions) -> Response:
         return _render_profile(actions, form.Refusal.of(error))
     begin_session(actions, me)
     return pages.redirect_with(gettext("Your password is changed, and every other sign-in has ended."), ".index")
+
+
+@routes.post("/notices")
+def choose_notices(actions: Actions) -> Response:
+    """Turn notices by mail on and off."""
+    me = actor(actions)
+    actions.notice_preferences.choose(me, me.id, request.form.getlist("notice"))
+    return pages.redirect_with(gettext("Your choice of notices is kept."), ".index")
 
 
 @routes.post("/confirm")
@@ -97,6 +113,9 @@ def _render_profile(actions: Actions, refusal: form.Refusal | None = None) -> Re
         "account/profile.html",
         refusal,
         profile=actions.users.get(user_id),
+        notices=actions.notice_preferences.choices(user_id),
+        notice_labels=NOTICE_LABELS,
+        sends_mail=actions.mail_delivery is not None,
         reach=actions.reach.of_user(user_id),
         sessions=sessions,
         browsers={session.id: describe_browser(session.agent) for session in sessions},

@@ -12,11 +12,13 @@ from app.http.issuer_path import encoded_root
 from app.http.request import read_request
 from app.texts import mark
 from app.web import form
+from app.web.languages import current_language
 from app.web.page_routes import PageRoutes
 from app.web.visitors import begin_session, is_own_page
 from app.web.wordings import translate, translate_refusal
 
 WRONG = mark("The username or the password is wrong.")
+AGAIN = "again"  # in the query: ask for the password although somebody is signed in
 
 routes = PageRoutes("sign_in", guard=None)
 
@@ -29,8 +31,8 @@ def redirect_root(actions: Actions) -> Response:
 
 @routes.get("/login")
 def show_form(actions: Actions) -> Response:
-    """Ask for a username and a password, or redirect if a user is signed in."""
-    if browser.find_session(actions):
+    """Ask for a username and a password, or redirect if a user is signed in; `again` asks also a signed-in user."""
+    if browser.find_session(actions) and request.args.get(AGAIN) != "1":
         return _redirect_after_sign_in(request.args.get("next", ""))
     return _render_form()
 
@@ -46,6 +48,7 @@ def sign_in(actions: Actions) -> Response:
     except (Unauthenticated, TooManyRequests, Busy) as error:
         return _render_form(error)
     begin_session(actions, actor)
+    actions.notice_preferences.remember_language(actor.id, current_language())
     return _redirect_after_sign_in(request.form.get("next", ""))
 
 

@@ -19,6 +19,7 @@ from app.web import form, lists, new_secret, pages
 from app.web.account.prefill import PRESETS, Prefill, copy_token, offer_lifetimes, read_link
 from app.web.account.snippets import VARIABLE, address_of, write_snippets
 from app.web.page_routes import PageRoutes
+from app.web.usage_chart import read_chart
 from app.web.visitors import actor
 
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -194,4 +195,5 @@ def _render_new(actions: Actions, prefill: Prefill, refusal: form.Refusal | None
 def _render_token(actions: Actions, token_id: str, refusal: form.Refusal | None = None) -> Response:
     token = _own_token(actions, token_id)
     events, _ = actions.audit.page(AuditFilter(target=token_id), RECENT_EVENTS, None)
-    return form.render("account/token.html", refusal, token=token, events=events)
+    usage = read_chart(actions.read_usage, token_id)
+    return form.render("account/token.html", refusal, token=token, events=events, usage=usage)

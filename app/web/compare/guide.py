@@ -23,15 +23,12 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """The kind to use, why, and the commands for it; none for a kind that this server does not issue.
-
-    `preparation` makes what the commands need: an API and a role, once.
-    """
+    """The kind to use, why, and the commands for it; `preparation` makes what they need, once: an API and a role."""
 
     column: str
     why: str
     commands: str
-    preparation: str = ""
+    preparation: str
 
     @property
     def title(self) -> str:
@@ -74,6 +71,11 @@ OTHERWISE = API_KEY
 NEVER = mark("No person is behind the call, and the API need not know who calls.")
 API = "latchkey resource create --identifier https://orders.example --name Orders --public orders:read\n"
 CLERK = f"{API}latchkey role create --name clerk --type user --permission orders:read"
+USER = f"{CLERK}\nlatchkey user create --username alice --role clerk"
+APP_OPTIONS = "--grant authorization_code --grant refresh_token --redirect-uri http://127.0.0.1:9000/"
+CHALLENGE = (
+    "CHALLENGE=$(printf %s $VERIFIER | openssl dgst -sha256 -binary | openssl base64 -A | tr '+/' '-_' | tr -d =)"
+)
 READ_SECRET = "python3 -c 'import json, sys; print(json.load(sys.stdin)[\"{}\"])'"  # noqa: S105 - a command
 ADVICE: Mapping[str, Advice] = {
     PASSWORD: Advice(
@@ -87,15 +89,23 @@ ADVICE: Mapping[str, Advice] = {
         mark("It is that person's delegation: chosen scopes, an end, and it shrinks with their roles."),
         "PAT=$(latchkey pat create --user alice --name laptop --scope orders:read --expires-in 30d)\n"
         'curl -H "Authorization: Bearer $PAT" https://orders.example/orders',
-        f"{CLERK}\nlatchkey user create --username alice --role clerk",
+        USER,
     ),
     OAUTH: Advice(
         OAUTH,
         mark(
-            "Each user consents to it on a page. "
-            "This server has no consent page: take an OpenID provider for such apps."
+            "Each user agrees on a page to what the app may do in their name, and can end it at any time. "
+            "What the app carries is short-lived; its refresh token gets the next one."
         ),
-        "",
+        f"APP=$(latchkey client create --name Planner --auth-method none {APP_OPTIONS} --json)\n"
+        f'ID=$(echo "$APP" | {READ_SECRET.format("client_id")})\n'
+        f"VERIFIER=$(openssl rand -hex 32)\n{CHALLENGE}\n"
+        'echo "$ISSUER/oauth/authorize?response_type=code&client_id=$ID&scope=orders:read'
+        '&code_challenge=$CHALLENGE&code_challenge_method=S256"\n'
+        "CODE=the-code-in-the-address-that-the-browser-ends-at\n"
+        "curl -d grant_type=authorization_code -d client_id=$ID -d code=$CODE -d code_verifier=$VERIFIER "
+        "$ISSUER/oauth/token",
+        USER,
     ),
     M2M: Advice(
         M2M,

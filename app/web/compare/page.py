@@ -32,10 +32,10 @@ TOPICS: Mapping[str, Sequence[str]] = {  # what is stated is followed by what wa
     mark("Whose identity"): ("user_context", "user_context_revealed", "fields"),
     mark("What it may do"): ("permission_granularity", "scope_restriction", "smallest_scope"),
     mark("What it costs to use"): ("ease_of_use", "authorization_flow", "requests", "time_to_issue"),
-    mark("What it costs to verify"): ("time_to_verify", "time_to_verify_locally"),
+    mark("What it costs to verify"): ("time_to_verify", "time_to_verify_locally", "time_to_verify_with_list"),
     mark("How it ends"): (
         *("revocation", "after_revocation", "after_rotation", "after_role_removal", "after_disabling"),
-        *("after_password_change", "expiry", "after_expiry"),
+        *("after_password_change", "after_app_end", "expiry", "after_expiry"),
     ),
     mark("If it is stolen"): ("security_risk", "theft", "mints"),
 }

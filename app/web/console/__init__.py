@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.web.console import (
     api_keys,
     audit,
+    client_grants,
     client_secrets,
     clients,
     credentials,
@@ -15,8 +16,10 @@ from app.web.console import (
     roles,
     search,
     signing_keys,
+    user_apps,
     user_tokens,
     users,
+    webhooks,
 )
 
 ROUTES = (
@@ -25,8 +28,10 @@ ROUTES = (
     roles.routes,
     users.routes,
     user_tokens.routes,
+    user_apps.routes,
     clients.routes,
     client_secrets.routes,
+    client_grants.routes,
     federated_credentials.routes,
     credentials.routes,
     api_keys.routes,
@@ -34,4 +39,5 @@ ROUTES = (
     audit.routes,
     holders.routes,
     search.routes,
+    webhooks.routes,
 )

@@ -24,6 +24,7 @@ from app.web.console.event_text import EventText
 from app.web.console.list_page import ListPage, read_choice
 from app.web.console.revoke_many import answer_revocation
 from app.web.page_routes import PageRoutes
+from app.web.usage_chart import read_chart
 from app.web.visitors import actor, require_operator
 
 STATUSES: tuple[KeyStatus, ...] = get_args(KeyStatus)
@@ -153,6 +154,7 @@ def _render_key(actions: Actions, key_id: str, refusal: form.Refusal | None = No
         days=form.days_ahead(actions.clock()),
         given=given,
         picked=picked,
+        usage=read_chart(actions.read_usage, key_id),
         events=[EventText(event, names) for event in events],
     )
 

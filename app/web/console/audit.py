@@ -12,6 +12,7 @@ from typing import Any
 from flask import request, url_for
 from werkzeug.wrappers import Response
 
+from app.actions.audit.event_types import GROUPS, TYPES
 from app.actions.audit.read import AuditFilter
 from app.compose import Actions
 from app.errors import Invalid, LatchkeyError, NotFound
@@ -19,7 +20,6 @@ from app.models import AuditEvent
 from app.models.names import UNSEEN
 from app.web import form, lists, pages
 from app.web.console.event_text import EventText
-from app.web.console.event_types import GROUPS, TYPES
 from app.web.csv_file import CSV_TYPE, MOST_EXPORTED, answer_file, exporting, write_csv
 from app.web.page_routes import PageRoutes
 from app.web.visitors import require_operator

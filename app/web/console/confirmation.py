@@ -35,6 +35,6 @@ def is_confirmed() -> bool:
     return CONFIRMED in request.form
 
 
-def _render(to: str, question: str, warning: str, button: str, back: str, **values: Sequence[object]) -> Response:
+def _render(to: str, question: str, warning: str, button: str, back: str, **values: Any) -> Response:
     texts = {"to": to, "question": question, "warning": warning, "button": button, "back": back}
     return pages.render("console/confirm.html", 200, **texts, **values)

@@ -12,11 +12,11 @@ from typing import Any
 
 from flask import url_for
 
+from app.actions.audit.event_types import TYPES, UNKNOWN
 from app.actions.audit.record import SEVERAL
 from app.actions.insight.event_names import Mention, NamedRow
 from app.crypto.pseudonym import PATTERN
 from app.models import AuditEvent
-from app.web.console.event_types import TYPES, UNKNOWN
 from app.web.console.links import page_of_named
 from app.web.moments import describe_duration
 
@@ -173,10 +173,20 @@ def _changed(text: EventText) -> Parts | None:
     return _listed([str(name).replace("_", " ") for name in names] if isinstance(names, list) else None)
 
 
+def _account(text: EventText) -> Parts | None:
+    return text._mention("user") or text._mention("client")
+
+
+def _ended(text: EventText) -> Parts | None:
+    return _words(", which ended it") if text._detail("ended") is True else None
+
+
 VALUES: dict[str, Callable[[EventText], Parts | None]] = {
     "actor": lambda text: (text.actor,),
     "target": _target,
     "owner": _owner,
+    "account": _account,
+    "ended": _ended,
     "whom": _whom,
     "what": _what,
     "action": lambda text: (Part(text.event.action, is_name=True),),

@@ -17,9 +17,15 @@ PAGES = {  # the endpoint of each kind, and the variable part of its path
     "role": ("console_roles.show", "role_id"),
     "resource": ("console_resources.show", "resource_id"),
     "api_key": ("console_api_keys.show", "key_id"),
+    "webhook": ("console_webhooks.show", "webhook_id"),
 }
 
-PLACES = {"personal_access_token": "#tokens", "client_secret": "#secrets", "federated_credential": "#federated"}
+PLACES = {
+    "personal_access_token": "#tokens",
+    "client_secret": "#secrets",
+    "federated_credential": "#federated",
+    "grant": "#apps",
+}
 
 
 def page_of(kind: str, row_id: str | None) -> str | None:

@@ -8,7 +8,7 @@ from app.actions.insight.overview import FAILED
 from app.compose import Actions
 from app.errors import NotFound
 from app.web import pages
-from app.web.console.links import list_of
+from app.web.console.links import list_of, page_of
 from app.web.page_routes import PageRoutes
 from app.web.visitors import require_operator
 
@@ -25,6 +25,8 @@ def index(actions: Actions) -> Response:
         kinds=actions.overview.titles,
         lists=actions.overview.lists(),
         list_of=list_of,
+        top=actions.read_usage.top(),
+        page_of=page_of,
         hours=hours,
         failed=sum(hour.failed for hour in hours),
         most=max(hour.failed for hour in hours),

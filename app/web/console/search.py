@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import request
 from werkzeug.wrappers import Response
 
+from app.actions.tokens.refusals import Presented
 from app.compose import Actions
 from app.credentials.kind import Description
 from app.crypto.access_token import MAX_TOKEN_LENGTH
@@ -34,12 +35,14 @@ def find(actions: Actions) -> Response:
     except Invalid as error:
         return form.render(TEMPLATE, form.Refusal.of(error), found=None)
     found, claims = actions.inspect(secret), actions.verify(secret)
+    refusal = actions.explain_refusal.explain_verdict(Presented(secret), claims)
     known, titles = _find_credential(actions, found), actions.known_credentials.titles
     return form.render(
         TEMPLATE,
         None,
         found=found,
         claims=claims,
+        explanation=refusal,
         kind=found.target,
         title=titles.get(found.target or "", "No credential of this server"),
         owner=found.owner_name or found.owner_id,

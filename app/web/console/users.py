@@ -149,6 +149,7 @@ def _render_new(actions: Actions, refusal: form.Refusal | None = None) -> Respon
 def _render_user(actions: Actions, user_id: str, refusal: form.Refusal | None = None) -> Response:
     user = actions.users.get(user_id)
     tokens, cursor = actions.personal_access_tokens.page(user_id, lists.PAGE, lists.read_cursor())
+    apps, further_apps = actions.apps.page(user_id, lists.PAGE)
     return form.render(
         "console/user.html",
         refusal,
@@ -156,6 +157,8 @@ def _render_user(actions: Actions, user_id: str, refusal: form.Refusal | None = 
         myself=user_id == actor(actions).id,
         tokens=tokens,
         next_page=lists.next_page(cursor, ".show", user_id=user_id),
+        apps=apps,
+        next_apps=lists.next_page(further_apps, "console_user_apps.index", user_id=user_id),
         password_errors=form.errors_of(refusal, PASSWORD),
         **_choices(actions, user, again=bool(form.errors_of(refusal))),
     )

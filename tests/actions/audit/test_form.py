@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.actions.audit.chain import FIELDS, append, canonical
@@ -12,8 +12,6 @@ from app.actions.audit.read import Span, export
 from app.actions.audit.verify import VerifyAudit, verify_export
 from app.models.audit_event import NO_HASH
 from tests.core import START, Core
-
-pytestmark = pytest.mark.both_databases
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -26,6 +24,8 @@ events = st.fixed_dictionaries(
     | {"id": st.integers(0, 3), "at": st.integers(0, 3), "address": st.none() | texts, "request_id": st.none() | texts}
     | {"details": st.dictionaries(st.text(), anything, max_size=3)}
 )
+
+on_any_machine = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
 
 def same(one: Any, other: Any) -> bool:
@@ -41,6 +41,7 @@ def same(one: Any, other: Any) -> bool:
 
 @pytest.mark.asvs("11.4.1")
 @pytest.mark.contract("two events have the same hash only when they are the same")
+@on_any_machine
 @given(events, events)
 def test_two_events_have_the_same_bytes_only_when_they_are_the_same(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert (canonical(NO_HASH, one) == canonical(NO_HASH, other)) is same(one, other)
@@ -48,6 +49,7 @@ def test_two_events_have_the_same_bytes_only_when_they_are_the_same(one: dict[st
 
 
 @pytest.mark.contract("two events have the same hash only when they are the same")
+@on_any_machine
 @given(events, st.sampled_from(FIELDS), anything)
 def test_no_member_can_change_and_leave_the_bytes(event: dict[str, Any], name: str, value: Any) -> None:
     changed = event | {name: value}
@@ -55,6 +57,7 @@ def test_no_member_can_change_and_leave_the_bytes(event: dict[str, Any], name: s
 
 
 @pytest.mark.contract("two events have the same hash only when they are the same")
+@on_any_machine
 @given(events)
 def test_what_an_event_says_is_read_back_from_its_bytes(event: dict[str, Any]) -> None:
     version, before, *values = json.loads(canonical(NO_HASH, event))
@@ -71,6 +74,7 @@ def test_the_form_of_the_bytes_stays_what_it_is() -> None:
     )
 
 
+@pytest.mark.both_databases
 @pytest.mark.contract("two events have the same hash only when they are the same")
 def test_what_details_become_in_the_database_is_what_is_hashed(empty_core: Core) -> None:
     odd = {

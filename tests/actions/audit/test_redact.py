@@ -53,7 +53,7 @@ def change(core: Core, id: int, **values: Any) -> None:
 @pytest.fixture
 def secrets(empty_core: Core) -> tuple[str, ...]:
     """Events 1 to 6, of which 2 to 5 hold secrets; each secret once."""
-    pat, key, sec = (mint(prefix) for prefix in Prefix)
+    pat, key, sec = (mint(prefix) for prefix in (Prefix.PAT, Prefix.API_KEY, Prefix.CLIENT_SECRET))
     write(empty_core, "robot")
     write(empty_core, sec)
     write(empty_core, f"Bearer {pat}", by="x")

@@ -104,7 +104,7 @@ def test_the_counts_of_the_whole(crowd: Core) -> None:
 
 def test_the_overview_counts_what_its_lists_hold(crowd: Core) -> None:
     counts, lists = crowd.actions.overview.credentials(), crowd.actions.overview.lists()
-    assert len(counts) == 3
+    assert len(counts) == 4
     for it in counts:
         listed = [
             crowd.actions.credentials.count(getattr(lists[it.kind], name)) for name in ("live", "ending", "unused")

@@ -7,7 +7,14 @@ from sqlalchemy.exc import OperationalError
 
 from app.actions.audit.actor import anonymous
 from app.actions.audit.verify import VerifyAudit
-from app.actions.sign_in.failed_authentications import MAX_ADDRESSES, SINGLE, SINGLE_IN_ALL, FailedAuthentications
+from app.actions.sign_in.failed_authentications import (
+    MAX_ADDRESSES,
+    ROWS_IN_HOUR,
+    SINGLE,
+    SINGLE_IN_ALL,
+    SINGLE_IN_HOUR,
+    FailedAuthentications,
+)
 from tests.core import Core
 
 pytestmark = pytest.mark.both_databases
@@ -59,6 +66,36 @@ def test_strangers_with_ever_new_addresses_are_bounded_in_all(core: Core) -> Non
     failures.flush()
     assert len(core.trace()) == SINGLE_IN_ALL + MAX_ADDRESSES + 1 and total(core) == sent
     assert core.trace()[-1].address is None
+
+
+@pytest.mark.contract("nothing that strangers write grows without bound")
+def test_one_address_that_never_stops_adds_few_rows_an_hour(empty_core: Core) -> None:
+    hours, a_minute = 3, SINGLE + 5
+    for number in range(hours * 60 * a_minute):
+        fail_and_wait(empty_core, "192.0.2.1", 60 / a_minute)
+        if number % a_minute == 0:
+            empty_core.actions.failed_authentications.flush()
+    empty_core.actions.failed_authentications.stop()
+    assert total(empty_core) == hours * 60 * a_minute
+    assert len(empty_core.trace()) <= hours * (SINGLE_IN_HOUR + 61)
+
+
+@pytest.mark.contract("nothing that strangers write grows without bound")
+def test_ten_thousand_addresses_over_hours_add_few_rows_an_hour(empty_core: Core) -> None:
+    hours, addresses = 2, 10_000
+    for number in range(addresses):
+        fail_and_wait(empty_core, f"10.1.{number // 250}.{number % 250}", hours * 3600 / addresses)
+        if number % 100 == 0:
+            empty_core.actions.failed_authentications.flush()
+    empty_core.actions.failed_authentications.stop()
+    assert total(empty_core) == addresses
+    assert len(empty_core.trace()) <= (hours + 1) * (ROWS_IN_HOUR + 60)  # the hours need not begin on the hour
+    assert VerifyAudit(empty_core.store)().intact
+
+
+def fail_and_wait(core: Core, address: str, seconds: float) -> None:
+    core.actions.failed_authentications.record(anonymous(address, None), FAIL, "client", "x")
+    core.clock.advance(seconds=seconds)
 
 
 def test_a_clean_stop_writes_the_minute_that_is_not_over(core: Core) -> None:

@@ -42,6 +42,7 @@ def test_a_pats_jwt_speaks_for_the_user(core: Core) -> None:
         "exp": iat + 600,
         "credential_type": "personal_access_token",
         "origin": {"id": view.id, "version": "1"},
+        "status": {"status_list": {"idx": 0, "uri": f"{ISSUER}/status-lists/00001"}},
     }
 
 

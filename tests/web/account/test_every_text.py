@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from werkzeug.test import TestResponse
 
+from app.actions.audit.actor import OPERATOR, Actor
+from tests.app_grants import connect_app, register_app
 from tests.management.face import PASSWORD, Face, start_face, stop_face
 from tests.web.pseudo_locale import find_untranslated, use_pseudo_locale
 from tests.web.visitor import Visitor, browser_of
@@ -20,6 +22,7 @@ SAME = (
     "Orders",
     "https://api.example/orders",
     "application/x-www-form-urlencoded",
+    "BCDF-GHJK",  # a code that a device shows
     *TOOLS,
     *DAYS,
 )
@@ -31,6 +34,8 @@ PAGES = (
         "/account/tokens/pat_x",
         "/account/tokens/new",
     ),
+    *("/account/apps", "/account/apps?after=cli_z", "/account/apps/cli_x", "/device", "/device?user_code=BCDF-GHJK"),
+    *("/device/allowed", "/device/refused", "/oauth/authorize"),
     *("/account/tokens/new?scopes=7,8&expires_in=5d", "/account/tokens/new?scopes=7&expires_in=99999d"),
 )
 REFUSED: tuple[dict[str, str], ...] = (
@@ -101,6 +106,35 @@ def test_of_a_refused_password(who: Visitor, name: str, present: str, password: 
     who.get("/account")
     page = who.post("/account/password", present=present, password=password, again=again)
     assert page.status_code == 422 and untranslated(page, name) == []
+
+
+def test_of_an_app_and_its_end(face: Face, who: Visitor, name: str) -> None:
+    app = register_app(face.core, "camera", client_uri="https://c.example", policy_uri="https://c.example")
+    grant = connect_app(face.core, app, face.core.row_id(name)).grant_id
+    own = f"/account/apps/{app.row_id}"
+    same = (name, "camera", "c.example", "client_id")
+    assert [untranslated(who.get(path), *same) for path in ("/account/apps", own, f"{own}/end")] == [[], [], []]
+    face.core.actions.apps.end_grant(OPERATOR, grant)
+    assert untranslated(who.get(own), *same) == []
+    assert who.post(f"{own}/end").status_code == 303
+    assert untranslated(who.get("/account/apps"), *same) == untranslated(who.get(own), *same) == []
+
+
+@pytest.mark.parametrize("registered_by", ["operator", "itself", "document"])
+@pytest.mark.parametrize("uri", ["https://c.example/cb", "http://127.0.0.1:99/cb", "com.example.c:/cb"])
+def test_of_the_question_of_consent(face: Face, who: Visitor, name: str, registered_by: str, uri: str) -> None:
+    client_id = f"app-{registered_by}-{uri}"
+    links = dict.fromkeys(("client_uri", "policy_uri"), "https://c.example") | {"logo_uri": "https://cdn.example"}
+    app = register_app(face.core, client_id, redirect_uris=[uri], registered_by=registered_by, **links)
+    same = (name, client_id, "cdn.example", "com.example.c:", "c.example", "127.0.0.1:99")
+    asked = {"response_type": "code", "client_id": client_id, "code_challenge": "a" * 43}
+    page = who.http.get("/oauth/authorize", query_string=asked | {"code_challenge_method": "S256"})
+    assert page.status_code == 200 and untranslated(page, *same) == []
+    who.get("/device")
+    code = face.core.actions.devices.begin(Actor("client", client_id), app, None, ()).user_code
+    assert untranslated(who.post("/device", user_code=code), *same, code) == []
+    assert untranslated(who.post("/device/answer", user_code=code, decision="allow"), *same, code) == []
+    assert untranslated(who.post("/device", user_code="x"), name) == []
 
 
 def test_of_several_sign_ins(face: Face, who: Visitor, name: str) -> None:

@@ -132,3 +132,14 @@ def test_an_unknown_path_is_answered_with_a_page(face: Face) -> None:
         answer = who.get(path)
         assert answer.status_code == 404 and answer.mimetype == "text/html" and "<h1>Not Found</h1>" in answer.text
     assert Visitor(face.app.test_client()).get("/console/nothing").status_code == 303
+
+
+def test_notices_are_turned_on_and_off_but_leaks_stay_on(face: Face) -> None:
+    name = face.person()
+    who = browser_of(face, name)
+    page = who.get("/account").text
+    assert page.count('name="notice"') == 5 and page.count(" checked") == 5 and "sends no mail" in page
+    assert who.post("/account/notices", notice=["credential.unused"]).status_code == 303
+    chosen = face.core.actions.notice_preferences.choices(face.core.row_id(name))
+    assert {choice.type for choice in chosen if choice.sent} == {"credential.unused", "credential.leaked"}
+    assert who.get("/account").text.count(" checked") == 2

@@ -27,7 +27,7 @@ def sign_in(watched: Watched, server: LiveServer, user: User) -> Page:
     page = watched.page
     page.get_by_label("Username").fill(user.username)
     page.get_by_label("Password").fill(user.password)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_label("Password").press("Enter")
     page.wait_for_url(f"{server.url}/account/tokens")
     return page
 
@@ -41,7 +41,7 @@ def test_a_token_from_making_to_revoking(
     browser: Browser, server: LiveServer, admin: Admin, person: tuple[User, str], javascript: bool
 ) -> None:
     user, scope = person
-    with browser.page(javascript=javascript) as watched:
+    with browser.page(javascript=javascript, new=True) as watched:
         page = sign_in(watched, server, user)
         page.get_by_role("button", name="New token").click()
         page.get_by_label("Name").fill("laptop")
@@ -139,7 +139,7 @@ def test_a_token_is_created_and_revoked_by_keyboard_alone(
     browser: Browser, server: LiveServer, person: tuple[User, str]
 ) -> None:
     user, scope = person
-    with browser.page() as watched:
+    with browser.page(new=True) as watched:
         watched.open(f"{server.url}/account/tokens/new")
         page, keyboard = watched.page, watched.page.keyboard
         go_to(page, "username")

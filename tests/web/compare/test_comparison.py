@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.comparison import measure
+from app.comparison import measure, probes
 from app.comparison.latest import keep
 from app.comparison.report import Cell, Report, measured_row, stated_rows
 from app.comparison.stated import COLUMNS, M2M, PAT, ROWS
@@ -48,7 +48,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         made.append(via)
         return measured_report(ISSUER, START, Cell("seen", 3, agrees=True))
 
-    monkeypatch.setattr(measure, "compare", run)
+    monkeypatch.setattr(probes, "compare", run)
     return made
 
 
@@ -107,7 +107,7 @@ def test_no_probe_has_the_session_of_the_operator_who_measures(face: Face, monke
         statuses.append(client.get("/api/v1/me").status_code)
         return measured_report(ISSUER, START, Cell("seen"))
 
-    monkeypatch.setattr(measure, "compare", run)
+    monkeypatch.setattr(probes, "compare", run)
     operator = browser_of(face, face.person("manage"))
     operator.get("/compare")
     assert operator.post(RUN).status_code == 303 and statuses == [401]
@@ -213,6 +213,7 @@ def test_a_phone_shows_a_kind_at_a_time_and_paper_all_of_them(
         cells = {kind: watched.page.locator(f"td.of-{kind}").first for kind in COLUMNS}
         assert [kind for kind, cell in cells.items() if cell.is_visible()] == [PAT]
         watched.page.get_by_role("radio", name="M2M").press("Space")
+        cells[M2M].wait_for()
         assert [kind for kind, cell in cells.items() if cell.is_visible()] == [M2M]
         watched.page.emulate_media(media="print")
         assert all(cell.is_visible() for cell in cells.values())

@@ -9,8 +9,9 @@ import pytest
 from app.comparison import measure
 from app.comparison.latest import keep
 from app.comparison.phrases import IN_PROCESS, PHRASES
-from app.comparison.report import Cell, Report
+from app.comparison.report import MEASURED, Cell, Report
 from app.comparison.report import unmeasured as report_without_results
+from app.comparison.stated import COLUMNS
 from tests.core import ISSUER, START
 from tests.management.face import Face
 from tests.web.compare.test_comparison import HOSTILE
@@ -97,7 +98,7 @@ def test_a_second_measurement_at_once_is_refused(unmeasured: Face, pseudo_locale
 
 
 def test_one_contradiction_is_one(face: Face) -> None:
-    store(face, [Cell("seen", agrees=False), *[Cell("seen", agrees=True)] * 79])
+    store(face, [Cell("seen", agrees=False), *[Cell("seen", agrees=True)] * (len(MEASURED) * len(COLUMNS) - 1)])
     assert "1 cell contradicts the contract." in face.http.get("/compare").text
 
 

@@ -8,8 +8,6 @@ from app.actions.directory.users import NewUser
 from tests.management.face import Face
 from tests.web.visitor import Visitor
 
-pytestmark = pytest.mark.both_databases
-
 REFUSED = "must not be blank"
 BLANK = ("   ", "\u3000", "\u00a0 ")
 USER = {"username": "blank", "password": "correct horse battery 7", "enabled": "1"}

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from app.actions.audit.actor import OPERATOR, SERVER, Actor, anonymous
+from app.actions.audit.event_types import TYPES
 from app.actions.audit.record import SEVERAL, record
 from app.actions.directory.clients import ClientChanges
 from app.models import AuditEvent
 from app.web.console.event_text import EventText
-from app.web.console.event_types import TYPES
 from tests.core import ORDERS
 from tests.management.face import Face
 from tests.web.visitor import Visitor
@@ -72,6 +72,13 @@ def test_who_has_no_name_is_described(face: Face) -> None:
     somebody = anonymous("192.0.2.1", None)
     leaked = say(somebody, "credential.report_leak", "personal_access_token", "pat_1")
     assert leaked == "Somebody reported the personal access token pat_1 as leaked, which ended it"
+    reused = {"user": "usr_ada", "ended": True}
+    assert say(somebody, "credential.reused", "grant", "grt_1", **reused) == (
+        "A secret of the grant grt_1 of usr_ada was used after its end, which ended it"
+    )
+    assert say(somebody, "credential.reused", "api_key", "key_1", ended=False) == (
+        "A secret of the API key key_1 was used after its end"
+    )
 
 
 def test_a_failed_authentication_names_the_account_or_none() -> None:

@@ -140,7 +140,23 @@ def test_the_page_names_each_holder_and_the_reason(own_face: Face, own_operator:
     public = own_operator.get(f"/console/holders?scope={PUBLIC}").text
     assert "chosen for the key" in public and "the key carries all that is" in public
     own = own_operator.get("/console/holders?scope=users:read").text
-    assert "/console/holders?scope=manage" in own and own.count("<p>None.</p>") == 4
+    assert "/console/holders?scope=manage" in own and own.count("<p>None.</p>") == 5
+
+
+def test_an_app_is_named_with_its_user_and_the_reason(own_face: Face, own_operator: Visitor) -> None:
+    core = own_face.core
+    Mix(core)
+    core.app("planner")
+    grant = core.delegate("bob", "planner", SCOPE).grant_id
+    core.delegate("cem", "planner", SCOPE)
+    assert {holder.owner_name for holder in list_holders(core, SCOPE, "apps")} == {"bob", "cem"}
+    page = own_operator.get(f"/console/holders?scope={SCOPE}&kind=apps").text
+    head, row = re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)[:2]
+    assert re.findall(r">([^<]+)</th>", head) == ["Name", "Known as", "Of", "Because of"] and row.count("<td") == 3
+    assert "allowed to the app, and given by its user’s roles auditor, reader" in TAG.sub("", page)
+    assert "App grants" in page and "planner" in row
+    core.actions.apps.end_grant(OPERATOR, grant)
+    assert [holder.owner_name for holder in list_holders(core, SCOPE, "apps")] == ["cem"]
 
 
 def test_an_unknown_scope_offers_similar_ones(own_operator: Visitor) -> None:

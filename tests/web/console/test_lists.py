@@ -38,8 +38,21 @@ def count(page: str) -> str:
 
 @pytest.fixture
 def shop(own_face: Face, own_operator: Visitor) -> Face:
-    """Make three of each noun, a second after one another; return the application."""
-    make, core = own_face.core.actions, own_face.core
+    """An application for one test, with three of each noun."""
+    furnish(own_face)
+    return own_face
+
+
+@pytest.fixture(scope="module")
+def reader(face: Face, operator: Visitor) -> Visitor:
+    """The operator of an application with three of each noun, for tests that change nothing."""
+    furnish(face)
+    return operator
+
+
+def furnish(face: Face) -> None:
+    """Make three of each noun, a second after one another."""
+    make, core = face.core.actions, face.core
     for name, word in (("bert", "first"), ("Anna", "Second"), ("cleo", "third 100%")):
         core.clock.advance(seconds=1)
         core.role(f"{name} reads", "user", "orders:read")
@@ -48,7 +61,6 @@ def shop(own_face: Face, own_operator: Visitor) -> Face:
         make.clients.create(OPERATOR, NewClient(f"{name}'s robot", roles=(f"{name} works",), enabled=name != "bert"))
         make.resources.create(OPERATOR, NewResource(f"https://{name.lower()}.example/{word[0]}", f"{name}'s API"))
         make.api_keys.create(OPERATOR, NewKey(f"{name}'s key", ORDERS))
-    return own_face
 
 
 @pytest.mark.parametrize(
@@ -82,24 +94,22 @@ def shop(own_face: Face, own_operator: Visitor) -> Face:
         (f"api-keys?resource={ORDERS}&sort=-name", ["cleo's key", "bert's key", "Anna's key"]),
     ],
 )
-def test_each_list_is_newest_first_sorted_filtered_and_searched(
-    shop: Face, own_operator: Visitor, path: str, found: list[str]
-) -> None:
-    page = own_operator.get(f"/console/{path}").text
+def test_each_list_is_newest_first_sorted_filtered_and_searched(reader: Visitor, path: str, found: list[str]) -> None:
+    page = reader.get(f"/console/{path}").text
     assert names(page) == found
     assert not found or count(page).startswith(f"{len(found)} "), count(page)
 
 
 @pytest.mark.parametrize("noun", LISTS)
-def test_the_heads_sort_both_ways_and_keep_the_rest_of_the_query(shop: Face, own_operator: Visitor, noun: str) -> None:
-    page = own_operator.get(f"/console/{noun}?q=a").text
+def test_the_heads_sort_both_ways_and_keep_the_rest_of_the_query(reader: Visitor, noun: str) -> None:
+    page = reader.get(f"/console/{noun}?q=a").text
     heads = HEAD.findall(page)
     assert len(heads) >= 2 and [way for _, way, _ in heads if way] == ["descending"], "newest first is said"
     for _, _, url in heads:
-        once = own_operator.get(unescape(url)).text
+        once = reader.get(unescape(url)).text
         [way] = [way for _, way, _ in HEAD.findall(once) if way]
         [back] = [onward for _, found, onward in HEAD.findall(once) if found]
-        twice = own_operator.get(unescape(back)).text
+        twice = reader.get(unescape(back)).text
         assert {way, *(found for _, found, _ in HEAD.findall(twice) if found)} == {"ascending", "descending"}
         assert sorted(names(once)) == sorted(names(twice)) and 'value="a"' in twice
 
@@ -138,11 +148,9 @@ def test_a_list_says_how_many_match_and_goes_on_in_its_order(own_face: Face, own
 
 
 @pytest.mark.parametrize("noun", LISTS)
-def test_a_cursor_of_no_row_is_refused_and_nothing_found_leads_back(
-    shop: Face, own_operator: Visitor, noun: str
-) -> None:
-    assert own_operator.get(f"/console/{noun}?after=no_such&sort=name").status_code == 422
-    page = own_operator.get(f"/console/{noun}?q=zzz").text
+def test_a_cursor_of_no_row_is_refused_and_nothing_found_leads_back(reader: Visitor, noun: str) -> None:
+    assert reader.get(f"/console/{noun}?after=no_such&sort=name").status_code == 422
+    page = reader.get(f"/console/{noun}?q=zzz").text
     assert "match" in page and f'href="/console/{noun}"' in page and not names(page)
 
 
@@ -190,13 +198,13 @@ def test_all_that_match_are_revoked_together_after_an_exact_question(
     assert make.search(ListQuery(1, q="since")).rows[0].status == "active"
 
 
-def test_a_filter_that_cannot_be_read_is_never_taken_for_all(shop: Face, own_operator: Visitor) -> None:
+def test_a_filter_that_cannot_be_read_is_never_taken_for_all(reader: Visitor) -> None:
     for noun, queries in (("api-keys", UNREADABLE), ("credentials", (*UNREADABLE, "never_expires=maybe"))):
         for query in queries:
             for answer in (
-                own_operator.get(f"/console/{noun}?{query}"),
-                own_operator.get(f"/console/{noun}/export.csv?{query}"),
-                own_operator.post(f"/console/{noun}/revoke?{query}", all="yes"),
+                reader.get(f"/console/{noun}?{query}"),
+                reader.get(f"/console/{noun}/export.csv?{query}"),
+                reader.post(f"/console/{noun}/revoke?{query}", all="yes"),
             ):
                 assert answer.status_code == 422 and not names(answer.text), (noun, query)
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import insert, update
 
-from app.actions.audit.actor import anonymous
+from app.actions.audit.actor import OPERATOR, anonymous
 from app.actions.directory.lifetime import AskedLifetime
 from app.actions.insight.overview import KindCount
 from app.models import AuditEvent, Client, PersonalAccessToken
@@ -55,6 +55,18 @@ def test_a_token_counts_as_unused_after_ninety_days(own_face: Face) -> None:
     assert (now["personal_access_token"].unused, now["api_key"].unused) == (1, 1)
     core.clock.advance(seconds=-1)
     assert counts(own_face)["personal_access_token"].unused == 0
+
+
+def test_live_grants_of_apps_count_and_the_page_says_what_they_are(own_face: Face, own_operator: Visitor) -> None:
+    core = own_face.core
+    core.role("reader", "user", "orders:read")
+    core.user("ann", "reader")
+    core.app("planner")
+    ended, _ = core.delegate("ann", "planner", "orders:read"), core.delegate("ann", "planner", "orders:read")
+    core.actions.apps.end_grant(OPERATOR, ended.grant_id)
+    assert counts(own_face)["oauth_token"] == KindCount("oauth_token", 1, 0, 0)
+    page = own_operator.get("/console").text
+    assert "App grants" in page and "An app grant is one time that a user let an app act for them" in page
 
 
 def test_disabled_and_expired_keys_do_not_count(own_face: Face) -> None:

@@ -1,0 +1,159 @@
+"""Read how often credentials were used and refused: one by time, resource or outcome, and the most used ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import BigInteger, ColumnElement, CompoundSelect, Select, case, cast, func, select
+
+from app.actions.tokens.usage_rows import HOURS_KEPT, start_of_day, start_of_hour
+from app.clock import Clock
+from app.database.store import Store
+from app.errors import NotFound
+from app.models import ApiKey, AppGrant, Client, PersonalAccessToken, UsageDay, UsageHour
+from app.models.usage import SUCCESS
+
+GroupBy = Literal["hour", "day", "resource", "outcome"]
+DEFAULT_PERIOD = timedelta(days=30)
+MOST_ROWS = 1_000  # more than there are hours in 35 days; of more resources, the most used
+WEEK = 7
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+UNKNOWN = "there is no such credential: give the id of a personal access token, an API key, a client or a grant"
+Query = Select[*tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRow:
+    """The uses and refusals of one hour, day, resource or outcome, which `group` names; "" means several or none."""
+
+    group: str
+    uses: int
+    refusals: int
+    last_used_at: datetime
+    last_address: str | None
+    last_server: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UsagePoint:
+    """The uses and refusals of the hour or day that begins at `starts_at`."""
+
+    starts_at: datetime
+    uses: int
+    refusals: int
+
+
+@dataclass(frozen=True, slots=True)
+class TopUsed:
+    """A credential among the most used; `target` is which kind of row it is, `name` is empty when it was deleted."""
+
+    target: str
+    credential_id: str
+    name: str
+    uses: int
+    refusals: int
+    last_used_at: datetime
+
+
+class ReadUsage:
+    """Reads what the nodes have written: the last seconds are not in it yet."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def of(
+        self,
+        credential_id: str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        group_by: GroupBy = "day",
+    ) -> list[UsageRow]:
+        """Return the counts of a credential from the hour or day of `since` until before `until`, in groups.
+
+        Times are sorted with the oldest first, resources and outcomes with the most used first. `credential_id` may
+        be a client_id. Raise NotFound for what was never counted and is not there either.
+        """
+        since = since or self._clock() - DEFAULT_PERIOD
+        table = self._table(group_by, since)
+        with self._store.reading() as session:
+            row_id = session.scalar(select(Client.id).where(Client.client_id == credential_id)) or credential_id
+            rows = session.execute(_grouped(table, row_id, since, until, group_by)).all()
+            if not rows and session.execute(_names([row_id])).first() is None:
+                raise NotFound(UNKNOWN)
+        return [UsageRow(_write_group(row.group), *row[1:]) for row in rows]
+
+    def hours(self, credential_id: str, hours: int = WEEK * 24) -> list[UsagePoint]:
+        """Return the last hours, the present one last, also those without uses."""
+        return self._points(UsageHour, credential_id, start_of_hour(self._clock()), HOUR, hours)
+
+    def days(self, credential_id: str, days: int = 30) -> list[UsagePoint]:
+        """Return the last days, today last, also those without uses."""
+        return self._points(UsageDay, credential_id, start_of_day(self._clock()), DAY, days)
+
+    def top(self, limit: int = 10, since: datetime | None = None) -> list[TopUsed]:
+        """Return the credentials with the most uses and refusals since the day of `since`: by default of a week."""
+        row, first = UsageDay, start_of_day(since or self._clock() - WEEK * DAY)
+        total = func.sum(row.uses)
+        query = select(row.target, row.credential_id, *_counts(row), func.max(row.last_used_at))
+        query = query.where(row.starts_at >= first).group_by(row.target, row.credential_id)
+        with self._store.reading() as session:
+            found = session.execute(query.order_by(total.desc(), row.credential_id).limit(limit)).all()
+            names = dict(_pairs(session.execute(_names([each.credential_id for each in found])).all()))
+        return [TopUsed(each[0], each[1], names.get(each[1], ""), *each[2:]) for each in found]
+
+    def _table(self, group_by: GroupBy, since: datetime) -> type[UsageHour] | type[UsageDay]:
+        """Return the finer table while it holds all of the period."""
+        hours_hold = since >= self._clock() - HOURS_KEPT + DAY
+        return UsageHour if group_by == "hour" or (group_by != "day" and hours_hold) else UsageDay
+
+    def _points(
+        self, table: type[UsageHour] | type[UsageDay], credential_id: str, last: datetime, step: timedelta, number: int
+    ) -> list[UsagePoint]:
+        first = last - (number - 1) * step
+        query = select(table.starts_at, *_counts(table)).group_by(table.starts_at)
+        with self._store.reading() as session:
+            rows = session.execute(query.where(table.credential_id == credential_id, table.starts_at >= first))
+            found = {starts_at: (uses, refusals) for starts_at, uses, refusals in rows}
+        moments = [first + index * step for index in range(number)]
+        return [UsagePoint(moment, *found.get(moment, (0, 0))) for moment in moments]
+
+
+def _counts(row: Any) -> tuple[ColumnElement[int], ColumnElement[int]]:
+    """Return the sums of the uses and of the refusals."""
+    used = case((row.outcome == SUCCESS, row.uses), else_=0)
+    refused = case((row.outcome != SUCCESS, row.uses), else_=0)
+    return cast(func.sum(used), BigInteger).label("uses"), cast(func.sum(refused), BigInteger).label("refusals")
+
+
+def _grouped(table: Any, credential_id: str, since: datetime, until: datetime | None, group_by: GroupBy) -> Query:
+    """Group the rows, with the address and the server of the latest one of each group."""
+    by_time = group_by in ("hour", "day")
+    key = table.starts_at if by_time else getattr(table, group_by)
+    first = start_of_hour(since) if table is UsageHour else start_of_day(since)
+    within = [table.credential_id == credential_id, table.starts_at >= first]
+    within += [table.starts_at < until] if until else []
+    latest = func.row_number().over(partition_by=key, order_by=(table.last_used_at.desc(), table.starts_at.desc()))
+    row = select(table, key.label("group"), latest.label("place")).where(*within).subquery().c
+    last = [func.max(column).filter(row.place == 1) for column in (row.last_address, row.last_server)]
+    query = select(row.group, *_counts(row), func.max(row.last_used_at), *last).group_by(row.group)
+    order = (row.group.asc(),) if by_time else (func.sum(row.uses).desc(), row.group.asc())
+    return query.order_by(*order).limit(MOST_ROWS)
+
+
+def _names(ids: list[str]) -> CompoundSelect[str, str]:
+    """Return the names of these tokens, keys, clients and apps."""
+    named = [select(row.id, row.name).where(row.id.in_(ids)) for row in (PersonalAccessToken, ApiKey, Client)]
+    apps = select(AppGrant.id, Client.name).join(Client, Client.id == AppGrant.client_id).where(AppGrant.id.in_(ids))
+    return named[0].union_all(*named[1:], apps)
+
+
+def _pairs(rows: Any) -> Mapping[str, str]:
+    return {row[0]: row[1] for row in rows}
+
+
+def _write_group(value: Any) -> str:
+    return value.strftime("%Y-%m-%dT%H:%M:%SZ") if isinstance(value, datetime) else str(value)

@@ -1,0 +1,1 @@
+"""Notices: deliver what is in the outbox."""

@@ -1,0 +1,1 @@
+"""The outbox: messages written in the transaction of the change that they report, for delivery after its commit."""

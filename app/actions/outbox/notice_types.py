@@ -1,0 +1,13 @@
+"""The types of messages beside the audit events."""
+
+from __future__ import annotations
+
+ALL_EVENTS = "*"  # what a webhook subscribes to that is sent everything
+TEST = "webhook.test"  # sent on demand, whatever the webhook subscribes to
+NOTICES = {
+    "credential.expiring": "A credential ends soon",
+    "credential.unused": "A credential is not used any more",
+    "credential.leaked": "A credential was reported as leaked",
+    "credential.reused": "A credential was used after it was replaced",
+    "sign_in.new_place": "A user signed in from a new place",
+}

@@ -1,0 +1,47 @@
+"""Name in a request's own log line why it was refused; no answer says it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from flask import request
+
+from app.actions.tokens.refusals import Explanation
+from app.http.envelope import CREDENTIAL, REFUSAL
+from app.operations import metrics
+
+LONGEST_RESOURCE = 300  # characters
+IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9._~:/%\[\]-]+")  # no user, query or fragment: may be secret
+
+
+def log_refusal(error: str, explanation: Explanation | None, resource: str = "") -> None:
+    """Put the refusal into the log line of this request, and count it by its reason."""
+    set_refusal(refusal_fields(error, explanation, resource))
+
+
+def set_refusal(fields: Mapping[str, str]) -> None:
+    """Put what is known of a refusal into the log line of this request."""
+    if "credential_id" in fields:
+        request.environ.setdefault(CREDENTIAL, fields["credential_id"])
+    request.environ[REFUSAL] = fields
+
+
+def refusal_fields(error: str, explanation: Explanation | None, resource: str = "") -> dict[str, str]:
+    """Return what a log line says of a refusal, and count it by its reason."""
+    fields = {"error": error}
+    if explanation is not None:
+        metrics.count_reason(explanation.reason.value)
+        fields["reason"] = explanation.reason.value
+        known = explanation.credential
+        if known is not None and known.id:
+            fields["credential_id"] = known.id
+        if known is not None and known.owner_type == "client" and known.owner_id:
+            fields["client_id"] = known.owner_id
+    return fields | ({"resource": _shorten(resource)} if resource else {})
+
+
+def _shorten(resource: str) -> str:
+    """Return an identifier as it was sent; for anything else, which may be a secret, its length."""
+    usable = len(resource) <= LONGEST_RESOURCE and IDENTIFIER.fullmatch(resource)
+    return resource if usable else f"<{len(resource)}>"

@@ -1,0 +1,1 @@
+"""Which notices are written, and how they reach their readers."""

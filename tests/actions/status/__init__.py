@@ -1,0 +1,1 @@
+"""The status lists of JWTs."""

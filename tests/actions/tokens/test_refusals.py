@@ -1,0 +1,50 @@
+"""Every reason has words, and a malformed credential is explained without the database."""
+
+import pytest
+
+from app.actions.tokens.refusals import WORDS, ExplainRefusal, Explanation, Presented, Refusals
+from app.credentials.reasons import Reason
+from app.http.refusal import refusal_fields
+
+
+class NoDatabase:
+    def __getattr__(self, name: str) -> object:
+        raise AssertionError("the database was used")
+
+
+def explain_without_database() -> ExplainRefusal:
+    no_database = NoDatabase()
+    return ExplainRefusal(no_database, (), (), lambda _token: None, lambda: None)  # type: ignore[arg-type, return-value]
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_every_reason_has_words(reason: Reason) -> None:
+    assert WORDS[reason].endswith(".")
+
+
+@pytest.mark.parametrize("token", ["", "x", "lk_pat_", "x" * 100_000])
+def test_a_malformed_credential_costs_no_query(token: str) -> None:
+    found = explain_without_database()(Presented(token))
+    assert found is not None and found.reason is Reason.MALFORMED
+
+
+def test_an_observer_that_fails_changes_nothing() -> None:
+    seen: list[Explanation] = []
+
+    def fail(_presented: Presented, _explanation: Explanation) -> None:
+        raise RuntimeError
+
+    refusals = Refusals(explain_without_database(), (fail, lambda _presented, explanation: seen.append(explanation)))
+    found = refusals.note(Presented("x"), stated=Reason.MISSING)
+    assert seen == [found]
+
+
+@pytest.mark.parametrize(
+    "resource", ["https://user:secret@api.example/", "https://api.example/?key=secret", "a secret"]
+)
+def test_a_resource_that_may_hold_a_secret_is_logged_by_its_length(resource: str) -> None:
+    assert refusal_fields("invalid_token", None, resource)["resource"] == f"<{len(resource)}>"
+
+
+def test_the_token_is_not_in_the_representation() -> None:
+    assert "very-secret" not in repr(Presented("very-secret"))

@@ -1,0 +1,53 @@
+"""`latchkey explain` says why a credential is refused, and `latchkey usage` how often one was used."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.cli.actions import open_actions
+from tests.cli.test_objects import Cli
+
+ORDERS = "https://orders.example"
+
+
+@pytest.fixture
+def cli(instance: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    made = Cli(instance, monkeypatch)
+    permission = ("--permission", "orders:read", "--public", "orders:list")
+    made.good("resource", "create", "--identifier", ORDERS, "--name", "Orders", *permission)
+    return made
+
+
+@pytest.mark.contract("`latchkey explain` says why a credential is refused, and what would mend it")
+def test_a_refusal_is_explained_with_what_would_mend_it(cli: Cli) -> None:
+    key = cli.json("api-key", "create", "--name", "till", "--resource", ORDERS)
+    secret = str(key["key"])
+    assert cli.good("explain", "--resource", ORDERS, "--scope", "orders:list", input=secret) == "It is accepted.\n"
+    for resource, scope, reason in (
+        ("https://typo.example", "", "unknown_resource"),
+        (ORDERS, "orders:read", "insufficient_scope"),
+    ):
+        said = cli.good("explain", "--resource", resource, "--scope", scope, input=secret)
+        assert said.startswith(f"{reason}: ") and secret not in said
+    cli.good("api-key", "revoke", str(key["id"]))
+    told = json.loads(cli.good("explain", "--json", input=secret))
+    assert (told["accepted"], told["reason"], told["credential_id"]) == (False, "revoked", key["id"])
+
+
+def test_nothing_or_too_much_on_stdin_and_a_malformed_scope_are_refused(cli: Cli) -> None:
+    assert "stdin is longer" in cli("explain", input="x" * 2_000_000).output
+    assert "stdin is empty" in cli("explain", input="").output
+    assert "--scope is malformed" in cli("explain", "--scope", 'a"', input="x").output
+
+
+def test_the_use_of_a_key_is_counted(cli: Cli) -> None:
+    key = cli.json("api-key", "create", "--name", "counted", "--resource", ORDERS)
+    actions = open_actions()
+    claims = actions.verify(str(key["key"]))
+    assert claims is not None
+    actions.usage.note(claims)
+    actions.usage.stop()
+    [row] = json.loads(cli.good("usage", str(key["id"]), "--group-by", "outcome", "--json"))
+    assert (row["group"], row["uses"], row["refusals"]) == ("ok", 1, 0)
+    assert "ok" in cli.good("usage", str(key["id"]), "--group-by", "outcome")

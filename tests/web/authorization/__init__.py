@@ -1,0 +1,1 @@
+"""The pages on which a user lets an app act for them."""
