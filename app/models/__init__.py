@@ -8,13 +8,16 @@ from app.models.authority import Authority, watch
 from app.models.authorization_code import AuthorizationCode, DeviceCode
 from app.models.client import Client, ClientRole, ClientSecret, ClientServes
 from app.models.federated_credential import FederatedCredential
+from app.models.identity_provider import IdentityLink, IdentityProvider, ProvidedRole
 from app.models.known_address import KnownAddress
 from app.models.notice import FoundNotice, NoticePreference
+from app.models.one_time_link import OneTimeLink
 from app.models.personal_access_token import PersonalAccessToken, PersonalAccessTokenScope
 from app.models.replaced_secret import ReplacedSecret, ReusedCredential
 from app.models.resource import Permission, Resource
 from app.models.revoked_token import RevokedToken, UsedAssertion, UsedProof
 from app.models.role import Role, RolePermission
+from app.models.second_factor import OneTimeCode, Passkey, RecoveryCode, SpentChallenge
 from app.models.signing_key import SigningKey
 from app.models.spent_limit import SpentLimit
 from app.models.status_list import StatusChange, StatusEntry, StatusList, StatusSubject
@@ -43,13 +46,20 @@ __all__ = [
     "DeviceCode",
     "FederatedCredential",
     "FoundNotice",
+    "IdentityLink",
+    "IdentityProvider",
     "JobLease",
     "KnownAddress",
     "NoticePreference",
+    "OneTimeCode",
+    "OneTimeLink",
     "OutboxMessage",
+    "Passkey",
     "Permission",
     "PersonalAccessToken",
     "PersonalAccessTokenScope",
+    "ProvidedRole",
+    "RecoveryCode",
     "RefreshToken",
     "ReplacedSecret",
     "Resource",
@@ -58,6 +68,7 @@ __all__ = [
     "Role",
     "RolePermission",
     "SigningKey",
+    "SpentChallenge",
     "SpentLimit",
     "StatusChange",
     "StatusEntry",

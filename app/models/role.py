@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import ForeignKey, Index, String, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from app.database.types import Base
@@ -36,6 +36,9 @@ class Role(Base):
     type: Mapped[str] = mapped_column(String(10))
     description: Mapped[str] = mapped_column(String(1000), default="")
     created_at: Mapped[datetime]
+    provisioned: Mapped[bool] = mapped_column(default=False, server_default=false())  # its members are SCIM's
+    external_id: Mapped[str | None] = mapped_column(String(255), index=True)
+    updated_at: Mapped[datetime | None]
 
     permissions: Mapped[list[Permission]] = relationship(
         secondary="role_permission", order_by=Permission.name, passive_deletes=True

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, String, func, or_, text
+from sqlalchemy import JSON, ColumnElement, ForeignKey, Index, String, func, or_, text, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from app.database.types import Base
@@ -20,6 +21,7 @@ class UserRole(Base):
 
     user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), primary_key=True)
     role_id: Mapped[str] = mapped_column(ForeignKey("role.id", ondelete="CASCADE"), primary_key=True, index=True)
+    given_here: Mapped[bool] = mapped_column(default=True, server_default=true())  # False: by a ProvidedRole alone
 
 
 class User(Base):
@@ -41,6 +43,11 @@ class User(Base):
     password_digest: Mapped[str | None] = mapped_column(String(200))
     enabled: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime]
+    external_id: Mapped[str | None] = mapped_column(String(255), index=True)  # the provisioning client's: RFC 7643 §3.1
+    provisioned: Mapped[dict[str, Any] | None] = mapped_column(
+        JSON(none_as_null=True)
+    )  # SCIM attributes; None: not SCIM's
+    updated_at: Mapped[datetime | None]
 
     roles: Mapped[list[Role]] = relationship(secondary="user_role", order_by=Role.name, passive_deletes=True)
 
