@@ -8,13 +8,17 @@ from typing import Any
 
 from sqlalchemy import event, insert, text
 
+from app.actions.tokens.usage_rows import Count, add_counts, start_of_hour
+from app.credentials.reasons import Reason
 from app.database.store import Store
 from app.database.types import Base
 from app.models import (
     ApiKey,
+    AppGrant,
     Client,
     ClientRole,
     ClientSecret,
+    Consent,
     Permission,
     PersonalAccessToken,
     PersonalAccessTokenScope,
@@ -94,6 +98,40 @@ def seed(store: Store, now: datetime) -> None:
     if store.dialect == "postgresql":  # as autovacuum does
         with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("ANALYZE"))
+
+
+def seed_grants(store: Store, user_id: str, now: datetime, number: int = 200) -> None:
+    """Let this user, and user 7, allow the app `cli_7` often: the grants are `grt_0` and so on, half of them theirs."""
+    ends, day = now + timedelta(days=300), timedelta(days=1)
+    whose = [("usr_7", user_id)[n % 2] for n in range(number)]
+    grants = [
+        {"id": f"grt_{n}", "user_id": owner, "client_id": "cli_7", "created_at": now, "expires_at": ends}
+        for n, owner in enumerate(whose)
+    ]
+    consents = [
+        {"id": f"con_{owner}", "user_id": owner, "client_id": "cli_7", "created_at": now, "updated_at": now}
+        for owner in {*whose}
+    ]
+    with store.transaction() as session:
+        session.connection().execute(insert(AppGrant), grants)
+        session.connection().execute(insert(Consent), consents)
+        add_counts(session, [_count(f"grt_{n}", "grant", now - n % 30 * day, "ok", n) for n in range(number)])
+
+
+def seed_usage(store: Store, now: datetime) -> None:
+    """Count uses and refusals of some credentials on each of 30 days, of several APIs."""
+    counted = (("pat_00007", "personal_access_token"), ("key_7", "api_key"), ("cli_7", "client"), ("grt_7", "grant"))
+    hours = [now - n * timedelta(hours=6) for n in range(30 * 4)]
+    with store.transaction() as session:
+        for row_id, target in counted:
+            for reason in ("ok", *list(Reason)[:5]):
+                add_counts(session, [_count(row_id, target, at, reason, n) for n, at in enumerate(hours)])
+
+
+def _count(row_id: str, target: str, at: datetime, outcome: str, n: int) -> Count:
+    return Count(
+        row_id, start_of_hour(at), outcome, api(n % APIS), target, 1_234_567 + n, at, "2001:db8:1234::/48", f"client{n}"
+    )
 
 
 def _end(n: int, now: Any, day: timedelta) -> Any:

@@ -14,6 +14,8 @@ PATHS = (
     "",
     "/credentials",
     "/credentials?status=expired&sort=name",
+    *("/credentials/pat_00007", "/credentials/key_7", "/credentials/cli_7", "/credentials/grt_7"),
+    "/clients/cli_7/grants",
     "/users",
     "/users?q=user49",
     "/users/usr_7",
@@ -38,6 +40,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     live = LiveServer(tmp_path_factory.mktemp("large") / "instance").start()
     store = Store(live.database.engine())
     crowd.seed(store, datetime.now(UTC))
+    crowd.seed_grants(store, "usr_8", datetime.now(UTC))
+    crowd.seed_usage(store, datetime.now(UTC))
     store.dispose()
     yield live
     live.stop()
