@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, ColumnElement, CompoundSelect, Select, case, cast, func, select
+from sqlalchemy import BigInteger, ColumnElement, CompoundSelect, Select, case, cast, func, literal, select
 from sqlalchemy.orm import Session
 
 from app.actions.directory.rows import Page
@@ -18,7 +18,7 @@ from app.clock import Clock
 from app.database.ordering import refuse_cursor
 from app.database.store import Store
 from app.errors import NotFound
-from app.models import ApiKey, AppGrant, Client, PersonalAccessToken, UsageDay, UsageHour
+from app.models import ApiKey, AppGrant, Client, PersonalAccessToken, UsageDay, UsageHour, User
 from app.models.usage import SUCCESS
 
 GroupBy = Literal["hour", "day", "resource", "outcome"]
@@ -56,11 +56,15 @@ class UsagePoint:
 
 @dataclass(frozen=True, slots=True)
 class TopUsed:
-    """A credential among the most used; `target` is which kind of row it is, `name` is empty when it was deleted."""
+    """A credential among the most used; `target` is which kind of row it is, `name` is empty when it was deleted.
+
+    `owner` is the username of a user whose token or grant it is.
+    """
 
     target: str
     credential_id: str
     name: str
+    owner: str
     uses: int
     refusals: int
     last_used_at: datetime
@@ -125,8 +129,9 @@ class ReadUsage:
         query = query.where(row.starts_at >= first).group_by(row.target, row.credential_id)
         with self._store.reading() as session:
             found = session.execute(query.order_by(total.desc(), row.credential_id).limit(limit)).all()
-            names = dict(_pairs(session.execute(_names([each.credential_id for each in found])).all()))
-        return [TopUsed(each[0], each[1], names.get(each[1], ""), *each[2:]) for each in found]
+            named = session.execute(_names([each.credential_id for each in found])).all()
+        names: dict[str, tuple[str, str]] = {row[0]: (row[1], row[2]) for row in named}
+        return [_name(each, names) for each in found]
 
     def _table(self, group_by: GroupBy, since: datetime) -> type[UsageHour] | type[UsageDay]:
         """Return the finer table while it holds all of the period."""
@@ -193,15 +198,18 @@ def _grouped(table: Any, ids: Any, since: datetime, until: datetime | None, grou
     return query.order_by(*order)
 
 
-def _names(ids: list[str]) -> CompoundSelect[str, str]:
-    """Return the names of these tokens, keys, clients and apps."""
-    named = [select(row.id, row.name).where(row.id.in_(ids)) for row in (PersonalAccessToken, ApiKey, Client)]
-    apps = select(AppGrant.id, Client.name).join(Client, Client.id == AppGrant.client_id).where(AppGrant.id.in_(ids))
-    return named[0].union_all(*named[1:], apps)
+def _names(ids: list[str]) -> CompoundSelect[str, str, str]:
+    """Return the names of these tokens, keys, clients and apps, and of the users whose tokens and grants they are."""
+    nobodys = [select(row.id, row.name, literal("")).where(row.id.in_(ids)) for row in (ApiKey, Client)]
+    token, grant = PersonalAccessToken, AppGrant
+    tokens = select(token.id, token.name, User.username).join(User, User.id == token.user_id).where(token.id.in_(ids))
+    grants = select(grant.id, Client.name, User.username).join(Client, Client.id == grant.client_id)
+    grants = grants.join(User, User.id == grant.user_id).where(grant.id.in_(ids))
+    return tokens.union_all(*nobodys, grants)
 
 
-def _pairs(rows: Any) -> Mapping[str, str]:
-    return {row[0]: row[1] for row in rows}
+def _name(row: Any, names: Mapping[str, tuple[str, str]]) -> TopUsed:
+    return TopUsed(row.target, row.credential_id, *names.get(row.credential_id, ("", "")), *row[2:])
 
 
 def _write_group(value: Any) -> str:

@@ -26,6 +26,7 @@ def index(actions: Actions) -> Response:
         lists=actions.overview.lists(),
         list_of=list_of,
         top=actions.read_usage.top(),
+        words=actions.known_credentials.titles | {"client": "Client"},
         page_of=page_of_credential,
         hours=hours,
         failed=sum(hour.failed for hour in hours),

@@ -1,6 +1,6 @@
 """A server at scale: 5,000 users, 20,000 tokens, 300 roles and 1,000 keys, inserted in bulk."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,6 +28,7 @@ from app.models import (
     User,
     UserRole,
 )
+from app.models.usage import SUCCESS
 from tests.core import Core, start_core
 
 USERS, TOKENS, ROLES, KEYS, APIS, CLIENTS = 5_000, 20_000, 300, 1_000, 50, 200
@@ -100,22 +101,25 @@ def seed(store: Store, now: datetime) -> None:
             connection.execute(text("ANALYZE"))
 
 
-def seed_grants(store: Store, user_id: str, now: datetime, number: int = 200) -> None:
-    """Let this user, and user 7, allow the app `cli_7` often: the grants are `grt_0` and so on, half of them theirs."""
+def seed_grants(store: Store, client_id: str, user_ids: Sequence[str], now: datetime, number: int) -> None:
+    """Let these users allow an app by this many grants, `grt_0` and so on in turn, each used on a day of a month."""
     ends, day = now + timedelta(days=300), timedelta(days=1)
-    whose = [("usr_7", user_id)[n % 2] for n in range(number)]
     grants = [
-        {"id": f"grt_{n}", "user_id": owner, "client_id": "cli_7", "created_at": now, "expires_at": ends}
-        for n, owner in enumerate(whose)
+        {"id": f"grt_{n}", "user_id": user_ids[n % len(user_ids)], "client_id": client_id, "created_at": now}
+        | {"expires_at": ends}
+        for n in range(number)
     ]
     consents = [
-        {"id": f"con_{owner}", "user_id": owner, "client_id": "cli_7", "created_at": now, "updated_at": now}
-        for owner in {*whose}
+        {"id": f"con_{client_id}{n}", "user_id": user_id, "client_id": client_id, "created_at": now, "updated_at": now}
+        for n, user_id in enumerate(user_ids)
     ]
     with store.transaction() as session:
-        session.connection().execute(insert(AppGrant), grants)
         session.connection().execute(insert(Consent), consents)
-        add_counts(session, [_count(f"grt_{n}", "grant", now - n % 30 * day, "ok", n) for n in range(number)])
+        for outcome, part in ((SUCCESS, 1), (Reason.EXPIRED, 3)) if number else ():
+            used = [_count(f"grt_{n}", "grant", now - n % 30 * day, outcome, n) for n in range(0, number, part)]
+            add_counts(session, used)
+        if number:
+            session.connection().execute(insert(AppGrant), grants)
 
 
 def seed_usage(store: Store, now: datetime) -> None:
@@ -124,7 +128,7 @@ def seed_usage(store: Store, now: datetime) -> None:
     hours = [now - n * timedelta(hours=6) for n in range(30 * 4)]
     with store.transaction() as session:
         for row_id, target in counted:
-            for reason in ("ok", *list(Reason)[:5]):
+            for reason in (SUCCESS, *list(Reason)[:5]):
                 add_counts(session, [_count(row_id, target, at, reason, n) for n, at in enumerate(hours)])
 
 

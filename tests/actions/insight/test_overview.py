@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ NUMBERS = ("live", "ending", "unused")
 @pytest.fixture
 def mixed(core: Core) -> Core:
     """Of each kind live, revoked and disabled ones, of enabled and disabled owners, with several lifetimes."""
-    apps = {"grant_types": [AUTHORIZATION_CODE], "redirect_uris": ["https://app.example/cb"]}
+    apps: dict[str, Any] = {"grant_types": [AUTHORIZATION_CODE], "redirect_uris": ["https://app.example/cb"]}
     core.user("off", "clerk")
     for name in ("planner", "planner-off"):
         core.app(name)

@@ -126,6 +126,16 @@ def test_the_most_used_come_first_with_their_names_and_a_deleted_one_without(cor
     assert len(core.actions.read_usage.top(1)) == 1
 
 
+def test_the_most_used_tokens_and_grants_are_named_with_their_users(core: Core) -> None:
+    core.app("planner")
+    add_count(core, core.pat("alice", "orders:read")[0].id, 1, target="personal_access_token")
+    add_count(core, core.delegate("alice", "planner", "orders:read").grant_id, 2, target="grant")
+    add_count(core, core.key()[0].id, 3)
+    named = [(it.target, it.name, it.owner) for it in core.actions.read_usage.top()]
+    of_alice = [("grant", "planner", "alice"), ("personal_access_token", "laptop", "alice")]
+    assert named == [("api_key", "a key", ""), *of_alice]
+
+
 def test_more_resources_than_fit_into_an_answer_are_on_further_pages(core: Core) -> None:
     counts = [
         Count(

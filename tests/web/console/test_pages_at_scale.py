@@ -40,7 +40,7 @@ def operator(face: Face) -> Visitor:
     visitor = sign_in_operator(face)
     with face.core.store.transaction() as session:
         [me] = session.scalars(select(User.id).where(User.username.startswith("person-")))
-    crowd.seed_grants(face.core.store, me, face.core.clock())
+    crowd.seed_grants(face.core.store, "cli_7", ["usr_7", me], face.core.clock(), 200)
     return visitor
 
 

@@ -133,6 +133,7 @@ def test_the_most_used_tokens_and_grants_are_linked_too(face: Face, operator: Vi
     use(face, "personal_access_token", token, 900)
     use(face, "grant", grant, 901)
     page = operator.get("/console").text.split("Most used in the last 7 days", 1)[1]
+    assert page.count(f"of <bdi>{person}</bdi>") == 2 and '"Kind">App grant</td>' in page
     assert f'href="/console/credentials/{token}">busy token</a>' in page
     assert f'href="/console/credentials/{grant}">Busy</a>' in page
 
