@@ -1,4 +1,4 @@
-"""Whose uses a user may read: those of their own tokens, and of the apps that they let act for them."""
+"""Whose uses a user may read: the uses of their own tokens, and of the apps that they let act for them."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ def _counts(row: Any) -> tuple[ColumnElement[int], ColumnElement[int]]:
 
 
 def _find_ids(session: Session, whose: Whose) -> Any:
-    """Return the rows whose counts are added up, also those of a client_id."""
+    """Return the rows whose counts are added up; a client_id names its client."""
     named = None if isinstance(whose, Own) else session.scalar(select(Client.id).where(Client.client_id == whose))
     return _ids(named or whose)
 

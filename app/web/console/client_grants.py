@@ -21,7 +21,7 @@ routes = PageRoutes("console_client_grants", "/console/clients/<row:client_row_i
 
 @routes.get("")
 def index(actions: Actions, client_row_id: str) -> Response:
-    """List the grants of the client, the newest first; by a link, those of one user."""
+    """List the grants of the client, the newest first; a link leads to the grants of one user."""
     status, user = lists.read_filter("status", STATUSES), lists.read_word("user")
     found, cursor = actions.apps.grants(
         lists.PAGE, lists.read_cursor(), client_row_id=client_row_id, user_id=user, status=status

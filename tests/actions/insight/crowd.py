@@ -102,7 +102,7 @@ def seed(store: Store, now: datetime) -> None:
 
 
 def seed_grants(store: Store, client_id: str, user_ids: Sequence[str], now: datetime, number: int) -> None:
-    """Let these users allow an app by this many grants, `grt_0` and so on in turn, each used on a day of a month."""
+    """Make these users allow an app by this many grants, `grt_0` and so on in turn, each used on a day of a month."""
     ends, day = now + timedelta(days=300), timedelta(days=1)
     grants = [
         {"id": f"grt_{n}", "user_id": user_ids[n % len(user_ids)], "client_id": client_id, "created_at": now}
