@@ -169,13 +169,11 @@ class MachineTokens:
         return [Holder(row.id, row.name, row.client_id, roles[row.id]) for row in rows], cursor
 
     def live_count(self, session: Session, at: datetime) -> LiveCount | None:
-        """Count the enabled clients that can get a token, and their secrets that end soon."""
+        """Count the enabled clients that can get a token, and the secrets of any enabled client that end soon."""
         machines = select(func.count()).select_from(Client).where(Client.enabled, _is_machine(), _can_prove(at))
-        live = session.scalar(machines)
         ending = select(func.count()).select_from(ClientSecret).join(Client, Client.id == ClientSecret.client_id)
-        return LiveCount(
-            live or 0, session.scalar(ending.where(Client.enabled, _is_machine(), _ends_soon(at))) or 0, None
-        )
+        ends = session.scalar(ending.where(Client.enabled, _ends_soon(at)))
+        return LiveCount(session.scalar(machines) or 0, ends or 0, None)
 
     def listing(self, at: datetime) -> Listing:
         """List the clients of the grant: no token is stored. One that cannot authenticate now counts as disabled."""

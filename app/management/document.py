@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -62,7 +62,6 @@ WITH_BODY = {415: "The body is not application/json"}
 WITH_INPUT = {422: "Some fields cannot be accepted"}
 CHANGING = {409: "A name is taken, or the object's state does not allow this"}
 NOT_FOUND = {404: "The object does not exist"}
-NAMING = {"credential"}  # parameters of a query that name an object
 LIMITED = {429: "Too many failed attempts, or too many reports"}
 
 
@@ -185,15 +184,11 @@ def _complete_operation(method: str, path: str, operation: dict[str, Any], in_pa
         operation["description"] = f"Scope: `{needed}` (or `manage`)."
     has_body = "requestBody" in operation
     refusals = ALWAYS | (AUTHENTICATED if needed is not Access.ANYONE else {})
-    refusals |= (WITH_BODY if has_body else {}) | (NOT_FOUND if in_path or _names_object(operation) else {})
+    refusals |= (WITH_BODY if has_body else {}) | (NOT_FOUND if in_path or "404" in operation["responses"] else {})
     refusals |= WITH_INPUT if has_body or operation.get("parameters") else {}
     refusals |= CHANGING if method != "get" or needed is Access.VISITOR else {}  # two comparisons do not run at once
     refusals |= LIMITED if isinstance(needed, Access) else {}
     operation["responses"] |= {str(status): _refusal(status, text) for status, text in sorted(refusals.items())}
-
-
-def _names_object(operation: Mapping[str, Any]) -> bool:
-    return any(one.get("name") in NAMING for one in operation.get("parameters", ()))
 
 
 def _security(needed: str | Access) -> list[dict[str, list[str]]]:
