@@ -15,6 +15,7 @@ from app.actions.delegation.app_tokens import GRACE, end_grants, load_agreed
 from app.clock import Clock
 from app.credentials.kind import Description, Identity, Labels, state_of
 from app.credentials.oauth_token import OAuthTokens
+from app.credentials.reasons import Reason
 from app.crypto.opaque import Prefix, digest, prefix_of
 from app.database.ordering import contains_text
 from app.database.statements import batches
@@ -104,17 +105,18 @@ class IntrospectRefreshToken:
         self._issuer = issuer
         self._clock = clock
 
-    def __call__(self, token: str, client_id: str) -> dict[str, Any] | None:
-        """Return the members of the answer; None for a token that is not active, or of another client."""
+    def __call__(self, token: str, client_id: str) -> dict[str, Any] | Reason | None:
+        """Return the members of the answer, or else why there are none; None where a look-up would say it."""
         if not self._kind.recognizes(token):
             return None
         now = self._clock()
         with self._store.reading() as session:
-            [identity] = self._kind.identify(session, [token], now) or [Identity("")]
             found = self._kind.describe(session, token, now)
-            if identity.client_id != client_id or found is None or found.status != "active":
+            if found is None:
+                return Reason.UNKNOWN
+            if found.client_id != client_id or found.status != "active":
                 return None
-            row, agreed = session.get_one(RefreshToken, digest(token)), load_agreed(session, identity.credential_id)
+            row, agreed = session.get_one(RefreshToken, digest(token)), load_agreed(session, str(found.id))
         return {
             "active": True,
             "credential_type": self._kind.name,
@@ -154,6 +156,7 @@ def _describe_grant(session: Session, condition: ColumnElement[bool], at: dateti
         owner_row_id=user.id,
         last_used_at=row.last_used_at,
         counted=(OAuthTokens.counted_as, row.id),
+        client_id=client.client_id,
     )
 
 

@@ -115,4 +115,5 @@ def _describe_row(session: Session, condition: ColumnElement[bool], at: datetime
         owner_row_id=client.id,
         superseded_at=row.revoked_at if client.enabled else None,
         counted=(MachineTokens.counted_as, client.id),
+        client_id=client.client_id,
     )

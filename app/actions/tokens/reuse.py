@@ -90,7 +90,7 @@ class Reuse:
         found = explanation.credential if explanation else None
         if found is not None and found.superseded_at is not None:
             address = str(presented.address) if presented.address else None
-            self.look_up(anonymous(address, None), presented.token, reader=presented.caller)
+            self.look_up(anonymous(address, presented.request_id), presented.token, reader=presented.caller)
 
     def look_up(self, actor: Actor, secret: str, *, client_id: str | None = None, reader: str | None = None) -> None:
         """Note the reuse of a secret that was refused; do nothing for one that is unknown, live or malformed.
