@@ -46,7 +46,7 @@ def _find_explanation(actions: Actions, status: int, resource: str) -> Explanati
         return note(presented, verdict, Reason.RATE_LIMITED if status == 429 else _reason_of_forbidding(verdict))
     if not is_token:
         return note(presented, stated=_reason_without_token(context.scheme))
-    explanation = note(presented, verdict) or note(presented, verdict, Reason.INVALID_PROOF)
+    explanation = note(presented, verdict, otherwise=Reason.INVALID_PROOF)
     actions.reuse.note(presented, explanation)
     return explanation
 

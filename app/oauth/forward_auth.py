@@ -34,6 +34,7 @@ from app.operations.paths import FORWARD_AUTH
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "") + " "
 LONGEST_CHALLENGE_SCOPE = 1_000  # characters of the scopes in a challenge
 ENDPOINT = "forward_auth.forward_auth"
+REFUSED = "latchkey.refused_because"  # why the fast lane refused the credential, so that it is not looked up again
 STATED = {
     "invalid_token": Reason.MALFORMED,  # a header that cannot be read
     "invalid_request": Reason.INVALID_REQUEST,
@@ -100,6 +101,8 @@ def answer_gateway(request: FlaskRequest, actions: Actions) -> Response:
         wanted = read_access_request(request)
         token, from_url = read_credential(request, actions.settings.forward_auth_query_key)
         presented = PresentedToken(token, context, *read_original_request(request.headers))
+        if REFUSED in request.environ:
+            raise _inactive(request.environ[REFUSED])
         claims = admit(
             actions,
             wanted,
@@ -217,8 +220,7 @@ def admit(
     verdict = actions.verify.judge(token)
     claims = verdict.cut_to(frozenset({wanted.resource})) if isinstance(verdict, Claims) else None
     if claims is None or (from_url and not claims.anonymous):
-        refused = Refusal(401, "invalid_token", "the credential is not active, or is for another audience")
-        raise refused.because(None if claims is None else Reason.INVALID_REQUEST, verdict)
+        raise _inactive(verdict, None if claims is None else Reason.INVALID_REQUEST)
     log(claims.credential_id, claims.kind)
     check_holder(claims)
     if claims.allowed_networks and not claims.allows_address(read_address()):
@@ -233,6 +235,11 @@ def admit(
         refused = Refusal(429, "rate_limited", "the key's rate limit is spent", retry_after=str(window.reset_seconds))
         raise refused.because(Reason.RATE_LIMITED, claims)
     return claims
+
+
+def _inactive(verdict: Verdict, reason: Reason | None = None) -> Refusal:
+    refused = Refusal(401, "invalid_token", "the credential is not active, or is for another audience")
+    return refused.because(reason, verdict)
 
 
 def _check_possession(claims: Claims, presented: PresentedToken, actions: Actions) -> None:

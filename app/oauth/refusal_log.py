@@ -9,7 +9,7 @@ from flask import Blueprint, Response, g, request
 from app.actions.tokens.refusals import Explanation, Presented
 from app.actions.tokens.usage import MANAGEMENT_API, TOKEN_ENDPOINT
 from app.compose import Actions
-from app.credentials.kind import Claims, Verdict
+from app.credentials.kind import Claims, Description, Verdict
 from app.credentials.reasons import Reason
 from app.errors import InvalidSubject
 from app.http.envelope import CLIENT
@@ -94,7 +94,7 @@ def _explain_bearer(error: str, form: FormRequest, verdict: Verdict, actions: Ac
     management = actions.settings.management_identifier
     presented, note = _present(form, form.context.credentials, management, MANAGEMENT_API), actions.refusals.note
     if error == "invalid_token":
-        explanation = note(presented, verdict) or note(presented, verdict, Reason.INVALID_PROOF)
+        explanation = note(presented, verdict, otherwise=Reason.INVALID_PROOF)
         actions.reuse.note(presented, explanation)
         return explanation
     through_app = isinstance(verdict, Claims) and verdict.through_app
@@ -111,7 +111,7 @@ def _explain_exchange(form: FormRequest, resource: str, stated: Reason | None, a
     if isinstance(verdict, Claims):
         allowed = verdict.allows_address(presented.address)
         return note(presented, verdict, Reason.EXPIRED if allowed else Reason.WRONG_NETWORK)
-    explanation = note(presented, verdict) or note(presented, stated=Reason.WRONG_KIND)
+    explanation = note(presented, verdict, otherwise=Reason.WRONG_KIND)
     actions.reuse.note(presented, explanation)
     return explanation
 
@@ -120,10 +120,11 @@ def _explain_grant(
     error: str, form: FormRequest, token: str, stated: Reason | None, actions: Actions
 ) -> Explanation | None:
     """Explain why an authenticated client got no tokens for a code or a refresh token."""
-    presented, refused = _present(form, token), g.get("refused")
-    if refused is not None and isinstance(refused.verdict, Reason):
-        return actions.refusals.note(presented, refused.verdict)
-    found = actions.refusals.note_grant(presented, request.environ[CLIENT], stated)
+    presented, verdict = _present(form, token), getattr(g.get("refused"), "verdict", None)
+    if isinstance(verdict, Reason):
+        return actions.refusals.note(presented, verdict)
+    known = verdict if isinstance(verdict, Description) else None
+    found = actions.refusals.note_grant(presented, request.environ[CLIENT], stated, known)
     return found or actions.refusals.note(presented, stated=stated or Reason.INVALID_REQUEST)
 
 

@@ -65,8 +65,7 @@ class Refresh:
             tokens := self._refresh(client, token, Wanted(scope, resources, confirmation))
         ):
             return tokens
-        self._reuse.look_up(actor, token, client_id=client.client_id)
-        raise InvalidGrant(REFUSED)
+        raise InvalidGrant(REFUSED).about(self._reuse.look_up(actor, token, client_id=client.client_id))
 
     def _refresh(self, client: KnownClient, token: str, wanted: Wanted) -> AppTokens | None:
         """Return new tokens; None for a replaced token after its grace. Raises InvalidGrant for one that has ended."""

@@ -7,12 +7,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, Connection, and_, join, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, join, or_, select
 from sqlalchemy.orm import Session
 
 from app.access.listing import Granted, Listing, no_text
 from app.actions.delegation.app_tokens import GRACE, end_grants, load_agreed
 from app.clock import Clock
+from app.compat.sqlalchemy import CompiledSelect
 from app.credentials.kind import Description, Identity, Labels, state_of
 from app.credentials.oauth_token import OAuthTokens
 from app.credentials.reasons import Reason
@@ -21,6 +22,12 @@ from app.database.ordering import contains_text
 from app.database.statements import batches
 from app.database.store import Store
 from app.models import AppGrant, AppGrantScope, Client, Permission, RefreshToken, Resource, User
+
+_FIND = CompiledSelect(
+    select(RefreshToken.grant_id, RefreshToken.hint, RefreshToken.replaced_at, RefreshToken.expires_at).where(
+        RefreshToken.digest == bindparam("digest")
+    )
+)
 
 
 class RefreshTokens:
@@ -45,7 +52,7 @@ class RefreshTokens:
 
     def describe(self, session: Session, token: str, at: datetime) -> Description | None:
         """Return the grant of this refresh token; a replaced token is `superseded`."""
-        row = session.get(RefreshToken, digest(token))
+        row = next(iter(_FIND.rows(session.connection(), digest=digest(token))), None)
         found = None if row is None else _describe_grant(session, AppGrant.id == row.grant_id, at)
         if row is None or found is None:
             return None

@@ -103,20 +103,31 @@ class ExplainRefusal:
         """Return why this would be refused now; None if it would be accepted."""
         return self.explain_verdict(presented, self._verify(presented.token))
 
-    def explain_verdict(self, presented: Presented, verdict: Verdict) -> Explanation | None:
-        """Like a call, with what verification returned: what it learnt is not looked up again."""
+    def explain_verdict(
+        self, presented: Presented, verdict: Verdict, otherwise: Reason | None = None
+    ) -> Explanation | None:
+        """Like a call, with what verification returned: what it learnt is not looked up again.
+
+        `otherwise` is the reason where the credential itself would be accepted.
+        """
         if isinstance(verdict, Reason):
             return _explain(verdict)
-        return self._explain_inactive(presented.token) if verdict is None else self._explain_claims(presented, verdict)
+        if verdict is None:
+            return self._explain_inactive(presented.token, otherwise)
+        reason = self._reason_of_claims(presented, verdict) or otherwise
+        return None if reason is None else _explain(reason, self.describe_claims(verdict))
 
-    def explain_grant(self, token: str, client_id: str) -> Explanation | None:
-        """Return why this client gets nothing for a code or a refresh token; None if it could."""
+    def explain_grant(self, token: str, client_id: str, known: Description | None) -> Explanation | None:
+        """Return why this client gets nothing for a code or a refresh token; None if it could.
+
+        `known` is what was known of a refresh token before its use ended its grant.
+        """
         prefix = prefix_of(token)
         if prefix in (Prefix.AUTHORIZATION_CODE, Prefix.DEVICE_CODE):
             with self._store.connection() as connection:
                 reason = explain_code(connection, prefix, token, client_id, self._clock())
             return None if reason is None else _explain(reason)
-        found = self._describe(token) if prefix is Prefix.REFRESH_TOKEN else None
+        found = (known or self._describe(token)) if prefix is Prefix.REFRESH_TOKEN else None
         if found is None:
             return _explain(Reason.UNKNOWN if prefix is Prefix.REFRESH_TOKEN else _reason_of_shape(token))
         if found.status != "active":
@@ -148,7 +159,7 @@ class ExplainRefusal:
         with self._store.reading() as session:
             return kind.describe(session, token, self._clock()) if kind else None
 
-    def _explain_inactive(self, token: str) -> Explanation | None:
+    def _explain_inactive(self, token: str, otherwise: Reason | None) -> Explanation | None:
         kind = find_kind(self._secrets, token) if len(token) <= MAX_TOKEN_LENGTH else None
         if kind is None:
             return _explain(_reason_of_shape(token))
@@ -156,21 +167,21 @@ class ExplainRefusal:
         if found is None:
             return _explain(Reason.UNKNOWN)
         if found.status == "active":
-            return None if kind in self._kinds else _explain(Reason.WRONG_KIND, found)
+            reason = otherwise if kind in self._kinds else Reason.WRONG_KIND
+            return None if reason is None else _explain(reason, found)
         signed_elsewhere = found.status == "unknown" and token.startswith("eyJ")
         return _explain(Reason.BAD_SIGNATURE if signed_elsewhere else REASON_OF_STATUS[found.status], found)
 
-    def _explain_claims(self, presented: Presented, claims: Claims) -> Explanation | None:
-        known = self.describe_claims(claims)
+    def _reason_of_claims(self, presented: Presented, claims: Claims) -> Reason | None:
         granted = claims
         if presented.resource:
             cut = claims.cut_to(frozenset({presented.resource}))
             if cut is None:
-                return _explain(self.reason_of_resource(presented.resource), known)
+                return self.reason_of_resource(presented.resource)
             granted = cut
         if presented.address is not None and not claims.allows_address(presented.address):
-            return _explain(Reason.WRONG_NETWORK, known)
-        return _explain(Reason.INSUFFICIENT_SCOPE, known) if presented.scopes - granted.scopes else None
+            return Reason.WRONG_NETWORK
+        return Reason.INSUFFICIENT_SCOPE if presented.scopes - granted.scopes else None
 
     def reason_of_resource(self, identifier: str) -> Reason:
         """Return whether a refused resource is unknown, or another one than the credential is for."""
@@ -186,18 +197,33 @@ class Refusals:
         self._explain = explain
         self._observers = observers
 
-    def note(self, presented: Presented, verdict: Verdict = None, stated: Reason | None = None) -> Explanation | None:
+    def note(
+        self,
+        presented: Presented,
+        verdict: Verdict = None,
+        stated: Reason | None = None,
+        otherwise: Reason | None = None,
+    ) -> Explanation | None:
         """Explain a refusal: `verdict` is what verification returned, `stated` is a reason that is known already.
 
-        None if the credential became valid meanwhile, or the database fails: neither may change the answer.
+        `otherwise` is the reason where the credential itself would be accepted. None if the credential became valid
+        meanwhile, or the database fails: neither may change the answer.
         """
-        return self._observe(presented, partial(self._find_reason, presented, verdict, stated))
 
-    def note_grant(self, presented: Presented, client_id: str, stated: Reason | None = None) -> Explanation | None:
+        def find_reason() -> Explanation | None:
+            if stated is None:
+                return self._explain.explain_verdict(presented, verdict, otherwise)
+            return _explain(stated, self._explain.describe_claims(verdict) if isinstance(verdict, Claims) else None)
+
+        return self._observe(presented, find_reason)
+
+    def note_grant(
+        self, presented: Presented, client_id: str, stated: Reason | None = None, known: Description | None = None
+    ) -> Explanation | None:
         """Explain why a client got nothing for a code or a refresh token; None where the rest of the request is why."""
 
         def find_reason() -> Explanation | None:
-            found = self._explain.explain_grant(presented.token, client_id)
+            found = self._explain.explain_grant(presented.token, client_id, known)
             return found if stated is None else _explain(stated, found.credential if found else None)
 
         return self._observe(presented, find_reason)
@@ -215,11 +241,6 @@ class Refusals:
                 with suppress(Exception):
                     observer(presented, explanation)
         return explanation
-
-    def _find_reason(self, presented: Presented, verdict: Verdict, stated: Reason | None) -> Explanation | None:
-        if stated is None:
-            return self._explain.explain_verdict(presented, verdict)
-        return _explain(stated, self._explain.describe_claims(verdict) if isinstance(verdict, Claims) else None)
 
 
 def _reason_of_shape(token: str) -> Reason:
