@@ -81,7 +81,7 @@ def _find_explanation(error: str, form: FormRequest | None, resource: str, actio
     if grant == TOKEN_EXCHANGE and "subject_token" in form.form and "refused" in g:
         return _explain_exchange(form, resource, stated, actions)
     if CLIENT in request.environ and form.form.get(TRADED.get(grant, "")) and error != "unauthorized_client":
-        return _explain_grant(error, form, form.form[TRADED[grant]], stated, actions)
+        return _explain_grant(form, form.form[TRADED[grant]], stated, actions)
     if error == "invalid_client" and form.context.authorization is None and not claimed_client_id(form):
         stated = Reason.MISSING
     if error == "invalid_grant" and grant == JWT_BEARER:
@@ -116,16 +116,13 @@ def _explain_exchange(form: FormRequest, resource: str, stated: Reason | None, a
     return explanation
 
 
-def _explain_grant(
-    error: str, form: FormRequest, token: str, stated: Reason | None, actions: Actions
-) -> Explanation | None:
+def _explain_grant(form: FormRequest, token: str, stated: Reason | None, actions: Actions) -> Explanation | None:
     """Explain why an authenticated client got no tokens for a code or a refresh token."""
     presented, verdict = _present(form, token), getattr(g.get("refused"), "verdict", None)
     if isinstance(verdict, Reason):
         return actions.refusals.note(presented, verdict)
     known = verdict if isinstance(verdict, Description) else None
-    found = actions.refusals.note_grant(presented, request.environ[CLIENT], stated, known)
-    return found or actions.refusals.note(presented, stated=stated or Reason.INVALID_REQUEST)
+    return actions.refusals.note_grant(presented, request.environ[CLIENT], stated, known)
 
 
 def _present(form: FormRequest, token: str, resource: str = "", server: str = TOKEN_ENDPOINT) -> Presented:

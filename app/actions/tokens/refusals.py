@@ -117,22 +117,23 @@ class ExplainRefusal:
         reason = self._reason_of_claims(presented, verdict) or otherwise
         return None if reason is None else _explain(reason, self.describe_claims(verdict))
 
-    def explain_grant(self, token: str, client_id: str, known: Description | None) -> Explanation | None:
-        """Return why this client gets nothing for a code or a refresh token; None if it could.
+    def explain_grant(self, token: str, client_id: str, known: Description | None, otherwise: Reason) -> Explanation:
+        """Return why this client gets nothing for a code or a refresh token; `otherwise` is the reason for a good one.
 
         `known` is what was known of a refresh token before its use ended its grant.
         """
         prefix = prefix_of(token)
         if prefix in (Prefix.AUTHORIZATION_CODE, Prefix.DEVICE_CODE):
             with self._store.connection() as connection:
-                reason = explain_code(connection, prefix, token, client_id, self._clock())
-            return None if reason is None else _explain(reason)
-        found = (known or self._describe(token)) if prefix is Prefix.REFRESH_TOKEN else None
+                return _explain(explain_code(connection, prefix, token, client_id, self._clock()) or otherwise)
+        if prefix is not Prefix.REFRESH_TOKEN:
+            return _explain(_reason_of_shape(token))
+        found = known or self._describe(token)
         if found is None:
-            return _explain(Reason.UNKNOWN if prefix is Prefix.REFRESH_TOKEN else _reason_of_shape(token))
+            return _explain(Reason.UNKNOWN)
         if found.status != "active":
             return _explain(REASON_OF_STATUS[found.status], found)
-        return None if found.client_id == client_id else _explain(Reason.WRONG_CLIENT, found)
+        return _explain(otherwise if found.client_id == client_id else Reason.WRONG_CLIENT, found)
 
     def explain_client(self, secret: str) -> Explanation:
         """Return why a client was not authenticated by this secret: it has ended, its client has, or it is wrong."""
@@ -220,11 +221,12 @@ class Refusals:
     def note_grant(
         self, presented: Presented, client_id: str, stated: Reason | None = None, known: Description | None = None
     ) -> Explanation | None:
-        """Explain why a client got nothing for a code or a refresh token; None where the rest of the request is why."""
+        """Explain why a client got nothing for a code or a refresh token: what it is, or the rest of the request."""
 
-        def find_reason() -> Explanation | None:
-            found = self._explain.explain_grant(presented.token, client_id, known)
-            return found if stated is None else _explain(stated, found.credential if found else None)
+        def find_reason() -> Explanation:
+            otherwise = stated or Reason.INVALID_REQUEST
+            found = self._explain.explain_grant(presented.token, client_id, known, otherwise)
+            return found if stated is None else _explain(stated, found.credential)
 
         return self._observe(presented, find_reason)
 
