@@ -33,7 +33,6 @@ from tests.oauth.refusing import (
 from tests.web.visitor import Visitor
 
 pytestmark = pytest.mark.both_databases
-CONTRACT = pytest.mark.contract("every refusal is one log line with its reason, which callers do not learn")
 SCOPE = "roles:read"
 
 
@@ -115,7 +114,7 @@ def read_roles(face: Face) -> Callable[[str], Any]:
     return lambda token: face.call("GET", "/roles", token)
 
 
-@CONTRACT
+@pytest.mark.contract("every refusal is one log line with its reason, which callers do not learn")
 @pytest.mark.parametrize("what", [what for what in TOKENS if "wrong_resource" not in what])
 def test_a_token_that_is_not_active_has_its_reason(face: Face, capsys: pytest.CaptureFixture[str], what: str) -> None:
     """RFC 6750 §3.1: invalid_token for all of them."""
@@ -128,7 +127,7 @@ def test_a_token_that_is_not_active_has_its_reason(face: Face, capsys: pytest.Ca
     )
 
 
-@CONTRACT
+@pytest.mark.contract("every refusal is one log line with its reason, which callers do not learn")
 @pytest.mark.parametrize("kind", FOR_ANOTHER)
 def test_a_token_for_another_audience_has_its_reason(face: Face, capsys: pytest.CaptureFixture[str], kind: str) -> None:
     token = FOR_ANOTHER[kind](face.core)
@@ -146,7 +145,7 @@ LACKING: dict[str, tuple[str, str, Callable[[Core], str]]] = {
 }
 
 
-@CONTRACT
+@pytest.mark.contract("every refusal is one log line with its reason, which callers do not learn")
 @pytest.mark.parametrize("what", LACKING)
 def test_a_token_that_may_not_do_this_has_its_reason(face: Face, capsys: pytest.CaptureFixture[str], what: str) -> None:
     """RFC 6750 §3.1: insufficient_scope for all of them."""
@@ -157,7 +156,7 @@ def test_a_token_that_may_not_do_this_has_its_reason(face: Face, capsys: pytest.
     assert said["credential_id"] and ("client_id" in said) == (not what.startswith("PAT"))
 
 
-@CONTRACT
+@pytest.mark.contract("every refusal is one log line with its reason, which callers do not learn")
 def test_a_wrong_password_is_a_bad_login(face: Face, capsys: pytest.CaptureFixture[str]) -> None:
     username = face.person(SCOPE)
     said = refuse_alike(lambda password: face.me(username, password), ("a guess at it", "another guess"), capsys)
@@ -167,7 +166,7 @@ def test_a_wrong_password_is_a_bad_login(face: Face, capsys: pytest.CaptureFixtu
     assert face_of(nobody) == face_of(face.me(username, "another guess"))
 
 
-@CONTRACT
+@pytest.mark.contract("every refusal is one log line with its reason, which callers do not learn")
 def test_nothing_and_a_password_where_none_is_accepted_have_their_reasons(
     face: Face, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -31,7 +31,6 @@ from tests.oauth.refusing import (
 from tests.oauth.wire import GRANT, Wire
 
 pytestmark = pytest.mark.both_databases
-CONTRACT = pytest.mark.contract("every refusal is one log line with its reason, which callers do not learn")
 Made = tuple[str, str | None]  # what is presented, and the id of what the line names
 PAST = timedelta(seconds=1)
 
@@ -94,7 +93,7 @@ REFRESHED: dict[str, Callable[[Core], Made]] = {
 }
 
 
-@CONTRACT
+@pytest.mark.contract("every refusal is one log line with its reason, which callers do not learn")
 @pytest.mark.parametrize("reason", REFRESHED)
 def test_a_refused_refresh_token_has_its_reason(site: Wire, capsys: pytest.CaptureFixture[str], reason: str) -> None:
     """RFC 6749 §5.2: invalid_grant for all of them."""
@@ -138,7 +137,7 @@ CODES: dict[str, Callable[[Core], Made]] = {
 }
 
 
-@CONTRACT
+@pytest.mark.contract("every refusal is one log line with its reason, which callers do not learn")
 @pytest.mark.parametrize("reason", CODES)
 def test_a_refused_code_has_its_reason(site: Wire, capsys: pytest.CaptureFixture[str], reason: str) -> None:
     """RFC 6749 §5.2: invalid_grant for all of them."""
@@ -168,7 +167,7 @@ ANSWERED: dict[str, Callable[[Core], str]] = {
 }
 
 
-@CONTRACT
+@pytest.mark.contract("every refusal is one log line with its reason, which callers do not learn")
 @pytest.mark.parametrize("reason", DEVICE_CODES)
 def test_a_refused_device_code_has_its_reason(site: Wire, capsys: pytest.CaptureFixture[str], reason: str) -> None:
     ask = ask_for(site, {"grant_type": DEVICE_GRANT, "client_id": "phone"}, "device_code")
@@ -176,7 +175,7 @@ def test_a_refused_device_code_has_its_reason(site: Wire, capsys: pytest.Capture
     assert (said["error"], said["reason"], said["client_id"]) == ("invalid_grant", reason, "phone"), said
 
 
-@CONTRACT
+@pytest.mark.contract("every refusal is one log line with its reason, which callers do not learn")
 @pytest.mark.parametrize("reason", ANSWERED)
 def test_what_rfc_8628_tells_a_device_is_in_the_log_too(
     site: Wire, capsys: pytest.CaptureFixture[str], reason: str
@@ -198,7 +197,7 @@ SUBJECTS: dict[str, tuple[Prefix, Callable[[Core], str]]] = {
 }
 
 
-@CONTRACT
+@pytest.mark.contract("every refusal is one log line with its reason, which callers do not learn")
 @pytest.mark.parametrize("what", SUBJECTS)
 def test_a_refused_subject_token_has_its_reason(site: Wire, capsys: pytest.CaptureFixture[str], what: str) -> None:
     """RFC 8693 §2.2.2: invalid_request for all of them."""
@@ -209,7 +208,7 @@ def test_a_refused_subject_token_has_its_reason(site: Wire, capsys: pytest.Captu
     assert ("credential_id" in said) == (reason not in ("unknown", "malformed", "bad_signature"))
 
 
-@CONTRACT
+@pytest.mark.contract("every refusal is one log line with its reason, which callers do not learn")
 @pytest.mark.parametrize(
     ("reason", "form"),
     [
@@ -247,7 +246,7 @@ CLIENTS: dict[str, tuple[str, Callable[[Core], tuple[str, str, str | None]]]] = 
 }
 
 
-@CONTRACT
+@pytest.mark.contract("every refusal is one log line with its reason, which callers do not learn")
 @pytest.mark.parametrize("way", ["basic", "post"])
 @pytest.mark.parametrize("what", CLIENTS)
 def test_a_client_that_is_not_authenticated_has_its_reason(
@@ -282,7 +281,7 @@ def by_another_key(wire: Wire) -> Any:
         wire.key = own
 
 
-@CONTRACT
+@pytest.mark.contract("every refusal is one log line with its reason, which callers do not learn")
 @pytest.mark.parametrize("what", ASSERTED)
 def test_a_refused_assertion_is_a_bad_client(site: Wire, capsys: pytest.CaptureFixture[str], what: str) -> None:
     forms = {"unknown": site.assertion(iss="stranger", sub="stranger"), what: ASSERTED[what](site)}
