@@ -235,6 +235,12 @@ def client_secret(core: Core, enabled: bool = True, **values: Any) -> tuple[str,
     return name, secret, str(found.id)
 
 
+def key_of(core: Core) -> tuple[str, str]:
+    """Return a live API key and its id."""
+    view, key = core.key()
+    return key, view.id
+
+
 CLIENTS: dict[str, tuple[str, Callable[[Core], tuple[str, str, str | None]]]] = {
     "a wrong secret": ("bad_client", lambda _: ("robot", mint(Prefix.CLIENT_SECRET), None)),
     "a secret of another form": ("bad_client", lambda _: ("robot", "guessed-secret", None)),
@@ -242,6 +248,7 @@ CLIENTS: dict[str, tuple[str, Callable[[Core], tuple[str, str, str | None]]]] = 
     "a deleted secret": ("revoked", lambda core: client_secret(core, revoked_at=core.clock())),
     "an expired secret": ("expired", lambda core: client_secret(core, expires_at=core.clock() - PAST)),
     "a disabled client": ("disabled", lambda core: client_secret(core, enabled=False)),
+    "an API key as the secret": ("wrong_kind", lambda core: ("robot", *key_of(core))),
     "the secret of another client": ("bad_client", lambda core: ("robot", *client_secret(core)[1:])),
 }
 

@@ -137,9 +137,13 @@ class ExplainRefusal:
 
     def explain_client(self, secret: str) -> Explanation:
         """Return why a client was not authenticated by this secret: it has ended, its client has, or it is wrong."""
-        found = self._describe(secret) if prefix_of(secret) is Prefix.CLIENT_SECRET else None
-        ended = found is not None and found.status != "active"
-        return _explain(REASON_OF_STATUS[found.status] if found and ended else Reason.BAD_CLIENT, found)
+        found = self._describe(secret) if prefix_of(secret) else None
+        if found is None:
+            return _explain(Reason.BAD_CLIENT)
+        if found.status != "active":
+            return _explain(REASON_OF_STATUS[found.status], found)
+        own = found.credential_type == Prefix.CLIENT_SECRET.kind
+        return _explain(Reason.BAD_CLIENT if own else Reason.WRONG_KIND, found)
 
     def describe_claims(self, claims: Claims) -> Description:
         """Return what claims say of their credential, without a query."""
