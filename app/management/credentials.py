@@ -94,7 +94,7 @@ class CredentialQuery(PageQuery):
         metadata={"description": "not used since then; one that was never used counts from its creation"}
     )
     created_since = Moment()
-    q = Text(metadata={"description": "a part of its name, its hint, or its owner's name, username or e-mail"})
+    q = Text(metadata={"description": "its id, or a part of its name, hint, or owner's name, username or e-mail"})
     sort = one_of(*get_args(Sort), load_default=NEWEST)
 
 
