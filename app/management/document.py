@@ -11,6 +11,7 @@ import marshmallow as ma
 from apispec import APISpec
 from flask import Blueprint, Flask, Response, json
 
+from app.actions.audit.actor import MANAGE
 from app.compat.flask_smorest import Api
 from app.http.browser import TOKEN_HEADERS, cookie_name
 from app.maintenance.bootstrap import PERMISSIONS
@@ -181,7 +182,7 @@ def _complete_operation(method: str, path: str, operation: dict[str, Any], in_pa
     operation["security"] = _security(needed)
     operation["operationId"] = f"{method}{path.removeprefix(PREFIX)}".translate(_PLAIN).strip("_")
     if isinstance(needed, str):
-        operation["description"] = f"Scope: `{needed}` (or `manage`)."
+        operation["description"] = f"Scope: `{needed}`." if needed == MANAGE else f"Scope: `{needed}` (or `{MANAGE}`)."
     has_body = "requestBody" in operation
     refusals = ALWAYS | (AUTHENTICATED if needed is not Access.ANYONE else {})
     refusals |= (WITH_BODY if has_body else {}) | (NOT_FOUND if in_path or "404" in operation["responses"] else {})

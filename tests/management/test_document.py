@@ -36,6 +36,15 @@ def test_the_document_has_no_missing_or_unused_schema(face: Face) -> None:
     assert all(operation["summary"] for operation in operations)
 
 
+def test_each_operation_names_the_scopes_that_open_it_once(face: Face) -> None:
+    paths = face.call("GET", "/openapi.json").get_json()["paths"]
+    operations = [one for path in paths.values() for method, one in path.items() if method != "parameters"]
+    texts = [one["description"] for one in operations if one.get("description", "").startswith("Scope:")]
+    said = {tuple(re.findall("`([^`]+)`", text)) for text in texts}
+    assert ("manage",) in said and ("users:read", "manage") in said
+    assert all(len(set(names)) == len(names) for names in said)
+
+
 def test_refusals_are_described_as_problems(face: Face) -> None:
     responses = face.call("GET", "/openapi.json").get_json()["paths"]["/api/v1/roles/{role_id}"]["patch"]["responses"]
     assert set(responses) == {"200", "400", "401", "403", "404", "409", "413", "415", "422"}
