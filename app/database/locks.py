@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeVar
 
-from sqlalchemy import Engine, Select, func, select
+from sqlalchemy import ColumnElement, Engine, Select, func, literal, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -27,6 +27,17 @@ def for_update(query: Select[RowT], table: type[Base]) -> Select[RowT]:
     Other rows may still refer to them meanwhile. SQLite locks the whole database anyway.
     """
     return query.with_for_update(of=table, key_share=True)
+
+
+def keep_from_deletion(session: Session, *rows: ColumnElement[bool]) -> None:
+    """Wait for who deletes one of these rows, and keep others from deleting them until the transaction ends.
+
+    The conditions name one row each, of different tables. A deletion locks a row and then what refers to it: a
+    transaction that first locks something of the latter and then refers to the row would wait for it in a circle.
+    """
+    if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer at a time
+        for row in rows:
+            session.execute(select(literal(1)).where(row).with_for_update(read=True, key_share=True))
 
 
 def advisory_lock(session: Session, lock: int) -> None:

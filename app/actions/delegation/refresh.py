@@ -11,7 +11,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from app.actions.audit.actor import Actor
-from app.actions.delegation.app_tokens import GRACE, AppTokens, IssueAppTokens, Wanted, load_agreed
+from app.actions.delegation.app_tokens import GRACE, AppTokens, IssueAppTokens, Wanted, keep_parties, load_agreed
 from app.actions.sign_in.clients import KnownClient
 from app.actions.tokens.reuse import Reuse
 from app.clock import Clock
@@ -51,16 +51,18 @@ class Refresh:
         InvalidProof (a public client's refresh token is bound to its DPoP key, RFC 9449 §5).
         """
         seen = self._look_up(client, token) if prefix_of(token) is Prefix.REFRESH_TOKEN else None
-        usable = seen is not None and not _is_over(seen.replaced_at, self._clock())
-        if usable and (tokens := self._refresh(client, token, Wanted(scope, resources, confirmation))):
-            return tokens
+        if seen is not None and not _is_over(seen.replaced_at, self._clock()):
+            wanted = Wanted(scope, resources, confirmation)
+            if tokens := self._refresh(client, seen.user_id, token, wanted):
+                return tokens
         self._reuse.look_up(actor, token, client_id=client.client_id)
         raise InvalidGrant(REFUSED)
 
-    def _refresh(self, client: KnownClient, token: str, wanted: Wanted) -> AppTokens | None:
+    def _refresh(self, client: KnownClient, user_id: str, token: str, wanted: Wanted) -> AppTokens | None:
         """Return new tokens; None for a replaced token after its grace. Raises InvalidGrant for one that has ended."""
         now = self._clock()
         with self._store.transaction() as session:
+            keep_parties(session, client.row_id, user_id)
             found = _load(session, client, token)
             if found is None or not found.is_live(now):
                 raise InvalidGrant(REFUSED)
@@ -71,7 +73,7 @@ class Refresh:
 
         Without a lock, so that no token that is refused waits for a writer.
         """
-        query = select(RefreshToken.replaced_at).join(AppGrant, AppGrant.id == RefreshToken.grant_id)
+        query = select(RefreshToken.replaced_at, AppGrant.user_id).join(AppGrant, AppGrant.id == RefreshToken.grant_id)
         mine = AppGrant.client_id == client.row_id, AppGrant.revoked_at.is_(None)
         with self._store.connection() as connection:
             return connection.execute(query.where(RefreshToken.digest == digest(token), *mine)).one_or_none()
