@@ -38,7 +38,7 @@ def writers(world: AppWorld) -> list[Callable[[], object]]:
     return [
         *[lambda: actions.codes.redeem(caller, app, code)] * 3,
         lambda: actions.codes.redeem(caller, app, used),
-        *[lambda token=token: actions.refresh(caller, app, token) for token in tokens],  # type: ignore[misc]
+        *[lambda token=token: actions.refresh(caller, app, token) for token in tokens],
         lambda: actions.devices.poll(caller, app, device),
         lambda: actions.apps.end(world.user, world.user_id, app.row_id),
     ]
