@@ -30,7 +30,7 @@ def for_update(query: Select[RowT], table: type[Base]) -> Select[RowT]:
 
 
 def keep_from_deletion(session: Session, *rows: ColumnElement[bool]) -> None:
-    """Wait for who deletes one of these rows, and keep others from deleting them until the transaction ends.
+    """Wait for a transaction that deletes one of these rows, and prevent their deletion until this one ends.
 
     The conditions name one row each, of different tables. A deletion locks a row and then what refers to it: a
     transaction that first locks something of the latter and then refers to the row would wait for it in a circle.
@@ -80,7 +80,7 @@ class WriteQueue:
     def _acquire(self, pause: float, longest: float) -> bool:
         """Wait for the lock; give up after `longest` seconds, and after a pause of so many in which no write ended.
 
-        While writes end, threads become free for reads too: a burst of writers is no reason to refuse one of them.
+        While writes end, threads become free for reads too, so a burst of writers can be served in full.
         """
         until = time.monotonic() + longest
         while (left := until - time.monotonic()) > 0:
