@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, delete, select
 from sqlalchemy.orm import Session
 
 from app.actions.audit.actor import Actor
-from app.actions.delegation.app_tokens import GRACE, AppTokens, IssueAppTokens, Wanted, load_agreed
+from app.actions.delegation.app_tokens import GRACE, AppTokens, IssueAppTokens, Wanted, keep_parties, load_agreed
 from app.actions.sign_in.clients import KnownClient
 from app.actions.tokens.reuse import Reuse
 from app.clock import Clock
@@ -27,7 +27,7 @@ from app.models import AppGrant, RefreshToken, User
 
 MOST_TOKENS = 500  # of one grant, replaced ones included
 _SEEN = CompiledSelect(
-    select(RefreshToken.replaced_at, AppGrant.client_id, AppGrant.revoked_at)
+    select(RefreshToken.replaced_at, AppGrant.client_id, AppGrant.user_id, AppGrant.revoked_at)
     .join(AppGrant, AppGrant.id == RefreshToken.grant_id)
     .where(RefreshToken.digest == bindparam("digest"))
 )
@@ -61,16 +61,17 @@ class Refresh:
         seen = self._look_up(token) if recognized else None
         if seen is None and recognized:
             raise InvalidGrant(REFUSED).about(Reason.UNKNOWN)
-        if self._is_usable(client, seen) and (
-            tokens := self._refresh(client, token, Wanted(scope, resources, confirmation))
-        ):
-            return tokens
+        if seen is not None and self._is_usable(client, seen):
+            wanted = Wanted(scope, resources, confirmation)
+            if tokens := self._refresh(client, seen.user_id, token, wanted):
+                return tokens
         raise InvalidGrant(REFUSED).about(self._reuse.look_up(actor, token, client_id=client.client_id))
 
-    def _refresh(self, client: KnownClient, token: str, wanted: Wanted) -> AppTokens | None:
+    def _refresh(self, client: KnownClient, user_id: str, token: str, wanted: Wanted) -> AppTokens | None:
         """Return new tokens; None for a replaced token after its grace. Raises InvalidGrant for one that has ended."""
         now = self._clock()
         with self._store.transaction() as session:
+            keep_parties(session, client.row_id, user_id)
             found = _load(session, client, token)
             if found is None or not found.is_live(now):
                 raise InvalidGrant(REFUSED)
@@ -83,7 +84,7 @@ class Refresh:
 
     def _is_usable(self, client: KnownClient, seen: Any) -> bool:
         """Return whether a token is of this client, its grant goes on, and its replacement is not too long ago."""
-        mine = seen is not None and seen.client_id == client.row_id and seen.revoked_at is None
+        mine = seen.client_id == client.row_id and seen.revoked_at is None
         return mine and not _is_over(seen.replaced_at, self._clock())
 
     def _rotate(self, session: Session, client: KnownClient, found: _Found, wanted: Wanted) -> AppTokens:
