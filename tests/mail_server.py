@@ -1,5 +1,6 @@
 """A real mail server on loopback, by aiosmtpd: with TLS, authentication, and the moods that mail servers have."""
 
+import asyncio
 import socket
 import ssl
 import threading
@@ -23,7 +24,10 @@ WRITTEN = f"{USERNAME}:p%40ss%3Aword%2F%3F@"  # user and password as a URL has t
 
 @dataclass
 class MailServer:
-    """What arrived at a server; `replies` are given to the next messages in place of acceptance, by command."""
+    """What arrived at a server; `replies` are given to the next messages in place of acceptance, by command.
+
+    The reply to a command in `held` waits until `release` is set.
+    """
 
     port: int
     certificate: Path
@@ -32,6 +36,8 @@ class MailServer:
     commands: list[str] = field(default_factory=list)
     replies: dict[str, list[str]] = field(default_factory=dict)
     arrived: threading.Event = field(default_factory=threading.Event)
+    held: set[str] = field(default_factory=set)
+    release: threading.Event = field(default_factory=threading.Event)
 
     def url(self, scheme: str = "smtp", user: str = "") -> str:
         """Return the URL for SMTP_URL."""
@@ -49,16 +55,16 @@ class _Handler:
     async def handle_MAIL(self, _server: Any, _session: Session, envelope: Envelope, sender: str, options: Any) -> str:
         envelope.mail_from = sender
         envelope.mail_options.extend(options)
-        return self._reply("MAIL")
+        return await self._reply("MAIL")
 
     async def handle_RCPT(self, _server: Any, _session: Session, envelope: Envelope, address: str, _o: Any) -> str:
-        reply = self._reply("RCPT")
+        reply = await self._reply("RCPT")
         if reply.startswith("250"):
             envelope.rcpt_tos.append(address)
         return reply
 
     async def handle_DATA(self, _server: Any, _session: Session, envelope: Envelope) -> str:
-        reply = self._reply("DATA")
+        reply = await self._reply("DATA")
         if reply.startswith("250"):
             content = envelope.content if isinstance(envelope.content, bytes) else b""
             self._server.messages.append(message_from_bytes(content, policy=policy.default))
@@ -66,8 +72,10 @@ class _Handler:
             self._server.arrived.set()
         return reply
 
-    def _reply(self, command: str) -> str:
+    async def _reply(self, command: str) -> str:
         self._server.commands.append(command)
+        if command in self._server.held:
+            await asyncio.to_thread(self._server.release.wait, 30)
         waiting = self._server.replies.get(command)
         return waiting.pop(0) if waiting else "250 OK"
 
@@ -95,6 +103,7 @@ def mail_server(folder: Path, *, encryption: str = "none", authentication: bool 
     try:
         yield server
     finally:
+        server.release.set()
         controller.stop()
 
 
