@@ -16,7 +16,10 @@ from app.actions.audit.read import AuditFilter
 from app.actions.audit.record import record
 from app.actions.directory.users import UserChanges
 from app.actions.directory.webhooks import SecretOverlap, WebhookChanges
+from app.actions.notices.webhook_delivery import WebhookDelivery
 from app.actions.outbox.messages import LEASE, PAUSES, RETRIED
+from app.actions.trust.post import Post
+from app.crypto.webhook_secrets import WebhookSecrets
 from app.models import AuditEvent, OutboxMessage
 from app.models import Webhook as WebhookRow
 from tests.actions.notices.conftest import Hooks
@@ -264,6 +267,19 @@ def test_a_rotated_secret_signs_beside_the_new_one_until_its_overlap_ends(hooks:
     verified(hooks, second, 1)
     with pytest.raises(AssertionError):
         verified(hooks, first, 1)
+
+
+def test_a_message_waits_while_the_secret_key_does_not_open_the_webhooks_secret(hooks: Hooks) -> None:
+    webhook, secret = hooks.add("user.update")
+    rename(hooks, hooks.core.user("ann"), "a")
+    other = WebhookSecrets(lambda: ["another secret key " + "o" * 20])
+    post = Post(allow_private=True)
+    WebhookDelivery(hooks.core.store, other, post, hooks.core.clock).deliver_due()
+    assert hooks.messages(webhook)[0].result == "SECRET_KEY does not open the secret of the webhook"
+    assert not hooks.receiver.sent
+    hooks.core.clock.advance(seconds=PAUSES[0].total_seconds())
+    hooks.deliver()
+    verified(hooks, secret)
 
 
 def test_a_test_message_is_sent_at_once_even_to_one_that_is_paused(hooks: Hooks) -> None:
