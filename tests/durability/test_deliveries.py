@@ -98,9 +98,7 @@ def test_two_nodes_send_each_message_once(pair: Pair) -> None:
 
 @pytest.mark.contract("a notice arrives at least once, also when the node that sends it is killed")
 @pytest.mark.parametrize(("held", "copies"), [("RCPT", 1), ("DATA", 2)])
-def test_a_node_that_is_killed_while_it_sends_leaves_the_message_to_another(
-    pair: Pair, held: str, copies: int
-) -> None:
+def test_a_node_that_is_killed_while_it_sends_leaves_the_message_to_another(pair: Pair, held: str, copies: int) -> None:
     """Killed before the mail server has the message, or when the server has accepted it and nobody knows."""
     pair.mailbox.held, pair.receiver.answers = {held}, HANG
     report_leaks(pair.start(), 1)
