@@ -1,7 +1,7 @@
 """`latchkey` that does all that is due at once: `python -m tests.hurried CLOCK serve …`.
 
-Its jobs, its messages and its counts of use wait for a moment where others wait for an hour or some seconds. CLOCK is the file that has the
-time, or REAL.
+Its jobs, its messages and its counts of use wait for a moment where others wait for an hour or some seconds. CLOCK is
+the file that has the time, or REAL.
 """
 
 from __future__ import annotations

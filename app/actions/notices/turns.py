@@ -19,7 +19,7 @@ MOST_FAILING = 2  # messages that it sends to all that fail
 
 def is_ready(at: datetime) -> tuple[ColumnElement[bool], ...]:
     """Return the conditions for a webhook to be sent something now."""
-    return Webhook.enabled, or_(Webhook.paused_until.is_(None), Webhook.paused_until <= at)
+    return Webhook.enabled.is_(True), or_(Webhook.paused_until.is_(None), Webhook.paused_until <= at)
 
 
 class Turns:

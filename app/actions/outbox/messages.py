@@ -81,7 +81,7 @@ def _firsts(session: Session, channel: str, recipient: str, after: str | None) -
             yield first
 
 
-def _first_behind(session: Session, ahead: Select[Any], key: str | None) -> Any:
+def _first_behind(session: Session, ahead: Any, key: str | None) -> Any:
     behind = ahead if key is None else ahead.where(OutboxMessage.order_key > key)
     return session.execute(behind.order_by(OutboxMessage.order_key, OutboxMessage.id).limit(1)).one_or_none()
 

@@ -34,9 +34,9 @@ HOSTILE = [
     "名" * 10_000,
 ]
 ADDRESSES = [
-    "ann@example.org\r\nBcc: eve@evil.example", "ann@example.org\n", "ann@example.org, eve@evil.example", "", "@", "ann@",
-    "@example.org", "<ann@example.org>", "ann", "ann@example.org (", ":", '"', "\x00@example.org", "\ud800@example.org",
-    "group: ann@example.org;", "a b@example.org", "a..b@example.org",
+    "ann@example.org\r\nBcc: eve@evil.example", "ann@example.org\n", "ann@example.org, eve@evil.example", "", "@",
+    "ann@", "@example.org", "<ann@example.org>", "ann", "ann@example.org (", ":", '"',
+    "\x00@example.org", "\ud800@example.org", "group: ann@example.org;", "a b@example.org", "a..b@example.org",
     "=?utf-8?q?ann=0D=0ABcc:_eve?=@example.org",
 ]  # fmt: skip
 

@@ -118,6 +118,7 @@ def test_ninety_days_without_use_are_reported_once_until_it_is_used_again(core: 
     assert find_due(core) == 1
 
 
+@pytest.mark.contract("each notice can be turned off but leaks")
 def test_a_leak_is_reported_although_everything_is_turned_off(core: Core) -> None:
     token_id, token = token_of_alice(core)
     user_id = core.row_id("alice")
@@ -131,6 +132,7 @@ def test_a_leak_is_reported_although_everything_is_turned_off(core: Core) -> Non
     assert f"https://login.example/account/tokens/{token_id}" in plain_text(message)
 
 
+@pytest.mark.contract("each notice can be turned off but leaks")
 def test_a_notice_that_is_turned_off_is_not_sent_and_the_choice_is_an_event(core: Core) -> None:
     token_of_alice(core)
     user_id = core.row_id("alice")
@@ -251,6 +253,7 @@ def test_a_node_that_dies_while_it_sends_leaves_the_message_to_another(core: Cor
     assert other.deliver_due() == 0
 
 
+@pytest.mark.contract("a notice is in the language of its user, in text and HTML, without a secret")
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_message_has_two_parts_in_the_users_language_and_loads_nothing(
     core: Core, tmp_path: Path, language: str
