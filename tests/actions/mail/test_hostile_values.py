@@ -63,7 +63,6 @@ def compose(type_: str, value: str, address: str = "ann@example.org", language: 
     return write(type_, data, Reader(address, value, value, language), "msg_1", AT)
 
 
-@pytest.mark.asvs("1.2.1", "1.3.11")
 @pytest.mark.contract("what users write is text in a mail: no header, no markup, no further recipient")
 @pytest.mark.parametrize("value", HOSTILE, ids=range(len(HOSTILE)))
 @pytest.mark.parametrize("type_", WORDINGS)
