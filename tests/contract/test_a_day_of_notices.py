@@ -159,7 +159,7 @@ def translated(text: str, language: str) -> str:
     return text if language == "en" else load_catalog(language).gettext(text)
 
 
-def written(instant: str) -> str:
+def write_instant(instant: str) -> str:
     return format_datetime(datetime.fromisoformat(instant), "long", tzinfo=UTC, locale=LANGUAGE)
 
 
@@ -214,7 +214,7 @@ def test_a_token_that_ends_is_announced_a_week_and_a_day_before(day: Day) -> Non
         day.pass_time(token["id"], created=gone, ends=gone)
         data = day.reported(EXPIRING, token["id"], number)
         assert (data["days_left"], data["owner_name"], data["hint"]) == (left, user.username, token["hint"])
-        facts = token["name"], token["hint"], written(data["expires_at"]), f"/account/tokens/{token['id']}"
+        facts = token["name"], token["hint"], write_instant(data["expires_at"]), f"/account/tokens/{token['id']}"
         check_mail(day.mailed(user, number), wordings[number], data, *facts)
     assert "expires" in day.page_of(user, "/account/tokens").lower()
 

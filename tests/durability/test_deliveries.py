@@ -55,7 +55,7 @@ class Pair:
         second.start()
 
     def end_leases(self) -> None:
-        """Let the leases end."""
+        """Move the clock to the end of the leases."""
         self.clock.set(self.clock() + LEASE)
 
 

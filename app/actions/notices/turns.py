@@ -33,7 +33,7 @@ class Turns:
     def find(self, session: Session, at: datetime, room: int, busy: Mapping[str, int], failing: int) -> list[int]:
         """Return the ids of at most `room` messages to send.
 
-        `busy` has how many are being sent to each webhook, and `failing` how many of them to those that fail.
+        `busy` has how many are being sent to each webhook, and `failing` how many of them to failing ones.
         """
         found, spare = dict[str, list[int]](), MOST_FAILING - failing
         for webhook_id, fails in self._ready(session, at):

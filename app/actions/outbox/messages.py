@@ -70,7 +70,7 @@ def find_heads(
 
 
 def _firsts(session: Session, channel: str, recipient: str, after: str | None) -> Iterator[Any]:
-    """Yield the first message of each order key: of those behind `after`, then of those up to it."""
+    """Yield the first message of each order key: first of the keys behind `after`, then of the others."""
     row = OutboxMessage
     waiting = row.channel == channel, row.recipient == recipient, row.ended_at.is_(None)
     columns = select(row.id, row.order_key, row.next_attempt_at, row.leased_until).where(*waiting)
@@ -87,7 +87,7 @@ def _first_behind(session: Session, ahead: Any, key: str | None) -> Any:
 
 
 def still_due(ids: Sequence[int], at: datetime) -> Select[OutboxMessage]:
-    """Select those of the messages that nobody has leased, attempted or ended since they were found."""
+    """Select the messages again, but for what was leased, attempted or ended since they were found."""
     row = OutboxMessage
     free = or_(row.leased_until.is_(None), row.leased_until <= at)
     return select(row).where(row.id.in_(ids), row.ended_at.is_(None), row.next_attempt_at <= at, free).order_by(row.id)
