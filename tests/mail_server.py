@@ -55,29 +55,33 @@ class _Handler:
     async def handle_MAIL(self, _server: Any, _session: Session, envelope: Envelope, sender: str, options: Any) -> str:
         envelope.mail_from = sender
         envelope.mail_options.extend(options)
-        return await self._reply("MAIL")
+        return self._reply("MAIL")
 
     async def handle_RCPT(self, _server: Any, _session: Session, envelope: Envelope, address: str, _o: Any) -> str:
-        reply = await self._reply("RCPT")
+        reply = self._reply("RCPT")
+        await self._hold("RCPT")
         if reply.startswith("250"):
             envelope.rcpt_tos.append(address)
         return reply
 
     async def handle_DATA(self, _server: Any, _session: Session, envelope: Envelope) -> str:
-        reply = await self._reply("DATA")
+        reply = self._reply("DATA")
         if reply.startswith("250"):
             content = envelope.content if isinstance(envelope.content, bytes) else b""
             self._server.messages.append(message_from_bytes(content, policy=policy.default))
             self._server.recipients.extend(envelope.rcpt_tos)
             self._server.arrived.set()
+        await self._hold("DATA")
         return reply
 
-    async def _reply(self, command: str) -> str:
+    def _reply(self, command: str) -> str:
         self._server.commands.append(command)
-        if command in self._server.held:
-            await asyncio.to_thread(self._server.release.wait, 30)
         waiting = self._server.replies.get(command)
         return waiting.pop(0) if waiting else "250 OK"
+
+    async def _hold(self, command: str) -> None:
+        if command in self._server.held:
+            await asyncio.to_thread(self._server.release.wait, 30)
 
 
 @contextmanager

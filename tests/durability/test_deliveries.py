@@ -106,7 +106,7 @@ def test_a_node_that_is_killed_while_it_sends_leaves_the_message_to_another(pair
     [hook] = pair.hooked()
     pair.take_over()
     pair.end_leases()
-    until(lambda: pair.hooked() == [hook, hook] and len(pair.mailbox.messages) == copies)
+    until(lambda: pair.hooked() == [hook, hook] and len(pair.mailbox.messages) == copies, 20)
     assert len(set(pair.mailed())) == 1
     first, second = (int(sent.headers["webhook-timestamp"]) for sent in pair.receiver.sent)
     assert second - first == LEASE.total_seconds(), "it was sent again before the lease had ended"
