@@ -31,7 +31,7 @@ LatchkeyError
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 LONGEST_TEXT = 800  # characters of a refusal, which may quote what was sent
 LONGEST_NAME, LONGEST_MESSAGE = 200, 300  # characters of a field's name and of its message
@@ -42,6 +42,12 @@ class LatchkeyError(Exception):
     """A refusal. Its text is public and never contains a secret or an internal detail."""
 
     status: ClassVar[int | None] = None
+    verdict: object = None  # what verification returned of the credential that was refused: for the log alone
+
+    def about(self, verdict: object) -> Self:
+        """Add what is known of the refused credential."""
+        self.verdict = verdict
+        return self
 
     def __str__(self) -> str:
         """Return the text, shortened to LONGEST_TEXT."""

@@ -1,5 +1,6 @@
 """A real mail server on loopback, by aiosmtpd: with TLS, authentication, and the moods that mail servers have."""
 
+import asyncio
 import socket
 import ssl
 import threading
@@ -23,7 +24,10 @@ WRITTEN = f"{USERNAME}:p%40ss%3Aword%2F%3F@"  # user and password as a URL has t
 
 @dataclass
 class MailServer:
-    """What arrived at a server; `replies` are given to the next messages in place of acceptance, by command."""
+    """What arrived at a server; `replies` are given to the next messages in place of acceptance, by command.
+
+    The reply to a command in `held` waits until `release` is set.
+    """
 
     port: int
     certificate: Path
@@ -32,6 +36,8 @@ class MailServer:
     commands: list[str] = field(default_factory=list)
     replies: dict[str, list[str]] = field(default_factory=dict)
     arrived: threading.Event = field(default_factory=threading.Event)
+    held: set[str] = field(default_factory=set)
+    release: threading.Event = field(default_factory=threading.Event)
 
     def url(self, scheme: str = "smtp", user: str = "") -> str:
         """Return the URL for SMTP_URL."""
@@ -53,6 +59,7 @@ class _Handler:
 
     async def handle_RCPT(self, _server: Any, _session: Session, envelope: Envelope, address: str, _o: Any) -> str:
         reply = self._reply("RCPT")
+        await self._hold("RCPT")
         if reply.startswith("250"):
             envelope.rcpt_tos.append(address)
         return reply
@@ -64,12 +71,17 @@ class _Handler:
             self._server.messages.append(message_from_bytes(content, policy=policy.default))
             self._server.recipients.extend(envelope.rcpt_tos)
             self._server.arrived.set()
+        await self._hold("DATA")
         return reply
 
     def _reply(self, command: str) -> str:
         self._server.commands.append(command)
         waiting = self._server.replies.get(command)
         return waiting.pop(0) if waiting else "250 OK"
+
+    async def _hold(self, command: str) -> None:
+        if command in self._server.held:
+            await asyncio.to_thread(self._server.release.wait, 30)
 
 
 @contextmanager
@@ -95,6 +107,7 @@ def mail_server(folder: Path, *, encryption: str = "none", authentication: bool 
     try:
         yield server
     finally:
+        server.release.set()
         controller.stop()
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import get_args
 
 import click
 
 from app.actions.insight.usage import GroupBy
-from app.cli.actions import open_actions
+from app.cli.actions import list_all, open_actions
 from app.cli.options import Instant
 from app.cli.output import json_option, print_records
 
@@ -29,4 +30,5 @@ COLUMNS = ("group", "uses", "refusals", "last_used_at", "last_address", "last_se
 @json_option
 def usage(credential_id: str, since: datetime | None, until: datetime | None, group_by: GroupBy, as_json: bool) -> None:
     """Count the uses and refusals of a token, key, client or grant."""
-    print_records(as_json, open_actions().read_usage.of(credential_id, since, until, group_by), COLUMNS)
+    page = partial(open_actions().read_usage.page, credential_id, since=since, until=until, group_by=group_by)
+    print_records(as_json, list_all(page), COLUMNS)

@@ -27,8 +27,10 @@ from app.credentials.kind import (
     Secret,
     Subject,
     Terms,
+    Verdict,
     state_of,
 )
+from app.credentials.reasons import Reason
 from app.crypto.opaque import Prefix, digest, hint, mint, prefix_of
 from app.database.ordering import contains_text
 from app.database.statements import batches
@@ -105,9 +107,10 @@ class ApiKeys:
         session.flush()
         return Issued(row_id, token)
 
-    def verify(self, connection: Connection, token: str, at: datetime) -> Claims | None:
+    def verify(self, connection: Connection, token: str, at: datetime) -> Verdict:
         """Look the digest up and return the public permissions that the key may use now."""
-        return _read_claims(_BY_DIGEST.rows(connection, digest=digest(token)), at)
+        rows = _BY_DIGEST.rows(connection, digest=digest(token))
+        return _read_claims(rows, at) if rows else Reason.UNKNOWN
 
     def verify_secret(self, connection: Connection, secret: Secret, at: datetime) -> Claims | None:
         """Verify the key that an exchanged token was made from, by its secret, whose overlap must not be over."""

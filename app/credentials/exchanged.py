@@ -27,11 +27,13 @@ from app.credentials.kind import (
     Secret,
     Subject,
     Terms,
+    Verdict,
     describe_jwt,
     find_jwt,
     lasting_claims,
     write_claims,
 )
+from app.credentials.reasons import Reason
 from app.crypto.access_token import audience_of, instant_of, kind_of
 from app.crypto.confirmation import confirmation_in
 from app.crypto.revoked_jwts import revoke_jwt
@@ -87,10 +89,12 @@ class ExchangedTokens:
         claims["origin"] = {"id": source.secret.credential_id, "version": source.secret.version}
         return claims | ({"act": {"sub": actor}} if actor else {})
 
-    def verify(self, connection: Connection, token: str, at: datetime) -> Claims | None:
+    def verify(self, connection: Connection, token: str, at: datetime) -> Verdict:
         """Check signature and times, that it is not revoked, and what its source may do now."""
         signed = self._keys.read(connection, token, self._issuer)
-        if signed is None or "origin" not in signed.claims or not signed.holds(at):
+        if signed is None:
+            return Reason.BAD_SIGNATURE
+        if "origin" not in signed.claims or not signed.holds(at):
             return None
         return self.judge(connection, signed, at)
 
@@ -116,7 +120,7 @@ class ExchangedTokens:
     def describe(self, session: Session, token: str, at: datetime) -> Description:
         """Return what the token says of itself, and whether it is active."""
         signed = self._keys.read(session, token, self._issuer)
-        active = self.verify(session.connection(), token, at)
+        active = self.judge(session.connection(), signed, at) if signed and signed.holds(at) else None
         found = describe_jwt(session, token, signed, active, _actor_of(signed) if signed else None, at)
         if signed is None:
             return found

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from app.access.holders import HolderPage
 from app.access.listing import Listing
 from app.access.scopes import Grants, Scopes
+from app.credentials.reasons import Reason
 from app.crypto.access_token import kind_of
 from app.crypto.confirmation import UNBOUND, Confirmation
 from app.crypto.revoked_jwts import revocation_of
@@ -117,6 +118,9 @@ class Claims:
         )
 
 
+Verdict = Claims | Reason | None  # of a verification; None: not active, and `describe` knows why
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """Whom a new credential is for: a user's row id, a client's public id, or the resource that an API key opens.
@@ -171,7 +175,8 @@ class Description:
     """What is known of a credential, active or not; `reason` says why it is not active.
 
     `target` is the kind as the audit trail names it. `owner_row_id` is the row of a user or a client. `superseded_at`
-    is when this secret ended although its owner or its credential goes on: nobody should have it any more.
+    is when this secret ended although its owner or its credential goes on: nobody should have it any more. `client_id`
+    is the client that uses it, also for a user.
     """
 
     status: str  # active, expired, revoked, disabled, superseded, unknown or malformed
@@ -192,6 +197,7 @@ class Description:
     last_used_at: datetime | None = None
     superseded_at: datetime | None = None
     counted: Counted | None = None
+    client_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,8 +257,8 @@ class CredentialKind(SecretKind, Protocol):
     def issue(self, session: Session, subject: Subject, terms: Terms) -> Issued:
         """Create one within the caller's transaction; only the result contains the secret in clear."""
 
-    def verify(self, connection: Connection, token: str, at: datetime) -> Claims | None:
-        """Return what the token may do now, in one query; None if it is not active, for any reason."""
+    def verify(self, connection: Connection, token: str, at: datetime) -> Verdict:
+        """Return what the token may do now, in one query; else None, or the reason if `describe` knows no more."""
 
     def verify_secret(self, connection: Connection, secret: Secret, at: datetime) -> Claims | None:
         """Like `verify`, for the secret that an exchanged token was made from."""
@@ -304,6 +310,7 @@ def describe_jwt(
         id=signed.claims["jti"],
         owner_type="client" if client_id else None,
         owner_id=client_id,
+        client_id=client_id,
         created_at=active.issued_at if active else None,
         expires_at=active.expires_at if active else None,
         revoked_at=revoked_at,

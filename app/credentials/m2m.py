@@ -27,11 +27,13 @@ from app.credentials.kind import (
     Secret,
     Subject,
     Terms,
+    Verdict,
     claims_of_terms,
     describe_jwt,
     find_jwt,
     lasting_claims,
 )
+from app.credentials.reasons import Reason
 from app.crypto.access_token import audience_of, instant_of, kind_of
 from app.crypto.confirmation import confirmation_in
 from app.crypto.opaque import Prefix
@@ -109,10 +111,12 @@ class MachineTokens:
         assert terms.expires_at is not None  # noqa: S101 - a JWT always ends
         return self.sign(self.draft(session, subject, terms), terms.at, terms.expires_at)
 
-    def verify(self, connection: Connection, token: str, at: datetime) -> Claims | None:
+    def verify(self, connection: Connection, token: str, at: datetime) -> Verdict:
         """Check signature and times, then return the signed scopes that the client's roles still give."""
         signed = self._keys.read(connection, token, self._issuer)
-        if signed is None or signed.claims.get("credential_type") != self.name or not signed.holds(at):
+        if signed is None:
+            return Reason.BAD_SIGNATURE
+        if signed.claims.get("credential_type") != self.name or not signed.holds(at):
             return None
         return self.judge(connection, signed, at)
 
@@ -142,7 +146,7 @@ class MachineTokens:
     def describe(self, session: Session, token: str, at: datetime) -> Description:
         """Return what the token says of itself, and whether it is active."""
         signed = self._keys.read(session, token, self._issuer)
-        active = self.verify(session.connection(), token, at)
+        active = self.judge(session.connection(), signed, at) if signed and signed.holds(at) else None
         client_id = signed.claims["client_id"] if signed else None
         found = describe_jwt(session, token, signed, active, client_id, at)
         row_id = session.scalar(select(Client.id).where(Client.client_id == client_id)) if signed else None
@@ -169,13 +173,11 @@ class MachineTokens:
         return [Holder(row.id, row.name, row.client_id, roles[row.id]) for row in rows], cursor
 
     def live_count(self, session: Session, at: datetime) -> LiveCount | None:
-        """Count the enabled clients that can get a token, and their secrets that end soon."""
+        """Count the enabled clients that can get a token, and the secrets of any enabled client that end soon."""
         machines = select(func.count()).select_from(Client).where(Client.enabled, _is_machine(), _can_prove(at))
-        live = session.scalar(machines)
         ending = select(func.count()).select_from(ClientSecret).join(Client, Client.id == ClientSecret.client_id)
-        return LiveCount(
-            live or 0, session.scalar(ending.where(Client.enabled, _is_machine(), _ends_soon(at))) or 0, None
-        )
+        ends = session.scalar(ending.where(Client.enabled, _ends_soon(at)))
+        return LiveCount(session.scalar(machines) or 0, ends or 0, None)
 
     def listing(self, at: datetime) -> Listing:
         """List the clients of the grant: no token is stored. One that cannot authenticate now counts as disabled."""

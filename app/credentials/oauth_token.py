@@ -29,11 +29,13 @@ from app.credentials.kind import (
     Secret,
     Subject,
     Terms,
+    Verdict,
     describe_jwt,
     find_jwt,
     lasting_claims,
     write_claims,
 )
+from app.credentials.reasons import Reason
 from app.crypto.access_token import audience_of, instant_of, kind_of
 from app.crypto.confirmation import confirmation_in
 from app.crypto.revoked_jwts import revoke_jwt
@@ -113,10 +115,12 @@ class OAuthTokens:
         lasting = lasting_claims(self._issuer, self.name, subject, subject.client_id, terms)
         return lasting | {"grant": subject.grant_id}
 
-    def verify(self, connection: Connection, token: str, at: datetime) -> Claims | None:
+    def verify(self, connection: Connection, token: str, at: datetime) -> Verdict:
         """Check signature and times, then return the signed scopes that grant, client and roles still give."""
         signed = self._keys.read(connection, token, self._issuer)
-        if signed is None or signed.claims.get("credential_type") != self.name or not signed.holds(at):
+        if signed is None:
+            return Reason.BAD_SIGNATURE
+        if signed.claims.get("credential_type") != self.name or not signed.holds(at):
             return None
         return self.judge(connection, signed, at)
 
@@ -141,7 +145,7 @@ class OAuthTokens:
     def describe(self, session: Session, token: str, at: datetime) -> Description:
         """Return what the token says of itself, its user, and whether it is active."""
         signed = self._keys.read(session, token, self._issuer)
-        active = self.verify(session.connection(), token, at)
+        active = self.judge(session.connection(), signed, at) if signed and signed.holds(at) else None
         found = describe_jwt(session, token, signed, active, None, at)
         if signed is None:
             return found
@@ -155,7 +159,7 @@ class OAuthTokens:
         user_id, username, app = grant or (signed.claims["sub"], None, None)
         counted = self.counted_as, signed.claims["grant"]
         found = replace(found, owner_type="user", owner_id=user_id, owner_row_id=user_id, owner_name=username)
-        return replace(found, name=app, counted=counted)
+        return replace(found, name=app, counted=counted, client_id=signed.claims["client_id"])
 
     def find(self, session: Session, credential_id: str, at: datetime) -> Description | None:
         """Return whether the token with this jti was revoked."""

@@ -40,10 +40,12 @@ from app.credentials.kind import (
     Secret,
     Subject,
     Terms,
+    Verdict,
     state_of,
 )
+from app.credentials.reasons import Reason
 from app.crypto.opaque import Prefix, digest, hint, mint, prefix_of
-from app.crypto.replaced_secrets import find_replaced, keep_replaced
+from app.crypto.replaced_secrets import find_replaced, is_replaced, keep_replaced
 from app.database.ordering import contains_text
 from app.database.statements import add_row, batches
 from app.database.types import Base, new_id
@@ -131,9 +133,12 @@ class PersonalAccessTokens:
             raise Conflict("a chosen scope was deleted at the same moment")
         return Issued(row_id, token)
 
-    def verify(self, connection: Connection, token: str, at: datetime) -> Claims | None:
+    def verify(self, connection: Connection, token: str, at: datetime) -> Verdict:
         """Look the digest up and return the chosen scopes that the user's roles still give."""
-        return _read_claims(_BY_DIGEST.rows(connection, digest=digest(token)), at)
+        rows = _BY_DIGEST.rows(connection, digest=digest(token))
+        if not rows and not is_replaced(connection, self.target, token):
+            return Reason.UNKNOWN
+        return _read_claims(rows, at)
 
     def verify_secret(self, connection: Connection, secret: Secret, at: datetime) -> Claims | None:
         """Verify the token that an exchanged token was made from: it must not have been regenerated since."""

@@ -8,11 +8,12 @@ from app.access.scopes import MalformedScope, Scopes
 from app.actions.tokens.usage import FORWARD_AUTH, Origin, use_of
 from app.compose import Actions
 from app.credentials.kind import Address, Claims
+from app.credentials.reasons import Reason
 from app.crypto.confirmation import UNBOUND
 from app.fast_lane.memory import Answer, CacheGeneration, Memory, digest_of
 from app.fast_lane.origin import OriginReader
 from app.fast_lane.shape import read_bearer, read_fields
-from app.oauth.forward_auth import AccessRequest, Refusal, admit, identity_headers
+from app.oauth.forward_auth import REFUSED, AccessRequest, Refusal, admit, identity_headers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -40,7 +41,7 @@ class ForwardAuthRoute:
         self._read_origin = OriginReader(actions.settings, FORWARD_AUTH)
 
     def __call__(self, environ: WSGIEnvironment) -> Answer | None:
-        """Return the answer, None if the request is not of the common shape."""
+        """Return the answer, None if the request is not of the common shape, or is refused."""
         token = read_bearer(environ)
         if token is None or environ.get("CONTENT_LENGTH", "0") not in ("", "0"):
             return None
@@ -49,7 +50,12 @@ class ForwardAuthRoute:
         key = digest_of(b"forward-auth", token.encode(), query.encode())
         cached = generation.answers.get(key)
         if cached is None or not cached.is_fresh(now):
-            return self._decide(generation, key, token, query, self._read_origin(environ))
+            try:
+                return self._decide(generation, key, token, query, self._read_origin(environ))
+            except Refusal as refusal:  # Flask renders it
+                if isinstance(refusal.verdict, Reason):
+                    environ[REFUSED] = refusal.verdict
+                return None
         if cached.use is not None:
             self._note_use(cached.use, now, self._read_origin(environ))
         return cached
@@ -61,7 +67,7 @@ class ForwardAuthRoute:
         try:
             wanted = AccessRequest(fields["resource"], Scopes.parse(fields.get("scope", "")))
             claims = admit(self._actions, wanted, token, False, _refuse_bound, _refuse_networks, _log_nothing)
-        except (MalformedScope, Refusal, NotCommon):
+        except (MalformedScope, NotCommon):
             return None
         answer = _build_answer(claims, wanted)
         self._actions.usage.note(claims, origin)

@@ -15,9 +15,13 @@ LONGEST_RESOURCE = 300  # characters
 IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9._~:/%\[\]-]+")  # no user, query or fragment: may be secret
 
 
-def log_refusal(error: str, explanation: Explanation | None, resource: str = "") -> None:
-    """Put the refusal into the log line of this request, and count it by its reason."""
-    set_refusal(refusal_fields(error, explanation, resource))
+def log_refusal(error: str, explanation: Explanation | None, resource: str = "", client_id: str | None = None) -> None:
+    """Put the refusal into the log line of this request, and count it by its reason.
+
+    `client_id` is a known client that the caller named and did not prove to be.
+    """
+    named = {"client_id": client_id} if client_id else {}
+    set_refusal(refusal_fields(error, explanation, resource) | named)
 
 
 def set_refusal(fields: Mapping[str, str]) -> None:
@@ -36,8 +40,8 @@ def refusal_fields(error: str, explanation: Explanation | None, resource: str = 
         known = explanation.credential
         if known is not None and known.id:
             fields["credential_id"] = known.id
-        if known is not None and known.owner_type == "client" and known.owner_id:
-            fields["client_id"] = known.owner_id
+        if known is not None and known.client_id:
+            fields["client_id"] = known.client_id
     return fields | ({"resource": _shorten(resource)} if resource else {})
 
 

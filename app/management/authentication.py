@@ -113,13 +113,10 @@ def _note_use(actions: Actions, claims: Claims, actor: Actor) -> Actor:
 
 
 def _verify(actions: Actions, token: str) -> Claims:
-    claims = actions.verify(token)
-    if claims is None:
-        context = _read_context(actions)
-        actions.reuse.look_up(anonymous(context.peer, context.id), token)
+    claims = g.verdict = actions.verify.judge(token)
+    if not isinstance(claims, Claims):
         raise Unauthenticated("the token is not active", INVALID)
     log_credential(claims.credential_id, claims.kind)
-    g.claims = claims
     return claims
 
 

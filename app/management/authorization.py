@@ -108,6 +108,7 @@ TABLE: Mapping[str, str | Access] = {
     "GET /me/apps": Access.OWNER,
     "GET /me/apps/{app_id}": Access.OWNER,
     "DELETE /me/apps/{app_id}": Access.OWNER,
+    "GET /me/usage": Access.OWNER,
 }
 
 

@@ -16,6 +16,7 @@ from werkzeug.routing import BaseConverter
 from app.compose import Actions
 from app.errors import LatchkeyError
 from app.management.errors import answer_refusal
+from app.management.fields import Naming
 from app.management.paging import ROW_ID
 from app.management.parser import StrictParser
 
@@ -127,6 +128,7 @@ class Operations:
         view = self._decorator.response(status, answer)(_drop_content(view) if status == NO_CONTENT else view)
         if query is not None:
             view = self._decorator.arguments(query(), location="query")(view)
+            view = self._decorator.alt_response(404, description="unknown")(view) if _names_object(query) else view
         if body is not None:  # an instance: the library would make one of a class at each request
             view = self._decorator.arguments(body(), required=body_required)(view)
         return view if before is None else _call_first(before, view)
@@ -140,6 +142,11 @@ def answer_created(actions: Actions, thing: Any, path: str) -> tuple[Any, dict[s
 def add_secret(view: Any, **secret: str) -> dict[str, Any]:
     """Return the members of a view and a secret; `asdict` would copy them deeply, a twelfth of a creation's cost."""
     return {field.name: getattr(view, field.name) for field in dataclasses.fields(view)} | secret
+
+
+def _names_object(query: Schema) -> bool:
+    """Return whether a parameter names the object that is asked for, so that the answer may be 404."""
+    return any(isinstance(field, Naming) for field in query().fields.values())
 
 
 def _call_first(before: Callable[[Actions], None], view: View) -> View:

@@ -94,7 +94,7 @@ class CredentialQuery(PageQuery):
         metadata={"description": "not used since then; one that was never used counts from its creation"}
     )
     created_since = Moment()
-    q = Text(metadata={"description": "a part of its name, its hint, or its owner's name, username or e-mail"})
+    q = Text(metadata={"description": "its id, or a part of its name, hint, or owner's name, username or e-mail"})
     sort = one_of(*get_args(Sort), load_default=NEWEST)
 
 
@@ -132,7 +132,8 @@ def inspect_credential(actions: Actions, body: dict[str, Any]) -> Any:
     credential, resource = strip_scheme(body["credential"]), body.get("resource") or ""
     found = actions.inspect(credential)
     refusal = actions.explain_refusal(Presented(credential, resource, _read_scopes(body.get("scope") or "")))
-    reason = found.reason or (refusal.reason.value if refusal else None)
+    asked = resource or body.get("scope")  # of an active credential, `reason` is why it does not do for these
+    reason = found.reason or (refusal.reason.value if refusal and asked else None)
     members = {field.name: getattr(found, field.name) for field in dataclass_fields(found)}
     return members | {"reason": reason, "refusal": refusal}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +11,7 @@ import marshmallow as ma
 from apispec import APISpec
 from flask import Blueprint, Flask, Response, json
 
+from app.actions.audit.actor import MANAGE
 from app.compat.flask_smorest import Api
 from app.http.browser import TOKEN_HEADERS, cookie_name
 from app.maintenance.bootstrap import PERMISSIONS
@@ -62,7 +63,6 @@ WITH_BODY = {415: "The body is not application/json"}
 WITH_INPUT = {422: "Some fields cannot be accepted"}
 CHANGING = {409: "A name is taken, or the object's state does not allow this"}
 NOT_FOUND = {404: "The object does not exist"}
-NAMING = {"credential"}  # parameters of a query that name an object
 LIMITED = {429: "Too many failed attempts, or too many reports"}
 
 
@@ -182,18 +182,14 @@ def _complete_operation(method: str, path: str, operation: dict[str, Any], in_pa
     operation["security"] = _security(needed)
     operation["operationId"] = f"{method}{path.removeprefix(PREFIX)}".translate(_PLAIN).strip("_")
     if isinstance(needed, str):
-        operation["description"] = f"Scope: `{needed}` (or `manage`)."
+        operation["description"] = f"Scope: `{needed}`." if needed == MANAGE else f"Scope: `{needed}` (or `{MANAGE}`)."
     has_body = "requestBody" in operation
     refusals = ALWAYS | (AUTHENTICATED if needed is not Access.ANYONE else {})
-    refusals |= (WITH_BODY if has_body else {}) | (NOT_FOUND if in_path or _names_object(operation) else {})
+    refusals |= (WITH_BODY if has_body else {}) | (NOT_FOUND if in_path or "404" in operation["responses"] else {})
     refusals |= WITH_INPUT if has_body or operation.get("parameters") else {}
     refusals |= CHANGING if method != "get" or needed is Access.VISITOR else {}  # two comparisons do not run at once
     refusals |= LIMITED if isinstance(needed, Access) else {}
     operation["responses"] |= {str(status): _refusal(status, text) for status, text in sorted(refusals.items())}
-
-
-def _names_object(operation: Mapping[str, Any]) -> bool:
-    return any(one.get("name") in NAMING for one in operation.get("parameters", ()))
 
 
 def _security(needed: str | Access) -> list[dict[str, list[str]]]:

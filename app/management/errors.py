@@ -41,7 +41,8 @@ def register(app: Flask) -> None:
 
 
 def answer_refusal(error: LatchkeyError) -> Response:
-    """Return the answer for one of our own refusals."""
+    """Return the answer for one of our own refusals, and remember it for the log."""
+    g.refused = error
     if error.status is None:
         raise error
     members: dict[str, Any] = {}

@@ -35,6 +35,10 @@ class Text(fields.String):
         return text
 
 
+class Naming(Text):
+    """A string in a query that names the object that is asked for: there may be none (404)."""
+
+
 class Name(Text):
     """A string that is not blank: what a person calls a thing."""
 

@@ -20,7 +20,7 @@ from authlib.oauth2.rfc6749 import (
 from app.access.scopes import Grants
 from app.actions.audit.actor import Actor
 from app.actions.delegation.app_tokens import AppTokens
-from app.actions.delegation.codes import CodeTerms, KnownCode
+from app.actions.delegation.codes import REFUSED, CodeTerms, KnownCode
 from app.actions.sign_in.clients import KnownClient
 from app.actions.trust.redirect_uris import matches
 from app.crypto.confirmation import Confirmation
@@ -111,10 +111,12 @@ class AuthorizationCode(AppTokenGrant, AuthorizationCodeGrant):  # type: ignore[
         if known.redirect_uri is None and sent is not None and matches(self.registration.redirect_uris, sent) is None:
             raise InvalidGrantError("the redirect_uri is not that of the authorization request")
 
-    def query_authorization_code(self, code: str, client: ClientMixin) -> StoredCode | None:
-        """Find a code of this client, also a used one; None for any other client's."""
+    def query_authorization_code(self, code: str, client: ClientMixin) -> StoredCode:
+        """Find a code of this client, also a used one; refuse any other as a used one, where Authlib differs."""
         known = self.actions.codes.find(cast(OAuthClient, client).registration, code)
-        return None if known is None else StoredCode(known)
+        if known is None:
+            raise InvalidGrant(REFUSED)
+        return StoredCode(known)
 
     def obtain_tokens(self, actor: Actor, client: KnownClient, confirmation: Confirmation) -> AppTokens:
         """Trade the code for tokens; a code that is bound to a key needs its proof (RFC 9449 §10)."""

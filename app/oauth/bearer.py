@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from authlib.oauth2 import OAuth2Error
+from flask import g
 
 from app.actions.tokens.usage import MANAGEMENT_API, origin_of
 from app.compose import Actions
 from app.credentials.kind import Claims
 from app.http.possession import PresentedToken, challenge, check_possession
 from app.http.request import Request
-from app.oauth.caller import anonymous_actor
 
 MANAGE = "manage"
 SCHEMES = ("bearer", "dpop")
@@ -36,10 +36,8 @@ def management_claims(actions: Actions, request: Request, scope: str) -> Claims:
     Raises TokenRefused and Unproven.
     """
     token, settings, scheme = request.credentials, actions.settings, request.scheme
-    claims = actions.verify(token)
-    if claims is None:
-        actions.reuse.look_up(anonymous_actor(request), token)
-    if claims is None or claims.anonymous:
+    claims = g.bearer = actions.verify.judge(token)
+    if not isinstance(claims, Claims) or claims.anonymous:
         raise TokenRefused("invalid_token", 401, "the token is not active, or is an API key", scheme)
     check_possession(claims, PresentedToken.sent_here(token, request, settings.issuer), actions.check_proof)
     own = claims.cut_to(frozenset({settings.management_identifier}))

@@ -8,7 +8,7 @@ from typing import Any
 
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidClientError
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from app.errors import (
@@ -77,7 +77,8 @@ def with_description(body: dict[str, str]) -> dict[str, str]:
 
 
 def from_latchkey(error: LatchkeyError) -> Response:
-    """Render a refusal of an action."""
+    """Render a refusal of an action, and remember it for the log."""
+    g.refused = error
     if isinstance(error, NonceNeeded):
         return refusal(400, error.code, str(error), {"DPoP-Nonce": error.nonce})  # RFC 9449 §8
     if isinstance(error, BadDocument):

@@ -58,7 +58,7 @@ def read_form(request: FlaskRequest) -> MultiDict[str, str]:
 
     Raise InvalidRequestError for another content type, invalid UTF-8, a parameter in the URL or a repeated one.
     """
-    if request.mimetype != FORM:
+    if request.mimetype != FORM and (request.mimetype or request.get_data()):  # nothing at all is an empty form
         raise InvalidRequestError("the body must be application/x-www-form-urlencoded")
     if any(name in KNOWN for name in request.args):
         raise InvalidRequestError("parameters belong into the body, not into the URL")

@@ -20,7 +20,7 @@ from app.actions.tokens.refusals import Presented
 from app.actions.tokens.usage import FORWARD_AUTH as GATEWAY
 from app.actions.tokens.usage import origin_of
 from app.compose import Actions
-from app.credentials.kind import Address, Claims
+from app.credentials.kind import Address, Claims, Verdict
 from app.credentials.reasons import Reason
 from app.errors import Unproven
 from app.http.envelope import log_credential, logged_kind
@@ -34,6 +34,7 @@ from app.operations.paths import FORWARD_AUTH
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "") + " "
 LONGEST_CHALLENGE_SCOPE = 1_000  # characters of the scopes in a challenge
 ENDPOINT = "forward_auth.forward_auth"
+REFUSED = "latchkey.refused_because"  # why the fast lane refused the credential, so that it is not looked up again
 STATED = {
     "invalid_token": Reason.MALFORMED,  # a header that cannot be read
     "invalid_request": Reason.INVALID_REQUEST,
@@ -69,12 +70,12 @@ class Refusal(Exception):
         self.error = error
         self.more = more
         self.challenges: list[str] = []
-        self.claims: Claims | None = None
+        self.verdict: Verdict = None
         self.reason: Reason | None = None
 
-    def because(self, reason: Reason | None, claims: Claims | None) -> Refusal:
+    def because(self, reason: Reason | None, verdict: Verdict) -> Refusal:
         """Add what is known of the reason, for the log alone."""
-        self.reason, self.claims = reason, claims
+        self.reason, self.verdict = reason, verdict
         return self
 
 
@@ -100,6 +101,8 @@ def answer_gateway(request: FlaskRequest, actions: Actions) -> Response:
         wanted = read_access_request(request)
         token, from_url = read_credential(request, actions.settings.forward_auth_query_key)
         presented = PresentedToken(token, context, *read_original_request(request.headers))
+        if REFUSED in request.environ:
+            raise _inactive(request.environ[REFUSED])
         claims = admit(
             actions,
             wanted,
@@ -125,7 +128,7 @@ def _log_reason(refusal: Refusal, presented: Presented, actions: Actions) -> Non
         stated = Reason.MISSING if refusal.error is None else STATED.get(refusal.error, Reason.INVALID_REQUEST)
     elif stated is None and refusal.error != "invalid_token":
         stated = STATED.get(refusal.error or "", Reason.INVALID_PROOF)
-    explanation = actions.refusals.note(presented, refusal.claims, stated)
+    explanation = actions.refusals.note(presented, refusal.verdict, stated)
     actions.reuse.note(presented, explanation)
     log_refusal(refusal.error or "unauthorized", explanation, presented.resource)
 
@@ -214,11 +217,10 @@ def admit(
     `check_holder` raises when the sender does not hold what the token is bound to; `read_address` is called only
     for a key that is restricted to networks; `log` takes the credential's id and kind as soon as they are known.
     """
-    verified = actions.verify(token)
-    claims = verified.cut_to(frozenset({wanted.resource})) if verified else None
+    verdict = actions.verify.judge(token)
+    claims = verdict.cut_to(frozenset({wanted.resource})) if isinstance(verdict, Claims) else None
     if claims is None or (from_url and not claims.anonymous):
-        refused = Refusal(401, "invalid_token", "the credential is not active, or is for another audience")
-        raise refused.because(None if claims is None else Reason.INVALID_REQUEST, verified)
+        raise _inactive(verdict, None if claims is None else Reason.INVALID_REQUEST)
     log(claims.credential_id, claims.kind)
     check_holder(claims)
     if claims.allowed_networks and not claims.allows_address(read_address()):
@@ -233,6 +235,11 @@ def admit(
         refused = Refusal(429, "rate_limited", "the key's rate limit is spent", retry_after=str(window.reset_seconds))
         raise refused.because(Reason.RATE_LIMITED, claims)
     return claims
+
+
+def _inactive(verdict: Verdict, reason: Reason | None = None) -> Refusal:
+    refused = Refusal(401, "invalid_token", "the credential is not active, or is for another audience")
+    return refused.because(reason, verdict)
 
 
 def _check_possession(claims: Claims, presented: PresentedToken, actions: Actions) -> None:

@@ -15,7 +15,7 @@ from app.actions.sign_in.clients import KnownClient
 from app.actions.tokens.refusals import Presented
 from app.actions.tokens.usage import origin_of
 from app.compose import Actions
-from app.credentials.kind import Claims
+from app.credentials.kind import Claims, Verdict
 from app.credentials.reasons import Reason
 from app.http.envelope import log_credential
 from app.http.refusal import refusal_fields, set_refusal
@@ -88,20 +88,22 @@ def introspect(
     Why it is not active goes into `refusal`, for the log alone.
     """
 
-    def refuse(known: Claims | None, stated: Reason | None) -> tuple[dict[str, Any], None]:
+    def refuse(known: Verdict, stated: Reason | None) -> tuple[dict[str, Any], None]:
         presented = Presented(token, _served(caller), address=client_ip, caller=caller.id)
         explanation = actions.refusals.note(presented, known, stated)
         actions.reuse.note(presented, explanation)
         refusal.update(refusal_fields(NOT_ACTIVE, explanation, presented.resource))
         return INACTIVE, None  # RFC 7662 §2.2: never say why
 
-    verified = actions.verify(token)
-    claims = verified
+    verdict = actions.verify.judge(token)
+    claims = verdict if isinstance(verdict, Claims) else None
     if claims is not None and caller.serves is not None:
         claims = claims.cut_to(caller.serves)
     if claims is None:
         own = _own_refresh_token(actions, token, caller)
-        return (own, None) if own else refuse(verified, Reason.WRONG_RESOURCE if verified else None)
+        if isinstance(own, dict):
+            return own, None
+        return refuse(verdict or own, Reason.WRONG_RESOURCE if isinstance(verdict, Claims) else None)
     if not claims.allows_address(client_ip):
         return refuse(claims, Reason.WRONG_NETWORK)
     window = actions.spend_key_limit(claims)
@@ -116,7 +118,7 @@ def _served(caller: Caller) -> str:
     return next(iter(caller.serves)) if caller.serves is not None and len(caller.serves) == 1 else ""
 
 
-def _own_refresh_token(actions: Actions, token: str, caller: Caller) -> dict[str, Any] | None:
+def _own_refresh_token(actions: Actions, token: str, caller: Caller) -> dict[str, Any] | Reason | None:
     """Return the members for a refresh token of the client that calls: to a resource server it is never active."""
     return None if caller.serves is None else actions.introspect_refresh_token(token, caller.id)
 

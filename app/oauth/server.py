@@ -17,8 +17,7 @@ from app.http.envelope import log_client
 from app.models.auth_methods import CLIENT_SECRET_BASIC, CLIENT_SECRET_POST, NONE, PRIVATE_KEY_JWT, TLS_METHOD
 from app.oauth.authorization_code import AuthorizationCode
 from app.oauth.authorization_response import REDIRECT, Issuer, append_parameters
-from app.oauth.caller import anonymous_actor
-from app.oauth.client_authentication import ClientAuthentication, claimed_client_id
+from app.oauth.client_authentication import ClientAuthentication
 from app.oauth.client_credentials import ClientCredentials
 from app.oauth.device_code import DeviceAuthorization, DeviceCode
 from app.oauth.errors import ClientRefused, with_description
@@ -27,6 +26,7 @@ from app.oauth.introspection import TokenIntrospection
 from app.oauth.jwt_bearer import JwtBearer
 from app.oauth.pkce import RequiredChallenge
 from app.oauth.refresh_token import RefreshToken
+from app.oauth.refusal_log import note_unauthenticated
 from app.oauth.revocation import TokenRevocation
 from app.oauth.token_exchange import TokenExchange
 
@@ -87,8 +87,7 @@ class Server(AuthorizationServer):
             return client
         except InvalidClientError:
             if presented:
-                self.actions.reuse.look_up(anonymous_actor(context), self.authentication.presented_secret(request))
-                self.actions.authenticate_client.record_failure(anonymous_actor(context), claimed_client_id(request))
+                note_unauthenticated(self.actions, request, self.authentication.presented_secret(request))
             undecodable = context.authorization == ""  # a header outside ASCII reaches us as an empty one
             raise ClientRefused(tried_basic=undecodable or context.scheme == "basic") from None
 

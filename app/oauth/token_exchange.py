@@ -13,7 +13,6 @@ from app.actions.tokens.issue import AccessToken
 from app.compose import Actions
 from app.errors import InvalidSubject
 from app.http.envelope import log_credential
-from app.oauth.caller import anonymous_actor
 from app.oauth.client import TOKEN_EXCHANGE
 from app.oauth.client_authentication import METHODS
 from app.oauth.form_reader import form_request, resources_of
@@ -87,7 +86,6 @@ class TokenExchange(BaseGrant, TokenEndpointMixin):
                 bind=lambda: self._binding.confirmation,
             )
         except InvalidSubject:
-            self._actions.reuse.look_up(anonymous_actor(request.context), form["subject_token"])
             if client_id is None:
                 self._actions.abuse_limits.refuse_beyond(CREDENTIALS_OF_ADDRESS.at(request.context.peer))
             raise

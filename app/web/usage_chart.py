@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.actions.insight.usage import ReadUsage, UsagePoint, UsageRow
+from app.actions.insight.usage import ReadUsage, UsagePoint, UsageRow, Whose
 
 HEIGHT, STEP, GAP, LEAST = 100.0, 20, 4, 2.0  # in units of the SVG; what was counted once is seen
 
@@ -63,12 +63,12 @@ class UsageChart:
         return max(self.outcomes, key=_last_use, default=None)
 
 
-def read_chart(read_usage: ReadUsage, credential_id: str) -> UsageChart:
+def read_chart(read_usage: ReadUsage, whose: Whose) -> UsageChart:
     """Return the chart of the last 30 days, by a number of queries that does not depend on how much was counted."""
-    points = read_usage.days(credential_id)
+    points = read_usage.days(whose)
     if not any(point.uses or point.refusals for point in points):
         return draw_chart(points)
-    return draw_chart(points, read_usage.of(credential_id, since=points[0].starts_at, group_by="outcome"))
+    return draw_chart(points, read_usage.of(whose, since=points[0].starts_at, group_by="outcome"))
 
 
 def draw_chart(points: Sequence[UsagePoint], outcomes: Sequence[UsageRow] = ()) -> UsageChart:

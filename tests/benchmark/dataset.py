@@ -21,7 +21,7 @@ from app import migrations, models
 from app.access.scopes import Grants, Scopes
 from app.actions.audit import chain as audit_chain
 from app.credentials.exchanged import ExchangedTokens
-from app.credentials.kind import Subject, Terms
+from app.credentials.kind import Claims, Subject, Terms
 from app.credentials.m2m import MachineTokens
 from app.credentials.oauth_token import OAuthTokens
 from app.credentials.pat import PersonalAccessTokens
@@ -233,7 +233,7 @@ class _Jwts:
         secrets = self._data_set.secrets("pat").read_text(encoding="ascii").split()
         with self._engine.connect() as connection:
             sources = [pats.verify(connection, secret, self._now) for secret in secrets[:wanted]]
-            live = [source for source in sources if source is not None]
+            live = [source for source in sources if isinstance(source, Claims)]
             return [
                 kind.issue(connection, Subject(source=live[i % len(live)]), self._terms()).token
                 for i in range(wanted)

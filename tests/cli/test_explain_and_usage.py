@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from app.actions.tokens.refusals import WORDS
 from app.cli.actions import open_actions
+from app.credentials.reasons import Reason
+from app.crypto.opaque import Prefix, mint
 from tests.cli.test_objects import Cli
+from tests.oauth.refusing import UNSIGNED
 
 ORDERS = "https://orders.example"
 
@@ -33,6 +37,13 @@ def test_a_refusal_is_explained_with_what_would_mend_it(cli: Cli) -> None:
     cli.good("api-key", "revoke", str(key["id"]))
     told = json.loads(cli.good("explain", "--json", input=secret))
     assert (told["accepted"], told["reason"], told["credential_id"]) == (False, "revoked", key["id"])
+
+
+@pytest.mark.contract("`latchkey explain` says why a credential is refused, and what would mend it")
+def test_an_explanation_is_in_the_words_of_the_reason(cli: Cli) -> None:
+    made = {Reason.MALFORMED: "nonsense", Reason.UNKNOWN: mint(Prefix.PAT), Reason.BAD_SIGNATURE: UNSIGNED}
+    for reason, secret in {**made, Reason.WRONG_KIND: mint(Prefix.DEVICE_CODE)}.items():
+        assert cli.good("explain", "--resource", ORDERS, input=secret) == f"{reason.value}: {WORDS[reason]}\n"
 
 
 def test_nothing_or_too_much_on_stdin_and_a_malformed_scope_are_refused(cli: Cli) -> None:

@@ -46,6 +46,7 @@ def receiver() -> Iterator[Receiver]:
         yield made
 
 
+@pytest.mark.contract("several nodes send each notice once")
 def test_two_nodes_send_each_event_once_and_both_libraries_verify_it(
     pair: list[LiveServer], receiver: Receiver, folder: Path
 ) -> None:

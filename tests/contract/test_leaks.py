@@ -88,7 +88,7 @@ def test_inspect_says_which_it_is_whose_and_its_status(world: World, kind: Kind)
     held = world.issue(kind)
     answer = inspect(world.admin, held.token)
     assert answer["status"] == "active" and answer["credential_type"] == CREDENTIAL_TYPE[kind]
-    assert answer["id"] == held.id
+    assert answer["id"] == held.id and answer["reason"] is None
     owner = {"pat": world.user.id, "m2m": world.client.client_id, "api_key": None}[kind]
     assert owner is None or owner in str(answer)
 
@@ -110,6 +110,7 @@ def test_inspect_says_why_it_is_inactive(admin: Admin) -> None:
 def test_inspect_knows_a_client_secret(world: World) -> None:
     answer = inspect(world.admin, world.client.client_secret)
     assert answer["status"] == "active" and world.client.client_id in str(answer)
+    assert answer["reason"] is None  # it is not inactive, although it calls no API itself
 
 
 @pytest.mark.contract("`/credentials/inspect`")

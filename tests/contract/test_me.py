@@ -61,6 +61,7 @@ def test_a_pat_reads_me_and_nothing_else_of_ones_own(world: World) -> None:
     calls: list[tuple[str, str, Json | None]] = [
         ("GET", PATS, None),
         ("GET", f"{PATS}/{held.id}", None),
+        ("GET", f"/me/usage?credential={held.id}", None),
         ("POST", PATS, {"name": unique("pat"), "scopes": [world.read]}),
         ("PATCH", f"{PATS}/{held.id}", {"name": "mine"}),
         ("POST", f"{PATS}/{held.id}/regenerate", {}),

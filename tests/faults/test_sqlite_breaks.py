@@ -118,6 +118,22 @@ def test_some_threads_stay_free_for_reads_however_many_writers_wait(monkeypatch:
 
 
 @pytest.mark.contract("SQLite locked, read-only, full, taken away, replaced, damaged, no room at the first start")
+def test_a_burst_of_writers_is_served_while_writes_end_however_long_the_last_one_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(locks, "CROWDED_TIMEOUT", 1.0)
+    queue, slow = locks.WriteQueue(), threading.Event()
+
+    def write() -> None:
+        with queue():
+            slow.wait(0.25)
+
+    with ThreadPoolExecutor(engines.THREADS) as threads:
+        written = [threads.submit(write) for _ in range(engines.THREADS)]
+    assert [one.exception() for one in written] == [None] * engines.THREADS
+
+
+@pytest.mark.contract("SQLite locked, read-only, full, taken away, replaced, damaged, no room at the first start")
 def test_a_read_only_database_is_refused_at_the_start_in_one_line_and_is_a_503_later() -> None:
     with small_disk(24) as found:
         disk = required(found)

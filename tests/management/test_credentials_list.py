@@ -51,6 +51,15 @@ def test_it_is_paged_as_other_lists_are(face: Face, scene: Scene, admin: str, so
     assert read == whole and len(set(read)) == len(read) >= 3
 
 
+@pytest.mark.contract("`/credentials`: every kind in one list, its filters and orders")
+def test_each_kind_is_found_by_the_id_that_log_lines_and_events_name(face: Face, scene: Scene, admin: str) -> None:
+    some = [scene.pat("orders:read")[1], scene.key(), scene.secret(scene.client())[1]]
+    assert [ids(face, admin, f"q={one}") for one in some] == [[one] for one in some]
+    assert ids(face, admin, f"q={some[0][:-1]}") == []
+    client = scene.client()
+    assert client in ids(face, admin, f"q={client}")  # its secrets are found by it too
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [

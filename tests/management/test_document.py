@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from app.maintenance.bootstrap import PERMISSIONS
+from app.management.blueprint import PREFIX
 from app.management.docs import ASSETS, STATIC
 from tests.core import ISSUER
-from tests.management.face import Face
+from tests.management.face import PASSWORD, Face
+from tests.management.test_examples import calls_of, operations_of
 
 
 def references(part: Any) -> set[str]:
@@ -34,10 +36,55 @@ def test_the_document_has_no_missing_or_unused_schema(face: Face) -> None:
     assert all(operation["summary"] for operation in operations)
 
 
+def test_each_operation_names_the_scopes_that_open_it_once(face: Face) -> None:
+    paths = face.call("GET", "/openapi.json").get_json()["paths"]
+    operations = [one for path in paths.values() for method, one in path.items() if method != "parameters"]
+    texts = [one["description"] for one in operations if one.get("description", "").startswith("Scope:")]
+    said = {tuple(re.findall("`([^`]+)`", text)) for text in texts}
+    assert ("manage",) in said and ("users:read", "manage") in said
+    assert all(len(set(names)) == len(names) for names in said)
+
+
 def test_refusals_are_described_as_problems(face: Face) -> None:
     responses = face.call("GET", "/openapi.json").get_json()["paths"]["/api/v1/roles/{role_id}"]["patch"]["responses"]
     assert set(responses) == {"200", "400", "401", "403", "404", "409", "413", "415", "422"}
     assert set(responses["422"]["content"]) == {"application/problem+json"}
+
+
+def test_each_refusal_of_what_does_not_exist_is_described(own_face: Face) -> None:
+    admin, name = own_face.machine("manage"), own_face.person("orders:read")
+    document = own_face.call("GET", "/openapi.json").get_json()
+    unknown = []
+    for call in calls_of(document):
+        if not call.path.startswith(PREFIX):
+            continue
+        path = re.sub(r"\{\w+\}", "nobody", call.path)
+        texts = [one for one in call.operation["parameters"] if one["in"] == "query" and is_free_text(one["schema"])]
+        queries = [{one["name"]: "nobody" for one in some} for some in (texts, [t for t in texts if t["required"]])]
+        for query in queries:
+            credential = {"auth": (name, PASSWORD)} if path.startswith(f"{PREFIX}/me") else {"headers": bearer(admin)}
+            body = {} if call.body is None else {"json": call.body}
+            answer = own_face.http.open(path, method=call.method, query_string=query, **credential, **body)
+            assert str(answer.status_code) in call.operation["responses"], (
+                f"{call.method} {path} {query}: {answer.text}"
+            )
+            unknown += [call.path] if answer.status_code == 404 else []
+    assert {f"{PREFIX}/usage", f"{PREFIX}/me/usage", f"{PREFIX}/roles/{{role_id}}"} <= set(unknown)
+
+
+def test_a_404_is_described_where_something_is_named(face: Face) -> None:
+    for method, path, operation in operations_of(face.call("GET", "/openapi.json").get_json()):
+        named = "{" in path or path in (f"{PREFIX}/usage", f"{PREFIX}/me/usage")
+        assert not path.startswith(PREFIX) or ("404" in operation["responses"]) is named, f"{method} {path}"
+
+
+def is_free_text(schema: dict[str, Any]) -> bool:
+    """Return whether a parameter can be any name."""
+    return schema.get("type") == "string" and not {"enum", "format"} & set(schema)
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
 
 
 @pytest.mark.asvs("2.1.1")

@@ -9,7 +9,7 @@ from app.actions.audit.actor import Actor
 from app.actions.limits.abuse import DEVICE_REQUESTS
 from tests.core import contents
 from tests.oauth.authorizing import DEVICE_GRANT, refresh, register
-from tests.oauth.wire import ISSUER, ORDERS, Wire, refused
+from tests.oauth.wire import ISSUER, ORDERS, Wire, basic, refused
 
 
 @pytest.fixture
@@ -56,6 +56,13 @@ def test_a_device_gets_its_codes(site: Wire) -> None:
     assert body["verification_uri"] == f"{ISSUER}/device"
     assert body["verification_uri_complete"] == f"{ISSUER}/device?user_code={body['user_code']}"
     assert (body["expires_in"], body["interval"]) == (600, 5)
+
+
+@pytest.mark.spec("RFC 8628 §3.1")
+def test_a_client_that_authenticates_may_begin_without_any_parameter(site: Wire) -> None:
+    headers = {"Authorization": basic("backend", site.core.client_secret("backend"))}
+    answer = site.http.post("/oauth/device_authorization", headers=headers)
+    assert answer.status_code == 200 and "user_code" in answer.get_json(), answer.text
 
 
 @pytest.mark.spec("RFC 8628 §3.4")

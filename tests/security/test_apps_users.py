@@ -5,7 +5,6 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from html import unescape
-from statistics import median
 from typing import Any
 
 import pytest
@@ -306,7 +305,7 @@ def test_a_foreign_code_and_an_invented_one_are_refused_alike_and_in_the_same_ti
             began = time.perf_counter()
             answer = apps.post("token", form).text
             took.append(time.perf_counter() - began)
-        return answer, median(took)
+        return answer, min(took)  # of a busy machine the least is the cost
 
     for grant in grants:
         results = [times(grant, secret) for secret in (*foreign, *invented)]

@@ -1,11 +1,14 @@
 """A user's pages and the comparison in real Chromium, in each language, from a phone to a desk."""
 
+from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 import pytest
 
+from app.database.store import Store
 from app.settings.languages import LANGUAGES
 from app.web.languages import COOKIE
+from tests.actions.insight import crowd
 from tests.api import Admin, User, unique
 from tests.browser import Browser, Cookies
 from tests.live import LiveServer
@@ -53,7 +56,20 @@ def consent_paths(admin: Admin, user: User) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def paths(admin: Admin, user: User, consent_paths: list[str]) -> list[str]:
+def app_paths(admin: Admin, user: User, server: LiveServer) -> list[str]:
+    """The page of an app that the user has connected and that has been used, and of one that has not."""
+    store, made = Store(server.database.engine()), []
+    for grants in (60, 0):
+        options = {"grant_types": ["authorization_code"], "redirect_uris": ["https://app.example/cb"]}
+        app = admin.client(token_endpoint_auth_method="none", name=unique("almanac"), **options)
+        crowd.seed_grants(store, app.id, [user.id], datetime.now(UTC), grants)
+        made += [f"/account/apps/{app.id}", f"/account/apps/{app.id}/end"]
+    store.dispose()
+    return made
+
+
+@pytest.fixture(scope="module")
+def paths(admin: Admin, user: User, consent_paths: list[str], app_paths: list[str]) -> list[str]:
     """The paths of the pages."""
     [token, *_] = admin.get(f"/users/{user.id}/personal-access-tokens").json()["items"]
     own = f"/account/tokens/{token['id']}"
@@ -63,6 +79,7 @@ def paths(admin: Admin, user: User, consent_paths: list[str]) -> list[str]:
         "/device?user_code=BCDF-GHJK",
         "/device/allowed",
         "/account/apps",
+        *app_paths,
         "/account/tokens",
         "/account/tokens?status=revoked",
         "/account/tokens/new",

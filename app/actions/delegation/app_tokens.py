@@ -25,10 +25,11 @@ from app.credentials.kind import Subject, Terms
 from app.credentials.oauth_token import OAuthTokens
 from app.crypto.confirmation import UNBOUND, Confirmation
 from app.crypto.opaque import Prefix, digest, hint, mint
+from app.database.locks import keep_from_deletion
 from app.database.statements import add_row, delete_expired
 from app.database.types import new_id
 from app.errors import InvalidGrant, InvalidScope
-from app.models import AppGrant, AppGrantScope, Permission, RefreshToken, Resource, User
+from app.models import AppGrant, AppGrantScope, Client, Permission, RefreshToken, Resource, User
 from app.models.grant_types import REFRESH_TOKEN
 from app.settings.settings import Settings
 
@@ -145,6 +146,12 @@ class IssueAppTokens:
         refuse_too_long(issued.token)
         expires_in = int(ends.timestamp()) - int(now.timestamp())
         return AccessToken(issued.token, expires_in, chosen.scopes, issued.credential_id)
+
+
+def keep_parties(session: Session, client_row_id: str, user_id: str | None) -> None:
+    """Keep client and user, before a code, grant or refresh token of theirs is locked: see `keep_from_deletion`."""
+    user = () if user_id is None else (User.id == user_id,)
+    keep_from_deletion(session, Client.id == client_row_id, *user)
 
 
 def load_agreed(session: Session, grant_id: str) -> Grants:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.access.holders import is_live
 from app.actions.audit.actor import Actor
 from app.actions.audit.record import record
-from app.actions.delegation.app_tokens import REPLAYED, REUSED, TARGET, end_grants, load_agreed
+from app.actions.delegation.app_tokens import REPLAYED, REUSED, TARGET, end_grants, keep_parties, load_agreed
 from app.actions.directory.escalation import refuse_exceeding
 from app.actions.directory.fields import Status
 from app.actions.directory.rows import Page
@@ -111,6 +111,7 @@ class Apps:
         now = self._clock()
         mine = Consent.user_id == user_id, Consent.client_id == client_row_id
         with self._store.transaction() as session:
+            keep_parties(session, client_row_id, user_id)
             client_id = session.scalar(select(Client.client_id).where(Client.id == client_row_id))
             if session.execute(delete(Consent).where(*mine).returning(Consent.id)).first() is None:
                 raise NotFound("the user has no such app")

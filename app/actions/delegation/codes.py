@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.access.scopes import Grants, Scopes
 from app.actions.audit.actor import Actor
 from app.actions.audit.record import record
-from app.actions.delegation.app_tokens import TARGET, AppTokens, IssueAppTokens, Wanted, end_grants
+from app.actions.delegation.app_tokens import TARGET, AppTokens, IssueAppTokens, Wanted, end_grants, keep_parties
 from app.actions.limits.abuse import AUTHORIZATIONS, AbuseLimits
 from app.actions.sign_in.clients import KnownClient
 from app.clock import Clock
@@ -62,6 +62,7 @@ class Codes:
         self._limits.refuse_beyond(AUTHORIZATIONS.of(actor.id))
         code, now = mint(Prefix.AUTHORIZATION_CODE), self._clock()
         with self._store.transaction() as session:
+            keep_parties(session, client.row_id, actor.id)
             delete_expired(session, AuthorizationCode, AuthorizationCode.expires_at <= now - KEPT)
             add_row(
                 session,
@@ -104,8 +105,9 @@ class Codes:
         """
         now, wanted = self._clock(), Wanted(scope, resources, confirmation)
         mine = AuthorizationCode.digest == digest(code), AuthorizationCode.client_id == client.row_id
-        self._refuse_ended(*mine)
+        user_id = self._refuse_ended(*mine)
         with self._store.transaction() as session:
+            keep_parties(session, client.row_id, user_id)
             used = session.execute(
                 update(AuthorizationCode)
                 .where(*mine, AuthorizationCode.used_at.is_(None), AuthorizationCode.expires_at > now)
@@ -121,14 +123,18 @@ class Codes:
             _end_replayed(session, actor, session.scalar(replayed), now)
         raise InvalidGrant(REFUSED)
 
-    def _refuse_ended(self, *mine: ColumnElement[bool]) -> None:
-        """Raise InvalidGrant, without a lock, for an unknown code, and for one whose replay ended its grant before."""
-        query = select(AuthorizationCode.used_at, AppGrant.revoked_at)
+    def _refuse_ended(self, *mine: ColumnElement[bool]) -> str:
+        """Return whose code it is.
+
+        Raise InvalidGrant, without a lock, for an unknown code, and for one whose replay ended its grant before.
+        """
+        query = select(AuthorizationCode.user_id, AuthorizationCode.used_at, AppGrant.revoked_at)
         query = query.outerjoin(AppGrant, AppGrant.id == AuthorizationCode.grant_id)
         with self._store.connection() as connection:
             found = connection.execute(query.where(*mine)).one_or_none()
         if found is None or (found.used_at is not None and found.revoked_at is not None):
             raise InvalidGrant(REFUSED)
+        return str(found.user_id)
 
 
 def store_grants(granted: Grants) -> Stored:

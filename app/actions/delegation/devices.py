@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.access.scopes import Grants
 from app.actions.audit.actor import Actor
 from app.actions.audit.record import record
-from app.actions.delegation.app_tokens import AppTokens, IssueAppTokens, Wanted
+from app.actions.delegation.app_tokens import AppTokens, IssueAppTokens, Wanted, keep_parties
 from app.actions.delegation.codes import read_grants, store_grants
 from app.actions.delegation.consents import ConsentQuestion, Consents, without_openid
 from app.actions.limits.abuse import DEVICE_REQUESTS, USER_CODES, USER_CODES_OF_ADDRESS, WAIT, AbuseLimits
@@ -145,8 +145,9 @@ class Devices:
         """
         now = self._clock()
         mine = DeviceCode.digest == digest(device_code), DeviceCode.client_id == client.row_id
-        self._refuse_unknown(device_code, client, now)
+        user_id = self._refuse_unknown(device_code, client, now)
         with self._store.transaction() as session:
+            keep_parties(session, client.row_id, user_id)
             row = session.scalar(for_update(select(DeviceCode).where(*mine), DeviceCode))
             if row is None or row.used_at is not None:
                 raise InvalidGrant("the device code is unknown or used, or of another client")
@@ -165,8 +166,8 @@ class Devices:
             raise SlowDown("the device polls too often: wait 5 seconds longer between two requests")
         raise AuthorizationPending("the user has not answered yet")
 
-    def _refuse_unknown(self, device_code: str, client: KnownClient, now: datetime) -> None:
-        """Refuse what needs no write: an invented code, and a poll right after another."""
+    def _refuse_unknown(self, device_code: str, client: KnownClient, now: datetime) -> str | None:
+        """Return who answered; refuse what needs no write: an invented code, and a poll right after another."""
         query = select(DeviceCode.polled_at, DeviceCode.user_id).where(
             DeviceCode.digest == digest(device_code), DeviceCode.client_id == client.row_id
         )
@@ -176,6 +177,7 @@ class Devices:
             raise InvalidGrant("the device code is unknown or used, or of another client")
         if found.user_id is None and found.polled_at is not None and now < found.polled_at + LEAST_PAUSE:
             raise SlowDown("the device polls too often: wait between two requests")
+        return None if found.user_id is None else str(found.user_id)
 
     def _answer(self, actor: Actor, user_code: str, client: KnownClient, granted: Grants | None) -> None:
         """Store the answer, unless another one was first; raises NotFound."""

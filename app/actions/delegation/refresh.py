@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.orm import Session
 
 from app.actions.audit.actor import Actor
-from app.actions.delegation.app_tokens import GRACE, AppTokens, IssueAppTokens, Wanted, load_agreed
+from app.actions.delegation.app_tokens import GRACE, AppTokens, IssueAppTokens, Wanted, keep_parties, load_agreed
 from app.actions.sign_in.clients import KnownClient
 from app.actions.tokens.reuse import Reuse
 from app.clock import Clock
+from app.compat.sqlalchemy import CompiledSelect
+from app.credentials.reasons import Reason
 from app.crypto.confirmation import UNBOUND, Confirmation
 from app.crypto.opaque import Prefix, digest, prefix_of
 from app.database.locks import for_update
@@ -24,6 +26,11 @@ from app.errors import InvalidGrant, InvalidProof
 from app.models import AppGrant, RefreshToken, User
 
 MOST_TOKENS = 500  # of one grant, replaced ones included
+_SEEN = CompiledSelect(
+    select(RefreshToken.replaced_at, AppGrant.client_id, AppGrant.user_id, AppGrant.revoked_at)
+    .join(AppGrant, AppGrant.id == RefreshToken.grant_id)
+    .where(RefreshToken.digest == bindparam("digest"))
+)
 REFUSED = "the refresh token is unknown, replaced, expired or revoked, or of another client"
 
 
@@ -50,31 +57,35 @@ class Refresh:
         Raises InvalidGrant, for a replaced token after its grant was ended, InvalidScope, InvalidTarget and
         InvalidProof (a public client's refresh token is bound to its DPoP key, RFC 9449 §5).
         """
-        seen = self._look_up(client, token) if prefix_of(token) is Prefix.REFRESH_TOKEN else None
-        usable = seen is not None and not _is_over(seen.replaced_at, self._clock())
-        if usable and (tokens := self._refresh(client, token, Wanted(scope, resources, confirmation))):
-            return tokens
-        self._reuse.look_up(actor, token, client_id=client.client_id)
-        raise InvalidGrant(REFUSED)
+        recognized = prefix_of(token) is Prefix.REFRESH_TOKEN
+        seen = self._look_up(token) if recognized else None
+        if seen is None and recognized:
+            raise InvalidGrant(REFUSED).about(Reason.UNKNOWN)
+        if seen is not None and self._is_usable(client, seen):
+            wanted = Wanted(scope, resources, confirmation)
+            if tokens := self._refresh(client, seen.user_id, token, wanted):
+                return tokens
+        raise InvalidGrant(REFUSED).about(self._reuse.look_up(actor, token, client_id=client.client_id))
 
-    def _refresh(self, client: KnownClient, token: str, wanted: Wanted) -> AppTokens | None:
+    def _refresh(self, client: KnownClient, user_id: str, token: str, wanted: Wanted) -> AppTokens | None:
         """Return new tokens; None for a replaced token after its grace. Raises InvalidGrant for one that has ended."""
         now = self._clock()
         with self._store.transaction() as session:
+            keep_parties(session, client.row_id, user_id)
             found = _load(session, client, token)
             if found is None or not found.is_live(now):
                 raise InvalidGrant(REFUSED)
             return None if found.is_replaced(now) else self._rotate(session, client, found, wanted)
 
-    def _look_up(self, client: KnownClient, token: str) -> Any:
-        """Return the row of a token of this client; None for one that is unknown, or whose grant has ended.
-
-        Without a lock, so that no token that is refused waits for a writer.
-        """
-        query = select(RefreshToken.replaced_at).join(AppGrant, AppGrant.id == RefreshToken.grant_id)
-        mine = AppGrant.client_id == client.row_id, AppGrant.revoked_at.is_(None)
+    def _look_up(self, token: str) -> Any:
+        """Return the row of a token; None for one that is unknown. No lock: what is refused waits for no writer."""
         with self._store.connection() as connection:
-            return connection.execute(query.where(RefreshToken.digest == digest(token), *mine)).one_or_none()
+            return next(iter(_SEEN.rows(connection, digest=digest(token))), None)
+
+    def _is_usable(self, client: KnownClient, seen: Any) -> bool:
+        """Return whether a token is of this client, its grant goes on, and its replacement is not too long ago."""
+        mine = seen.client_id == client.row_id and seen.revoked_at is None
+        return mine and not _is_over(seen.replaced_at, self._clock())
 
     def _rotate(self, session: Session, client: KnownClient, found: _Found, wanted: Wanted) -> AppTokens:
         now, grant = self._clock(), found.grant

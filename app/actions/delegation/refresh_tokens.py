@@ -7,19 +7,27 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, Connection, and_, join, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, join, or_, select
 from sqlalchemy.orm import Session
 
 from app.access.listing import Granted, Listing, no_text
 from app.actions.delegation.app_tokens import GRACE, end_grants, load_agreed
 from app.clock import Clock
+from app.compat.sqlalchemy import CompiledSelect
 from app.credentials.kind import Description, Identity, Labels, state_of
 from app.credentials.oauth_token import OAuthTokens
+from app.credentials.reasons import Reason
 from app.crypto.opaque import Prefix, digest, prefix_of
 from app.database.ordering import contains_text
 from app.database.statements import batches
 from app.database.store import Store
 from app.models import AppGrant, AppGrantScope, Client, Permission, RefreshToken, Resource, User
+
+_FIND = CompiledSelect(
+    select(RefreshToken.grant_id, RefreshToken.hint, RefreshToken.replaced_at, RefreshToken.expires_at).where(
+        RefreshToken.digest == bindparam("digest")
+    )
+)
 
 
 class RefreshTokens:
@@ -44,7 +52,7 @@ class RefreshTokens:
 
     def describe(self, session: Session, token: str, at: datetime) -> Description | None:
         """Return the grant of this refresh token; a replaced token is `superseded`."""
-        row = session.get(RefreshToken, digest(token))
+        row = next(iter(_FIND.rows(session.connection(), digest=digest(token))), None)
         found = None if row is None else _describe_grant(session, AppGrant.id == row.grant_id, at)
         if row is None or found is None:
             return None
@@ -104,17 +112,18 @@ class IntrospectRefreshToken:
         self._issuer = issuer
         self._clock = clock
 
-    def __call__(self, token: str, client_id: str) -> dict[str, Any] | None:
-        """Return the members of the answer; None for a token that is not active, or of another client."""
+    def __call__(self, token: str, client_id: str) -> dict[str, Any] | Reason | None:
+        """Return the members of the answer, or else why there are none; None where a look-up would say it."""
         if not self._kind.recognizes(token):
             return None
         now = self._clock()
         with self._store.reading() as session:
-            [identity] = self._kind.identify(session, [token], now) or [Identity("")]
             found = self._kind.describe(session, token, now)
-            if identity.client_id != client_id or found is None or found.status != "active":
+            if found is None:
+                return Reason.UNKNOWN
+            if found.client_id != client_id or found.status != "active":
                 return None
-            row, agreed = session.get_one(RefreshToken, digest(token)), load_agreed(session, identity.credential_id)
+            row, agreed = session.get_one(RefreshToken, digest(token)), load_agreed(session, str(found.id))
         return {
             "active": True,
             "credential_type": self._kind.name,
@@ -154,6 +163,7 @@ def _describe_grant(session: Session, condition: ColumnElement[bool], at: dateti
         owner_row_id=user.id,
         last_used_at=row.last_used_at,
         counted=(OAuthTokens.counted_as, row.id),
+        client_id=client.client_id,
     )
 
 

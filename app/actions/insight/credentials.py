@@ -253,7 +253,7 @@ def _conditions(
     if wanted.created_since is not None:
         yield one.created_at >= wanted.created_since
     if wanted.q is not None:
-        yield one.matches(wanted.q)
+        yield or_(one.matches(wanted.q), one.id == wanted.q)  # log lines and audit events name it by its id
 
 
 def _of_status(one: Listing, status: CredentialStatus, now: datetime) -> Iterator[SQLColumnExpression[bool]]:

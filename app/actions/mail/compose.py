@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -54,7 +55,7 @@ class ComposeMail:
         values = self._values(type_, data, reader, at)
         message = EmailMessage(policy=SMTP)
         message["From"] = self._sender
-        message["To"] = Address(addr_spec=reader.address)
+        message["To"] = _address_of(reader)
         message["Subject"] = values["subject"]
         message["Date"] = format_mail_date(at)
         # the same in each attempt, so that a mailbox can drop what arrives twice
@@ -74,7 +75,8 @@ class ComposeMail:
             happened += " " + translate(texts.ENDED)
         return {
             "language": reader.language,
-            "subject": translate(wording.subject) % shown,
+            # RFC 2047 §2: what a name has of an encoded word is text; the library would decode it, line breaks and all
+            "subject": (translate(wording.subject) % shown).replace("=?", "= ?"),
             "greeting": translate(texts.GREETING) % {"name": _plain(reader.display_name) or shown["username"]},
             "happened": happened,
             "facts": list(_facts(wording, shown | {"at": at.isoformat()}, translate, reader.language)),
@@ -86,6 +88,13 @@ class ComposeMail:
             "no_choice": translate(texts.NO_CHOICE),
             "settings": self._issuer + CHOICES,
         }
+
+
+def _address_of(reader: Reader) -> Address:
+    try:
+        return Address(addr_spec=reader.address)
+    except (ValueError, IndexError, MessageError):  # what the library raises for the many ways to be none
+        raise ValueError("the address cannot be written in mail") from None
 
 
 def _wording(type_: str, data: Mapping[str, Any]) -> texts.Wording:

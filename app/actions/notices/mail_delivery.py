@@ -118,6 +118,9 @@ class MailDelivery:
             reason = str(error) if isinstance(error, MailRefused) else UNUSABLE
             log.warning("mail is refused: %s", reason)
             return self._end(lease, reason)
+        except Exception as error:  # one message that nobody foresaw must not stop the others, on any node
+            log.warning("mail cannot be sent", exc_info=error)
+            return self._end(lease, f"it cannot be sent ({type(error).__name__})")
         return self._end(lease, DELIVERED)
 
     def _delay(self, lease: Lease, reason: str) -> None:

@@ -1,8 +1,9 @@
 """Deliver the messages of webhooks: at least once each, in order for one credential, by one server process at a time.
 
 A message is leased, sent, and then ended or put back; a process that is killed meanwhile leaves a lease that ends. A
-webhook that fails is paused, so that it does not delay the others. One that does not accept a message for RETRIED is
-disabled, and so is one that answers 410 (Gone).
+webhook that fails is paused and then sent one message at a time, and all that fail never take every thread, so that
+they do not delay the others. One that accepts nothing for RETRIED, or not one message, is disabled, and so is one that
+answers 410 (Gone).
 """
 
 from __future__ import annotations
@@ -10,22 +11,23 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from app.actions.audit.actor import SERVER
 from app.actions.audit.record import record
+from app.actions.notices.turns import Turns, is_ready
 from app.actions.outbox.enqueue import WEBHOOK
 from app.actions.outbox.messages import (
     DELIVERED,
     RETRIED,
     Lease,
-    due_messages,
     end_all,
     end_message,
     has_due_messages,
@@ -33,6 +35,7 @@ from app.actions.outbox.messages import (
     lease_messages,
     pause_after,
     retry_message,
+    still_due,
 )
 from app.actions.trust.post import Answer, Post
 from app.clock import Clock
@@ -56,6 +59,15 @@ class _Job:
     lease: Lease
     url: str
     secrets: tuple[bytes, ...]
+    failing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """A thread that sends a message."""
+
+    thread: threading.Thread
+    job: _Job
 
 
 class WebhookDelivery:
@@ -71,6 +83,9 @@ class WebhookDelivery:
         self._clock = clock
         self._interval = interval
         self._stopping = threading.Event()
+        self._freed = threading.Event()  # there may be room for another message
+        self._sending: list[_Sending] = []
+        self._turns = Turns()
 
     def start(self) -> None:
         """Start the thread; call it once per process."""
@@ -79,39 +94,51 @@ class WebhookDelivery:
     def stop(self) -> None:
         """Begin no further attempt, at a clean stop of the process."""
         self._stopping.set()
+        self._freed.set()
 
     def deliver_due(self) -> int:
         """Attempt some of the messages that are due, each once, and return how many."""
+        begun = self.begin_due()
+        for one in begun:
+            one.thread.join()
+        return len(begun)
+
+    def begin_due(self) -> list[_Sending]:
+        """Begin to send some of the messages that are due, as many as there is room for."""
+        self._sending = [one for one in self._sending if one.thread.is_alive()]
         jobs = self._lease()
-        threads = [threading.Thread(target=self._deliver, args=(job,), daemon=True) for job in jobs]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return len(jobs)
+        begun = [_Sending(threading.Thread(target=self._deliver, args=(job,), daemon=True), job) for job in jobs]
+        self._sending += begun
+        for one in begun:
+            one.thread.start()
+        return begun
 
     def _run(self) -> None:
         while not self._stopping.is_set():
+            self._freed.clear()
             try:
-                attempted = self.deliver_due()
+                begun = self.begin_due()
             except SQLAlchemyError:
-                attempted = 0
+                begun = []
                 log.warning("the messages of webhooks wait for the database")
-            if not attempted:
-                self._stopping.wait(self._interval)
+            if not begun:
+                self._freed.wait(self._interval)
 
     def _lease(self) -> list[_Job]:
-        now = self._clock()
+        now, room = self._clock(), MOST_AT_ONCE - len(self._sending)
+        if room <= 0:
+            return []
         with self._store.reading() as session:  # most looks find nothing: they write nothing
-            if not has_due_messages(session, WEBHOOK, now):
-                return []
+            ids = self._find(session, now, room) if has_due_messages(session, WEBHOOK, now) else []
+        if not ids:
+            return []
         with self._store.transaction() as session:
-            ready = or_(Webhook.paused_until.is_(None), Webhook.paused_until <= now)
-            due = due_messages(WEBHOOK, now).join(Webhook, Webhook.id == OutboxMessage.recipient)
-            due = due.where(Webhook.enabled, ready).limit(MOST_AT_ONCE)
-            leases = lease_messages(session, due, now)
-            jobs = [_job(session, lease, now) for lease in leases]
-        return jobs
+            due = still_due(ids, now).join(Webhook, Webhook.id == OutboxMessage.recipient).where(*is_ready(now))
+            return [_job(session, lease, now) for lease in lease_messages(session, due, now)]
+
+    def _find(self, session: Session, now: datetime, room: int) -> list[int]:
+        busy = Counter(one.job.lease.recipient for one in self._sending)
+        return self._turns.find(session, now, room, busy, sum(one.job.failing for one in self._sending))
 
     def _deliver(self, job: _Job) -> None:
         try:
@@ -120,6 +147,8 @@ class WebhookDelivery:
                 self._settle(session, job.lease, answer)
         except SQLAlchemyError:
             log.warning("the result of a message is not stored: it is sent again when its lease ends")
+        finally:
+            self._freed.set()
 
     def _send(self, job: _Job) -> Answer:
         body = render_body(job.lease)
@@ -140,11 +169,10 @@ class WebhookDelivery:
                 webhook.delivered_at, webhook.failing_since, webhook.failures, webhook.paused_until = now, None, 0, None
         elif retry_message(session, lease, now, said):
             _note_failure(webhook, now)
-            if answer.status == GONE or is_given_up(lease, now):
-                why = (
-                    "it answered 410 (Gone)" if answer.status == GONE else f"it failed for {RETRIED.days} days: {said}"
-                )
-                disable_failed(session, webhook, now, why)
+            if answer.status == GONE:
+                disable_failed(session, webhook, now, "it answered 410 (Gone)")
+            elif is_given_up(lease, now) or now >= (webhook.failing_since or now) + RETRIED:
+                disable_failed(session, webhook, now, f"it failed for {RETRIED.days} days: {said}")
 
 
 def render_body(lease: Lease) -> str:
@@ -164,7 +192,8 @@ def disable_failed(session: Session, webhook: Webhook, at: datetime, reason: str
 def _job(session: Session, lease: Lease, at: datetime) -> _Job:
     webhook = session.get_one(Webhook, lease.recipient)
     former = webhook.sealed_former_secret if webhook.former_ends_at and webhook.former_ends_at > at else None
-    return _Job(lease, webhook.url, tuple(one for one in (webhook.sealed_secret, former) if one is not None))
+    secrets = tuple(one for one in (webhook.sealed_secret, former) if one is not None)
+    return _Job(lease, webhook.url, secrets, webhook.failing_since is not None)
 
 
 def _load(session: Session, webhook_id: str) -> Webhook | None:

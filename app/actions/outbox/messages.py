@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, exists, or_, select, update
@@ -15,6 +17,7 @@ LEASE = timedelta(minutes=2)  # longer than an attempt takes, with the resolutio
 DELIVERED = "delivered"  # what the result of a message begins with that was
 RETRIED = timedelta(days=3)
 KEPT = timedelta(days=7)  # after its end
+MOST_KEYS = 32  # order keys that are looked at for one recipient at a time
 PAUSES = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 3600, 7200, 14400))  # after attempts
 
 
@@ -46,6 +49,48 @@ def due_messages(channel: str, at: datetime) -> Select[OutboxMessage]:
     free = or_(row.leased_until.is_(None), row.leased_until <= at)
     due = select(row).where(row.channel == channel, row.ended_at.is_(None), row.next_attempt_at <= at, free, ~waits)
     return due.order_by(row.next_attempt_at, row.id)
+
+
+def find_heads(
+    session: Session, channel: str, recipient: str, at: datetime, most: int, after: str | None
+) -> tuple[list[int], str | None]:
+    """Return the ids of some due messages to a recipient, each the first of its order key, and the last key seen.
+
+    The keys take turns: give the last key as `after` the next time. However much waits, this takes at most MOST_KEYS
+    steps in an index, so that the backlog of one recipient or key costs the others nothing.
+    """
+    found, key = list[int](), after
+    for first in islice(_firsts(session, channel, recipient, after), MOST_KEYS):
+        key = first.order_key
+        if first.next_attempt_at <= at and (first.leased_until is None or first.leased_until <= at):
+            found.append(first.id)
+        if len(found) == most:
+            break
+    return found, key
+
+
+def _firsts(session: Session, channel: str, recipient: str, after: str | None) -> Iterator[Any]:
+    """Yield the first message of each order key: first of the keys behind `after`, then of the others."""
+    row = OutboxMessage
+    waiting = row.channel == channel, row.recipient == recipient, row.ended_at.is_(None)
+    columns = select(row.id, row.order_key, row.next_attempt_at, row.leased_until).where(*waiting)
+    for begin, end in ((after, None), (None, after)) if after is not None else ((None, None),):
+        key, ahead = begin, columns if end is None else columns.where(row.order_key <= end)
+        while (first := _first_behind(session, ahead, key)) is not None:
+            key = first.order_key
+            yield first
+
+
+def _first_behind(session: Session, ahead: Any, key: str | None) -> Any:
+    behind = ahead if key is None else ahead.where(OutboxMessage.order_key > key)
+    return session.execute(behind.order_by(OutboxMessage.order_key, OutboxMessage.id).limit(1)).one_or_none()
+
+
+def still_due(ids: Sequence[int], at: datetime) -> Select[OutboxMessage]:
+    """Select the messages again, but for what was leased, attempted or ended since they were found."""
+    row = OutboxMessage
+    free = or_(row.leased_until.is_(None), row.leased_until <= at)
+    return select(row).where(row.id.in_(ids), row.ended_at.is_(None), row.next_attempt_at <= at, free).order_by(row.id)
 
 
 def lease_messages(session: Session, due: Select[OutboxMessage], at: datetime) -> list[Lease]:

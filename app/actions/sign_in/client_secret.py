@@ -4,19 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, Connection, join, select, update
+from sqlalchemy import Connection, bindparam, join, select, update
 from sqlalchemy.orm import Session
 
 from app.access.listing import Granted, Listing, no_instant
 from app.access.rbac import clients_reaching, clients_with, scopes_of_clients
+from app.compat.sqlalchemy import CompiledSelect
 from app.credentials.kind import Description, Identity, Labels, state_of
 from app.credentials.m2m import MachineTokens
 from app.crypto.opaque import Prefix, digest, prefix_of
 from app.database.ordering import contains_text
 from app.database.statements import batches
 from app.models import Client, ClientSecret
+
+_DESCRIBED = select(
+    ClientSecret.id,
+    ClientSecret.name,
+    ClientSecret.hint,
+    ClientSecret.created_at,
+    ClientSecret.expires_at,
+    ClientSecret.revoked_at,
+    ClientSecret.revoked_reason,
+    Client.id.label("client_row"),
+    Client.client_id,
+    Client.name.label("client_name"),
+    Client.enabled,
+).join(Client, Client.id == ClientSecret.client_id)
+_BY_DIGEST = CompiledSelect(_DESCRIBED.where(ClientSecret.digest == bindparam("digest")))
+_BY_ID = CompiledSelect(_DESCRIBED.where(ClientSecret.id == bindparam("id")))
 
 
 class ClientSecrets:
@@ -40,11 +57,11 @@ class ClientSecrets:
 
     def describe(self, session: Session, token: str, at: datetime) -> Description | None:
         """Return the secret, and its client."""
-        return _describe_row(session, ClientSecret.digest == digest(token), at)
+        return _describe_row(_BY_DIGEST.rows(session.connection(), digest=digest(token)), at)
 
     def find(self, session: Session, credential_id: str, at: datetime) -> Description | None:
         """Return the secret with this id, and its client."""
-        return _describe_row(session, ClientSecret.id == credential_id, at)
+        return _describe_row(_BY_ID.rows(session.connection(), id=credential_id), at)
 
     def revoke(self, session: Session, credential_id: str, at: datetime, reason: str) -> bool:
         """End the secret; the client's other secrets do not change."""
@@ -92,12 +109,11 @@ def _scopes_of_secrets(session: Session, secret_ids: Sequence[str]) -> Iterable[
     return ((secret, *pair) for secret, client in owners for pair in given.get(client, []))
 
 
-def _describe_row(session: Session, condition: ColumnElement[bool], at: datetime) -> Description | None:
-    found = session.execute(select(ClientSecret, Client).join(Client).where(condition)).one_or_none()
-    if found is None:
+def _describe_row(rows: Sequence[Any], at: datetime) -> Description | None:
+    if not rows:
         return None
-    row, client = found
-    status, reason = state_of(row.revoked_at, row.revoked_reason, row.expires_at, at, enabled=client.enabled)
+    row = rows[0]
+    status, reason = state_of(row.revoked_at, row.revoked_reason, row.expires_at, at, enabled=row.enabled)
     return Description(
         status,
         reason,
@@ -106,13 +122,14 @@ def _describe_row(session: Session, condition: ColumnElement[bool], at: datetime
         name=row.name,
         hint=row.hint,
         owner_type="client",
-        owner_id=client.client_id,
-        owner_name=client.name,
+        owner_id=row.client_id,
+        owner_name=row.client_name,
         created_at=row.created_at,
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
         target=ClientSecrets.target,
-        owner_row_id=client.id,
-        superseded_at=row.revoked_at if client.enabled else None,
-        counted=(MachineTokens.counted_as, client.id),
+        owner_row_id=row.client_row,
+        superseded_at=row.revoked_at if row.enabled else None,
+        counted=(MachineTokens.counted_as, row.client_row),
+        client_id=row.client_id,
     )

@@ -191,20 +191,25 @@ class AuthenticateClient:
                 session, UsedAssertion, client_id=client_id, jti_digest=digest(jti), expires_at=expires_at
             )
 
-    def record_failure(self, actor: Actor, client_id: str) -> None:
-        """Count a failed authentication and record its audit event; above a limit, raise TooManyRequests instead."""
+    def record_failure(self, actor: Actor, client_id: str) -> str | None:
+        """Count a failed authentication and record its audit event; above a limit, raise TooManyRequests instead.
+
+        Return the client_id if there is such a client.
+        """
         counted = self._limits.count(*_counters(actor.address, client_id))
         if counted.wait:
             raise TooManyRequests(WAIT, counted.wait)
-        self.failures.record(actor, counted.traces, "client", self._recordable_id(client_id, actor.address))
+        known = client_id if self._is_known(client_id) else None
+        mark = known or self._unknown.pseudonym_of(client_id, neighbourhood(actor.address))  # it may be a secret
+        self.failures.record(actor, counted.traces, "client", mark)
+        return known
 
-    def _recordable_id(self, client_id: str, address: str | None) -> str:
-        """Return a known client_id, else a mark of it: an unknown client_id may be a secret."""
-        if _can_be_id(client_id):
-            with self._store.connection() as connection:
-                if connection.execute(select(exists().where(Client.client_id == client_id))).scalar():
-                    return client_id
-        return self._unknown.pseudonym_of(client_id, neighbourhood(address))
+    def _is_known(self, client_id: str) -> bool:
+        """Return whether there is a client of this id, enabled or not."""
+        if not _can_be_id(client_id):
+            return False
+        with self._store.connection() as connection:
+            return bool(connection.execute(select(exists().where(Client.client_id == client_id))).scalar())
 
     def is_limited(self, address: str | None, client_id: str) -> bool:
         """Return whether a further failure of this client at this address would exceed a limit."""

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
+from sqlalchemy import Connection
+
+from app.access.scopes import Grants
 from app.actions.limits.windows import SpendKeyLimit
 from app.actions.status.indexes import StatusIndexes
 from app.actions.tokens.issue import (
@@ -22,7 +26,7 @@ from app.credentials.kind import Claims, CredentialKind, Subject, Terms
 from app.credentials.pat import PersonalAccessTokens
 from app.crypto.confirmation import UNBOUND, Confirmation
 from app.database.store import Store
-from app.errors import InvalidRequest, InvalidSubject, TooManyRequests
+from app.errors import InvalidRequest, InvalidSubject, LatchkeyError, TooManyRequests
 from app.settings.addresses import Address
 
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - RFC 8693 §3
@@ -75,27 +79,44 @@ class ExchangeToken:
         now = self._clock()
         with self._store.connection() as connection:
             source = subject.verify(connection, subject_token, now)
-            if source is None or not source.allows_address(address):
-                raise InvalidSubject(INVALID_SUBJECT)
-            confirmation = bind()
-            granted = narrow(source.grants, source.audience, scope, resources, "the subject_token")
-            expires_at = _choose_expiry(source, now, shortest_lifetime(connection, granted.audience))
-            terms = Terms(
-                at=now,
-                expires_at=expires_at,
-                audience=granted.audience,
-                grants=granted,
-                confirmation=confirmation,
-            )
-            owner = Subject(source=source, actor=client_id)
-            terms = replace(terms, status=self._indexes.assign(self._exchanged, owner, terms, expires_at))
-            issued = self._exchanged.issue(connection, owner, terms)
-            refuse_too_long(issued.token)
-            if (window := self._spend(source)) is not None and not window.admitted:
-                raise TooManyRequests("the key's rate limit is spent", window.reset_seconds)
-        expires_in = int(expires_at.timestamp()) - int(now.timestamp())
+            if not isinstance(source, Claims) or not source.allows_address(address):
+                raise InvalidSubject(INVALID_SUBJECT).about(source)
+            try:
+                issued = self._issue(connection, Subject(source=source, actor=client_id), now, scope, resources, bind)
+            except LatchkeyError as error:
+                error.about(source)
+                raise
+        token, granted = issued
         self._usage.note(source.cut_to(frozenset(granted.audience)) or source, origin_of(TOKEN_ENDPOINT, address))
-        return AccessToken(issued.token, expires_in, granted.scopes, issued.credential_id)
+        return token
+
+    def _issue(
+        self,
+        connection: Connection,
+        owner: Subject,
+        now: datetime,
+        scope: str | None,
+        resources: Sequence[str],
+        bind: Callable[[], Confirmation],
+    ) -> tuple[AccessToken, Grants]:
+        source = cast(Claims, owner.source)
+        confirmation = bind()
+        granted = narrow(source.grants, source.audience, scope, resources, "the subject_token")
+        expires_at = _choose_expiry(source, now, shortest_lifetime(connection, granted.audience))
+        terms = Terms(
+            at=now,
+            expires_at=expires_at,
+            audience=granted.audience,
+            grants=granted,
+            confirmation=confirmation,
+        )
+        terms = replace(terms, status=self._indexes.assign(self._exchanged, owner, terms, expires_at))
+        issued = self._exchanged.issue(connection, owner, terms)
+        refuse_too_long(issued.token)
+        if (window := self._spend(source)) is not None and not window.admitted:
+            raise TooManyRequests("the key's rate limit is spent", window.reset_seconds)
+        expires_in = int(expires_at.timestamp()) - int(now.timestamp())
+        return AccessToken(issued.token, expires_in, granted.scopes, issued.credential_id), granted
 
     def _recognize(self, token: str, token_type: str) -> CredentialKind:
         if token_type not in SUBJECT_TOKEN_TYPES:

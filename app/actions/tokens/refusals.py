@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from app.access.scopes import Scopes
 from app.actions.tokens.inspect import find_kind
+from app.actions.tokens.single_use import explain_code
 from app.actions.tokens.verify import Verify
 from app.clock import Clock
-from app.credentials.kind import Address, Claims, CredentialKind, Description, SecretKind
+from app.compat.sqlalchemy import CompiledSelect
+from app.credentials.kind import Address, Claims, CredentialKind, Description, SecretKind, Verdict
 from app.credentials.reasons import Reason
 from app.crypto.access_token import MAX_TOKEN_LENGTH
-from app.crypto.opaque import prefix_of
+from app.crypto.opaque import Prefix, prefix_of
 from app.database.store import Store
 from app.models import Resource
 
@@ -28,17 +31,21 @@ WORDS: dict[Reason, str] = {
     Reason.REVOKED: "It was revoked: issue another one.",
     Reason.DISABLED: "It, its owner or its source is disabled or gone: enable that, or use another credential.",
     Reason.SUPERSEDED: "It was replaced by a newer secret: use the newer one.",
+    Reason.USED: "It can be used once, and was: begin again to get another one.",
     Reason.BAD_SIGNATURE: "This server did not sign it: get a token from the issuer that the API trusts.",
     Reason.UNKNOWN_RESOURCE: "No resource has this identifier: correct it where the gateway or the API names it.",
     Reason.WRONG_RESOURCE: "It is valid for another resource: use a credential for this one.",
     Reason.INSUFFICIENT_SCOPE: "It lacks a scope that is needed: have a role or the credential carry it.",
+    Reason.WRONG_KIND: "A credential of its kind cannot be used for this: use one of another kind.",
+    Reason.WRONG_CLIENT: "It was issued to another client: only that one can use it.",
     Reason.WRONG_NETWORK: "Its networks do not contain the caller's address: add the network, or call from one.",
     Reason.RATE_LIMITED: "Its rate limit is spent: wait until the window ends, or raise the limit.",
     Reason.INVALID_PROOF: "The sender did not prove the key or certificate to which it is bound: send that proof.",
     Reason.BAD_CLIENT: "The client is unknown, or its authentication is wrong: check its id, secret or key.",
+    Reason.BAD_LOGIN: "The username is unknown, or the password is wrong: check both.",
+    Reason.DENIED: "The user did not agree: ask again, and for what the user expects.",
     Reason.INVALID_REQUEST: "The request is not valid: its error description names what to correct.",
 }
-NOT_FOR_CALLS = "A secret of this kind cannot call an API: get an access token with it."
 REASON_OF_STATUS = {
     "malformed": Reason.MALFORMED,
     "unknown": Reason.UNKNOWN,
@@ -47,17 +54,24 @@ REASON_OF_STATUS = {
     "disabled": Reason.DISABLED,
     "superseded": Reason.SUPERSEDED,
 }
+_RESOURCE = CompiledSelect(select(Resource.id).where(Resource.identifier == bindparam("identifier")))
 
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """A credential as it was presented, and what for. `caller` is the client id of the server that introspects."""
+    """A credential as it was presented, and what for.
+
+    `caller` is the client id of the server that introspects; `server` is which endpoint of ours refused, if not
+    forward-auth; `request_id` is that of the request.
+    """
 
     token: str = field(repr=False)
     resource: str = ""
     scopes: Scopes = NO_SCOPES
     address: Address | None = None
     caller: str = ""
+    server: str = ""
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +103,47 @@ class ExplainRefusal:
         """Return why this would be refused now; None if it would be accepted."""
         return self.explain_verdict(presented, self._verify(presented.token))
 
-    def explain_verdict(self, presented: Presented, claims: Claims | None) -> Explanation | None:
-        """Like a call, with the claims that verification returned: a known credential is not looked up again."""
-        return self._explain_inactive(presented.token) if claims is None else self._explain_claims(presented, claims)
+    def explain_verdict(
+        self, presented: Presented, verdict: Verdict, otherwise: Reason | None = None
+    ) -> Explanation | None:
+        """Like a call, with what verification returned: what it learnt is not looked up again.
+
+        `otherwise` is the reason where the credential itself would be accepted.
+        """
+        if isinstance(verdict, Reason):
+            return _explain(verdict)
+        if verdict is None:
+            return self._explain_inactive(presented.token, otherwise)
+        reason = self._reason_of_claims(presented, verdict) or otherwise
+        return None if reason is None else _explain(reason, self.describe_claims(verdict))
+
+    def explain_grant(self, token: str, client_id: str, known: Description | None, otherwise: Reason) -> Explanation:
+        """Return why this client gets nothing for a code or a refresh token; `otherwise` is the reason for a good one.
+
+        `known` is what was known of a refresh token before its use ended its grant.
+        """
+        prefix = prefix_of(token)
+        if prefix in (Prefix.AUTHORIZATION_CODE, Prefix.DEVICE_CODE):
+            with self._store.connection() as connection:
+                return _explain(explain_code(connection, prefix, token, client_id, self._clock()) or otherwise)
+        if prefix is not Prefix.REFRESH_TOKEN:
+            return _explain(_reason_of_shape(token))
+        found = known or self._describe(token)
+        if found is None:
+            return _explain(Reason.UNKNOWN)
+        if found.status != "active":
+            return _explain(REASON_OF_STATUS[found.status], found)
+        return _explain(otherwise if found.client_id == client_id else Reason.WRONG_CLIENT, found)
+
+    def explain_client(self, secret: str) -> Explanation:
+        """Return why a client was not authenticated by this secret: it has ended, its client has, or it is wrong."""
+        found = self._describe(secret) if prefix_of(secret) else None
+        if found is None:
+            return _explain(Reason.BAD_CLIENT)
+        if found.status != "active":
+            return _explain(REASON_OF_STATUS[found.status], found)
+        own = found.credential_type == Prefix.CLIENT_SECRET.kind
+        return _explain(Reason.BAD_CLIENT if own else Reason.WRONG_KIND, found)
 
     def describe_claims(self, claims: Claims) -> Description:
         """Return what claims say of their credential, without a query."""
@@ -104,37 +156,42 @@ class ExplainRefusal:
             exchanged=claims.exchanged,
             target=target,
             counted=claims.counted,
+            client_id=claims.client_id or claims.actor,
         )
 
-    def _explain_inactive(self, token: str) -> Explanation | None:
+    def _describe(self, token: str) -> Description | None:
+        kind = find_kind(self._secrets, token)
+        with self._store.reading() as session:
+            return kind.describe(session, token, self._clock()) if kind else None
+
+    def _explain_inactive(self, token: str, otherwise: Reason | None) -> Explanation | None:
         kind = find_kind(self._secrets, token) if len(token) <= MAX_TOKEN_LENGTH else None
         if kind is None:
-            return _explain(Reason.MALFORMED) if prefix_of(token) is None else _reject_kind(None)
-        with self._store.reading() as session:
-            found = kind.describe(session, token, self._clock())
+            return _explain(_reason_of_shape(token))
+        found = self._describe(token)
         if found is None:
             return _explain(Reason.UNKNOWN)
         if found.status == "active":
-            return None if kind in self._kinds else _reject_kind(found)
+            reason = otherwise if kind in self._kinds else Reason.WRONG_KIND
+            return None if reason is None else _explain(reason, found)
         signed_elsewhere = found.status == "unknown" and token.startswith("eyJ")
         return _explain(Reason.BAD_SIGNATURE if signed_elsewhere else REASON_OF_STATUS[found.status], found)
 
-    def _explain_claims(self, presented: Presented, claims: Claims) -> Explanation | None:
-        known = self.describe_claims(claims)
+    def _reason_of_claims(self, presented: Presented, claims: Claims) -> Reason | None:
         granted = claims
         if presented.resource:
             cut = claims.cut_to(frozenset({presented.resource}))
             if cut is None:
-                return _explain(self.reason_of_resource(presented.resource), known)
+                return self.reason_of_resource(presented.resource)
             granted = cut
         if presented.address is not None and not claims.allows_address(presented.address):
-            return _explain(Reason.WRONG_NETWORK, known)
-        return _explain(Reason.INSUFFICIENT_SCOPE, known) if presented.scopes - granted.scopes else None
+            return Reason.WRONG_NETWORK
+        return Reason.INSUFFICIENT_SCOPE if presented.scopes - granted.scopes else None
 
     def reason_of_resource(self, identifier: str) -> Reason:
         """Return whether a refused resource is unknown, or another one than the credential is for."""
-        with self._store.reading() as session:
-            found = session.scalar(select(Resource.id).where(Resource.identifier == identifier))
+        with self._store.connection() as connection:
+            found = _RESOURCE.rows(connection, identifier=identifier)
         return Reason.WRONG_RESOURCE if found else Reason.UNKNOWN_RESOURCE
 
 
@@ -146,30 +203,56 @@ class Refusals:
         self._observers = observers
 
     def note(
-        self, presented: Presented, claims: Claims | None = None, stated: Reason | None = None
+        self,
+        presented: Presented,
+        verdict: Verdict = None,
+        stated: Reason | None = None,
+        otherwise: Reason | None = None,
     ) -> Explanation | None:
-        """Explain a refusal: `claims` are what verification returned, `stated` is a reason that is known already.
+        """Explain a refusal: `verdict` is what verification returned, `stated` is a reason that is known already.
 
-        None if the credential became valid meanwhile, or the database fails: neither may change the answer.
+        `otherwise` is the reason where the credential itself would be accepted. None if the credential became valid
+        meanwhile, or the database fails: neither may change the answer.
         """
+
+        def find_reason() -> Explanation | None:
+            if stated is None:
+                return self._explain.explain_verdict(presented, verdict, otherwise)
+            return _explain(stated, self._explain.describe_claims(verdict) if isinstance(verdict, Claims) else None)
+
+        return self._observe(presented, find_reason)
+
+    def note_grant(
+        self, presented: Presented, client_id: str, stated: Reason | None = None, known: Description | None = None
+    ) -> Explanation | None:
+        """Explain why a client got nothing for a code or a refresh token: what it is, or the rest of the request."""
+
+        def find_reason() -> Explanation:
+            otherwise = stated or Reason.INVALID_REQUEST
+            found = self._explain.explain_grant(presented.token, client_id, known, otherwise)
+            return found if stated is None else _explain(stated, found.credential)
+
+        return self._observe(presented, find_reason)
+
+    def note_client(self, presented: Presented) -> Explanation | None:
+        """Explain why a client was not authenticated by a secret."""
+        return self._observe(presented, partial(self._explain.explain_client, presented.token))
+
+    def _observe(self, presented: Presented, find_reason: Callable[[], Explanation | None]) -> Explanation | None:
         explanation = None
         with suppress(Exception):
-            explanation = self._find_reason(presented, claims, stated)
+            explanation = find_reason()
         if explanation is not None:
             for observer in self._observers:
                 with suppress(Exception):
                     observer(presented, explanation)
         return explanation
 
-    def _find_reason(self, presented: Presented, claims: Claims | None, stated: Reason | None) -> Explanation | None:
-        if stated is None:
-            return self._explain.explain_verdict(presented, claims)
-        return _explain(stated, self._explain.describe_claims(claims) if claims else None)
+
+def _reason_of_shape(token: str) -> Reason:
+    """Return why a text that is not of a kind that can be looked up is refused."""
+    return Reason.MALFORMED if prefix_of(token) is None else Reason.WRONG_KIND
 
 
 def _explain(reason: Reason, found: Description | None = None) -> Explanation:
     return Explanation(reason, WORDS[reason], found)
-
-
-def _reject_kind(found: Description | None) -> Explanation:
-    return Explanation(Reason.INVALID_REQUEST, NOT_FOR_CALLS, found)

@@ -90,34 +90,40 @@ class Reuse:
         found = explanation.credential if explanation else None
         if found is not None and found.superseded_at is not None:
             address = str(presented.address) if presented.address else None
-            self.look_up(anonymous(address, None), presented.token, reader=presented.caller)
+            self.look_up(anonymous(address, presented.request_id), presented.token, reader=presented.caller)
 
-    def look_up(self, actor: Actor, secret: str, *, client_id: str | None = None, reader: str | None = None) -> None:
+    def look_up(
+        self, actor: Actor, secret: str, *, client_id: str | None = None, reader: str | None = None
+    ) -> Description | None:
         """Note the reuse of a secret that was refused; do nothing for one that is unknown, live or malformed.
+
+        Return what was known of it before, if that was looked up.
 
         `client_id` is the client that presents it as its own: another client's use of a client's secret is an event and
         ends nothing. `reader` is the client that reads its state, which is not a use where the secret is its own. A
         database that cannot be written changes no answer: the next use is noted.
         """
         if prefix_of(secret) is None:  # JWTs are not replaced
-            return
+            return None
         try:
-            self._look_up(actor, secret, client_id, reader)
+            return self._look_up(actor, secret, client_id, reader)
         except (SQLAlchemyError, Conflict):
             log.warning("the reuse of a secret was not recorded: the database failed", exc_info=True)
+            return None
 
-    def _look_up(self, actor: Actor, secret: str, client_id: str | None, reader: str | None) -> None:
+    def _look_up(self, actor: Actor, secret: str, client_id: str | None, reader: str | None) -> Description | None:
         now = self._clock()
         kind = find_kind(self._kinds, secret)
         if kind is None:
-            return
+            return None
         with self._store.reading() as session:
             found = kind.describe(session, secret, now)
             if found is None or found.superseded_at is None:
-                return
+                return found
             owners = {identity.client_id for identity in kind.identify(session, [secret], now)} - {None}
         if found.superseded_at <= now and (reader is None or reader not in owners):
             self._note(actor, found, now, may_end=client_id is None or owners <= {client_id})
+        return found
 
     def _note(self, actor: Actor, found: Description, now: datetime, *, may_end: bool) -> None:
         ends = may_end and self._ends(found)

@@ -144,7 +144,9 @@ class Usage:
             return
         resource = presented.resource if _is_storable(presented.resource) else ""
         use = Use((*found.counted, resource, explanation.reason.value))
-        self.note_use(use, self._clock(), origin_of(presented.caller or FORWARD_AUTH, presented.address))
+        self.note_use(
+            use, self._clock(), origin_of(presented.caller or presented.server or FORWARD_AUTH, presented.address)
+        )
 
     def flush(self) -> None:
         """Write what was noted; what cannot be written now is kept for the next time."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.clock import Clock
-from app.credentials.kind import Claims, CredentialKind
+from app.credentials.kind import Claims, CredentialKind, Verdict
 from app.crypto.access_token import MAX_TOKEN_LENGTH
 from app.database.store import Store
 
@@ -20,6 +20,11 @@ class Verify:
 
     def __call__(self, token: str) -> Claims | None:
         """Return the claims of an active credential; None for anything else, whatever the reason."""
+        verdict = self.judge(token)
+        return verdict if isinstance(verdict, Claims) else None
+
+    def judge(self, token: str) -> Verdict:
+        """Like a call, with the reason where verification learnt it: a refusal is explained without a further query."""
         kind = self._recognize(token)
         if kind is None:
             return None

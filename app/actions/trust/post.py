@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,8 +45,9 @@ class Post:
             return Answer(None, f"no answer within {self._patience:g} seconds")
         except ValueError as error:
             return Answer(None, f"not allowed: {error}")
-        except UNREACHABLE:
-            return Answer(None, "the connection failed")
+        except UNREACHABLE as error:
+            invalid = [one for one in error.args if isinstance(one, ssl.SSLCertVerificationError)]
+            return Answer(None, "its certificate is not valid" if invalid else "the connection failed")
         except OSError:
             return Answer(None, "the host is unknown")
 

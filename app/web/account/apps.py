@@ -5,9 +5,11 @@ from __future__ import annotations
 from flask_babel import gettext
 from werkzeug.wrappers import Response
 
+from app.actions.insight.own_usage import Own
 from app.compose import Actions
 from app.web import lists, pages
 from app.web.page_routes import PageRoutes
+from app.web.usage_chart import read_chart
 from app.web.visitors import actor
 
 MOST_SHOWN = 20  # authorizations of one app on its page
@@ -24,11 +26,12 @@ def index(actions: Actions) -> Response:
 
 @routes.get("/<row:app_id>")
 def show(actions: Actions, app_id: str) -> Response:
-    """Show an app, what it may do, and where it is connected."""
+    """Show an app, what it may do, where it is connected, and how it was used."""
     me = actor(actions).id
     one = actions.apps.get(me, app_id)
     grants, _ = actions.apps.grants(MOST_SHOWN, None, client_row_id=app_id, user_id=me, status="active")
-    return pages.render("account/app.html", one=one, grants=grants)
+    usage = read_chart(actions.read_usage, Own(me, app_id))
+    return pages.render("account/app.html", one=one, grants=grants, usage=usage)
 
 
 @routes.get("/<row:app_id>/end")

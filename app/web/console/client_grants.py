@@ -21,16 +21,19 @@ routes = PageRoutes("console_client_grants", "/console/clients/<row:client_row_i
 
 @routes.get("")
 def index(actions: Actions, client_row_id: str) -> Response:
-    """List the grants of the client, the newest first."""
-    status = lists.read_filter("status", STATUSES)
-    found, cursor = actions.apps.grants(lists.PAGE, lists.read_cursor(), client_row_id=client_row_id, status=status)
+    """List the grants of the client, the newest first; a link leads to the grants of one user."""
+    status, user = lists.read_filter("status", STATUSES), lists.read_word("user")
+    found, cursor = actions.apps.grants(
+        lists.PAGE, lists.read_cursor(), client_row_id=client_row_id, user_id=user, status=status
+    )
     return pages.render(
         "console/client_grants.html",
         client=actions.clients.get(client_row_id),
         found=found,
         statuses=STATUSES,
         chosen_status=status,
-        next_page=lists.next_page(cursor, client_row_id=client_row_id, status=status),
+        chosen_user=user,
+        next_page=lists.next_page(cursor, client_row_id=client_row_id, status=status, user=user),
     )
 
 

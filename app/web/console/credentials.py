@@ -13,12 +13,13 @@ from app.actions.directory.revoke_many import MOST_REVOKED
 from app.actions.directory.rows import Found, ListQuery
 from app.actions.insight.credentials import CredentialFilter, CredentialStatus, CredentialView, Sort
 from app.compose import Actions
-from app.errors import Invalid
-from app.web import form, lists
-from app.web.console.links import page_of
+from app.errors import Invalid, NotFound
+from app.web import form, lists, pages
+from app.web.console.links import page_of, page_of_credential
 from app.web.console.list_page import ListPage, read_choice
 from app.web.console.revoke_many import answer_revocation
 from app.web.page_routes import PageRoutes
+from app.web.usage_chart import read_chart
 from app.web.visitors import require_operator
 
 STATUSES: tuple[CredentialStatus, ...] = get_args(CredentialStatus)
@@ -45,6 +46,25 @@ def index(actions: Actions) -> Response:
 def export_csv(actions: Actions) -> Response:
     """Return what the list shows as a file."""
     return LIST.export(partial(_find, actions), actions.clock())
+
+
+@routes.get("/<row:credential_id>")
+def show(actions: Actions, credential_id: str) -> Response:
+    """Show a credential of any kind, and how it was used if its kind is counted by itself."""
+    found = actions.credentials.some([credential_id])
+    if not found:
+        raise NotFound("there is no such credential")
+    one = found[0]
+    counted = any(kind.counted_as for kind in actions.kinds if kind.name == one.kind)
+    owner = page_of(one.owner_type or "", one.owner_row_id)
+    return pages.render(
+        "console/credential.html",
+        one=one,
+        word=actions.credentials.words[one.kind],
+        usage=read_chart(actions.read_usage, one.id) if counted else None,
+        owner=owner,
+        own_page=page_of(one.kind, one.id) or (owner if one.owner_row_id == one.id else None),
+    )
 
 
 @routes.post("/revoke")
@@ -84,5 +104,6 @@ def _render_list(actions: Actions, found: Found[CredentialView], refusal: form.R
         words=actions.credentials.words,
         statuses=[(status, status) for status in STATUSES],
         page_of=page_of,
+        page_of_credential=page_of_credential,
         most_revoked=MOST_REVOKED,
     )

@@ -19,6 +19,7 @@ PAGES = {  # the endpoint of each kind, and the variable part of its path
     "api_key": ("console_api_keys.show", "key_id"),
     "webhook": ("console_webhooks.show", "webhook_id"),
 }
+PLAIN = ("personal_access_token", "grant", "oauth_token")  # credentials whose page is the one that shows any kind
 
 PLACES = {
     "personal_access_token": "#tokens",
@@ -35,6 +36,13 @@ def page_of(kind: str, row_id: str | None) -> str | None:
     endpoint, name = PAGES[kind]
     variable: dict[str, Any] = {name: row_id}
     return url_for(endpoint, **variable)
+
+
+def page_of_credential(kind: str, row_id: str | None) -> str | None:
+    """Return the address of the page of a credential, by its kind in lists or as it is counted; None without one."""
+    if kind in PLAIN and row_id is not None:
+        return url_for("console_credentials.show", credential_id=row_id)
+    return page_of(kind, row_id)
 
 
 def page_of_named(kind: str, row: NamedRow) -> str | None:

@@ -8,7 +8,7 @@ from app.actions.insight.overview import FAILED
 from app.compose import Actions
 from app.errors import NotFound
 from app.web import pages
-from app.web.console.links import list_of, page_of
+from app.web.console.links import list_of, page_of_credential
 from app.web.page_routes import PageRoutes
 from app.web.visitors import require_operator
 
@@ -26,7 +26,8 @@ def index(actions: Actions) -> Response:
         lists=actions.overview.lists(),
         list_of=list_of,
         top=actions.read_usage.top(),
-        page_of=page_of,
+        words=actions.known_credentials.titles | {"client": "Client"},
+        page_of=page_of_credential,
         hours=hours,
         failed=sum(hour.failed for hour in hours),
         most=max(hour.failed for hour in hours),

@@ -12,7 +12,7 @@ from app.crypto.access_token import MAX_TOKEN_LENGTH
 from app.crypto.pasted_token import strip_scheme
 from app.errors import Invalid, NotFound
 from app.web import form, pages
-from app.web.console.links import page_of
+from app.web.console.links import page_of, page_of_credential
 from app.web.page_routes import PageRoutes
 from app.web.visitors import actor, require_operator
 
@@ -47,7 +47,7 @@ def find(actions: Actions) -> Response:
         title=titles.get(found.target or "", "No credential of this server"),
         owner=found.owner_name or found.owner_id,
         owner_page=page_of(found.owner_type or "", known.owner_row_id if known else None),
-        page=page_of(found.target or "", found.id),
+        page=page_of_credential(found.target or "", found.id),
         revocable=known is not None and known.revoked_at is None and found.status != "expired",
     )
 

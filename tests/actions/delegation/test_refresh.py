@@ -159,7 +159,7 @@ def test_its_own_client_reads_it_and_nobody_else(world: AppWorld) -> None:
     tokens = world.tokens()
     introspect = world.core.actions.introspect_refresh_token
     seen = introspect(str(tokens.refresh_token), APP)
-    assert seen is not None
+    assert isinstance(seen, dict)
     assert (seen["sub"], seen["username"], seen["client_id"]) == (world.user_id, "ann", APP)
     assert introspect(str(tokens.refresh_token), "other") is None
     world.refresh(tokens.refresh_token)

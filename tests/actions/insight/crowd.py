@@ -1,6 +1,6 @@
 """A server at scale: 5,000 users, 20,000 tokens, 300 roles and 1,000 keys, inserted in bulk."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -8,13 +8,17 @@ from typing import Any
 
 from sqlalchemy import event, insert, text
 
+from app.actions.tokens.usage_rows import Count, add_counts, start_of_hour
+from app.credentials.reasons import Reason
 from app.database.store import Store
 from app.database.types import Base
 from app.models import (
     ApiKey,
+    AppGrant,
     Client,
     ClientRole,
     ClientSecret,
+    Consent,
     Permission,
     PersonalAccessToken,
     PersonalAccessTokenScope,
@@ -24,6 +28,7 @@ from app.models import (
     User,
     UserRole,
 )
+from app.models.usage import SUCCESS
 from tests.core import Core, start_core
 
 USERS, TOKENS, ROLES, KEYS, APIS, CLIENTS = 5_000, 20_000, 300, 1_000, 50, 200
@@ -94,6 +99,43 @@ def seed(store: Store, now: datetime) -> None:
     if store.dialect == "postgresql":  # as autovacuum does
         with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("ANALYZE"))
+
+
+def seed_grants(store: Store, client_id: str, user_ids: Sequence[str], now: datetime, number: int) -> None:
+    """Make these users allow an app by this many grants, `grt_0` and so on in turn, each used on a day of a month."""
+    ends, day = now + timedelta(days=300), timedelta(days=1)
+    grants = [
+        {"id": f"grt_{n}", "user_id": user_ids[n % len(user_ids)], "client_id": client_id, "created_at": now}
+        | {"expires_at": ends}
+        for n in range(number)
+    ]
+    consents = [
+        {"id": f"con_{client_id}{n}", "user_id": user_id, "client_id": client_id, "created_at": now, "updated_at": now}
+        for n, user_id in enumerate(user_ids)
+    ]
+    with store.transaction() as session:
+        session.connection().execute(insert(Consent), consents)
+        for outcome, part in ((SUCCESS, 1), (Reason.EXPIRED, 3)) if number else ():
+            used = [_count(f"grt_{n}", "grant", now - n % 30 * day, outcome, n) for n in range(0, number, part)]
+            add_counts(session, used)
+        if number:
+            session.connection().execute(insert(AppGrant), grants)
+
+
+def seed_usage(store: Store, now: datetime) -> None:
+    """Count uses and refusals of some credentials on each of 30 days, of several APIs."""
+    counted = (("pat_00007", "personal_access_token"), ("key_7", "api_key"), ("cli_7", "client"), ("grt_7", "grant"))
+    hours = [now - n * timedelta(hours=6) for n in range(30 * 4)]
+    with store.transaction() as session:
+        for row_id, target in counted:
+            for reason in (SUCCESS, *list(Reason)[:5]):
+                add_counts(session, [_count(row_id, target, at, reason, n) for n, at in enumerate(hours)])
+
+
+def _count(row_id: str, target: str, at: datetime, outcome: str, n: int) -> Count:
+    return Count(
+        row_id, start_of_hour(at), outcome, api(n % APIS), target, 1_234_567 + n, at, "2001:db8:1234::/48", f"client{n}"
+    )
 
 
 def _end(n: int, now: Any, day: timedelta) -> Any:

@@ -1,13 +1,14 @@
 """Usage is read by time, resource and outcome, and the most used credentials are found."""
 
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 
 from app.actions.insight.usage import MOST_ROWS, GroupBy, UsagePoint, UsageRow
 from app.actions.tokens.usage_rows import Count, add_counts, start_of_day, start_of_hour
 from app.credentials.reasons import Reason
-from app.errors import NotFound
+from app.errors import Invalid, NotFound
 from tests.core import ORDERS, START, STOCK, Core
 
 pytestmark = pytest.mark.both_databases
@@ -125,7 +126,17 @@ def test_the_most_used_come_first_with_their_names_and_a_deleted_one_without(cor
     assert len(core.actions.read_usage.top(1)) == 1
 
 
-def test_as_many_resources_are_read_as_fit_into_an_answer(core: Core) -> None:
+def test_the_most_used_tokens_and_grants_are_named_with_their_users(core: Core) -> None:
+    core.app("planner")
+    add_count(core, core.pat("alice", "orders:read")[0].id, 1, target="personal_access_token")
+    add_count(core, core.delegate("alice", "planner", "orders:read").grant_id, 2, target="grant")
+    add_count(core, core.key()[0].id, 3)
+    named = [(it.target, it.name, it.owner) for it in core.actions.read_usage.top()]
+    of_alice = [("grant", "planner", "alice"), ("personal_access_token", "laptop", "alice")]
+    assert named == [("api_key", "a key", ""), *of_alice]
+
+
+def test_more_resources_than_fit_into_an_answer_are_on_further_pages(core: Core) -> None:
     counts = [
         Count(
             "key_1", start_of_hour(START), "ok", f"https://{number}.example", "api_key", number + 1, START, None, None
@@ -136,3 +147,15 @@ def test_as_many_resources_are_read_as_fit_into_an_answer(core: Core) -> None:
         add_counts(session, counts)
     rows = read(core, "resource")
     assert len(rows) == MOST_ROWS and rows[0].uses == MOST_ROWS + 1 and rows[-1].uses == 2
+    page = partial(core.actions.read_usage.page, "key_1", group_by="resource")
+    first, cursor = page()
+    last, end = page(after=cursor)
+    assert first == rows and [row.uses for row in last] == [1] and end is None
+    assert page(MOST_ROWS + 1)[1] is None
+
+
+def test_a_cursor_of_another_list_is_refused(core: Core) -> None:
+    add_count(core, "key_1", 1)
+    for cursor in ("key_1", "-1", "1_2", "", "9" * 40, "\u0661"):
+        with pytest.raises(Invalid):
+            core.actions.read_usage.page("key_1", after=cursor)

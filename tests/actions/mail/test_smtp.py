@@ -50,12 +50,14 @@ def test_a_certificate_of_another_name_ends_the_connection(tmp_path: Path) -> No
             sender(url, server.trusting())(message())
 
 
+@pytest.mark.contract("mail is handed over encrypted, authenticated, and in a bounded time")
 def test_no_password_is_sent_without_starttls(tmp_path: Path) -> None:
     with mail_server(tmp_path) as server, pytest.raises(MailDelayed, match="no STARTTLS"):
         sender(server.url("smtp+starttls", WRITTEN), server.trusting())(message())
     assert server.commands == []
 
 
+@pytest.mark.contract("mail is handed over encrypted, authenticated, and in a bounded time")
 @pytest.mark.parametrize(("scheme", "encryption"), [("smtp", "none"), ("smtp+starttls", "starttls"), ("smtps", "tls")])
 def test_the_sender_authenticates(tmp_path: Path, scheme: str, encryption: str) -> None:
     with mail_server(tmp_path, encryption=encryption, authentication=True) as server:
@@ -90,6 +92,7 @@ def test_a_server_that_is_gone_is_tried_later() -> None:
         sender(f"smtp://127.0.0.1:{free_port()}")(message())
 
 
+@pytest.mark.contract("mail is handed over encrypted, authenticated, and in a bounded time")
 @pytest.mark.parametrize(
     ("greeting", "again"),
     [((), 0), ((b"220 x\r\n",), 0), ((b"220-",), 0.01), ((b"220-more\r\n",), 0.01)],

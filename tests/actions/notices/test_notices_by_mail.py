@@ -1,5 +1,6 @@
 """What happens to a credential or an account reaches its user by mail, once, and without a secret."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from email.message import EmailMessage
 from pathlib import Path
@@ -11,7 +12,8 @@ from app.actions.audit.actor import anonymous
 from app.actions.mail.compose import ComposeMail
 from app.actions.mail.smtp import MailDelayed, SendMail
 from app.actions.notices.find_due import FindDueNotices
-from app.actions.notices.mail_delivery import MailDelivery
+from app.actions.notices.mail_delivery import UNUSABLE, MailDelivery
+from app.actions.outbox.messages import DELIVERED, LEASE
 from app.actions.outbox.notices import Notices
 from app.actions.sign_in.known_addresses import KnownAddresses
 from app.actions.tokens.report_leak import ReportLeak
@@ -116,6 +118,7 @@ def test_ninety_days_without_use_are_reported_once_until_it_is_used_again(core: 
     assert find_due(core) == 1
 
 
+@pytest.mark.contract("each notice can be turned off but leaks")
 def test_a_leak_is_reported_although_everything_is_turned_off(core: Core) -> None:
     token_id, token = token_of_alice(core)
     user_id = core.row_id("alice")
@@ -129,6 +132,7 @@ def test_a_leak_is_reported_although_everything_is_turned_off(core: Core) -> Non
     assert f"https://login.example/account/tokens/{token_id}" in plain_text(message)
 
 
+@pytest.mark.contract("each notice can be turned off but leaks")
 def test_a_notice_that_is_turned_off_is_not_sent_and_the_choice_is_an_event(core: Core) -> None:
     token_of_alice(core)
     user_id = core.row_id("alice")
@@ -185,6 +189,26 @@ def test_a_delayed_message_is_tried_again_with_the_same_id_and_ends_after_three_
         assert post.sent[0]["Message-ID"] == f"<{row.message_id}@login.example>"
 
 
+@pytest.mark.parametrize(
+    "address", ["@example.org", "ann@", "<ann@example.org>", "ann@example.org\r\nBcc: eve@example.org"]
+)
+def test_a_message_that_cannot_be_written_or_sent_stops_no_other(core: Core, address: str) -> None:
+    _, token = token_of_alice(core)
+    _, further = core.pat("alice", "orders:read", name="desk")
+    report = ReportLeak(core.store, core.actions.revoke_many._kinds, Notices(mails=True), core.clock)
+    report(FINDER, [token, further])
+    post = Post()
+    post.faults = [RuntimeError("unforeseen")]
+    sending = delivery(core, post)
+    assert sending.deliver_due() == 2 and len(post.sent) == 1
+    report(FINDER, [core.pat("alice", "orders:read", name="lamp")[1]])
+    set_values(core, User, email=address)
+    assert sending.deliver_due() == 1 and len(post.sent) == 1
+    with core.store.reading() as session:
+        results = session.scalars(select(OutboxMessage.result).order_by(OutboxMessage.id)).all()
+    assert sorted(map(str, results)) == sorted([DELIVERED, "it cannot be sent (RuntimeError)", UNUSABLE])
+
+
 def test_a_user_who_is_gone_gets_nothing(core: Core) -> None:
     _, token = token_of_alice(core)
     ReportLeak(core.store, core.actions.revoke_many._kinds, Notices(mails=True), core.clock)(FINDER, [token])
@@ -193,6 +217,43 @@ def test_a_user_who_is_gone_gets_nothing(core: Core) -> None:
     assert delivery(core, post).deliver_due() == 1 and post.sent == []
 
 
+@pytest.mark.contract("several nodes send each notice once")
+def test_two_nodes_with_one_mailbox_send_each_message_once(core: Core) -> None:
+    token_of_alice(core)
+    tokens = [core.pat("alice", "orders:read", name=f"token {number}")[1] for number in range(20)]
+    ReportLeak(core.store, core.actions.revoke_many._kinds, Notices(mails=True), core.clock)(FINDER, tokens)
+    post = Post()
+    with ThreadPoolExecutor(2) as nodes:
+        list(nodes.map(deliver_all, [delivery(core, post) for _ in range(2)]))
+    deliver_all(delivery(core, post))
+    assert len({message["Message-ID"] for message in post.sent}) == len(post.sent) == len(tokens)
+
+
+def deliver_all(node: MailDelivery) -> None:
+    while node.deliver_due():
+        pass
+
+
+@pytest.mark.contract("a notice arrives at least once, also when the node that sends it is killed")
+def test_a_node_that_dies_while_it_sends_leaves_the_message_to_another(core: Core) -> None:
+    _, token = token_of_alice(core)
+    ReportLeak(core.store, core.actions.revoke_many._kinds, Notices(mails=True), core.clock)(FINDER, [token])
+    post = Post()
+    dying, other = delivery(core, post), delivery(core, post)
+    [lease] = dying._lease()
+    deliver_all(other)
+    assert post.sent == []
+    core.clock.advance(seconds=LEASE.total_seconds())
+    deliver_all(other)
+    assert [message["Message-ID"] for message in post.sent] == [f"<{lease.message_id}@login.example>"]
+    post.faults = [MailDelayed("451 later")]
+    dying._deliver(lease)  # it was not dead, only slow: its result does not count any more
+    assert other.deliver_due() == 0
+    core.clock.advance(days=1)
+    assert other.deliver_due() == 0
+
+
+@pytest.mark.contract("a notice is in the language of its user, in text and HTML, without a secret")
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_message_has_two_parts_in_the_users_language_and_loads_nothing(
     core: Core, tmp_path: Path, language: str

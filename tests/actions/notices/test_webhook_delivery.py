@@ -16,7 +16,10 @@ from app.actions.audit.read import AuditFilter
 from app.actions.audit.record import record
 from app.actions.directory.users import UserChanges
 from app.actions.directory.webhooks import SecretOverlap, WebhookChanges
+from app.actions.notices.webhook_delivery import WebhookDelivery
 from app.actions.outbox.messages import LEASE, PAUSES, RETRIED
+from app.actions.trust.post import Post
+from app.crypto.webhook_secrets import WebhookSecrets
 from app.models import AuditEvent, OutboxMessage
 from app.models import Webhook as WebhookRow
 from tests.actions.notices.conftest import Hooks
@@ -35,6 +38,7 @@ def verified(hooks: Hooks, secret: str, number: int = 0) -> dict[str, object]:
     return body
 
 
+@pytest.mark.contract("webhooks are signed as Standard Webhooks say; a rotated secret signs too until its overlap ends")
 def test_an_event_arrives_signed_as_the_trail_has_it(hooks: Hooks) -> None:
     webhook, secret = hooks.add("user.delete")
     user = hooks.core.user("bob")
@@ -61,6 +65,7 @@ def test_an_event_arrives_signed_as_the_trail_has_it(hooks: Hooks) -> None:
     assert hooks.actions.get(webhook.id).delivered_at == hooks.core.clock()
 
 
+@pytest.mark.contract("each event type of the audit can be subscribed to")
 def test_only_what_is_subscribed_to_is_sent_and_nothing_while_disabled(hooks: Hooks) -> None:
     webhook, _ = hooks.add("api_key.create", "api_key.revoke")
     hooks.core.resource("https://api.example/x", public=["x:read"])
@@ -92,6 +97,7 @@ def test_no_message_holds_a_secret(hooks: Hooks) -> None:
         assert secret.encode() not in bodies
 
 
+@pytest.mark.contract("in order for one credential")
 def test_the_events_of_one_credential_arrive_in_order_though_the_receiver_fails_between(hooks: Hooks) -> None:
     hooks.add("user.update")
     ann, bob = hooks.core.user("ann"), hooks.core.user("bob")
@@ -120,6 +126,7 @@ def ended(hooks: Hooks) -> int:
         return session.scalar(select(func.count(OutboxMessage.id)).where(OutboxMessage.ended_at.is_not(None))) or 0
 
 
+@pytest.mark.contract("several nodes send each notice once")
 def test_two_nodes_send_each_message_once(hooks: Hooks) -> None:
     hooks.add("user.update")
     users = [hooks.core.user(f"user{number}") for number in range(10)]
@@ -136,6 +143,7 @@ def test_two_nodes_send_each_message_once(hooks: Hooks) -> None:
     assert len(ids) == len(set(ids)) == 20
 
 
+@pytest.mark.contract("a notice arrives at least once, also when the node that sends it is killed")
 def test_a_node_that_dies_while_it_sends_leaves_the_message_to_another(hooks: Hooks) -> None:
     webhook, _ = hooks.add("user.update")
     rename(hooks, hooks.core.user("ann"), "a")
@@ -151,6 +159,7 @@ def test_a_node_that_dies_while_it_sends_leaves_the_message_to_another(hooks: Ho
     assert hooks.messages(webhook)[0].status == "delivered" and hooks.actions.get(webhook.id).status == "active"
 
 
+@pytest.mark.contract("retried for three days with growing pauses, then disabled with a notice")
 @pytest.mark.parametrize(
     ("answers", "result"),
     [
@@ -244,6 +253,7 @@ def test_one_that_fails_does_not_delay_another(hooks: Hooks) -> None:
     assert sum(message.attempts for message in hooks.messages(dead)) <= 4
 
 
+@pytest.mark.contract("a webhook is sent under the rules of `jwks_uri`, and costs a bounded time and memory")
 def test_a_private_address_is_not_connected_to_by_default(hooks: Hooks) -> None:
     webhook, _ = hooks.add("user.update")
     rename(hooks, hooks.core.user("ann"), "a")
@@ -251,6 +261,7 @@ def test_a_private_address_is_not_connected_to_by_default(hooks: Hooks) -> None:
     assert not hooks.receiver.sent and hooks.messages(webhook)[0].result == "not allowed: a private address"
 
 
+@pytest.mark.contract("webhooks are signed as Standard Webhooks say; a rotated secret signs too until its overlap ends")
 def test_a_rotated_secret_signs_beside_the_new_one_until_its_overlap_ends(hooks: Hooks) -> None:
     webhook, first = hooks.add("user.update")
     ann = hooks.core.user("ann")
@@ -264,6 +275,19 @@ def test_a_rotated_secret_signs_beside_the_new_one_until_its_overlap_ends(hooks:
     verified(hooks, second, 1)
     with pytest.raises(AssertionError):
         verified(hooks, first, 1)
+
+
+def test_a_message_waits_while_the_secret_key_does_not_open_the_webhooks_secret(hooks: Hooks) -> None:
+    webhook, secret = hooks.add("user.update")
+    rename(hooks, hooks.core.user("ann"), "a")
+    other = WebhookSecrets(lambda: ["another secret key " + "o" * 20])
+    post = Post(allow_private=True)
+    WebhookDelivery(hooks.core.store, other, post, hooks.core.clock).deliver_due()
+    assert hooks.messages(webhook)[0].result == "SECRET_KEY does not open the secret of the webhook"
+    assert not hooks.receiver.sent
+    hooks.core.clock.advance(seconds=PAUSES[0].total_seconds())
+    hooks.deliver()
+    verified(hooks, secret)
 
 
 def test_a_test_message_is_sent_at_once_even_to_one_that_is_paused(hooks: Hooks) -> None:
@@ -288,6 +312,7 @@ def test_a_deleted_webhook_leaves_nothing(hooks: Hooks) -> None:
     assert hooks.core.count(OutboxMessage) == hooks.core.count(WebhookRow) == 0
 
 
+@pytest.mark.contract("the outbox is written in the transaction of the change")
 def test_an_event_that_is_rolled_back_is_never_sent(hooks: Hooks) -> None:
     hooks.add()
     before = hooks.core.count(OutboxMessage)

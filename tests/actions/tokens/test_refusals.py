@@ -1,10 +1,14 @@
 """Every reason has words, and a malformed credential is explained without the database."""
 
+from pathlib import Path
+
 import pytest
 
 from app.actions.tokens.refusals import WORDS, ExplainRefusal, Explanation, Presented, Refusals
 from app.credentials.reasons import Reason
 from app.http.refusal import refusal_fields
+
+HANDBOOK = Path(__file__).parents[3] / "instance" / "README.md"
 
 
 class NoDatabase:
@@ -20,6 +24,12 @@ def explain_without_database() -> ExplainRefusal:
 @pytest.mark.parametrize("reason", list(Reason))
 def test_every_reason_has_words(reason: Reason) -> None:
     assert WORDS[reason].endswith(".")
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_the_handbook_lists_every_reason(reason: Reason) -> None:
+    rows = [row for row in HANDBOOK.read_text(encoding="utf-8").splitlines() if row.startswith("| `")]
+    assert any(f"`{reason.value}`" in row.split(" | ")[0] for row in rows)
 
 
 @pytest.mark.parametrize("token", ["", "x", "lk_pat_", "x" * 100_000])

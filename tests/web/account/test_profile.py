@@ -134,6 +134,7 @@ def test_an_unknown_path_is_answered_with_a_page(face: Face) -> None:
     assert Visitor(face.app.test_client()).get("/console/nothing").status_code == 303
 
 
+@pytest.mark.contract("each notice can be turned off but leaks")
 def test_notices_are_turned_on_and_off_but_leaks_stay_on(face: Face) -> None:
     name = face.person()
     who = browser_of(face, name)

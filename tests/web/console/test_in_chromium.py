@@ -50,6 +50,9 @@ def paths(admin: Admin) -> list[str]:
     client = admin.client([machine_role], [resource], name=name)
     secrets = f"/clients/{client.id}/secrets"
     secret = admin.create(secrets, {"name": LONG})
+    used = admin.api_key(resource, name=unique(LONG))
+    for _ in range(3):
+        admin.forward_auth(used["key"], resource)
     return [
         "/console/resources",
         "/console/resources/new",
@@ -68,6 +71,10 @@ def paths(admin: Admin) -> list[str]:
         "/console/clients/new",
         f"/console/clients/{client.id}",
         f"/console/clients/{client.id}/secrets/{secret['id']}/revoke",
+        f"/console/credentials/{token['id']}",
+        f"/console/credentials/{used['id']}",
+        f"/console/credentials/{secret['id']}",
+        f"/console/clients/{client.id}/grants",
     ]
 
 

@@ -14,10 +14,13 @@ PATHS = (
     "",
     "/credentials",
     "/credentials?status=expired&sort=name",
+    *("/credentials/pat_00007", "/credentials/key_7", "/credentials/cli_7", "/credentials/grt_7"),
+    "/clients/cli_7/grants",
     "/users",
     "/users?q=user49",
     "/users/usr_7",
     "/users/usr_7/tokens/new",
+    "/users/usr_7/apps",
     "/users/new",
     "/clients",
     "/roles",
@@ -38,6 +41,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     live = LiveServer(tmp_path_factory.mktemp("large") / "instance").start()
     store = Store(live.database.engine())
     crowd.seed(store, datetime.now(UTC))
+    crowd.seed_grants(store, "cli_7", ["usr_7", "usr_8"], datetime.now(UTC), 200)
+    crowd.seed_usage(store, datetime.now(UTC))
     store.dispose()
     yield live
     live.stop()

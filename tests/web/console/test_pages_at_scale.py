@@ -5,9 +5,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select
 
 from app.database.types import Base
+from app.models import User
 from tests.actions.insight import crowd
 from tests.management.face import Face
 from tests.web.console.conftest import sign_in_operator
@@ -25,15 +26,22 @@ PAGES = (
     *(f"/{noun}{query}" for noun in LISTS for query in ("", "?q=9", "?q=nothing", "?sort=name", "?status=disabled")),
     *("/credentials?scope=scope8", "/credentials?owner=user7", "/credentials?status=expired"),
     *("/users?role=role+7", "/users?sort=-email", "/api-keys?resource=https://api.example/7"),
+    *(f"/credentials/{one}" for one in ("pat_00007", "key_7", "cli_7", "sec_7", "grt_7")),
+    *("/clients/cli_7/grants", "/clients/cli_7/grants?user=usr_7", "/users/usr_7/apps"),
 )
-ACCOUNT_PAGES = ("/account", "/account/tokens", "/account/tokens/new")
+ACCOUNT_PAGES = ("/account", "/account/tokens", "/account/tokens/new", "/account/apps", "/account/apps/cli_7")
 
 
 @pytest.fixture(scope="module")
 def operator(face: Face) -> Visitor:
     """The browser of an operator of a large organisation."""
     crowd.seed(face.core.store, face.core.clock())
-    return sign_in_operator(face)
+    crowd.seed_usage(face.core.store, face.core.clock())
+    visitor = sign_in_operator(face)
+    with face.core.store.transaction() as session:
+        [me] = session.scalars(select(User.id).where(User.username.startswith("person-")))
+    crowd.seed_grants(face.core.store, "cli_7", ["usr_7", me], face.core.clock(), 200)
+    return visitor
 
 
 class Work:
