@@ -53,7 +53,7 @@ def delete_user(actions: Actions, user_id: str) -> None:
     actions.users.delete(caller(), user_id)
 
 
-@operations.post("/users/<row:user_id>/links", LinkSchema, body=NewLinkSchema)
+@operations.post("/users/<row:user_id>/links", LinkSchema, body=NewLinkSchema, status=200)
 def create_link(actions: Actions, new: NewLink, user_id: str) -> Any:
     """Make a link with which a user sets a password: mailed to the user, or without mail answered once"""
     return actions.one_time_links.create(caller(), user_id, new)

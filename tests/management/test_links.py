@@ -11,7 +11,9 @@ pytestmark = pytest.mark.both_databases
 @pytest.mark.parametrize("purpose", ["invitation", "reset"])
 def test_without_mail_the_link_is_answered_once(face: Face, purpose: str) -> None:
     token, user = face.machine("users:write"), face.core.row_id(face.person())
-    made = face.create(f"/users/{user}/links", {"purpose": purpose}, token)
+    answer = face.call("POST", f"/users/{user}/links", token, json={"purpose": purpose})
+    made = answer.json
+    assert answer.status_code == 200 and answer.headers["Cache-Control"] == "no-store"
     assert made.keys() == {"id", "purpose", "expires_at", "sent_to", "url"}
     assert made["sent_to"] is None and made["purpose"] == purpose
     assert face.core.actions.one_time_links.open(made["url"].partition("#")[2], None).user_id == user
