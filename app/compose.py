@@ -23,9 +23,11 @@ from app.actions.directory.client_secrets import ClientSecretActions
 from app.actions.directory.clients import ClientActions
 from app.actions.directory.federated_credentials import FederatedCredentialActions
 from app.actions.directory.lifetime import Policy
+from app.actions.directory.one_time_links import OneTimeLinks
 from app.actions.directory.personal_access_tokens import PersonalAccessTokenActions
 from app.actions.directory.registered_apps import RegisteredApps
 from app.actions.directory.reseal import Reseal
+from app.actions.directory.reset_requests import ResetRequests
 from app.actions.directory.resources import ResourceActions
 from app.actions.directory.revoke_many import RevokeMany, Revoker
 from app.actions.directory.roles import RoleActions
@@ -142,7 +144,9 @@ class Actions:
     delegation: Delegation
     status_lists: StatusLists
     reuse: Reuse
+    one_time_links: OneTimeLinks
 
+    reset_requests: ResetRequests = field(init=False)
     check_proof: CheckProof = field(init=False)
     explain_refusal: ExplainRefusal = field(init=False)
     refusals: Refusals = field(init=False)
@@ -189,6 +193,7 @@ class Actions:
         secrets = _secrets(self.kinds)
         listed = ListCredentials(store, secrets, clock)
         parts: dict[str, object] = {
+            "reset_requests": ResetRequests(self.one_time_links),
             "check_proof": CheckProof(store, nonces, clock, nonce_required=settings.dpop_nonce == "required"),
             "failed_authentications": self.authenticate_client.failures,
             "federated_credentials": FederatedCredentialActions(store, settings, clock),
@@ -212,7 +217,7 @@ class Actions:
             "read_usage": ReadUsage(store, clock),
             "revoke_many": RevokeMany(store, secrets, _many_revokers(self.delegation.apps, *parts_of_directory), clock),
             **self._join_refusals(secrets),
-            **_join_notices(settings, store, secrets, clock),
+            **_join_notices(settings, store, secrets, self.one_time_links, clock),
             **self.delegation.parts(),
             **_join_webhooks(settings, store, clock),
         }
@@ -224,12 +229,14 @@ class Actions:
         return {"explain_refusal": explain, "refusals": Refusals(explain, (self.usage.count_refusal,))}
 
 
-def _join_notices(settings: Settings, store: Store, secrets: Sequence[SecretKind], clock: Clock) -> dict[str, object]:
+def _join_notices(
+    settings: Settings, store: Store, secrets: Sequence[SecretKind], links: OneTimeLinks, clock: Clock
+) -> dict[str, object]:
     return {
         "notices": _notices(settings),
         "notice_preferences": NoticePreferences(store, settings.languages, clock),
         "find_due_notices": FindDueNotices(store, secrets, _notices(settings), clock),
-        "mail_delivery": _mail_delivery(settings, store, clock),
+        "mail_delivery": _mail_delivery(settings, store, links, clock),
     }
 
 
@@ -273,7 +280,7 @@ def _notices(settings: Settings) -> Notices:
     return Notices(mails=settings.smtp_server is not None)
 
 
-def _mail_delivery(settings: Settings, store: Store, clock: Clock) -> MailDelivery | None:
+def _mail_delivery(settings: Settings, store: Store, links: OneTimeLinks, clock: Clock) -> MailDelivery | None:
     """Return what sends the mail of this server; None where no server takes it."""
     server = settings.smtp_server
     if server is None:
@@ -282,7 +289,7 @@ def _mail_delivery(settings: Settings, store: Store, clock: Clock) -> MailDelive
     from app.actions.mail.smtp import SendMail, our_name
     from app.actions.notices.mail_delivery import MailDelivery
 
-    compose = ComposeMail(settings.issuer, settings.mail_sender)
+    compose = ComposeMail(settings.issuer, settings.mail_sender, links.write_url)
     return MailDelivery(store, compose, SendMail(server, our_name(settings.issuer)), settings.languages, clock)
 
 
@@ -388,6 +395,7 @@ def join(
         issue_machine_token=IssueMachineToken(store, m2m, indexes, clock),
         exchange_token=ExchangeToken(store, kinds, exchanged, indexes, spend, usage, clock),
         rotate_signing_key=RotateSigningKey(store, keys, clock, settings.publish_ahead, settings.signing_key_rotation),
+        one_time_links=OneTimeLinks(store, passwords, abuse, settings, clock),
         spend_key_limit=spend,
         usage=usage,
         **presented,

@@ -8,6 +8,7 @@ from dataclasses import replace
 import click
 
 from app.actions.audit.actor import OPERATOR
+from app.actions.directory.one_time_links import NewLink, Purpose
 from app.actions.directory.users import NewUser, UserChanges
 from app.cli.actions import find_user, list_all, open_actions
 from app.cli.completion import USER_ROLES, USERS
@@ -21,7 +22,7 @@ COLUMNS = ("id", "username", "email", "roles", "enabled", "created_at")
 
 @click.group(cls=Group)
 def user() -> None:
-    """Users: create, list, show, update, set-password, delete."""
+    """Users: create, list, show, update, invite, reset-password, set-password, delete."""
 
 
 @user.command()
@@ -106,3 +107,35 @@ def delete(name: str, as_json: bool) -> None:
     found = find_user(actions, name)
     actions.users.delete(OPERATOR, found.id)
     print_done(as_json, f"{found.username} is deleted.", id=found.id, deleted=True)
+
+
+@user.command()
+@click.argument("name", shell_complete=USERS)
+@json_option
+def invite(name: str, as_json: bool) -> None:
+    """Invite a user to set a password: mail a link that works once, or print it."""
+    _create_link(name, "invitation", as_json)
+
+
+@user.command("reset-password")
+@click.argument("name", shell_complete=USERS)
+@json_option
+def reset_password(name: str, as_json: bool) -> None:
+    """Let a user set another password: mail a link that works once, or print it."""
+    _create_link(name, "reset", as_json)
+
+
+def _create_link(name: str, purpose: Purpose, as_json: bool) -> None:
+    actions = open_actions()
+    found, links = find_user(actions, name), actions.one_time_links
+    made = links.create(OPERATOR, found.id, NewLink(purpose))
+
+    def undo() -> str:
+        links.withdraw(made.id)
+        return "the link is withdrawn"
+
+    if made.url is None:
+        note = f"The link is on its way to {made.sent_to}."
+        print_done(as_json, note, id=made.id, purpose=purpose, sent_to=made.sent_to, url=None)
+    else:
+        print_secret(as_json, made, "url", made.url, f"{found.username} can use it once, within an hour.", undo)

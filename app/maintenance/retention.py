@@ -35,6 +35,7 @@ from app.models import (
     DeviceCode,
     FoundNotice,
     KnownAddress,
+    OneTimeLink,
     OutboxMessage,
     RefreshToken,
     ReplacedSecret,
@@ -89,6 +90,7 @@ class StatusListBound:
 
 BOUNDS: tuple[Bound | StatusListBound, ...] = (
     Bound(UserSession, UserSession.ends_at),
+    Bound(OneTimeLink, OneTimeLink.expires_at),
     Bound(UsedProof, UsedProof.expires_at),
     Bound(UsedAssertion, UsedAssertion.expires_at),
     Bound(SpentLimit, SpentLimit.ends_at),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.actions.directory.one_time_links import MadeLink, NewLink
 from app.actions.directory.users import Email, NewUser, UserChanges, Username, UserView
 from app.compose import Actions
 from app.management.authorization import caller
@@ -16,6 +17,8 @@ operations = Operations("users", "Users")
 UserSchema = answer_schema(UserView)
 NewUserSchema = request_schema(NewUser)
 UserChangesSchema = request_schema(UserChanges)
+LinkSchema = answer_schema(MadeLink)
+NewLinkSchema = request_schema(NewLink)
 UserQuery = page_query(username=Username, email=Email)
 
 
@@ -48,3 +51,9 @@ def change_user(actions: Actions, changes: UserChanges, user_id: str) -> Any:
 def delete_user(actions: Actions, user_id: str) -> None:
     """Delete a user with all their tokens"""
     actions.users.delete(caller(), user_id)
+
+
+@operations.post("/users/<row:user_id>/links", LinkSchema, body=NewLinkSchema, status=200)
+def create_link(actions: Actions, new: NewLink, user_id: str) -> Any:
+    """Make a link with which a user sets a password: mailed to the user, or without mail answered once"""
+    return actions.one_time_links.create(caller(), user_id, new)

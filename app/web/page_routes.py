@@ -61,9 +61,9 @@ class PageRoutes:
         blueprint.register_error_handler(browser.CSRFError, render_expired_form)
         for unreadable in (RequestEntityTooLarge, UnsupportedMediaType):
             blueprint.register_error_handler(unreadable, render_unreadable_form)
+        blueprint.register_error_handler(LatchkeyError, render_error)
         if self._guard is not None:
             blueprint.before_request(partial(self._guard, actions))
-            blueprint.register_error_handler(LatchkeyError, render_error)
         return blueprint
 
     def _declare(self, method: str, rule: str) -> Callable[[View[P]], View[P]]:

@@ -47,6 +47,7 @@ REFUSALS = (
     mark("is not the same"),
     mark("must have %(shortest)s to %(longest)s characters"),
     mark("is too common: choose one that is harder to guess"),
+    mark("the link is unknown, used or expired: ask for another one"),
     mark("confirm your password on your account's page first"),
     mark("there is no such session"),
     # of any page

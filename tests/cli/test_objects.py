@@ -238,6 +238,10 @@ def test_a_user_and_their_password(cli: Cli, instance: Path) -> None:
     assert cli("user", "set-password", "bob", input="a password nobody has 71\n").exit_code == 0
     assert "common" in cli("user", "set-password", "bob", input="password1234\n").stderr
     assert cli("user", "set-password", "bob", input="").exit_code == 1
+    for command in ("invite", "reset-password"):
+        assert re.fullmatch(r"http\S+/login/link#[\w-]{43}\n", cli("user", command, "bob").stdout)
+    made = cli.json("user", "invite", "bob")
+    assert (made["purpose"], made["sent_to"]) == ("invitation", None) and "/login/link#" in made["url"]
     assert cli.json("user", "update", "bob", "--display-name", "Bob", "--disable")["enabled"] is False
     assert cli.json("user", "show", "bob")["scopes"] == []
     assert "bob" in cli.good("user", "list")

@@ -55,6 +55,7 @@ NEEDS_CREDENTIAL = {  # before a row is added, of whose owner are
     "personal_access_token_scope": "a user",
     "refresh_token": "a refresh token, which it replaces: swept when it expires",
     "replaced_secret": "a user who regenerates a token: at most 50 for each, swept after 400 days",
+    "one_time_link": "an operator, or a stranger who knows a username, five times an hour: one for each user",
     "outbox": "a webhook of an operator: one message for each event that it subscribes to, ended after three days",
     "resource": "an operator",
     "reused_credential": "a secret that was replaced: one for its credential, swept after an hour",

@@ -85,6 +85,8 @@ GROUPS: dict[str, dict[str, EventType]] = {
     "Users": {
         "user.create": EventType("User created", "{actor} created the user {target}[ (roles: {roles})]"),
         "user.update": EventType("User changed", "{actor} changed the user {target}[: {changed}]"),
+        "user.invite": EventType("User invited", "{actor} invited {target} to set a password"),
+        "user.reset": EventType("Password reset asked for", "{actor} had {target} sent a link to set another password"),
         "user.choose_notices": EventType("Notices chosen", "{actor} chose which notices to get by mail"),
         "user.delete": EventType("User deleted", "{actor} deleted the user {target}"),
         "user_session.begin": EventType("Signed in", "{actor} signed in"),

@@ -1,4 +1,4 @@
-"""Limits against guessing and flooding. Only failures count, except in the last five rows.
+"""Limits against guessing and flooding. Only failures count, except in the last nine rows.
 
 | failure | counted per | above the limit |
 | --- | --- | --- |
@@ -6,9 +6,11 @@
 | password | address; username | 429, except for users who recently signed in from that address |
 | client authentication | address; client and address | a failure is 429 without an audit event; a valid secret passes |
 | credential | address | a failure is 429; a valid credential passes |
+| one-time link | address | 429 |
 | user code of a device | user and address | 429 |
 | leak report | address: each report, and each credential in it | 429 |
 | change of one's own password | user | 429 |
+| request for a link to set a password | address; name | 429; no mail |
 | authorization of an app | user | 429 |
 | device authorization request | address | 429 |
 | app that registers itself, with `REGISTRATION` `open` | address; all of them, with metadata documents | 429 |
@@ -76,6 +78,9 @@ CLIENTS_OF_ADDRESS = Limit("clients-of-address", 120, 60)
 CREDENTIALS_OF_ADDRESS = Limit("credentials-of-address", 120, 60)
 LEAK_REPORTS = Limit("leak-reports", 60, 60)  # of one address
 PASSWORD_CHANGES = Limit("password-changes", 10, 60)  # of one user who gave the current one
+LINKS_OF_ADDRESS = Limit("links-of-address", 60, 300)  # unknown or ended ones
+RESETS_OF_ADDRESS = Limit("resets-of-address", 20, 3600)
+RESETS_OF_NAME = Limit("resets-of-name", 5, 3600)  # of one username or address, whether it exists or not
 USER_CODES = Limit("user-codes", 10, 300)  # unknown ones that one user enters (RFC 8628 §5.1)
 USER_CODES_OF_ADDRESS = Limit("user-codes-of-address", 50, 300)
 AUTHORIZATIONS = Limit("authorizations", 120, 60)  # of one user, for all apps

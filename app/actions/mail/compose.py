@@ -19,6 +19,7 @@ from babel.dates import format_datetime
 from jinja2 import Environment, FileSystemLoader, Template, select_autoescape
 
 from app.actions.mail import texts
+from app.actions.outbox.notice_types import LINK_MAILS
 from app.actions.outbox.notices import ALWAYS_SENT, EXPIRING
 from app.catalogs import load_catalog
 from app.database.redaction import redact_value
@@ -28,6 +29,12 @@ PAGES: Mapping[str, str] = {"pat": "/account/tokens/{}", "grt": "/account/apps"}
 INSTANTS = frozenset({"expires_at", "last_used_at", "at"})
 ACCOUNT, CHOICES = "/account", "/account#notices"
 LONGEST_VALUE = 200  # characters of a name in a message
+WITHOUT_CHOICE = ALWAYS_SENT | set(LINK_MAILS.values())
+WriteLink = Callable[[str], str | None]  # the URL of the link with this id; None once it is not valid any more
+
+
+class LinkEnded(Exception):
+    """The one-time link of a message is used, expired or replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +50,19 @@ class Reader:
 class ComposeMail:
     """Composes the messages of one server."""
 
-    def __init__(self, issuer: str, sender: Address) -> None:
-        """Take the server's URL, which links begin with, and the address that mail comes from."""
+    def __init__(self, issuer: str, sender: Address, write_link: WriteLink) -> None:
+        """Take the server's URL, which links begin with, the sender's address, and what writes one-time links."""
         self._issuer = issuer
         self._sender = sender
+        self._write_link = write_link
 
     def __call__(
         self, type_: str, data: Mapping[str, Any], reader: Reader, message_id: str, at: datetime
     ) -> EmailMessage:
-        """Return the message of a notice that was written at an instant; raise ValueError for an unusable address."""
+        """Return the message of a notice that was written at an instant.
+
+        Raise ValueError for an unusable address, and LinkEnded for a one-time link that is not valid any more.
+        """
         values = self._values(type_, data, reader, at)
         message = EmailMessage(policy=SMTP)
         message["From"] = self._sender
@@ -81,13 +92,21 @@ class ComposeMail:
             "happened": happened,
             "facts": list(_facts(wording, shown | {"at": at.isoformat()}, translate, reader.language)),
             "advice": translate(wording.advice),
-            "link": self._issuer + _page_of(data),
+            "link": self._find_link(type_, data),
             "button": translate(wording.button),
             "reason": translate(texts.REASON) % shown,
-            "choice": "" if type_ in ALWAYS_SENT else translate(texts.CHOICE),
+            "choice": "" if type_ in WITHOUT_CHOICE else translate(texts.CHOICE),
             "no_choice": translate(texts.NO_CHOICE),
             "settings": self._issuer + CHOICES,
         }
+
+    def _find_link(self, type_: str, data: Mapping[str, Any]) -> str:
+        if type_ not in LINK_MAILS.values():
+            return self._issuer + _page_of(data)
+        url = self._write_link(str(data["link_id"]))
+        if url is None:
+            raise LinkEnded
+        return url
 
 
 def _address_of(reader: Reader) -> Address:

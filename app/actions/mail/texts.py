@@ -68,6 +68,20 @@ WORDINGS: Mapping[str, Wording] = {
         ("username", "address", "at"),
         mark("Open your account"),
     ),
+    "account.invitation": Wording(
+        mark("Your account at %(server)s"),
+        mark("An account was made for you. Set a password with this link: it works once, and for an hour."),
+        mark("If you did not expect this, do nothing: without the link nobody can use the account."),
+        ("username", "expires_at"),
+        mark("Set a password"),
+    ),
+    "account.reset": Wording(
+        mark("Set another password at %(server)s"),
+        mark("You, or an operator, asked for a link to set another password. It works once, and for an hour."),
+        mark("If that was not you, do nothing: your password is as it was."),
+        ("username", "expires_at"),
+        mark("Set a password"),
+    ),
     "mail.test": Wording(
         mark("Latchkey can send mail"),
         mark("This is the test message that you asked for. Notices are sent like it."),

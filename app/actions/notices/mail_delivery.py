@@ -10,7 +10,7 @@ from email.message import EmailMessage
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.actions.mail.compose import ComposeMail, Reader
+from app.actions.mail.compose import ComposeMail, LinkEnded, Reader
 from app.actions.mail.smtp import MailDelayed, MailRefused
 from app.actions.outbox.enqueue import MAIL
 from app.actions.outbox.messages import (
@@ -111,6 +111,8 @@ class MailDelivery:
             return self._end(lease, "the user has no address, is disabled or gone")
         try:
             self._send(self._compose(lease.type, lease.payload, reader, lease.message_id, lease.created_at))
+        except LinkEnded:
+            return self._end(lease, "its link is used, expired or replaced")
         except MailDelayed as error:
             log.warning("mail is delayed: %s", error)
             return self._delay(lease, str(error))

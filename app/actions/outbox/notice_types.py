@@ -11,3 +11,4 @@ NOTICES = {
     "credential.reused": "A credential was used after it was replaced",
     "sign_in.new_place": "A user signed in from a new place",
 }
+LINK_MAILS = {"invitation": "account.invitation", "reset": "account.reset"}  # mail with a link, by its purpose

@@ -34,7 +34,7 @@ def show_form(actions: Actions) -> Response:
     """Ask for a username and a password, or redirect if a user is signed in; `again` asks also a signed-in user."""
     if browser.find_session(actions) and request.args.get(AGAIN) != "1":
         return _redirect_after_sign_in(request.args.get("next", ""))
-    return _render_form()
+    return _render_form(actions)
 
 
 @routes.post("/login")
@@ -46,7 +46,7 @@ def sign_in(actions: Actions) -> Response:
     try:
         actor = actions.authenticate_user(username, password, context.peer, context.id)
     except (Unauthenticated, TooManyRequests, Busy) as error:
-        return _render_form(error)
+        return _render_form(actions, error)
     begin_session(actions, actor)
     actions.notice_preferences.remember_language(actor.id, current_language())
     return _redirect_after_sign_in(request.form.get("next", ""))
@@ -63,11 +63,17 @@ def sign_out(actions: Actions) -> Response:
     return redirect(url_for("sign_in.show_form"), 303)
 
 
-def _render_form(error: LatchkeyError | None = None) -> Response:
+def _render_form(actions: Actions, error: LatchkeyError | None = None) -> Response:
     message = translate(WRONG) if isinstance(error, Unauthenticated) else translate_refusal(str(error or ""))
     path = request.values.get("next", "")
     refusal = form.Refusal.of(error) if error else None
-    return form.render("account/sign_in.html", refusal, message=message, next=path if is_own_page(path) else "")
+    return form.render(
+        "account/sign_in.html",
+        refusal,
+        message=message,
+        next=path if is_own_page(path) else "",
+        offers_links=actions.one_time_links.mails,
+    )
 
 
 def _redirect_after_sign_in(path: str) -> Response:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from flask import request, url_for
+from flask import url_for
 from werkzeug.wrappers import Response
 
 from app.actions.audit.actor import MANAGE
+from app.actions.directory.one_time_links import NewLink, Purpose
 from app.actions.directory.rows import Found, ListQuery
 from app.actions.directory.users import NewUser, UserActions, UserChanges, UserView
 from app.compose import Actions
@@ -19,7 +20,7 @@ from app.web.console.list_page import ENABLED, ListPage, read_enabled
 from app.web.page_routes import PageRoutes
 from app.web.visitors import actor, require_operator
 
-PASSWORD = "password"  # noqa: S105 - the name of a form and of its field
+LINK = "link"  # the name of a form
 LOCKED_OUT = "This is you: without it you cannot come into the console again, until another operator helps."
 COLUMNS = ("id", "username", "display_name", "email", "enabled", "roles", "created_at")
 LIST = ListPage("users", UserActions.sorts, ("status", "role"), COLUMNS)
@@ -52,7 +53,8 @@ def create(actions: Actions) -> Response:
         user = actions.users.create(actor(actions), _read_new_user())
     except LatchkeyError as error:
         return _render_new(actions, form.Refusal.of(error, duplicate=_duplicate_field(error)))
-    return pages.redirect_with(f"The user {user.username} is created.", ".show", user_id=user.id)
+    message = f"The user {user.username} is created: invite them to set a password."
+    return pages.redirect_with(message, ".show", user_id=user.id)
 
 
 @routes.get("/<row:user_id>")
@@ -79,16 +81,18 @@ def change(actions: Actions, user_id: str) -> Response:
     return pages.redirect_with(message, ".show", user_id=user_id)
 
 
-@routes.post("/<row:user_id>/password")
-def set_password(actions: Actions, user_id: str) -> Response:
-    """Set the password of another user and end their sign-ins; an operator's own is changed at /account."""
+@routes.post("/<row:user_id>/link")
+def create_link(actions: Actions, user_id: str) -> Response:
+    """Mail a link to another user, or show it once; an operator's own password is changed at /account."""
     if user_id == actor(actions).id:
         raise Forbidden("change your own password on your account's page: it asks for the current one")
     try:
-        actions.users.change(actor(actions), user_id, UserChanges(password=request.form.get(PASSWORD, "")))
+        made = actions.one_time_links.create(actor(actions), user_id, NewLink(_read_purpose()))
     except LatchkeyError as error:
-        return _render_user(actions, user_id, form.Refusal.of(error, form=PASSWORD, duplicate=PASSWORD))
-    return pages.redirect_with("The password is set, and every sign-in of theirs has ended.", ".show", user_id=user_id)
+        return _render_user(actions, user_id, form.Refusal.of(error, form=LINK))
+    if made.url is None:
+        return pages.redirect_with(f"The link is on its way to {made.sent_to}.", ".show", user_id=user_id)
+    return form.render("console/user_link.html", None, user=actions.users.get(user_id), made=made)
 
 
 @routes.get("/<row:user_id>/delete")
@@ -114,7 +118,6 @@ def _read_new_user() -> NewUser:
     return NewUser(
         username=_read_username(),
         email=_read_email(),
-        password=request.form.get(PASSWORD) or None,
         display_name=_read_display_name(),
         enabled=form.is_checked("enabled"),
         roles=form.read_selection("roles"),
@@ -131,6 +134,10 @@ def _read_email() -> str | None:
 
 def _read_display_name() -> str:
     return form.read_name("display_name", required=False)
+
+
+def _read_purpose() -> Purpose:
+    return "invitation" if form.read_choice("purpose", "invitation", "reset") == "invitation" else "reset"
 
 
 def _duplicate_field(error: LatchkeyError) -> str:
@@ -159,7 +166,8 @@ def _render_user(actions: Actions, user_id: str, refusal: form.Refusal | None = 
         next_page=lists.next_page(cursor, ".show", user_id=user_id),
         apps=apps,
         next_apps=lists.next_page(further_apps, "console_user_apps.index", user_id=user_id),
-        password_errors=form.errors_of(refusal, PASSWORD),
+        mails=actions.one_time_links.mails,
+        link_errors=form.errors_of(refusal, LINK),
         **_choices(actions, user, again=bool(form.errors_of(refusal))),
     )
 

@@ -32,6 +32,15 @@ for (const search of document.querySelectorAll("[data-narrows]")) {
   });
 }
 
+// The secret of a one-time link follows the # of the address, which is sent to no server: put it into its field.
+for (const place of document.querySelectorAll("[data-fragment]")) {
+  if (location.hash.length > 1) {
+    place.querySelector("input").value = location.hash.slice(1);
+    place.hidden = true;
+    history.replaceState(null, "", location.pathname);
+  }
+}
+
 // Buttons that show a password; it is hidden again before it is sent, so that the browser does not store it as text.
 for (const button of document.querySelectorAll("[data-reveals]")) {
   const field = button.parentElement.querySelector("input");

@@ -69,7 +69,7 @@ def waiting(core: Core) -> list[str]:
 
 
 def delivery(core: Core, send: object) -> MailDelivery:
-    compose = ComposeMail("https://login.example", read_sender("Latchkey <latchkey@login.example>"))
+    compose = ComposeMail("https://login.example", read_sender("Latchkey <latchkey@login.example>"), lambda _: None)
     return MailDelivery(core.store, compose, send, LANGUAGES, core.clock)  # type: ignore[arg-type]
 
 
