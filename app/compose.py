@@ -47,6 +47,7 @@ from app.actions.insight.usage import ReadUsage
 from app.actions.limits.abuse import AbuseLimits
 from app.actions.limits.windows import Limiter, SpendKeyLimit
 from app.actions.notices.find_due import FindDueNotices
+from app.actions.notices.join import join_notices, make_notices
 from app.actions.notices.preferences import NoticePreferences
 from app.actions.notices.webhook_delivery import WebhookDelivery
 from app.actions.outbox.notices import Notices
@@ -72,7 +73,6 @@ from app.actions.tokens.usage import Usage
 from app.actions.tokens.verify import Verify
 from app.actions.trust.fetch_jwks import FetchJwks
 from app.actions.trust.issuers import TrustedIssuers
-from app.actions.trust.post import Post
 from app.clock import Clock
 from app.credentials.api_key import ApiKeys
 from app.credentials.exchanged import ExchangedTokens
@@ -84,7 +84,6 @@ from app.crypto.nonce import Nonces
 from app.crypto.note_keys import NoteKeys
 from app.crypto.pseudonym import Pseudonyms
 from app.crypto.signing import SigningKeys
-from app.crypto.webhook_secrets import WebhookSecrets
 from app.database.store import Store
 from app.settings.settings import Settings
 
@@ -217,9 +216,8 @@ class Actions:
             "read_usage": ReadUsage(store, clock),
             "revoke_many": RevokeMany(store, secrets, _many_revokers(self.delegation.apps, *parts_of_directory), clock),
             **self._join_refusals(secrets),
-            **_join_notices(settings, store, secrets, self.one_time_links, clock),
+            **join_notices(settings, store, secrets, self.one_time_links, clock),
             **self.delegation.parts(),
-            **_join_webhooks(settings, store, clock),
         }
         for name, part in parts.items():
             object.__setattr__(self, name, part)
@@ -227,25 +225,6 @@ class Actions:
     def _join_refusals(self, secrets: Sequence[SecretKind]) -> dict[str, object]:
         explain = ExplainRefusal(self.store, self.kinds, secrets, self.verify, self.clock)
         return {"explain_refusal": explain, "refusals": Refusals(explain, (self.usage.count_refusal,))}
-
-
-def _join_notices(
-    settings: Settings, store: Store, secrets: Sequence[SecretKind], links: OneTimeLinks, clock: Clock
-) -> dict[str, object]:
-    return {
-        "notices": _notices(settings),
-        "notice_preferences": NoticePreferences(store, settings.languages, clock),
-        "find_due_notices": FindDueNotices(store, secrets, _notices(settings), clock),
-        "mail_delivery": _mail_delivery(settings, store, links, clock),
-    }
-
-
-def _join_webhooks(settings: Settings, store: Store, clock: Clock) -> dict[str, object]:
-    secrets, private = WebhookSecrets(settings.sealing_keys), settings.allow_private_jwks_uri
-    return {
-        "webhooks": WebhookActions(store, secrets, clock, allow_private=private),
-        "webhook_delivery": WebhookDelivery(store, secrets, Post(allow_private=private), clock),
-    }
 
 
 def _revokers(
@@ -274,23 +253,6 @@ def _many_revokers(
 def _secrets(kinds: Sequence[CredentialKind]) -> tuple[SecretKind, ...]:
     """Return all that can be looked up, reported and revoked."""
     return (*kinds, RefreshTokens(), ClientSecrets())
-
-
-def _notices(settings: Settings) -> Notices:
-    return Notices(mails=settings.smtp_server is not None)
-
-
-def _mail_delivery(settings: Settings, store: Store, links: OneTimeLinks, clock: Clock) -> MailDelivery | None:
-    """Return what sends the mail of this server; None where no server takes it."""
-    server = settings.smtp_server
-    if server is None:
-        return None
-    from app.actions.mail.compose import ComposeMail  # a server without mail saves its memory
-    from app.actions.mail.smtp import SendMail, our_name
-    from app.actions.notices.mail_delivery import MailDelivery
-
-    compose = ComposeMail(settings.issuer, settings.mail_sender, links.write_url)
-    return MailDelivery(store, compose, SendMail(server, our_name(settings.issuer)), settings.languages, clock)
 
 
 def _passwords(settings: Settings) -> Passwords:
@@ -332,10 +294,10 @@ def _join_presented(
     secrets = _secrets(kinds)
     return {
         "revoke_token": RevokeToken(store, (*kinds, RefreshTokens()), clock),
-        "report_leak": ReportLeak(store, secrets, _notices(settings), clock),
+        "report_leak": ReportLeak(store, secrets, make_notices(settings), clock),
         "inspect": Inspect(store, secrets, clock),
         "reuse": Reuse(
-            store, secrets, settings.reuse, {RefreshTokens.target: REUSED}, clock, report_to(_notices(settings))
+            store, secrets, settings.reuse, {RefreshTokens.target: REUSED}, clock, report_to(make_notices(settings))
         ),
     }
 
@@ -387,7 +349,7 @@ def join(
         signing_keys=keys,
         **_join_directory(settings, store, passwords, pat, api_key, clock),
         abuse_limits=abuse,
-        authenticate_user=AuthenticateUser(store, passwords, abuse, failures, _notices(settings), settings, clock),
+        authenticate_user=AuthenticateUser(store, passwords, abuse, failures, make_notices(settings), settings, clock),
         sessions=SessionActions(store, settings.management_identifier, clock),
         verify=Verify(store, kinds, clock),
         authenticate_client=clients,
