@@ -58,8 +58,18 @@ class Tags(HTMLParser):
 def compose(type_: str, value: str, address: str = "ann@example.org", language: str = "en") -> EmailMessage:
     """Compose a message whose every value is this one."""
     facts = {name: value for name in WORDINGS[type_].facts if name not in ("at", "expires_at", "last_used_at")}
-    data: Mapping[str, object] = {"name": value, "days_left": 7, "days_unused": 90, "credential_id": value} | facts
-    write = ComposeMail("https://login.example", read_sender("Latchkey <latchkey@login.example>"), lambda _: None)
+    data: Mapping[str, object] = {
+        "name": value,
+        "days_left": 7,
+        "days_unused": 90,
+        "credential_id": value,
+        "link_id": value,
+    } | facts
+    write = ComposeMail(
+        "https://login.example",
+        read_sender("Latchkey <latchkey@login.example>"),
+        lambda _: "https://login.example/login/link#x",
+    )
     return write(type_, data, Reader(address, value, value, language), "msg_1", AT)
 
 

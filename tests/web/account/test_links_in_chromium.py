@@ -11,9 +11,7 @@ PASSWORD = "seventeen yellow umbrellas"
 
 @pytest.mark.contract("invitation and reset links work once, for an hour")
 @pytest.mark.parametrize("javascript", [True, False], ids=["scripts", "no scripts"])
-def test_an_invited_user_sets_a_password(
-    browser: Browser, server: LiveServer, admin: Admin, javascript: bool
-) -> None:
+def test_an_invited_user_sets_a_password(browser: Browser, server: LiveServer, admin: Admin, javascript: bool) -> None:
     user = admin.create("/users", {"username": unique("ann")})
     url = admin.post(f"/users/{user['id']}/links", {"purpose": "invitation"}).json()["url"]
     secret = url.partition("#")[2]
