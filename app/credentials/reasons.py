@@ -28,4 +28,5 @@ class Reason(StrEnum):
     BAD_CLIENT = "bad_client"  # unknown client or wrong client authentication
     BAD_LOGIN = "bad_login"  # unknown user or wrong password
     DENIED = "denied"  # the user did not agree
+    UNAVAILABLE = "unavailable"  # the server was busy, or could not use its database
     INVALID_REQUEST = "invalid_request"

@@ -20,6 +20,7 @@ from app.oauth.client import JWT_BEARER, TOKEN_EXCHANGE
 from app.oauth.client_authentication import claimed_client_id
 from app.oauth.form_reader import FormRequest
 
+UNAVAILABLE = 503
 PENDING = "authorization_pending"  # no refusal: the device asks again
 REASONS = {
     "invalid_client": Reason.BAD_CLIENT,
@@ -66,7 +67,10 @@ def _explain_answer(response: Response, actions: Actions) -> None:
     if error != PENDING:
         form: FormRequest | None = g.get("oauth_form")
         resource = form.form.get("resource", "") if form else ""
-        explanation = g.get("explanation") or _find_explanation(error, form, resource, actions)
+        if response.status_code == UNAVAILABLE:
+            explanation = actions.refusals.note(Presented("", resource), stated=Reason.UNAVAILABLE)
+        else:
+            explanation = g.get("explanation") or _find_explanation(error, form, resource, actions)
         log_refusal(error, explanation, resource, g.get("claimed_client"))
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy.exc import OperationalError
 
 from app.actions.audit.actor import Actor
 from app.actions.delegation.app_tokens import GRACE, AppTokens
@@ -354,3 +356,15 @@ def test_an_unknown_refresh_token_and_code_cost_one_look_up_beside_that_of_the_c
         with statements() as seen:
             assert site.post("token", form | {"client_id": "phone"}).status_code == 400
         assert len(seen) <= most, seen
+
+
+def test_a_database_that_fails_is_no_limit_that_is_spent(
+    site: Wire, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OperationalError("SELECT", None, Exception("the disk is full"))
+
+    monkeypatch.setattr(type(site.core.actions.issue_machine_token), "decide", fail)
+    answer = site.post("token", GRANT, site.robot)
+    said = json.loads(capsys.readouterr().err.splitlines()[-1])  # the lines before describe the error
+    assert answer.status_code == 503 and (said["error"], said["reason"]) == ("temporarily_unavailable", "unavailable")

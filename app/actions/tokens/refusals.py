@@ -40,6 +40,7 @@ WORDS: dict[Reason, str] = {
     Reason.WRONG_CLIENT: "It was issued to another client: only that one can use it.",
     Reason.WRONG_NETWORK: "Its networks do not contain the caller's address: add the network, or call from one.",
     Reason.RATE_LIMITED: "Its rate limit is spent: wait until the window ends, or raise the limit.",
+    Reason.UNAVAILABLE: "The server was busy or could not use its database: try again.",
     Reason.INVALID_PROOF: "The sender did not prove the key or certificate to which it is bound: send that proof.",
     Reason.BAD_CLIENT: "The client is unknown, or its authentication is wrong: check its id, secret or key.",
     Reason.BAD_LOGIN: "The username is unknown, or the password is wrong: check both.",
