@@ -24,6 +24,7 @@ from app.actions.directory.clients import ClientActions
 from app.actions.directory.federated_credentials import FederatedCredentialActions
 from app.actions.directory.lifetime import Policy
 from app.actions.directory.personal_access_tokens import PersonalAccessTokenActions
+from app.actions.directory.provisioning import Provisioning
 from app.actions.directory.registered_apps import RegisteredApps
 from app.actions.directory.reseal import Reseal
 from app.actions.directory.resources import ResourceActions
@@ -156,6 +157,7 @@ class Actions:
     event_names: EventNames = field(init=False)
     redact_audit: RedactAudit = field(init=False)
     prune_audit: PruneAudit = field(init=False)
+    provisioning: Provisioning = field(init=False)
     reseal: Reseal = field(init=False)
     reach: Reach = field(init=False)
     choices: Choices = field(init=False)
@@ -200,6 +202,7 @@ class Actions:
             "event_names": EventNames(store, secrets, clock),
             "redact_audit": RedactAudit(store, note_keys, clock),
             "prune_audit": PruneAudit(store, note_keys, clock),
+            "provisioning": Provisioning(store, self.settings.management_identifier, clock),
             "reseal": Reseal(store, self.signing_keys, clock),
             "reach": Reach(store),
             "choices": Choices(store),
