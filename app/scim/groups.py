@@ -59,14 +59,14 @@ def create_group(actions: Actions) -> Response:
     """Create a group."""
     group, projection = _read_group(), read_projection(Group)
     state, members = _state_of(group), _member_ids(group)
-    team = actions.provisioning.groups.create(g.actor, state, members, members=_shows_members(projection))
+    team = actions.provisioning.groups.create(g.actor, state, members, members=shows_members(projection))
     return _answer(actions, team, projection, 201)
 
 
 def get_group(actions: Actions, group_id: str) -> Response:
     """Show a group."""
     projection = read_projection(Group)
-    team = actions.provisioning.groups.get(group_id, members=_shows_members(projection))
+    team = actions.provisioning.groups.get(group_id, members=shows_members(projection))
     return _answer(actions, team, projection)
 
 
@@ -112,29 +112,30 @@ VIEWS: Mapping[str, Callable[..., Response]] = MappingProxyType(
 
 def _answer_search(actions: Actions, parameters: Mapping[str, Any]) -> Response:
     search = read_search(Group, parameters)
-    part = actions.provisioning.groups.page(search.wanted, members=_shows_members(search.projection))
-    return answer_list(search, part, partial(_write, root(actions), projection=search.projection))
+    part = actions.provisioning.groups.page(search.wanted, members=shows_members(search.projection))
+    return answer_list(search, part, partial(write, actions, projection=search.projection))
 
 
 def _change(actions: Actions, group_id: str, revise: Callable[[Team], TeamState], steps: list[MemberStep]) -> Response:
     projection = read_projection(Group)
-    shown = _shows_members(projection)
+    shown = shows_members(projection)
     team = actions.provisioning.groups.change(g.actor, group_id, revise, steps, is_current, members=shown)
     return _answer(actions, team, projection)
 
 
-def _answer(actions: Actions, team: Team, projection: ResponseParameters[Any], status: int = 200) -> Response:
-    base = root(actions)
-    return answer(_write(base, team, projection), team.version, _location(base, team), status)
-
-
-def _write(base: str, team: Team, projection: ResponseParameters[Any]) -> Body:
+def write(actions: Actions, team: Team, projection: ResponseParameters[Any]) -> Body:
     """Return a group as it is answered; one member decides what is answered of each: there may be thousands."""
+    base = root(actions)
     body = dump(_read_team(team, base), projection)
     if team.members:
         kept = _pattern(projection).get("members", [{}])[0].keys()
         body["members"] = [_write_member(base, one.id, one.username, kept) for one in team.members]
     return body
+
+
+def _answer(actions: Actions, team: Team, projection: ResponseParameters[Any], status: int = 200) -> Response:
+    body, location = write(actions, team, projection), _location(root(actions), team)
+    return answer(body, team.version, location, status)
 
 
 def _write_member(base: str, user_id: str, username: str, kept: Any) -> Body:
@@ -146,7 +147,8 @@ def _pattern(projection: ResponseParameters[Any]) -> Body:
     return dump(Group.model_validate({"id": "role", "displayName": "x", "members": [ANYBODY]}), projection)
 
 
-def _shows_members(projection: ResponseParameters[Any]) -> bool:
+def shows_members(projection: ResponseParameters[Any]) -> bool:
+    """Return whether the members of groups are answered."""
     return "members" in _pattern(projection)
 
 

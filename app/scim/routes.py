@@ -69,7 +69,14 @@ def _discovery(name: str) -> Callable[[], View]:
     return load
 
 
+def _search_everything() -> View:
+    from app.scim.everything import search_everything
+
+    return search_everything
+
+
 RULES: tuple[tuple[str, str, Callable[[], View]], ...] = (
+    ("POST", "/.search", _search_everything),
     ("GET", "/Users", _users("list")),
     ("POST", "/Users", _users("create")),
     ("POST", "/Users/.search", _users("search")),

@@ -101,7 +101,7 @@ VIEWS: Mapping[str, Callable[..., Response]] = MappingProxyType(
 def _answer_search(actions: Actions, parameters: Mapping[str, Any]) -> Response:
     search = read_search(Employee, parameters)
     part = actions.provisioning.users.page(search.wanted)
-    return answer_list(search, part, partial(_write, root(actions), projection=search.projection))
+    return answer_list(search, part, partial(write, actions, projection=search.projection))
 
 
 def _change(actions: Actions, user_id: str, revise: Callable[[Person], PersonState]) -> Response:
@@ -110,15 +110,14 @@ def _change(actions: Actions, user_id: str, revise: Callable[[Person], PersonSta
     return _answer(actions, person, projection)
 
 
-def _answer(
-    actions: Actions, person: Person, projection: ResponseParameters[Any] | None = None, status: int = 200
-) -> Response:
-    base = root(actions)
-    return answer(_write(base, person, projection), person.version, _location(base, person), status)
+def write(actions: Actions, person: Person, projection: ResponseParameters[Any]) -> Body:
+    """Return a user as it is answered."""
+    return dump(_read_person(person, root(actions)), projection)
 
 
-def _write(base: str, person: Person, projection: ResponseParameters[Any] | None) -> Body:
-    return dump(_read_person(person, base), projection)
+def _answer(actions: Actions, person: Person, projection: ResponseParameters[Any], status: int = 200) -> Response:
+    body, location = write(actions, person, projection), _location(root(actions), person)
+    return answer(body, person.version, location, status)
 
 
 def _location(base: str, person: Person) -> str:
