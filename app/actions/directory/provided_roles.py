@@ -11,7 +11,7 @@ from sqlalchemy import Select, delete, exists, literal, select
 from sqlalchemy.orm import Session
 
 from app.database.statements import batches, insert_selected_once
-from app.models import ProvidedRole, User, UserRole
+from app.models import ProvidedRole, Role, User, UserRole
 
 SCIM = "scim"  # the source of what a provisioning client says
 _PROVIDED, _GIVEN = ("user_id", "role_id", "source"), ("user_id", "role_id", "given_here")
@@ -35,6 +35,12 @@ def sync_provided(session: Session, user_id: str, source: str, role_ids: Iterabl
     for role_id in sorted(wanted - before):
         add_provided(session, user_id, role_id, source)
     return wanted != before
+
+
+def provided_to(session: Session, user_id: str) -> Sequence[Role]:
+    """Return the roles that any source gives to a user: they end there, not here."""
+    query = select(Role).join(ProvidedRole, ProvidedRole.role_id == Role.id).where(ProvidedRole.user_id == user_id)
+    return session.scalars(query.order_by(Role.name)).unique().all()
 
 
 def add_members(session: Session, role_id: str, source: str, user_ids: Sequence[str]) -> list[str]:
