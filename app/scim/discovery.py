@@ -21,7 +21,8 @@ from scim2_models import (
 
 from app.actions.directory.provisioning_lists import MOST_RESULTS
 from app.compose import Actions
-from app.errors import Forbidden, NotFound
+from app.errors import NotFound
+from app.scim.errors import ScimRefusal
 from app.scim.messages import Body, list_body, make_response, root
 from app.scim.models import PROVIDER
 
@@ -95,7 +96,7 @@ def _answer_one(actions: Actions, type: str, resources: tuple[Resource[Any], ...
 
 def _refuse_filter() -> None:
     if "filter" in request.args:  # RFC 7644 §4
-        raise Forbidden("what a service provider supports cannot be filtered")
+        raise ScimRefusal(403, "what a service provider supports cannot be filtered")
 
 
 def _locate(resource: Resource[Any], type: str, location: str) -> Body:

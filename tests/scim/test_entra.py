@@ -5,10 +5,9 @@ import pytest
 from tests.scim.provisioner import ENTERPRISE, GROUP, USER, Provisioner, operation, unique
 
 pytestmark = pytest.mark.both_databases
-EXISTING = "SCIM: the shapes that Okta and Entra send"
 
 
-@pytest.mark.contract(EXISTING)
+@pytest.mark.contract("SCIM: the shapes that Okta and Entra send")
 @pytest.mark.spec("RFC 7644 §3.3")
 def test_a_user_is_looked_for_created_and_found(scim: Provisioner) -> None:
     name = f"{unique('ann')}@contoso.example"
@@ -29,7 +28,7 @@ def test_a_user_is_looked_for_created_and_found(scim: Provisioner) -> None:
     assert scim.found("/Users", f'emails[type eq "work"].value eq "{name}"') == [made["id"]]
 
 
-@pytest.mark.contract(EXISTING)
+@pytest.mark.contract("SCIM: the shapes that Okta and Entra send")
 @pytest.mark.spec("RFC 7644 §3.5.2.3")
 @pytest.mark.parametrize("no", ["False", "false", False], ids=repr)
 def test_active_may_be_a_string_and_verbs_are_capitalised(scim: Provisioner, no: object) -> None:
@@ -40,7 +39,7 @@ def test_active_may_be_a_string_and_verbs_are_capitalised(scim: Provisioner, no:
     assert again["active"] is True
 
 
-@pytest.mark.contract(EXISTING)
+@pytest.mark.contract("SCIM: the shapes that Okta and Entra send")
 def test_a_value_is_selected_by_its_type_and_made_where_there_is_none(scim: Provisioner) -> None:
     user, address = scim.user(), f"{unique('bea')}@contoso.example"
     patched = scim.patched(
@@ -56,7 +55,7 @@ def test_a_value_is_selected_by_its_type_and_made_where_there_is_none(scim: Prov
     assert scim.face.core.actions.users.get(user["id"]).email == address
 
 
-@pytest.mark.contract(EXISTING)
+@pytest.mark.contract("SCIM: the shapes that Okta and Entra send")
 def test_an_object_without_a_path_may_have_paths_as_names(scim: Provisioner) -> None:
     user = scim.user()
     value = {"displayName": "Cy", "name.givenName": "Cy", f"{ENTERPRISE}:employeeNumber": "7"}
@@ -65,7 +64,7 @@ def test_an_object_without_a_path_may_have_paths_as_names(scim: Provisioner) -> 
     assert patched[ENTERPRISE] == {"employeeNumber": "7"}
 
 
-@pytest.mark.contract(EXISTING)
+@pytest.mark.contract("SCIM: the shapes that Okta and Entra send")
 def test_an_attribute_that_is_not_kept_is_ignored(scim: Provisioner) -> None:
     user = scim.user(password="correct horse battery staple", extra={"a": 1})
     assert not {"password", "extra", "roles"} & user.keys()
@@ -79,7 +78,7 @@ def test_an_attribute_that_is_not_kept_is_ignored(scim: Provisioner) -> None:
     assert scim.face.core.actions.users.get(user["id"]).enabled
 
 
-@pytest.mark.contract(EXISTING)
+@pytest.mark.contract("SCIM: the shapes that Okta and Entra send")
 @pytest.mark.spec("RFC 7644 §3.5.2.2")
 def test_members_are_added_and_removed_in_three_shapes(scim: Provisioner) -> None:
     ann, bea, cy = (scim.user()["id"] for _ in range(3))
@@ -93,7 +92,7 @@ def test_members_are_added_and_removed_in_three_shapes(scim: Provisioner) -> Non
     assert scim.members(path[8:]) == {cy}
 
 
-@pytest.mark.contract(EXISTING)
+@pytest.mark.contract("SCIM: the shapes that Okta and Entra send")
 def test_members_can_be_left_out_and_asked_for_one_by_one(scim: Provisioner) -> None:
     ann, bea = scim.user()["id"], scim.user()["id"]
     group = scim.group(ann)
@@ -103,7 +102,7 @@ def test_members_can_be_left_out_and_asked_for_one_by_one(scim: Provisioner) -> 
     assert scim.found("/Groups", f'id eq "{group["id"]}" and members eq "{bea}"') == []
 
 
-@pytest.mark.contract(EXISTING)
+@pytest.mark.contract("SCIM: the shapes that Okta and Entra send")
 def test_a_group_is_created_renamed_and_deleted(scim: Provisioner) -> None:
     name = unique("Sales")
     schema = "http://schemas.microsoft.com/2006/11/ResourceManagement/ADSCIM/2.0/Group"

@@ -5,10 +5,9 @@ import pytest
 from tests.scim.provisioner import Provisioner, operation, refused, unique
 
 pytestmark = pytest.mark.both_databases
-SHAPES = "SCIM: the shapes that Okta and Entra send"
 
 
-@pytest.mark.contract(SHAPES)
+@pytest.mark.contract("SCIM: the shapes that Okta and Entra send")
 def test_a_user_comes_with_a_password_and_groups_that_are_ignored(scim: Provisioner) -> None:
     name = f"{unique('dee')}@okta.example"
     assert scim.get("/Users", filter=f'userName eq "{name}"', startIndex="1", count="100")["Resources"] == []
@@ -27,13 +26,13 @@ def test_a_user_comes_with_a_password_and_groups_that_are_ignored(scim: Provisio
     assert scim.found("/Users", 'externalId eq "00UJL29U0LE5T6AJ10H7"') == []  # RFC 7643 §3.1: case-exact
 
 
-@pytest.mark.contract(SHAPES)
+@pytest.mark.contract("SCIM: the shapes that Okta and Entra send")
 def test_a_user_is_deactivated_by_an_object_without_a_path(scim: Provisioner) -> None:
     user = scim.user()
     assert scim.patched(f"/Users/{user['id']}", operation("replace", None, {"active": False}))["active"] is False
 
 
-@pytest.mark.contract(SHAPES)
+@pytest.mark.contract("SCIM: the shapes that Okta and Entra send")
 @pytest.mark.spec("RFC 7644 §3.5.1")
 def test_a_profile_is_pushed_whole(scim: Provisioner) -> None:
     user = scim.user(title="Buyer", externalId="one")
@@ -51,14 +50,14 @@ def test_a_profile_without_active_neither_enables_nor_disables(scim: Provisioner
     assert answer.json is not None and answer.json["active"] is False
 
 
-@pytest.mark.contract(SHAPES)
+@pytest.mark.contract("SCIM: the shapes that Okta and Entra send")
 def test_a_group_is_renamed_with_its_id_in_the_value(scim: Provisioner) -> None:
     group, name = scim.group(), unique("Everyone")
     value = {"id": group["id"], "displayName": name}
     assert scim.patched(f"/Groups/{group['id']}", operation("replace", None, value))["displayName"] == name
 
 
-@pytest.mark.contract(SHAPES)
+@pytest.mark.contract("SCIM: the shapes that Okta and Entra send")
 def test_members_are_pushed_one_by_one_and_replaced_by_an_empty_list(scim: Provisioner) -> None:
     ann, bea = scim.user()["id"], scim.user()["id"]
     path = f"/Groups/{scim.group(ann)['id']}"
@@ -74,7 +73,7 @@ def test_members_are_pushed_one_by_one_and_replaced_by_an_empty_list(scim: Provi
     assert scim.members(path[8:]) == set()
 
 
-@pytest.mark.contract(SHAPES)
+@pytest.mark.contract("SCIM: the shapes that Okta and Entra send")
 @pytest.mark.spec("RFC 7644 §3.3.1")
 def test_what_exists_is_a_conflict(scim: Provisioner) -> None:
     user, group = scim.user(), scim.group()

@@ -21,20 +21,19 @@ from scim2_models.path import (
     ValuePath,
     coerce_value,
 )
-from sqlalchemy import ColumnElement, and_, false, func, not_, null, or_
+from sqlalchemy import ColumnElement, String, and_, false, func, not_, null, or_
 
 from app.actions.directory.provisioning_lists import Column, Columns, Unfilterable
 
 COMPARE: dict[CompareOperator, Callable[[Any, Any], ColumnElement[bool]]] = {
     CompareOperator.eq: lambda column, value: column == value,
-    CompareOperator.co: lambda column, value: column.contains(value, autoescape=True),
-    CompareOperator.sw: lambda column, value: column.startswith(value, autoescape=True),
-    CompareOperator.ew: lambda column, value: column.endswith(value, autoescape=True),
     CompareOperator.gt: lambda column, value: column > value,
     CompareOperator.ge: lambda column, value: column >= value,
     CompareOperator.lt: lambda column, value: column < value,
     CompareOperator.le: lambda column, value: column <= value,
 }
+PATTERNS = {CompareOperator.co: "%{}%", CompareOperator.sw: "{}%", CompareOperator.ew: "%{}"}
+ESCAPED = str.maketrans({sign: f"/{sign}" for sign in "/%_"})
 
 
 def criterion_of(scim_filter: ScimFilter[Any], columns: Columns) -> ColumnElement[bool]:
@@ -126,7 +125,13 @@ def _compare(column: Column, operator: CompareOperator, value: Any) -> ColumnEle
         return column.value.is_(None) if operator == CompareOperator.eq else false()
     if operator == CompareOperator.eq and column.equal is not None:
         return func.coalesce(column.equal(value), false())
-    return and_(column.value.is_not(None), COMPARE[operator](column.value, column.fold(value)))
+    folded = column.fold(value)
+    if operator in PATTERNS:
+        if not isinstance(column.value.type, String):
+            raise Unfilterable("only a text contains another, or begins or ends with it")
+        pattern = PATTERNS[operator].format(str(folded).translate(ESCAPED))
+        return and_(column.value.is_not(None), column.value.like(column.bind(pattern), escape="/"))
+    return and_(column.value.is_not(None), COMPARE[operator](column.value, column.bind(folded)))
 
 
 def _storable(value: Any) -> Any:

@@ -63,12 +63,13 @@ class Part(Generic[FoundT]):
 class Column:
     """What of a row an attribute is compared with.
 
-    `fold` makes a value comparable with it, `equal` is used for equality, and `among` has the values of another table:
-    it makes a condition of one of them a condition of the row.
+    `fold` makes a value comparable with it, and `bind` does what only the database can do for that. `equal` is used for
+    equality. `among` has the values of another table: it makes a condition of one of them a condition of the row.
     """
 
     value: Any
     fold: Callable[[Any], Any] = lambda value: value
+    bind: Callable[[Any], Any] = lambda value: value
     equal: Callable[[Any], ColumnElement[bool]] | None = None
     among: Callable[[ColumnElement[bool]], ColumnElement[bool]] | None = None
 

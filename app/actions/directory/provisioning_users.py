@@ -86,9 +86,9 @@ UPDATED = func.coalesce(User.updated_at, User.created_at, type_=Instant)
 FIRST_EMAIL_TYPE = func.coalesce(User.provisioned[("emails", 0, "type")].as_string(), literal(WORK))
 COLUMNS: Columns = {
     ("id", None): Column(User.id),
-    ("user_name", None): Column(User.username_key, name_key, has_username),
+    ("user_name", None): Column(User.username_key, name_key, equal=has_username),
     ("external_id", None): Column(User.external_id),
-    ("display_name", None): Column(func.lower(User.display_name), func.lower),
+    ("display_name", None): Column(func.lower(User.display_name), bind=func.lower),
     ("active", None): Column(User.enabled),
     ("emails", None): Column(User.email_key, lambda text: email_key(plain_name(text))),
     ("emails", "value"): Column(User.email_key, lambda text: email_key(plain_name(text))),
