@@ -1,6 +1,6 @@
 """SCIM 2.0 (RFC 7643, RFC 7644): it parses requests, calls an action and prints; it decides nothing else.
 
-Whoever calls holds the scope `scim` of the management API. What reads and prints resources (`scim2_models`) is loaded
+Every caller holds the scope `scim` of the management API. What reads and prints resources (`scim2_models`) is loaded
 by the first authenticated call: a server that nobody provisions saves its memory, a stranger's call costs a refusal.
 """
 

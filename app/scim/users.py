@@ -1,4 +1,4 @@
-"""/Users: the users of this server, all of them, so that a client can adopt those that exist."""
+"""/Users: all users of this server, so that a client can adopt existing ones."""
 
 from __future__ import annotations
 

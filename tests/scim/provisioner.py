@@ -71,7 +71,7 @@ class Provisioner:
         """Return what a PATCH made, which must succeed."""
         return self._content(self.patch(path, *operations), 200)
 
-    def found(self, path: str, text: str) -> list[str]:
+    def find_ids(self, path: str, text: str) -> list[str]:
         """Return the ids of what a filter selects."""
         return [one["id"] for one in self.get(path, filter=text)["Resources"]]
 

@@ -65,7 +65,7 @@ def test_what_refused_is_logged_with_its_reason(face: Face, capfd: pytest.Captur
 @pytest.mark.parametrize("scope", ["manage", "users:write"])
 def test_a_user_who_carries_more_is_seen_and_not_changed(scim: Provisioner, scope: str) -> None:
     name = scim.face.person(scope)
-    [user_id] = scim.found("/Users", f'userName eq "{name}"')
+    [user_id] = scim.find_ids("/Users", f'userName eq "{name}"')
     path = f"/Users/{user_id}"
     for method, body in (
         ("PATCH", {"Operations": [operation("replace", "active", False)]}),
@@ -100,7 +100,7 @@ def test_a_group_that_gives_more_is_seen_and_not_changed(scim: Provisioner) -> N
 def test_the_last_administrator_is_kept(own_scim: Provisioner) -> None:
     face = own_scim.face
     admin = Provisioner(face, face.machine("manage"))
-    [only] = admin.found("/Users", f'userName eq "{face.person("manage")}"')
+    [only] = admin.find_ids("/Users", f'userName eq "{face.person("manage")}"')
     refused(admin.patch(f"/Users/{only}", operation("replace", "active", False)), 409)
     refused(admin.call("DELETE", f"/Users/{only}"), 409)
 
@@ -111,7 +111,7 @@ def test_no_other_role_is_within_reach(scim: Provisioner) -> None:
     role = scim.face.core.role(unique("clerk"), "user", "orders:read")
     machine = scim.face.core.role(unique("worker"), "machine", "orders:read")
     for role_id in (role, machine):
-        assert scim.found("/Groups", f'id eq "{role_id}"') == []
+        assert scim.find_ids("/Groups", f'id eq "{role_id}"') == []
         refused(scim.call("GET", f"/Groups/{role_id}"), 404)
         refused(scim.call("DELETE", f"/Groups/{role_id}"), 404)
         refused(scim.patch(f"/Groups/{role_id}", operation("add", "members", [])), 404)
@@ -152,9 +152,9 @@ import sys
 from pathlib import Path
 from tempfile import mkdtemp
 from tests.management.face import start_face
-face = start_face(Path(mkdtemp()), rate_limits="off")
-assert face.http.get("{PREFIX}/Users").status_code == 401
-assert face.http.get("{PREFIX}/Users", headers={{"Authorization": "Bearer lk_pat_x"}}).status_code == 401
+http = start_face(Path(mkdtemp()), rate_limits="off").http
+assert http.get("{PREFIX}/Users").status_code == 401
+assert http.get("{PREFIX}/Users", headers={{"Authorization": "Bearer lk_pat_x"}}).status_code == 401
 sys.exit("scim2_models" in sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", asked], check=False).returncode == 0

@@ -24,8 +24,8 @@ def test_a_user_is_looked_for_created_and_found(scim: Provisioner) -> None:
     )
     assert made["emails"] == [{"primary": True, "type": "work", "value": name}]
     assert made[ENTERPRISE] == {"department": "Sales", "manager": {"value": "someone"}}
-    assert scim.found("/Users", f'userName eq "{name.upper()}"') == [made["id"]]
-    assert scim.found("/Users", f'emails[type eq "work"].value eq "{name}"') == [made["id"]]
+    assert scim.find_ids("/Users", f'userName eq "{name.upper()}"') == [made["id"]]
+    assert scim.find_ids("/Users", f'emails[type eq "work"].value eq "{name}"') == [made["id"]]
 
 
 @pytest.mark.contract("SCIM: the shapes that Okta and Entra send")
@@ -98,8 +98,8 @@ def test_members_can_be_left_out_and_asked_for_one_by_one(scim: Provisioner) -> 
     group = scim.group(ann)
     found = scim.get("/Groups", filter=f'displayName eq "{group["displayName"]}"', excludedAttributes="members")
     assert [one.get("members") for one in found["Resources"]] == [None]
-    assert scim.found("/Groups", f'id eq "{group["id"]}" and members eq "{ann}"') == [group["id"]]
-    assert scim.found("/Groups", f'id eq "{group["id"]}" and members eq "{bea}"') == []
+    assert scim.find_ids("/Groups", f'id eq "{group["id"]}" and members eq "{ann}"') == [group["id"]]
+    assert scim.find_ids("/Groups", f'id eq "{group["id"]}" and members eq "{bea}"') == []
 
 
 @pytest.mark.contract("SCIM: the shapes that Okta and Entra send")

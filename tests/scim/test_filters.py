@@ -88,18 +88,18 @@ def test_each_operator_selects_what_it_says(scim: Provisioner) -> None:
         f'{mine} and meta.lastModified ge "2000-01-01T00:00:00Z"': {ann["id"], bea["id"]},
         f'urn:ietf:params:scim:schemas:core:2.0:User:userName eq "{mark}.ann"': {ann["id"]},
     }.items():
-        assert set(scim.found("/Users", text)) == expected, text
+        assert set(scim.find_ids("/Users", text)) == expected, text
 
 
 @pytest.mark.contract("SCIM: filter, sort, pages, attributes, PATCH and versions")
 def test_users_are_found_by_their_groups_and_groups_by_their_members(scim: Provisioner) -> None:
     ann, bea = scim.user()["id"], scim.user()["id"]
     group = scim.group(ann)
-    assert scim.found("/Users", f'groups.value eq "{group["id"]}"') == [ann]
-    assert scim.found("/Users", f'groups[display eq "{group["displayName"].upper()}"]') == [ann]
-    assert scim.found("/Groups", f'members[value eq "{ann}"]') == [group["id"]]
-    assert scim.found("/Groups", f'members.value eq "{bea}"') == []
-    assert bea in scim.found("/Users", f'groups.value ne "{group["id"]}" and id eq "{bea}"')
+    assert scim.find_ids("/Users", f'groups.value eq "{group["id"]}"') == [ann]
+    assert scim.find_ids("/Users", f'groups[display eq "{group["displayName"].upper()}"]') == [ann]
+    assert scim.find_ids("/Groups", f'members[value eq "{ann}"]') == [group["id"]]
+    assert scim.find_ids("/Groups", f'members.value eq "{bea}"') == []
+    assert bea in scim.find_ids("/Users", f'groups.value ne "{group["id"]}" and id eq "{bea}"')
 
 
 @pytest.mark.contract("SCIM: filter, sort, pages, attributes, PATCH and versions")

@@ -82,14 +82,14 @@ def test_members_come_in_pages_of_hundreds(own_scim: Provisioner) -> None:
     unknown = [f"usr_{number:024}" for number in range(700)]
     page = [{"value": one} for one in (*users[:5], *unknown)]
     own_scim.patched(f"/Groups/{group}", operation("add", "members", page))
-    assert own_scim.members(group) == set(users[:5])  # whoever is no user here is left out
+    assert own_scim.members(group) == set(users[:5])  # an id without a user is left out
     pages = [operation("remove", f'members[value eq "{one}"]') for one in (*users, *unknown[:200])]
     own_scim.patched(f"/Groups/{group}", *pages, operation("add", "members", [{"value": users[6]}]))
     assert own_scim.members(group) == {users[6]}
 
 
 @pytest.mark.contract("SCIM: one transaction and one audit event a change")
-def test_the_trail_names_who_came_and_who_went(own_scim: Provisioner) -> None:
+def test_the_trail_names_the_members_that_were_added_and_removed(own_scim: Provisioner) -> None:
     core, user = own_scim.face.core, own_scim.user()["id"]
     group = own_scim.group(user)["id"]
     own_scim.patched(f"/Groups/{group}", operation("remove", "members"))
@@ -133,8 +133,10 @@ def test_other_paths_are_not_found(scim: Provisioner, path: str) -> None:
 @pytest.mark.spec("RFC 7644 §4")
 def test_what_is_not_supported_is_said(scim: Provisioner) -> None:
     config = scim.get("/ServiceProviderConfig")
-    told = {name: config[name]["supported"] for name in ("patch", "bulk", "filter", "changePassword", "sort", "etag")}
-    assert [name for name, yes in told.items() if not yes] == ["bulk", "changePassword"]
+    supported = {
+        name: config[name]["supported"] for name in ("patch", "bulk", "filter", "changePassword", "sort", "etag")
+    }
+    assert [name for name, yes in supported.items() if not yes] == ["bulk", "changePassword"]
     refused(scim.call("POST", "/Bulk", {}), 404)
     refused(scim.call("GET", "/Schemas", query_string={"filter": 'id eq "x"'}), 403)
     answer = scim.call("POST", "/Schemas", {})

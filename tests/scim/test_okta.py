@@ -22,8 +22,8 @@ def test_a_user_comes_with_a_password_and_groups_that_are_ignored(scim: Provisio
         password="1mz050nq",
     )
     assert made["externalId"] == "00ujl29u0le5T6Aj10h7" and made["locale"] == "en-US" and made["active"] is True
-    assert scim.found("/Users", 'externalId eq "00ujl29u0le5T6Aj10h7"') == [made["id"]]
-    assert scim.found("/Users", 'externalId eq "00UJL29U0LE5T6AJ10H7"') == []  # RFC 7643 §3.1: case-exact
+    assert scim.find_ids("/Users", 'externalId eq "00ujl29u0le5T6Aj10h7"') == [made["id"]]
+    assert scim.find_ids("/Users", 'externalId eq "00UJL29U0LE5T6AJ10H7"') == []  # RFC 7643 §3.1: case-exact
 
 
 @pytest.mark.contract("SCIM: the shapes that Okta and Entra send")

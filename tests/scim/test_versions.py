@@ -1,4 +1,4 @@
-"""Versions (RFC 7644 §3.14): a client that names one is told when it is not the present one."""
+"""Versions (RFC 7644 §3.14): a client that names another than the present one is refused."""
 
 import threading
 from collections import Counter

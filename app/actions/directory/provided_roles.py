@@ -18,7 +18,7 @@ _PROVIDED, _GIVEN = ("user_id", "role_id", "source"), ("user_id", "role_id", "gi
 
 
 def add_provided(session: Session, user_id: str, role_id: str, source: str) -> bool:
-    """Give a user a role from this source; return whether the source had not given it before."""
+    """Add a role of a user from this source; return whether the source had not given it before."""
     return bool(add_members(session, role_id, source, [user_id]))
 
 
@@ -28,7 +28,7 @@ def remove_provided(session: Session, user_id: str, role_id: str, source: str) -
 
 
 def sync_provided(session: Session, user_id: str, source: str, role_ids: Iterable[str]) -> bool:
-    """Let this source give a user exactly these roles; return whether anything changed."""
+    """Make these the roles that this source gives to a user; return whether anything changed."""
     wanted, before = set(role_ids), set(_roles_from(session, user_id, source))
     for role_id in sorted(before - wanted):
         remove_provided(session, user_id, role_id, source)
@@ -44,7 +44,7 @@ def provided_to(session: Session, user_id: str) -> Sequence[Role]:
 
 
 def add_members(session: Session, role_id: str, source: str, user_ids: Sequence[str]) -> list[str]:
-    """Give a role to these users from this source; return whose it is new. Ids of no user are left out."""
+    """Add these users to a role from this source; return to whom it is new. Ids without a user are left out."""
     added: list[str] = []
     for some in batches(sorted(set(user_ids))):
         mine = _provided(role_id, source, some)

@@ -78,7 +78,7 @@ class _Criterion(FilterVisitor[ColumnElement[bool]]):
         return self._among(column, _compare(column, node.op, value))
 
     def visit_present(self, node: Present) -> ColumnElement[bool]:
-        """Tell whether an attribute has a value."""
+        """Test whether an attribute has a value."""
         path = self._path(node.attr_path)
         binding = self._resolve(path)
         if binding is None:

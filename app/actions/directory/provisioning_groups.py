@@ -80,13 +80,13 @@ class Team:
 
     @property
     def version(self) -> str:
-        """Return what changes with every change of the group or of who is in it."""
+        """Return what changes with every change of the group or of its members."""
         return version_of(self.id, self.state.name, self.state.external_id, self.size, self.updated_at)
 
 
 @dataclass(frozen=True, slots=True)
 class MemberStep:
-    """One step of a change of members: of these users, or to remove of those that a filter selects, or of all."""
+    """One step of a change of members: it names users, or removes all, or the members that a filter selects."""
 
     verb: Literal["add", "remove", "replace"]
     user_ids: tuple[str, ...] = ()

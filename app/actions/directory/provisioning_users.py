@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, func, literal, select
+from sqlalchemy import ColumnElement, Select, String, delete, func, literal, select
 from sqlalchemy.orm import Session
 
 from app.access.rbac import grants_of_user
@@ -48,7 +48,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class PersonState:
-    """What a provisioning client decides of a user; `attributes` are those of SCIM that only it reads."""
+    """What a provisioning client decides of a user; `attributes` are of SCIM, and only it reads them."""
 
     username: str
     email: str | None = None
@@ -88,7 +88,7 @@ COLUMNS: Columns = {
     ("id", None): Column(User.id),
     ("user_name", None): Column(User.username_key, name_key, equal=has_username),
     ("external_id", None): Column(User.external_id),
-    ("display_name", None): Column(func.lower(User.display_name), bind=func.lower),
+    ("display_name", None): Column(func.lower(User.display_name, type_=String), bind=func.lower),
     ("active", None): Column(User.enabled),
     ("emails", None): Column(User.email_key, lambda text: email_key(plain_name(text))),
     ("emails", "value"): Column(User.email_key, lambda text: email_key(plain_name(text))),
