@@ -18,6 +18,7 @@ from scim2_models import (
     ResponseParameters,
     ScimFilter,
 )
+from scim2_models.path import CompareOperator, Comparison, FilterNode
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.actions.directory.provisioning_groups import MemberStep, Team, TeamState
@@ -210,7 +211,7 @@ def _split(patch: PatchOp[Any]) -> _Work:
 
 def _sort_in(work: _Work, operation: PatchOperation[Any], path: str, value: Any) -> None:
     if _is_members(path):
-        work.steps.append(_step(operation.op, Path[Group](path), value))
+        _join_step(work.steps, _step(operation.op, Path[Group](path), value))
     elif operation.path is not None:
         work.others.append(operation)
     else:
@@ -228,10 +229,28 @@ def _step(verb: PatchOperation.Op, path: Path[Group], value: Any) -> MemberStep:
     if of_one or (path.value_filter is not None and verb != PatchOperation.Op.remove):
         raise MutabilityException(detail="a member is added or removed, never changed")
     if path.value_filter is not None:
-        return MemberStep("remove", among=ScimFilter[Group](str(path)))
+        return _removal(path, path.value_filter)
     if verb == PatchOperation.Op.remove:
         return MemberStep("remove", everybody=True) if value is None else MemberStep("remove", _ids_in(value))
     return MemberStep("add" if verb == PatchOperation.Op.add else "replace", _ids_in(value))
+
+
+def _removal(path: Path[Group], selected: FilterNode) -> MemberStep:
+    """Return the removal of the members that a path selects; most name one by its id."""
+    equals = isinstance(selected, Comparison) and selected.op == CompareOperator.eq
+    if equals and selected.attr_path.attr.lower() == "value" and isinstance(selected.value, str):
+        return MemberStep("remove", (selected.value,))
+    return MemberStep("remove", among=ScimFilter[Group](str(path)))
+
+
+def _join_step(steps: list[MemberStep], step: MemberStep) -> None:
+    """Add a step; several of one verb that follow each other and name users become one."""
+    last = steps[-1] if steps else step
+    joins = all(one.user_ids and one.verb != "replace" for one in (last, step)) and last.verb == step.verb
+    if steps and joins:
+        steps[-1] = MemberStep(step.verb, last.user_ids + step.user_ids)
+    else:
+        steps.append(step)
 
 
 def _ids_in(value: Any) -> tuple[str, ...]:

@@ -80,10 +80,13 @@ def test_too_many_operations_or_members_are_refused_before_any_work(scim: Provis
 def test_members_come_in_pages_of_hundreds(own_scim: Provisioner) -> None:
     group, users = own_scim.group()["id"], [own_scim.user()["id"] for _ in range(7)]
     unknown = [f"usr_{number:024}" for number in range(700)]
+    unknown += ["\0", "\ud800", "é", "x" * 70, ""]
     page = [{"value": one} for one in (*users[:5], *unknown)]
     own_scim.patched(f"/Groups/{group}", operation("add", "members", page))
     assert own_scim.members(group) == set(users[:5])  # an id without a user is left out
-    pages = [operation("remove", f'members[value eq "{one}"]') for one in (*users, *unknown[:200])]
+    pages = [
+        operation("remove", f'members[value eq "{one}"]') for one in (*users, *unknown[:200], "\\u0000", "\\ud800")
+    ]
     own_scim.patched(f"/Groups/{group}", *pages, operation("add", "members", [{"value": users[6]}]))
     assert own_scim.members(group) == {users[6]}
 

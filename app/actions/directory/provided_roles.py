@@ -5,6 +5,7 @@ A role may have several sources, and be given on this server too: the user keeps
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Select, delete, exists, literal, select
@@ -13,6 +14,7 @@ from sqlalchemy.orm import Session
 from app.database.statements import batches, insert_selected_once
 from app.models import ProvidedRole, Role, User, UserRole
 
+ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 SCIM = "scim"  # the source of what a provisioning client says
 _PROVIDED, _GIVEN = ("user_id", "role_id", "source"), ("user_id", "role_id", "given_here")
 
@@ -46,7 +48,7 @@ def provided_to(session: Session, user_id: str) -> Sequence[Role]:
 def add_members(session: Session, role_id: str, source: str, user_ids: Sequence[str]) -> list[str]:
     """Add these users to a role from this source; return to whom it is new. Ids without a user are left out."""
     added: list[str] = []
-    for some in batches(sorted(set(user_ids))):
+    for some in batches(_possible(user_ids)):
         mine = _provided(role_id, source, some)
         new = list(session.scalars(select(User.id).where(User.id.in_(some), User.id.not_in(mine)).order_by(User.id)))
         if new:
@@ -62,7 +64,7 @@ def add_members(session: Session, role_id: str, source: str, user_ids: Sequence[
 def remove_members(session: Session, role_id: str, source: str, user_ids: Sequence[str]) -> list[str]:
     """End what this source gave to these users; return whose it was."""
     removed: list[str] = []
-    for some in batches(sorted(set(user_ids))):
+    for some in batches(_possible(user_ids)):
         mine = list(session.scalars(_provided(role_id, source, some).order_by(ProvidedRole.user_id)))
         of_role = ProvidedRole.role_id == role_id, ProvidedRole.source == source
         session.execute(delete(ProvidedRole).where(*of_role, ProvidedRole.user_id.in_(mine)))
@@ -71,6 +73,11 @@ def remove_members(session: Session, role_id: str, source: str, user_ids: Sequen
         session.execute(delete(UserRole).where(*left))
         removed += mine
     return removed
+
+
+def _possible(user_ids: Sequence[str]) -> list[str]:
+    """Return what can be an id, once; other texts, such as one with a null character, belong to nobody."""
+    return sorted({user_id for user_id in user_ids if ID.fullmatch(user_id)})
 
 
 def _provided(role_id: str, source: str, user_ids: Sequence[str]) -> Select[str]:
