@@ -237,10 +237,11 @@ def _step(verb: PatchOperation.Op, path: Path[Group], value: Any) -> MemberStep:
 
 def _removal(path: Path[Group], selected: FilterNode) -> MemberStep:
     """Return the removal of the members that a path selects; most name one by its id."""
-    equals = isinstance(selected, Comparison) and selected.op == CompareOperator.eq
-    if equals and selected.attr_path.attr.lower() == "value" and isinstance(selected.value, str):
-        return MemberStep("remove", (selected.value,))
-    return MemberStep("remove", among=ScimFilter[Group](str(path)))
+    by_filter = MemberStep("remove", among=ScimFilter[Group](str(path)))
+    if not isinstance(selected, Comparison) or selected.attr_path.attr.lower() != "value":
+        return by_filter
+    equals = selected.op == CompareOperator.eq and isinstance(selected.value, str)
+    return MemberStep("remove", (selected.value,)) if equals else by_filter
 
 
 def _join_step(steps: list[MemberStep], step: MemberStep) -> None:
