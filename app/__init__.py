@@ -27,7 +27,7 @@ def create_app(
     each request when it is answered.
     """
     # Loaded here, not above: `app` is the parent of every module, and a command needs none of the interfaces.
-    from app import fast_lane, http, management, oauth, operations, web
+    from app import fast_lane, http, management, oauth, operations, scim, web
     from app.actions.limits import storage as rate_limits
     from app.compose import join
     from app.database.store import Store
@@ -49,6 +49,7 @@ def create_app(
     operations.register(app, actions, app.request_log, header_name(settings))
     oauth.register(app, actions, WebAuthorizationPages(actions))
     management.register(app, actions, oauth.describe)
+    scim.register(app, actions)
     web.register(app, actions)
     app.wsgi_app = fast_lane.put_lane_before(app.wsgi_app, actions, app.request_log)  # type: ignore[assignment,method-assign]
     return app

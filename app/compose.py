@@ -25,6 +25,7 @@ from app.actions.directory.federated_credentials import FederatedCredentialActio
 from app.actions.directory.lifetime import Policy
 from app.actions.directory.one_time_links import OneTimeLinks
 from app.actions.directory.personal_access_tokens import PersonalAccessTokenActions
+from app.actions.directory.provisioning import Provisioning
 from app.actions.directory.registered_apps import RegisteredApps
 from app.actions.directory.reseal import Reseal
 from app.actions.directory.reset_requests import ResetRequests
@@ -159,6 +160,7 @@ class Actions:
     event_names: EventNames = field(init=False)
     redact_audit: RedactAudit = field(init=False)
     prune_audit: PruneAudit = field(init=False)
+    provisioning: Provisioning = field(init=False)
     reseal: Reseal = field(init=False)
     reach: Reach = field(init=False)
     choices: Choices = field(init=False)
@@ -204,6 +206,7 @@ class Actions:
             "event_names": EventNames(store, secrets, clock),
             "redact_audit": RedactAudit(store, note_keys, clock),
             "prune_audit": PruneAudit(store, note_keys, clock),
+            "provisioning": Provisioning(store, self.settings.management_identifier, clock),
             "reseal": Reseal(store, self.signing_keys, clock),
             "reach": Reach(store),
             "choices": Choices(store),

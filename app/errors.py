@@ -10,6 +10,7 @@ LatchkeyError
 ├── Conflict              409  the object's state does not allow it
 │   ├── Duplicate              the name is taken
 │   └── BuiltIn                the server itself needs it
+├── Stale                 412  the object is not the version that the caller has seen
 ├── Invalid               422  readable, but wrong: field by field
 ├── TooManyRequests       429
 ├── Busy                  503  too much costly work is running
@@ -114,6 +115,12 @@ class Duplicate(Conflict):
 
 class BuiltIn(Conflict):
     """The server itself needs the object: it cannot be deleted or made public."""
+
+
+class Stale(LatchkeyError):
+    """The object is not the version that the caller has seen."""
+
+    status = 412
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Errors that no interface handles: an unavailable database is a 503, anything else a 500, without a reason.
 
-The format is that of the path: problem+json under /api/ (RFC 9457), a page for a browser, else an OAuth error.
+The format is that of the path: problem+json under /api/ (RFC 9457), SCIM's, a page for a browser, else an OAuth error.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import InternalServerError
 
 from app.http.envelope import request_id
+from app.http.scim_error import SCIM_JSON, SCIM_ROOT, scim_error
 from app.operations import logs
 
 Raised = tuple[type, BaseException, TracebackType] | tuple[None, None, None]
@@ -44,7 +45,7 @@ def wants_page() -> bool:
     Chromium's Accept names a type with a parameter, which Werkzeug's `best` ranks before text/html whatever its q.
     """
     accept = request.accept_mimetypes
-    programs = request.path.startswith(("/api/", *NEVER_PAGES))
+    programs = request.path.startswith(("/api/", SCIM_ROOT, *NEVER_PAGES))
     return not programs and accept["text/html"] > accept["application/json"]
 
 
@@ -75,6 +76,8 @@ def _answer(status: int) -> Response:
     if request.path.startswith("/api/"):
         body = {"type": "about:blank", "title": TITLES[status], "status": status, "detail": "try again later"}
         return Response(json.dumps(body), status, content_type="application/problem+json")
+    if request.path.startswith(SCIM_ROOT):
+        return Response(scim_error(status, "try again later"), status, content_type=SCIM_JSON)
     if wants_page():
         return _render_page(status)
     body = {"error": CODES[status], "error_description": "try again later"}

@@ -16,6 +16,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
+from app.http.scim_error import SCIM_JSON, SCIM_ROOT, scim_error
 from app.operations.paths import AUTHORIZE
 
 if TYPE_CHECKING:
@@ -100,9 +101,11 @@ def _has_long_header(environ: WSGIEnvironment) -> bool:
 
 
 def _refusal(path: str) -> tuple[bytes, str]:
-    """Return the body and its type, in the error format of the path (RFC 9457, RFC 6749 §5.2)."""
+    """Return the body and its type, in the error format of the path (RFC 9457, RFC 7644, RFC 6749 §5.2)."""
     if path.startswith("/api/"):
         status, _, title = REFUSED.partition(" ")
         problem = {"type": "about:blank", "title": title, "status": int(status), "detail": DETAIL}
         return json.dumps(problem).encode(), "application/problem+json"
+    if path.startswith(SCIM_ROOT):
+        return scim_error(431, DETAIL).encode(), SCIM_JSON
     return json.dumps({"error": "invalid_request", "error_description": DETAIL}).encode(), "application/json"

@@ -60,6 +60,7 @@ PERMISSIONS = {  # of our own API
     "keys:read": "see the signing keys",
     "keys:write": "rotate the signing keys",
     "audit:read": "read the audit events",
+    "scim": "keep users and provisioned groups as a directory says (SCIM)",
 }
 
 

@@ -1,46 +1,22 @@
-"""Authenticate the caller: by a Bearer credential of ours, or on /me by a password or a browser's sign-in."""
+"""Authenticate the caller of what needs no scope: on /me by a password or a browser's sign-in, elsewhere optionally."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import re
 from typing import NoReturn
 
-from flask import g, request
+from flask import request
 
 from app.access.scopes import Scopes
 from app.actions.audit.actor import Actor, anonymous
-from app.actions.tokens.usage import MANAGEMENT_API, origin_of
 from app.compose import Actions
-from app.credentials.kind import Claims
 from app.crypto.probe_mac import HEADER as PROBE
 from app.errors import Forbidden, Unauthenticated
 from app.http import browser
-from app.http.envelope import log_credential
-from app.http.possession import PresentedToken, check_possession
-from app.http.request import Request, read_request
+from app.http.bearer import INVALID, actor_of, note_use, read_authorization, read_context, verify_bearer
 
-TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 §2.1
-INVALID = "invalid_token"
 SAFE = ("GET", "HEAD")
-
-
-def authenticate_bearer(actions: Actions, scope: str, *, apps: bool) -> Actor:
-    """Return the caller whose credential holds `scope`, or `manage`, on this API now; `apps`: also an app for a user.
-
-    Raises Unauthenticated and Forbidden (RFC 6750 §3.1).
-    """
-    claims = _verify_bearer(actions)
-    management = actions.settings.management_identifier
-    if claims.anonymous or management not in claims.audience:
-        raise Unauthenticated("the token is not for the management API", INVALID)
-    if claims.through_app and not apps:
-        raise Forbidden("an app that acts for a user cannot create, read or change a credential")
-    actor = _actor(actions, claims, claims.grants.on([management]).scopes)
-    if not actor.holds(scope):
-        raise Forbidden(f"the token lacks the scope {scope}", scope)
-    return _note_use(actions, claims, actor)
 
 
 def authenticate_optionally(actions: Actions) -> Actor:
@@ -49,11 +25,11 @@ def authenticate_optionally(actions: Actions) -> Actor:
     Raises Unauthenticated for a credential that is not active.
     """
     if "Authorization" not in request.headers:
-        context = _read_context(actions)
+        context = read_context(actions)
         return anonymous(context.peer, context.id)
-    claims = _verify_bearer(actions)
+    claims = verify_bearer(actions)
     management = claims.grants.on([actions.settings.management_identifier]).scopes
-    return _note_use(actions, claims, _actor(actions, claims, Scopes() if claims.through_app else management))
+    return note_use(actions, claims, actor_of(actions, claims, Scopes() if claims.through_app else management))
 
 
 def authenticate_owner(actions: Actions, *, reading: bool) -> Actor:
@@ -63,21 +39,21 @@ def authenticate_owner(actions: Actions, *, reading: bool) -> Actor:
     """
     if "Authorization" not in request.headers and (browsing := browser.find_session(actions)):
         return _check_page(browsing.actor)
-    scheme, value = _authorization()
+    scheme, value = read_authorization()
     if scheme == "basic":
         username, password = _read_basic(value)
         _refuse_foreign_page()
         probe = request.headers.get(PROBE, "")
-        context = _read_context(actions)
+        context = read_context(actions)
         return actions.authenticate_user(username, password, context.peer, context.id, probe=probe)
     if scheme != "bearer":
         raise Unauthenticated("send a username and a password")
-    claims = _verify_bearer(actions)
+    claims = verify_bearer(actions)
     if claims.anonymous:
         raise Unauthenticated("an API key belongs to no user", INVALID)
     if not reading or not claims.personal:
         raise Forbidden("only the user's own password opens this")
-    return _note_use(actions, claims, _actor(actions, claims, Scopes()))
+    return note_use(actions, claims, actor_of(actions, claims, Scopes()))
 
 
 def _check_page(actor: Actor) -> Actor:
@@ -90,56 +66,6 @@ def _refuse_foreign_page() -> None:
     """Raise Forbidden for another site's page: a browser sends a remembered password along (Fetch Metadata)."""
     if request.method not in SAFE and request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
         raise Forbidden("a page of another site sent this")
-
-
-def _actor(actions: Actions, claims: Claims, management: Scopes) -> Actor:
-    context = _read_context(actions)
-    return Actor(
-        type="user" if claims.delegated else "client",
-        id=claims.subject or "",
-        name=claims.username or "",
-        credential_id=claims.credential_id,
-        management=management,
-        delegated=claims.delegated,
-        client_id=claims.client_id if claims.through_app else None,
-        address=context.peer,
-        request_id=context.id,
-    )
-
-
-def _note_use(actions: Actions, claims: Claims, actor: Actor) -> Actor:
-    actions.usage.note(claims, origin_of(MANAGEMENT_API, _read_context(actions).address))
-    return actor
-
-
-def _verify(actions: Actions, token: str) -> Claims:
-    claims = g.verdict = actions.verify.judge(token)
-    if not isinstance(claims, Claims):
-        raise Unauthenticated("the token is not active", INVALID)
-    log_credential(claims.credential_id, claims.kind)
-    return claims
-
-
-def _verify_bearer(actions: Actions) -> Claims:
-    """Return the claims of the token that was sent, if the sender holds the key it is bound to (RFC 9449 §7)."""
-    scheme, value = _authorization()
-    if scheme not in ("bearer", "dpop"):
-        raise Unauthenticated("send a Bearer token")
-    if TOKEN68.fullmatch(value) is None:
-        raise Unauthenticated("the token is malformed", INVALID)
-    claims = _verify(actions, value)
-    presented = PresentedToken.sent_here(value, _read_context(actions), actions.settings.issuer)
-    check_possession(claims, presented, actions.check_proof)
-    return claims
-
-
-def _read_context(actions: Actions) -> Request:
-    return read_request(request, actions.settings, actions.clock)
-
-
-def _authorization() -> tuple[str, str]:
-    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-    return scheme.lower(), value.strip(" ")
 
 
 def _read_basic(value: str) -> tuple[str, str]:

@@ -13,9 +13,10 @@ from flask import Flask, g, request
 from app.actions.audit.actor import Actor, anonymous
 from app.compose import Actions
 from app.errors import Forbidden
+from app.http import bearer_refusals
+from app.http.bearer import authenticate_bearer
 from app.http.request import read_request
-from app.management import refusal_log
-from app.management.authentication import authenticate_bearer, authenticate_optionally, authenticate_owner
+from app.management.authentication import authenticate_optionally, authenticate_owner
 from app.management.blueprint import PREFIX
 
 OPEN_TO_APPS = ("resources", "roles", "users", "audit")  # the nouns of scopes; the others are of credentials
@@ -116,7 +117,7 @@ TABLE: Mapping[str, str | Access] = {
 def register(app: Flask, actions: Actions) -> None:
     """Check every request below PREFIX against the table before its query or body is read."""
     app.before_request(partial(_admit, actions))
-    refusal_log.register(app, actions)
+    bearer_refusals.register(app, actions, PREFIX)
 
 
 def caller() -> Actor:

@@ -19,8 +19,8 @@ from app.errors import (
     Unauthenticated,
     Unproven,
 )
-from app.http.possession import REALM, challenge, challenges
-from app.http.request import authorization_scheme
+from app.http.bearer import bearer_challenges
+from app.http.possession import REALM
 
 PROBLEM = "application/problem+json"
 ROOT = "/api/"
@@ -86,21 +86,6 @@ def _list_errors(errors: Iterable[FieldError]) -> list[dict[str, str]]:
 
 
 def _challenges(error: Unauthenticated | Forbidden) -> list[str]:
-    """List the challenges: of the scheme that was used (RFC 6750 §3, RFC 9449 §7.1), and Basic where it is accepted."""
-    if isinstance(error, Forbidden):
-        scope = f', scope="{error.scope}"' if error.scope else ""
-        return [challenge(_scheme(), _parameters("insufficient_scope", str(error)) + scope)]
-    if isinstance(error, Unproven):
-        return challenges(error)
-    scheme, parameters = (_scheme(), _parameters(error.error, str(error))) if error.error else ("bearer", "")
-    token = challenge(scheme, parameters)
-    return [BASIC, token] if g.get("takes_passwords") else [token]
-
-
-def _scheme() -> str:
-    return authorization_scheme(request.headers.get("Authorization"))
-
-
-def _parameters(code: str, description: str) -> str:
-    quotable = "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "?" for c in description)
-    return f', error="{code}", error_description="{quotable}"'
+    """List the challenges of the scheme that was used, and Basic where it is accepted."""
+    basic = [BASIC] if g.get("takes_passwords") and not isinstance(error, Forbidden | Unproven) else []
+    return [*basic, *bearer_challenges(error)]

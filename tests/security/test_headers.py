@@ -24,6 +24,8 @@ PUBLIC = (
     "/.well-known/jwks.json",
     "/status-lists",
 )
+JSON_BODIES = ("application/json", "application/problem+json", "application/jwk-set+json")
+SCIM_BODIES = ("application/scim+json",)  # RFC 7644 §8.1
 TO_ALL = ("Access-Control-Allow-Origin", "*")
 VERSIONS = re.compile(r"(werkzeug|flask|granian|python|sqlalchemy|sqlite|postgresql)[/ ]?\d", re.I)
 
@@ -100,9 +102,8 @@ def test_each_body_is_of_the_type_it_says(answers: list[TestResponse]) -> None:
         elif kind.startswith("image/svg+xml"):
             assert answer.data.startswith(b"<svg "), asked
         else:
-            assert answer.mimetype in ("application/json", "application/problem+json", "application/jwk-set+json"), (
-                asked
-            )
+            of_scim = answer.request.path.startswith("/scim/")
+            assert answer.mimetype in (SCIM_BODIES if of_scim else JSON_BODIES), asked
             json.loads(answer.data)
         assert answer.data.lstrip().startswith((b"<!doctype", b"<!DOCTYPE")) == (answer.mimetype == "text/html"), asked
 

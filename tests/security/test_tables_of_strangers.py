@@ -58,6 +58,7 @@ NEEDS_CREDENTIAL = {  # before a row is added, of whose owner are
     "one_time_link": "an operator, or a stranger who knows a username, five times an hour: one for each user",
     "outbox": "a webhook of an operator: one message for each event that it subscribes to, ended after three days",
     "resource": "an operator",
+    "provided_role": "an identity provider or a provisioning client: one for a user, a role and a source of it",
     "reused_credential": "a secret that was replaced: one for its credential, swept after an hour",
     "revoked_token": "a JWT that this server signed and that has not expired: swept after it would have",
     "role": "an operator",

@@ -21,6 +21,7 @@ from app.actions.directory.changes import UNSET, Unset, assign, changed_fields
 from app.actions.directory.escalation import refuse_delegates, refuse_exceeding
 from app.actions.directory.fields import Mark, Names
 from app.actions.directory.names import checked_email, checked_username, optional_name
+from app.actions.directory.provided_roles import provided_to
 from app.actions.directory.roles import load_assignable_roles
 from app.actions.directory.rows import Found, ListQuery, Page, Rows, by_number, view_of
 from app.actions.directory.status import is_enabled
@@ -156,6 +157,7 @@ class UserActions:
             if not isinstance(changes.roles, Unset):
                 self._assign_roles(session, actor, row, changes.roles)
             _apply(row, changes)
+            row.updated_at = now
             if password_digest is not None or not row.enabled:
                 end_sessions(session, user_id, but_session)
             roles = [role.name for role in row.roles]
@@ -216,7 +218,7 @@ class UserActions:
     def _assign_roles(self, session: Session, actor: Actor, row: User, names: tuple[str, ...]) -> None:
         roles = load_assignable_roles(session, names, "user")
         refuse_exceeding(actor, grants_of_roles(session, [role.id for role in roles]), self._management)
-        row.roles = roles
+        row.roles = [*roles, *(role for role in provided_to(session, row.id) if role not in roles)]
 
 
 def _apply(row: User, changes: UserChanges) -> None:

@@ -1,4 +1,4 @@
-"""Explain in the log why the management API refused a caller; the answer stays as it is."""
+"""Explain in the log why an API of this server refused a caller; the answer stays as it is."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from app.credentials.kind import Claims
 from app.credentials.reasons import Reason
 from app.http.refusal import log_refusal
 from app.http.request import read_request
-from app.management.blueprint import PREFIX
 
 ERRORS = {401: "unauthorized", 403: "insufficient_scope", 429: "rate_limited"}
 
 
-def register(app: Flask, actions: Actions) -> None:
-    """Explain each 401, 403 and 429 below PREFIX."""
-    app.after_request(partial(_explain_answer, actions))
+def register(app: Flask, actions: Actions, prefix: str) -> None:
+    """Explain each 401, 403 and 429 below a prefix."""
+    app.after_request(partial(_explain_answer, actions, prefix))
 
 
-def _explain_answer(actions: Actions, response: Response) -> Response:
-    if response.status_code in ERRORS and request.path.startswith(f"{PREFIX}/"):
+def _explain_answer(actions: Actions, prefix: str, response: Response) -> Response:
+    if response.status_code in ERRORS and request.path.startswith(f"{prefix}/"):
         with suppress(Exception):
             error = getattr(g.get("refused"), "error", None) or ERRORS[response.status_code]
             resource = actions.settings.management_identifier

@@ -1,0 +1,1 @@
+"""SCIM: what the tools for conformance ask, what Okta and Entra send, and what attackers send."""

@@ -1,0 +1,92 @@
+"""Whom the directory disables or deletes is out at once: sessions, tokens and grants, on every node."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine
+
+from app.actions.audit.actor import Actor
+from app.actions.limits.storage import DatabaseLimiter
+from app.compose import Actions, join
+from app.database.store import Store
+from tests.core import ORDERS
+from tests.management.face import Face, start_face, stop_face
+from tests.scim.provisioner import Provisioner, operation
+
+pytestmark = pytest.mark.both_databases
+
+
+@pytest.fixture
+def face(tmp_path: Path) -> Iterator[Face]:
+    """An application that the test has for itself."""
+    made = start_face(tmp_path, rate_limits="off")
+    yield made
+    stop_face(made)
+
+
+@pytest.fixture
+def other_node(face: Face) -> Iterator[Actions]:
+    """Another process of the same server, as far as its store and its caches go."""
+    settings, clock = face.core.actions.settings, face.core.clock
+    store = Store(create_engine(settings.database_url))
+    made = join(settings, store, clock, DatabaseLimiter(store, clock))
+    yield made
+    made.usage.stop()
+    store.dispose()
+
+
+@pytest.mark.contract("SCIM: `active: false` and DELETE end sessions, tokens and grants at once, in one transaction")
+@pytest.mark.asvs("7.4.2")
+@pytest.mark.parametrize("how", ["patch", "put", "delete"])
+def test_no_credential_of_the_user_lives_on_any_node(face: Face, other_node: Actions, how: str) -> None:
+    core, scim = face.core, Provisioner(face, face.machine("scim"))
+    core.role("clerk", "user", "orders:read")
+    core.user("ann", "clerk")
+    core.app("app")
+    granted = core.delegate("ann", "app", "orders:read", ORDERS)
+    pat = core.pat("ann", "orders:read")[1]
+    tokens = [pat, core.exchange(pat), granted.access.token]
+    session = core.actions.sessions.begin(Actor("user", core.row_id("ann"), "ann"), "browser")
+    nodes = (core.actions, other_node)
+    assert all(node.verify(token) for node in nodes for token in tokens)  # each has cached its answer
+    assert all(node.sessions.use(session.secret, None, None) for node in nodes)
+    _deprovision(scim, core.row_id("ann"), how)
+    assert not any(node.verify(token) for node in nodes for token in tokens)
+    assert not any(node.sessions.use(session.secret, None, None) for node in nodes)
+    event = core.trace()[-1]
+    assert (event.action, event.details["source"]) == ("user.delete" if how == "delete" else "user.update", "scim")
+
+
+@pytest.mark.contract("SCIM: `active: false` and DELETE end sessions, tokens and grants at once, in one transaction")
+def test_a_user_who_left_a_group_loses_what_it_gave_on_every_node(face: Face, other_node: Actions) -> None:
+    core, scim = face.core, Provisioner(face, face.machine("scim"))
+    core.user("ann")
+    group = scim.group(core.row_id("ann"), displayName="clerks")
+    core.give("clerks", "orders:read")
+    token = core.pat("ann", "orders:read")[1]
+    for node in (core.actions, other_node):
+        assert (claims := node.verify(token)) is not None and str(claims.scopes) == "orders:read"
+    scim.patched(f"/Groups/{group['id']}", operation("remove", "members", [{"value": core.row_id("ann")}]))
+    for node in (core.actions, other_node):
+        claims = node.verify(token)
+        assert claims is None or not claims.scopes
+
+
+def test_a_session_that_began_meanwhile_ends_when_the_directory_repeats_itself(face: Face) -> None:
+    core, scim = face.core, Provisioner(face, face.machine("scim"))
+    user = scim.user(active=False)
+    session = core.actions.sessions.begin(Actor("user", user["id"], user["userName"]), "browser")
+    assert core.actions.sessions.use(session.secret, None, None) is None
+    scim.patched(f"/Users/{user['id']}", operation("replace", "active", False))
+    scim.patched(f"/Users/{user['id']}", operation("replace", "active", True))
+    assert core.actions.sessions.use(session.secret, None, None) is None
+
+
+def _deprovision(scim: Provisioner, user_id: str, how: str) -> None:
+    if how == "patch":
+        scim.patched(f"/Users/{user_id}", operation("Replace", "active", "False"))
+    elif how == "put":
+        assert scim.call("PUT", f"/Users/{user_id}", {"userName": "ann", "active": False}).status_code == 200
+    else:
+        assert scim.call("DELETE", f"/Users/{user_id}").status_code == 204
