@@ -20,6 +20,7 @@ from app.management.authentication import authenticate_optionally, authenticate_
 from app.management.blueprint import PREFIX
 
 OPEN_TO_APPS = ("resources", "roles", "users", "audit")  # the nouns of scopes; the others are of credentials
+OF_CREDENTIALS = ("POST /users/{user_id}/links", "DELETE /users/{user_id}/factors")  # by a noun that is open to apps
 VARIABLE = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 
 
@@ -135,14 +136,15 @@ def _admit(actions: Actions) -> None:
     rule = request.url_rule
     if rule is None or not rule.rule.startswith(f"{PREFIX}/"):
         return
-    needed = TABLE.get(operation_name(request.method, rule.rule))
+    name = operation_name(request.method, rule.rule)
+    needed = TABLE.get(name)
     if needed is None:
         raise Forbidden("nobody may do this")
     g.takes_passwords = needed in (Access.OWNER, Access.OWNER_READS)
-    g.actor = _authenticate(actions, needed)
+    g.actor = _authenticate(actions, needed, apps=name not in OF_CREDENTIALS)
 
 
-def _authenticate(actions: Actions, needed: str | Access) -> Actor:
+def _authenticate(actions: Actions, needed: str | Access, *, apps: bool) -> Actor:
     if needed is Access.ANYONE:
         context = read_request(request, actions.settings, actions.clock)
         return anonymous(context.peer, context.id)
@@ -150,4 +152,4 @@ def _authenticate(actions: Actions, needed: str | Access) -> Actor:
         return authenticate_optionally(actions)
     if isinstance(needed, Access):
         return authenticate_owner(actions, reading=needed is Access.OWNER_READS)
-    return authenticate_bearer(actions, needed, apps=needed.partition(":")[0] in OPEN_TO_APPS)
+    return authenticate_bearer(actions, needed, apps=apps and needed.partition(":")[0] in OPEN_TO_APPS)

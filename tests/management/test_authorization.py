@@ -46,6 +46,7 @@ REFUSED_TO_DELEGATES = {
     "PATCH /webhooks/{webhook_id}": {"url": "https://hooks.example/"},
     "POST /webhooks/{webhook_id}/rotate-secret": {},
     "POST /users/{user_id}/personal-access-tokens": {"name": "x", "scopes": ["orders:read"]},
+    "POST /users/{user_id}/links": {"purpose": "reset"},
     "POST /users": {"username": "mallory", "password": "correct horse battery"},
     "PATCH /users/{user_id}": {"password": "correct horse battery"},
     "PATCH /clients/{row_id}": {"jwks_uri": "https://client.example/jwks"},
