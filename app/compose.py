@@ -29,6 +29,7 @@ from app.actions.directory.reseal import Reseal
 from app.actions.directory.resources import ResourceActions
 from app.actions.directory.revoke_many import RevokeMany, Revoker
 from app.actions.directory.roles import RoleActions
+from app.actions.directory.second_factors import SecondFactors
 from app.actions.directory.signing_keys import RotateSigningKey
 from app.actions.directory.users import UserActions
 from app.actions.directory.webhooks import WebhookActions
@@ -151,6 +152,7 @@ class Actions:
     trusted_issuers: TrustedIssuers = field(init=False)
     registered_apps: RegisteredApps = field(init=False)
     client_documents: ClientDocuments = field(init=False)
+    second_factors: SecondFactors = field(init=False)
     note_keys: NoteKeys = field(init=False)
     audit: ReadAudit = field(init=False)
     event_names: EventNames = field(init=False)
@@ -182,7 +184,7 @@ class Actions:
 
     def __post_init__(self) -> None:
         """Build once what follows from the other parts."""
-        settings, store, clock = self.settings, self.store, self.clock
+        settings, store, clock, failures = self.settings, self.store, self.clock, self.authenticate_client.failures
         nonces, note_keys = Nonces(settings.secret_keys), NoteKeys(settings.sealing_keys)
         parts_of_directory = self.personal_access_tokens, self.api_keys, self.client_secrets
         revokers = _revokers(*parts_of_directory)
@@ -190,8 +192,9 @@ class Actions:
         listed = ListCredentials(store, secrets, clock)
         parts: dict[str, object] = {
             "check_proof": CheckProof(store, nonces, clock, nonce_required=settings.dpop_nonce == "required"),
-            "failed_authentications": self.authenticate_client.failures,
+            "failed_authentications": failures,
             "federated_credentials": FederatedCredentialActions(store, settings, clock),
+            "second_factors": SecondFactors(store, settings, self.abuse_limits, failures, _notices(settings), clock),
             "trusted_issuers": TrustedIssuers(store, self.fetch_jwks, settings.issuer),
             "registered_apps": RegisteredApps(store, self.abuse_limits, clock, is_open=settings.registration == "open"),
             "client_documents": ClientDocuments(store, settings, self.abuse_limits, clock),
@@ -381,7 +384,7 @@ def join(
         **_join_directory(settings, store, passwords, pat, api_key, clock),
         abuse_limits=abuse,
         authenticate_user=AuthenticateUser(store, passwords, abuse, failures, _notices(settings), settings, clock),
-        sessions=SessionActions(store, settings.management_identifier, clock),
+        sessions=SessionActions(store, settings, clock),
         verify=Verify(store, kinds, clock),
         authenticate_client=clients,
         fetch_jwks=FetchJwks(allow_private=settings.allow_private_jwks_uri),

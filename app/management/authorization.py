@@ -53,6 +53,7 @@ TABLE: Mapping[str, str | Access] = {
     "GET /users/{user_id}": "users:read",
     "PATCH /users/{user_id}": "users:write",
     "DELETE /users/{user_id}": "users:write",
+    "DELETE /users/{user_id}/factors": "users:write",
     "GET /users/{user_id}/personal-access-tokens": "tokens:read",
     "POST /users/{user_id}/personal-access-tokens": "tokens:write",
     "GET /users/{user_id}/personal-access-tokens/{token_id}": "tokens:read",

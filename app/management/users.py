@@ -48,3 +48,9 @@ def change_user(actions: Actions, changes: UserChanges, user_id: str) -> Any:
 def delete_user(actions: Actions, user_id: str) -> None:
     """Delete a user with all their tokens"""
     actions.users.delete(caller(), user_id)
+
+
+@operations.delete("/users/<row:user_id>/factors")
+def reset_factors(actions: Actions, user_id: str) -> None:
+    """Remove the second factors of a user who lost them, and end their sign-ins; 404 without any"""
+    actions.second_factors.reset(caller(), user_id)

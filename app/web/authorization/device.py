@@ -10,7 +10,7 @@ from app.errors import GrantRefused, Invalid, LatchkeyError, NotFound
 from app.web import form, pages
 from app.web.authorization.consent import ALLOW, DECISION, DENY, SCOPES, render_consent
 from app.web.page_routes import PageRoutes
-from app.web.visitors import actor, visitor
+from app.web.visitors import actor, require_confirmed, visitor
 from app.web.wordings import translate_refusal
 
 CODE = "user_code"
@@ -42,6 +42,8 @@ def answer(actions: Actions) -> Response:
         decision = form.read_choice(DECISION, ALLOW, DENY)
         if decision == DENY:
             actions.devices.deny(actor(actions), code)
+        elif asks := require_confirmed(actions, url_for(".index", user_code=code)):
+            return asks
         else:
             actions.devices.allow(actor(actions), code, form.checked_values(SCOPES))
     except (NotFound, GrantRefused) as error:
