@@ -133,15 +133,14 @@ class SessionActions:
             if found is None or found[0].ends_at <= now:
                 return None
             row, username, display_name, factor = found
+            name = display_name or username
             management = grants_of_user(session, row.user_id).on([self._management]).scopes
             actor = Actor("user", row.user_id, username, row.id, management, address=address, request_id=request_id)
             lacks_factor = not factor and self._policy.requires(session, manages=actor.manages)
         if now - row.last_used_at >= UPDATE_INTERVAL:
             self._store_use(row.id, now, min(now + IDLE, row.created_at + MAX_AGE))
         fresh = now - (row.confirmed_at or row.created_at) < FRESH and (not factor or includes_second(row.methods))
-        return SignedIn(
-            actor, row.id, display_name or username, fresh, row.created_at, tuple(row.methods), factor, lacks_factor
-        )
+        return SignedIn(actor, row.id, name, fresh, row.created_at, tuple(row.methods), factor, lacks_factor)
 
     def confirm(self, actor: Actor, session_id: str, method: str) -> StartedSession:
         """Note that the user authenticated again by a method; the session gets a new secret. Raises NotFound."""
