@@ -28,7 +28,7 @@ from app.actions.sign_in.recovery_codes import (
     make_recovery_codes,
     spend_recovery_code,
 )
-from app.actions.sign_in.sessions import end_sessions
+from app.actions.sign_in.sessions import end_sessions, note_method
 from app.clock import Clock
 from app.database.store import Store
 from app.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
@@ -195,6 +195,7 @@ class SecondFactors:
             if is_first:
                 codes.extend(make_recovery_codes(session, actor.id, now))
                 end_sessions(session, actor.id, but_session)
+            note_method(session, actor.id, but_session, method, now)
             record(session, actor, f"{TARGET}.factor.add", TARGET, actor.id, now, factor=method)
             self._notices.notify_factors(session, actor.id, actor.name, actor.address, now)
 

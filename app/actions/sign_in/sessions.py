@@ -145,13 +145,11 @@ class SessionActions:
     def confirm(self, actor: Actor, session_id: str, method: str) -> StartedSession:
         """Note that the user authenticated again by a method; the session gets a new secret. Raises NotFound."""
         now, renewed = self._clock(), StartedSession(session_id, secrets.token_urlsafe(32))
-        mine = UserSession.id == session_id, UserSession.user_id == actor.id
         with self._store.transaction() as session:
-            row = session.scalars(select(UserSession).where(*mine).with_for_update()).one_or_none()
+            row = note_method(session, actor.id, session_id, method, now)
             if row is None:
                 raise NotFound("there is no such session")
-            row.digest, row.confirmed_at = digest(renewed.secret), now
-            row.methods = [*row.methods, *{method}.difference(row.methods)]
+            row.digest = digest(renewed.secret)
             record(session, actor, f"{TARGET}.confirm", TARGET, session_id, now, method=method)
         return renewed
 
@@ -180,6 +178,15 @@ class SessionActions:
         # a database that is read-only or busy must not fail the request
         with suppress(OperationalError, InternalError), self._store.transaction() as session:
             session.execute(query.values(last_used_at=now, ends_at=ends_at))
+
+
+def note_method(session: Session, user_id: str, session_id: str, method: str, at: datetime) -> UserSession | None:
+    """Note in the caller's transaction that a user authenticated again by a method; return the session."""
+    mine = UserSession.id == session_id, UserSession.user_id == user_id
+    row = session.scalars(select(UserSession).where(*mine).with_for_update()).one_or_none()
+    if row is not None:
+        row.methods, row.confirmed_at = [*row.methods, *{method}.difference(row.methods)], at
+    return row
 
 
 def end_sessions(session: Session, user_id: str, but: str | None = None) -> Sequence[str]:
