@@ -17,7 +17,7 @@ from app.actions.directory.administrators import keep_administrators
 from app.actions.directory.escalation import refuse_delegates, refuse_exceeding
 from app.actions.limits.abuse import AbuseLimits
 from app.actions.outbox.notices import Notices
-from app.actions.sign_in.factors import CODE, PASSKEY, RECOVERY, FactorPolicy, has_factor, is_administrator
+from app.actions.sign_in.factors import CODE, PASSKEY, RECOVERY, FactorPolicy, has_factor
 from app.actions.sign_in.failed_authentications import FailedAuthentications
 from app.actions.sign_in.guesses import Guesses
 from app.actions.sign_in.one_time_codes import OneTimeCodes, delete_one_time_codes
@@ -261,12 +261,6 @@ class SecondFactors:
             end_sessions(session, user_id)
             record(session, actor, f"{TARGET}.factor.reset", TARGET, user_id, now)
             self._notices.notify_factors(session, user_id, name, None, now)
-
-    def administrators(self) -> dict[str, FactorsView]:
-        """Return the factors of each enabled administrator, by username."""
-        query = select(User.id, User.username).where(User.enabled, is_administrator(User.id)).order_by(User.username)
-        with self._store.reading() as session:
-            return {name: self.of_user(user_id) for user_id, name in session.execute(query).all()}
 
 
 def _lock(session: Session, user_id: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, exists, or_, select
+from sqlalchemy import ColumnElement, SQLColumnExpression, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.actions.audit.actor import MANAGE
-from app.models import OneTimeCode, Passkey, Permission, Resource, RolePermission, User, UserRole
+from app.models import OneTimeCode, Passkey, Permission, RecoveryCode, Resource, RolePermission, User, UserRole
 
 PASSWORD, CODE, PASSKEY, RECOVERY, MANY = "pwd", "otp", "pop", "rec", "mfa"  # RFC 8176 §2, but for our `rec`
 SECOND = frozenset({CODE, PASSKEY, RECOVERY, MANY})  # each of them is, or includes, a second factor
@@ -51,3 +52,24 @@ class FactorPolicy:
         return bool(
             session.scalar(select(exists().where(User.enabled, has_factor(User.id), is_administrator(User.id))))
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Administrator:
+    """An enabled administrator, and how many factors and unused recovery codes they have."""
+
+    username: str
+    factors: int
+    recovery_codes: int
+
+
+def find_administrators(session: Session) -> Sequence[Administrator]:
+    """Return the enabled administrators, by username."""
+
+    def count(table: type[Passkey | OneTimeCode | RecoveryCode], *where: ColumnElement[bool]) -> ColumnElement[int]:
+        mine = select(func.count()).select_from(table).where(table.user_id == User.id, *where)
+        return mine.correlate(User).scalar_subquery()
+
+    factors, codes = count(Passkey) + count(OneTimeCode), count(RecoveryCode, RecoveryCode.used_at.is_(None))
+    query = select(User.username, factors, codes).where(User.enabled, is_administrator(User.id))
+    return [Administrator(*row) for row in session.execute(query.order_by(User.username))]

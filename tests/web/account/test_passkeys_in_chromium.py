@@ -11,10 +11,13 @@ import pyotp
 import pytest
 from playwright.sync_api import CDPSession, Page
 
+from app.web.languages import COOKIE
 from tests.api import Admin, User
 from tests.browser import PHONE_DARK, PHONE_LIGHT, Browser, Watched
 from tests.live import LiveServer
+from tests.web.visitor import session_of
 
+LANGUAGES = ("en", "zh-Hant", "sv", "ru", "nl")
 PAGE = "/account/second-factor"
 
 
@@ -160,3 +163,31 @@ def test_without_scripts_no_passkey_is_offered(browser: Browser, named: LiveServ
         assert not watched.page.get_by_role("button", name="Sign in with a passkey").is_visible()
         page = sign_in(watched, named, person, PAGE)
         assert page.get_by_text("This browser cannot make a passkey").is_visible()
+
+
+@pytest.mark.contract("the pages of second factors fit in five languages")
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_pages_fit_in_each_language(browser: Browser, named: LiveServer, person: User, language: str) -> None:
+    chosen = [{"name": COOKIE, "value": language, "url": named.url}]
+    with (
+        browser.page(new=True, cookies=[*session_of(named.url, person), *chosen]) as watched,
+        authenticator(watched.page),
+    ):
+        watched.open(f"{named.url}{PAGE}")
+        assert watched.page.locator("html").get_attribute("lang") == language
+        assert watched.layout_faults() == []
+        watched.page.locator("#name").fill("telephone")
+        watched.page.locator("form[data-passkey] button").click()
+        watched.page.locator("#secret").wait_for()
+        assert watched.layout_faults() == []
+        watched.open(f"{named.url}{PAGE}")
+        watched.page.locator("#app form button").click()
+        watched.page.locator("svg.qr").wait_for()
+        assert watched.layout_faults() == [] and not watched.serious_findings(contrast=False)
+        watched.open(f"{named.url}/login?again=1")
+        watched.page.locator("#username").fill(person.username)
+        watched.page.locator("#password").fill(person.password)
+        watched.page.locator("form[data-signed-out] button[type=submit]").click()
+        watched.page.locator("details summary").click()
+        assert watched.layout_faults() == [] and not watched.serious_findings(contrast=False)
+        assert not watched.errors and not watched.foreign
