@@ -1,4 +1,4 @@
-"""An authenticator in software (WebAuthn §6): it makes and uses passkeys, honestly or as a test tells it to."""
+"""An authenticator in software (WebAuthn §6): it makes and uses passkeys, honestly or falsely."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field
 from typing import Any
 
-import cbor2
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from webauthn.helpers import encode_cbor
 
 USER_PRESENT, USER_VERIFIED, HAS_CREDENTIAL = 0x01, 0x04, 0x40  # WebAuthn §6.1
 
@@ -34,7 +34,7 @@ class Authenticator:
         self.user_handle = asked["user"]["id"]
         attestation = {"fmt": "none", "attStmt": {}, "authData": self._data(HAS_CREDENTIAL) + self._public()}
         client = self._client("webauthn.create", asked["challenge"])
-        return self._answer(clientDataJSON=client, attestationObject=cbor2.dumps(attestation), transports=["internal"])
+        return self._answer(clientDataJSON=client, attestationObject=encode_cbor(attestation), transports=["internal"])
 
     def use(self, options: str, challenge: str = "") -> str:
         """Answer what `navigator.credentials.get` was asked, or another challenge; the counter goes up."""
@@ -54,7 +54,7 @@ class Authenticator:
     def _public(self) -> bytes:
         numbers = self.key.public_key().public_numbers()
         key = {1: 2, 3: -7, -1: 1, -2: numbers.x.to_bytes(32), -3: numbers.y.to_bytes(32)}  # RFC 9053 §7.1.1
-        return bytes(16) + len(self.credential_id).to_bytes(2) + self.credential_id + cbor2.dumps(key)
+        return bytes(16) + len(self.credential_id).to_bytes(2) + self.credential_id + encode_cbor(key)
 
     def _answer(self, **response: Any) -> str:
         own = _text(self.credential_id)

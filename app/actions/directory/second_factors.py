@@ -1,4 +1,4 @@
-"""Second factors of users: add, use, remove and reset them, and say who has and who must have one."""
+"""Second factors of users: add, use, remove and reset them, and decide whether a user must have one."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class FactorsView:
 
 
 class SecondFactors:
-    """What users do with their second factors, and operators for those who lost theirs."""
+    """What users do with their second factors, and operators for users who lost theirs."""
 
     def __init__(
         self,

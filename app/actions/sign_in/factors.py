@@ -1,4 +1,4 @@
-"""How users authenticate: the methods of a session, who has a second factor, and who must have one."""
+"""How users authenticate: the methods of a session, and whether a user has, or must have, a second factor."""
 
 from __future__ import annotations
 

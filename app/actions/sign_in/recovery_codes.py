@@ -13,7 +13,7 @@ from app.crypto.opaque import digest
 from app.models import RecoveryCode
 
 MADE = 10
-ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # 32 characters, without those that look alike
+ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # 32 characters, of which no two look alike
 GROUPS, GROUP = 6, 4  # 120 bits: enough for a plain digest (ASVS 6.5.2)
 LONGEST = 60  # characters that are read
 

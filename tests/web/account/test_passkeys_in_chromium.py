@@ -67,7 +67,7 @@ def add_passkey(page: Page, name: str) -> None:
     page.get_by_role("button", name="Add a passkey").click()
 
 
-@pytest.mark.asvs("6.3.3", "6.7.2")
+@pytest.mark.asvs("6.3.3")
 @pytest.mark.contract("a passkey is a second factor, and the whole sign-in")
 def test_a_passkey_from_making_to_removing(browser: Browser, named: LiveServer, person: User) -> None:
     with browser.page(new=True) as watched, authenticator(watched.page) as (devtools, device):

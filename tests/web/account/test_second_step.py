@@ -5,22 +5,25 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pyotp
 import pytest
-from werkzeug.test import TestResponse
 
-from app.actions.audit.actor import OPERATOR, Actor
-from app.actions.sign_in.sessions import FRESH
-from app.web import account, console
-from tests.authenticator import Authenticator
+from app.actions.audit.actor import OPERATOR
 from tests.core import ISSUER
 from tests.management.face import PASSWORD, Face, start_face, stop_face
-from tests.web.visitor import Visitor, sign_in_at_once
+from tests.web.account.factors import (
+    PAGE,
+    add_passkey,
+    browser,
+    cookie_of,
+    is_in,
+    person,
+    sign_in,
+    use_passkey,
+)
+from tests.web.visitor import sign_in_at_once
 
-COOKIE = "__Host-latchkey"
-PAGE = "/account/second-factor"
 CODE = re.compile(r"^(?:[0-9a-z]{4}-){5}[0-9a-z]{4}$", re.MULTILINE)
 
 
@@ -29,69 +32,6 @@ def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
     made = start_face(tmp_path_factory.mktemp("second-step"), rate_limits="off", require_second_factor="off")
     yield made
     stop_face(made)
-
-
-@dataclass
-class Person:
-    """A user with an authenticator app, whose next code is always of a step that was not used."""
-
-    face: Face
-    name: str
-    app: pyotp.TOTP
-
-    @property
-    def actor(self) -> Actor:
-        return Actor("user", self.face.core.row_id(self.name), self.name)
-
-    def next_code(self) -> str:
-        self.face.core.clock.advance(seconds=30)
-        return self.app.at(self.face.core.clock())
-
-
-def browser(face: Face) -> Visitor:
-    return Visitor(face.app.test_client())
-
-
-def person(face: Face, *scopes: str) -> Person:
-    name, factors = face.person(*scopes), face.core.actions.second_factors
-    sealed = factors.one_time_codes.make()
-    app = pyotp.TOTP(factors.one_time_codes.reveal(sealed) or "")
-    made = Person(face, name, app)
-    factors.add_app(made.actor, sealed, app.at(face.core.clock()), "")
-    return made
-
-
-def sign_in(who: Person, onward: str = "") -> Visitor:
-    """Sign in with both factors."""
-    visitor = browser(who.face)
-    assert visitor.sign_in(who.name, PASSWORD, onward).location == "/login/second"
-    visitor.get("/login/second")
-    answer = visitor.post("/login/second", method="otp", code=who.next_code())
-    assert answer.status_code == 303 and answer.location == (onward or "/account/tokens"), answer.text
-    return visitor
-
-
-def is_in(who: Visitor) -> bool:
-    return who.get("/account").status_code == 200
-
-
-def cookie_of(who: Visitor) -> str:
-    found = who.http.get_cookie(COOKIE)
-    return "" if found is None else str(found.value)
-
-
-def add_passkey(face: Face, who: Visitor) -> tuple[Authenticator, TestResponse]:
-    """Add a passkey as the script of the page does."""
-    made = Authenticator(ISSUER, "login.example")
-    who.get(PAGE)
-    asked = who.http.post(f"{PAGE}/passkeys/options", data={"csrf_token": who._token})
-    assert asked.status_code == 200 and asked.headers["Cache-Control"] == "no-store"
-    return made, who.post(f"{PAGE}/passkeys", name="phone", credential=made.make(asked.text))
-
-
-def use_passkey(who: Visitor, made: Authenticator, path: str, options: str, **fields: str) -> TestResponse:
-    asked = who.http.post(options, data={"csrf_token": who._token})
-    return who.post(path, method="pop", credential=made.use(asked.text), **fields)
 
 
 @pytest.mark.asvs("6.3.3", "7.2.4")
@@ -112,7 +52,6 @@ def test_the_password_alone_lets_nobody_in_who_has_a_second_factor(face: Face) -
     assert begun.details["methods"] == ["pwd", "otp"]
 
 
-@pytest.mark.asvs("6.3.8")
 @pytest.mark.contract("a wrong password never says whether there is a second factor")
 def test_a_wrong_password_never_says_whether_there_is_a_second_factor(face: Face) -> None:
     answers = []
@@ -255,112 +194,6 @@ def test_a_second_factor_passkey_of_another_user_is_refused(face: Face) -> None:
     visitor.get("/login/second")
     assert use_passkey(visitor, made, "/login/second", "/login/second/options").status_code == 401
     assert not is_in(visitor)
-
-
-def protected_routes() -> list[tuple[str, str]]:
-    """Return each route of the pages that asks again: what mints or shows a credential, and all of the console."""
-    asked = {(route.method, rule) for routes in account.ROUTES for rule, route in own_rules(routes) if route.confirmed}
-    for routes in console.ROUTES:
-        asked |= {(route.method, rule) for rule, route in own_rules(routes) if "<path:" not in rule}
-    return sorted(asked)
-
-
-def own_rules(routes: object) -> Iterator[tuple[str, object]]:
-    for route in routes._routes:  # type: ignore[attr-defined]
-        yield f"{routes._path or ''}{route.rule}", route  # type: ignore[attr-defined]
-
-
-@pytest.fixture(scope="module")
-def stale(face: Face) -> Visitor:
-    """An operator's browser whose second factor was used too long ago."""
-    visitor = sign_in(person(face, "manage"))
-    face.core.clock.advance(seconds=FRESH.total_seconds())
-    visitor.get("/account")
-    return visitor
-
-
-@pytest.mark.asvs("7.5.1", "7.5.3")
-@pytest.mark.contract("making a credential and the console ask again after 15 minutes")
-@pytest.mark.parametrize(("method", "rule"), protected_routes(), ids=lambda part: str(part))
-def test_each_protected_page_asks_again(face: Face, stale: Visitor, method: str, rule: str) -> None:
-    path = re.sub(r"<row:[^>]*>|<[^>]*>", "usr_1", rule)
-    events = len(face.core.trace())
-    answer = stale.get(path) if method == "GET" else stale.post(path)
-    assert answer.status_code == 303 and str(answer.location).startswith("/login/confirm?next=/"), answer.text[:300]
-    assert len(face.core.trace()) == events
-
-
-def test_the_routes_that_ask_again_are_these() -> None:
-    own = {rule for _, rule in protected_routes() if not rule.startswith("/console")}
-    assert own == {
-        *("/account/password", "/account/tokens", "/account/tokens/new"),
-        "/account/tokens/<row:token_id>/regenerate",
-    }
-    assert len(protected_routes()) > 80
-
-
-@pytest.mark.parametrize("path", ["", "/passkeys/options", "/passkeys", "/app", "/app/confirm", "/recovery-codes"])
-@pytest.mark.asvs("7.5.1")
-@pytest.mark.contract("changing a factor asks again after 15 minutes, without one for the password")
-def test_changing_a_factor_asks_again_also_for_the_password(face: Face, path: str) -> None:
-    name = face.person()
-    visitor = browser(face)
-    visitor.sign_in(name, PASSWORD)
-    visitor.get("/account")
-    face.core.clock.advance(seconds=FRESH.total_seconds())
-    answer = visitor.post(PAGE + path) if path else visitor.get(PAGE)
-    assert answer.status_code == 303 and str(answer.location).startswith("/login/confirm?next=/account/second-factor")
-    assert visitor.get(answer.location).status_code == 200
-    assert visitor.post("/login/confirm", password="wrong", next=PAGE).status_code == 401
-    assert visitor.post("/login/confirm", password=PASSWORD, next=PAGE).location == PAGE
-    assert visitor.get(PAGE).status_code == 200
-    assert visitor.get("/account/tokens/new").status_code == 200
-
-
-@pytest.mark.asvs("7.2.4")
-@pytest.mark.contract("making a credential and the console ask again after 15 minutes")
-def test_a_confirmed_user_goes_back_and_has_a_new_session_secret(face: Face) -> None:
-    who = person(face, "manage")
-    visitor = sign_in(who)
-    face.core.clock.advance(seconds=FRESH.total_seconds())
-    asked = visitor.get("/console/users?sort=username")
-    assert visitor.get(asked.location).status_code == 200
-    before = cookie_of(visitor)
-    assert visitor.post("/login/confirm", method="otp", code="000000").status_code == 401
-    assert visitor.post("/login/confirm", password=PASSWORD).status_code == 401  # the password does not suffice
-    confirmed = visitor.post("/login/confirm", method="otp", code=who.next_code(), next="/console/users?sort=username")
-    assert confirmed.location == "/console/users?sort=username" and visitor.get("/console/users").status_code == 200
-    old = browser(face)
-    old.http.set_cookie(COOKIE, before, secure=True)
-    assert not is_in(old) and face.core.trace("user_session.confirm")[-1].details["method"] == "otp"
-
-
-def test_a_session_that_began_with_the_password_alone_confirms_at_once(face: Face) -> None:
-    who = person(face, "manage")
-    visitor = sign_in_at_once(face, who.name)  # as before the user had a factor
-    assert str(visitor.get("/console").location).startswith("/login/confirm")
-
-
-@pytest.mark.contract("a second factor closes Basic at /me, and says where to go")
-def test_a_password_alone_does_not_open_me(face: Face) -> None:
-    who = person(face)
-    refused = face.me(who.name)
-    assert refused.status_code == 401 and f"{ISSUER}/account/tokens" in refused.json["detail"]
-    assert face.me(who.name, path="/personal-access-tokens", method="POST", json={}).status_code == 401
-    assert "second factor" not in face.me(who.name, "wrong").text
-    assert face.me(face.person()).status_code == 200
-
-
-def test_the_api_of_a_page_asks_to_confirm_before_it_makes_a_token(face: Face) -> None:
-    who = person(face, "orders:read")
-    visitor = sign_in(who)
-    visitor.get("/account")
-    body, token = {"name": "one", "scopes": ["orders:read"]}, {"X-CSRF-Token": visitor._token}
-    assert visitor.http.post("/api/v1/me/personal-access-tokens", json=body, headers=token).status_code == 201
-    face.core.clock.advance(seconds=FRESH.total_seconds())
-    refused = visitor.http.post("/api/v1/me/personal-access-tokens", json=body, headers=token)
-    assert refused.status_code == 403 and "/login/confirm" in refused.json["detail"]
-    assert visitor.http.get("/api/v1/me").status_code == 200
 
 
 def test_an_operator_resets_the_factors_of_another_user_after_a_question(face: Face) -> None:
