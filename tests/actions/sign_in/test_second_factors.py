@@ -10,6 +10,9 @@ from sqlalchemy import select
 
 from app.actions.audit.actor import OPERATOR, Actor
 from app.actions.directory.second_factors import SecondFactors
+from app.actions.sign_in.one_time_codes import OneTimeCodes
+from app.crypto.seal import Seal
+from app.crypto.sealed_columns import reseal_columns, sealed_values
 from app.errors import Conflict, Forbidden, Invalid, NotFound, TooManyRequests, Unauthenticated
 from app.models import OneTimeCode, RecoveryCode, UserSession
 from tests.core import Core
@@ -97,7 +100,7 @@ def test_the_secret_of_an_app_is_kept_encrypted_and_only_once_it_is_confirmed(
     assert not any(secret in str(event.details) for event in core.trace())
 
 
-@pytest.mark.asvs("6.5.1", "6.5.2", "6.5.3")
+@pytest.mark.asvs("6.5.1", "6.5.2", "6.5.3", "6.5.4")
 @pytest.mark.contract("ten recovery codes, each works once")
 def test_each_recovery_code_works_once(core: Core, alice: Actor, factors: SecondFactors) -> None:
     sealed = factors.one_time_codes.make()
@@ -218,3 +221,12 @@ def test_neither_a_delegate_nor_the_user_resets_factors(core: Core, alice: Actor
     with pytest.raises(Forbidden):
         factors.make_recovery_codes(Actor("user", alice.id, "alice", delegated=True))
     assert factors.has(alice.id)
+
+
+def test_an_app_works_after_the_secret_key_is_replaced(core: Core, alice: Actor) -> None:
+    app = set_up_app(core, alice)
+    former, core.clock.now = core.actions.settings.sealing_keys(), core.clock.now + timedelta(minutes=1)
+    with core.store.transaction() as session:
+        reseal_columns(session, Seal(lambda: ["n" * 40, *former]))
+        assert all(Seal(lambda: ["n" * 40]).is_current(sealed) for sealed in sealed_values(session))
+        assert OneTimeCodes(lambda: ["n" * 40]).spend(session, alice.id, app.at(core.clock()), core.clock())

@@ -135,3 +135,12 @@ def test_the_api_of_a_page_asks_to_confirm_before_it_makes_a_token(face: Face) -
     refused = visitor.http.post("/api/v1/me/personal-access-tokens", json=body, headers=token)
     assert refused.status_code == 403 and "/login/confirm" in refused.text
     assert visitor.http.get("/api/v1/me").status_code == 200
+
+
+def test_allowing_a_device_asks_again_and_refusing_it_does_not(face: Face) -> None:
+    visitor = sign_in(person(face))
+    face.core.clock.advance(seconds=FRESH.total_seconds())
+    visitor.get("/device")
+    asked = visitor.post("/device/answer", user_code="BCDF-GHJK", decision="allow")
+    assert asked.location == "/login/confirm?next=/device?user_code%3DBCDF-GHJK"
+    assert visitor.post("/device/answer", user_code="BCDF-GHJK", decision="deny").status_code == 404
