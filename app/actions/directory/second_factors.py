@@ -36,6 +36,7 @@ from app.models import OneTimeCode, Passkey, User
 from app.settings.settings import Settings
 
 TARGET = "user"
+NAMES = {PASSKEY: "passkey", CODE: "authenticator app"}  # in the audit trail
 LAST = "this is your last second factor, and your account must have one: add another one first"
 NONE_LEFT = "this user has no second factor"
 OWN = "remove your own second factors on your account's page"
@@ -196,7 +197,7 @@ class SecondFactors:
                 codes.extend(make_recovery_codes(session, actor.id, now))
                 end_sessions(session, actor.id, but_session)
             note_method(session, actor.id, but_session, method, now)
-            record(session, actor, f"{TARGET}.factor.add", TARGET, actor.id, now, factor=method)
+            record(session, actor, f"{TARGET}.factor.add", TARGET, actor.id, now, factor=NAMES[method])
             self._notices.notify_factors(session, actor.id, actor.name, actor.address, now)
 
     def make_recovery_codes(self, actor: Actor) -> Sequence[str]:
@@ -238,7 +239,7 @@ class SecondFactors:
                 if required:
                     raise Conflict(LAST)
                 delete_recovery_codes(session, actor.id)
-            record(session, actor, f"{TARGET}.factor.remove", TARGET, actor.id, now, factor=method)
+            record(session, actor, f"{TARGET}.factor.remove", TARGET, actor.id, now, factor=NAMES[method])
             self._notices.notify_factors(session, actor.id, actor.name, actor.address, now)
 
     def reset(self, actor: Actor, user_id: str) -> None:

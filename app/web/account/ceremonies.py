@@ -28,7 +28,6 @@ class PendingSignIn:
 
     user_id: str
     methods: tuple[str, ...]
-    next_path: str
     provider: str | None = None
     provider_session: str | None = None
 

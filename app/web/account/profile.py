@@ -25,7 +25,8 @@ NOTICE_LABELS = {
     "recovery_code.used": mark("A recovery code was used (always sent)"),
     "sign_in.new_place": mark("A sign-in from a new place"),
 }
-routes = PageRoutes("account", "/account")
+PAGE = "/account"
+routes = PageRoutes("account", PAGE)
 
 
 @routes.get("")
@@ -64,7 +65,7 @@ def choose_notices(actions: Actions) -> Response:
 def confirm(actions: Actions) -> Response:
     """Check the password again, so that other sign-ins can be ended; a second factor is asked for instead."""
     if visitor(actions).has_factor:
-        return redirect(url_for("confirm.show", next=url_for(".index")), 303)
+        return redirect(url_for("confirm.show", next=PAGE), 303)
     try:
         _check_password(actions, "confirmed")
     except LatchkeyError as error:

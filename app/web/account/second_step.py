@@ -40,9 +40,9 @@ def finish_sign_in(
 ) -> Response:
     """Begin the session of a user who gave a first factor, or ask for the second one if the user has one."""
     if not includes_second(methods) and actions.second_factors.has(actor.id):
-        pending = PendingSignIn(actor.id, tuple(methods), next_path, provider, provider_session)
+        pending = PendingSignIn(actor.id, tuple(methods), provider, provider_session)
         pending.keep(actions.clock())
-        return redirect(url_for("second_step.show"), 303)
+        return redirect(url_for("second_step.show", next=_own(next_path)), 303)
     begin_session(actions, actor, methods, provider, provider_session)
     actions.notice_preferences.remember_language(actor.id, current_language())
     return redirect_after_sign_in(next_path)
@@ -72,8 +72,12 @@ def answer(actions: Actions) -> Response:
         method = _check(actions, who)
     except (Unauthenticated, TooManyRequests) as error:
         return _render(actions, pending, error)
-    methods = (*pending.methods, method)
-    return finish_sign_in(actions, who, methods, pending.next_path, pending.provider, pending.provider_session)
+    methods, onward = (*pending.methods, method), request.form.get("next", "")
+    done = finish_sign_in(actions, who, methods, onward, pending.provider, pending.provider_session)
+    if method == RECOVERY:  # after the session has begun, with an empty cookie
+        left = actions.second_factors.of_user(who.id).recovery_codes
+        flash(gettext("You used a recovery code, and have %(left)s left.", left=left))
+    return done
 
 
 @routes.post("/second/options")
@@ -104,7 +108,7 @@ def sign_in(actions: Actions) -> Response:
         who = _find(actions, user_id)
     except Unauthenticated:
         flash(gettext("The passkey is not accepted."))
-        return redirect(url_for("sign_in.show_form", next=_own_next()), 303)
+        return redirect(url_for("sign_in.show_form", next=_own(request.form.get("next", ""))), 303)
     return finish_sign_in(actions, who, (PASSKEY,), request.form.get("next", ""))
 
 
@@ -123,8 +127,7 @@ def check_factor(actions: Actions, who: Actor, purpose: str) -> str:
 def _check(actions: Actions, who: Actor) -> str:
     if request.form.get("method") != RECOVERY:
         return check_factor(actions, who, SECOND)
-    left = actions.second_factors.use_recovery_code(who, request.form.get("recovery_code", ""))
-    flash(gettext("You used a recovery code, and have %(left)s left.", left=left))
+    actions.second_factors.use_recovery_code(who, request.form.get("recovery_code", ""))
     return RECOVERY
 
 
@@ -138,8 +141,8 @@ def _begin_again() -> Response:
     return redirect(url_for("sign_in.show_form"), 303)
 
 
-def _own_next() -> str | None:
-    path = request.form.get("next", "")
+def _own(path: str) -> str | None:
+    """Return a path that may be repeated in a link; None for any other."""
     return path if is_own_page(path) else None
 
 
@@ -148,6 +151,7 @@ def _render(actions: Actions, pending: PendingSignIn, error: LatchkeyError | Non
         "account/second_step.html",
         form.Refusal.of(error) if error else None,
         message=translate_refusal(str(error)) if error else "",
+        next=_own(request.values.get("next", "")) or "",
         factors=actions.second_factors.of_user(pending.user_id),
         passkeys=actions.second_factors.passkeys.available,
     )

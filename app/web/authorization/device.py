@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from flask import redirect, request, url_for
 from werkzeug.wrappers import Response
 
@@ -14,9 +16,10 @@ from app.web.visitors import actor, require_confirmed, visitor
 from app.web.wordings import translate_refusal
 
 CODE = "user_code"
+PAGE = "/device"
 LONGEST_CODE = 40  # characters, with spaces and dashes
 
-routes = PageRoutes("device", "/device")
+routes = PageRoutes("device", PAGE)
 
 
 @routes.get("")
@@ -42,7 +45,7 @@ def answer(actions: Actions) -> Response:
         decision = form.read_choice(DECISION, ALLOW, DENY)
         if decision == DENY:
             actions.devices.deny(actor(actions), code)
-        elif asks := require_confirmed(actions, url_for(".index", user_code=code)):
+        elif asks := require_confirmed(actions, f"{PAGE}?user_code={quote(code)}"):
             return asks
         else:
             actions.devices.allow(actor(actions), code, form.checked_values(SCOPES))

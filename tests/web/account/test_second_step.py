@@ -10,6 +10,7 @@ import pyotp
 import pytest
 
 from app.actions.audit.actor import OPERATOR
+from app.web.visitors import LONGEST_CONTINUED
 from tests.core import ISSUER
 from tests.management.face import PASSWORD, Face, start_face, stop_face
 from tests.web.account.factors import (
@@ -40,13 +41,13 @@ def test_the_password_alone_lets_nobody_in_who_has_a_second_factor(face: Face) -
     who, visitor = person(face), browser(face)
     visitor.get("/login")
     before = cookie_of(visitor)
-    assert visitor.sign_in(who.name, PASSWORD, "/account").location == "/login/second"
+    assert visitor.sign_in(who.name, PASSWORD, "/account").location == "/login/second?next=/account"
     assert not is_in(visitor) and visitor.get("/api/v1/me").status_code == 401
     for path in ("/login/confirm", "/account/second-factor", "/console"):
         assert visitor.get(path).status_code in (303, 403)
-    visitor.get("/login/second")
+    assert 'name="next" value="/account"' in visitor.get("/login/second?next=/account").text
     pending = cookie_of(visitor)
-    assert visitor.post("/login/second", method="otp", code=who.next_code()).location == "/account"
+    assert visitor.post("/login/second", method="otp", code=who.next_code(), next="/account").location == "/account"
     assert is_in(visitor) and len({before, pending, cookie_of(visitor)}) == 3
     begun = face.core.trace("user_session.begin")[-1]
     assert begun.details["methods"] == ["pwd", "otp"]
@@ -117,7 +118,7 @@ def test_a_recovery_code_lets_in_once_and_says_how_many_are_left(face: Face) -> 
         visitor.sign_in(who.name, PASSWORD)
         visitor.get("/login/second")
         assert visitor.post("/login/second", method="rec", recovery_code=code).status_code == status
-        assert is_in(visitor) is (status == 303)
+        assert ("recovery code, and have 9 left" in visitor.get("/account").text) is is_in(visitor) is (status == 303)
 
 
 @pytest.mark.asvs("7.4.3")
@@ -298,3 +299,22 @@ def test_what_a_script_asks_for_holds_nothing_of_an_account_before_the_password(
     asked = json.loads(visitor.http.post("/login/passkey/options", data={"csrf_token": visitor._token}).text)
     assert not asked.get("allowCredentials") and asked["rpId"] == "login.example"
     assert visitor.http.post("/login/second/options", data={"csrf_token": visitor._token}).status_code == 400
+
+
+def test_the_longest_request_of_an_app_survives_the_second_step(face: Face) -> None:
+    onward = f"/oauth/authorize?state={'s' * (LONGEST_CONTINUED - 30)}"
+    who = person(face)
+    visitor = sign_in(who, onward)
+    assert is_in(visitor) and len(cookie_of(visitor)) < 1_000
+
+
+@pytest.mark.contract("a sign-in of a form of another site is refused, also the second step")
+@pytest.mark.parametrize("onward", ["https://evil.example/", "//evil.example/", "/\\evil.example", "/oauth/../evil"])
+def test_the_second_step_redirects_to_no_other_site(face: Face, onward: str) -> None:
+    who, visitor = person(face), browser(face)
+    assert visitor.sign_in(who.name, PASSWORD, onward).location == "/login/second"
+    visitor.get("/login/second")
+    done = visitor.post("/login/second", method="otp", code=who.next_code(), next=onward)
+    assert done.location == "/account/tokens"
+    confirmed = visitor.get(f"/login/confirm?next={onward}")
+    assert confirmed.location == "/account/tokens"
