@@ -32,6 +32,7 @@ from app.actions.directory.reset_requests import ResetRequests
 from app.actions.directory.resources import ResourceActions
 from app.actions.directory.revoke_many import RevokeMany, Revoker
 from app.actions.directory.roles import RoleActions
+from app.actions.directory.second_factors import SecondFactors
 from app.actions.directory.signing_keys import RotateSigningKey
 from app.actions.directory.users import UserActions
 from app.actions.directory.webhooks import WebhookActions
@@ -155,6 +156,7 @@ class Actions:
     trusted_issuers: TrustedIssuers = field(init=False)
     registered_apps: RegisteredApps = field(init=False)
     client_documents: ClientDocuments = field(init=False)
+    second_factors: SecondFactors = field(init=False)
     note_keys: NoteKeys = field(init=False)
     audit: ReadAudit = field(init=False)
     event_names: EventNames = field(init=False)
@@ -198,6 +200,9 @@ class Actions:
             "check_proof": CheckProof(store, nonces, clock, nonce_required=settings.dpop_nonce == "required"),
             "failed_authentications": self.authenticate_client.failures,
             "federated_credentials": FederatedCredentialActions(store, settings, clock),
+            "second_factors": SecondFactors(
+                store, settings, self.abuse_limits, failures, make_notices(settings), clock
+            ),
             "trusted_issuers": TrustedIssuers(store, self.fetch_jwks, settings.issuer),
             "registered_apps": RegisteredApps(store, self.abuse_limits, clock, is_open=settings.registration == "open"),
             "client_documents": ClientDocuments(store, settings, self.abuse_limits, clock),
@@ -224,6 +229,10 @@ class Actions:
         }
         for name, part in parts.items():
             object.__setattr__(self, name, part)
+
+    def _join_second_factors(self) -> SecondFactors:
+        failures, notices = self.authenticate_client.failures, make_notices(self.settings)
+        return SecondFactors(self.store, self.settings, self.abuse_limits, failures, notices, self.clock)
 
     def _join_refusals(self, secrets: Sequence[SecretKind]) -> dict[str, object]:
         explain = ExplainRefusal(self.store, self.kinds, secrets, self.verify, self.clock)
@@ -353,7 +362,7 @@ def join(
         **_join_directory(settings, store, passwords, pat, api_key, clock),
         abuse_limits=abuse,
         authenticate_user=AuthenticateUser(store, passwords, abuse, failures, make_notices(settings), settings, clock),
-        sessions=SessionActions(store, settings.management_identifier, clock),
+        sessions=SessionActions(store, settings, clock),
         verify=Verify(store, kinds, clock),
         authenticate_client=clients,
         fetch_jwks=FetchJwks(allow_private=settings.allow_private_jwks_uri),

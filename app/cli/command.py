@@ -24,7 +24,10 @@ COMMANDS = {  # the object of each, and its line in --help
     "init": ("app.cli.init:init", "Set up the database, the signing keys and the first credentials."),
     "demo": ("app.cli.demo:demo", "Set up an example organisation and print its secrets."),
     "compare": ("app.cli.compare:compare", "Compare the kinds of credential, measured on this server."),
-    "user": ("app.cli.users:user", "Users: create, list, show, update, invite, reset-password, set-password, delete."),
+    "user": (
+        "app.cli.users:user",
+        "Users: create, list, show, update, invite, reset-password, set-password, reset-factors, delete.",
+    ),
     "role": ("app.cli.roles:role", "Roles: create, list, show, update, delete."),
     "resource": (
         "app.cli.resources:resource",

@@ -22,7 +22,7 @@ COLUMNS = ("id", "username", "email", "roles", "enabled", "created_at")
 
 @click.group(cls=Group)
 def user() -> None:
-    """Users: create, list, show, update, invite, reset-password, set-password, delete."""
+    """Users: create, list, show, update, invite, reset-password, set-password, reset-factors, delete."""
 
 
 @user.command()
@@ -96,6 +96,18 @@ def set_password(name: str, as_json: bool) -> None:
     found = find_user(actions, name)
     actions.users.change(OPERATOR, found.id, UserChanges(password=read_password()))
     print_done(as_json, f"The password of {found.username} is set.", id=found.id, username=found.username)
+
+
+@user.command("reset-factors")
+@click.argument("name", shell_complete=USERS)
+@json_option
+def reset_factors(name: str, as_json: bool) -> None:
+    """Remove the second factors of a user who lost them; their sign-ins end."""
+    actions = open_actions()
+    found = find_user(actions, name)
+    actions.second_factors.reset(OPERATOR, found.id)
+    done = f"{found.username} has no second factor any more, and every sign-in of theirs has ended."
+    print_done(as_json, done, id=found.id, username=found.username)
 
 
 @user.command()

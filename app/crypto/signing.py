@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from app.clock import earliest
 from app.crypto.seal import Seal
-from app.crypto.webhook_secrets import reseal_webhooks, sealed_secrets
+from app.crypto.sealed_columns import reseal_columns, sealed_values
 from app.database.locks import advisory_lock
 from app.database.types import new_id
 from app.errors import BadSettings, NotFound
@@ -255,8 +255,8 @@ class SigningKeys:
             self._seal.open(sealed)
 
     def sealed_before(self, connection: Connection | Session) -> int:
-        """Count the keys, and the secrets of webhooks, that are still encrypted with an earlier SECRET_KEY."""
-        sealed = [*connection.execute(select(SigningKey.sealed_private_key)).scalars(), *sealed_secrets(connection)]
+        """Count the keys, and the other sealed columns, that are still encrypted with an earlier SECRET_KEY."""
+        sealed = [*connection.execute(select(SigningKey.sealed_private_key)).scalars(), *sealed_values(connection)]
         return sum(not self._seal.is_current(one) for one in sealed)
 
     def reseal(self, session: Session) -> int:
@@ -265,7 +265,7 @@ class SigningKeys:
         old = [key for key in session.scalars(select(SigningKey)) if not self._seal.is_current(key.sealed_private_key)]
         for key in old:
             key.sealed_private_key = self._seal.close(self._seal.open(key.sealed_private_key))
-        reseal_webhooks(session, self._seal)  # what is encrypted in the same way
+        reseal_columns(session, self._seal)  # what is encrypted in the same way
         session.flush()
         return len(old)
 

@@ -7,11 +7,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, select
-from sqlalchemy.orm import Session
-
 from app.crypto.seal import Seal
-from app.models import Webhook
 
 PREFIX = "whsec_"
 OCTETS = 32
@@ -41,21 +37,3 @@ class WebhookSecrets:
             "webhook-timestamp": str(int(at.timestamp())),
             "webhook-signature": signatures,
         }
-
-
-def sealed_secrets(connection: Connection | Session) -> Sequence[bytes]:
-    """Return every secret, encrypted."""
-    rows = connection.execute(select(Webhook.sealed_secret, Webhook.sealed_former_secret))
-    return [sealed for row in rows for sealed in row if sealed is not None]
-
-
-def reseal_webhooks(session: Session, seal: Seal) -> None:
-    """Encrypt again what an earlier SECRET_KEY encrypted. Raises BadSettings when no accepted key decrypts one."""
-    for webhook in session.scalars(select(Webhook).order_by(Webhook.id).with_for_update()):
-        webhook.sealed_secret = _reseal(seal, webhook.sealed_secret)
-        if webhook.sealed_former_secret is not None:
-            webhook.sealed_former_secret = _reseal(seal, webhook.sealed_former_secret)
-
-
-def _reseal(seal: Seal, sealed: bytes) -> bytes:
-    return sealed if seal.is_current(sealed) else seal.close(seal.open(sealed))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from app import migrations
 from app.access.rbac import grants_of_client, grants_of_user
 from app.actions.audit.actor import MANAGE
 from app.actions.audit.redact import RedactAudit
+from app.actions.sign_in.factors import FactorPolicy, find_administrators
 from app.clock import system_clock
 from app.crypto.note_keys import NoteKeys
 from app.crypto.signing import SigningKeys
@@ -52,7 +53,7 @@ def run_checks(settings: Settings, store: Store, keys: SigningKeys) -> list[Find
     if findings[-1].verdict == "problem":
         return findings
     findings += [*([_kept_elsewhere(settings)] if deleted else []), _writes(store), *_pooler(settings, store)]
-    for check in (_seal, _rotation, _own_resource, _administrator, _audit_trail, _audit_retention, _sizes):
+    for check in (_seal, _rotation, _own_resource, _administrator, _factors, _audit_trail, _audit_retention, _sizes):
         findings.append(check(settings, store, keys))
     return findings
 
@@ -199,6 +200,28 @@ def _administrator(settings: Settings, store: Store, _keys: SigningKeys) -> Find
                     return Finding("administrator", "ok", f"{name} holds {MANAGE}")
     mend = "`latchkey role create --name rescue --type user --permission manage`, then assign it to a user"
     return Finding("administrator", "problem", f"no user or client holds {MANAGE}", mend)
+
+
+def _factors(settings: Settings, store: Store, _keys: SigningKeys) -> Finding:
+    """Name the administrators who can lose their only way in: without a spare factor, or without a factor they need."""
+    with store.reading() as session:
+        administrators = find_administrators(session)
+        required = FactorPolicy(settings.require_second_factor).requires(session, manages=True)
+    single = [one.username for one in administrators if one.factors == 1 and not one.recovery_codes]
+    missing = [one.username for one in administrators if required and not one.factors]
+    if single:
+        found = f"{_names(single)} would be locked out by the loss of one device: no recovery code is left"
+        mend = "let them make new codes at /account/second-factor; `latchkey user reset-factors NAME` helps from here"
+        return Finding("second factors", "warning", found, mend)
+    if missing:
+        found = f"{_names(missing)} must set one up at the next sign-in: until then the password alone is theirs"
+        return Finding("second factors", "warning", found, "let them sign in, and open /account/second-factor")
+    number = sum(1 for one in administrators if one.factors)
+    return Finding("second factors", "ok", f"{number} of {len(administrators)} administrators have one")
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
 
 
 def _audit_trail(settings: Settings, store: Store, _keys: SigningKeys) -> Finding:

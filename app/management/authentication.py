@@ -10,6 +10,7 @@ from flask import request
 
 from app.access.scopes import Scopes
 from app.actions.audit.actor import Actor, anonymous
+from app.actions.sign_in.sessions import SignedIn
 from app.compose import Actions
 from app.crypto.probe_mac import HEADER as PROBE
 from app.errors import Forbidden, Unauthenticated
@@ -17,6 +18,7 @@ from app.http import browser
 from app.http.bearer import INVALID, actor_of, note_use, read_authorization, read_context, verify_bearer
 
 SAFE = ("GET", "HEAD")
+MAKING = "POST"  # the method of each operation of /me that makes a credential
 
 
 def authenticate_optionally(actions: Actions) -> Actor:
@@ -38,14 +40,16 @@ def authenticate_owner(actions: Actions, *, reading: bool) -> Actor:
     For `reading`, their personal access token is accepted too. Raises Unauthenticated, Forbidden, TooManyRequests.
     """
     if "Authorization" not in request.headers and (browsing := browser.find_session(actions)):
-        return _check_page(browsing.actor)
+        return _check_page(actions, browsing)
     scheme, value = read_authorization()
     if scheme == "basic":
         username, password = _read_basic(value)
         _refuse_foreign_page()
         probe = request.headers.get(PROBE, "")
         context = read_context(actions)
-        return actions.authenticate_user(username, password, context.peer, context.id, probe=probe)
+        user = actions.authenticate_user(username, password, context.peer, context.id, probe=probe)
+        actions.second_factors.refuse_password_alone(user)
+        return user
     if scheme != "bearer":
         raise Unauthenticated("send a username and a password")
     claims = verify_bearer(actions)
@@ -56,10 +60,15 @@ def authenticate_owner(actions: Actions, *, reading: bool) -> Actor:
     return note_use(actions, claims, actor_of(actions, claims, Scopes()))
 
 
-def _check_page(actor: Actor) -> Actor:
+def _check_page(actions: Actions, signed_in: SignedIn) -> Actor:
     if request.method not in SAFE and not browser.has_csrf_token():  # another site's form would send the cookie too
         raise Forbidden("send the token of your page as X-CSRF-Token")
-    return actor
+    issuer = actions.settings.issuer
+    if signed_in.lacks_factor:
+        raise Forbidden(f"this account needs a second factor first: set one up at {issuer}/account/second-factor")
+    if request.method == MAKING and signed_in.must_confirm:
+        raise Forbidden(f"confirm with your second factor first at {issuer}/login/confirm")
+    return signed_in.actor
 
 
 def _refuse_foreign_page() -> None:

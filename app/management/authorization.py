@@ -56,6 +56,7 @@ TABLE: Mapping[str, str | Access] = {
     "PATCH /users/{user_id}": "users:write",
     "DELETE /users/{user_id}": "users:write",
     "POST /users/{user_id}/links": "users:write",
+    "DELETE /users/{user_id}/factors": "users:write",
     "GET /users/{user_id}/personal-access-tokens": "tokens:read",
     "POST /users/{user_id}/personal-access-tokens": "tokens:write",
     "GET /users/{user_id}/personal-access-tokens/{token_id}": "tokens:read",

@@ -57,3 +57,9 @@ def delete_user(actions: Actions, user_id: str) -> None:
 def create_link(actions: Actions, new: NewLink, user_id: str) -> Any:
     """Make a link with which a user sets a password: mailed to the user, or without mail answered once"""
     return actions.one_time_links.create(caller(), user_id, new)
+
+
+@operations.delete("/users/<row:user_id>/factors")
+def reset_factors(actions: Actions, user_id: str) -> None:
+    """Remove the second factors of a user who lost them, and end their sign-ins; 404 without any"""
+    actions.second_factors.reset(caller(), user_id)

@@ -136,6 +136,8 @@ class AuthorizationEndpoint:
         signed_in = browser.find_session(self._actions)
         if signed_in is None or self._must_sign_in(asked.request, signed_in):
             return self._ask_to_sign_in(asked, again=signed_in is not None)
+        if signed_in.lacks_factor:
+            return self._ask_for_factor(asked, missing=True)
         try:
             return step(asked, signed_in)
         except LatchkeyError as error:
@@ -155,12 +157,19 @@ class AuthorizationEndpoint:
         mark = self._times.mark(asked.request.unmarked, self._actions.clock())
         return self._pages.ask_to_sign_in(f"{AUTHORIZE}?{asked.request.marked(mark)}", again=again)
 
+    def _ask_for_factor(self, asked: Asked, *, missing: bool) -> Response:
+        if "none" in asked.request.prompt:
+            return asked.refuse("interaction_required", "the user has to set up a second factor first")
+        return self._pages.ask_for_factor(f"{AUTHORIZE}?{asked.request.query}", missing=missing)
+
     def _continue(self, asked: Asked, signed_in: SignedIn) -> Response:
         question, prompt = asked.question(self._actions, signed_in.actor.id), asked.request.prompt
         if not question.needed and "consent" not in prompt:
             return asked.redirect(Approval(signed_in.actor, self._actions.consents.agreed(question)))
         if "none" in prompt:
             return asked.refuse("consent_required", "the user has not agreed to all of this yet")
+        if signed_in.must_confirm:  # a consent mints a grant, as a form mints a token; a repeated request does not
+            return self._ask_for_factor(asked, missing=False)
         return self._ask_consent(asked, signed_in, question)
 
     def _decide(self, asked: Asked) -> Response:
@@ -172,6 +181,8 @@ class AuthorizationEndpoint:
         return self._with_user(asked, self._agree)
 
     def _agree(self, asked: Asked, signed_in: SignedIn) -> Response:
+        if signed_in.must_confirm:
+            return self._ask_for_factor(asked, missing=False)
         question = asked.question(self._actions, signed_in.actor.id)
         try:
             granted = self._actions.consents.agree(signed_in.actor, question, request.form.getlist("scopes"))

@@ -17,6 +17,9 @@ class AuthorizationPages(Protocol):
     def ask_to_sign_in(self, return_path: str, *, again: bool) -> Response:
         """Redirect to the sign-in form; `again`: also a user who is signed in must sign in."""
 
+    def ask_for_factor(self, return_path: str, *, missing: bool) -> Response:
+        """Redirect to where a signed-in user gives a second factor again; `missing`: sets one up, as they must."""
+
     def ask_consent(
         self,
         question: ConsentQuestion,

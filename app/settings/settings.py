@@ -89,6 +89,7 @@ class Settings(BaseSettings):
     registration: Annotated[Literal["off", "token", "open"], AnyCase] = "off"
     client_id_metadata: Annotated[Literal["off", "on"], AnyCase] = "off"
     languages: Languages = LANGUAGES
+    require_second_factor: Annotated[Literal["", "off", "administrators", "everybody"], AnyCase] = ""
     keep_addresses: Annotated[Literal["network", "full"], AnyCase] = "network"
     log_level: Annotated[Literal["debug", "info", "warning", "error"], AnyCase] = "info"
     bootstrap_admin_username: str = Field(default="admin", pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}$")

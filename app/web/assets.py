@@ -16,7 +16,7 @@ from app.http.asset import Asset
 from app.web.compare.page import render_style
 
 STATIC = Path(__file__).with_name("static")
-ASSETS = ("tabler.min.css", "latchkey.css", "htmx.min.js", "latchkey.js", "icons.svg", "logo.svg")
+ASSETS = ("tabler.min.css", "latchkey.css", "htmx.min.js", "latchkey.js", "passkey.js", "icons.svg", "logo.svg")
 COMPARISON_STYLE = "comparison.css"  # rendered from a template
 
 blueprint = Blueprint("assets", __name__, url_prefix="/assets", template_folder="templates")

@@ -15,7 +15,7 @@ from app.compose import Actions
 from app.errors import LatchkeyError
 from app.http import browser
 from app.web.pages import render_error, render_expired_form, render_unreadable_form
-from app.web.visitors import require_user
+from app.web.visitors import require_confirmed, require_user
 
 P = ParamSpec("P")
 View = Callable[Concatenate[Actions, P], Response]
@@ -24,15 +24,24 @@ Guard = Callable[[Actions], Response | None]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route, and its view, which takes the actions before the variable parts of the path."""
+    """One route, and its view, which takes the actions before the variable parts of the path.
+
+    `confirmed`: a user with a second factor must have used it a short while ago.
+    """
 
     method: str
     rule: str
     view: Callable[..., Response]
+    confirmed: bool = False
 
     def bind(self, actions: Actions) -> Callable[..., Response]:
         """Return the view as Flask calls it, under the same name."""
-        return wraps(self.view)(partial(self.view, actions))
+
+        @wraps(self.view)
+        def confirmed_view(**variables: str) -> Response:
+            return require_confirmed(actions) or self.view(actions, **variables)
+
+        return confirmed_view if self.confirmed else wraps(self.view)(partial(self.view, actions))
 
 
 class PageRoutes:
@@ -44,13 +53,13 @@ class PageRoutes:
         self._guard = guard
         self._routes: list[Route] = []
 
-    def get(self, rule: str) -> Callable[[View[P]], View[P]]:
+    def get(self, rule: str, *, confirmed: bool = False) -> Callable[[View[P]], View[P]]:
         """Declare the view of GET requests."""
-        return self._declare("GET", rule)
+        return self._declare("GET", rule, confirmed)
 
-    def post(self, rule: str) -> Callable[[View[P]], View[P]]:
+    def post(self, rule: str, *, confirmed: bool = False) -> Callable[[View[P]], View[P]]:
         """Declare the view of POST requests."""
-        return self._declare("POST", rule)
+        return self._declare("POST", rule, confirmed)
 
     def create_blueprint(self, actions: Actions) -> Blueprint:
         """Return a blueprint whose views have the actions as their first argument."""
@@ -66,9 +75,9 @@ class PageRoutes:
             blueprint.before_request(partial(self._guard, actions))
         return blueprint
 
-    def _declare(self, method: str, rule: str) -> Callable[[View[P]], View[P]]:
+    def _declare(self, method: str, rule: str, confirmed: bool) -> Callable[[View[P]], View[P]]:
         def add(view: View[P]) -> View[P]:
-            self._routes.append(Route(method, rule, view))
+            self._routes.append(Route(method, rule, view, confirmed))
             return view
 
         return add

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from flask import redirect, request, url_for
+from flask import current_app, redirect, request, url_for
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from app.actions.audit.actor import Actor
+from app.actions.sign_in.factors import PASSWORD
 from app.actions.sign_in.sessions import SignedIn
 from app.compose import Actions
 from app.database.redaction import redact
@@ -24,6 +27,17 @@ OUR_SECRET = re.compile(r"lk_[a-z]{3,4}_[0-9A-Za-z]{16}")
 
 
 def require_user(actions: Actions) -> Response | None:
+    """Redirect to the sign-in form unless a user is signed in, and refuse a form of another site.
+
+    A user who must have a second factor and has none reaches the page that sets one up, and nothing else.
+    """
+    refusal = require_session(actions)
+    if refusal is None and visitor(actions).lacks_factor:
+        return redirect(url_for("second_factor.index", next=_return_path()), 303)
+    return refusal
+
+
+def require_session(actions: Actions) -> Response | None:
     """Redirect to the sign-in form unless a user is signed in, and refuse a form of another site."""
     if browser.find_session(actions) is None:
         return redirect(url_for("sign_in.show_form", next=_return_path()), 303)
@@ -31,12 +45,26 @@ def require_user(actions: Actions) -> Response | None:
     return None
 
 
+def require_fresh(actions: Actions) -> Response | None:
+    """Redirect to the sign-in form, or unless the user authenticated a short while ago to the page that asks again."""
+    refusal = require_session(actions)
+    return refusal or (None if visitor(actions).fresh else _ask_to_confirm())
+
+
+def require_confirmed(actions: Actions, page: str = "") -> Response | None:
+    """Redirect a user with a second factor, who did not use it a short while ago, to the page that asks for it.
+
+    It leads back to `page`, which is the present one, or the one of the form that was sent, unless it is given.
+    """
+    return _ask_to_confirm(page) if visitor(actions).must_confirm else None
+
+
 def require_operator(actions: Actions) -> Response | None:
     """Do the same as `require_user`, and refuse users without the scope `manage`."""
     found = browser.find_session(actions)
     if found is not None and not found.actor.manages:
         raise Forbidden("this is for operators, whose roles give the scope manage", "manage")
-    return require_user(actions)
+    return require_user(actions) or require_confirmed(actions)
 
 
 def visitor(actions: Actions) -> SignedIn:
@@ -52,11 +80,26 @@ def actor(actions: Actions) -> Actor:
     return visitor(actions).actor
 
 
-def begin_session(actions: Actions, actor: Actor) -> None:
+def begin_session(
+    actions: Actions,
+    actor: Actor,
+    methods: Sequence[str] = (PASSWORD,),
+    provider: str | None = None,
+    provider_session: str | None = None,
+) -> None:
     """Begin a session for a user who has just authenticated, and end the one that the browser had."""
     previous = browser.find_session(actions)
     agent = request.headers.get("User-Agent", "")
-    browser.sign_in(actions.sessions.begin(actor, agent, previous.session_id if previous else None))
+    browser.sign_in(
+        actions.sessions.begin(
+            actor,
+            agent,
+            previous.session_id if previous else None,
+            methods=methods,
+            provider=provider,
+            provider_session=provider_session,
+        )
+    )
 
 
 def is_safe_return_path(path: str) -> bool:
@@ -83,3 +126,21 @@ def _return_path() -> str | None:
     """Return the path to open after signing in; None for a form and for a path that may not be repeated."""
     path = request.full_path.rstrip("?")
     return path if request.method == "GET" and (is_safe_return_path(path) or continues_a_request(path)) else None
+
+
+def _ask_to_confirm(page: str = "") -> Response:
+    return redirect(url_for("confirm.show", next=page or _return_path() or _page_of_form()), 303)
+
+
+def _page_of_form() -> str:
+    """Return the page that a form is on: the nearest path above it that can be opened."""
+    adapter, path = current_app.create_url_adapter(request), request.path
+    while path and adapter is not None:
+        try:
+            rule, _ = adapter.match(path, method="GET", return_rule=True)
+        except HTTPException:
+            rule = None
+        if rule is not None and "<path:" not in rule.rule:  # which refuse unknown paths
+            return path
+        path = path.rpartition("/")[0]
+    return "/account"

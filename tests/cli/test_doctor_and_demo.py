@@ -134,6 +134,22 @@ def test_a_database_without_an_administrator(instance: Path) -> None:
     assert verdicts(instance, 1)["administrator"] == "problem"
 
 
+@pytest.mark.contract("latchkey doctor names the administrators who could be locked out")
+def test_an_administrator_who_could_be_locked_out(instance: Path) -> None:
+    assert verdicts(instance, 0)["second factors"] == "ok"
+    assert verdicts(instance, 0, require_second_factor="administrators")["second factors"] == "warning"
+    admin = "(SELECT id FROM \"user\" WHERE username = 'admin')"
+    row = f"{admin}, :sealed, 0, 0, 0"
+    insert = "INSERT INTO one_time_code (user_id, sealed_secret, created_at, confirmed_at, last_step)"
+    database_in(instance).execute(f"{insert} VALUES ({row})", sealed=b"sealed")
+    done = run(instance, "doctor")
+    assert "admin would be locked out" in done.stdout and "reset-factors" in done.stdout
+    reset = run(instance, "user", "reset-factors", "admin", "--json")
+    assert reset.returncode == 0 and json.loads(reset.stdout)["username"] == "admin"
+    assert verdicts(instance, 0)["second factors"] == "ok"
+    assert run(instance, "user", "reset-factors", "admin").returncode == 1
+
+
 def test_a_redis_that_does_not_answer(instance: Path) -> None:
     assert verdicts(instance, 1, redis_url="redis://127.0.0.1:1/0")["Redis"] == "problem"
 

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.actions.audit.actor import OPERATOR
+from app.actions.audit.actor import OPERATOR, Actor
 from app.actions.directory.resources import NewPermission
 from tests.app_grants import connect_app, register_app
 from tests.core import ORDERS
 from tests.management.face import OWN, PASSWORD, Face
+from tests.second_factors import set_up_app
 
 _serial = itertools.count(1)
 JWKS_URI = "https://client.example/jwks"
@@ -57,6 +58,12 @@ class Scene:
         """Make a user whose role gives these scopes; return the id."""
         roles = [self.role("user", *scopes)] if scopes else []
         return str(self.create("/users", username=unique("user"), roles=roles)["id"])
+
+    def user_with_factor(self, *scopes: str) -> str:
+        """Make a user who has an authenticator app too; return the id."""
+        user = self.user(*scopes)
+        set_up_app(self.face.core, Actor("user", user, user))
+        return user
 
     def client(self, *scopes: str, **more: Any) -> str:
         """Make a client whose role gives these scopes; return the id."""
@@ -241,6 +248,11 @@ CASES: dict[str, list[Case]] = {
         Case("a plain user promoted", Scene.user, lambda s: {"roles": [s.role("user", "manage")]}, carries=True),
     ],
     "DELETE /users/{user_id}": users("the deletion"),
+    "DELETE /users/{user_id}/factors": [
+        Case("of a plain user", lambda s: s.user_with_factor("orders:read"), credential=True),
+        Case("of an administrator", lambda s: s.user_with_factor("manage"), carries=True, credential=True),
+        Case("of an auditor", lambda s: s.user_with_factor("audit:read"), carries=True, credential=True),
+    ],
     "POST /users/{user_id}/personal-access-tokens": [
         Case(
             "a plain token", lambda s: s.user("orders:read"), giving(name="x", scopes=["orders:read"]), credential=True

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from app.actions.audit.actor import OPERATOR
+from app.actions.audit.actor import OPERATOR, Actor
 from app.actions.directory.federated_credentials import NewFederatedCredential
 from app.http import bookshop as shop
 from app.management.blueprint import PREFIX
@@ -24,6 +24,7 @@ from app.operations.paths import FORWARD_AUTH
 from tests.app_grants import connect_app
 from tests.core import ISSUER
 from tests.management.face import Face, start_face, stop_face
+from tests.second_factors import set_up_app
 
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 Json = dict[str, Any]
@@ -109,6 +110,11 @@ class Story:
         grant = connect_app(core, app, made[shop.USER_ID], shop.READ)
         made |= {APP_ID: app.row_id, GRANT_ID: grant.grant_id}
 
+    def set_up_factor(self) -> None:
+        """Add an authenticator app to the user of the examples."""
+        user = self._made[shop.USER_ID]
+        set_up_app(self._face.core, Actor("user", user, shop.USERNAME))
+
     def _credential(self, call: Call) -> Json:
         if call.path.startswith(f"{PREFIX}/me"):
             return {"auth": (shop.USERNAME, PASSWORD)}
@@ -188,6 +194,8 @@ def test_each_example_is_accepted_and_answered_like_its_example(
             continue
         if call.path.endswith(("/me/apps", "/{app_id}")):
             story.connect_app()
+        if call.path.endswith("/factors"):
+            story.set_up_factor()
         response = story.send(call)
         status, described = answer_of(call.operation)
         assert response.status_code == int(status), f"{call.method} {call.path} {call.body}: {response.text}"

@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 from werkzeug.routing import Rule
 
+from app.web.assets import ASSETS
 from tests.core import ORDERS
 from tests.fast_lane.lanes import Asked, Lanes, capture
 from tests.oauth.wire import OWN, stop_wire
@@ -22,7 +23,7 @@ PUBLIC = {
     "/api/docs",
     "/api/docs/assets/<any('docs.css', 'docs.js'):name>",
     "/api/v1/openapi.json",
-    "/assets/<any('tabler.min.css', 'latchkey.css', 'htmx.min.js', 'latchkey.js', 'icons.svg', 'logo.svg'):name>",
+    f"/assets/<any({', '.join(map(repr, ASSETS))}):name>",
     "/assets/comparison.css",
     "/healthz",
     "/login",

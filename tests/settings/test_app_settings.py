@@ -18,6 +18,7 @@ GOOD: list[tuple[str, str, object]] = [
     ("REUSE", "notice", "notice"),
     ("CLIENT_ID_METADATA", "ON", "on"),
     ("KEEP_ADDRESSES", "Full", "full"),
+    ("REQUIRE_SECOND_FACTOR", "Everybody", "everybody"),
     ("SMTP_URL", "smtp://127.0.0.1", SecretStr("smtp://127.0.0.1")),
     ("MAIL_FROM", "Latchkey <a@b.example>", "Latchkey <a@b.example>"),
 ]
@@ -25,6 +26,7 @@ BAD: list[tuple[str, str]] = [
     ("REGISTRATION", "on"),
     ("REUSE", "ignore"),
     ("KEEP_ADDRESSES", "none"),
+    ("REQUIRE_SECOND_FACTOR", "on"),
     ("CLIENT_ID_METADATA", "true"),
     ("REFRESH_TOKEN_LIFETIME", "59"),
     ("GRANT_LIFETIME", "-1"),

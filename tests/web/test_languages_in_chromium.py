@@ -75,6 +75,7 @@ def paths(admin: Admin, user: User, consent_paths: list[str], app_paths: list[st
     own = f"/account/tokens/{token['id']}"
     return [
         "/account",
+        "/account/second-factor",
         *consent_paths,
         "/device?user_code=BCDF-GHJK",
         "/device/allowed",

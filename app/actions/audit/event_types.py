@@ -89,7 +89,15 @@ GROUPS: dict[str, dict[str, EventType]] = {
         "user.reset": EventType("Password reset asked for", "{actor} had {target} sent a link to set another password"),
         "user.choose_notices": EventType("Notices chosen", "{actor} chose which notices to get by mail"),
         "user.delete": EventType("User deleted", "{actor} deleted the user {target}"),
-        "user_session.begin": EventType("Signed in", "{actor} signed in"),
+        "user.factor.add": EventType("Second factor added", "{actor} added a second factor[: {factor}]"),
+        "user.factor.remove": EventType("Second factor removed", "{actor} removed a second factor[: {factor}]"),
+        "user.factor.reset": EventType("Second factors reset", "{actor} reset the second factors of {target}"),
+        "user.recovery_codes.create": EventType("Recovery codes made", "{actor} made new recovery codes"),
+        "user.recovery_codes.use": EventType(
+            "Recovery code used", "{actor} used a recovery code[ and has {left} left]"
+        ),
+        "user_session.begin": EventType("Signed in", "{actor} signed in[ by {methods}]"),
+        "user_session.confirm": EventType("Sign-in confirmed", "{actor} confirmed a sign-in[ by {method}]"),
         "user_session.end": EventType("Signed out", "{actor} ended a sign-in[ of {owner}]"),
     },
     "Roles": {

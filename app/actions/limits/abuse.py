@@ -4,6 +4,8 @@
 | --- | --- | --- |
 | password | username and address | every sign-in as that user from that address is 429 |
 | password | address; username | 429, except for users who recently signed in from that address |
+| one-time code | user; address | 429 |
+| recovery code | user and address | 429 |
 | client authentication | address; client and address | a failure is 429 without an audit event; a valid secret passes |
 | credential | address | a failure is 429; a valid credential passes |
 | one-time link | address | 429 |
@@ -73,6 +75,10 @@ class Counter:
 PASSWORD = Limit("password", 20, 60)  # of one username at one address
 PASSWORDS_OF_ADDRESS = Limit("passwords-of-address", 100, 300)
 PASSWORDS_OF_USERNAME = Limit("passwords-of-username", 100, 300)
+FACTORS = Limit("factors", 10, 300)  # one-time codes of one user who gave the password
+FACTORS_OF_DAY = Limit("factors-of-day", 50, 86_400)  # three of a million codes are right at any moment
+FACTORS_OF_ADDRESS = Limit("factors-of-address", 50, 300)
+RECOVERIES = Limit("recoveries", 10, 300)  # recovery codes of one user at one address
 CLIENT = Limit("client", 30, 60)  # one client_id at one address
 CLIENTS_OF_ADDRESS = Limit("clients-of-address", 120, 60)
 CREDENTIALS_OF_ADDRESS = Limit("credentials-of-address", 120, 60)

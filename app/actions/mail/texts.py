@@ -82,6 +82,20 @@ WORDINGS: Mapping[str, Wording] = {
         ("username", "expires_at"),
         mark("Set a password"),
     ),
+    "second_factor.changed": Wording(
+        mark("A second factor of your account was changed"),
+        mark("A passkey, an authenticator app or the recovery codes of your account were added, removed or reset."),
+        mark("If that was not you or an operator whom you asked, change your password now, and tell an operator."),
+        ("username", "address", "at"),
+        mark("Open your account"),
+    ),
+    "recovery_code.used": Wording(
+        mark("A recovery code of your account was used"),
+        mark("Somebody signed in to your account with your password and one of your recovery codes."),
+        mark("If that was not you, change your password now, make new recovery codes, and end all other sign-ins."),
+        ("username", "address", "at"),
+        mark("Open your account"),
+    ),
     "mail.test": Wording(
         mark("Latchkey can send mail"),
         mark("This is the test message that you asked for. Notices are sent like it."),

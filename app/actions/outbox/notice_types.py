@@ -9,6 +9,8 @@ NOTICES = {
     "credential.unused": "A credential is not used any more",
     "credential.leaked": "A credential was reported as leaked",
     "credential.reused": "A credential was used after it was replaced",
+    "second_factor.changed": "A second factor of a user was changed",
+    "recovery_code.used": "A user signed in with a recovery code",
     "sign_in.new_place": "A user signed in from a new place",
 }
 LINK_MAILS = {"invitation": "account.invitation", "reset": "account.reset"}  # mail with a link, by its purpose

@@ -14,7 +14,8 @@ from app.models import NoticePreference, User
 
 EXPIRING, UNUSED, LEAKED = "credential.expiring", "credential.unused", "credential.leaked"
 REUSED, NEW_PLACE = "credential.reused", "sign_in.new_place"
-ALWAYS_SENT = frozenset({LEAKED})  # which nobody can turn off
+FACTORS_CHANGED, RECOVERY_USED = "second_factor.changed", "recovery_code.used"
+ALWAYS_SENT = frozenset({LEAKED, FACTORS_CHANGED, RECOVERY_USED})  # which nobody can turn off
 
 
 class Notices:
@@ -50,8 +51,17 @@ class Notices:
         self, session: Session, user_id: str, username: str, address: str | None, at: datetime
     ) -> None:
         """Report that a user signed in from an address that was not known."""
-        data = {"user_id": user_id, "username": username, "address": address}
-        self._send(session, Notice(NEW_PLACE, user_id, data, at), user_id)
+        self._send(session, Notice(NEW_PLACE, user_id, _of_user(user_id, username, address), at), user_id)
+
+    def notify_factors(self, session: Session, user_id: str, username: str, address: str | None, at: datetime) -> None:
+        """Report that a second factor was added, removed or reset."""
+        self._send(session, Notice(FACTORS_CHANGED, user_id, _of_user(user_id, username, address), at), user_id)
+
+    def notify_recovery_code(
+        self, session: Session, user_id: str, username: str, address: str | None, at: datetime
+    ) -> None:
+        """Report that a recovery code was used."""
+        self._send(session, Notice(RECOVERY_USED, user_id, _of_user(user_id, username, address), at), user_id)
 
     def _notify(self, session: Session, type_: str, found: Description, at: datetime, **more: object) -> None:
         self._send(session, Notice(type_, found.id or "", describe_credential(found) | more, at), _user_of(found))
@@ -80,6 +90,10 @@ def describe_credential(found: Description) -> dict[str, Any]:
         "expires_at": _write(found.expires_at),
         "last_used_at": _write(found.last_used_at),
     }
+
+
+def _of_user(user_id: str, username: str, address: str | None) -> dict[str, str | None]:
+    return {"user_id": user_id, "username": username, "address": address}
 
 
 def _user_of(found: Description) -> str | None:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from app.access.rbac import grants_of_user
 from app.actions.audit.actor import Actor
 from app.actions.audit.record import record
+from app.actions.sign_in.factors import FactorPolicy, has_factor, includes_second
 from app.clock import Clock
 from app.crypto.opaque import digest
 from app.database.redaction import redact
@@ -24,11 +25,12 @@ from app.database.store import Store
 from app.database.types import new_id
 from app.errors import NotFound
 from app.models import User, UserSession
+from app.settings.settings import Settings
 
 TARGET = "user_session"
 MAX_AGE = timedelta(days=30)
 IDLE = timedelta(hours=24)  # a session ends after this time without a request
-FRESH = timedelta(minutes=15)  # since the sign-in: required to end other sessions
+FRESH = timedelta(minutes=15)  # since the user last authenticated: required for what must not be done by a thief
 UPDATE_INTERVAL = timedelta(minutes=1)  # its last use is stored this often
 MAX_AGENT_LENGTH = 200  # characters
 AGENT_WORD = re.compile(r"[^\s;,()]{25,}+")
@@ -62,20 +64,38 @@ class SignedIn:
     actor: Actor
     session_id: str
     display_name: str
-    fresh: bool  # signed in a short while ago
+    fresh: bool  # authenticated a short while ago, with a second factor if there is one
     signed_in_at: datetime  # when the session began
+    methods: tuple[str, ...] = ()
+    has_factor: bool = False
+    lacks_factor: bool = False  # must have a second factor, and has none
+
+    @property
+    def must_confirm(self) -> bool:
+        """Whether the user has a second factor, and has to use it again first."""
+        return self.has_factor and not self.fresh
 
 
 class SessionActions:
     """Start, use, list and end the sessions of browsers."""
 
-    def __init__(self, store: Store, management_identifier: str, clock: Clock) -> None:
+    def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
         self._store = store
-        self._management = management_identifier
+        self._management = settings.management_identifier
+        self._policy = FactorPolicy(settings.require_second_factor)
         self._clock = clock
 
-    def begin(self, actor: Actor, agent: str, instead_of: str | None = None) -> StartedSession:
-        """Start a session for an authenticated user; `agent` is the browser's User-Agent.
+    def begin(
+        self,
+        actor: Actor,
+        agent: str,
+        instead_of: str | None = None,
+        *,
+        methods: Sequence[str] = (),
+        provider: str | None = None,
+        provider_session: str | None = None,
+    ) -> StartedSession:
+        """Start a session for a user who authenticated by these methods; `agent` is the browser's User-Agent.
 
         `instead_of`, the previous session of this browser, ends in the same transaction.
         """
@@ -92,9 +112,13 @@ class SessionActions:
                     ends_at=now + IDLE,
                     address=actor.address,
                     agent=_redact_agent(agent),
+                    methods=list(methods),
+                    provider=provider,
+                    provider_session=provider_session,
                 )
             )
-            record(session, actor, f"{TARGET}.begin", TARGET, started.id, now)
+            how = {"methods": list(methods)} if methods else {}
+            record(session, actor, f"{TARGET}.begin", TARGET, started.id, now, **how)
             if instead_of is not None and _delete(session, UserSession.id == instead_of):
                 record(session, actor, f"{TARGET}.end", TARGET, instead_of, now)
         return started
@@ -102,18 +126,32 @@ class SessionActions:
     def use(self, secret: str, address: str | None, request_id: str | None) -> SignedIn | None:
         """Return the user of this session secret; None when the session is unknown or has ended."""
         now = self._clock()
-        query = select(UserSession, User.username, User.display_name).join(User, User.id == UserSession.user_id)
+        columns = UserSession, User.username, User.display_name, has_factor(User.id)
+        query = select(*columns).join(User, User.id == UserSession.user_id)
         with self._store.reading() as session:
             found = session.execute(query.where(UserSession.digest == digest(secret), User.enabled)).one_or_none()
             if found is None or found[0].ends_at <= now:
                 return None
-            row, username, display_name = found
+            row, username, display_name, factor = found
+            name = display_name or username
             management = grants_of_user(session, row.user_id).on([self._management]).scopes
+            actor = Actor("user", row.user_id, username, row.id, management, address=address, request_id=request_id)
+            lacks_factor = not factor and self._policy.requires(session, manages=actor.manages)
         if now - row.last_used_at >= UPDATE_INTERVAL:
             self._store_use(row.id, now, min(now + IDLE, row.created_at + MAX_AGE))
-        actor = Actor("user", row.user_id, username, row.id, management, address=address, request_id=request_id)
-        begun = row.created_at
-        return SignedIn(actor, row.id, display_name or username, now - begun < FRESH, begun)
+        fresh = now - (row.confirmed_at or row.created_at) < FRESH and (not factor or includes_second(row.methods))
+        return SignedIn(actor, row.id, name, fresh, row.created_at, tuple(row.methods), factor, lacks_factor)
+
+    def confirm(self, actor: Actor, session_id: str, method: str) -> StartedSession:
+        """Note that the user authenticated again by a method; the session gets a new secret. Raises NotFound."""
+        now, renewed = self._clock(), StartedSession(session_id, secrets.token_urlsafe(32))
+        with self._store.transaction() as session:
+            row = note_method(session, actor.id, session_id, method, now)
+            if row is None:
+                raise NotFound("there is no such session")
+            row.digest = digest(renewed.secret)
+            record(session, actor, f"{TARGET}.confirm", TARGET, session_id, now, method=method)
+        return renewed
 
     def page(self, user_id: str) -> list[SessionView]:
         """List a user's live sessions, the most recently used first."""
@@ -140,6 +178,15 @@ class SessionActions:
         # a database that is read-only or busy must not fail the request
         with suppress(OperationalError, InternalError), self._store.transaction() as session:
             session.execute(query.values(last_used_at=now, ends_at=ends_at))
+
+
+def note_method(session: Session, user_id: str, session_id: str, method: str, at: datetime) -> UserSession | None:
+    """Note in the caller's transaction that a user authenticated again by a method; return the session."""
+    mine = UserSession.id == session_id, UserSession.user_id == user_id
+    row = session.scalars(select(UserSession).where(*mine).with_for_update()).one_or_none()
+    if row is not None:
+        row.methods, row.confirmed_at = [*row.methods, *{method}.difference(row.methods)], at
+    return row
 
 
 def end_sessions(session: Session, user_id: str, but: str | None = None) -> Sequence[str]:

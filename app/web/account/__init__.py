@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from app.web.account import apps, links, profile, sign_in, tokens
+from app.web.account import apps, confirm, links, profile, second_factor, second_step, sign_in, tokens
 
-ROUTES = (sign_in.routes, links.routes, profile.routes, tokens.routes, apps.routes)
+ROUTES = (
+    sign_in.routes,
+    links.routes,
+    second_step.routes,
+    confirm.routes,
+    second_factor.routes,
+    profile.routes,
+    tokens.routes,
+    apps.routes,
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import request
+from flask import redirect, request, url_for
 from flask_babel import gettext
 from werkzeug.wrappers import Response
 
@@ -21,9 +21,12 @@ NOTICE_LABELS = {
     "credential.unused": mark("A token or app was not used for 90 days"),
     "credential.leaked": mark("A token was reported as leaked (always sent)"),
     "credential.reused": mark("A token was used after it was replaced"),
+    "second_factor.changed": mark("A second factor was added, removed or reset (always sent)"),
+    "recovery_code.used": mark("A recovery code was used (always sent)"),
     "sign_in.new_place": mark("A sign-in from a new place"),
 }
-routes = PageRoutes("account", "/account")
+PAGE = "/account"
+routes = PageRoutes("account", PAGE)
 
 
 @routes.get("")
@@ -32,7 +35,7 @@ def index(actions: Actions) -> Response:
     return _render_profile(actions)
 
 
-@routes.post("/password")
+@routes.post("/password", confirmed=True)
 def change_password(actions: Actions) -> Response:
     """Set another password and end every other sign-in."""
     me = actor(actions)
@@ -46,7 +49,7 @@ def change_password(actions: Actions) -> Response:
         actions.users.change(me, me.id, UserChanges(password=password), but_session=session_id)
     except LatchkeyError as error:
         return _render_profile(actions, form.Refusal.of(error))
-    begin_session(actions, me)
+    begin_session(actions, me, visitor(actions).methods)
     return pages.redirect_with(gettext("Your password is changed, and every other sign-in has ended."), ".index")
 
 
@@ -60,7 +63,9 @@ def choose_notices(actions: Actions) -> Response:
 
 @routes.post("/confirm")
 def confirm(actions: Actions) -> Response:
-    """Check the password again, so that other sign-ins can be ended."""
+    """Check the password again, so that other sign-ins can be ended; a second factor is asked for instead."""
+    if visitor(actions).has_factor:
+        return redirect(url_for("confirm.show", next=PAGE), 303)
     try:
         _check_password(actions, "confirmed")
     except LatchkeyError as error:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from flask import redirect, request, url_for
 from werkzeug.wrappers import Response
 
+from app.actions.sign_in.factors import PASSWORD
 from app.compose import Actions
 from app.errors import Busy, LatchkeyError, TooManyRequests, Unauthenticated
 from app.http import browser
-from app.http.issuer_path import encoded_root
 from app.http.request import read_request
 from app.texts import mark
 from app.web import form
-from app.web.languages import current_language
+from app.web.account.second_step import finish_sign_in, redirect_after_sign_in
 from app.web.page_routes import PageRoutes
-from app.web.visitors import begin_session, is_own_page
+from app.web.visitors import is_own_page
 from app.web.wordings import translate, translate_refusal
 
 WRONG = mark("The username or the password is wrong.")
@@ -33,7 +33,7 @@ def redirect_root(actions: Actions) -> Response:
 def show_form(actions: Actions) -> Response:
     """Ask for a username and a password, or redirect if a user is signed in; `again` asks also a signed-in user."""
     if browser.find_session(actions) and request.args.get(AGAIN) != "1":
-        return _redirect_after_sign_in(request.args.get("next", ""))
+        return redirect_after_sign_in(request.args.get("next", ""))
     return _render_form(actions)
 
 
@@ -47,9 +47,7 @@ def sign_in(actions: Actions) -> Response:
         actor = actions.authenticate_user(username, password, context.peer, context.id)
     except (Unauthenticated, TooManyRequests, Busy) as error:
         return _render_form(actions, error)
-    begin_session(actions, actor)
-    actions.notice_preferences.remember_language(actor.id, current_language())
-    return _redirect_after_sign_in(request.form.get("next", ""))
+    return finish_sign_in(actions, actor, (PASSWORD,), request.form.get("next", ""))
 
 
 @routes.post("/logout")
@@ -72,9 +70,6 @@ def _render_form(actions: Actions, error: LatchkeyError | None = None) -> Respon
         refusal,
         message=message,
         next=path if is_own_page(path) else "",
+        passkeys=actions.second_factors.passkeys.available,
         offers_links=actions.one_time_links.mails,
     )
-
-
-def _redirect_after_sign_in(path: str) -> Response:
-    return redirect(encoded_root() + (path if is_own_page(path) else "/account/tokens"), 303)

@@ -47,7 +47,7 @@ def index(actions: Actions) -> Response:
     )
 
 
-@routes.get("/new")
+@routes.get("/new", confirmed=True)
 def new(actions: Actions) -> Response:
     """Show the form for a new token, filled in by the query of a link or like a token of one's own."""
     reach, longest = actions.reach.of_user(actor(actions).id), actions.settings.pat_max_lifetime
@@ -57,7 +57,7 @@ def new(actions: Actions) -> Response:
     return _render_new(actions, read_link(request.args, reach, longest))
 
 
-@routes.post("")
+@routes.post("", confirmed=True)
 def create(actions: Actions) -> Response:
     """Create a token."""
     try:
@@ -88,13 +88,13 @@ def change(actions: Actions, token_id: str) -> Response:
     return pages.redirect_with(gettext("The token is changed."), ".show", token_id=token_id)
 
 
-@routes.get("/<row:token_id>/regenerate")
+@routes.get("/<row:token_id>/regenerate", confirmed=True)
 def ask_to_regenerate(actions: Actions, token_id: str) -> Response:
     """Ask before the secret is replaced."""
     return pages.render("account/token_regenerate.html", token=_own_token(actions, token_id))
 
 
-@routes.post("/<row:token_id>/regenerate")
+@routes.post("/<row:token_id>/regenerate", confirmed=True)
 def regenerate(actions: Actions, token_id: str) -> Response:
     """Replace the secret of a token."""
     _, issued = actions.personal_access_tokens.regenerate(actor(actions), actor(actions).id, token_id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from flask import redirect, request, url_for
 from werkzeug.wrappers import Response
 
@@ -10,13 +12,14 @@ from app.errors import GrantRefused, Invalid, LatchkeyError, NotFound
 from app.web import form, pages
 from app.web.authorization.consent import ALLOW, DECISION, DENY, SCOPES, render_consent
 from app.web.page_routes import PageRoutes
-from app.web.visitors import actor, visitor
+from app.web.visitors import actor, require_confirmed, visitor
 from app.web.wordings import translate_refusal
 
 CODE = "user_code"
+PAGE = "/device"
 LONGEST_CODE = 40  # characters, with spaces and dashes
 
-routes = PageRoutes("device", "/device")
+routes = PageRoutes("device", PAGE)
 
 
 @routes.get("")
@@ -42,6 +45,8 @@ def answer(actions: Actions) -> Response:
         decision = form.read_choice(DECISION, ALLOW, DENY)
         if decision == DENY:
             actions.devices.deny(actor(actions), code)
+        elif asks := require_confirmed(actions, f"{PAGE}?user_code={quote(code)}"):
+            return asks
         else:
             actions.devices.allow(actor(actions), code, form.checked_values(SCOPES))
     except (NotFound, GrantRefused) as error:

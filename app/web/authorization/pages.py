@@ -28,6 +28,10 @@ class WebAuthorizationPages:
         """Redirect to the sign-in form, which continues with the request; `again`: also for a signed-in user."""
         return redirect(url_for("sign_in.show_form", next=return_path, again=1 if again else None), 303)
 
+    def ask_for_factor(self, return_path: str, *, missing: bool) -> Response:
+        """Redirect to where a signed-in user gives a second factor again; `missing`: sets one up, as they must."""
+        return redirect(url_for("second_factor.index" if missing else "confirm.show", next=return_path), 303)
+
     def ask_consent(
         self,
         question: ConsentQuestion,

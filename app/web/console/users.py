@@ -22,6 +22,7 @@ from app.web.visitors import actor, require_operator
 
 LINK = "link"  # the name of a form
 LOCKED_OUT = "This is you: without it you cannot come into the console again, until another operator helps."
+RESET = "Be sure that it is they who ask. Their passkeys, app and recovery codes end, and so do their sign-ins."
 COLUMNS = ("id", "username", "display_name", "email", "enabled", "roles", "created_at")
 LIST = ListPage("users", UserActions.sorts, ("status", "role"), COLUMNS)
 
@@ -110,6 +111,20 @@ def delete(actions: Actions, user_id: str) -> Response:
     return pages.redirect_with("The user is deleted, and their tokens are revoked.", ".index")
 
 
+@routes.get("/<row:user_id>/reset-factors")
+def ask_to_reset_factors(actions: Actions, user_id: str) -> Response:
+    """Ask before the second factors of a user are removed."""
+    return ask("Reset the second factors of", actions.users.get(user_id).username, RESET, _page(user_id))
+
+
+@routes.post("/<row:user_id>/reset-factors")
+def reset_factors(actions: Actions, user_id: str) -> Response:
+    """Remove the second factors of a user who lost them."""
+    actions.second_factors.reset(actor(actions), user_id)
+    message = "The second factors are removed, and every sign-in of theirs has ended."
+    return pages.redirect_with(message, ".show", user_id=user_id)
+
+
 def _find(actions: Actions, wanted: ListQuery) -> Found[UserView]:
     return actions.users.search(wanted, enabled=read_enabled(), role=lists.read_word("role"))
 
@@ -162,6 +177,7 @@ def _render_user(actions: Actions, user_id: str, refusal: form.Refusal | None = 
         refusal,
         user=user,
         myself=user_id == actor(actions).id,
+        factors=actions.second_factors.of_user(user_id),
         tokens=tokens,
         next_page=lists.next_page(cursor, ".show", user_id=user_id),
         apps=apps,

@@ -34,6 +34,7 @@ PAGES = (
         "/account/tokens/pat_x",
         "/account/tokens/new",
     ),
+    *("/account/second-factor", "/account/second-factor/recovery-codes", "/account/second-factor/app/remove"),
     *("/account/apps", "/account/apps?after=cli_z", "/account/apps/cli_x", "/device", "/device?user_code=BCDF-GHJK"),
     *("/device/allowed", "/device/refused", "/oauth/authorize"),
     *("/account/tokens/new?scopes=7,8&expires_in=5d", "/account/tokens/new?scopes=7&expires_in=99999d"),

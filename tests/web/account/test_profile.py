@@ -139,8 +139,10 @@ def test_notices_are_turned_on_and_off_but_leaks_stay_on(face: Face) -> None:
     name = face.person()
     who = browser_of(face, name)
     page = who.get("/account").text
-    assert page.count('name="notice"') == 5 and page.count(" checked") == 5 and "sends no mail" in page
+    assert page.count('name="notice"') == 7 and page.count(" checked") == 7 and "sends no mail" in page
     assert who.post("/account/notices", notice=["credential.unused"]).status_code == 303
     chosen = face.core.actions.notice_preferences.choices(face.core.row_id(name))
-    assert {choice.type for choice in chosen if choice.sent} == {"credential.unused", "credential.leaked"}
-    assert who.get("/account").text.count(" checked") == 2
+    assert {choice.type for choice in chosen if choice.sent} == {
+        *("credential.unused", "credential.leaked", "second_factor.changed", "recovery_code.used")
+    }
+    assert who.get("/account").text.count(" checked") == 4

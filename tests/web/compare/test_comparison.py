@@ -176,6 +176,7 @@ def test_the_assets_are_the_vendored_ones(face: Face) -> None:
         "SHA256SUMS",
         "latchkey.css",
         "latchkey.js",
+        "passkey.js",
         "logo.svg",
     }
     for name, digest in listed.items():
