@@ -200,9 +200,7 @@ class Actions:
             "check_proof": CheckProof(store, nonces, clock, nonce_required=settings.dpop_nonce == "required"),
             "failed_authentications": self.authenticate_client.failures,
             "federated_credentials": FederatedCredentialActions(store, settings, clock),
-            "second_factors": SecondFactors(
-                store, settings, self.abuse_limits, failures, make_notices(settings), clock
-            ),
+            "second_factors": self._join_second_factors(),
             "trusted_issuers": TrustedIssuers(store, self.fetch_jwks, settings.issuer),
             "registered_apps": RegisteredApps(store, self.abuse_limits, clock, is_open=settings.registration == "open"),
             "client_documents": ClientDocuments(store, settings, self.abuse_limits, clock),

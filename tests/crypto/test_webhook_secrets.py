@@ -11,7 +11,7 @@ from standardwebhooks import WebhookVerificationError
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.webhooks import NewWebhook
 from app.crypto.signing import SigningKeys
-from app.crypto.webhook_secrets import WebhookSecrets, sealed_secrets
+from app.crypto.webhook_secrets import WebhookSecrets
 from app.errors import BadSettings
 from app.models import Webhook
 from tests.core import Core
@@ -30,7 +30,8 @@ def rotated(core: Core) -> tuple[str, str]:
 def signed(core: Core, *keys: str) -> dict[str, str]:
     """Sign a message with what is stored, as a node that accepts these secret keys does."""
     with core.store.connection() as connection:
-        sealed = sealed_secrets(connection)
+        rows = connection.execute(select(Webhook.sealed_secret, Webhook.sealed_former_secret))
+        sealed = [secret for row in rows for secret in row if secret is not None]
     return {**WebhookSecrets(lambda: keys).sign(sealed, "msg_1", datetime.now(UTC), BODY)}
 
 
