@@ -20,6 +20,7 @@ from sqlalchemy import Connection, delete, or_, select
 from sqlalchemy.orm import Session
 
 from app.clock import earliest
+from app.crypto.provider_secrets import reseal_providers, sealed_provider_secrets
 from app.crypto.seal import Seal
 from app.crypto.webhook_secrets import reseal_webhooks, sealed_secrets
 from app.database.locks import advisory_lock
@@ -255,8 +256,9 @@ class SigningKeys:
             self._seal.open(sealed)
 
     def sealed_before(self, connection: Connection | Session) -> int:
-        """Count the keys, and the secrets of webhooks, that are still encrypted with an earlier SECRET_KEY."""
-        sealed = [*connection.execute(select(SigningKey.sealed_private_key)).scalars(), *sealed_secrets(connection)]
+        """Count what is still encrypted with an earlier SECRET_KEY: keys, and the secrets of webhooks and providers."""
+        keys = connection.execute(select(SigningKey.sealed_private_key)).scalars()
+        sealed = [*keys, *sealed_secrets(connection), *sealed_provider_secrets(connection)]
         return sum(not self._seal.is_current(one) for one in sealed)
 
     def reseal(self, session: Session) -> int:
@@ -266,6 +268,7 @@ class SigningKeys:
         for key in old:
             key.sealed_private_key = self._seal.close(self._seal.open(key.sealed_private_key))
         reseal_webhooks(session, self._seal)  # what is encrypted in the same way
+        reseal_providers(session, self._seal)
         session.flush()
         return len(old)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from flask import redirect, request, url_for
 from werkzeug.wrappers import Response
@@ -52,11 +53,21 @@ def actor(actions: Actions) -> Actor:
     return visitor(actions).actor
 
 
-def begin_session(actions: Actions, actor: Actor) -> None:
+def begin_session(
+    actions: Actions,
+    actor: Actor,
+    methods: Sequence[str] = ("pwd",),
+    provider: str | None = None,
+    provider_session: str | None = None,
+) -> None:
     """Begin a session for a user who has just authenticated, and end the one that the browser had."""
     previous = browser.find_session(actions)
     agent = request.headers.get("User-Agent", "")
-    browser.sign_in(actions.sessions.begin(actor, agent, previous.session_id if previous else None))
+    instead_of = previous.session_id if previous else None
+    begun = actions.sessions.begin(
+        actor, agent, instead_of, methods=methods, provider=provider, provider_session=provider_session
+    )
+    browser.sign_in(begun)
 
 
 def is_safe_return_path(path: str) -> bool:

@@ -6,6 +6,7 @@
 | password | address; username | 429, except for users who recently signed in from that address |
 | client authentication | address; client and address | a failure is 429 without an audit event; a valid secret passes |
 | credential | address | a failure is 429; a valid credential passes |
+| sign-in, or logout, that an identity provider did not send so | address | 429 |
 | user code of a device | user and address | 429 |
 | leak report | address: each report, and each credential in it | 429 |
 | change of one's own password | user | 429 |
@@ -76,6 +77,8 @@ CLIENTS_OF_ADDRESS = Limit("clients-of-address", 120, 60)
 CREDENTIALS_OF_ADDRESS = Limit("credentials-of-address", 120, 60)
 LEAK_REPORTS = Limit("leak-reports", 60, 60)  # of one address
 PASSWORD_CHANGES = Limit("password-changes", 10, 60)  # of one user who gave the current one
+PROVIDER_SIGN_INS_OF_ADDRESS = Limit("provider-sign-ins-of-address", 100, 300)
+PROVIDER_LOGOUTS_OF_ADDRESS = Limit("provider-logouts-of-address", 60, 60)
 USER_CODES = Limit("user-codes", 10, 300)  # unknown ones that one user enters (RFC 8628 §5.1)
 USER_CODES_OF_ADDRESS = Limit("user-codes-of-address", 50, 300)
 AUTHORIZATIONS = Limit("authorizations", 120, 60)  # of one user, for all apps

@@ -74,10 +74,20 @@ class SessionActions:
         self._management = management_identifier
         self._clock = clock
 
-    def begin(self, actor: Actor, agent: str, instead_of: str | None = None) -> StartedSession:
+    def begin(
+        self,
+        actor: Actor,
+        agent: str,
+        instead_of: str | None = None,
+        *,
+        methods: Sequence[str] = (),
+        provider: str | None = None,
+        provider_session: str | None = None,
+    ) -> StartedSession:
         """Start a session for an authenticated user; `agent` is the browser's User-Agent.
 
-        `instead_of`, the previous session of this browser, ends in the same transaction.
+        `instead_of`, the previous session of this browser, ends in the same transaction. `methods` are how the user
+        authenticated (RFC 8176), `provider` and `provider_session` an identity provider's id and its `sid`.
         """
         now, started = self._clock(), StartedSession(new_id("ses"), secrets.token_urlsafe(32))
         with self._store.transaction() as session:
@@ -92,9 +102,12 @@ class SessionActions:
                     ends_at=now + IDLE,
                     address=actor.address,
                     agent=_redact_agent(agent),
+                    methods=list(methods),
+                    provider=provider,
+                    provider_session=provider_session,
                 )
             )
-            record(session, actor, f"{TARGET}.begin", TARGET, started.id, now)
+            record(session, actor, f"{TARGET}.begin", TARGET, started.id, now, methods=list(methods))
             if instead_of is not None and _delete(session, UserSession.id == instead_of):
                 record(session, actor, f"{TARGET}.end", TARGET, instead_of, now)
         return started

@@ -8,13 +8,12 @@ from werkzeug.wrappers import Response
 from app.compose import Actions
 from app.errors import Busy, LatchkeyError, TooManyRequests, Unauthenticated
 from app.http import browser
-from app.http.issuer_path import encoded_root
 from app.http.request import read_request
 from app.texts import mark
 from app.web import form
-from app.web.languages import current_language
+from app.web.account.second_step import finish_sign_in, redirect_after_sign_in
 from app.web.page_routes import PageRoutes
-from app.web.visitors import begin_session, is_own_page
+from app.web.visitors import is_own_page
 from app.web.wordings import translate, translate_refusal
 
 WRONG = mark("The username or the password is wrong.")
@@ -33,8 +32,8 @@ def redirect_root(actions: Actions) -> Response:
 def show_form(actions: Actions) -> Response:
     """Ask for a username and a password, or redirect if a user is signed in; `again` asks also a signed-in user."""
     if browser.find_session(actions) and request.args.get(AGAIN) != "1":
-        return _redirect_after_sign_in(request.args.get("next", ""))
-    return _render_form()
+        return redirect_after_sign_in(request.args.get("next", ""))
+    return _render_form(actions)
 
 
 @routes.post("/login")
@@ -46,10 +45,8 @@ def sign_in(actions: Actions) -> Response:
     try:
         actor = actions.authenticate_user(username, password, context.peer, context.id)
     except (Unauthenticated, TooManyRequests, Busy) as error:
-        return _render_form(error)
-    begin_session(actions, actor)
-    actions.notice_preferences.remember_language(actor.id, current_language())
-    return _redirect_after_sign_in(request.form.get("next", ""))
+        return _render_form(actions, error)
+    return finish_sign_in(actions, actor, ("pwd",), request.form.get("next", ""))
 
 
 @routes.post("/logout")
@@ -63,12 +60,15 @@ def sign_out(actions: Actions) -> Response:
     return redirect(url_for("sign_in.show_form"), 303)
 
 
-def _render_form(error: LatchkeyError | None = None) -> Response:
-    message = translate(WRONG) if isinstance(error, Unauthenticated) else translate_refusal(str(error or ""))
+def _render_form(actions: Actions, error: LatchkeyError | None = None) -> Response:
+    off = actions.authenticate_user.policy.off
+    wrong = isinstance(error, Unauthenticated) and not off
     path = request.values.get("next", "")
-    refusal = form.Refusal.of(error) if error else None
-    return form.render("account/sign_in.html", refusal, message=message, next=path if is_own_page(path) else "")
-
-
-def _redirect_after_sign_in(path: str) -> Response:
-    return redirect(encoded_root() + (path if is_own_page(path) else "/account/tokens"), 303)
+    return form.render(
+        "account/sign_in.html",
+        form.Refusal.of(error) if error else None,
+        message=translate(WRONG) if wrong else translate_refusal(str(error or "")),
+        next=path if is_own_page(path) else "",
+        providers=actions.federation.providers.listed(),
+        passwords=not off,
+    )
