@@ -78,7 +78,7 @@ class FakeProvider:
     def logout_token(self, **others: Any) -> str:
         """Sign a logout token."""
         typ = others.pop("typ", "logout+jwt")
-        plain = {"jti": "a logout", "events": {LOGOUT_EVENT: {}}, "sub": None, "exp": self.now() + 120}
+        plain: dict[str, Any] = {"jti": "a logout", "events": {LOGOUT_EVENT: {}}, "sub": None, "exp": self.now() + 120}
         claims = {"iss": self.issuer, "aud": CLIENT, "iat": self.now(), **plain, **others}
         return self.sign({name: value for name, value in claims.items() if value is not None}, typ)
 

@@ -33,7 +33,7 @@ from app.models.names import email_key
 from app.models.user import has_username
 
 TARGET = "user"
-UNKNOWN = "%(name)s knows you, but no account here is linked to you: ask an operator, or link it on your account's page"
+UNKNOWN = "%(name)s knows you, but no account here is linked to you: ask an operator to link it"
 TAKEN = "an account has your username already: sign in to it and link %(name)s on its page, or ask an operator"
 NO_USERNAME = "%(name)s gives no username that can be used here: ask an operator"
 DISABLED = "your account is disabled: ask an operator"

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from app.web.account import apps, profile, provider_logout, provider_sign_in, sign_in, tokens
+from app.web.account import apps, profile, provider_links, provider_logout, provider_sign_in, sign_in, tokens
 
-ROUTES = (sign_in.routes, provider_sign_in.routes, provider_logout.routes, profile.routes, tokens.routes, apps.routes)
+ROUTES = (
+    sign_in.routes,
+    provider_sign_in.routes,
+    provider_logout.routes,
+    provider_links.routes,
+    profile.routes,
+    tokens.routes,
+    apps.routes,
+)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from flask import jsonify, request
-from werkzeug.wrappers import Response
+from flask import Response, jsonify, request
 
 from app.actions.audit.actor import anonymous
 from app.compose import Actions

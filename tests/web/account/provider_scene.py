@@ -80,7 +80,8 @@ def entry(provider: FakeProvider, name: str = NAME, **others: Any) -> dict[str, 
     """Return the entry of a provider in the settings file."""
     plain = {"name": name, "issuer": provider.issuer, "client_id": CLIENT, "client_secret": SECRET}
     groups = {"groups_claim": "groups", "roles": {"buyers": ["buyer"], "auditors": ["auditor", "buyer"]}}
-    return plain | groups | {"create_users": True} | others
+    made: dict[str, Any] = plain | groups | {"create_users": True} | others
+    return {name: value for name, value in made.items() if value is not None}
 
 
 @contextmanager
