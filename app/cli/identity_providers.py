@@ -65,7 +65,7 @@ def create(
     new: NewIdentityProvider, secret_file: Any, roles: tuple[str, ...], claims: tuple[str, ...], as_json: bool
 ) -> None:
     """Add an identity provider; enter its redirect_uri there."""
-    maps = {"roles": _read_roles(roles), "required_claims": _read_claims(claims)}
+    maps: dict[str, Any] = {"roles": _read_roles(roles), "required_claims": _read_claims(claims)}
     new = replace(new, client_secret=_read_secret(secret_file), **maps)
     print_record(as_json, open_actions().federation.manage.create(OPERATOR, new))
 

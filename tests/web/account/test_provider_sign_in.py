@@ -329,7 +329,7 @@ def test_our_signing_key_authenticates_us_where_there_is_no_secret(tmp_path: Pat
         scene.admit("s-1", preferred_username="ann")
         form = next(form for path, _, form in scene.provider.asked if path == "/token")
         assert form["client_assertion_type"] == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-        keys = scene.face.app.test_client().get("/.well-known/jwks.json").json
+        keys: Any = scene.face.app.test_client().get("/.well-known/jwks.json").json
         assertion = form["client_assertion"]
         kid = jwt.get_unverified_header(assertion)["kid"]
         key = jwt.PyJWK(next(one for one in keys["keys"] if one["kid"] == kid))
