@@ -23,6 +23,7 @@ from app.crypto.signing import SigningKeys
 from app.database.engines import write_obstacle
 from app.database.store import Store
 from app.errors import BadSettings
+from app.maintenance.provider_checks import NO_WAY_IN, find_unknown_roles, has_way_in
 from app.maintenance.retention import count_rows
 from app.models import AuditEvent, Client, Resource, SigningKey, User
 from app.settings.kept_key import KeptKey
@@ -52,7 +53,7 @@ def run_checks(settings: Settings, store: Store, keys: SigningKeys) -> list[Find
     if findings[-1].verdict == "problem":
         return findings
     findings += [*([_kept_elsewhere(settings)] if deleted else []), _writes(store), *_pooler(settings, store)]
-    for check in (_seal, _rotation, _own_resource, _administrator, _audit_trail, _audit_retention, _sizes):
+    for check in (_seal, _rotation, _own_resource, _administrator, _sign_in, _audit_trail, _audit_retention, _sizes):
         findings.append(check(settings, store, keys))
     return findings
 
@@ -199,6 +200,15 @@ def _administrator(settings: Settings, store: Store, _keys: SigningKeys) -> Find
                     return Finding("administrator", "ok", f"{name} holds {MANAGE}")
     mend = "`latchkey role create --name rescue --type user --permission manage`, then assign it to a user"
     return Finding("administrator", "problem", f"no user or client holds {MANAGE}", mend)
+
+
+def _sign_in(settings: Settings, store: Store, _keys: SigningKeys) -> Finding:
+    if not has_way_in(settings, store):
+        return Finding("sign-in", "problem", "passwords are off, and there is no other way in", NO_WAY_IN)
+    if unknown := find_unknown_roles(settings, store):
+        found = f"identity providers give what is no user role ({unknown[0]}{', …' if unknown[1:] else ''})"
+        return Finding("sign-in", "warning", found, "make the role, or correct the provider's roles")
+    return Finding("sign-in", "ok", f"passwords are {settings.passwords}")
 
 
 def _audit_trail(settings: Settings, store: Store, _keys: SigningKeys) -> Finding:

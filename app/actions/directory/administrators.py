@@ -22,6 +22,7 @@ from app.models import (
     ClientRole,
     ClientSecret,
     FederatedCredential,
+    IdentityLink,
     Permission,
     PersonalAccessToken,
     Resource,
@@ -34,7 +35,7 @@ from app.models.auth_methods import PROVING, SECRET_METHODS
 
 LOCK = 0x1A7C4E5  # taken by each change that may remove a scope of the management API from somebody
 NO_USER = (
-    "this would leave no enabled user with a password and a role that gives manage: "
+    "this would leave no enabled user with a password or a linked account and a role that gives manage: "
     "make another such user first, then repeat this"
 )
 NO_CLIENT = (
@@ -67,8 +68,8 @@ def keep_administrators(session: Session, actor: Actor, at: datetime) -> Iterato
     """Refuse the change made inside when it removes the last administrator; drop the scopes that it makes dormant.
 
     Such changes run one at a time, so that two cannot each rely on the administrator that the other removes. A user or
-    client counts when enabled, given manage by a role, and able to authenticate: a user by a password. If there was no
-    administrator before the change, nothing is refused. Raises Conflict.
+    client counts when enabled, given manage by a role, and able to authenticate: a user by a password, or by an account
+    at an identity provider. If there was no administrator before the change, nothing is refused. Raises Conflict.
     """
     advisory_lock(session, LOCK)
     before, held = _find_administrators(session, at), _scopes_of_clients(session)
@@ -137,7 +138,9 @@ def _note_lost_scopes(session: Session, actor: Actor, at: datetime, before: Mapp
 def _find_administrators(session: Session, at: datetime) -> _Administrators:
     role_of_user = and_(UserRole.user_id == User.id, RolePermission.role_id == UserRole.role_id)
     role_of_client = and_(ClientRole.client_id == Client.id, RolePermission.role_id == ClientRole.role_id)
-    user = exists().where(User.enabled, User.password_digest.is_not(None), role_of_user, _gives_manage)
+    linked = exists().where(IdentityLink.user_id == User.id)
+    can_sign_in = or_(User.password_digest.is_not(None), linked)
+    user = exists().where(User.enabled, can_sign_in, role_of_user, _gives_manage)
     client = exists().where(Client.enabled, role_of_client, _gives_manage, _can_authenticate(at))
     return _Administrators(*session.execute(select(user, client)).one())
 
