@@ -68,7 +68,6 @@ def test_a_provider_is_made_shown_changed_and_deleted(face: Face) -> None:
     assert SECRET not in repr([event.details for event in face.core.trace()])
 
 
-@pytest.mark.asvs("13.3.1")
 def test_the_secret_is_sealed_and_resealed(face: Face) -> None:
     made(face)
     with face.core.store.reading() as session:
@@ -140,7 +139,6 @@ def test_two_of_one_name_are_refused(face: Face) -> None:
     assert face.call("POST", "/identity-providers", writer(face), json=NEW).status_code == 409
 
 
-@pytest.mark.asvs("8.3.1")
 def test_nobody_gives_more_by_a_provider_than_they_have(face: Face) -> None:
     token, admin = writer(face), face.machine("manage")
     giving = NEW | {"groups_claim": "groups", "roles": {"admins": ["boss"]}}

@@ -33,7 +33,8 @@ def is_in(who: Visitor) -> bool:
 
 
 @pytest.mark.both_databases
-@pytest.mark.asvs("7.4.5", "10.5.5")
+@pytest.mark.asvs("7.1.3", "7.6.1", "10.5.5")
+@pytest.mark.contract("back-channel logout ends the sessions")
 def test_a_logout_of_a_session_ends_that_one_alone(scene: Scene) -> None:
     first = scene.admit("s-1", preferred_username="ann", sid="one")
     second = scene.admit("s-1", sid="two")

@@ -57,6 +57,7 @@ def test_a_person_signs_in_and_is_made_a_user(scene: Scene) -> None:
     assert linked.details == {"issuer": scene.provider.issuer, "subject": "s-1"}
 
 
+@pytest.mark.asvs("6.8.4")
 def test_a_second_factor_at_the_provider_is_noted(scene: Scene) -> None:
     scene.admit("s-1", preferred_username="ann", amr=["pwd", "mfa"], sid="a session")
     [session] = sessions_of(scene, "ann")
@@ -104,7 +105,8 @@ def test_a_page_of_another_site_signs_nobody_in(scene: Scene, sender: str) -> No
     assert str(own.location).startswith(scene.provider.issuer)
 
 
-@pytest.mark.asvs("6.8.1")
+@pytest.mark.asvs("6.8.1", "10.5.2")
+@pytest.mark.contract("a user is linked by issuer and subject, never by a name or an address")
 def test_a_changed_username_or_address_is_the_same_user(scene: Scene) -> None:
     scene.admit("s-1", preferred_username="ann", email="ann@acme.example", email_verified=True)
     first = scene.user("ann")
@@ -112,7 +114,8 @@ def test_a_changed_username_or_address_is_the_same_user(scene: Scene) -> None:
     assert scene.count(User) == 1 and scene.user("ann").id == first.id and scene.user("ann").email == first.email
 
 
-@pytest.mark.asvs("6.8.1")
+@pytest.mark.asvs("6.8.1", "10.5.2")
+@pytest.mark.contract("a user is linked by issuer and subject, never by a name or an address")
 def test_an_account_is_not_taken_over_by_its_username_or_address(scene: Scene) -> None:
     new = NewUser("ann", "ann@acme.example", PASSWORD)
     scene.face.core.actions.users.create(OPERATOR, new)
