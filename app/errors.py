@@ -156,13 +156,13 @@ class Busy(LatchkeyError):
 
 
 class ProviderAway(LatchkeyError):
-    """An identity provider does not answer in time, or with what is no answer."""
+    """An identity provider does not answer in time, or not as it should."""
 
     status = 503
 
 
 class SignInRefused(LatchkeyError):
-    """A sign-in by an identity provider that was not begun here, is not for us, or is no user's."""
+    """A sign-in by an identity provider that was not begun here, is not for us, or of an unknown person."""
 
     status = 403
 

@@ -53,7 +53,7 @@ def identity_provider() -> None:
     username_claim="The claim that becomes a new user's username.",
     groups_claim=GROUPS_CLAIM,
     roles=None,
-    create_users=Option("Make a user of whoever signs in the first time.", "--create-users"),
+    create_users=Option("Make a user of anyone who signs in the first time.", "--create-users"),
     required_claims=None,
     enabled=Option("Do not offer it on /login yet.", "--disabled"),
 )
@@ -73,7 +73,7 @@ def create(
 @identity_provider.command("list")
 @json_option
 def list_(as_json: bool) -> None:
-    """List the identity providers, those of the settings file first."""
+    """List the identity providers, the settings file's first."""
     print_records(as_json, list_all(open_actions().federation.manage.page), COLUMNS)
 
 
@@ -97,7 +97,9 @@ def show(provider_id: str, as_json: bool) -> None:
     username_claim="The claim that becomes a new user's username.",
     groups_claim=GROUPS_CLAIM,
     roles=None,
-    create_users=Option("Whether whoever signs in the first time becomes a user.", "--create-users/--no-create-users"),
+    create_users=Option(
+        "Whether a person who signs in the first time becomes a user.", "--create-users/--no-create-users"
+    ),
     required_claims=None,
     enabled=Option("Whether it is offered; disabling it ends the sign-ins that began there.", "--enable/--disable"),
 )
@@ -139,7 +141,7 @@ def _read_secret(file: Any) -> str | None:
 
 
 def _read_roles(texts: Iterable[str]) -> dict[str, list[str]]:
-    """Return the roles of each group; an empty text is no role at all."""
+    """Return the roles of each group."""
     found: dict[str, list[str]] = {}
     for group, role in (_split(text, "roles", "GROUP=ROLE") for text in texts):
         found.setdefault(group, []).append(role)

@@ -47,7 +47,7 @@ def serve(host: str | None, port: int | None, workers: int | None, demo: bool, a
     telemetry.report_missing(settings.log_level)
     first = set_up_instance(settings)
     for unknown in check_sign_in(settings):
-        print_note(f"latchkey: this is no user role, and gives nothing: {unknown}")
+        print_note(f"latchkey: an identity provider gives a role that does not exist for users: {unknown}")
     _export_options(settings)
     if demo:
         _print_start_with_demo(settings, first, as_json)

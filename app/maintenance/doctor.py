@@ -206,7 +206,9 @@ def _sign_in(settings: Settings, store: Store, _keys: SigningKeys) -> Finding:
     if not has_way_in(settings, store):
         return Finding("sign-in", "problem", "passwords are off, and there is no other way in", NO_WAY_IN)
     if unknown := find_unknown_roles(settings, store):
-        found = f"identity providers give what is no user role ({unknown[0]}{', …' if unknown[1:] else ''})"
+        found = (
+            f"identity providers give roles that do not exist for users ({unknown[0]}{', …' if unknown[1:] else ''})"
+        )
         return Finding("sign-in", "warning", found, "make the role, or correct the provider's roles")
     return Finding("sign-in", "ok", f"passwords are {settings.passwords}")
 

@@ -16,7 +16,7 @@ NO_WAY_IN = (
 
 
 def find_unknown_roles(settings: Settings, store: Store) -> list[str]:
-    """Return what identity providers give that is no user role: the provider, the group and the role."""
+    """Return the roles that identity providers give and that do not exist for users: provider, group and role."""
     with store.connection() as connection:
         known = set(connection.execute(select(Role.name).where(Role.type == "user")).scalars())
         rows = connection.execute(select(IdentityProvider.name, IdentityProvider.roles)).all()

@@ -1,4 +1,4 @@
-"""/identity-providers: the OpenID providers at which users sign in; those of the settings file are only shown."""
+"""/identity-providers: the OpenID providers at which users sign in; the settings file's are only shown."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ IdentityProviderChangesSchema = request_schema(IdentityProviderChanges)
 
 @operations.get("/identity-providers", page_schema(IdentityProviderSchema), query=PageQuery)
 def list_identity_providers(actions: Actions, query: dict[str, Any]) -> Any:
-    """List the identity providers, those of the settings file first"""
+    """List the identity providers, the settings file's first"""
     return answer_page(actions.federation.manage.page(**query))
 
 

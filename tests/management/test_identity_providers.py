@@ -1,4 +1,4 @@
-"""/identity-providers: those of operators can be changed, those of the settings file are shown; no secret is."""
+"""/identity-providers: operators change theirs and see the settings file's; no secret is shown."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ NEW = {"name": "Acme", "issuer": "https://idp.acme.example", "client_id": "latch
 
 @pytest.fixture
 def face(tmp_path: Path) -> Iterator[Face]:
-    made = start_face(tmp_path, rate_limits="off")
-    made.core.role("buyer", "user", "orders:read")
-    made.core.role("robot", "machine", "orders:read")
-    made.core.role("boss", "user", "manage")
-    yield made
-    stop_face(made)
+    face = start_face(tmp_path, rate_limits="off")
+    face.core.role("buyer", "user", "orders:read")
+    face.core.role("robot", "machine", "orders:read")
+    face.core.role("boss", "user", "manage")
+    yield face
+    stop_face(face)
 
 
 def writer(face: Face) -> str:
     return face.machine("identity-providers:read", "identity-providers:write")
 
 
-def made(face: Face, **others: Any) -> Any:
+def add_provider(face: Face, **others: Any) -> Any:
     return face.create("/identity-providers", NEW | others, writer(face))
 
 
@@ -69,7 +69,7 @@ def test_a_provider_is_made_shown_changed_and_deleted(face: Face) -> None:
 
 
 def test_the_secret_is_sealed_and_resealed(face: Face) -> None:
-    made(face)
+    add_provider(face)
     with face.core.store.reading() as session:
         sealed = session.scalars(select(IdentityProvider.sealed_client_secret)).one()
     assert sealed is not None and SECRET.encode() not in sealed
@@ -123,7 +123,7 @@ def test_what_cannot_work_is_refused_by_its_field(face: Face, changed: dict[str,
 
 
 def test_changes_are_checked_together_with_what_is_there(face: Face) -> None:
-    token, new = writer(face), made(face, groups_claim="groups", roles={"a": ["buyer"]})
+    token, new = writer(face), add_provider(face, groups_claim="groups", roles={"a": ["buyer"]})
     path = f"/identity-providers/{new['id']}"
     assert face.call("PATCH", path, token, json={"groups_claim": ""}).status_code == 422
     assert face.call("PATCH", path, token, json={"issuer": "https://other.example"}).status_code == 422
@@ -135,7 +135,7 @@ def test_changes_are_checked_together_with_what_is_there(face: Face) -> None:
 
 
 def test_two_of_one_name_are_refused(face: Face) -> None:
-    made(face)
+    add_provider(face)
     assert face.call("POST", "/identity-providers", writer(face), json=NEW).status_code == 409
 
 
@@ -148,8 +148,8 @@ def test_nobody_gives_more_by_a_provider_than_they_have(face: Face) -> None:
     for method, body in (("PATCH", {"client_secret": "mine"}), ("PATCH", {"roles": {}}), ("DELETE", None)):
         assert face.call(method, path, token, json=body).status_code == 403
     weak = face.create("/identity-providers", NEW | {"name": "weak"}, token)
-    body = {"groups_claim": "groups", "roles": {"a": ["boss"]}}
-    assert face.call("PATCH", f"/identity-providers/{weak['id']}", token, json=body).status_code == 403
+    more: dict[str, Any] = {"groups_claim": "groups", "roles": {"a": ["boss"]}}
+    assert face.call("PATCH", f"/identity-providers/{weak['id']}", token, json=more).status_code == 403
     another = NEW | {"name": "by a PAT"}
     assert face.call("POST", "/identity-providers", face.pat("manage"), json=another).status_code == 403
 

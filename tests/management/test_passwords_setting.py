@@ -13,10 +13,8 @@ from tests.management.face import PASSWORD, start_face, stop_face
 from tests.web.account.provider_scene import NAME, Scene, staged
 from tests.web.visitor import Visitor
 
-PASSWORDS = pytest.mark.contract("`PASSWORDS` `on`, `administrators`, `off`")
 
-
-@PASSWORDS
+@pytest.mark.contract("`PASSWORDS` `on`, `administrators`, `off`")
 def test_off_shows_no_form_and_accepts_no_password(tmp_path: Path) -> None:
     with staged(tmp_path, passwords="off") as scene:
         form = scene.visitor().get("/login").text
@@ -33,7 +31,7 @@ def test_off_shows_no_form_and_accepts_no_password(tmp_path: Path) -> None:
         assert signed_in.http.get("/api/v1/me").status_code == 200
 
 
-@PASSWORDS
+@pytest.mark.contract("`PASSWORDS` `on`, `administrators`, `off`")
 def test_administrators_alone_keep_their_passwords(tmp_path: Path) -> None:
     with staged(tmp_path, passwords="administrators") as scene:
         boss, person = scene.face.person("manage"), scene.face.person("orders:read")
@@ -50,7 +48,7 @@ def test_on_everybody_has_one(tmp_path: Path) -> None:
         assert scene.visitor().sign_in(scene.face.person(), PASSWORD).status_code == 303
 
 
-@PASSWORDS
+@pytest.mark.contract("`PASSWORDS` `on`, `administrators`, `off`")
 def test_without_any_way_in_the_start_is_refused(tmp_path: Path) -> None:
     face = start_face(tmp_path, passwords="off")
     settings, store = face.core.actions.settings, face.core.store

@@ -1,6 +1,6 @@
-"""Admit whom an identity provider signed in: as the user who is linked to the issuer and subject, or as a new one.
+"""Admit the person that an identity provider signed in: as the user linked to the issuer and subject, or a new one.
 
-A name or an address never links: whoever can choose one at a provider would take over the account that has it here.
+A name or an address never links: anyone who can choose one at a provider would take over the account that has it here.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class AdmitIdentity:
         return user
 
     def _follow_groups(self, session: Session, by: Actor, user: User, identity: Identity, now: datetime) -> None:
-        """Give the roles of the groups, and take away those of groups that the user has left."""
+        """Add the roles of the groups, and remove the roles of groups that the user has left."""
         provider = identity.provider
         names = sorted({name for group in identity.groups for name in provider.roles.get(group, ())})
         query = select(Role.id).where(Role.type == "user")
@@ -146,7 +146,7 @@ def _read_username(identity: Identity) -> str:
 
 
 def _read_email(session: Session, identity: Identity) -> str | None:
-    """Return the verified address, unless it is no address or another user has it."""
+    """Return the verified address, unless it is not an address, or another user has it."""
     with suppress(Invalid):
         email = checked_email(identity.email)
         if email is not None and not session.scalar(select(exists().where(User.email_key == email_key(email)))):

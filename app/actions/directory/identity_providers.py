@@ -45,7 +45,7 @@ PROVIDERS = Rows(IdentityProvider, "there is no such identity provider")
 
 
 class IdentityProviderActions:
-    """Create, list, change and delete providers; those of the settings file come first and cannot be changed."""
+    """Create, list, change and delete providers; the settings file's come first and cannot be changed."""
 
     def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
         self._store = store

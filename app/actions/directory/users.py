@@ -84,7 +84,7 @@ class UserChanges:
 
 @dataclass(frozen=True, slots=True)
 class UserView:
-    """A user as it is shown, never the password's hash; `provided_roles` are those that come from outside."""
+    """A user as it is shown, never the password's hash; `provided_roles` come from outside."""
 
     id: str
     username: str

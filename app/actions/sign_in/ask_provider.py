@@ -24,7 +24,7 @@ from app.clock import Clock
 from app.errors import SignInRefused, TooManyRequests
 
 PATIENCE = timedelta(minutes=10)  # of a person at the provider
-AT_ONCE, WAITING, WAIT_FOR = 3, 2, 1.0  # sign-ins under way in a process, those that wait, and for how many seconds
+AT_ONCE, WAITING, WAIT_FOR = 3, 2, 1.0  # sign-ins under way in a process, others that wait, and for how many seconds
 LONGEST_CODE = 4096  # characters
 MOST_GROUPS = 1_000  # of one person
 LONGEST_TEXT = 1_000  # characters of a claim

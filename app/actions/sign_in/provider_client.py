@@ -1,7 +1,7 @@
 """Ask an identity provider: the authorization request, the exchange of the code, and the userinfo endpoint.
 
-The protocol is Authlib's OAuth2Client. Its requests go through `ask_json`, where those of its Flask client would follow
-redirects, resolve names twice and have neither a bound of size nor of time.
+The protocol is Authlib's OAuth2Client. Its requests go through `ask_json`: its Flask client would follow redirects,
+resolve names twice and have neither a bound of size nor of time.
 """
 
 from __future__ import annotations

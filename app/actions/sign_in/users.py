@@ -80,8 +80,8 @@ class AuthenticateUser:
 
         `signed_in`: the user already has a session in this browser. `probe`: the mark of the comparison, whose failures
         neither count nor are recorded.
-        Raise Unauthenticated, and TooManyRequests after too many failures (app/actions/limits/abuse.py). Whoever
-        may not use a password (PASSWORDS) gets the answer to a wrong one; where nobody may, the answer says so.
+        Raise Unauthenticated, and TooManyRequests after too many failures (app/actions/limits/abuse.py). Users
+        who may not use a password (PASSWORDS) get the answer to a wrong one; where nobody may, the answer says so.
         """
         if self.policy.off:
             raise Unauthenticated(OFF)

@@ -84,7 +84,7 @@ def _identify(actions: Actions, provider_id: str, begun: BegunSignIn | None) -> 
 
 
 def _link(actions: Actions, user_id: str, identity: Identity) -> Response:
-    """Link the account to the user who began this, and who is still signed in."""
+    """Link the account to the user who began this and is still signed in."""
     visitor = browser.find_session(actions)
     if visitor is None or visitor.actor.id != user_id:
         raise SignInRefused(FOREIGN)

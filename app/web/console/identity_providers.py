@@ -39,7 +39,7 @@ routes = PageRoutes("console_identity_providers", "/console/identity-providers",
 
 @routes.get("")
 def index(actions: Actions) -> Response:
-    """List the identity providers, those of the settings file first."""
+    """List the identity providers, the settings file's first."""
     shown = actions.federation.manage.page(MOST_PROVIDERS)[0]
     return pages.render("console/identity_providers.html", providers=shown)
 

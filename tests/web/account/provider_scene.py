@@ -54,7 +54,7 @@ class Scene:
         return who
 
     def refetch(self) -> None:
-        """Let the time pass after which an unknown key is fetched again."""
+        """Pass the time after which an unknown key is fetched again."""
         self.seconds += 31.0
 
     def user(self, username: str) -> User:

@@ -31,7 +31,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 @pytest.fixture
 def _restored(scene: Scene) -> Iterator[None]:
-    """Undo what a test tells the provider to do."""
+    """Undo what a test changes of the provider."""
     provider = scene.provider
     yield
     provider.answers.clear()
@@ -142,8 +142,8 @@ WRONG: dict[str, Tamper] = {
     "issued in the future": _at("iat", 62),
     "valid in the future": _at("nbf", 62),
     "an at_hash of another token": _with(at_hash="AAAAAAAAAAAAAAAAAAAAAA"),
-    "an at_hash that is no text": _with(at_hash=7),
-    "methods that are no list": _with(amr="mfa"),
+    "an at_hash that is a number": _with(at_hash=7),
+    "methods that are a text": _with(amr="mfa"),
     "not signed": _unsigned,
     "signed with the client secret": _by_client_secret,
     "signed with the public key as a secret": _by_public_key,

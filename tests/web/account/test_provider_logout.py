@@ -82,7 +82,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "another audience": {"aud": "another"},
     "no event": {"events": None},
     "another event": {"events": {"https://evil.example": {}}},
-    "an event that is no object": {"events": {LOGOUT_EVENT: True}},
+    "an event that is true": {"events": {LOGOUT_EVENT: True}},
     "events that are a list": {"events": [LOGOUT_EVENT]},
     "a nonce": {"nonce": "a"},
     "neither a subject nor a session": {"sub": None},

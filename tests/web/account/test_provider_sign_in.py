@@ -247,7 +247,7 @@ def test_a_lost_role_ends_the_scopes_of_tokens_at_once(scene: Scene) -> None:
 @pytest.mark.asvs("6.8.1")
 def test_a_user_links_an_account_signs_in_with_it_and_ends_the_link(scene: Scene) -> None:
     name = scene.face.person("orders:read")
-    who = link_account(scene, name, "mine", preferred_username="whoever")
+    who = link_account(scene, name, "mine", preferred_username="somebody")
     assert scene.count(User) == 1 and "mine" in who.get("/account").text
     again = scene.admit("mine")
     assert name in again.get("/account").text
@@ -339,7 +339,7 @@ def test_our_signing_key_authenticates_us_where_there_is_no_secret(tmp_path: Pat
         options: Any = {"verify_exp": False, "verify_iat": False}
         claims = jwt.decode(assertion, key, ["ES256"], audience=scene.provider.issuer, options=options)
         assert claims["iss"] == claims["sub"] == CLIENT and 0 < claims["exp"] - claims["iat"] <= 60 and claims["jti"]
-        assert scene.face.core.actions.verify(assertion) is None  # it is no token of ours
+        assert scene.face.core.actions.verify(assertion) is None  # and is not a token here
 
 
 def test_a_provider_that_takes_the_secret_in_the_form_gets_it_there(scene: Scene) -> None:
