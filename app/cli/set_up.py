@@ -37,7 +37,7 @@ def set_up_instance(settings: Settings, *, moving: bool = True) -> bool:
 
 
 def check_sign_in(settings: Settings) -> list[str]:
-    """Return the roles that identity providers give and that do not exist for users; raise BadSettings when nobody could sign in."""
+    """Return the roles of identity providers that do not exist; raise BadSettings when nobody could sign in."""
     store = Store(create_engine(settings.database_url))
     try:
         refuse_no_way_in(settings, store)

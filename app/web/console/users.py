@@ -21,7 +21,7 @@ from app.web.visitors import actor, require_operator
 
 PASSWORD = "password"  # noqa: S105 - the name of a form and of its field
 LOCKED_OUT = "This is you: without it you cannot come into the console again, until another operator helps."
-COLUMNS = ("id", "username", "display_name", "email", "enabled", "roles", "created_at")
+COLUMNS = ("id", "username", "display_name", "email", "enabled", "roles", "provided_roles", "created_at")
 LIST = ListPage("users", UserActions.sorts, ("status", "role"), COLUMNS)
 
 routes = PageRoutes("console_users", "/console/users", guard=require_operator)
@@ -154,6 +154,7 @@ def _render_user(actions: Actions, user_id: str, refusal: form.Refusal | None = 
         "console/user.html",
         refusal,
         user=user,
+        links=actions.federation.links.of_user(user_id),
         myself=user_id == actor(actions).id,
         tokens=tokens,
         next_page=lists.next_page(cursor, ".show", user_id=user_id),
