@@ -308,7 +308,13 @@ CASES: dict[str, list[Case]] = {
     ],
     "PATCH /identity-providers/{provider_id}": [
         Case("a provider", Scene.provider, giving(create_users=True), credential=True),
-        Case("one of administrators", lambda s: s.provider("manage"), giving(name="x"), carries=True, credential=True),
+        Case(
+            "one of administrators",
+            lambda s: s.provider("manage"),
+            lambda s: {"name": unique("idp")},
+            carries=True,
+            credential=True,
+        ),
         Case(
             "the roles",
             Scene.provider,
@@ -351,6 +357,8 @@ CASES: dict[str, list[Case]] = {
         ),
     ],
     "GET /credentials": [Case("all")],
+    "GET /identity-providers": [Case("all")],
+    "GET /identity-providers/{provider_id}": [Case("a provider", Scene.provider)],
     "GET /usage": [Case("an administrator's token", query=lambda s: f"?credential={s.pat('manage')[1]}")],
     "POST /credentials/inspect": [Case("a credential", body=giving(credential="lk_pat_x"))],
     "GET /resources": [Case("all")],

@@ -33,11 +33,7 @@ from app.models.names import email_key
 from app.models.user import has_username
 
 TARGET = "user"
-UNKNOWN = "%(name)s knows you, but no account here is linked to you: ask an operator to link it"
-TAKEN = "an account has your username already: sign in to it and link %(name)s on its page, or ask an operator"
-NO_USERNAME = "%(name)s gives no username that can be used here: ask an operator"
 DISABLED = "your account is disabled: ask an operator"
-LINKED = "this account of %(name)s is linked to another user"
 AGAIN = "the same sign-in is under way: begin again"
 
 
@@ -75,7 +71,7 @@ class AdmitIdentity:
             self._spend(session, identity, now)
             link, user = _find_link(session, identity), _load(session, actor.id)
             if link is not None and link.user_id != user.id:
-                raise SignInRefused(LINKED % {"name": identity.provider.name})
+                raise SignInRefused(f"this account of {identity.provider.name} is linked to another user")
             if link is None:
                 _add_link(session, actor, user, identity.provider.issuer, identity.subject, now)
             self._follow_groups(session, actor, user, identity, now)
@@ -89,10 +85,15 @@ class AdmitIdentity:
     def _create(self, session: Session, by: Actor, identity: Identity, now: datetime) -> User:
         provider = identity.provider
         if not provider.create_users:
-            raise SignInRefused(UNKNOWN % {"name": provider.name})
+            raise SignInRefused(
+                f"{provider.name} knows you, but no account here is linked to you: ask an operator to link it"
+            )
         username = _read_username(identity)
         if session.scalar(select(exists().where(has_username(username)))):
-            raise SignInRefused(TAKEN % {"name": provider.name})
+            raise SignInRefused(
+                f"an account has your username already: sign in to it and link {provider.name} on its page,"
+                " or ask an operator"
+            )
         user = User(
             id=new_id("usr"),
             username=username,
@@ -142,7 +143,9 @@ def _read_username(identity: Identity) -> str:
     try:
         return checked_username(identity.username)
     except Invalid:
-        raise SignInRefused(NO_USERNAME % {"name": identity.provider.name}) from None
+        raise SignInRefused(
+            f"{identity.provider.name} gives no username that can be used here: ask an operator"
+        ) from None
 
 
 def _read_email(session: Session, identity: Identity) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, func, select
@@ -68,7 +67,7 @@ class IdentityProviderActions:
                 raise Conflict(f"there are at most {MOST_PROVIDERS} identity providers: delete one first")
             self._check_roles(session, actor, row)
             session.add(row)
-            self._record(session, actor, "create", row, now, issuer=row.issuer)
+            record(session, actor, f"{TARGET}.create", TARGET, row.id, now, name=row.name, issuer=row.issuer)
             session.flush()
             return self._view(row)
 
@@ -89,7 +88,7 @@ class IdentityProviderActions:
                 self._check_roles(session, actor, row)
             if not row.enabled:
                 session.execute(delete(UserSession).where(UserSession.provider == row.id))
-            self._record(session, actor, "update", row, now, changed=changed)
+            record(session, actor, f"{TARGET}.update", TARGET, row.id, now, name=row.name, changed=changed)
             session.flush()
             return self._view(row)
 
@@ -107,7 +106,7 @@ class IdentityProviderActions:
             session.execute(delete(UserSession).where(UserSession.provider == row.id))
             if end_source(session, row.id):
                 drop_dormant_scopes(session, actor, now)
-            self._record(session, actor, "delete", row, now, issuer=row.issuer)
+            record(session, actor, f"{TARGET}.delete", TARGET, row.id, now, name=row.name, issuer=row.issuer)
 
     def get(self, provider_id: str) -> IdentityProviderView:
         """Return one. Raises NotFound."""
@@ -183,11 +182,6 @@ class IdentityProviderActions:
             "redirect_uri": f"{self._issuer}{CALLBACK}{provider_id}",
             "backchannel_logout_uri": f"{self._issuer}{LOGOUT}{provider_id}",
         }
-
-    def _record(
-        self, session: Session, actor: Actor, action: str, row: IdentityProvider, at: datetime, **details: object
-    ) -> None:
-        record(session, actor, f"{TARGET}.{action}", TARGET, row.id, at, name=row.name, **details)
 
 
 def _role_names(row: IdentityProvider) -> tuple[str, ...]:

@@ -29,8 +29,6 @@ LONGEST_CODE = 4096  # characters
 MOST_GROUPS = 1_000  # of one person
 LONGEST_TEXT = 1_000  # characters of a claim
 FOREIGN = "this sign-in was not begun in this browser, or is over: begin again"
-NOT_SIGNED_IN = "%(name)s did not sign you in: begin again"
-NOT_ADMITTED = "%(name)s does not say that you may sign in here: ask an operator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +112,12 @@ class AskProvider:
         _check_issuer(provider, metadata, answer)
         code = answer.get("code", "")
         if "error" in answer or not 1 <= len(code) <= LONGEST_CODE:
-            raise SignInRefused(NOT_SIGNED_IN % {"name": provider.name})
+            raise SignInRefused(f"{provider.name} did not sign you in: begin again")
         given = self._client.exchange(provider, metadata, code, begun.verifier)
         claims = self._tokens.read_id_token(provider, given.id_token, begun.nonce, given.access_token)
         claims = self._complete(provider, metadata, claims, given.access_token)
         if not all(_holds(claims.get(name), wanted) for name, wanted in provider.required_claims.items()):
-            raise SignInRefused(NOT_ADMITTED % {"name": provider.name})
+            raise SignInRefused(f"{provider.name} does not say that you may sign in here: ask an operator")
         return _identity(provider, claims, begun.state, self._clock() + PATIENCE)
 
     def _is_answer(self, begun: BegunSignIn, provider: Provider, state: str) -> bool:

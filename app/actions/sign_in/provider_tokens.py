@@ -27,8 +27,6 @@ OLDEST_LOGOUT = timedelta(minutes=5)
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 ID_TOKEN_TYPES = frozenset({"jwt", "jose"})
 LOGOUT_TYPE = "logout+jwt"
-AWAY = "%(name)s does not answer: try again later, or sign in another way"
-UNFIT = "the answer of %(name)s cannot be accepted: begin again, or tell an operator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +49,12 @@ class SignedToken:
 
 def away(provider: Provider) -> ProviderAway:
     """Return the refusal while a provider does not answer."""
-    return ProviderAway(AWAY % {"name": provider.name})
+    return ProviderAway(f"{provider.name} does not answer: try again later, or sign in another way")
 
 
 def unfit(provider: Provider) -> SignInRefused:
     """Return the refusal of an answer that is not as it must be."""
-    return SignInRefused(UNFIT % {"name": provider.name})
+    return SignInRefused(f"the answer of {provider.name} cannot be accepted: begin again, or tell an operator")
 
 
 class ProviderTokens:

@@ -37,7 +37,7 @@ class AskJson:
     def __call__(
         self, method: str, uri: str, headers: Mapping[str, str], content: bytes | None = None
     ) -> JsonAnswer | None:
-        """Return the answer; None when there is none in time, or it is no JSON object. A redirect is not followed."""
+        """Return the answer; None when there is none in time, or not a JSON object. A redirect is not followed."""
         try:
             url = httpcore.URL(uri)
             address = checked_address(url, allow_private=self._allow_private)
