@@ -12,13 +12,14 @@ from app.actions.audit.record import record
 from app.actions.limits.abuse import PROVIDER_LOGOUTS_OF_ADDRESS, WAIT, AbuseLimits
 from app.actions.sign_in.provider_tokens import LogoutToken, ProviderTokens, unfit
 from app.actions.sign_in.providers import Provider
-from app.actions.sign_in.sessions import TARGET
 from app.clock import Clock
 from app.crypto.opaque import digest
 from app.database.statements import delete_expired, insert_once
 from app.database.store import Store
 from app.errors import SignInRefused, TooManyRequests
 from app.models import IdentityLink, SpentChallenge, UserSession
+
+TARGET = "user_session"
 
 
 class ProviderLogout:
