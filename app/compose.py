@@ -22,6 +22,7 @@ from app.actions.directory.client_documents import ClientDocuments
 from app.actions.directory.client_secrets import ClientSecretActions
 from app.actions.directory.clients import ClientActions
 from app.actions.directory.federated_credentials import FederatedCredentialActions
+from app.actions.directory.federation import Federation, join_federation
 from app.actions.directory.lifetime import Policy
 from app.actions.directory.one_time_links import OneTimeLinks
 from app.actions.directory.personal_access_tokens import PersonalAccessTokenActions
@@ -184,12 +185,13 @@ class Actions:
     devices: Devices = field(init=False)
     apps: Apps = field(init=False)
     introspect_refresh_token: IntrospectRefreshToken = field(init=False)
+    federation: Federation = field(init=False)
     webhooks: WebhookActions = field(init=False)
     webhook_delivery: WebhookDelivery = field(init=False)
 
     def __post_init__(self) -> None:
         """Build once what follows from the other parts."""
-        settings, store, clock = self.settings, self.store, self.clock
+        settings, store, clock, failures = self.settings, self.store, self.clock, self.authenticate_client.failures
         nonces, note_keys = Nonces(settings.secret_keys), NoteKeys(settings.sealing_keys)
         parts_of_directory = self.personal_access_tokens, self.api_keys, self.client_secrets
         revokers = _revokers(*parts_of_directory)
@@ -198,7 +200,7 @@ class Actions:
         parts: dict[str, object] = {
             "reset_requests": ResetRequests(self.one_time_links),
             "check_proof": CheckProof(store, nonces, clock, nonce_required=settings.dpop_nonce == "required"),
-            "failed_authentications": self.authenticate_client.failures,
+            "failed_authentications": failures,
             "federated_credentials": FederatedCredentialActions(store, settings, clock),
             "second_factors": self._join_second_factors(),
             "trusted_issuers": TrustedIssuers(store, self.fetch_jwks, settings.issuer),
@@ -221,6 +223,7 @@ class Actions:
             "credentials": listed,
             "read_usage": ReadUsage(store, clock),
             "revoke_many": RevokeMany(store, secrets, _many_revokers(self.delegation.apps, *parts_of_directory), clock),
+            "federation": join_federation(settings, store, self.signing_keys, self.abuse_limits, failures, clock),
             **self._join_refusals(secrets),
             **join_notices(settings, store, secrets, self.one_time_links, clock),
             **self.delegation.parts(),

@@ -14,6 +14,8 @@ LatchkeyError
 ├── Invalid               422  readable, but wrong: field by field
 ├── TooManyRequests       429
 ├── Busy                  503  too much costly work is running
+├── ProviderAway          503  an identity provider does not answer
+├── SignInRefused         403  a sign-in by an identity provider does not fit
 └── GrantRefused          400  an OAuth error with its code
     ├── InvalidRequest         invalid_request
     │   └── InvalidSubject         the subject_token is not valid (RFC 8693 §2.2.2)
@@ -164,6 +166,18 @@ class Busy(LatchkeyError):
     def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class ProviderAway(LatchkeyError):
+    """An identity provider does not answer in time, or not as it should."""
+
+    status = 503
+
+
+class SignInRefused(LatchkeyError):
+    """A sign-in by an identity provider that was not begun here, is not for us, or of an unknown person."""
+
+    status = 403
 
 
 class GrantRefused(LatchkeyError):

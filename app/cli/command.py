@@ -48,6 +48,10 @@ COMMANDS = {  # the object of each, and its line in --help
         "app.cli.webhooks:webhook",
         "Webhooks: create, list, show, update, rotate-secret, test, deliveries, delete.",
     ),
+    "identity-provider": (
+        "app.cli.identity_providers:identity_provider",
+        "Identity providers: create, list, show, update, delete.",
+    ),
     "mail": ("app.cli.mail:mail", "Mail: send a test message."),
     "scan": ("app.cli.scan:scan", "Find leaked credentials in files and in git's history."),
     "explain": ("app.cli.explain:explain", "Explain why a credential is refused, and what would mend it."),

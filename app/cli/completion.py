@@ -7,7 +7,18 @@ from click.shell_completion import CompletionItem
 from sqlalchemy import Select, create_engine, select
 
 from app.cli.options import Completer
-from app.models import ApiKey, AppGrant, Client, Permission, PersonalAccessToken, Resource, Role, User, Webhook
+from app.models import (
+    ApiKey,
+    AppGrant,
+    Client,
+    IdentityProvider,
+    Permission,
+    PersonalAccessToken,
+    Resource,
+    Role,
+    User,
+    Webhook,
+)
 from app.settings.load import load_existing_settings
 
 MOST = 100  # names that are offered
@@ -45,5 +56,6 @@ RESOURCES = complete_from(select(Resource.identifier))
 PERMISSIONS = complete_from(select(Permission.name))
 API_KEYS = complete_from(select(ApiKey.id).where(ApiKey.revoked_at.is_(None)))
 TOKENS = complete_from(select(PersonalAccessToken.id).where(PersonalAccessToken.revoked_at.is_(None)))
+IDENTITY_PROVIDERS = complete_from(select(IdentityProvider.id))
 WEBHOOKS = complete_from(select(Webhook.id))
 GRANTS = complete_from(select(AppGrant.id).where(AppGrant.revoked_at.is_(None)))

@@ -17,7 +17,7 @@ import click
 from app.cli.actions import open_actions
 from app.cli.demo import as_comments, create_demo, revoke_demo
 from app.cli.output import json_option, print_json
-from app.cli.set_up import set_up_instance
+from app.cli.set_up import check_sign_in, set_up_instance
 from app.cli.standard_streams import discard_unwritten, print_line, print_note, refuse_unwritable, undo_unless_printed
 from app.cli.start_message import start_message, start_summary
 from app.errors import LatchkeyError
@@ -46,6 +46,8 @@ def serve(host: str | None, port: int | None, workers: int | None, demo: bool, a
     _report_service_links(settings)
     telemetry.report_missing(settings.log_level)
     first = set_up_instance(settings)
+    for unknown in check_sign_in(settings):
+        print_note(f"latchkey: an identity provider gives a role that does not exist for users: {unknown}")
     _export_options(settings)
     if demo:
         _print_start_with_demo(settings, first, as_json)

@@ -16,6 +16,7 @@ from app.crypto.signing import SigningKeys
 from app.database.store import Store
 from app.errors import BadSettings
 from app.maintenance.bootstrap import Bootstrap
+from app.maintenance.provider_checks import find_unknown_roles, refuse_no_way_in
 from app.settings.settings import Settings
 
 
@@ -31,6 +32,16 @@ def set_up_instance(settings: Settings, *, moving: bool = True) -> bool:
             _migrate_in_process(settings.database_url)
         keys = SigningKeys(settings.sealing_keys)
         return Bootstrap(settings, store, keys, Passwords().hash, system_clock)(follow_issuer=moving)
+    finally:
+        store.dispose()
+
+
+def check_sign_in(settings: Settings) -> list[str]:
+    """Return the roles of identity providers that do not exist; raise BadSettings when nobody could sign in."""
+    store = Store(create_engine(settings.database_url))
+    try:
+        refuse_no_way_in(settings, store)
+        return find_unknown_roles(settings, store)
     finally:
         store.dispose()
 

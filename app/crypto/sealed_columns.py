@@ -9,11 +9,12 @@ from sqlalchemy.orm import Session
 
 from app.crypto.seal import Seal
 from app.database.types import Base
-from app.models import OneTimeCode, Webhook
+from app.models import IdentityProvider, OneTimeCode, Webhook
 
 COLUMNS: tuple[tuple[type[Base], tuple[str, ...]], ...] = (
     (Webhook, ("sealed_secret", "sealed_former_secret")),
     (OneTimeCode, ("sealed_secret",)),
+    (IdentityProvider, ("sealed_client_secret",)),
 )
 
 

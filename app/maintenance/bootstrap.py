@@ -57,6 +57,8 @@ PERMISSIONS = {  # of our own API
     "api-keys:write": "issue, change, rotate and revoke API keys",
     "tokens:read": "see personal access tokens, inspect any credential",
     "tokens:write": "create and revoke users' personal access tokens",
+    "identity-providers:read": "see identity providers",
+    "identity-providers:write": "change identity providers",
     "keys:read": "see the signing keys",
     "keys:write": "rotate the signing keys",
     "audit:read": "read the audit events",

@@ -24,6 +24,7 @@ from app.crypto.signing import SigningKeys
 from app.database.engines import write_obstacle
 from app.database.store import Store
 from app.errors import BadSettings
+from app.maintenance.provider_checks import NO_WAY_IN, find_unknown_roles, has_way_in
 from app.maintenance.retention import count_rows
 from app.models import AuditEvent, Client, Resource, SigningKey, User
 from app.settings.kept_key import KeptKey
@@ -53,7 +54,8 @@ def run_checks(settings: Settings, store: Store, keys: SigningKeys) -> list[Find
     if findings[-1].verdict == "problem":
         return findings
     findings += [*([_kept_elsewhere(settings)] if deleted else []), _writes(store), *_pooler(settings, store)]
-    for check in (_seal, _rotation, _own_resource, _administrator, _factors, _audit_trail, _audit_retention, _sizes):
+    people = _administrator, _factors, _sign_in
+    for check in (_seal, _rotation, _own_resource, *people, _audit_trail, _audit_retention, _sizes):
         findings.append(check(settings, store, keys))
     return findings
 
@@ -222,6 +224,17 @@ def _factors(settings: Settings, store: Store, _keys: SigningKeys) -> Finding:
 
 def _names(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+
+
+def _sign_in(settings: Settings, store: Store, _keys: SigningKeys) -> Finding:
+    if not has_way_in(settings, store):
+        return Finding("sign-in", "problem", "passwords are off, and there is no other way in", NO_WAY_IN)
+    if unknown := find_unknown_roles(settings, store):
+        found = (
+            f"identity providers give roles that do not exist for users ({unknown[0]}{', …' if unknown[1:] else ''})"
+        )
+        return Finding("sign-in", "warning", found, "make the role, or correct the provider's roles")
+    return Finding("sign-in", "ok", f"passwords are {settings.passwords}")
 
 
 def _audit_trail(settings: Settings, store: Store, _keys: SigningKeys) -> Finding:

@@ -91,6 +91,20 @@ WEBHOOK = {
     "name": "Pager",
     "events": ["credential.leaked", "credential.report_leak"],
 }
+PROVIDER_ID = "idp_019dfae0d6e1a47c2b905f83c1d4"
+PROVIDER = {
+    "name": "Bookshop accounts",
+    "issuer": "https://accounts.bookshop.example",
+    "client_id": "latchkey",
+    "private_key_jwt": False,
+    "scopes": ["openid", "profile", "email"],
+    "username_claim": "preferred_username",
+    "groups_claim": "groups",
+    "roles": {"warehouse": ["stock clerk"]},
+    "create_users": True,
+    "required_claims": {"employee": True},
+    "enabled": True,
+}
 SUBJECT = {f"tls_client_auth_{name}": None for name in ("subject_dn", "san_dns", "san_uri", "san_ip", "san_email")}
 
 OBJECTS: dict[str, Any] = {
@@ -103,10 +117,10 @@ OBJECTS: dict[str, Any] = {
     "Role": ROLE | {"id": ROLE_ID, "created_at": AT},
     "NewRole": ROLE,
     "RoleChanges": {"description": "sends and books", "permissions": [shop.READ, shop.WRITE]},
-    "User": USER | {"id": shop.USER_ID, "created_at": AT},
+    "User": USER | {"id": shop.USER_ID, "provided_roles": [], "created_at": AT},
     "NewUser": USER | {"password": PASSWORD},
     "UserChanges": {"display_name": "Alice Bell-Stone", "enabled": True},
-    "Profile": USER | {"id": shop.USER_ID, "created_at": AT, "scopes": [shop.READ]},
+    "Profile": USER | {"id": shop.USER_ID, "provided_roles": [], "created_at": AT, "scopes": [shop.READ]},
     "Token": TOKEN
     | ISSUED
     | {"id": shop.TOKEN_ID, "hint": shop.HINTS[shop.PERSONAL_TOKEN], "expires_at": LATER, "last_used_at": None},
@@ -150,6 +164,12 @@ OBJECTS: dict[str, Any] = {
     | {"created_at": AT, "delivered_at": AT, "failing_since": None},
     "NewWebhook": WEBHOOK,
     "WebhookChanges": {"events": ["*"], "enabled": True},
+    "IdentityProvider": PROVIDER
+    | {"id": PROVIDER_ID, "from_file": False, "created_at": AT}
+    | {"redirect_uri": f"{shop.ISSUER}/login/callback/{PROVIDER_ID}"}
+    | {"backchannel_logout_uri": f"{shop.ISSUER}/login/backchannel-logout/{PROVIDER_ID}"},
+    "NewIdentityProvider": PROVIDER | {"client_secret": "what the provider gave us"},
+    "IdentityProviderChanges": {"name": "Accounts", "create_users": False},
     "SecretOverlap": {"overlap_seconds": 86_400},
     "Delivery": {
         "id": "msg_019dfae0d5c2f48e1b6a73d09e25",
@@ -247,6 +267,7 @@ PARAMETERS: dict[str, Any] = {
     "app_id": APP_ID,
     "grant_id": GRANT_ID,
     "webhook_id": WEBHOOK_ID,
+    "provider_id": PROVIDER_ID,
     "limit": 20,
     "status": "active",
     "resource": STOCK,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import JSON, ColumnElement, ForeignKey, Index, String, func, or_, text, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
@@ -12,6 +12,9 @@ from app.database.types import Base
 from app.models.list_indexes import disabled_index, list_indexes
 from app.models.names import LONGEST_KEPT_KEY, email_key, plain_name, username_key
 from app.models.role import Role
+
+if TYPE_CHECKING:
+    from app.models.identity_provider import ProvidedRole
 
 
 class UserRole(Base):
@@ -50,6 +53,7 @@ class User(Base):
     updated_at: Mapped[datetime | None]
 
     roles: Mapped[list[Role]] = relationship(secondary="user_role", order_by=Role.name, passive_deletes=True)
+    provided: Mapped[list[ProvidedRole]] = relationship(viewonly=True)  # which of the roles come from outside
 
     @validates("username")
     def _follow_username(self, _attribute: str, username: str) -> str:

@@ -23,6 +23,7 @@ from app.settings.checks import (
     Languages,
     Networks,
     Origins,
+    Providers,
     QueryKey,
     RedisUrl,
     SecretKey,
@@ -31,6 +32,7 @@ from app.settings.checks import (
     SmtpUrl,
 )
 from app.settings.database_url import with_pooler
+from app.settings.identity_providers import check_entry_issuers
 from app.settings.issuer import check_issuer, make_issuer
 from app.settings.kept_key import KeptKey
 from app.settings.languages import LANGUAGES
@@ -88,6 +90,8 @@ class Settings(BaseSettings):
     allowed_origins: Origins = ()
     registration: Annotated[Literal["off", "token", "open"], AnyCase] = "off"
     client_id_metadata: Annotated[Literal["off", "on"], AnyCase] = "off"
+    identity_provider: Providers = ()
+    passwords: Annotated[Literal["on", "administrators", "off"], AnyCase] = "on"
     languages: Languages = LANGUAGES
     require_second_factor: Annotated[Literal["", "off", "administrators", "everybody"], AnyCase] = ""
     keep_addresses: Annotated[Literal["network", "full"], AnyCase] = "network"
@@ -123,6 +127,7 @@ class Settings(BaseSettings):
     def _check_together(self) -> Settings:
         self._check_lifetimes()
         self._check_client_certificates()
+        self._check_identity_providers()
         issuer = self.issuer or make_issuer(self.host, self.port)
         object.__setattr__(self, "issuer", check_issuer(issuer, self.allow_insecure_issuer))
         object.__setattr__(self, "database_url", self._absolute_database_url())
@@ -145,6 +150,12 @@ class Settings(BaseSettings):
             raise ValueError("CLIENT_CERTIFICATE_PROXY needs TRUSTED_PROXIES: only they may send a certificate")
         if self.client_certificate_proxy == "alb-passthrough" and self.client_certificate_chain == "checked":
             raise ValueError("CLIENT_CERTIFICATE_PROXY alb-passthrough needs CLIENT_CERTIFICATE_CHAIN unchecked")
+
+    def _check_identity_providers(self) -> None:
+        try:
+            check_entry_issuers(self.identity_provider, private=self.allow_private_jwks_uri)
+        except ValueError as error:
+            raise ValueError(f"setting IDENTITY_PROVIDER: {error}") from None
 
     def _absolute_database_url(self) -> str:
         if "?" in str(self.instance_dir):

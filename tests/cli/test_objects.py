@@ -320,7 +320,7 @@ def test_the_last_administrators_are_kept(cli: Cli, instance: Path) -> None:
         ["user", "delete", "admin"],
         ["role", "delete", "administrator"],
     ):
-        assert "no enabled user with a password and a role that gives manage" in cli.bad(*of_user)
+        assert "no enabled user with a password or a linked account and a role that gives manage" in cli.bad(*of_user)
     for of_client in (
         ["client", "update", client, "--disable"],
         ["client", "delete", client],

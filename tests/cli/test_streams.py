@@ -29,6 +29,7 @@ READING = [  # commands that print and change nothing
     ["signing-key", "list"],
     ["usage", "nobody"],
     ["webhook", "list"],
+    ["identity-provider", "list"],
     ["mail", "test", "jo@example.org"],
     ["explain"],
     ["audit", "list"],

@@ -20,6 +20,7 @@ NODE_FILES = (
     "mcp_client.mjs",
     "status_list_client.mjs",
     "standard_webhooks.mjs",
+    "oidc_provider.mjs",
     "asked.mjs",
 )
 GO_FILES = ("go.mod", "go.sum", "main.go")

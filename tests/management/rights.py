@@ -102,6 +102,10 @@ class Scene:
         """Make a webhook; return the id."""
         return str(self.create("/webhooks", url=HOOK)["id"])
 
+    def provider(self, *scopes: str) -> str:
+        """Make an identity provider that gives a role with these scopes; return the id."""
+        return str(self.create("/identity-providers", **provider_of(self, *scopes))["id"])
+
     def resource(self) -> str:
         """Make a resource; return the id."""
         return str(self.create("/resources", identifier=f"https://{unique('api')}.example", name="an API")["id"])
@@ -117,6 +121,12 @@ class Scene:
         """The id of the management API as a resource."""
         [found] = self.face.core.actions.resources.page(1, identifier=OWN)[0]
         return found.id
+
+
+def provider_of(scene: Scene, *scopes: str) -> dict[str, Any]:
+    """Return an identity provider that gives a role with these scopes to a group."""
+    roles = {"groups_claim": "groups", "roles": {"a": [scene.role("user", *scopes)]}} if scopes else {}
+    return {"name": unique("idp"), "issuer": "https://idp.example", "client_id": "us", "private_key_jwt": True, **roles}
 
 
 Made = str | tuple[str, ...]
@@ -304,6 +314,31 @@ CASES: dict[str, list[Case]] = {
     "PATCH /api-keys/{key_id}": [Case("a key", Scene.key, giving(enabled=False))],
     "DELETE /api-keys/{key_id}": [Case("a key", Scene.key)],
     "POST /api-keys/{key_id}/rotate": [Case("a key", Scene.key, giving(overlap_seconds=0), credential=True)],
+    "POST /identity-providers": [
+        Case("a provider", body=lambda s: provider_of(s), credential=True),
+        Case("one of administrators", body=lambda s: provider_of(s, "manage"), carries=True, credential=True),
+    ],
+    "PATCH /identity-providers/{provider_id}": [
+        Case("a provider", Scene.provider, giving(create_users=True), credential=True),
+        Case(
+            "one of administrators",
+            lambda s: s.provider("manage"),
+            lambda s: {"name": unique("idp")},
+            carries=True,
+            credential=True,
+        ),
+        Case(
+            "the roles",
+            Scene.provider,
+            lambda s: {"groups_claim": "g", "roles": {"a": [s.role("user", "manage")]}},
+            carries=True,
+            credential=True,
+        ),
+    ],
+    "DELETE /identity-providers/{provider_id}": [
+        Case("a provider", Scene.provider),
+        Case("one of administrators", lambda s: s.provider("manage"), carries=True),
+    ],
     "POST /webhooks": [Case("a webhook", body=giving(url=HOOK), credential=True)],
     "PATCH /webhooks/{webhook_id}": [Case("a webhook", Scene.webhook, giving(url=HOOK), credential=True)],
     "POST /webhooks/{webhook_id}/rotate-secret": [Case("a webhook", Scene.webhook, giving(), credential=True)],
@@ -334,6 +369,8 @@ CASES: dict[str, list[Case]] = {
         ),
     ],
     "GET /credentials": [Case("all")],
+    "GET /identity-providers": [Case("all")],
+    "GET /identity-providers/{provider_id}": [Case("a provider", Scene.provider)],
     "GET /usage": [Case("an administrator's token", query=lambda s: f"?credential={s.pat('manage')[1]}")],
     "POST /credentials/inspect": [Case("a credential", body=giving(credential="lk_pat_x"))],
     "GET /resources": [Case("all")],

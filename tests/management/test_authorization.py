@@ -36,12 +36,15 @@ OPEN_TO_APPS = {
     "DELETE /users/{user_id}",
     "GET /audit-events",
 }
+PROVIDER = {"name": "x", "issuer": "https://idp.example", "client_id": "x", "client_secret": "x"}
 REFUSED_TO_DELEGATES = {
     "POST /clients": {"name": "x"},
     "POST /clients/{row_id}/secrets": {},
     "POST /clients/{row_id}/federated-credentials": {"name": "x", "issuer": "https://ci.example", "subject": "x"},
     "POST /api-keys": {"name": "x", "resource": ORDERS},
     "POST /api-keys/{key_id}/rotate": {},
+    "POST /identity-providers": PROVIDER,
+    "PATCH /identity-providers/{provider_id}": {"name": "y"},
     "POST /webhooks": {"url": "https://hooks.example/"},
     "PATCH /webhooks/{webhook_id}": {"url": "https://hooks.example/"},
     "POST /webhooks/{webhook_id}/rotate-secret": {},
@@ -158,8 +161,9 @@ def test_a_delegate_cannot_create_renew_or_reveal_a_credential(
     user = face.create("/users", {"username": client.replace("_", "-")}, admin)["id"]
     api_key = face.create("/api-keys", {"name": "a key", "resource": ORDERS}, admin)["id"]
     webhook = face.create("/webhooks", {"url": "https://hooks.example/"}, admin)["id"]
+    provider = face.create("/identity-providers", PROVIDER | {"name": client}, admin)["id"]
     method, path = name.split(" ")
-    path = path.format(row_id=client, user_id=user, key_id=api_key, webhook_id=webhook)
+    path = path.format(row_id=client, user_id=user, key_id=api_key, webhook_id=webhook, provider_id=provider)
     for token in delegates:
         response = face.call(method, path, token, json=REFUSED_TO_DELEGATES[name])
         assert response.status_code == 403, response.text

@@ -128,7 +128,8 @@ def test_the_last_administrator_is_kept_with_a_reason(own_face: Face) -> None:
         answer = own_face.call(method, f"/users/{boss}", admin, json=body)
         assert (
             answer.status_code == 409
-            and "no enabled user with a password and a role that gives manage" in answer.json["detail"]
+            and "no enabled user with a password or a linked account and a role that gives manage"
+            in answer.json["detail"]
         )
     assert own_face.call("GET", f"/users/{boss}", admin).json["enabled"]
 

@@ -19,6 +19,8 @@ GOOD: list[tuple[str, str, object]] = [
     ("CLIENT_ID_METADATA", "ON", "on"),
     ("KEEP_ADDRESSES", "Full", "full"),
     ("REQUIRE_SECOND_FACTOR", "Everybody", "everybody"),
+    ("PASSWORDS", "Administrators", "administrators"),
+    ("PASSWORDS", "off", "off"),
     ("SMTP_URL", "smtp://127.0.0.1", SecretStr("smtp://127.0.0.1")),
     ("MAIL_FROM", "Latchkey <a@b.example>", "Latchkey <a@b.example>"),
 ]
@@ -30,6 +32,8 @@ BAD: list[tuple[str, str]] = [
     ("CLIENT_ID_METADATA", "true"),
     ("REFRESH_TOKEN_LIFETIME", "59"),
     ("GRANT_LIFETIME", "-1"),
+    ("PASSWORDS", "none"),
+    ("IDENTITY_PROVIDER", "acme"),
     ("SMTP_URL", "imap://127.0.0.1"),
     ("MAIL_FROM", "nobody"),
 ]
@@ -50,6 +54,7 @@ def test_a_bad_value_stops_the_start_with_a_line_that_names_it(
 
 def test_every_setting_has_a_good_and_a_bad_value() -> None:
     tried = {name.lower() for name, *_ in [*GOOD, *test_settings.GOOD]}
+    tried |= {"identity_provider"}  # test_identity_providers.py
     tried |= {"trusted_proxies", "secret_key", "instance_dir"}
     tried |= {"previous_secret_keys", "bootstrap_admin_password", "bootstrap_client_secret", "breached_passwords"}
     tried |= {"client_certificate_header", "client_certificate_proxy", "metrics_token"}

@@ -88,6 +88,10 @@ GROUPS: dict[str, dict[str, EventType]] = {
         "user.invite": EventType("User invited", "{actor} invited {target} to set a password"),
         "user.reset": EventType("Password reset asked for", "{actor} had {target} sent a link to set another password"),
         "user.choose_notices": EventType("Notices chosen", "{actor} chose which notices to get by mail"),
+        "user.link": EventType("Account linked", "The account {subject} at {issuer} was linked to the user {target}"),
+        "user.unlink": EventType(
+            "Account unlinked", "{actor} unlinked the account {subject} at {issuer} from the user {target}"
+        ),
         "user.delete": EventType("User deleted", "{actor} deleted the user {target}"),
         "user.factor.add": EventType("Second factor added", "{actor} added a second factor[: {factor}]"),
         "user.factor.remove": EventType("Second factor removed", "{actor} removed a second factor[: {factor}]"),
@@ -112,6 +116,17 @@ GROUPS: dict[str, dict[str, EventType]] = {
         "permission.create": EventType("Permission added", "{actor} added the permission {target}[ to {resource}]"),
         "permission.update": EventType("Permission changed", "{actor} changed the permission {target}[ of {resource}]"),
         "permission.delete": EventType("Permission deleted", "{actor} deleted the permission {target}[ of {resource}]"),
+    },
+    "Identity providers": {
+        "identity_provider.create": EventType(
+            "Identity provider added", "{actor} added the identity provider {target}[ of {issuer}]"
+        ),
+        "identity_provider.update": EventType(
+            "Identity provider changed", "{actor} changed the identity provider {target}[: {changed}]"
+        ),
+        "identity_provider.delete": EventType(
+            "Identity provider deleted", "{actor} deleted the identity provider {target}[ of {issuer}]"
+        ),
     },
     "Webhooks": {
         "webhook.create": EventType("Webhook created", "{actor} created the webhook {target}[ to {host}]"),

@@ -22,6 +22,7 @@ from app.models import (
     ClientRole,
     ClientSecret,
     FederatedCredential,
+    IdentityLink,
     Passkey,
     Permission,
     PersonalAccessToken,
@@ -35,7 +36,7 @@ from app.models.auth_methods import PROVING, SECRET_METHODS
 
 LOCK = 0x1A7C4E5  # taken by each change that may remove a scope of the management API from somebody
 NO_USER = (
-    "this would leave no enabled user with a password and a role that gives manage: "
+    "this would leave no enabled user with a password or a linked account and a role that gives manage: "
     "make another such user first, then repeat this"
 )
 NO_CLIENT = (
@@ -68,8 +69,10 @@ def keep_administrators(session: Session, actor: Actor, at: datetime) -> Iterato
     """Refuse the change made inside when it removes the last administrator; drop the scopes that it makes dormant.
 
     Such changes run one at a time, so that two cannot each rely on the administrator that the other removes. A user or
-    client counts when enabled, given manage by a role, and able to authenticate: a user by a password or a passkey. If
-    there was no administrator before the change, nothing is refused. Raises Conflict.
+    client counts when enabled, given manage by a role, and able to authenticate: a user by a password, a passkey or an
+    account at an identity provider. If there was no administrator before the change, nothing is refused.
+
+    Raises Conflict.
     """
     advisory_lock(session, LOCK)
     before, held = _find_administrators(session, at), _scopes_of_clients(session)
@@ -139,7 +142,8 @@ def _find_administrators(session: Session, at: datetime) -> _Administrators:
     role_of_user = and_(UserRole.user_id == User.id, RolePermission.role_id == UserRole.role_id)
     role_of_client = and_(ClientRole.client_id == Client.id, RolePermission.role_id == ClientRole.role_id)
     has_passkey = exists().where(Passkey.user_id == User.id)
-    can_sign_in = or_(User.password_digest.is_not(None), has_passkey)
+    linked = exists().where(IdentityLink.user_id == User.id)
+    can_sign_in = or_(User.password_digest.is_not(None), has_passkey, linked)
     user = exists().where(User.enabled, can_sign_in, role_of_user, _gives_manage)
     client = exists().where(Client.enabled, role_of_client, _gives_manage, _can_authenticate(at))
     return _Administrators(*session.execute(select(user, client)).one())

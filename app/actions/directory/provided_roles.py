@@ -1,17 +1,20 @@
 """Roles of users that come from outside: from SCIM, or from an identity provider, whose id is the source.
 
-A role may have several sources, and be given on this server too: the user keeps it until the last of them ends.
+A role may have several sources, and be given on this server too: the user keeps it until the last of them ends. A
+source takes away only what it provided, and what operators change here are only the roles that were given here.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import Select, delete, exists, literal, select
+from sqlalchemy import Select, delete, exists, literal, select, update
 from sqlalchemy.orm import Session
 
-from app.database.statements import batches, insert_selected_once
+from app.actions.directory.administrators import LOCK
+from app.database.locks import advisory_lock
+from app.database.statements import batches, insert_once, insert_selected_once
 from app.models import ProvidedRole, Role, User, UserRole
 
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -19,30 +22,44 @@ SCIM = "scim"  # the source of what a provisioning client says
 _PROVIDED, _GIVEN = ("user_id", "role_id", "source"), ("user_id", "role_id", "given_here")
 
 
-def add_provided(session: Session, user_id: str, role_id: str, source: str) -> bool:
-    """Add a role of a user from this source; return whether the source had not given it before."""
-    return bool(add_members(session, role_id, source, [user_id]))
+def sync_roles(session: Session, user_id: str, source: str, wanted_role_ids: Collection[str]) -> bool:
+    """Make these the roles that a source provides to a user, in the caller's transaction; return whether any changed.
+
+    The caller records the event and drops the dormant scopes of personal access tokens (`drop_dormant_scopes`).
+    """
+    session.flush()
+    mine = ProvidedRole.user_id == user_id, ProvidedRole.source == source
+    present, wanted = set(session.scalars(select(ProvidedRole.role_id).where(*mine))), set(wanted_role_ids)
+    if present == wanted:
+        return False
+    advisory_lock(session, LOCK)  # as each change that may take a scope of the management API from somebody
+    for role_id in sorted(wanted - present):
+        insert_once(session, ProvidedRole, user_id=user_id, role_id=role_id, source=source)
+        insert_once(session, UserRole, user_id=user_id, role_id=role_id, given_here=False)
+    for some in batches(sorted(present - wanted)):
+        session.execute(delete(ProvidedRole).where(*mine, ProvidedRole.role_id.in_(some)))
+        _drop_ungiven(session, user_id, some)
+    _forget_roles(session, user_id)
+    return True
 
 
-def remove_provided(session: Session, user_id: str, role_id: str, source: str) -> bool:
-    """End what this source gave; return whether it had given it. The role stays if anything else gives it."""
-    return bool(remove_members(session, role_id, source, [user_id]))
+def end_source(session: Session, source: str, user_id: str | None = None) -> bool:
+    """Take away all that a source provides, to one user or to all; return whether that was anything."""
+    users = select(ProvidedRole.user_id).where(ProvidedRole.source == source).distinct()
+    chosen = users if user_id is None else users.where(ProvidedRole.user_id == user_id)
+    found = sorted(session.scalars(chosen).all())
+    for one in found:
+        sync_roles(session, one, source, ())
+    return bool(found)
 
 
-def sync_provided(session: Session, user_id: str, source: str, role_ids: Iterable[str]) -> bool:
-    """Make these the roles that this source gives to a user; return whether anything changed."""
-    wanted, before = set(role_ids), set(_roles_from(session, user_id, source))
-    for role_id in sorted(before - wanted):
-        remove_provided(session, user_id, role_id, source)
-    for role_id in sorted(wanted - before):
-        add_provided(session, user_id, role_id, source)
-    return wanted != before
-
-
-def provided_to(session: Session, user_id: str) -> Sequence[Role]:
-    """Return the roles that any source gives to a user: they end there, not here."""
-    query = select(Role).join(ProvidedRole, ProvidedRole.role_id == Role.id).where(ProvidedRole.user_id == user_id)
-    return session.scalars(query.order_by(Role.name)).unique().all()
+def keep_provided(session: Session, user_id: str, given: Collection[Role]) -> list[Role]:
+    """Return the roles of a user to whom an operator gives these: with the ones that a source provides."""
+    provided = select(Role).where(Role.id.in_(select(ProvidedRole.role_id).where(ProvidedRole.user_id == user_id)))
+    withdrawn = UserRole.user_id == user_id, UserRole.role_id.not_in([role.id for role in given])
+    kept = session.scalars(provided).all()
+    session.execute(update(UserRole).where(*withdrawn, UserRole.given_here).values(given_here=False))
+    return list({role.id: role for role in (*given, *kept)}.values())
 
 
 def add_members(session: Session, role_id: str, source: str, user_ids: Sequence[str]) -> list[str]:
@@ -75,6 +92,19 @@ def remove_members(session: Session, role_id: str, source: str, user_ids: Sequen
     return removed
 
 
+def _drop_ungiven(session: Session, user_id: str, role_ids: Collection[str]) -> None:
+    others = exists().where(ProvidedRole.user_id == UserRole.user_id, ProvidedRole.role_id == UserRole.role_id)
+    mine = UserRole.user_id == user_id, UserRole.role_id.in_(role_ids)
+    session.execute(delete(UserRole).where(*mine, ~UserRole.given_here, ~others))
+
+
+def _forget_roles(session: Session, user_id: str) -> None:
+    """Load the roles of a user again when they are next read."""
+    user = session.identity_map.get(session.identity_key(User, user_id))
+    if user is not None:
+        session.expire(user, ["roles"])
+
+
 def _possible(user_ids: Sequence[str]) -> list[str]:
     """Return what can be an id, once; other texts, such as one with a null character, belong to nobody."""
     return sorted({user_id for user_id in user_ids if ID.fullmatch(user_id)})
@@ -83,8 +113,3 @@ def _possible(user_ids: Sequence[str]) -> list[str]:
 def _provided(role_id: str, source: str, user_ids: Sequence[str]) -> Select[str]:
     of_role = ProvidedRole.role_id == role_id, ProvidedRole.source == source
     return select(ProvidedRole.user_id).where(*of_role, ProvidedRole.user_id.in_(user_ids))
-
-
-def _roles_from(session: Session, user_id: str, source: str) -> Iterable[str]:
-    mine = ProvidedRole.user_id == user_id, ProvidedRole.source == source
-    return session.scalars(select(ProvidedRole.role_id).where(*mine))

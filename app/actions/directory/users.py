@@ -9,7 +9,7 @@ from functools import partial
 from typing import Annotated, ClassVar
 
 from pydantic import Field
-from sqlalchemy import ColumnElement, Select, delete, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Select, delete, func, inspect, literal_column, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from app.access.rbac import grants_of_roles, grants_of_user
@@ -21,7 +21,7 @@ from app.actions.directory.changes import UNSET, Unset, assign, changed_fields
 from app.actions.directory.escalation import refuse_delegates, refuse_exceeding
 from app.actions.directory.fields import Mark, Names
 from app.actions.directory.names import checked_email, checked_username, optional_name
-from app.actions.directory.provided_roles import provided_to
+from app.actions.directory.provided_roles import keep_provided
 from app.actions.directory.roles import load_assignable_roles
 from app.actions.directory.rows import Found, ListQuery, Page, Rows, by_number, view_of
 from app.actions.directory.status import is_enabled
@@ -41,6 +41,7 @@ USERS = Rows(
     User,
     "there is no such user",
     selectinload(User.roles),
+    selectinload(User.provided),
     orders={
         "created_at": by_number(User.created_at),
         "username": func.lower(User.username),
@@ -83,7 +84,7 @@ class UserChanges:
 
 @dataclass(frozen=True, slots=True)
 class UserView:
-    """A user as it is shown: never the password's hash."""
+    """A user as it is shown, never the password's hash; `provided_roles` come from outside."""
 
     id: str
     username: str
@@ -91,6 +92,7 @@ class UserView:
     display_name: str
     enabled: bool
     roles: tuple[str, ...]
+    provided_roles: tuple[str, ...]
     created_at: datetime
 
 
@@ -218,7 +220,7 @@ class UserActions:
     def _assign_roles(self, session: Session, actor: Actor, row: User, names: tuple[str, ...]) -> None:
         roles = load_assignable_roles(session, names, "user")
         refuse_exceeding(actor, grants_of_roles(session, [role.id for role in roles]), self._management)
-        row.roles = [*roles, *(role for role in provided_to(session, row.id) if role not in roles)]
+        row.roles = roles if inspect(row).transient else keep_provided(session, row.id, roles)
 
 
 def _apply(row: User, changes: UserChanges) -> None:
@@ -248,4 +250,6 @@ def _load(session: Session, user_id: str, *, lock: bool = False) -> User:
 
 
 def _view(row: User) -> UserView:
-    return view_of(UserView, row, roles=tuple(sorted(role.name for role in row.roles)))
+    outside = {one.role_id for one in row.provided}
+    provided = tuple(sorted(role.name for role in row.roles if role.id in outside))
+    return view_of(UserView, row, roles=tuple(sorted(role.name for role in row.roles)), provided_roles=provided)

@@ -15,7 +15,17 @@ from app.clock import Clock
 from app.credentials.kind import SecretKind
 from app.database.statements import batches
 from app.database.store import Store
-from app.models import AuditEvent, Client, FederatedCredential, Permission, Resource, Role, User, Webhook
+from app.models import (
+    AuditEvent,
+    Client,
+    FederatedCredential,
+    IdentityProvider,
+    Permission,
+    Resource,
+    Role,
+    User,
+    Webhook,
+)
 from app.models.user import has_username
 
 LONGEST_KEY = 200  # characters; longer than any id
@@ -61,6 +71,7 @@ SOURCES = {  # besides the kinds of credentials
     "role": _Source(Role, (Role.id,), Role.name, Role.id),
     "resource": _Source(Resource, (Resource.id, Resource.identifier), Resource.name, Resource.id),
     "webhook": _Source(Webhook, (Webhook.id,), Webhook.name, Webhook.id),
+    "identity_provider": _Source(IdentityProvider, (IdentityProvider.id,), IdentityProvider.name, IdentityProvider.id),
     "permission": _Source(
         Permission, (Permission.name,), Permission.name, Permission.id, "resource", Permission.resource_id
     ),

@@ -9,6 +9,7 @@
 | client authentication | address; client and address | a failure is 429 without an audit event; a valid secret passes |
 | credential | address | a failure is 429; a valid credential passes |
 | one-time link | address | 429 |
+| sign-in, or logout, that an identity provider did not send so | address | 429 |
 | user code of a device | user and address | 429 |
 | leak report | address: each report, and each credential in it | 429 |
 | change of one's own password | user | 429 |
@@ -87,6 +88,8 @@ PASSWORD_CHANGES = Limit("password-changes", 10, 60)  # of one user who gave the
 LINKS_OF_ADDRESS = Limit("links-of-address", 60, 300)  # unknown or ended ones
 RESETS_OF_ADDRESS = Limit("resets-of-address", 20, 3600)
 RESETS_OF_NAME = Limit("resets-of-name", 5, 3600)  # of one username or address, whether it exists or not
+PROVIDER_SIGN_INS_OF_ADDRESS = Limit("provider-sign-ins-of-address", 100, 300)
+PROVIDER_LOGOUTS_OF_ADDRESS = Limit("provider-logouts-of-address", 60, 60)
 USER_CODES = Limit("user-codes", 10, 300)  # unknown ones that one user enters (RFC 8628 §5.1)
 USER_CODES_OF_ADDRESS = Limit("user-codes-of-address", 50, 300)
 AUTHORIZATIONS = Limit("authorizations", 120, 60)  # of one user, for all apps

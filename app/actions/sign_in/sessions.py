@@ -97,7 +97,8 @@ class SessionActions:
     ) -> StartedSession:
         """Start a session for a user who authenticated by these methods; `agent` is the browser's User-Agent.
 
-        `instead_of`, the previous session of this browser, ends in the same transaction.
+        `instead_of`, the previous session of this browser, ends in the same transaction. `methods` are how the user
+        authenticated (RFC 8176), `provider` and `provider_session` an identity provider's id and its `sid`.
         """
         now, started = self._clock(), StartedSession(new_id("ses"), secrets.token_urlsafe(32))
         with self._store.transaction() as session:

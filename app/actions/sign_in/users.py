@@ -21,6 +21,7 @@ from app.actions.limits.abuse import (
 from app.actions.outbox.notices import Notices
 from app.actions.sign_in.failed_authentications import FailedAuthentications
 from app.actions.sign_in.known_addresses import KnownAddresses
+from app.actions.sign_in.password_policy import OFF, PasswordPolicy
 from app.actions.sign_in.passwords import Passwords
 from app.clock import Clock
 from app.crypto.probe_mac import ProbeMacs
@@ -62,6 +63,7 @@ class AuthenticateUser:
         self._failures = failures
         self._known_addresses = KnownAddresses(store, notices, clock)
         self._management = settings.management_identifier
+        self.policy = PasswordPolicy(settings.passwords, settings.management_identifier)
         self._clock = clock
 
     def __call__(
@@ -78,8 +80,11 @@ class AuthenticateUser:
 
         `signed_in`: the user already has a session in this browser. `probe`: the mark of the comparison, whose failures
         neither count nor are recorded.
-        Raise Unauthenticated, and TooManyRequests after too many failures (app/actions/limits/abuse.py).
+        Raise Unauthenticated, and TooManyRequests after too many failures (app/actions/limits/abuse.py). Users
+        who may not use a password (PASSWORDS) get the answer to a wrong one; where nobody may, the answer says so.
         """
+        if self.policy.off:
+            raise Unauthenticated(OFF)
         counters = _Counters.of(username, address)
         wait = self._check_limits(counters, username, address, signed_in)
         user = self._find(username)
@@ -107,7 +112,7 @@ class AuthenticateUser:
         with self._store.connection() as connection:
             found = columns.where(has_username(username)).order_by(func.lower(User.username) != username.lower())
             row = connection.execute(found.limit(1)).one_or_none()
-        return _Account(*row) if row else None
+            return _Account(*row) if row and self.policy.allows(connection, row.id) else None
 
     def _management_scopes(self, user_id: str) -> Scopes:
         with self._store.connection() as connection:

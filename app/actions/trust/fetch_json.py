@@ -6,15 +6,15 @@ Each fetch is limited in size and time, follows no redirect and connects to the 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import httpcore  # httpx would load more than the server needs
 
+from app.actions.trust.bounded_request import send_bounded
 from app.actions.trust.cache_lifetime import lifetime_of
-from app.actions.trust.pinned_connection import UNREACHABLE, Pinned, checked_address, host_of
+from app.actions.trust.pinned_connection import UNREACHABLE, checked_address, host_of
 from app.settings.strict_json import read_json
 
 LARGEST_RESPONSE = 65_536  # bytes
@@ -61,17 +61,8 @@ class FetchJson:
         return checked_address(url, allow_private=self._allow_private)
 
     def _read(self, url: httpcore.URL, address: str) -> tuple[bytes, list[tuple[bytes, bytes]]]:
-        backend = Pinned(address, time.monotonic() + self._patience)
-        headers: dict[bytes | str, bytes | str] = {"Accept": "application/json", "Accept-Encoding": "identity"}
-        with (
-            httpcore.ConnectionPool(network_backend=backend) as pool,
-            pool.stream("GET", url, headers=headers) as response,
-        ):
-            if response.status != 200:  # a redirect is not followed either
-                raise ValueError("status is not 200")
-            body = b""
-            for chunk in response.iter_stream():
-                body += chunk
-                if len(body) > self._largest:
-                    raise ValueError("response is too large")
-        return body, list(response.headers)
+        headers = {"Accept": "application/json"}
+        answer = send_bounded("GET", url, address, headers, None, patience=self._patience, largest=self._largest)
+        if answer.status != 200:  # a redirect is not followed either
+            raise ValueError("status is not 200")
+        return answer.body, answer.headers

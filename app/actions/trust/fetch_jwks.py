@@ -43,13 +43,18 @@ class FetchJwks:
     """
 
     def __init__(
-        self, *, allow_private: bool, patience: float = PATIENCE, monotonic: Callable[[], float] = time.monotonic
+        self,
+        *,
+        allow_private: bool,
+        patience: float = PATIENCE,
+        monotonic: Callable[[], float] = time.monotonic,
+        what: str = "keys of a client",
     ) -> None:
         """Take whether private addresses, and plain http to them, are allowed (ALLOW_PRIVATE_JWKS_URI).
 
-        `patience` is the number of seconds for connecting and reading together.
+        `patience` is the number of seconds for connecting and reading together; `what` names the fetches in the log.
         """
-        self._fetch_json = FetchJson("keys of a client", allow_private=allow_private, patience=patience)
+        self._fetch_json = FetchJson(what, allow_private=allow_private, patience=patience)
         self._monotonic = monotonic
         self._cache: LRUCache[str, _Cached] = LRUCache(MAX_CACHED)
         self._flights = Flights()
@@ -64,11 +69,16 @@ class FetchJwks:
 
     def discover(self, issuer: str, may_fetch: Callable[[], bool] = lambda: True) -> str | None:
         """Return the jwks_uri of an issuer (OpenID Connect Discovery §4); None when it names another issuer (§4.3)."""
+        found = self.describe(issuer, may_fetch)
+        keys = None if found is None else found.get("jwks_uri")
+        return keys if isinstance(keys, str) and len(keys) <= LONGEST_URI else None
+
+    def describe(self, issuer: str, may_fetch: Callable[[], bool] = lambda: True) -> Keys | None:
+        """Return an issuer's metadata (OpenID Connect Discovery §4); None when it names another issuer (§4.3)."""
         uri = f"{issuer.removesuffix('/')}{DISCOVERY}"
         is_good = partial(_names_issuer, issuer)
         found = self._document(uri, is_good, is_good, may_fetch)
-        keys = found.get("jwks_uri") if found is not None and is_good(found) else None
-        return keys if isinstance(keys, str) and len(keys) <= LONGEST_URI else None
+        return found if is_good(found) else None
 
     def _document(self, uri: str, is_good: Check, suffices: Check, may_fetch: Callable[[], bool]) -> Keys | None:
         with self._flights.lock:

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from app.web.account import apps, confirm, links, profile, second_factor, second_step, sign_in, tokens
+from app.web.account import (
+    apps,
+    confirm,
+    links,
+    profile,
+    provider_links,
+    provider_logout,
+    provider_sign_in,
+    second_factor,
+    second_step,
+    sign_in,
+    tokens,
+)
 
 ROUTES = (
     sign_in.routes,
+    provider_sign_in.routes,
+    provider_logout.routes,
+    provider_links.routes,
     links.routes,
     second_step.routes,
     confirm.routes,

@@ -123,5 +123,8 @@ def _render_profile(actions: Actions, refusal: form.Refusal | None = None) -> Re
         sends_mail=actions.mail_delivery is not None,
         reach=actions.reach.of_user(user_id),
         sessions=sessions,
+        links=actions.federation.links.of_user(user_id),
+        providers=actions.federation.providers.listed(),
+        passwords=not actions.authenticate_user.policy.off,
         browsers={session.id: describe_browser(session.agent) for session in sessions},
     )

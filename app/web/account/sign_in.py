@@ -62,14 +62,16 @@ def sign_out(actions: Actions) -> Response:
 
 
 def _render_form(actions: Actions, error: LatchkeyError | None = None) -> Response:
-    message = translate(WRONG) if isinstance(error, Unauthenticated) else translate_refusal(str(error or ""))
+    off = actions.authenticate_user.policy.off
+    wrong = isinstance(error, Unauthenticated) and not off
     path = request.values.get("next", "")
-    refusal = form.Refusal.of(error) if error else None
     return form.render(
         "account/sign_in.html",
-        refusal,
-        message=message,
+        form.Refusal.of(error) if error else None,
+        message=translate(WRONG) if wrong else translate_refusal(str(error or "")),
         next=path if is_own_page(path) else "",
+        providers=actions.federation.providers.listed(),
+        passwords=not off,
         passkeys=actions.second_factors.passkeys.available,
-        offers_links=actions.one_time_links.mails,
+        offers_links=actions.one_time_links.mails and not off,
     )

@@ -11,6 +11,7 @@ from app.web.console import (
     credentials,
     federated_credentials,
     holders,
+    identity_providers,
     overview,
     resources,
     roles,
@@ -40,4 +41,5 @@ ROUTES = (
     holders.routes,
     search.routes,
     webhooks.routes,
+    identity_providers.routes,
 )

@@ -18,6 +18,7 @@ PAGES = {  # the endpoint of each kind, and the variable part of its path
     "resource": ("console_resources.show", "resource_id"),
     "api_key": ("console_api_keys.show", "key_id"),
     "webhook": ("console_webhooks.show", "webhook_id"),
+    "identity_provider": ("console_identity_providers.show", "provider_id"),
 }
 PLAIN = ("personal_access_token", "grant", "oauth_token")  # credentials whose page is the one that shows any kind
 

@@ -23,7 +23,7 @@ from app.web.visitors import actor, require_operator
 LINK = "link"  # the name of a form
 LOCKED_OUT = "This is you: without it you cannot come into the console again, until another operator helps."
 RESET = "Be sure that it is they who ask. Their passkeys, app and recovery codes end, and so do their sign-ins."
-COLUMNS = ("id", "username", "display_name", "email", "enabled", "roles", "created_at")
+COLUMNS = ("id", "username", "display_name", "email", "enabled", "roles", "provided_roles", "created_at")
 LIST = ListPage("users", UserActions.sorts, ("status", "role"), COLUMNS)
 
 routes = PageRoutes("console_users", "/console/users", guard=require_operator)
@@ -176,6 +176,7 @@ def _render_user(actions: Actions, user_id: str, refusal: form.Refusal | None = 
         "console/user.html",
         refusal,
         user=user,
+        links=actions.federation.links.of_user(user_id),
         myself=user_id == actor(actions).id,
         factors=actions.second_factors.of_user(user_id),
         tokens=tokens,

@@ -1,0 +1,94 @@
+"""/console/identity-providers: add one, change it, delete it; the settings file's are shown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.models import IdentityProvider
+from tests.management.face import Face
+from tests.web.account.provider_scene import ID, NAME, Scene, staged
+from tests.web.visitor import Visitor, sign_in_at_once
+
+SECRET = "a client secret of the provider"
+FIELDS = {
+    "name": "Acme",
+    "issuer": "https://idp.acme.example",
+    "client_id": "us",
+    "authentication": "client_secret",
+    "client_secret": SECRET,
+    "scopes": "openid email",
+    "username_claim": "email",
+    "groups_claim": "groups",
+    "roles": "cn=buyers,o=acme = buyer, auditor\nstaff = buyer",
+    "required_claims": "hd = acme.example",
+    "create_users": "on",
+    "enabled": "on",
+}
+PATH = "/console/identity-providers"
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    with staged(tmp_path) as made:
+        yield made
+
+
+def operator_of(face: Face) -> Visitor:
+    return sign_in_at_once(face, face.person("manage"))
+
+
+@pytest.mark.contract("identity providers: by file, API, console and command")
+def test_an_operator_adds_changes_and_deletes_one(scene: Scene) -> None:
+    who = operator_of(scene.face)
+    assert "required" in who.get(f"{PATH}/new").text
+    added = who.post(PATH, **FIELDS)
+    assert added.status_code == 303, added.text
+    page = who.get(added.location).text
+    assert SECRET not in page and "/login/callback/idp_" in page and "cn=buyers,o=acme = buyer, auditor" in page
+    [shown] = [one for one in scene.face.core.actions.federation.manage.page(10)[0] if not one.from_file]
+    assert shown.roles == {"cn=buyers,o=acme": ["buyer", "auditor"], "staff": ["buyer"]}
+    assert shown.required_claims == {"hd": "acme.example"} and shown.scopes == ("openid", "email")
+    changed = {name: value for name, value in FIELDS.items() if name not in ("issuer", "client_secret", "create_users")}
+    assert who.post(added.location, **(changed | {"name": "Acme 2"})).status_code == 303
+    assert "Acme 2" in who.get(PATH).text and "are refused" in who.get(PATH).text
+    assert "Nobody signs in there any more" in who.get(f"{added.location}/delete").text
+    assert who.post(f"{added.location}/delete").status_code == 303 and scene.face.core.count(IdentityProvider) == 0
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"roles": "buyers"}, "one line for each"),
+        ({"roles": "buyers = nobody"}, "there is no role nobody"),
+        ({"issuer": "http://idp.acme.example?a"}, "must be an https URL"),
+        ({"client_secret": ""}, "either client_secret or private_key_jwt"),
+        ({"scopes": "email"}, "must have openid"),
+        ({"name": NAME}, "another identity provider has this name"),
+        ({"required_claims": "hd"}, "one line for each"),
+    ],
+)
+def test_what_is_wrong_is_said_at_its_field_and_the_rest_is_kept(
+    scene: Scene, changed: dict[str, str], said: str
+) -> None:
+    who = operator_of(scene.face)
+    who.get(f"{PATH}/new")
+    answer = who.post(PATH, **(FIELDS | changed))
+    assert answer.status_code in (409, 422) and said in answer.text, answer.text
+    assert SECRET not in answer.text and 'value="us"' in answer.text
+
+
+def test_one_of_the_settings_file_is_shown_without_a_form(scene: Scene) -> None:
+    who = operator_of(scene.face)
+    page = who.get(f"{PATH}/{ID}").text
+    assert "changed there" in page and f'action="{PATH}/{ID}"' not in page
+    assert re.search(r"buyers: buyer", page) and scene.provider.issuer in page
+
+
+def test_a_provided_role_is_marked_on_the_page_of_its_user(scene: Scene) -> None:
+    scene.admit("s-1", preferred_username="ann", groups=["buyers"])
+    page = operator_of(scene.face).get(f"/console/users/{scene.user('ann').id}").text
+    assert "From an identity provider" in page and "s-1" in page
