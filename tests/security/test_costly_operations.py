@@ -14,7 +14,7 @@ from app.actions.directory import app_metadata, client_documents, revoke_many
 from app.actions.directory.users import NewUser
 from app.actions.limits import abuse as abuse_limits
 from app.actions.limits.concurrency import RETRY_AFTER, ConcurrencyLimit
-from app.actions.sign_in import passwords
+from app.actions.sign_in import passkeys, passwords
 from app.actions.trust import fetch_json, fetch_jwks, flights
 from app.actions.trust import registration as client_keys
 from app.comparison import measure
@@ -78,6 +78,7 @@ BOUNDS: dict[str, list[str]] = {
         f"{client_keys.MOST_CERTIFICATES} certificates of {client_keys.LONGEST_CERTIFICATE}",
         f"{clients.LONGEST_JWKS} characters on a page",
     ],
+    "the answer of a passkey": [f"{passkeys.LONGEST_ANSWER} characters"],
     "a client certificate": [f"{certificate.MAX_CERTIFICATE_LENGTH} characters"],
     "fetching keys from a `jwks_uri`": [
         f"{fetch_json.LARGEST_RESPONSE} bytes in {fetch_json.PATIENCE:.0f} seconds",
