@@ -22,7 +22,7 @@ from app.actions.directory.client_documents import ClientDocuments
 from app.actions.directory.client_secrets import ClientSecretActions
 from app.actions.directory.clients import ClientActions
 from app.actions.directory.federated_credentials import FederatedCredentialActions
-from app.actions.directory.federation import Federation, join_federation
+from app.actions.directory.federation import Federation
 from app.actions.directory.lifetime import Policy
 from app.actions.directory.personal_access_tokens import PersonalAccessTokenActions
 from app.actions.directory.registered_apps import RegisteredApps
@@ -213,7 +213,7 @@ class Actions:
             "credentials": listed,
             "read_usage": ReadUsage(store, clock),
             "revoke_many": RevokeMany(store, secrets, _many_revokers(self.delegation.apps, *parts_of_directory), clock),
-            "federation": join_federation(settings, store, self.signing_keys, self.abuse_limits, failures, clock),
+            "federation": Federation(settings, store, self.signing_keys, self.abuse_limits, failures, clock),
             **self._join_refusals(secrets),
             **_join_notices(settings, store, secrets, clock),
             **self.delegation.parts(),

@@ -14,6 +14,7 @@ from app.settings.identity_providers import Claims, ProviderEntry, Roles
 from app.settings.settings import Settings
 
 CLIENT_SECRET, KEY_JWT = "client_secret", "private_key_jwt"  # how we authenticate at a provider
+FOREIGN = "this sign-in was not begun in this browser, or is over: begin again"
 CALLBACK, LOGOUT = "/login/callback/", "/login/backchannel-logout/"
 
 
@@ -32,6 +33,19 @@ class Provider:
     roles: Roles
     create_users: bool
     required_claims: Claims
+
+
+@dataclass(frozen=True, slots=True)
+class BegunSignIn:
+    """A sign-in that a browser has begun; `user_id` is the signed-in user who links an account, if any."""
+
+    provider_id: str
+    state: str = field(repr=False)
+    nonce: str = field(repr=False)
+    verifier: str = field(repr=False)
+    next_path: str
+    begun_at: int
+    user_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
