@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sqlalchemy import select
 
@@ -48,8 +49,7 @@ class BegunSignIn:
     user_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ListedProvider:
+class ListedProvider(NamedTuple):
     """A provider as a button shows it."""
 
     id: str
