@@ -11,7 +11,7 @@ from pydantic_settings import NoDecode
 
 from app.settings.addresses import Network, read_network
 from app.settings.database_url import normalize_url
-from app.settings.identity_providers import read_entries
+from app.settings.identity_providers import ProviderEntry, read_entries
 from app.settings.kept_key import MIN_LENGTH
 from app.settings.languages import EXPECTED as LANGUAGES_EXPECTED
 from app.settings.languages import check_languages
@@ -143,7 +143,7 @@ def check_query_key(value: str) -> str:
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(read_networks)]
 Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(read_origins)]
 Languages = Annotated[tuple[str, ...], NoDecode, BeforeValidator(read_languages)]
-Providers = Annotated[tuple[Any, ...], NoDecode, BeforeValidator(read_entries)]  # of ProviderEntry
+Providers = Annotated[tuple[ProviderEntry, ...], NoDecode, BeforeValidator(read_entries)]
 SecretKeys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(read_secret_keys)]
 SecretKey = Annotated[SecretStr, AfterValidator(check_secret_key)]
 BearerToken = Annotated[SecretStr, AfterValidator(check_bearer_token)]
