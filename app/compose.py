@@ -22,7 +22,7 @@ from app.actions.directory.client_documents import ClientDocuments
 from app.actions.directory.client_secrets import ClientSecretActions
 from app.actions.directory.clients import ClientActions
 from app.actions.directory.federated_credentials import FederatedCredentialActions
-from app.actions.directory.federation import Federation, join_federation
+from app.actions.directory.federation import Federation
 from app.actions.directory.lifetime import Policy
 from app.actions.directory.one_time_links import OneTimeLinks
 from app.actions.directory.personal_access_tokens import PersonalAccessTokenActions
@@ -223,7 +223,7 @@ class Actions:
             "credentials": listed,
             "read_usage": ReadUsage(store, clock),
             "revoke_many": RevokeMany(store, secrets, _many_revokers(self.delegation.apps, *parts_of_directory), clock),
-            "federation": join_federation(settings, store, self.signing_keys, self.abuse_limits, failures, clock),
+            "federation": Federation(settings, store, self.signing_keys, self.abuse_limits, failures, clock),
             **self._join_refusals(secrets),
             **join_notices(settings, store, secrets, self.one_time_links, clock),
             **self.delegation.parts(),

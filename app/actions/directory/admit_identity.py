@@ -19,8 +19,9 @@ from app.actions.directory.administrators import drop_dormant_scopes
 from app.actions.directory.names import checked_email, checked_username, optional_name
 from app.actions.directory.provided_roles import sync_roles
 from app.actions.directory.uniqueness import translate_duplicates
-from app.actions.sign_in.ask_provider import FOREIGN, Identity
+from app.actions.sign_in.ask_provider import Identity
 from app.actions.sign_in.known_addresses import KnownAddresses
+from app.actions.sign_in.providers import FOREIGN
 from app.clock import Clock
 from app.crypto.opaque import digest
 from app.database.locks import for_update

@@ -14,6 +14,7 @@ from app.actions.directory.fields import Mark
 from app.settings import identity_providers as rules
 from app.settings.identity_providers import DEFAULT_SCOPES, DEFAULT_USERNAME_CLAIM
 
+MOST_PROVIDERS = 50
 Issuer = Annotated[
     str, Field(min_length=1, max_length=rules.LONGEST_ISSUER, description="an https URL, as in its metadata")
 ]

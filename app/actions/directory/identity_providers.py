@@ -15,6 +15,7 @@ from app.actions.directory.administrators import drop_dormant_scopes
 from app.actions.directory.changes import changed_fields
 from app.actions.directory.escalation import refuse_delegates, refuse_exceeding
 from app.actions.directory.identity_provider_records import (
+    MOST_PROVIDERS,
     IdentityProviderChanges,
     IdentityProviderView,
     NewIdentityProvider,
@@ -36,7 +37,6 @@ from app.settings.identity_providers import RULES, ProviderEntry, check_provider
 from app.settings.settings import Settings
 
 TARGET = "identity_provider"
-MOST_PROVIDERS = 50
 OF_FILE = "this identity provider is in the settings file: change it there"
 TAKEN = "another identity provider has this name"
 PLAIN = ("client_id", "scopes", "username_claim", "groups_claim", "roles", "create_users", "required_claims")

@@ -18,7 +18,7 @@ from app.actions.limits.concurrency import ConcurrencyLimit
 from app.actions.sign_in.failed_authentications import FailedAuthentications
 from app.actions.sign_in.provider_client import ProviderClient
 from app.actions.sign_in.provider_tokens import LONGEST_SID, ProviderTokens, unfit
-from app.actions.sign_in.providers import Provider
+from app.actions.sign_in.providers import FOREIGN, BegunSignIn, Provider
 from app.actions.trust.fetch_jwks import Keys
 from app.clock import Clock
 from app.errors import SignInRefused, TooManyRequests
@@ -28,20 +28,6 @@ AT_ONCE, WAITING, WAIT_FOR = 3, 2, 1.0  # sign-ins under way in a process, other
 LONGEST_CODE = 4096  # characters
 MOST_GROUPS = 1_000  # of one person
 LONGEST_TEXT = 1_000  # characters of a claim
-FOREIGN = "this sign-in was not begun in this browser, or is over: begin again"
-
-
-@dataclass(frozen=True, slots=True)
-class BegunSignIn:
-    """A sign-in that a browser has begun; `user_id` is the signed-in user who links an account, if any."""
-
-    provider_id: str
-    state: str = field(repr=False)
-    nonce: str = field(repr=False)
-    verifier: str = field(repr=False)
-    next_path: str
-    begun_at: int
-    user_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sqlalchemy import select
 
@@ -14,6 +15,7 @@ from app.settings.identity_providers import Claims, ProviderEntry, Roles
 from app.settings.settings import Settings
 
 CLIENT_SECRET, KEY_JWT = "client_secret", "private_key_jwt"  # how we authenticate at a provider
+FOREIGN = "this sign-in was not begun in this browser, or is over: begin again"
 CALLBACK, LOGOUT = "/login/callback/", "/login/backchannel-logout/"
 
 
@@ -35,7 +37,19 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
-class ListedProvider:
+class BegunSignIn:
+    """A sign-in that a browser has begun; `user_id` is the signed-in user who links an account, if any."""
+
+    provider_id: str
+    state: str = field(repr=False)
+    nonce: str = field(repr=False)
+    verifier: str = field(repr=False)
+    next_path: str
+    begun_at: int
+    user_id: str | None = None
+
+
+class ListedProvider(NamedTuple):
     """A provider as a button shows it."""
 
     id: str

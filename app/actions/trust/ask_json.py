@@ -41,11 +41,11 @@ class AskJson:
         try:
             url = httpcore.URL(uri)
             address = checked_address(url, allow_private=self._allow_private)
-            answer = send_bounded(
+            status, _, body = send_bounded(
                 method, url, address, headers, content, patience=self._patience, largest=LARGEST_RESPONSE
             )
-            document = read_json(answer.body.decode("utf-8-sig"))
+            document = read_json(body.decode("utf-8-sig"))
         except (*UNREACHABLE, OSError, TypeError, ValueError, RecursionError) as error:
             log.warning("%s did not answer (%s): %s", self._what, type(error).__name__, host_of(uri))
             return None
-        return JsonAnswer(answer.status, document) if isinstance(document, dict) else None
+        return JsonAnswer(status, document) if isinstance(document, dict) else None

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import httpcore  # httpx would load more than the server needs
 
 from app.actions.trust.pinned_connection import Pinned
 
-
-@dataclass(frozen=True, slots=True)
-class BoundedAnswer:
-    """A whole answer of at most as many bytes as were allowed."""
-
-    status: int
-    headers: list[tuple[bytes, bytes]] = field(repr=False)
-    body: bytes = field(repr=False)
+Answer = tuple[int, list[tuple[bytes, bytes]], bytes]  # status, headers and the whole body
 
 
 def send_bounded(
@@ -29,7 +21,7 @@ def send_bounded(
     *,
     patience: float,
     largest: int,
-) -> BoundedAnswer:
+) -> Answer:
     """Connect to the address, send, and read the answer within `patience` seconds; raise ValueError beyond `largest`.
 
     Raise one of `pinned_connection.UNREACHABLE` when the connection fails or is too slow.
@@ -45,4 +37,4 @@ def send_bounded(
             body += chunk
             if len(body) > largest:
                 raise ValueError("response is too large")
-        return BoundedAnswer(response.status, list(response.headers), body)
+        return response.status, list(response.headers), body

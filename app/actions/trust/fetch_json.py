@@ -62,7 +62,9 @@ class FetchJson:
 
     def _read(self, url: httpcore.URL, address: str) -> tuple[bytes, list[tuple[bytes, bytes]]]:
         headers = {"Accept": "application/json"}
-        answer = send_bounded("GET", url, address, headers, None, patience=self._patience, largest=self._largest)
-        if answer.status != 200:  # a redirect is not followed either
+        status, answered, body = send_bounded(
+            "GET", url, address, headers, None, patience=self._patience, largest=self._largest
+        )
+        if status != 200:  # a redirect is not followed either
             raise ValueError("status is not 200")
-        return answer.body, answer.headers
+        return body, answered

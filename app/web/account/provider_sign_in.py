@@ -7,15 +7,14 @@ their doing. What the browser has begun is in its cookie, so that an answer to a
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import redirect, request, session, url_for
 from flask_babel import gettext
 from werkzeug.wrappers import Response
 
 from app.actions.audit.actor import Actor, anonymous
-from app.actions.sign_in.ask_provider import FOREIGN, BegunSignIn, Identity
-from app.actions.sign_in.providers import Provider
+from app.actions.sign_in.providers import FOREIGN, BegunSignIn, Provider
 from app.compose import Actions
 from app.errors import LatchkeyError, NotFound, SignInRefused
 from app.http import browser
@@ -25,6 +24,9 @@ from app.web.account.second_step import finish_sign_in
 from app.web.page_routes import PageRoutes
 from app.web.visitors import is_own_page
 from app.web.wordings import translate_refusal
+
+if TYPE_CHECKING:
+    from app.actions.sign_in.ask_provider import Identity
 
 BEGUN = "begun"  # the member of the cookie
 OWN_PAGES = ("same-origin", "none")  # in Sec-Fetch-Site: our own form, or an address that a person entered

@@ -10,11 +10,11 @@ from werkzeug.wrappers import Response
 
 from app.actions.directory.changes import UNSET, Unset
 from app.actions.directory.identity_provider_records import (
+    MOST_PROVIDERS,
     IdentityProviderChanges,
     IdentityProviderView,
     NewIdentityProvider,
 )
-from app.actions.directory.identity_providers import MOST_PROVIDERS
 from app.compose import Actions
 from app.errors import Invalid, LatchkeyError
 from app.settings.identity_providers import (
