@@ -194,7 +194,6 @@ class Actions:
         settings, store, clock, failures = self.settings, self.store, self.clock, self.authenticate_client.failures
         nonces, note_keys = Nonces(settings.secret_keys), NoteKeys(settings.sealing_keys)
         parts_of_directory = self.personal_access_tokens, self.api_keys, self.client_secrets
-        revokers = _revokers(*parts_of_directory)
         secrets = _secrets(self.kinds)
         listed = ListCredentials(store, secrets, clock)
         parts: dict[str, object] = {
@@ -219,7 +218,7 @@ class Actions:
             "members": Members(store),
             "overview": Overview(store, self.kinds, listed, clock),
             "holders": Holders(store, self.kinds, clock),
-            "known_credentials": KnownCredentials(store, secrets, revokers, clock),
+            "known_credentials": KnownCredentials(store, secrets, _revokers(*parts_of_directory), clock),
             "credentials": listed,
             "read_usage": ReadUsage(store, clock),
             "revoke_many": RevokeMany(store, secrets, _many_revokers(self.delegation.apps, *parts_of_directory), clock),

@@ -133,7 +133,7 @@ def invite(name: str, as_json: bool) -> None:
 @click.argument("name", shell_complete=USERS)
 @json_option
 def reset_password(name: str, as_json: bool) -> None:
-    """Let a user set another password: mail a link that works once, or print it."""
+    """Reset a user's password: mail a link that works once, or print it."""
     _create_link(name, "reset", as_json)
 
 

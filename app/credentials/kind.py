@@ -258,7 +258,7 @@ class CredentialKind(SecretKind, Protocol):
         """Create one within the caller's transaction; only the result contains the secret in clear."""
 
     def verify(self, connection: Connection, token: str, at: datetime) -> Verdict:
-        """Return what the token may do now, in one query; else None, or the reason if `describe` knows no more."""
+        """Return what the token may do now, in one query; else None, or the reason if `describe` would add nothing."""
 
     def verify_secret(self, connection: Connection, secret: Secret, at: datetime) -> Claims | None:
         """Like `verify`, for the secret that an exchanged token was made from."""

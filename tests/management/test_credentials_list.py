@@ -6,7 +6,7 @@ import pytest
 
 from tests.core import ORDERS
 from tests.management.face import Face
-from tests.management.rights import Scene
+from tests.management.scene import Scene
 
 
 @pytest.fixture(scope="module")

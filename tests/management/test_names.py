@@ -11,7 +11,7 @@ from sqlalchemy import update
 from app.models import User
 from tests.core import ORDERS
 from tests.management.face import PASSWORD, Face
-from tests.management.rights import FEDERATED, Scene, unique
+from tests.management.scene import FEDERATED, Scene, unique
 from tests.management.test_requests import fields, problem
 
 

@@ -9,7 +9,8 @@ from app.actions.audit.actor import OPERATOR
 from app.actions.directory.users import UserChanges
 from app.management.authorization import TABLE
 from tests.management.face import Face
-from tests.management.rights import CASES, Case, Scene
+from tests.management.rights import CASES, Case
+from tests.management.scene import Scene
 
 SCOPED = {name: scope for name, scope in TABLE.items() if isinstance(scope, str)}
 MATRIX = [pytest.param(name, case, id=f"{name}: {case.label}") for name in SCOPED for case in CASES.get(name, [])]

@@ -147,7 +147,7 @@ def refuse_alike(
 
 @contextmanager
 def statements() -> Iterator[list[str]]:
-    """Collect the statements that are sent meanwhile, those that are run on the driver too."""
+    """Collect the statements that are sent meanwhile, also what is run on the driver."""
     seen: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:

@@ -179,9 +179,7 @@ def test_a_refused_device_code_has_its_reason(site: Wire, capsys: pytest.Capture
 
 @pytest.mark.contract("every refusal is one log line with its reason, which callers do not learn")
 @pytest.mark.parametrize("reason", ANSWERED)
-def test_what_rfc_8628_tells_a_device_is_in_the_log_too(
-    site: Wire, capsys: pytest.CaptureFixture[str], reason: str
-) -> None:
+def test_each_error_of_rfc_8628_is_in_the_log_too(site: Wire, capsys: pytest.CaptureFixture[str], reason: str) -> None:
     """RFC 8628 §3.5: expired_token and access_denied."""
     ask = ask_for(site, {"grant_type": DEVICE_GRANT, "client_id": "phone"}, "device_code")
     code = ANSWERED[reason](site.core)
@@ -358,7 +356,7 @@ def test_an_unknown_refresh_token_and_code_cost_one_look_up_beside_that_of_the_c
         assert len(seen) <= most, seen
 
 
-def test_a_database_that_fails_is_no_limit_that_is_spent(
+def test_a_database_that_fails_is_not_logged_as_a_limit(
     site: Wire, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:

@@ -69,7 +69,7 @@ NEEDS_CREDENTIAL = {  # before a row is added, of whose owner are
     "role": "an operator",
     "role_permission": "an operator",
     "signing_key": "an operator",
-    "spent_challenge": "a sign-in or passkey that succeeded, or a logout that a provider signed: swept after ten minutes",
+    "spent_challenge": "a sign-in or passkey that succeeded, or a signed logout: swept after ten minutes",
     "used_assertion": "a registered client's key: swept after its exp",
     "used_proof": "a client or a token that is bound to the key: swept after two minutes",
     "status_change": "a change of authority: one for each client, user, key and role that changed, until it is judged",
