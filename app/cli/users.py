@@ -10,6 +10,7 @@ import click
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.one_time_links import NewLink, Purpose
 from app.actions.directory.users import NewUser, UserChanges
+from app.actions.sign_in.passwords import GENERATED
 from app.cli.actions import find_user, list_all, open_actions
 from app.cli.completion import USER_ROLES, USERS
 from app.cli.output import json_option, print_done, print_record, print_records, print_secret
@@ -35,14 +36,21 @@ def create(new: NewUser, password_stdin: bool, generate_password: bool, as_json:
     generated = secrets.token_urlsafe(18) if generate_password else None
     password = generated or (read_password() if password_stdin else None)
     users = open_actions().users
-    view = users.create(OPERATOR, replace(new, password=password))
+    view = users.create(OPERATOR, replace(new, password=password), generated=generate_password)
 
     def undo() -> str:
         users.delete(OPERATOR, view.id)
         return f"the user {view.username} is deleted again"
 
     if generated:
-        print_secret(as_json, view, "password", generated, f"The password of {view.username}.", undo)
+        print_secret(
+            as_json,
+            view,
+            "password",
+            generated,
+            f"The password of {view.username}, valid for {GENERATED.days} days.",
+            undo,
+        )
     else:
         print_record(as_json, view)
 

@@ -19,6 +19,7 @@ from app.actions.audit.actor import MANAGE, SERVER
 from app.actions.audit.chain import chain_the_unchained
 from app.actions.audit.record import record
 from app.actions.directory.administrators import drop_dormant_scopes
+from app.actions.sign_in.passwords import GENERATED
 from app.clock import Clock
 from app.crypto.opaque import Prefix, digest, hint, mint, prefix_of
 from app.crypto.signing import SigningKeys
@@ -166,6 +167,8 @@ class Bootstrap:
         _record_creation(session, "resource", own.id, now, identifier=own.identifier)
         user = _user(first, _role(session, "administrator", "user", manage, now), now)
         user.password_digest = self._hash_password(first.admin_password)
+        if not self._settings.bootstrap_admin_password.get_secret_value():
+            user.password_until = now + GENERATED
         client = _client(first, _role(session, "machine-administrator", "machine", manage, now), now)
         session.add_all([user, client])
         _record_creation(session, "user", user.id, now, username=user.username)

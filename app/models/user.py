@@ -44,6 +44,7 @@ class User(Base):
     email_key: Mapped[str | None] = mapped_column(String(LONGEST_KEPT_KEY), index=True, unique=True)
     display_name: Mapped[str] = mapped_column(String(200), default="")
     password_digest: Mapped[str | None] = mapped_column(String(200))
+    password_until: Mapped[datetime | None]  # when a generated password ends; None for one that the user chose
     enabled: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime]
     external_id: Mapped[str | None] = mapped_column(String(255), index=True)  # the provisioning client's: RFC 7643 §3.1

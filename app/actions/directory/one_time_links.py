@@ -16,6 +16,7 @@ from app.actions.directory.escalation import refuse_delegates, refuse_exceeding
 from app.actions.limits.abuse import LINKS_OF_ADDRESS, RESETS_OF_ADDRESS, RESETS_OF_NAME, AbuseLimits
 from app.actions.outbox.enqueue import MAIL, Notice, enqueue
 from app.actions.outbox.notice_types import LINK_MAILS
+from app.actions.sign_in.password_policy import PasswordPolicy
 from app.actions.sign_in.passwords import Passwords
 from app.actions.sign_in.sessions import end_sessions
 from app.clock import Clock
@@ -35,6 +36,7 @@ LIFETIME = timedelta(hours=1)
 LONGEST_SECRET = 100  # characters
 PAGE = "/login/link"
 EVENTS: dict[Purpose, str] = {"invitation": "user.invite", "reset": "user.reset"}
+NOT_ALLOWED = "this user may not use a password here (PASSWORDS): let them sign in at an identity provider"
 INVALID = "the link is unknown, used or expired: ask for another one"
 
 
@@ -78,18 +80,24 @@ class OneTimeLinks:
         self._issuer = settings.issuer
         self._mails = settings.smtp_server is not None
         self._management = settings.management_identifier
+        self._policy = PasswordPolicy(settings.passwords, settings.management_identifier)
         self._clock = clock
 
     @property
     def mails(self) -> bool:
-        """Whether users can ask for a link themselves: this server sends mail."""
+        """Whether links are mailed to users who have an address."""
         return self._mails
+
+    @property
+    def offered(self) -> bool:
+        """Whether users can ask for a link themselves: this server sends mail, and has passwords."""
+        return self._mails and not self._policy.off
 
     def create(self, actor: Actor, user_id: str, new: NewLink) -> MadeLink:
         """Make a link for an enabled user, and end the user's earlier one; mail it, or return it to be shown once.
 
-        Raises NotFound, Conflict (the user is disabled), Forbidden (a delegate, or the user carries more than the
-        caller): a link is as good as a password.
+        Raises NotFound, Conflict (the user is disabled, or may not use a password), Forbidden (a delegate, or the user
+        carries more than the caller): a link is as good as a password.
         """
         refuse_delegates(actor)
         with self._store.transaction() as session:
@@ -99,6 +107,8 @@ class OneTimeLinks:
             refuse_exceeding(actor, grants_of_user(session, user_id), self._management)
             if not user.enabled:
                 raise Conflict("the user is disabled: enable the user first")
+            if not self._policy.allows(session, user_id):
+                raise Conflict(NOT_ALLOWED)
             return self._make(session, actor, user, new.purpose)
 
     def withdraw(self, link_id: str) -> None:
@@ -117,7 +127,8 @@ class OneTimeLinks:
         if user_id is not None:
             with self._store.transaction() as session:
                 user = session.get(User, user_id, with_for_update=True)
-                if user is not None and user.enabled and user.email is not None:
+                usable = user is not None and user.enabled and self._policy.allows(session, user_id)
+                if user is not None and usable and user.email is not None:
                     self._make(session, anonymous(address, request_id), user, "reset")
 
     def refuse_requests_beyond(self, address: str | None) -> None:
@@ -130,7 +141,8 @@ class OneTimeLinks:
         live = OneTimeLink.digest == digest(secret[:LONGEST_SECRET]), OneTimeLink.used_at.is_(None), User.enabled
         with self._store.connection() as connection:
             row = connection.execute(query.where(*live, OneTimeLink.expires_at > self._clock())).one_or_none()
-        if row is None:
+            usable = row is not None and self._policy.allows(connection, row.id)
+        if row is None or not usable:
             self._limits.refuse_beyond(LINKS_OF_ADDRESS.at(address))
             raise Invalid.field("code", INVALID)
         return OpenedLink(*row)
@@ -149,7 +161,8 @@ class OneTimeLinks:
         actor = Actor("user", opened.user_id, opened.username, address=address, request_id=request_id)
         with self._store.transaction() as session:
             link_id = self._spend(session, secret, now)
-            session.execute(update(User).where(User.id == opened.user_id).values(password_digest=hashed))
+            chosen = update(User).where(User.id == opened.user_id)
+            session.execute(chosen.values(password_digest=hashed, password_until=None))
             end_sessions(session, opened.user_id)
             record(session, actor, "user.update", "user", opened.user_id, now, changed=["password"], link=link_id)
             management = grants_of_user(session, opened.user_id).on([self._management]).scopes

@@ -26,7 +26,7 @@ from app.actions.directory.roles import load_assignable_roles
 from app.actions.directory.rows import Found, ListQuery, Page, Rows, by_number, view_of
 from app.actions.directory.status import is_enabled
 from app.actions.directory.uniqueness import translate_duplicates
-from app.actions.sign_in.passwords import LONGEST_PASSWORD, SHORTEST_PASSWORD, Passwords
+from app.actions.sign_in.passwords import GENERATED, LONGEST_PASSWORD, SHORTEST_PASSWORD, Passwords
 from app.actions.sign_in.sessions import end_sessions
 from app.clock import Clock
 from app.database.store import Store
@@ -115,8 +115,10 @@ class UserActions:
         self._management = management_identifier
         self._clock = clock
 
-    def create(self, actor: Actor, new: NewUser) -> UserView:
-        """Create a user. Raises Invalid, Duplicate, Forbidden (roles that carry more than the caller)."""
+    def create(self, actor: Actor, new: NewUser, *, generated: bool = False) -> UserView:
+        """Create a user; a `generated` password is valid for GENERATED, until the user sets another one.
+
+        Raises Invalid, Duplicate, Forbidden (roles that carry more than the caller)."""
         now = self._clock()
         username, email = checked_username(new.username), checked_email(new.email)
         display_name = optional_name(new.display_name, "display_name")
@@ -127,6 +129,7 @@ class UserActions:
                 username=username,
                 email=email,
                 password_digest=password_digest,
+                password_until=now + GENERATED if generated else None,
                 display_name=display_name,
                 enabled=new.enabled,
                 created_at=now,
@@ -155,7 +158,7 @@ class UserActions:
             row = _load(session, user_id, lock=True)
             refuse_exceeding(actor, grants_of_user(session, user_id), self._management)
             if password_digest is not None:
-                row.password_digest = password_digest
+                row.password_digest, row.password_until = password_digest, None
             if not isinstance(changes.roles, Unset):
                 self._assign_roles(session, actor, row, changes.roles)
             _apply(row, changes)

@@ -63,7 +63,7 @@ WORDINGS: Mapping[str, Wording] = {
     ),
     "sign_in.new_place": Wording(
         mark("Sign-in from a new place"),
-        mark("Somebody signed in to your account with your password, from an address that was not known."),
+        mark("Somebody signed in to your account from an address that was not known."),
         mark("If that was you, there is nothing to do. If not, change your password now, and end all other sign-ins."),
         ("username", "address", "at"),
         mark("Open your account"),

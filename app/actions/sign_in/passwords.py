@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from argon2 import PasswordHasher
@@ -13,6 +14,7 @@ from app.actions.limits.concurrency import ConcurrencyLimit
 from app.actions.sign_in.breached_passwords import BreachedPasswords
 from app.errors import Invalid
 
+GENERATED = timedelta(days=7)  # how long a password is valid that this server generated (ASVS 6.4.1)
 SHORTEST_PASSWORD = 12  # characters
 LONGEST_PASSWORD = 200  # characters
 COMMON = 10_000_000  # guesses: more than a list of common passwords with the usual digits and signs appended

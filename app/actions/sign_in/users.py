@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 
 from app.access.rbac import grants_of_user
 from app.access.scopes import Scopes
@@ -105,10 +105,15 @@ class AuthenticateUser:
             request_id=request_id,
         )
 
+    def note_place(self, user: Actor) -> None:
+        """Store where a user signed in without a password."""
+        self._known_addresses.note(user.id, user.name, user.address)
+
     def _find(self, username: str) -> _Account | None:
         if len(username) > LONGEST_USERNAME or not username.isprintable():  # PostgreSQL refuses a NUL character
             return None
-        columns = select(User.id, User.username, User.password_digest, User.enabled)
+        ended = User.password_until <= self._clock()
+        columns = select(User.id, User.username, case((ended, None), else_=User.password_digest), User.enabled)
         with self._store.connection() as connection:
             found = columns.where(has_username(username)).order_by(func.lower(User.username) != username.lower())
             row = connection.execute(found.limit(1)).one_or_none()

@@ -27,7 +27,9 @@ def upgrade() -> None:
     )
     op.create_index("ix_one_time_link_user_id", "one_time_link", ["user_id"])
     op.create_index("ix_one_time_link_expires_at", "one_time_link", ["expires_at"])
+    op.add_column("user", sa.Column("password_until", sa.BigInteger(), nullable=True))
 
 
 def downgrade() -> None:
+    op.drop_column("user", "password_until")
     op.drop_table("one_time_link")

@@ -82,5 +82,5 @@ def _render_password_form(actions: Actions, refusal: form.Refusal | None = None)
 
 
 def _refuse_without_mail(actions: Actions) -> None:
-    if not actions.one_time_links.mails:
+    if not actions.one_time_links.offered:
         raise NotFound("there is no such page")

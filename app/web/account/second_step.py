@@ -109,6 +109,7 @@ def sign_in(actions: Actions) -> Response:
     except Unauthenticated:
         flash(gettext("The passkey is not accepted."))
         return redirect(url_for("sign_in.show_form", next=_own(request.form.get("next", ""))), 303)
+    actions.authenticate_user.note_place(who)
     return finish_sign_in(actions, who, (PASSKEY,), request.form.get("next", ""))
 
 

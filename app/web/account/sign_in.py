@@ -73,5 +73,5 @@ def _render_form(actions: Actions, error: LatchkeyError | None = None) -> Respon
         providers=actions.federation.providers.listed(),
         passwords=not off,
         passkeys=actions.second_factors.passkeys.available,
-        offers_links=actions.one_time_links.mails and not off,
+        offers_links=actions.one_time_links.offered,
     )

@@ -9,7 +9,9 @@ from app.access.scopes import Scopes
 from app.actions.audit.actor import OPERATOR, Actor, anonymous
 from app.actions.directory.one_time_links import NewLink, OneTimeLinks
 from app.actions.directory.reset_requests import ResetRequests
-from app.errors import Conflict, Forbidden, Invalid, NotFound, TooManyRequests
+from app.actions.directory.users import NewUser, UserChanges
+from app.actions.sign_in.password_policy import PasswordPolicy
+from app.errors import Conflict, Forbidden, Invalid, NotFound, TooManyRequests, Unauthenticated
 from app.models import AuditEvent, OneTimeLink, OutboxMessage, User
 from tests.actions.directory.test_races import at_once, successes
 from tests.core import Core
@@ -240,3 +242,39 @@ def test_the_events_name_who_asked(core: Core) -> None:
     assert by_action["user.invite"].actor == OPERATOR.id
     assert by_action["user.update"].actor == core.row_id("alice")
     assert by_action["user.reset"].actor == anonymous(None, None).id and by_action["user.reset"].address == ADDRESS
+
+
+@pytest.mark.parametrize(("setting", "allowed"), [("on", True), ("administrators", False), ("off", False)])
+def test_a_user_who_may_not_use_a_password_gets_no_link(core: Core, setting: str, allowed: bool) -> None:
+    secret, links = link_to(core), core.actions.one_time_links
+    links._policy = PasswordPolicy(setting, core.actions.settings.management_identifier)  # type: ignore[arg-type]
+    if allowed:
+        assert links.open(secret, ADDRESS) and link_to(core)
+    else:
+        with pytest.raises(Invalid):
+            links.open(secret, ADDRESS)
+        with pytest.raises(Conflict, match="may not use a password"):
+            links.create(OPERATOR, core.row_id("alice"), RESET)
+
+
+@pytest.mark.asvs("6.4.1")
+def test_a_generated_password_ends_after_seven_days_and_a_chosen_one_does_not(core: Core) -> None:
+    def signs_in(password: str) -> bool:
+        try:
+            return bool(core.actions.authenticate_user("ann", password, ADDRESS, None))
+        except Unauthenticated:
+            return False
+
+    generated, users = "k3VwN-generated-8hQz", core.actions.users
+    user = users.create(OPERATOR, NewUser("ann", password=generated), generated=True)
+    core._rows["ann"] = user.id
+    core.clock.advance(days=7, seconds=-1)
+    assert signs_in(generated)
+    core.clock.advance(seconds=1)
+    assert not signs_in(generated)
+    set_password(core, link_to(core, "ann"))
+    core.clock.advance(days=70)
+    assert signs_in(PASSWORD)
+    users.change(OPERATOR, user.id, UserChanges(password=generated))
+    core.clock.advance(days=70)
+    assert signs_in(generated)
