@@ -15,6 +15,7 @@ from app.cli.output import json_option, print_json
 from app.cli.standard_streams import print_line, print_note
 from app.cli.start_message import local_url
 from app.comparison.latest import keep as save_report
+from app.comparison.measure import refuse_impossible
 from app.comparison.phrases import IN_PROCESS, OVER_HTTP
 from app.comparison.probes import compare as probe
 from app.comparison.probes import in_process
@@ -68,6 +69,7 @@ def _save(settings: Settings, report: Report) -> None:
 def _run_probes(settings: Settings, kinds: tuple[str, ...]) -> Report:
     from rich.console import Console
 
+    refuse_impossible(settings)
     actions = open_actions(settings)
     client, via = connect(settings)
     with client, Console(stderr=True).status("Comparing …") as status:  # shown on a terminal only

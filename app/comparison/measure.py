@@ -13,12 +13,31 @@ from app.comparison.phrases import IN_PROCESS
 from app.comparison.report import Report
 from app.compose import Actions
 from app.errors import Conflict
+from app.settings.settings import Settings
+
+ALONE = "a comparison signs users in by a password alone"
+NEEDS_PASSWORDS = f"{ALONE}: it needs PASSWORDS on, and no second factor of everybody"
 
 running = threading.Lock()
 
 
+def is_possible(settings: Settings) -> bool:
+    """Return whether the users that a comparison makes for its time can sign in here."""
+    return settings.passwords == "on" and settings.require_second_factor != "everybody"
+
+
+def refuse_impossible(settings: Settings) -> None:
+    """Raise Conflict where no comparison can be made."""
+    if not is_possible(settings):
+        raise Conflict(NEEDS_PASSWORDS)
+
+
 def measure(actions: Actions, wsgi_app: Callable[..., Any]) -> Report:
-    """Measure in this process and store the result where possible; raises Conflict while another one is being made."""
+    """Measure in this process and store the result where possible; raises Conflict while another one is being made.
+
+    Raises Conflict also where the settings allow none.
+    """
+    refuse_impossible(actions.settings)
     if not running.acquire(blocking=False):
         raise Conflict("a comparison is being made right now: try again in some seconds")
     try:

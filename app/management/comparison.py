@@ -9,7 +9,7 @@ from marshmallow import Schema, fields
 
 from app.actions.audit.actor import MANAGE, Actor
 from app.comparison.latest import latest
-from app.comparison.measure import measure
+from app.comparison.measure import is_possible, measure
 from app.compose import Actions
 from app.errors import Forbidden, Unauthenticated
 from app.management.authorization import caller
@@ -67,7 +67,7 @@ def show_comparison(actions: Actions, query: dict[str, Any]) -> Any:
     report = latest(actions.settings)
     if query["run"]:
         _require_manage(caller())
-    never = report.at is None and caller().manages
+    never = report.at is None and caller().manages and is_possible(actions.settings)
     wanted = query["run"] or (never and query["run"] is None)
     return (measure(actions, current_app.wsgi_app) if wanted else report).as_json()
 

@@ -88,6 +88,7 @@ REFUSALS = (
     mark("too many failed attempts: try again later"),
     mark("too many such requests at once: try again"),
     mark("send %(type)s"),
+    mark("a comparison signs users in by a password alone: it needs PASSWORDS on, and no second factor of everybody"),
     mark("a comparison is being made right now: try again in some seconds"),
 )
 STATES = (

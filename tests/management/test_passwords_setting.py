@@ -75,3 +75,13 @@ def gives_nothing(scene: Scene) -> bool:
     """Return whether a machine's role, and one that does not exist, are given to nobody."""
     scene.admit("s-1", preferred_username="ann", groups=["a", "b"])
     return scene.roles("ann") == {"buyer": False}
+
+
+@pytest.mark.parametrize("settings", [{"passwords": "administrators"}, {"require_second_factor": "everybody"}])
+def test_where_users_need_more_than_a_password_no_comparison_is_made(tmp_path: Path, settings: dict[str, str]) -> None:
+    face = start_face(tmp_path, **settings)
+    manager = face.machine("manage")
+    refused = face.call("GET", "/comparison?run=true", manager)
+    assert refused.status_code == 409 and "it needs PASSWORDS on" in refused.json["detail"]
+    assert face.call("GET", "/comparison", manager).json["at"] is None
+    stop_face(face)
