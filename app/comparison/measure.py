@@ -15,8 +15,9 @@ from app.compose import Actions
 from app.errors import Conflict
 from app.settings.settings import Settings
 
-ALONE = "a comparison signs users in by a password alone"
-NEEDS_PASSWORDS = f"{ALONE}: it needs PASSWORDS on, and no second factor of everybody"
+NEEDS_PASSWORDS = (
+    "a comparison signs users in by a password alone: it needs PASSWORDS on, and no second factor of everybody"
+)
 
 running = threading.Lock()
 

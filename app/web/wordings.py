@@ -70,7 +70,7 @@ REFUSALS = (
     mark("this sign-in was not begun in this browser, or is over: begin again"),
     mark("%(name)s did not sign you in: begin again"),
     mark("%(name)s does not say that you may sign in here: ask an operator"),
-    mark("%(name)s knows you, but no account here is linked to you: ask an operator for an invitation, then link it"),
+    mark("%(name)s knows you, but no account here is linked to you: ask an operator for an invitation"),
     mark("an account has your username already: sign in to it and link %(name)s on its page, or ask an operator"),
     mark("%(name)s gives no username that can be used here: ask an operator"),
     mark("your account is disabled: ask an operator"),

@@ -35,7 +35,6 @@ from app.models.user import has_username
 
 TARGET = "user"
 DISABLED = "your account is disabled: ask an operator"
-UNLINKED = "but no account here is linked to you: ask an operator for an invitation, then link it"
 AGAIN = "the same sign-in is under way: begin again"
 
 
@@ -87,7 +86,9 @@ class AdmitIdentity:
     def _create(self, session: Session, by: Actor, identity: Identity, now: datetime) -> User:
         provider = identity.provider
         if not provider.create_users:
-            raise SignInRefused(f"{provider.name} knows you, {UNLINKED}")
+            raise SignInRefused(
+                f"{provider.name} knows you, but no account here is linked to you: ask an operator for an invitation"
+            )
         username = _read_username(identity)
         if session.scalar(select(exists().where(has_username(username)))):
             raise SignInRefused(

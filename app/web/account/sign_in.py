@@ -10,6 +10,7 @@ from app.compose import Actions
 from app.errors import Busy, LatchkeyError, TooManyRequests, Unauthenticated
 from app.http import browser
 from app.http.request import read_request
+from app.maintenance.provider_checks import has_way_in
 from app.texts import mark
 from app.web import form
 from app.web.account.second_step import finish_sign_in, redirect_after_sign_in
@@ -72,6 +73,7 @@ def _render_form(actions: Actions, error: LatchkeyError | None = None) -> Respon
         next=path if is_own_page(path) else "",
         providers=actions.federation.providers.listed(),
         passwords=not off,
+        nobody=off and not has_way_in(actions.settings, actions.store),
         passkeys=actions.second_factors.passkeys.available,
         offers_links=actions.one_time_links.offered,
     )
