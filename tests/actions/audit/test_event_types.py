@@ -20,6 +20,7 @@ ELSEWHERE = {  # where the action is an argument, and what it is then
     ("actions/directory/webhooks.py", "action"): {
         f"webhook.{verb}" for verb in ("create", "update", "rotate", "delete")
     },
+    ("actions/directory/one_time_links.py", "EVENTS[purpose]"): {"user.invite", "user.reset"},
     ("actions/insight/known_credentials.py", "f'{kind.target}.revoke'"): {
         f"{target}.revoke" for target in ("personal_access_token", "api_key", "client_secret", "grant")
     },
