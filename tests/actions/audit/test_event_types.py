@@ -21,6 +21,12 @@ ELSEWHERE = {  # where the action is an argument, and what it is then
         f"webhook.{verb}" for verb in ("create", "update", "rotate", "delete")
     },
     ("actions/directory/one_time_links.py", "EVENTS[purpose]"): {"user.invite", "user.reset"},
+    ("actions/directory/provisioning_groups.py", "f'{TARGET}.delete'"): {"role.delete"},
+    ("actions/directory/provisioning_groups.py", "f'{TARGET}.{verb}'"): {"role.create", "role.update"},
+    **{
+        ("actions/directory/provisioning_users.py", f"f'{{TARGET}}.{verb}'"): {f"user.{verb}"}
+        for verb in ("create", "update", "delete")
+    },
     ("actions/insight/known_credentials.py", "f'{kind.target}.revoke'"): {
         f"{target}.revoke" for target in ("personal_access_token", "api_key", "client_secret", "grant")
     },
