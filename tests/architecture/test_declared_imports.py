@@ -96,7 +96,8 @@ def test_the_resource_server_needs_two_libraries_and_each_framework_by_choice() 
 @pytest.mark.parametrize("name", PRIVATE_NAMES)
 def test_a_library_whose_private_names_are_used_is_bound_to_its_locked_minor_version(name: str) -> None:
     (requirement,) = (one for one in map(Requirement, DECLARED) if one.name == name)
-    (locked,) = (pin for pin in pins((ROOT / "requirements.txt").read_text(encoding="utf-8")) if pin.name == name)
-    version = Version(locked.version)
+    lock = pins((ROOT / "requirements.txt").read_text(encoding="utf-8"))
+    (locked,) = {pin.version for pin in lock if pin.name == name}  # with an extra and without it
+    version = Version(locked)
     bounds = {one.operator: one.version for one in requirement.specifier}
     assert bounds["<"] == f"{version.major}.{version.minor + 1}" and version in requirement.specifier

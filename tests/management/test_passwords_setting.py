@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,7 +79,7 @@ def gives_nothing(scene: Scene) -> bool:
 
 
 @pytest.mark.parametrize("settings", [{"passwords": "administrators"}, {"require_second_factor": "everybody"}])
-def test_where_users_need_more_than_a_password_no_comparison_is_made(tmp_path: Path, settings: dict[str, str]) -> None:
+def test_where_users_need_more_than_a_password_no_comparison_is_made(tmp_path: Path, settings: dict[str, Any]) -> None:
     face = start_face(tmp_path, **settings)
     manager = face.machine("manage")
     refused = face.call("GET", "/comparison?run=true", manager)
