@@ -100,7 +100,7 @@ PROVIDER = {
     "scopes": ["openid", "profile", "email"],
     "username_claim": "preferred_username",
     "groups_claim": "groups",
-    "roles": {"warehouse": ["stock clerk"]},
+    "roles": {"staff": ["bookseller"]},
     "create_users": True,
     "required_claims": {"employee": True},
     "enabled": True,
@@ -120,6 +120,14 @@ OBJECTS: dict[str, Any] = {
     "User": USER | {"id": shop.USER_ID, "provided_roles": [], "created_at": AT},
     "NewUser": USER | {"password": PASSWORD},
     "UserChanges": {"display_name": "Alice Bell-Stone", "enabled": True},
+    "NewLink": {"purpose": "invitation"},
+    "MadeLink": {
+        "id": "lnk_01f3a9c2b7e8d4f6a1b2c3d4e5f60718",
+        "purpose": "invitation",
+        "expires_at": AT,
+        "sent_to": USER["email"],
+        "url": None,
+    },
     "Profile": USER | {"id": shop.USER_ID, "provided_roles": [], "created_at": AT, "scopes": [shop.READ]},
     "Token": TOKEN
     | ISSUED
