@@ -27,6 +27,7 @@ PUBLIC = {
     "/assets/comparison.css",
     "/healthz",
     "/login",
+    "/login/link",
     "/metrics",
     "/status-lists",
 }
