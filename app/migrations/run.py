@@ -21,6 +21,7 @@ from app.migrations import FOLDER, known_revisions, refuse_newer, revisions
 from app.settings.database_url import describe_url
 
 METADATA = models.User.metadata  # of all tables, which importing the models declared
+LONGEST_MIGRATION_MS = 600_000
 LOCK = 0x1A7C4E1  # any number that is ours: PostgreSQL's advisory lock
 
 
@@ -85,7 +86,7 @@ def _lock_database(database_url: str) -> Iterator[Connection]:
     prepare_connections(engine)
     prepare_engine(engine)
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _references_off)
+        event.listen(engine, "connect", _prepare_sqlite)
     try:
         with _one_line_errors(engine), engine.begin() as connection:
             if engine.dialect.name == "postgresql":
@@ -106,9 +107,13 @@ def _one_line_errors(engine: Engine) -> Iterator[None]:
         raise BadSettings(f"the database {describe_url(engine.url)} cannot be used: {''.join(reason)}") from None
 
 
-def _references_off(connection: DBAPIConnection, _record: object) -> None:
-    """Switch foreign keys off: a batch migration of SQLite copies a table, and dropping the old must not cascade."""
+def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
+    """Switch foreign keys off: a batch migration of SQLite copies a table, and dropping the old must not cascade.
+
+    Another start's migration may take long: wait for it.
+    """
     connection.execute("PRAGMA foreign_keys=OFF")
+    connection.execute(f"PRAGMA busy_timeout={LONGEST_MIGRATION_MS}")
 
 
 def _check_references(connection: Connection) -> None:
