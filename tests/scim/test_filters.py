@@ -160,12 +160,14 @@ def test_attributes_are_chosen_or_left_out(scim: Provisioner) -> None:
         ('password eq "x"', ""),
         ("active gt true", ""),
         ("userName eq 5", ""),
+        ("userName co true", "only a text"),
+        ("active sw 1", ""),
         ('userName eq "\\u0000"', "cannot be stored"),
         ("(" * 2_000 + "userName pr" + ")" * 1_999, "syntax"),
         ("not (" * 700 + "userName pr" + ")" * 700, ""),
         ('userName eq "x" or ' * 5_000 + "userName pr", "too long"),
     ],
-    ids=range(11),
+    ids=range(13),
 )
 def test_a_filter_that_cannot_be_applied_is_refused(scim: Provisioner, text: str, why: str) -> None:
     answer = scim.call("POST", "/Users/.search", {"filter": text})

@@ -5,6 +5,8 @@ import re
 import pytest
 from itsdangerous import URLSafeSerializer
 
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.one_time_links import NewLink
 from app.web import assets
 from tests.management.face import PASSWORD, Face
 from tests.web.visitor import Visitor, browser_of
@@ -40,10 +42,21 @@ def test_every_page_offers_to_sign_out(face: Face, operator: Visitor) -> None:
     assert without == ["/console/holders/scopes", "/login"]  # the former is a piece, which a script puts into a page
 
 
+def page_of_link(face: Face, user: str) -> str:
+    """Return the page on which a user sets a password by a link."""
+    made, who = (
+        face.core.actions.one_time_links.create(OPERATOR, user, NewLink("reset")),
+        Visitor(face.app.test_client()),
+    )
+    assert made.url is not None
+    who.get("/login/link")
+    return who.post("/login/link", code=made.url.partition("#")[2]).text
+
+
 @pytest.mark.asvs("6.2.6", "6.2.7")
 def test_each_password_field_hides_it_and_lets_programs_fill_it_in(face: Face, operator: Visitor) -> None:
     user = face.core.row_id(face.person())
-    everything = {**html_pages(face, operator), "user": operator.get(f"/console/users/{user}").text}
+    everything = {**html_pages(face, operator), "link": page_of_link(face, user)}
     fields = [field for page in everything.values() for field in INPUT.findall(page) if "password" in field]
     assert len(fields) >= 6
     for field in fields:

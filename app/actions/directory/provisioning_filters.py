@@ -125,11 +125,11 @@ def _compare(column: Column, operator: CompareOperator, value: Any) -> ColumnEle
         return column.value.is_(None) if operator == CompareOperator.eq else false()
     if operator == CompareOperator.eq and column.equal is not None:
         return func.coalesce(column.equal(value), false())
+    if operator in PATTERNS and not (isinstance(column.value.type, String) and isinstance(value, str)):
+        raise Unfilterable("only a text contains another, or begins or ends with it")
     folded = column.fold(value)
     if operator in PATTERNS:
-        if not isinstance(column.value.type, String):
-            raise Unfilterable("only a text contains another, or begins or ends with it")
-        pattern = PATTERNS[operator].format(str(folded).translate(ESCAPED))
+        pattern = PATTERNS[operator].format(folded.translate(ESCAPED))
         return and_(column.value.is_not(None), column.value.like(column.bind(pattern), escape="/"))
     return and_(column.value.is_not(None), COMPARE[operator](column.value, column.bind(folded)))
 
