@@ -14,7 +14,6 @@ from tests.api import Admin, unique
 from tests.browser import Browser, Cookies, Watched
 from tests.live import LiveServer
 
-PASSWORD = "seven lamps on a winter stair"
 HERE = "127.0.0.1"  # in a network that the key is used from
 
 
@@ -115,13 +114,16 @@ def makes_a_role(day: Day, kind: str, scope: str) -> str:
 
 
 def makes_a_user(day: Day, role: str) -> str:
-    """Create a user who has the role; return the username."""
+    """Create a user who has the role, and invite them; return the username."""
     name = unique("user")
     day.go("/users/new")
-    day.fill(username=name, password=PASSWORD)
+    day.fill(username=name)
     day.tick(role)
     day.press("Make the user")
-    day.says(f"The user {name} is created.")
+    day.says(f"The user {name} is created: invite them to set a password.")
+    day.page.get_by_role("link", name="Password", exact=True).click()
+    day.press("Invite them")
+    assert "/login/link#" in day.secret()
     return name
 
 
