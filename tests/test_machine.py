@@ -1,8 +1,15 @@
 """What a machine lacks is skipped with its reason, and fails where CI promised it."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from tests import machine
+
+TESTS = Path(__file__).parent
+REQUIRED = re.compile(r"require_program\(\s*\"([^\"]+)\"")
+ESSENTIAL = {"mount", "setpriv"}  # of each Debian
 
 ABSENT = "latchkey-no-such-program"
 
@@ -24,3 +31,10 @@ def test_a_missing_program_fails_where_ci_promises_it(monkeypatch: pytest.Monkey
     monkeypatch.setenv("CI", "true")
     with pytest.raises(pytest.fail.Exception, match="promises"):
         machine.require_program(ABSENT)
+
+
+def test_ci_installs_each_program_that_a_test_requires() -> None:
+    required = {name for file in TESTS.rglob("*.py") for name in REQUIRED.findall(file.read_text(encoding="utf-8"))}
+    script = (TESTS.parent / ".ci" / "run").read_text(encoding="utf-8")
+    assert len(required) > 10
+    assert not [name for name in required - ESSENTIAL if f"command -v {name} " not in script]
