@@ -18,6 +18,7 @@ from sqlalchemy import (
     func,
     insert,
     join,
+    literal,
     or_,
     select,
     update,
@@ -45,7 +46,7 @@ from app.credentials.kind import (
 )
 from app.credentials.reasons import Reason
 from app.crypto.opaque import Prefix, digest, hint, mint, prefix_of
-from app.crypto.replaced_secrets import find_replaced, is_replaced, keep_replaced
+from app.crypto.replaced_secrets import find_replaced, keep_replaced, replaced_by_digest
 from app.database.ordering import contains_text
 from app.database.statements import add_row, batches
 from app.database.types import Base, new_id
@@ -62,28 +63,39 @@ _granted_now = exists().where(
     UserRole.role_id == RolePermission.role_id,
     RolePermission.permission_id == Chosen.permission_id,
 )
-_VERIFIED: Select[*tuple[Any, ...]] = (
-    select(
-        PersonalAccessToken.id,
-        PersonalAccessToken.user_id,
-        PersonalAccessToken.generation,
-        PersonalAccessToken.issued_at,
-        PersonalAccessToken.expires_at,
-        PersonalAccessToken.revoked_at,
-        User.username,
-        User.enabled,
-        Resource.identifier,
-        Permission.name,
-        _granted_now.label("granted"),
-    )
-    .join(User, User.id == PersonalAccessToken.user_id)
-    .outerjoin(Chosen, Chosen.token_id == PersonalAccessToken.id)
-    .outerjoin(Resource, Resource.id == Chosen.resource_id)
-    .outerjoin(Permission, Permission.id == Chosen.permission_id)
+_VERIFIED = (
+    PersonalAccessToken.id,
+    PersonalAccessToken.user_id,
+    PersonalAccessToken.generation,
+    PersonalAccessToken.issued_at,
+    PersonalAccessToken.expires_at,
+    PersonalAccessToken.revoked_at,
+    User.username,
+    User.enabled,
+    Resource.identifier,
+    Permission.name,
+    _granted_now.label("granted"),
 )
-_BY_DIGEST = CompiledSelect(_VERIFIED.where(PersonalAccessToken.digest == bindparam("digest")))
-_BY_SECRET = CompiledSelect(
-    _VERIFIED.where(
+
+
+def _with_choices(query: Select[*tuple[Any, ...]]) -> CompiledSelect:
+    """Compile a query of tokens that reads the user and the chosen scopes of each."""
+    return CompiledSelect(
+        query.outerjoin(User, User.id == PersonalAccessToken.user_id)
+        .outerjoin(Chosen, Chosen.token_id == PersonalAccessToken.id)
+        .outerjoin(Resource, Resource.id == Chosen.resource_id)
+        .outerjoin(Permission, Permission.id == Chosen.permission_id)
+    )
+
+
+_ONE_ROW = select(literal(1)).subquery()  # so that an unknown digest has a row too, which tells whether it was replaced
+_BY_DIGEST = _with_choices(
+    select(*_VERIFIED, replaced_by_digest(Prefix.PAT.kind).label("replaced"))
+    .select_from(_ONE_ROW)
+    .outerjoin(PersonalAccessToken, PersonalAccessToken.digest == bindparam("digest"))
+)
+_BY_SECRET = _with_choices(
+    select(*_VERIFIED).where(
         and_(PersonalAccessToken.id == bindparam("id"), PersonalAccessToken.generation == bindparam("generation"))
     )
 )
@@ -136,8 +148,8 @@ class PersonalAccessTokens:
     def verify(self, connection: Connection, token: str, at: datetime) -> Verdict:
         """Look the digest up and return the chosen scopes that the user's roles still give."""
         rows = _BY_DIGEST.rows(connection, digest=digest(token))
-        if not rows and not is_replaced(connection, self.target, token):
-            return Reason.UNKNOWN
+        if rows[0].id is None:
+            return None if rows[0].replaced else Reason.UNKNOWN
         return _read_claims(rows, at)
 
     def verify_secret(self, connection: Connection, secret: Secret, at: datetime) -> Claims | None:

@@ -11,7 +11,6 @@ from typing import Self
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 RANDOM_LENGTH = 32  # 190 bits
-CHECK_LENGTH = 6
 SHAPE = re.compile(r"lk_(pat|key|sec|ref|code|dev|reg)_([0-9A-Za-z]{32})([0-9A-Za-z]{6})")
 
 
@@ -35,12 +34,15 @@ class Prefix(StrEnum):
         return member
 
 
+_PAIRS = [first + second for first in ALPHABET for second in ALPHABET]  # the two digits of each number in base62
 _PREFIXES = {prefix.value: prefix for prefix in Prefix}
 
 
 def check_characters(random_part: str) -> str:
     """Return the CRC-32 of the random characters in base62, padded to 6, to recognize typing errors."""
-    return _base62(zlib.crc32(random_part.encode("ascii")), CHECK_LENGTH)
+    upper, lowest = divmod(zlib.crc32(random_part.encode("ascii")), len(_PAIRS))
+    highest, middle = divmod(upper, len(_PAIRS))
+    return _PAIRS[highest] + _PAIRS[middle] + _PAIRS[lowest]
 
 
 def _base62(number: int, length: int) -> str:

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Exists, bindparam, delete, exists, select
 from sqlalchemy.orm import Session
 
-from app.compat.sqlalchemy import CompiledSelect
 from app.crypto.opaque import digest
 from app.database.statements import SWEPT, add_row, delete_expired
 from app.models import ReplacedSecret
 
 KEPT = timedelta(days=400)  # how long a replaced secret is recognized
 MOST = 50  # of one credential; the oldest are forgotten
-_REPLACED = CompiledSelect(
-    select(ReplacedSecret.credential_id).where(
-        ReplacedSecret.digest == bindparam("digest"), ReplacedSecret.target == bindparam("target")
-    )
-)
 
 
 def keep_replaced(session: Session, target: str, credential_id: str, of_old: str, hint: str, at: datetime) -> None:
@@ -39,9 +33,9 @@ def keep_replaced(session: Session, target: str, credential_id: str, of_old: str
     )
 
 
-def is_replaced(connection: Connection, target: str, token: str) -> bool:
-    """Return whether this token is a replaced secret of a credential of this kind."""
-    return bool(_REPLACED.rows(connection, digest=digest(token), target=target))
+def replaced_by_digest(target: str) -> Exists:
+    """Return the condition that the parameter `digest` is that of a replaced secret of a credential of this kind."""
+    return exists().where(ReplacedSecret.digest == bindparam("digest"), ReplacedSecret.target == target)
 
 
 def find_replaced(session: Session, target: str, token: str) -> ReplacedSecret | None:

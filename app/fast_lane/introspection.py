@@ -12,7 +12,7 @@ from app.compose import Actions
 from app.fast_lane.client import authenticate
 from app.fast_lane.memory import Answer, CacheGeneration, Head, Memory, digest_of
 from app.fast_lane.shape import read_body, read_fields
-from app.oauth.introspection import client_caller, introspect
+from app.oauth.introspection import INACTIVE, INACTIVE_TEXT, client_caller, introspect
 from app.operations import metrics
 from app.settings.addresses import read_address
 
@@ -59,7 +59,7 @@ class IntrospectionRoute:
             return None
         refusal: dict[str, str] = {}
         members, claims = introspect(actions, fields["token"], caller, client_ip, refusal)
-        text = json.dumps(members).encode()
+        text = INACTIVE_TEXT if members is INACTIVE else json.dumps(members).encode()
         adds = metrics.introspected_counter(claims.kind if claims else None)
         answer = Answer(json_headers(len(text)), text, adds=adds, client_id=client.client_id)
         if refusal:

@@ -37,7 +37,7 @@ class TokenRoute:
     def __init__(self, actions: Actions, memory: Memory) -> None:
         self._actions = actions
         self._memory = memory
-        self._note_use = actions.usage.note_use  # looked up once
+        self._note_use, self._issue = actions.usage.note_use, actions.issue_machine_token.sign_at  # looked up once
         self._read_origin = OriginReader(actions.settings, TOKEN_ENDPOINT)
         self._adds = metrics.issued_counter(KIND)
         self._answers_browsers = bool(actions.settings.allowed_origins)
@@ -84,7 +84,7 @@ class TokenRoute:
         return cached
 
     def _sign(self, cached: CachedDecision, at: datetime, origin: Origin) -> Answer:
-        issued = self._actions.issue_machine_token.sign(cached.decision)
+        issued = self._issue(cached.decision, at)
         self._note_use(cached.use, at, origin)
         text, client_id = issued.token.encode().join(cached.around), cached.client.client_id
         return Answer(json_headers(len(text)), text, issued.credential_id, self._adds, client_id=client_id, kind=KIND)

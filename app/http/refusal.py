@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from flask import request
 
@@ -42,10 +43,16 @@ def refusal_fields(error: str, explanation: Explanation | None, resource: str = 
             fields["credential_id"] = known.id
         if known is not None and known.client_id:
             fields["client_id"] = known.client_id
-    return fields | ({"resource": _shorten(resource)} if resource else {})
+    if resource:
+        fields["resource"] = _shorten(resource)
+    return fields
 
 
 def _shorten(resource: str) -> str:
     """Return an identifier as it was sent; for anything else, which may be a secret, its length."""
-    usable = len(resource) <= LONGEST_RESOURCE and IDENTIFIER.fullmatch(resource)
-    return resource if usable else f"<{len(resource)}>"
+    return resource if len(resource) <= LONGEST_RESOURCE and _is_identifier(resource) else f"<{len(resource)}>"
+
+
+@lru_cache(maxsize=256)
+def _is_identifier(resource: str) -> bool:
+    return IDENTIFIER.fullmatch(resource) is not None

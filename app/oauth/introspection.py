@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,6 +32,7 @@ SCOPE = "introspect"
 SIGNED = "application/token-introspection+jwt"  # RFC 9701 §4
 NOT_ACTIVE = "inactive"  # the `error` of a log line: the answer has none
 INACTIVE: dict[str, Any] = {"active": False}
+INACTIVE_TEXT = json.dumps(INACTIVE).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +101,11 @@ def introspect(
     claims = verdict if isinstance(verdict, Claims) else None
     if claims is not None and caller.serves is not None:
         claims = claims.cut_to(caller.serves)
+    if isinstance(verdict, Claims) and claims is None:
+        return refuse(verdict, Reason.WRONG_RESOURCE)
     if claims is None:
-        own = _own_refresh_token(actions, token, caller)
-        if isinstance(own, dict):
-            return own, None
-        return refuse(verdict or own, Reason.WRONG_RESOURCE if isinstance(verdict, Claims) else None)
+        own = verdict or _own_refresh_token(actions, token, caller)
+        return (own, None) if isinstance(own, dict) else refuse(own, None)
     if not claims.allows_address(client_ip):
         return refuse(claims, Reason.WRONG_NETWORK)
     window = actions.spend_key_limit(claims)

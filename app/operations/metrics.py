@@ -99,7 +99,13 @@ def count_refused(kind: str | None, outcome: str) -> None:
 
 def count_reason(reason: str) -> None:
     """Count a refusal by its reason, of the closed list in app/credentials/reasons.py."""
-    _reasons.labels(reason).inc()
+    _reason_counter(reason).inc()
+
+
+@cache
+def _reason_counter(reason: str) -> Counter:
+    """Return the counter of a reason: the look-up by label costs more than the count."""
+    return _reasons.labels(reason)
 
 
 def count_request(method: str, route: str, status: int, seconds: float, kind: str | None) -> None:

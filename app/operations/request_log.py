@@ -124,7 +124,7 @@ def _lines(batch: Iterable[Entry]) -> Iterable[str]:
 def _refusal_fields(refusal: Mapping[str, str], client: str | None) -> str:
     """Return the fields of a refusal; the client that asked is named before, if there is one."""
     fields = {name: value for name, value in refusal.items() if name != "client_id" or client is None}
-    return "".join(f', "{name}": {json.dumps(value)}' for name, value in fields.items())
+    return "".join(f', "{name}": {_quoted(value)}' for name, value in fields.items())
 
 
 _quoted = lru_cache(maxsize=1024)(json.dumps)

@@ -322,7 +322,7 @@ def test_a_refusal_at_the_token_endpoint_is_counted_there(site: Wire) -> None:
     assert (row.group, row.refusals, row.last_server) == ("revoked", 1, "token-endpoint")
 
 
-MOST = {Prefix.PAT: 2, Prefix.API_KEY: 1, Prefix.REFRESH_TOKEN: 1, Prefix.CLIENT_SECRET: 1, Prefix.DEVICE_CODE: 0}
+MOST = {Prefix.PAT: 1, Prefix.API_KEY: 1, Prefix.REFRESH_TOKEN: 1, Prefix.CLIENT_SECRET: 1, Prefix.DEVICE_CODE: 0}
 ENDPOINTS: dict[str, Callable[[Wire, str], Any]] = {
     "introspection": lambda wire, token: wire.post("introspect", {"token": token}, wire.shop),
     "the caller of introspection": lambda wire, token: wire.post("introspect", {"token": "x"}, token),

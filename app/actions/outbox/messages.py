@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, or_, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, exists, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
+from app.compat.sqlalchemy import CompiledSelect
 from app.models import OutboxMessage
 
 LEASE = timedelta(minutes=2)  # longer than an attempt takes, with the resolution of the name
@@ -19,6 +20,15 @@ RETRIED = timedelta(days=3)
 KEPT = timedelta(days=7)  # after its end
 MOST_KEYS = 32  # order keys that are looked at for one recipient at a time
 PAUSES = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 3600, 7200, 14400))  # after attempts
+_DUE = CompiledSelect(
+    select(OutboxMessage.id)
+    .where(
+        OutboxMessage.channel == bindparam("channel"),
+        OutboxMessage.ended_at.is_(None),
+        OutboxMessage.next_attempt_at <= bindparam("at"),
+    )
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +159,4 @@ def _update(session: Session, *criteria: ColumnElement[bool], **values: Any) -> 
 
 def has_due_messages(session: Session, channel: str, at: datetime) -> bool:
     """Return whether anything may be due: without a lock, and without looking at its order."""
-    row = OutboxMessage
-    waiting = select(row.id).where(row.channel == channel, row.ended_at.is_(None), row.next_attempt_at <= at)
-    return session.scalar(waiting.limit(1)) is not None
+    return bool(_DUE.rows(session.connection(), channel=channel, at=at))

@@ -12,7 +12,7 @@ from app.access.rbac import grants_of_client
 from app.access.scopes import Grants, MalformedScope, Scopes
 from app.actions.status.indexes import StatusIndexes, end_of_list
 from app.clock import Clock
-from app.credentials.kind import Subject, Terms
+from app.credentials.kind import Issued, Subject, Terms
 from app.credentials.m2m import Draft, MachineTokens
 from app.crypto.access_token import MAX_TOKEN_LENGTH
 from app.crypto.confirmation import UNBOUND, Confirmation
@@ -87,11 +87,15 @@ class IssueMachineToken:
         return Decision(granted.scopes, lifetime, draft, until, granted.audience)
 
     def sign(self, decision: Decision) -> AccessToken:
-        """Sign a token for a decision, without a query. Raises InvalidScope for a token too long to be accepted."""
-        now = self._clock()
-        issued = self._kind.sign(decision.draft, now, now + timedelta(seconds=decision.lifetime))
-        refuse_too_long(issued.token)
+        """Like `sign_at`, now, with what the answer says of it."""
+        issued = self.sign_at(decision, self._clock())
         return decision.answer(issued.token, issued.credential_id)
+
+    def sign_at(self, decision: Decision, at: datetime) -> Issued:
+        """Sign a token for a decision, without a query. Raises InvalidScope for a token too long to be accepted."""
+        issued = self._kind.sign(decision.draft, at, at + timedelta(seconds=decision.lifetime))
+        refuse_too_long(issued.token)
+        return issued
 
 
 def choose(given: Grants, scope: str | None, resources: Sequence[str]) -> Grants:

@@ -240,9 +240,10 @@ class Refusals:
         return self._observe(presented, partial(self._explain.explain_client, presented.token))
 
     def _observe(self, presented: Presented, find_reason: Callable[[], Explanation | None]) -> Explanation | None:
-        explanation = None
-        with suppress(Exception):
+        try:
             explanation = find_reason()
+        except Exception:
+            return None
         if explanation is not None:
             for observer in self._observers:
                 with suppress(Exception):
@@ -256,4 +257,7 @@ def _reason_of_shape(token: str) -> Reason:
 
 
 def _explain(reason: Reason, found: Description | None = None) -> Explanation:
-    return Explanation(reason, WORDS[reason], found)
+    return _OF_REASON[reason] if found is None else Explanation(reason, WORDS[reason], found)
+
+
+_OF_REASON = {reason: Explanation(reason, text) for reason, text in WORDS.items()}  # where no credential is known
