@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Address = IPv4Address | IPv6Address
@@ -27,6 +28,7 @@ def parse_address(text: str) -> Address | None:
         return None
 
 
+@lru_cache(maxsize=1024)
 def network_of(address: Address) -> Network:
     """Return the network that is stored instead of an address, a /24 or a /48: it names no single person."""
     return ip_network((address, 24 if address.version == 4 else 48), strict=False)
