@@ -26,17 +26,18 @@ def log_refusal(error: str, explanation: Explanation | None, resource: str = "",
 
 
 def set_refusal(fields: Mapping[str, str]) -> None:
-    """Put what is known of a refusal into the log line of this request."""
+    """Put what is known of a refusal into the log line of this request, and count it by its reason."""
+    if "reason" in fields:
+        metrics.count_reason(fields["reason"])
     if "credential_id" in fields:
         request.environ.setdefault(CREDENTIAL, fields["credential_id"])
     request.environ[REFUSAL] = fields
 
 
 def refusal_fields(error: str, explanation: Explanation | None, resource: str = "") -> dict[str, str]:
-    """Return what a log line says of a refusal, and count it by its reason."""
+    """Return what a log line says of a refusal; who writes it counts it by its reason."""
     fields = {"error": error}
     if explanation is not None:
-        metrics.count_reason(explanation.reason.value)
         fields["reason"] = explanation.reason.value
         known = explanation.credential
         if known is not None and known.id:

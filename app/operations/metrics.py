@@ -97,9 +97,9 @@ def count_refused(kind: str | None, outcome: str) -> None:
     _refused.labels(kind or UNKNOWN, outcome).inc()
 
 
-def count_reason(reason: str) -> None:
-    """Count a refusal by its reason, of the closed list in app/credentials/reasons.py."""
-    _reason_counter(reason).inc()
+def count_reason(reason: str, times: int = 1) -> None:
+    """Count refusals by their reason, of the closed list in app/credentials/reasons.py."""
+    _reason_counter(reason).inc(times)
 
 
 @cache

@@ -94,13 +94,18 @@ def _finished(entry: Entry) -> FinishedRequest:
 
 def _measure(batch: Iterable[Entry]) -> None:
     counts: Counter[Callable[[float], None]] = Counter()
+    reasons: Counter[str] = Counter()
     durations: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
     for entry in batch:
         durations[entry.place.method, entry.place.route].append(entry.seconds)
         if entry.adds is not None:
             counts[entry.adds] += 1
+        if entry.refusal is not None and "reason" in entry.refusal:
+            reasons[entry.refusal["reason"]] += 1
     for count, times in counts.items():
         count(times)
+    for reason, times in reasons.items():
+        metrics.count_reason(reason, times)
     for (method, route), seconds in durations.items():
         metrics.count_successes(method, route, seconds)
 

@@ -266,6 +266,21 @@ def test_what_the_lane_answers_is_counted(fresh_server: StartServer) -> None:
     admin.http.close()
 
 
+@pytest.mark.contract("metrics, log lines and last uses, in batches, none lost")
+def test_a_refusal_is_counted_once_by_its_reason_in_either_lane(fresh_server: StartServer) -> None:
+    live = fresh_server()
+    admin = Admin(live)
+    client = admin.client(serves=[admin.resource(public=["counted:read"])])
+    for accept in ("application/json", "application/json, text/html"):  # Flask answers the second
+        before = count(live, "latchkey_refusals_total", reason="unknown")
+        with httpx.Client(base_url=live.url, auth=client.basic, trust_env=False, verify=False) as http:
+            for _ in range(5):
+                answer = http.post("/oauth/introspect", data={"token": mint(Prefix.PAT)}, headers={"Accept": accept})
+                assert answer.json() == {"active": False}
+        assert count(live, "latchkey_refusals_total", reason="unknown") == before + 5
+    admin.http.close()
+
+
 def test_the_parent_of_a_trace_is_handed_on_by_both_lanes(lanes: Lanes) -> None:
     token = lanes.core.pat("alice", "orders:read")[1]
     sent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -332,11 +332,10 @@ ENDPOINTS: dict[str, Callable[[Wire, str], Any]] = {
 }
 
 
-@pytest.mark.contract("an unknown credential costs one look-up, and a personal access token a second one")
+@pytest.mark.contract("an unknown credential costs one look-up")
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 @pytest.mark.parametrize("prefix", MOST)
 def test_an_unknown_credential_costs_no_further_look_up(site: Wire, endpoint: str, prefix: Prefix) -> None:
-    """The second look-up of a personal access token is among the secrets that were regenerated."""
     ask = ENDPOINTS[endpoint]
     ask(site, mint(prefix))
     with statements() as seen:
@@ -344,7 +343,7 @@ def test_an_unknown_credential_costs_no_further_look_up(site: Wire, endpoint: st
     assert len(seen) == MOST[prefix], seen
 
 
-@pytest.mark.contract("an unknown credential costs one look-up, and a personal access token a second one")
+@pytest.mark.contract("an unknown credential costs one look-up")
 def test_an_unknown_refresh_token_and_code_cost_one_look_up_beside_that_of_the_client(site: Wire) -> None:
     forms = {
         2: {"grant_type": "refresh_token", "refresh_token": mint(Prefix.REFRESH_TOKEN)},

@@ -14,8 +14,8 @@ from app.actions.outbox.messages import KEPT, MOST_KEYS, RETRIED, find_heads
 from app.maintenance.retention import Retention
 from app.models import OutboxMessage, Webhook
 from tests.actions.notices.conftest import Hooks
-from tests.actions.outbox.test_cost import statements
 from tests.contract.waiting import until
+from tests.oauth.refusing import statements
 from tests.receiver import HANG, Receiver, receiving
 
 pytestmark = pytest.mark.both_databases
