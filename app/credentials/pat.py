@@ -88,7 +88,7 @@ def _with_choices(query: Select[*tuple[Any, ...]]) -> CompiledSelect:
     )
 
 
-_ONE_ROW = select(literal(1)).subquery()  # so that an unknown digest has a row too, which tells whether it was replaced
+_ONE_ROW = select(literal(1)).subquery()  # so that an unknown digest has a row too: was it replaced?
 _BY_DIGEST = _with_choices(
     select(*_VERIFIED, replaced_by_digest(Prefix.PAT.kind).label("replaced"))
     .select_from(_ONE_ROW)
