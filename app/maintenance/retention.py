@@ -16,6 +16,7 @@ from app.access.listing import end_of
 from app.actions.audit.actor import SERVER
 from app.actions.delegation import codes, devices
 from app.actions.delegation.app_tokens import KEPT_GRANTS
+from app.actions.directory.webhooks import delete_former_secrets
 from app.actions.notices import find_due
 from app.actions.outbox import messages
 from app.actions.sign_in import known_addresses
@@ -133,6 +134,8 @@ class Retention:
             while keep_going() and _is_left(store, bound, now):
                 with store.transaction() as session:
                     bound.sweep(session, now)
+        with store.transaction() as session:
+            delete_former_secrets(session, now)
 
     def prune_audit(self, keep_going: KeepGoing) -> None:
         """Delete the audit events that are older than AUDIT_RETENTION, and sign the last cut with the current key."""

@@ -9,10 +9,11 @@ from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from app.actions.audit.actor import OPERATOR
-from app.actions.directory.webhooks import NewWebhook
+from app.actions.directory.webhooks import OVERLAP, NewWebhook
 from app.crypto.signing import SigningKeys
 from app.crypto.webhook_secrets import WebhookSecrets
 from app.errors import BadSettings
+from app.maintenance.retention import Retention
 from app.models import Webhook
 from tests.core import Core
 
@@ -43,6 +44,16 @@ def reseal(core: Core, *keys: str) -> None:
 def stored(core: Core) -> Sequence[object]:
     with core.store.reading() as session:
         return session.execute(select(Webhook.sealed_secret, Webhook.sealed_former_secret)).one()
+
+
+@pytest.mark.asvs("14.2.4")
+def test_the_former_secret_is_deleted_once_its_overlap_has_ended(core: Core) -> None:
+    rotated(core)
+    for seconds, kept in ((OVERLAP - 1, True), (2, False)):
+        core.clock.advance(seconds=seconds)
+        Retention(core.actions).sweep_all(lambda: True)
+        current, former = stored(core)
+        assert current is not None and (former is not None) == kept
 
 
 @pytest.mark.asvs("11.2.2")

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from app.actions.audit.actor import Actor
@@ -261,6 +261,12 @@ def _delivery_view(row: OutboxMessage) -> DeliveryView:
         status = "delivered" if (row.result or "").startswith(f"{DELIVERED}:") else "failed"
     again = None if row.ended_at else row.next_attempt_at
     return view_of(DeliveryView, row, id=row.message_id, status=status, next_attempt_at=again)
+
+
+def delete_former_secrets(session: Session, at: datetime) -> None:
+    """Delete the secrets that sign no more, because the overlap of their rotation has ended."""
+    over = update(Webhook).where(Webhook.former_ends_at <= at)
+    session.connection().execute(over.values(sealed_former_secret=None, former_ends_at=None))
 
 
 def described_types() -> Mapping[str, str]:
