@@ -16,9 +16,11 @@ from app.access.rbac import grants_of_user
 from app.actions.audit.actor import SERVER, Actor
 from app.actions.audit.record import record
 from app.actions.directory.administrators import drop_dormant_scopes
+from app.actions.directory.identity_links import add_link
 from app.actions.directory.names import checked_email, checked_username, optional_name
 from app.actions.directory.provided_roles import sync_roles
 from app.actions.directory.uniqueness import translate_duplicates
+from app.actions.outbox.notices import Notices
 from app.actions.sign_in.ask_provider import Identity
 from app.actions.sign_in.known_addresses import KnownAddresses
 from app.actions.sign_in.providers import FOREIGN
@@ -41,9 +43,17 @@ AGAIN = "the same sign-in is under way: begin again"
 class AdmitIdentity:
     """Turns an identity into a signed-in user; linking, roles and events are one transaction."""
 
-    def __init__(self, store: Store, known_addresses: KnownAddresses, management_identifier: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        known_addresses: KnownAddresses,
+        notices: Notices,
+        management_identifier: str,
+        clock: Clock,
+    ) -> None:
         self._store = store
         self._known_addresses = known_addresses
+        self._notices = notices
         self._management = management_identifier
         self._clock = clock
 
@@ -66,7 +76,10 @@ class AdmitIdentity:
         return Actor("user", *admitted, management=management, address=caller.address, request_id=caller.request_id)
 
     def link(self, actor: Actor, identity: Identity) -> None:
-        """Link the identity to the signed-in user, whose groups then give roles. Raises SignInRefused, Duplicate."""
+        """Link the identity to the signed-in user, whose groups then give roles.
+
+        Raises SignInRefused, Duplicate, Conflict (too many links).
+        """
         now = self._clock()
         with translate_duplicates(AGAIN), self._store.transaction() as session:
             self._spend(session, identity, now)
@@ -74,7 +87,8 @@ class AdmitIdentity:
             if link is not None and link.user_id != user.id:
                 raise SignInRefused(f"this account of {identity.provider.name} is linked to another user")
             if link is None:
-                _add_link(session, actor, user, identity.provider.issuer, identity.subject, now)
+                add_link(session, actor, user, identity.provider.issuer, identity.subject, now)
+                self._notices.notify_links(session, user.id, user.username, actor.address, now)
             self._follow_groups(session, actor, user, identity, now)
 
     def _spend(self, session: Session, identity: Identity, now: datetime) -> None:
@@ -105,7 +119,7 @@ class AdmitIdentity:
         session.add(user)
         session.flush()
         record(session, by, f"{TARGET}.create", TARGET, user.id, now, username=username, provider=provider.name)
-        _add_link(session, by, user, provider.issuer, identity.subject, now)
+        add_link(session, by, user, provider.issuer, identity.subject, now)
         return user
 
     def _follow_groups(self, session: Session, by: Actor, user: User, identity: Identity, now: datetime) -> None:
@@ -119,15 +133,6 @@ class AdmitIdentity:
             roles = [role.name for role in user.roles]
             details = {"changed": ["roles"], "roles": roles, "provider": provider.name}
             record(session, by, f"{TARGET}.update", TARGET, user.id, now, **details)
-
-
-def _add_link(session: Session, by: Actor, user: User, issuer: str, subject: str, now: datetime) -> None:
-    link = IdentityLink(
-        id=new_id("lnk"), user_id=user.id, issuer=issuer, subject=subject, created_at=now, last_used_at=now
-    )
-    session.add(link)
-    record(session, by, f"{TARGET}.link", TARGET, user.id, now, issuer=issuer, subject=subject)
-    session.flush()
 
 
 def _find_link(session: Session, identity: Identity) -> IdentityLink | None:
