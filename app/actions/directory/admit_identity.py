@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from app.access.rbac import grants_of_user
 from app.actions.audit.actor import SERVER, Actor
 from app.actions.audit.record import record
-from app.actions.directory.administrators import drop_dormant_scopes
+from app.actions.directory.administrators import LOCK, drop_dormant_scopes
 from app.actions.directory.identity_links import add_link
 from app.actions.directory.names import checked_email, checked_username, optional_name
 from app.actions.directory.provided_roles import sync_roles
@@ -26,7 +26,7 @@ from app.actions.sign_in.known_addresses import KnownAddresses
 from app.actions.sign_in.providers import FOREIGN
 from app.clock import Clock
 from app.crypto.opaque import digest
-from app.database.locks import for_update
+from app.database.locks import advisory_lock, for_update
 from app.database.statements import batches, delete_expired, insert_once
 from app.database.store import Store
 from app.database.types import new_id
@@ -61,7 +61,7 @@ class AdmitIdentity:
         """Return the user as an actor; the caller is anonymous. Raises SignInRefused, Duplicate."""
         now, by = self._clock(), replace(SERVER, address=caller.address, request_id=caller.request_id)
         with translate_duplicates(AGAIN), self._store.transaction() as session:
-            self._spend(session, identity, now)
+            self._begin(session, identity, now)
             link = _find_link(session, identity)
             user = self._create(session, by, identity, now) if link is None else _load(session, link.user_id)
             if not user.enabled:
@@ -82,7 +82,7 @@ class AdmitIdentity:
         """
         now = self._clock()
         with translate_duplicates(AGAIN), self._store.transaction() as session:
-            self._spend(session, identity, now)
+            self._begin(session, identity, now)
             link, user = _find_link(session, identity), _load(session, actor.id)
             if link is not None and link.user_id != user.id:
                 raise SignInRefused(f"this account of {identity.provider.name} is linked to another user")
@@ -91,8 +91,12 @@ class AdmitIdentity:
                 self._notices.notify_links(session, user.id, user.username, actor.address, now)
             self._follow_groups(session, actor, user, identity, now)
 
-    def _spend(self, session: Session, identity: Identity, now: datetime) -> None:
-        """Refuse an answer that signed somebody in before. The insert decides any race."""
+    def _begin(self, session: Session, identity: Identity, now: datetime) -> None:
+        """Refuse an answer that signed somebody in before. The insert decides any race.
+
+        The lock comes before the user's row, as in each change of a user: else the two may wait for each other.
+        """
+        advisory_lock(session, LOCK)
         delete_expired(session, SpentChallenge, SpentChallenge.expires_at <= now)
         if not insert_once(session, SpentChallenge, digest=digest(identity.state), expires_at=identity.until):
             raise SignInRefused(FOREIGN)
