@@ -22,7 +22,6 @@ from app.actions.directory.provided_roles import sync_roles
 from app.actions.directory.uniqueness import translate_duplicates
 from app.actions.outbox.notices import Notices
 from app.actions.sign_in.ask_provider import Identity
-from app.actions.sign_in.known_addresses import KnownAddresses
 from app.actions.sign_in.providers import FOREIGN
 from app.clock import Clock
 from app.crypto.opaque import digest
@@ -46,13 +45,11 @@ class AdmitIdentity:
     def __init__(
         self,
         store: Store,
-        known_addresses: KnownAddresses,
         notices: Notices,
         management_identifier: str,
         clock: Clock,
     ) -> None:
         self._store = store
-        self._known_addresses = known_addresses
         self._notices = notices
         self._management = management_identifier
         self._clock = clock
@@ -72,7 +69,6 @@ class AdmitIdentity:
             session.flush()
             management = grants_of_user(session, user.id).on([self._management]).scopes
             admitted = (user.id, user.username)
-        self._known_addresses.note(*admitted, caller.address)
         return Actor("user", *admitted, management=management, address=caller.address, request_id=caller.request_id)
 
     def link(self, actor: Actor, identity: Identity) -> None:

@@ -60,10 +60,8 @@ class Federation:
     def admit(self) -> AdmitIdentity:
         """What makes a signed-in user of an identity."""
         from app.actions.directory.admit_identity import AdmitIdentity
-        from app.actions.sign_in.known_addresses import KnownAddresses
 
-        addresses = KnownAddresses(self._store, self._notices, self._clock)
-        return AdmitIdentity(self._store, addresses, self._notices, self._settings.management_identifier, self._clock)
+        return AdmitIdentity(self._store, self._notices, self._settings.management_identifier, self._clock)
 
     @cached_property
     def logout(self) -> ProviderLogout:

@@ -78,6 +78,8 @@ class AuthenticateUser:
     ) -> Actor:
         """Return the user as an actor, with the scopes of our API that the user's roles grant now.
 
+        Unless a second step is needed, call `note_place` with it.
+
         `signed_in`: the user already has a session in this browser. `probe`: the mark of the comparison, whose failures
         neither count nor are recorded.
         Raise Unauthenticated, and TooManyRequests after too many failures (app/actions/limits/abuse.py). Users
@@ -95,7 +97,8 @@ class AuthenticateUser:
             if wait:
                 raise TooManyRequests(WAIT, wait)  # the same answer as from an unknown address, which is refused above
             raise Unauthenticated("the username or the password is wrong")
-        self._known_addresses.note(user.id, user.username, address)
+        if signed_in:
+            self._known_addresses.note(user.id, user.username, address)
         return Actor(
             type="user",
             id=user.id,
@@ -106,7 +109,7 @@ class AuthenticateUser:
         )
 
     def note_place(self, user: Actor) -> None:
-        """Store where a user signed in without a password."""
+        """Store where a user has signed in, and report a new place: after the last step, which a thief may not pass."""
         self._known_addresses.note(user.id, user.name, user.address)
 
     def _find(self, username: str) -> _Account | None:

@@ -1,4 +1,4 @@
-"""Sign-ins at an identity provider, and what operators do to the same user meanwhile, wait for each other in one order."""
+"""Sign-ins at an identity provider and what operators do to the same user meanwhile take their locks in one order."""
 
 from __future__ import annotations
 
