@@ -29,7 +29,7 @@ def identity() -> None:
 )
 @json_option
 def add(new: NewIdentityLink, name: str, as_json: bool) -> None:
-    """Link an account to a user: whoever has it signs in as them."""
+    """Link an account to a user: anyone who has it signs in as them."""
     actions = open_actions()
     print_record(as_json, actions.federation.links.create(OPERATOR, find_user(actions, name).id, new))
 

@@ -69,7 +69,7 @@ class IdentityLinks:
             return _view(_load(session, user_id, link_id), names)
 
     def create(self, actor: Actor, user_id: str, new: NewIdentityLink) -> IdentityLinkView:
-        """Link an account to another user: whoever has it signs in as them, so that it is as good as a password.
+        """Link an account to another user: anyone who has it signs in as them, as with a password.
 
         Raises NotFound, Invalid, Duplicate, Conflict (too many), Forbidden (a delegate, oneself, a user who carries
         more than the caller, a provider that gives more: the user would get it when the person next signs in).

@@ -76,9 +76,7 @@ class AuthenticateUser:
         signed_in: bool = False,
         probe: str = "",
     ) -> Actor:
-        """Return the user as an actor, with the scopes of our API that the user's roles grant now.
-
-        Unless a second step is needed, call `note_place` with it.
+        """Return the user as an actor, with the scopes of our API that the roles grant now; `note_place` comes last.
 
         `signed_in`: the user already has a session in this browser. `probe`: the mark of the comparison, whose failures
         neither count nor are recorded.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,9 +46,9 @@ def test_a_sign_in_that_changes_roles_and_an_operator_do_not_wait_in_a_circle(sc
     for number in range(ROUNDS):
         groups = ("auditors",) if number % 2 == 0 else ("buyers",)
         outcomes = at_once(
-            lambda number=number, groups=groups: admit(scene, f"a{number}", *groups),
-            lambda number=number: rename(f"name {number}"),
-            lambda number=number: rename(f"other {number}"),
+            partial(admit, scene, f"a{number}", *groups),
+            partial(rename, f"name {number}"),
+            partial(rename, f"other {number}"),
         )
         assert [one for one in outcomes if isinstance(one, LatchkeyError)] == []
         assert scene.roles("ann").keys() == ({"auditor", "buyer"} if number % 2 == 0 else {"buyer"})
@@ -56,15 +58,15 @@ def test_the_deletion_of_a_provider_and_of_what_it_gave_do_not_wait_in_a_circle(
     actions, issuer = scene.face.core.actions, scene.provider.issuer
     ann = admit(scene, "first")
     for number in range(ROUNDS):
-        known = {"groups_claim": "groups", "roles": {"buyers": ["buyer"]}, "private_key_jwt": True}
+        known: dict[str, Any] = {"groups_claim": "groups", "roles": {"buyers": ["buyer"]}, "private_key_jwt": True}
         new = NewIdentityProvider(f"idp {number}", issuer, "us", **known)
         added = actions.federation.manage.create(OPERATOR, new).id
         admit(scene, f"b{number}", "buyers", at=added)
         for _ in range(5):
             actions.sessions.begin(ann, "Firefox", provider=added)
         outcomes = at_once(
-            lambda added=added: actions.federation.manage.delete(OPERATOR, added),
-            lambda: actions.users.change(OPERATOR, ann.id, UserChanges(enabled=False)),
+            partial(actions.federation.manage.delete, OPERATOR, added),
+            partial(actions.users.change, OPERATOR, ann.id, UserChanges(enabled=False)),
         )
         assert [one for one in outcomes if isinstance(one, LatchkeyError)] == []
         actions.users.change(OPERATOR, ann.id, UserChanges(enabled=True))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pyotp
 import pytest
@@ -21,7 +22,7 @@ from tests.web.account.provider_scene import ID, staged
 from tests.web.visitor import Visitor
 
 AWAY = "198.51.100.7"
-MAIL = {"smtp_url": "smtp://127.0.0.1:9", "mail_from": "latchkey@acme.example"}
+MAIL: dict[str, Any] = {"smtp_url": "smtp://127.0.0.1:9", "mail_from": "latchkey@acme.example"}
 REQUEST = "/oauth/authorize?client_id=app&state=eyJhbGciOiJub25lIn0.eyJhIjoxfQ.c2ln&scope=a%20b"
 ELSEWHERE = ("https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/account/../x")
 
@@ -102,7 +103,7 @@ def lead_on(page: str) -> str:
     return unescape(found)
 
 
-def kept(page: str) -> list[str]:
+def read_onward(page: str) -> list[str]:
     """Return what the forms of a page lead on to, without the one that chooses a language."""
     return [unescape(one) for one in re.findall(r'name="next" value="([^"]+)"', page.partition("<footer")[0])]
 
@@ -118,10 +119,10 @@ def begin(face: Face, onward: str) -> tuple[Visitor, str]:
 def test_an_app_that_had_to_be_set_up_leads_on_to_the_page_that_was_asked_for(strict: Face, onward: str) -> None:
     visitor, page = begin(strict, onward)
     assert page.startswith(f"{PAGE}?next=")
-    assert kept(visitor.get(page).text) == [onward, onward]
+    assert read_onward(visitor.get(page).text) == [onward, onward]
     shown = visitor.post(f"{PAGE}/app", next=onward).location
-    assert kept(visitor.get(shown).text) == [onward]
-    assert kept(visitor.post(f"{PAGE}/app/confirm", code="000000", next=onward).text) == [onward]
+    assert read_onward(visitor.get(shown).text) == [onward]
+    assert read_onward(visitor.post(f"{PAGE}/app/confirm", code="000000", next=onward).text) == [onward]
     secret = re.findall(r'id="secret" value="([A-Z2-7]{32})"', visitor.get(shown).text)[0]
     code = pyotp.TOTP(secret).at(strict.core.clock())
     codes = visitor.get(visitor.post(f"{PAGE}/app/confirm", code=code, next=onward).location)
@@ -131,7 +132,7 @@ def test_an_app_that_had_to_be_set_up_leads_on_to_the_page_that_was_asked_for(st
 def test_the_request_of_an_app_is_kept_as_it_is(strict: Face) -> None:
     visitor, _ = begin(strict, "/account")
     page = visitor.get(f"{PAGE}?" + "next=" + REQUEST.replace("&", "%26").replace("%20", "%2520")).text
-    assert kept(page) == [REQUEST, REQUEST]
+    assert read_onward(page) == [REQUEST, REQUEST]
     _, added = add_passkey(strict, visitor, next=REQUEST)
     assert lead_on(visitor.get(added.location).text) == REQUEST
 
@@ -140,7 +141,7 @@ def test_the_request_of_an_app_is_kept_as_it_is(strict: Face) -> None:
 @pytest.mark.parametrize("onward", ELSEWHERE)
 def test_it_never_leads_to_another_site(strict: Face, onward: str) -> None:
     visitor, _ = begin(strict, "/account")
-    assert kept(visitor.http.get(PAGE, query_string={"next": onward}).text) == []
+    assert read_onward(visitor.http.get(PAGE, query_string={"next": onward}).text) == []
     visitor.get(PAGE)
     assert visitor.post(f"{PAGE}/app", next=onward).location == f"{PAGE}/app"
     _, added = add_passkey(strict, visitor, next=onward)
