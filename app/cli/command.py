@@ -26,7 +26,7 @@ COMMANDS = {  # the object of each, and its line in --help
     "compare": ("app.cli.compare:compare", "Compare the kinds of credential, measured on this server."),
     "user": (
         "app.cli.users:user",
-        "Users: create, list, show, update, invite, reset-password, set-password, reset-factors, delete.",
+        "Users: create, list, show, update, invite, reset-password, set-password, reset-factors, delete, identity.",
     ),
     "role": ("app.cli.roles:role", "Roles: create, list, show, update, delete."),
     "resource": (

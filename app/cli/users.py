@@ -13,6 +13,7 @@ from app.actions.directory.users import NewUser, UserChanges
 from app.actions.sign_in.passwords import GENERATED
 from app.cli.actions import find_user, list_all, open_actions
 from app.cli.completion import USER_ROLES, USERS
+from app.cli.identities import identity
 from app.cli.output import json_option, print_done, print_record, print_records, print_secret
 from app.cli.parsing import Group
 from app.cli.password_input import read_password
@@ -23,7 +24,10 @@ COLUMNS = ("id", "username", "email", "roles", "enabled", "created_at")
 
 @click.group(cls=Group)
 def user() -> None:
-    """Users: create, list, show, update, invite, reset-password, set-password, reset-factors, delete."""
+    """Users: create, list, show, update, invite, reset-password, set-password, reset-factors, delete, identity."""
+
+
+user.add_command(identity)
 
 
 @user.command()

@@ -49,6 +49,7 @@ def authenticate_owner(actions: Actions, *, reading: bool) -> Actor:
         context = read_context(actions)
         user = actions.authenticate_user(username, password, context.peer, context.id, probe=probe)
         actions.second_factors.refuse_password_alone(user)
+        actions.authenticate_user.note_place(user)
         return user
     if scheme != "bearer":
         raise Unauthenticated("send a username and a password")

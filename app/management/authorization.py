@@ -20,7 +20,14 @@ from app.management.authentication import authenticate_optionally, authenticate_
 from app.management.blueprint import PREFIX
 
 OPEN_TO_APPS = ("resources", "roles", "users", "audit")  # the nouns of scopes; the others are of credentials
-OF_CREDENTIALS = ("POST /users/{user_id}/links", "DELETE /users/{user_id}/factors")  # by a noun that is open to apps
+OF_CREDENTIALS = (  # by a noun that is open to apps
+    "POST /users/{user_id}/links",
+    "DELETE /users/{user_id}/factors",
+    "GET /users/{user_id}/identities",
+    "POST /users/{user_id}/identities",
+    "GET /users/{user_id}/identities/{identity_id}",
+    "DELETE /users/{user_id}/identities/{identity_id}",
+)
 VARIABLE = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 
 
@@ -57,6 +64,10 @@ TABLE: Mapping[str, str | Access] = {
     "DELETE /users/{user_id}": "users:write",
     "POST /users/{user_id}/links": "users:write",
     "DELETE /users/{user_id}/factors": "users:write",
+    "GET /users/{user_id}/identities": "users:read",
+    "POST /users/{user_id}/identities": "users:write",
+    "GET /users/{user_id}/identities/{identity_id}": "users:read",
+    "DELETE /users/{user_id}/identities/{identity_id}": "users:write",
     "GET /users/{user_id}/personal-access-tokens": "tokens:read",
     "POST /users/{user_id}/personal-access-tokens": "tokens:write",
     "GET /users/{user_id}/personal-access-tokens/{token_id}": "tokens:read",

@@ -128,6 +128,9 @@ OBJECTS: dict[str, Any] = {
         "sent_to": USER["email"],
         "url": None,
     },
+    "NewIdentityLink": {"provider": PROVIDER_ID, "subject": "248289761001"},
+    "IdentityLink": {"id": "lnk_019dfae0d7f3b25c8e41a60d92b7", "issuer": PROVIDER["issuer"], "subject": "248289761001"}
+    | {"provider": PROVIDER["name"], "created_at": AT, "last_used_at": AT},
     "Profile": USER | {"id": shop.USER_ID, "provided_roles": [], "created_at": AT, "scopes": [shop.READ]},
     "Token": TOKEN
     | ISSUED
@@ -276,6 +279,7 @@ PARAMETERS: dict[str, Any] = {
     "grant_id": GRANT_ID,
     "webhook_id": WEBHOOK_ID,
     "provider_id": PROVIDER_ID,
+    "identity_id": OBJECTS["IdentityLink"]["id"],
     "limit": 20,
     "status": "active",
     "resource": STOCK,

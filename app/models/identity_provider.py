@@ -10,6 +10,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database.types import Base
 
+LONGEST_SUBJECT = 255  # characters: OpenID Connect Core §2
+
 
 class IdentityProvider(Base):
     """An OpenID provider at which users sign in; the ones of the settings file have no row."""
@@ -45,7 +47,7 @@ class IdentityLink(Base):
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
     issuer: Mapped[str] = mapped_column(String(2000))
-    subject: Mapped[str] = mapped_column(String(255))  # OpenID Connect Core §2: at most 255 characters
+    subject: Mapped[str] = mapped_column(String(LONGEST_SUBJECT))
     created_at: Mapped[datetime]
     last_used_at: Mapped[datetime]
 

@@ -18,11 +18,16 @@ COOKIE = "latchkey-new"
 SECURE_PREFIX = "__Secure-"  # RFC 6265bis §4.1.3.1; `__Host-` would send it to every path
 
 
-def redirect_to_page(actions: Actions, secret: str, endpoint: str, **values: Any) -> AnyResponse:
-    """Redirect to the page that shows the secret; its cookie is readable there, in this session, for a minute."""
+def redirect_to_page(
+    actions: Actions, secret: str, endpoint: str, *, onward: str | None = None, **values: Any
+) -> AnyResponse:
+    """Redirect to the page that shows the secret; its cookie is readable there, in this session, for a minute.
+
+    `onward` is the `next` of that page.
+    """
     page = url_for(endpoint, **values)
     sealed = _handover(actions).close(secret, _context(actions, page), actions.clock())
-    response = redirect(page, 303)
+    response = redirect(url_for(endpoint, **values, next=onward), 303)
     response.set_cookie(_cookie_name(actions), sealed, max_age=LIFETIME, **_attributes(actions, page))
     return response
 

@@ -79,6 +79,7 @@ REFUSALS = (
     mark("there is no such identity provider"),
     mark("this is the only way to sign in to the account: set up another one first"),
     mark("the user has no such linked account"),
+    mark("a user has at most %(most)s linked accounts: unlink one first"),
     mark("passwords are off here: sign in at an identity provider"),
     # of any page
     mark("sign in first"),

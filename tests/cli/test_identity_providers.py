@@ -51,3 +51,18 @@ def test_what_is_wrong_is_one_line(cli: Cli) -> None:
     assert "there is no role nobody" in cli.bad(
         *NEW, "--private-key-jwt", "--groups-claim", "groups", "--role", "admins=nobody"
     )
+
+
+@pytest.mark.contract("an operator links an account to somebody within their own rights")
+def test_an_account_is_linked_to_a_user_and_unlinked(cli: Cli) -> None:
+    provider = cli.json(*NEW, "--private-key-jwt")["id"]
+    cli.good("user", "create", "--username", "ann")
+    made = cli.json("user", "identity", "add", "ann", "--provider", provider, "--subject", "s-1")
+    assert (made["provider"], made["issuer"], made["subject"]) == ("Acme", "https://idp.acme.example", "s-1")
+    assert cli.json("user", "identity", "list", "ann") == [made]
+    again = ("user", "identity", "add", "admin", "--provider", provider, "--subject", "s-1")
+    assert "linked to a user already" in cli.bad(*again)
+    assert "no such identity provider" in cli.bad("user", "identity", "add", "ann", "--provider", "x", "--subject", "s")
+    assert cli.json("user", "identity", "remove", "ann", made["id"])["deleted"] is True
+    assert "no such linked account" in cli.bad("user", "identity", "remove", "ann", made["id"])
+    cli.good("identity-provider", "delete", provider)

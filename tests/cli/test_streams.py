@@ -30,6 +30,7 @@ READING = [  # commands that print and change nothing
     ["usage", "nobody"],
     ["webhook", "list"],
     ["identity-provider", "list"],
+    ["user", "identity", "list", "jo"],
     ["mail", "test", "jo@example.org"],
     ["explain"],
     ["audit", "list"],

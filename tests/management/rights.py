@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.core import ORDERS
 from tests.management.face import OWN, PASSWORD
-from tests.management.scene import FEDERATED, HOOK, KEYED, Scene, provider_of, unique
+from tests.management.scene import FEDERATED, HOOK, KEYED, Scene, linking, provider_of, unique
 
 Made = str | tuple[str, ...]
 
@@ -145,6 +145,15 @@ CASES: dict[str, list[Case]] = {
         Case("of an administrator", lambda s: s.user_with_factor("manage"), carries=True, credential=True),
         Case("of an auditor", lambda s: s.user_with_factor("audit:read"), carries=True, credential=True),
     ],
+    "POST /users/{user_id}/identities": [
+        *users("an account", body=lambda s: linking(s), credential=True),
+        Case("one of an administrators' provider", Scene.user, lambda s: linking(s, "manage"), True, credential=True),
+    ],
+    "DELETE /users/{user_id}/identities/{identity_id}": [
+        Case("of a plain user", lambda s: s.identity("orders:read"), credential=True),
+        Case("of an administrator", lambda s: s.identity("manage"), carries=True, credential=True),
+        Case("of an auditor", lambda s: s.identity("audit:read"), carries=True, credential=True),
+    ],
     "POST /users/{user_id}/personal-access-tokens": [
         Case(
             "a plain token", lambda s: s.user("orders:read"), giving(name="x", scopes=["orders:read"]), credential=True
@@ -263,6 +272,8 @@ CASES: dict[str, list[Case]] = {
     "GET /roles/{role_id}": [Case("an administrators' role", lambda s: s.a_role("manage"))],
     "GET /users": [Case("all")],
     "GET /users/{user_id}": [Case("an administrator", lambda s: s.user("manage"))],
+    "GET /users/{user_id}/identities": [Case("an administrator's", lambda s: s.user("manage"))],
+    "GET /users/{user_id}/identities/{identity_id}": [Case("an administrator's", lambda s: s.identity("manage"))],
     "GET /users/{user_id}/personal-access-tokens": [Case("an administrator's", lambda s: s.user("manage"))],
     "GET /users/{user_id}/personal-access-tokens/{token_id}": [Case("with manage", lambda s: s.pat("manage"))],
     "GET /users/{user_id}/apps": [Case("an administrator's", lambda s: s.user("manage"))],

@@ -32,6 +32,7 @@ class Scene:
     face: Face
     admin: str
     roles: dict[tuple[str, ...], str] = field(default_factory=dict)
+    providers: dict[tuple[str, ...], str] = field(default_factory=dict)
 
     def create(self, path: str, **body: Any) -> Any:
         """Make an object and return its representation."""
@@ -105,6 +106,11 @@ class Scene:
         """Make an identity provider that gives a role with these scopes; return the id."""
         return str(self.create("/identity-providers", **provider_of(self, *scopes))["id"])
 
+    def identity(self, *scopes: str) -> tuple[str, str]:
+        """Link an account to a user who has these scopes; return the ids of both."""
+        user = self.user(*scopes)
+        return user, self.create(f"/users/{user}/identities", **linking(self))["id"]
+
     def resource(self) -> str:
         """Make a resource; return the id."""
         return str(self.create("/resources", identifier=f"https://{unique('api')}.example", name="an API")["id"])
@@ -125,4 +131,12 @@ class Scene:
 def provider_of(scene: Scene, *scopes: str) -> dict[str, Any]:
     """Return an identity provider that gives a role with these scopes to a group."""
     roles = {"groups_claim": "groups", "roles": {"a": [scene.role("user", *scopes)]}} if scopes else {}
-    return {"name": unique("idp"), "issuer": "https://idp.example", "client_id": "us", "private_key_jwt": True, **roles}
+    issuer = f"https://{unique('idp')}.example"
+    return {"name": unique("idp"), "issuer": issuer, "client_id": "us", "private_key_jwt": True, **roles}
+
+
+def linking(scene: Scene, *scopes: str) -> dict[str, str]:
+    """Return an account at a provider that gives a role with these scopes."""
+    if scopes not in scene.providers:
+        scene.providers[scopes] = scene.provider(*scopes)
+    return {"provider": scene.providers[scopes], "subject": unique("subject")}

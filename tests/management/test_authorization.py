@@ -50,6 +50,7 @@ REFUSED_TO_DELEGATES = {
     "POST /webhooks/{webhook_id}/rotate-secret": {},
     "POST /users/{user_id}/personal-access-tokens": {"name": "x", "scopes": ["orders:read"]},
     "POST /users/{user_id}/links": {"purpose": "reset"},
+    "POST /users/{user_id}/identities": {"provider": "acme", "subject": "mallory"},
     "POST /users": {"username": "mallory", "password": "correct horse battery"},
     "PATCH /users/{user_id}": {"password": "correct horse battery"},
     "PATCH /clients/{row_id}": {"jwks_uri": "https://client.example/jwks"},

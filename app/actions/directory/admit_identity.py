@@ -15,16 +15,17 @@ from sqlalchemy.orm import Session
 from app.access.rbac import grants_of_user
 from app.actions.audit.actor import SERVER, Actor
 from app.actions.audit.record import record
-from app.actions.directory.administrators import drop_dormant_scopes
+from app.actions.directory.administrators import LOCK, drop_dormant_scopes
+from app.actions.directory.identity_links import add_link
 from app.actions.directory.names import checked_email, checked_username, optional_name
 from app.actions.directory.provided_roles import sync_roles
 from app.actions.directory.uniqueness import translate_duplicates
+from app.actions.outbox.notices import Notices
 from app.actions.sign_in.ask_provider import Identity
-from app.actions.sign_in.known_addresses import KnownAddresses
 from app.actions.sign_in.providers import FOREIGN
 from app.clock import Clock
 from app.crypto.opaque import digest
-from app.database.locks import for_update
+from app.database.locks import advisory_lock, for_update
 from app.database.statements import batches, delete_expired, insert_once
 from app.database.store import Store
 from app.database.types import new_id
@@ -41,9 +42,15 @@ AGAIN = "the same sign-in is under way: begin again"
 class AdmitIdentity:
     """Turns an identity into a signed-in user; linking, roles and events are one transaction."""
 
-    def __init__(self, store: Store, known_addresses: KnownAddresses, management_identifier: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        notices: Notices,
+        management_identifier: str,
+        clock: Clock,
+    ) -> None:
         self._store = store
-        self._known_addresses = known_addresses
+        self._notices = notices
         self._management = management_identifier
         self._clock = clock
 
@@ -51,7 +58,7 @@ class AdmitIdentity:
         """Return the user as an actor; the caller is anonymous. Raises SignInRefused, Duplicate."""
         now, by = self._clock(), replace(SERVER, address=caller.address, request_id=caller.request_id)
         with translate_duplicates(AGAIN), self._store.transaction() as session:
-            self._spend(session, identity, now)
+            self._begin(session, identity, now)
             link = _find_link(session, identity)
             user = self._create(session, by, identity, now) if link is None else _load(session, link.user_id)
             if not user.enabled:
@@ -62,23 +69,30 @@ class AdmitIdentity:
             session.flush()
             management = grants_of_user(session, user.id).on([self._management]).scopes
             admitted = (user.id, user.username)
-        self._known_addresses.note(*admitted, caller.address)
         return Actor("user", *admitted, management=management, address=caller.address, request_id=caller.request_id)
 
     def link(self, actor: Actor, identity: Identity) -> None:
-        """Link the identity to the signed-in user, whose groups then give roles. Raises SignInRefused, Duplicate."""
+        """Link the identity to the signed-in user, whose groups then give roles.
+
+        Raises SignInRefused, Duplicate, Conflict (too many links).
+        """
         now = self._clock()
         with translate_duplicates(AGAIN), self._store.transaction() as session:
-            self._spend(session, identity, now)
+            self._begin(session, identity, now)
             link, user = _find_link(session, identity), _load(session, actor.id)
             if link is not None and link.user_id != user.id:
                 raise SignInRefused(f"this account of {identity.provider.name} is linked to another user")
             if link is None:
-                _add_link(session, actor, user, identity.provider.issuer, identity.subject, now)
+                add_link(session, actor, user, identity.provider.issuer, identity.subject, now)
+                self._notices.notify_links(session, user.id, user.username, actor.address, now)
             self._follow_groups(session, actor, user, identity, now)
 
-    def _spend(self, session: Session, identity: Identity, now: datetime) -> None:
-        """Refuse an answer that signed somebody in before. The insert decides any race."""
+    def _begin(self, session: Session, identity: Identity, now: datetime) -> None:
+        """Refuse an answer that signed somebody in before. The insert decides any race.
+
+        The lock comes before the user's row, as in each change of a user: else the two may wait for each other.
+        """
+        advisory_lock(session, LOCK)
         delete_expired(session, SpentChallenge, SpentChallenge.expires_at <= now)
         if not insert_once(session, SpentChallenge, digest=digest(identity.state), expires_at=identity.until):
             raise SignInRefused(FOREIGN)
@@ -105,7 +119,7 @@ class AdmitIdentity:
         session.add(user)
         session.flush()
         record(session, by, f"{TARGET}.create", TARGET, user.id, now, username=username, provider=provider.name)
-        _add_link(session, by, user, provider.issuer, identity.subject, now)
+        add_link(session, by, user, provider.issuer, identity.subject, now)
         return user
 
     def _follow_groups(self, session: Session, by: Actor, user: User, identity: Identity, now: datetime) -> None:
@@ -119,15 +133,6 @@ class AdmitIdentity:
             roles = [role.name for role in user.roles]
             details = {"changed": ["roles"], "roles": roles, "provider": provider.name}
             record(session, by, f"{TARGET}.update", TARGET, user.id, now, **details)
-
-
-def _add_link(session: Session, by: Actor, user: User, issuer: str, subject: str, now: datetime) -> None:
-    link = IdentityLink(
-        id=new_id("lnk"), user_id=user.id, issuer=issuer, subject=subject, created_at=now, last_used_at=now
-    )
-    session.add(link)
-    record(session, by, f"{TARGET}.link", TARGET, user.id, now, issuer=issuer, subject=subject)
-    session.flush()
 
 
 def _find_link(session: Session, identity: Identity) -> IdentityLink | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from app.actions.directory.identity_links import IdentityLinks
     from app.actions.directory.identity_providers import IdentityProviderActions
     from app.actions.directory.provider_logout import ProviderLogout
+    from app.actions.outbox.notices import Notices
     from app.actions.sign_in.ask_provider import AskProvider
     from app.actions.sign_in.provider_tokens import ProviderTokens
 
@@ -59,12 +60,8 @@ class Federation:
     def admit(self) -> AdmitIdentity:
         """What makes a signed-in user of an identity."""
         from app.actions.directory.admit_identity import AdmitIdentity
-        from app.actions.outbox.notices import Notices
-        from app.actions.sign_in.known_addresses import KnownAddresses
 
-        notices = Notices(mails=self._settings.smtp_server is not None)
-        addresses = KnownAddresses(self._store, notices, self._clock)
-        return AdmitIdentity(self._store, addresses, self._settings.management_identifier, self._clock)
+        return AdmitIdentity(self._store, self._notices, self._settings.management_identifier, self._clock)
 
     @cached_property
     def logout(self) -> ProviderLogout:
@@ -85,7 +82,14 @@ class Federation:
         """The accounts of users at providers."""
         from app.actions.directory.identity_links import IdentityLinks
 
-        return IdentityLinks(self._store, self.providers, self._clock)
+        management = self._settings.management_identifier
+        return IdentityLinks(self._store, self.providers, self._notices, management, self._clock)
+
+    @cached_property
+    def _notices(self) -> Notices:
+        from app.actions.outbox.notices import Notices
+
+        return Notices(mails=self._settings.smtp_server is not None)
 
     @cached_property
     def _tokens(self) -> ProviderTokens:

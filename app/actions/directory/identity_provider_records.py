@@ -1,4 +1,4 @@
-"""The records of identity providers that operators add: what is created, changed and shown."""
+"""The records of identity providers, and of users' accounts there: what is created, changed and shown."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pydantic import Field
 
 from app.actions.directory.changes import UNSET, Unset
 from app.actions.directory.fields import Mark
+from app.models.identity_provider import LONGEST_SUBJECT
 from app.settings import identity_providers as rules
 from app.settings.identity_providers import DEFAULT_SCOPES, DEFAULT_USERNAME_CLAIM
 
@@ -26,6 +27,10 @@ ProviderScopes = Annotated[tuple[Scope, ...], Field(max_length=rules.MOST_SCOPES
 Claim = Annotated[str, Field(min_length=1, max_length=rules.LONGEST_CLAIM)]
 GroupsClaim = Annotated[str, Field(max_length=rules.LONGEST_CLAIM, description="the claim that has the groups")]
 RoleMap = Annotated[Mapping[str, Any], Field(description="the names of user roles for each group")]
+Subject = Annotated[
+    str, Field(min_length=1, max_length=LONGEST_SUBJECT, description="who it is there: the `sub` of its ID tokens")
+]
+ProviderId = Annotated[str, Field(min_length=1, max_length=64, description="the id of an enabled identity provider")]
 Required = Annotated[Mapping[str, Any], Field(description="claims that everybody must have, and the value of each")]
 
 
@@ -84,3 +89,26 @@ class IdentityProviderView:
     redirect_uri: str
     backchannel_logout_uri: str
     created_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewIdentityLink:
+    """An account at an identity provider to link to a user."""
+
+    provider: ProviderId
+    subject: Subject
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityLinkView:
+    """A link as it is shown; `provider` is the name of a provider with this issuer, None without one.
+
+    `last_used_at` is at first when it was linked.
+    """
+
+    id: str
+    issuer: str
+    subject: str
+    provider: str | None
+    created_at: datetime
+    last_used_at: datetime

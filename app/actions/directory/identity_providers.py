@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.access.rbac import grants_of_roles
 from app.actions.audit.actor import Actor
 from app.actions.audit.record import record
-from app.actions.directory.administrators import drop_dormant_scopes
+from app.actions.directory.administrators import LOCK, drop_dormant_scopes
 from app.actions.directory.changes import changed_fields
 from app.actions.directory.escalation import refuse_delegates, refuse_exceeding
 from app.actions.directory.identity_provider_records import (
@@ -28,6 +28,7 @@ from app.actions.directory.uniqueness import translate_duplicates
 from app.actions.sign_in.providers import CALLBACK, CLIENT_SECRET, KEY_JWT, LOGOUT
 from app.clock import Clock
 from app.crypto.provider_secrets import ProviderSecrets
+from app.database.locks import advisory_lock
 from app.database.store import Store
 from app.database.types import new_id
 from app.errors import Conflict, Duplicate, Invalid
@@ -100,6 +101,7 @@ class IdentityProviderActions:
         self._refuse_of_file(provider_id)
         now = self._clock()
         with self._store.transaction() as session:
+            advisory_lock(session, LOCK)  # before any row: else a change of a user, who has both, waits for this one
             row = PROVIDERS.load(session, IdentityProvider.id == provider_id, lock=True)
             self._refuse_exceeding(session, actor, row)
             session.delete(row)

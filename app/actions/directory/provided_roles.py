@@ -25,7 +25,8 @@ _PROVIDED, _GIVEN = ("user_id", "role_id", "source"), ("user_id", "role_id", "gi
 def sync_roles(session: Session, user_id: str, source: str, wanted_role_ids: Collection[str]) -> bool:
     """Make these the roles that a source provides to a user, in the caller's transaction; return whether any changed.
 
-    The caller records the event and drops the dormant scopes of personal access tokens (`drop_dormant_scopes`).
+    The caller records the event and drops the dormant scopes of personal access tokens (`drop_dormant_scopes`). It
+    takes the lock of administrators before it locks any row, as each change of a user does.
     """
     session.flush()
     mine = ProvidedRole.user_id == user_id, ProvidedRole.source == source

@@ -89,6 +89,13 @@ WORDINGS: Mapping[str, Wording] = {
         ("username", "address", "at"),
         mark("Open your account"),
     ),
+    "linked_account.changed": Wording(
+        mark("How you sign in to your account was changed"),
+        mark("An account at an identity provider was linked to yours, or is not linked to it any more."),
+        mark("If that was not you or an operator whom you asked, end all other sign-ins now, and tell an operator."),
+        ("username", "address", "at"),
+        mark("Open your account"),
+    ),
     "recovery_code.used": Wording(
         mark("A recovery code of your account was used"),
         mark("Somebody signed in to your account with your password and one of your recovery codes."),

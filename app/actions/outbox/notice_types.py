@@ -10,6 +10,7 @@ NOTICES = {
     "credential.leaked": "A credential was reported as leaked",
     "credential.reused": "A credential was used after it was replaced",
     "second_factor.changed": "A second factor of a user was changed",
+    "linked_account.changed": "An account with which a user signs in was linked or unlinked",
     "recovery_code.used": "A user signed in with a recovery code",
     "sign_in.new_place": "A user signed in from a new place",
 }

@@ -15,7 +15,8 @@ from app.models import NoticePreference, User
 EXPIRING, UNUSED, LEAKED = "credential.expiring", "credential.unused", "credential.leaked"
 REUSED, NEW_PLACE = "credential.reused", "sign_in.new_place"
 FACTORS_CHANGED, RECOVERY_USED = "second_factor.changed", "recovery_code.used"
-ALWAYS_SENT = frozenset({LEAKED, FACTORS_CHANGED, RECOVERY_USED})  # which nobody can turn off
+LINKS_CHANGED = "linked_account.changed"
+ALWAYS_SENT = frozenset({LEAKED, FACTORS_CHANGED, RECOVERY_USED, LINKS_CHANGED})  # which nobody can turn off
 
 
 class Notices:
@@ -56,6 +57,10 @@ class Notices:
     def notify_factors(self, session: Session, user_id: str, username: str, address: str | None, at: datetime) -> None:
         """Report that a second factor was added, removed or reset."""
         self._send(session, Notice(FACTORS_CHANGED, user_id, _of_user(user_id, username, address), at), user_id)
+
+    def notify_links(self, session: Session, user_id: str, username: str, address: str | None, at: datetime) -> None:
+        """Report that an account at an identity provider was linked to a user, or is not linked any more."""
+        self._send(session, Notice(LINKS_CHANGED, user_id, _of_user(user_id, username, address), at), user_id)
 
     def notify_recovery_code(
         self, session: Session, user_id: str, username: str, address: str | None, at: datetime

@@ -18,11 +18,12 @@ from app.clock import Clock
 from app.crypto.foreign_jwt import read_signed_claims
 from app.crypto.jws import UNREADABLE, read_header
 from app.errors import ProviderAway, SignInRefused
+from app.models.identity_provider import LONGEST_SUBJECT
 
 ALGORITHMS = ("ES256", "RS256", "PS256", "EdDSA")  # neither `none` nor one with a shared secret
 LEEWAY = 60  # seconds by which a provider's clock may differ
 LONGEST_TOKEN = 50_000  # characters
-LONGEST_SUBJECT, LONGEST_SID, LONGEST_JTI = 255, 255, 500  # characters; OpenID Connect Core §2
+LONGEST_SID, LONGEST_JTI = 255, 500  # characters
 OLDEST_LOGOUT = timedelta(minutes=5)
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 ID_TOKEN_TYPES = frozenset({"jwt", "jose"})

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from app.crypto.provider_secrets import ProviderSecrets
 from app.database.store import Store
-from app.models import IdentityProvider
+from app.models import IdentityProvider, Role
 from app.settings.identity_providers import Claims, ProviderEntry, Roles
 from app.settings.settings import Settings
 
@@ -82,6 +83,13 @@ class Providers:
         with self._store.reading() as session:
             row = session.get(IdentityProvider, provider_id)
             return self._provider_of_row(row) if row is not None and row.enabled else None
+
+    def roles_of_issuer(self, session: Session, issuer: str) -> list[str]:
+        """Return the ids of the roles that providers of an issuer give to any group; disabled ones may be enabled."""
+        rows = session.scalars(select(IdentityProvider.roles).where(IdentityProvider.issuer == issuer))
+        maps = [*rows, *(one.roles for one in self._of_file.values() if one.issuer == issuer)]
+        names = {name for groups in maps for roles in groups.values() for name in roles}
+        return list(session.scalars(select(Role.id).where(Role.type == "user", Role.name.in_(names))))
 
     def _provider_of_row(self, row: IdentityProvider) -> Provider:
         sealed = row.sealed_client_secret

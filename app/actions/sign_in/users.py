@@ -76,7 +76,7 @@ class AuthenticateUser:
         signed_in: bool = False,
         probe: str = "",
     ) -> Actor:
-        """Return the user as an actor, with the scopes of our API that the user's roles grant now.
+        """Return the user as an actor, with the scopes of our API that the roles grant now; `note_place` comes last.
 
         `signed_in`: the user already has a session in this browser. `probe`: the mark of the comparison, whose failures
         neither count nor are recorded.
@@ -95,7 +95,8 @@ class AuthenticateUser:
             if wait:
                 raise TooManyRequests(WAIT, wait)  # the same answer as from an unknown address, which is refused above
             raise Unauthenticated("the username or the password is wrong")
-        self._known_addresses.note(user.id, user.username, address)
+        if signed_in:
+            self._known_addresses.note(user.id, user.username, address)
         return Actor(
             type="user",
             id=user.id,
@@ -106,7 +107,7 @@ class AuthenticateUser:
         )
 
     def note_place(self, user: Actor) -> None:
-        """Store where a user signed in without a password."""
+        """Store where a user has signed in, and report a new place: after the last step, which a thief may not pass."""
         self._known_addresses.note(user.id, user.name, user.address)
 
     def _find(self, username: str) -> _Account | None:

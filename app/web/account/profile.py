@@ -22,6 +22,7 @@ NOTICE_LABELS = {
     "credential.leaked": mark("A token was reported as leaked (always sent)"),
     "credential.reused": mark("A token was used after it was replaced"),
     "second_factor.changed": mark("A second factor was added, removed or reset (always sent)"),
+    "linked_account.changed": mark("An account with which you sign in was linked or unlinked (always sent)"),
     "recovery_code.used": mark("A recovery code was used (always sent)"),
     "sign_in.new_place": mark("A sign-in from a new place"),
 }

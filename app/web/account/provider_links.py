@@ -31,7 +31,7 @@ def link(actions: Actions, provider_id: str) -> Response:
 def unlink(actions: Actions, link_id: str) -> Response:
     """End a link: the account signs nobody in here any more."""
     _refuse_stale(actions)
-    actions.federation.links.end(actor(actions), actor(actions).id, link_id)
+    actions.federation.links.end_own(actor(actions), link_id)
     return pages.redirect_with(gettext("The account is not linked any more."), "account.index")
 
 

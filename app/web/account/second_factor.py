@@ -13,6 +13,7 @@ from app.compose import Actions
 from app.errors import Invalid, Unauthenticated
 from app.web import form, new_secret, pages
 from app.web.account.ceremonies import begin_ceremony, end_set_up, keep_set_up, read_answer, read_set_up
+from app.web.account.second_step import own_address, own_path
 from app.web.page_routes import PageRoutes
 from app.web.visitors import actor, require_fresh, visitor
 
@@ -69,7 +70,7 @@ def remove_passkey(actions: Actions, passkey_id: str) -> Response:
 def begin_app(actions: Actions) -> Response:
     """Make a secret for an authenticator app; it counts once a code has confirmed it."""
     keep_set_up(actions.second_factors.one_time_codes.make(), actions.clock())
-    return redirect(url_for(".show_app"), 303)
+    return redirect(url_for(".show_app", next=_onward()), 303)
 
 
 @routes.get("/app")
@@ -115,14 +116,15 @@ def make_recovery_codes(actions: Actions) -> Response:
 def show_recovery_codes(actions: Actions) -> Response:
     """Show new codes, once."""
     secret = new_secret.read_secret(actions)
-    page = pages.render("account/recovery_codes.html", codes=(secret or "").splitlines())
+    onward = own_address(request.args.get("next", ""))
+    page = pages.render("account/recovery_codes.html", codes=(secret or "").splitlines(), onward=onward)
     return new_secret.delete_secret(actions, page)
 
 
 def _go_on(actions: Actions, codes: Any, message: str) -> Response:
-    """Show the recovery codes that come with the first factor."""
+    """Show the recovery codes that come with the first factor, and lead on to the page that needs it."""
     if codes:
-        return new_secret.redirect_to_page(actions, "\n".join(codes), ".show_recovery_codes")
+        return new_secret.redirect_to_page(actions, "\n".join(codes), ".show_recovery_codes", onward=_onward())
     return pages.redirect_with(message, ".index")
 
 
@@ -135,6 +137,7 @@ def _render(actions: Actions, refusal: form.Refusal | None = None) -> Response:
         passkeys=actions.second_factors.passkeys.available,
         server=actions.second_factors.passkeys.rp_id,
         passkey_errors=form.errors_of(refusal, "passkey"),
+        onward=_onward(),
     )
 
 
@@ -144,7 +147,12 @@ def _render_app(actions: Actions, refusal: form.Refusal | None = None) -> Respon
     if secret is None:
         return redirect(url_for(".index"), 303)
     address = codes.address(secret, actor(actions).name, actions.second_factors.passkeys.rp_id)
-    return form.render("account/app_set_up.html", refusal, secret=secret, picture=_draw(address))
+    return form.render("account/app_set_up.html", refusal, secret=secret, picture=_draw(address), onward=_onward())
+
+
+def _onward() -> str | None:
+    """Return the page of ours that the user came for before a factor had to be set up."""
+    return own_path(request.values.get("next", ""))
 
 
 def _draw(address: str) -> Markup:

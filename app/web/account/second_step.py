@@ -42,7 +42,8 @@ def finish_sign_in(
     if not includes_second(methods) and actions.second_factors.has(actor.id):
         pending = PendingSignIn(actor.id, tuple(methods), provider, provider_session)
         pending.keep(actions.clock())
-        return redirect(url_for("second_step.show", next=_own(next_path)), 303)
+        return redirect(url_for("second_step.show", next=own_path(next_path)), 303)
+    actions.authenticate_user.note_place(actor)
     begin_session(actions, actor, methods, provider, provider_session)
     actions.notice_preferences.remember_language(actor.id, current_language())
     return redirect_after_sign_in(next_path)
@@ -50,7 +51,12 @@ def finish_sign_in(
 
 def redirect_after_sign_in(path: str) -> Response:
     """Redirect to the page that the user came for, if it is one of ours."""
-    return redirect(encoded_root() + (path if is_own_page(path) else START), 303)
+    return redirect(own_address(path) or encoded_root() + START, 303)
+
+
+def own_address(path: str) -> str | None:
+    """Return the address of one of our pages, for a redirect or a link; None for any other path."""
+    return encoded_root() + path if is_own_page(path) else None
 
 
 @routes.get("/second")
@@ -108,8 +114,7 @@ def sign_in(actions: Actions) -> Response:
         who = _find(actions, user_id)
     except Unauthenticated:
         flash(gettext("The passkey is not accepted."))
-        return redirect(url_for("sign_in.show_form", next=_own(request.form.get("next", ""))), 303)
-    actions.authenticate_user.note_place(who)
+        return redirect(url_for("sign_in.show_form", next=own_path(request.form.get("next", ""))), 303)
     return finish_sign_in(actions, who, (PASSKEY,), request.form.get("next", ""))
 
 
@@ -142,7 +147,7 @@ def _begin_again() -> Response:
     return redirect(url_for("sign_in.show_form"), 303)
 
 
-def _own(path: str) -> str | None:
+def own_path(path: str) -> str | None:
     """Return a path that may be repeated in a link; None for any other."""
     return path if is_own_page(path) else None
 
@@ -152,7 +157,7 @@ def _render(actions: Actions, pending: PendingSignIn, error: LatchkeyError | Non
         "account/second_step.html",
         form.Refusal.of(error) if error else None,
         message=translate_refusal(str(error)) if error else "",
-        next=_own(request.values.get("next", "")) or "",
+        next=own_path(request.values.get("next", "")) or "",
         factors=actions.second_factors.of_user(pending.user_id),
         passkeys=actions.second_factors.passkeys.available,
     )

@@ -20,7 +20,7 @@ from app.web.console.list_page import ENABLED, ListPage, read_enabled
 from app.web.page_routes import PageRoutes
 from app.web.visitors import actor, require_operator
 
-LINK = "link"  # the name of a form
+LINK, IDENTITY = "link", "identity"  # the names of forms
 LOCKED_OUT = "This is you: without it you cannot come into the console again, until another operator helps."
 RESET = "Be sure that it is they who ask. Their passkeys, app and recovery codes end, and so do their sign-ins."
 COLUMNS = ("id", "username", "display_name", "email", "enabled", "roles", "provided_roles", "created_at")
@@ -61,7 +61,7 @@ def create(actions: Actions) -> Response:
 @routes.get("/<row:user_id>")
 def show(actions: Actions, user_id: str) -> Response:
     """Show a user and their tokens."""
-    return _render_user(actions, user_id)
+    return render_user(actions, user_id)
 
 
 @routes.post("/<row:user_id>")
@@ -77,7 +77,7 @@ def change(actions: Actions, user_id: str) -> Response:
             return ask_to_resend("Lock yourself out?", LOCKED_OUT, "Save all the same", _page(user_id))
         actions.users.change(actor(actions), user_id, changes)
     except LatchkeyError as error:
-        return _render_user(actions, user_id, form.Refusal.of(error, duplicate=_duplicate_field(error)))
+        return render_user(actions, user_id, form.Refusal.of(error, duplicate=_duplicate_field(error)))
     message = "The user is changed, and what their credentials may do changes at once."
     return pages.redirect_with(message, ".show", user_id=user_id)
 
@@ -90,7 +90,7 @@ def create_link(actions: Actions, user_id: str) -> Response:
     try:
         made = actions.one_time_links.create(actor(actions), user_id, NewLink(_read_purpose()))
     except LatchkeyError as error:
-        return _render_user(actions, user_id, form.Refusal.of(error, form=LINK))
+        return render_user(actions, user_id, form.Refusal.of(error, form=LINK))
     if made.url is None:
         return pages.redirect_with(f"The link is on its way to {made.sent_to}.", ".show", user_id=user_id)
     return form.render("console/user_link.html", None, user=actions.users.get(user_id), made=made)
@@ -168,7 +168,8 @@ def _render_new(actions: Actions, refusal: form.Refusal | None = None) -> Respon
     return form.render("console/user_new.html", refusal, offer=actions.choices.roles("user", roles), picked=roles)
 
 
-def _render_user(actions: Actions, user_id: str, refusal: form.Refusal | None = None) -> Response:
+def render_user(actions: Actions, user_id: str, refusal: form.Refusal | None = None) -> Response:
+    """Render the page of a user, whose forms change them, invite them and link an account."""
     user = actions.users.get(user_id)
     tokens, cursor = actions.personal_access_tokens.page(user_id, lists.PAGE, lists.read_cursor())
     apps, further_apps = actions.apps.page(user_id, lists.PAGE)
@@ -177,10 +178,12 @@ def _render_user(actions: Actions, user_id: str, refusal: form.Refusal | None = 
         refusal,
         user=user,
         links=actions.federation.links.of_user(user_id),
+        providers=actions.federation.providers.listed(),
+        identity_errors=form.errors_of(refusal, IDENTITY),
         myself=user_id == actor(actions).id,
         factors=actions.second_factors.of_user(user_id),
         tokens=tokens,
-        next_page=lists.next_page(cursor, ".show", user_id=user_id),
+        next_page=lists.next_page(cursor, "console_users.show", user_id=user_id),
         apps=apps,
         next_apps=lists.next_page(further_apps, "console_user_apps.index", user_id=user_id),
         mails=actions.one_time_links.mails,

@@ -67,13 +67,13 @@ def cookie_of(who: Visitor) -> str:
     return "" if found is None else str(found.value)
 
 
-def add_passkey(face: Face, who: Visitor) -> tuple[Authenticator, TestResponse]:
+def add_passkey(face: Face, who: Visitor, **fields: str) -> tuple[Authenticator, TestResponse]:
     """Add a passkey as the script of the page does."""
     made = Authenticator(ISSUER, "login.example")
     who.get(PAGE)
     asked = who.http.post(f"{PAGE}/passkeys/options", data={"csrf_token": who._token})
     assert asked.status_code == 200 and asked.headers["Cache-Control"] == "no-store"
-    return made, who.post(f"{PAGE}/passkeys", name="phone", credential=made.make(asked.text))
+    return made, who.post(f"{PAGE}/passkeys", name="phone", credential=made.make(asked.text), **fields)
 
 
 def use_passkey(who: Visitor, made: Authenticator, path: str, options: str, **fields: str) -> TestResponse:

@@ -139,10 +139,11 @@ def test_notices_are_turned_on_and_off_but_leaks_stay_on(face: Face) -> None:
     name = face.person()
     who = browser_of(face, name)
     page = who.get("/account").text
-    assert page.count('name="notice"') == 7 and page.count(" checked") == 7 and "sends no mail" in page
+    assert page.count('name="notice"') == 8 and page.count(" checked") == 8 and "sends no mail" in page
     assert who.post("/account/notices", notice=["credential.unused"]).status_code == 303
     chosen = face.core.actions.notice_preferences.choices(face.core.row_id(name))
     assert {choice.type for choice in chosen if choice.sent} == {
-        *("credential.unused", "credential.leaked", "second_factor.changed", "recovery_code.used")
+        *("credential.unused", "credential.leaked", "second_factor.changed", "recovery_code.used"),
+        "linked_account.changed",
     }
-    assert who.get("/account").text.count(" checked") == 4
+    assert who.get("/account").text.count(" checked") == 5

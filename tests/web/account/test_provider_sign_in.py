@@ -14,11 +14,11 @@ from sqlalchemy import select
 
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.users import NewUser, UserChanges
-from app.models import IdentityLink, ProvidedRole, SpentChallenge, User, UserSession
+from app.models import IdentityLink, OutboxMessage, ProvidedRole, SpentChallenge, User, UserSession
 from tests.fake_provider import CLIENT, SECRET
 from tests.management.face import OWN, PASSWORD
 from tests.web.account.provider_scene import ID, NAME, Scene, staged
-from tests.web.visitor import Visitor, browser_of
+from tests.web.visitor import Visitor, browser_of, sign_in_at_once
 
 pytestmark = pytest.mark.both_databases
 ELSEWHERE = ("https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/../account", "")
@@ -220,8 +220,6 @@ def test_a_role_that_was_given_here_too_is_withdrawn_here_alone(scene: Scene) ->
 
 def link_account(scene: Scene, name: str, subject: str, **claims: Any) -> Visitor:
     """Sign a user in without a password, and link an account of the provider."""
-    from tests.web.visitor import sign_in_at_once
-
     who = sign_in_at_once(scene.face, name)
     page = who.get("/account")
     assert f"Link an account of {NAME}" in page.text
@@ -257,6 +255,18 @@ def test_a_user_links_an_account_signs_in_with_it_and_ends_the_link(scene: Scene
     assert [event.action for event in scene.face.core.trace() if "link" in event.action] == ["user.link", "user.unlink"]
     response = scene.sign_in(scene.visitor(), "mine", preferred_username=name)
     assert response.status_code == 403
+
+
+def test_a_user_is_mailed_when_an_account_is_linked_and_unlinked(tmp_path: Path) -> None:
+    with staged(tmp_path, smtp_url="smtp://127.0.0.1:9", mail_from="latchkey@acme.example") as scene:
+        core, name = scene.face.core, scene.face.person("orders:read")
+        core.actions.users.change(OPERATOR, core.row_id(name), UserChanges(email="ann@acme.example"))
+        who = link_account(scene, name, "mine")
+        [link] = core.actions.federation.links.of_user(core.row_id(name))
+        assert who.post(f"/account/providers/links/{link.id}/unlink").status_code == 303
+        with core.store.reading() as session:
+            sent = session.scalars(select(OutboxMessage).where(OutboxMessage.type == "linked_account.changed")).all()
+        assert len(sent) == 2 and all(name in str(message.payload) for message in sent)
 
 
 def test_an_account_of_another_user_is_not_linked(scene: Scene) -> None:

@@ -48,6 +48,10 @@ def paths(admin: Admin) -> list[str]:
     user = admin.user([role], display_name=LONG)
     token = admin.pat(user, [scope])
     client = admin.client([machine_role], [resource], name=name)
+    idp = {"name": unique(LONG)[:100], "issuer": "https://idp.example", "client_id": "us", "private_key_jwt": True}
+    provider = admin.create("/identity-providers", idp)["id"]
+    identities = f"/users/{user.id}/identities"
+    linked = admin.create(identities, {"provider": provider, "subject": "x" * 255})
     secrets = f"/clients/{client.id}/secrets"
     secret = admin.create(secrets, {"name": LONG})
     used = admin.api_key(resource, name=unique(LONG))
@@ -67,6 +71,7 @@ def paths(admin: Admin) -> list[str]:
         f"/console/users/{user.id}",
         f"/console/users/{user.id}/tokens/{token['id']}/revoke",
         f"/console/users/{user.id}/tokens/new",
+        f"/console{identities}/{linked['id']}/unlink",
         "/console/clients",
         "/console/clients/new",
         f"/console/clients/{client.id}",
