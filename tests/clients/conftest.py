@@ -53,5 +53,5 @@ def folder() -> Path:
 @pytest.fixture(scope="session")
 def go_app() -> Path:
     """The program over golang.org/x/oauth2, in the user's cache: compiled once for its source and its lock file."""
-    command = (require_program("go"), "build", "-trimpath", "-o", "app", ".")
+    command = (require_program("go"), "build", "-o", "app", ".")
     return build_once(Build(HERE / "go", GO_FILES, command, COMPILING)) / "app"

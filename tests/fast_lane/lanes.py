@@ -2,6 +2,9 @@
 
 import base64
 import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
@@ -10,6 +13,7 @@ from typing import Any
 import jwt
 import pytest
 from prometheus_client import REGISTRY, Counter, Histogram
+from prometheus_client.values import MutexValue
 
 from app import create_app
 from app.fast_lane.lane import Lane
@@ -20,7 +24,7 @@ from tests.oauth.wire import Wire, start_wire
 FORM = "application/x-www-form-urlencoded"
 CHANGING = ("duration_ms", "time")  # members of a log line
 Headers = dict[str, str]
-Sample = tuple[Any, tuple[str, ...]]  # a metric and the values of its labels
+_names: dict[MutexValue, str | None] = {}  # of what our own metrics count; None for anything else
 
 
 @dataclass(frozen=True)
@@ -129,10 +133,9 @@ class Lanes:
         answers: list[Any] = []
         self.lines.clear()
         self.spans.clear()
-        before = _samples()
-        body = b"".join(app(asked.wsgi(), lambda *answer: answers.append(answer)))
+        with _counting() as counted:
+            body = b"".join(app(asked.wsgi(), lambda *answer: answers.append(answer)))
         [(status, headers)] = answers
-        counted = {_name(s): value - before.get(s, 0) for s, value in _samples().items() if value != before.get(s, 0)}
         lines = [line for line in map(json.loads, self.lines) if line["event"] == "request"]
         for line in lines:
             assert all(line.pop(name) is not None for name in CHANGING)
@@ -141,23 +144,39 @@ class Lanes:
         return _without_chance(Reply(status, headers, body, lines, counted, spans, self._taken))
 
 
-def _samples() -> dict[Sample, float]:
-    """Return the counts of our own metrics; to collect their buckets too would cost more than a request."""
-    return {
-        (metric, labels): sum(value.get() for value in getattr(child, "_buckets", None) or [child._value])
-        for metric in _metrics()
-        for labels, child in metric._metrics.items()
-    }
+@contextmanager
+def _counting() -> Iterator[dict[str, float]]:
+    """Yield what our own metrics count in the block: to read all of them twice would cost more than a request."""
+    counted: dict[str, float] = defaultdict(float)
+    count: Callable[[MutexValue, float], None] = MutexValue.inc
+
+    def note(value: MutexValue, amount: float) -> None:
+        count(value, amount)
+        if amount and (name := _name(value)):
+            counted[name] += amount
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MutexValue, "inc", note)
+        yield counted
+
+
+def _name(value: MutexValue) -> str | None:
+    """Return the name of a count with its labels, or None for anything but a counter or histogram."""
+    if value not in _names:
+        _names.update({count: name for metric in _metrics() for count, name in _counts(metric)})
+    return _names.setdefault(value, None)
 
 
 def _metrics() -> set[Any]:
     return {metric for metric in REGISTRY._names_to_collectors.values() if isinstance(metric, Counter | Histogram)}
 
 
-def _name(sample: Sample) -> str:
-    metric, labels = sample
+def _counts(metric: Any) -> Iterator[tuple[MutexValue, str]]:
     suffix = "count" if isinstance(metric, Histogram) else "total"
-    return f"{metric._name}_{suffix}{sorted(zip(metric._labelnames, labels, strict=True))}"
+    for labels, child in metric._metrics.items():
+        name = f"{metric._name}_{suffix}{sorted(zip(metric._labelnames, labels, strict=True))}"
+        for count in getattr(child, "_buckets", None) or [child._value]:
+            yield count, name
 
 
 def _without_chance(reply: Reply) -> Reply:

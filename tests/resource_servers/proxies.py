@@ -17,7 +17,6 @@ from tests.resource_servers.recipes import FOLDER, serving
 PROGRAMS = Path(__file__).parent
 INSTALLING = 300  # seconds
 COMPILING = 1800  # a quarter of an hour has been seen on a machine that did much else
-NOT_OPTIMIZED = ("-gcflags=all=-N -l", "-ldflags=-s -w")
 INSTALL = ("--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--require-hashes")
 Command = Callable[[Path], list[str]]
 
@@ -30,16 +29,8 @@ def envoy(folder: Path) -> list[str]:
 
 
 def oathkeeper(folder: Path) -> list[str]:
-    """Compile Oathkeeper unoptimized, in two thirds of the time; return the command that serves the folder."""
-    command = (
-        require_program("go"),
-        "build",
-        "-trimpath",
-        *NOT_OPTIMIZED,
-        "-o",
-        "oathkeeper",
-        "github.com/ory/oathkeeper",
-    )
+    """Compile Oathkeeper; return the command that serves the folder."""
+    command = (require_program("go"), "build", "-o", "oathkeeper", "github.com/ory/oathkeeper")
     program = build_once(Build(PROGRAMS / "oathkeeper", ("go.mod", "go.sum"), command, COMPILING)) / "oathkeeper"
     return [str(program), "serve", "-c", str(folder / "oathkeeper.yaml"), "--sqa-opt-out", "--disable-telemetry"]
 

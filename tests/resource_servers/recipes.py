@@ -43,7 +43,7 @@ class Recipe:
         return "api_key" in self.accepts
 
 
-GO_BUILD = ("go", "build", "-trimpath", "-o", "orders", ".")
+GO_BUILD = ("go", "build", "-o", "orders", ".")
 RECIPES: Mapping[str, Recipe] = {
     "express": Recipe(
         files=("package.json", "package-lock.json", "server.mjs"),
