@@ -190,8 +190,6 @@ def _apply(row: User, state: PersonState) -> None:
     kept = json.dumps(dict(state.attributes))
     if len(kept) > MOST_ATTRIBUTES:
         raise Invalid.field("", f"the attributes of a user are at most {MOST_ATTRIBUTES} bytes")
-    if "\\u0000" in kept:
-        raise Invalid.field("", "an attribute contains a null character, which cannot be stored")
     row.username = checked_username(state.username, row.username)
     row.email = checked_email(state.email, row.email)
     row.display_name = optional_name(state.display_name, "displayName")
