@@ -6,6 +6,7 @@ import base64
 import hashlib
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -15,6 +16,7 @@ import pytest
 
 from app.actions.trust.fetch_json import LARGEST_RESPONSE
 from app.models import IdentityLink, SpentChallenge, User
+from tests.contract.waiting import until
 from tests.fake_provider import CLIENT, HUGE, FakeProvider, make_key
 from tests.web.account.provider_scene import ID, NAME, Scene, entry, staged
 from tests.web.visitor import Visitor
@@ -381,6 +383,26 @@ def test_while_a_provider_hangs_its_page_says_so_and_others_sign_in(
     assert other.http.get(back).status_code == 303
     scene.provider.release.set()
     scene.provider.release.clear()
+
+
+@pytest.mark.contract("a provider that is away stops nobody else")
+@pytest.mark.usefixtures("_restored")
+@pytest.mark.parametrize("path", ["/token", "/.well-known/openid-configuration"])
+def test_any_number_of_sign_ins_at_a_provider_that_hangs_stop_nobody_else(scene: Scene, path: str) -> None:
+    provider, other, crowd = scene.provider, scene.others["other"], [scene.visitor() for _ in range(12)]
+    answers = [provider.consent(scene.begin(who), "crowd", preferred_username="crowd") for who in crowd]
+    provider.hangs.add(path)
+    scene.seconds += 400.0
+    before = len(provider.asked)
+    with ThreadPoolExecutor(len(crowd)) as threads:
+        sent = [threads.submit(who.http.get, answer) for who, answer in zip(crowd, answers, strict=True)]
+        until(lambda: path in [asked for asked, *_ in provider.asked[before:]])
+        who = scene.visitor()
+        back = other.consent(scene.begin(who, "other"), "aside", preferred_username="aside")
+        assert who.http.get(back).status_code == 303
+        provider.release.set()
+        assert {one.result().status_code for one in sent} <= {303, 503}
+    provider.release.clear()
 
 
 def test_a_provider_that_is_away_is_named_on_the_page(tmp_path: Path) -> None:
