@@ -1,6 +1,7 @@
 """Whom the directory disables or deletes is out at once: sessions, tokens and grants, on every node."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from app.actions.directory.one_time_links import NewLink
 from app.actions.limits.storage import DatabaseLimiter
 from app.compose import Actions, join
 from app.database.store import Store
-from app.errors import Invalid
+from app.errors import Invalid, Unauthenticated
+from app.models import UserSession
+from tests.actions.directory.test_races import at_once
 from tests.core import ORDERS
 from tests.management.face import Face, start_face, stop_face
 from tests.scim.provisioner import Provisioner, operation
@@ -103,14 +106,42 @@ def test_what_was_ended_stays_so_when_the_user_comes_back(face: Face, other_node
     assert core.actions.verify(core.pat("ann", "orders:read", name="another")[1])  # the name is free, too
 
 
-def test_a_session_that_began_meanwhile_ends_when_the_directory_repeats_itself(face: Face) -> None:
+def test_nobody_signs_in_who_was_disabled_meanwhile(face: Face) -> None:
     core, scim = face.core, Provisioner(face, face.machine("scim"))
-    user = scim.user(active=False)
-    session = core.actions.sessions.begin(Actor("user", user["id"], user["userName"]), "browser")
-    assert core.actions.sessions.use(session.secret, None, None) is None
-    scim.patched(f"/Users/{user['id']}", operation("replace", "active", False))
-    scim.patched(f"/Users/{user['id']}", operation("replace", "active", True))
-    assert core.actions.sessions.use(session.secret, None, None) is None
+    for change in ({"active": False}, None):
+        user = scim.user()
+        actor = Actor("user", user["id"], user["userName"])  # who has just given the password
+        path = f"/Users/{user['id']}"
+        scim.patched(path, operation("replace", None, change)) if change else scim.call("DELETE", path)
+        with pytest.raises(Unauthenticated):
+            core.actions.sessions.begin(actor, "browser")
+    assert core.count(UserSession) == 0
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_sign_in_beside_a_deprovisioning_leaves_no_session(face: Face, other_node: Actions, number: int) -> None:
+    core, scim = face.core, Provisioner(face, face.machine("scim"))
+    actors = [Actor("user", user["id"], user["userName"]) for user in (scim.user() for _ in range(4))]
+
+    def begin(actor: Actor) -> object:
+        return other_node.sessions.begin(actor, "browser")
+
+    def disable(actor: Actor) -> object:
+        return scim.patched(f"/Users/{actor.id}", operation("replace", "active", False))
+
+    at_once(*(partial(work, actor) for actor in actors for work in (begin, disable)))
+    assert core.count(UserSession) == 0
+
+
+def test_what_was_made_meanwhile_ends_when_the_directory_repeats_itself(face: Face) -> None:
+    core, scim = face.core, Provisioner(face, face.machine("scim"))
+    core.role("clerk", "user", "orders:read")
+    user_id = core.user("ann", "clerk")
+    token = core.pat("ann", "orders:read")[1]
+    core.enable("ann", False)
+    scim.patched(f"/Users/{user_id}", operation("replace", "active", False))
+    scim.patched(f"/Users/{user_id}", operation("replace", "active", True))
+    assert core.actions.verify(token) is None
 
 
 def _deprovision(scim: Provisioner, user_id: str, how: str) -> None:

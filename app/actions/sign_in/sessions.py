@@ -23,7 +23,7 @@ from app.database.redaction import redact
 from app.database.statements import delete_expired
 from app.database.store import Store
 from app.database.types import new_id
-from app.errors import NotFound
+from app.errors import NotFound, Unauthenticated
 from app.models import User, UserSession
 from app.settings.settings import Settings
 
@@ -31,6 +31,7 @@ TARGET = "user_session"
 MAX_AGE = timedelta(days=30)
 IDLE = timedelta(hours=24)  # a session ends after this time without a request
 FRESH = timedelta(minutes=15)  # since the user last authenticated: required for what must not be done by a thief
+DISABLED = "your account was disabled: ask an operator"
 UPDATE_INTERVAL = timedelta(minutes=1)  # its last use is stored this often
 MAX_AGENT_LENGTH = 200  # characters
 AGENT_WORD = re.compile(r"[^\s;,()]{25,}+")
@@ -99,9 +100,11 @@ class SessionActions:
 
         `instead_of`, the previous session of this browser, ends in the same transaction. `methods` are how the user
         authenticated (RFC 8176), `provider` and `provider_session` an identity provider's id and its `sid`.
+        Raises Unauthenticated when the user was disabled or deleted meanwhile.
         """
         now, started = self._clock(), StartedSession(new_id("ses"), secrets.token_urlsafe(32))
         with self._store.transaction() as session:
+            _refuse_disabled(session, actor.id)
             delete_expired(session, UserSession, UserSession.ends_at <= now)
             session.add(
                 UserSession(
@@ -179,6 +182,12 @@ class SessionActions:
         # a database that is read-only or busy must not fail the request
         with suppress(OperationalError, InternalError), self._store.transaction() as session:
             session.execute(query.values(last_used_at=now, ends_at=ends_at))
+
+
+def _refuse_disabled(session: Session, user_id: str) -> None:
+    """Keep the user as it is until the transaction ends: a session that begins beside a disabling would survive it."""
+    if not session.scalar(select(User.enabled).where(User.id == user_id).with_for_update(read=True)):
+        raise Unauthenticated(DISABLED)
 
 
 def note_method(session: Session, user_id: str, session_id: str, method: str, at: datetime) -> UserSession | None:
