@@ -137,7 +137,7 @@ class ProvisionedUsers:
             return _person(session, row)
 
     def change(self, actor: Actor, user_id: str, revise: Revise, is_current: IsCurrent) -> Person:
-        """Replace the state of a user by what `revise` makes of it; disabling ends every sign-in and credential for good.
+        """Replace the state of a user by what `revise` makes of it; disabling ends every credential for good.
 
         Raises NotFound, Stale, Invalid, Duplicate, Forbidden (the user carries more than the caller), Conflict (the
         last administrator).
