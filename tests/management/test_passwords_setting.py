@@ -47,9 +47,7 @@ def test_administrators_alone_keep_their_passwords(tmp_path: Path) -> None:
 
 @pytest.mark.contract("user enumeration and brute force")
 @pytest.mark.parametrize("setting", ["on", "administrators"])
-def test_an_unknown_name_costs_the_same_queries(
-    tmp_path: Path, setting: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unknown_name_costs_the_same_queries(tmp_path: Path, setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
     face = start_face(tmp_path, passwords=setting, rate_limits="off")
     asked, allows = [], PasswordPolicy.allows
 
