@@ -224,6 +224,13 @@ def test_a_rotated_key_is_fetched_once_and_not_for_each_unknown_key(scene: Scene
     assert [path for path, *_ in provider.asked].count("/jwks") == before + 1
 
 
+def test_a_key_that_was_rotated_a_moment_ago_signs_in(scene: Scene) -> None:
+    scene.seconds += 400.0
+    scene.admit("rotates", preferred_username="rotates")
+    scene.provider.rotate("rotated a moment ago")
+    scene.admit("rotates")
+
+
 @pytest.mark.asvs("10.1.2", "10.2.1")
 def test_an_answer_is_accepted_once_and_in_the_browser_that_asked(scene: Scene) -> None:
     victim, attacker = scene.visitor(), scene.visitor()
