@@ -93,7 +93,7 @@ def remove_members(session: Session, role_id: str, source: str, user_ids: Sequen
 
 
 def adopt_members(session: Session, role_id: str, source: str) -> None:
-    """End what this source gave of a role; those who had it have it as one that was given here."""
+    """Turn what this source gave of a role into what was given here."""
     provided = ProvidedRole.role_id == role_id, ProvidedRole.source == source
     mine = UserRole.role_id == role_id, UserRole.user_id.in_(select(ProvidedRole.user_id).where(*provided))
     session.execute(update(UserRole).where(*mine).values(given_here=True))
