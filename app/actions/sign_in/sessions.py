@@ -69,7 +69,7 @@ class SignedIn:
     signed_in_at: datetime  # when the session began
     methods: tuple[str, ...] = ()
     has_factor: bool = False
-    lacks_factor: bool = False  # must have a second factor, and has none
+    lacks_factor: bool = False  # must have a second factor, and neither has one nor used one at a provider
 
     @property
     def must_confirm(self) -> bool:
@@ -140,7 +140,8 @@ class SessionActions:
             name = display_name or username
             management = grants_of_user(session, row.user_id).on([self._management]).scopes
             actor = Actor("user", row.user_id, username, row.id, management, address=address, request_id=request_id)
-            lacks_factor = not factor and self._policy.requires(session, manages=actor.manages)
+            proven = factor or includes_second(row.methods)  # or an identity provider vouches for one
+            lacks_factor = not proven and self._policy.requires(session, manages=actor.manages)
         if now - row.last_used_at >= UPDATE_INTERVAL:
             self._store_use(row.id, now, min(now + IDLE, row.created_at + MAX_AGE))
         fresh = now - (row.confirmed_at or row.created_at) < FRESH and (not factor or includes_second(row.methods))
