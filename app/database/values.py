@@ -27,7 +27,11 @@ def _refuse_unfit(session: Session, _context: object, _instances: object) -> Non
         state = inspect(row)
         refuse_unfit_values(state.mapper.class_, vars(row))  # an attribute that is not loaded has not changed
         changed = state.mapper.column_attrs.keys() if row in session.new else state.committed_state
-        refuse_secrets({name: vars(row)[name] for name in changed if name in vars(row)})
+        values = {name: vars(row)[name] for name in changed if name in vars(row)}
+        refuse_secrets(values)
+        for name, value in values.items():
+            for text in _texts_in(value):
+                _refuse_unstorable(name, text)
 
 
 def refuse_secrets(values: Mapping[str, object]) -> None:
@@ -60,9 +64,6 @@ def _refuse_unfit_value(name: str, value: object, max_length: int, maximum: int)
         _refuse_unstorable(name, value)
     elif isinstance(value, int) and abs(value) > maximum:
         raise Invalid.field(name, f"is at most {maximum}")
-    else:
-        for text in _texts_in(value):
-            _refuse_unstorable(name, text)
 
 
 def _texts_in(value: object) -> Iterator[str]:
