@@ -208,7 +208,7 @@ def _split(patch: PatchOp[Any]) -> _Work:
             work.others.append(operation)
     _bounded(tuple(user_id for step in work.steps for user_id in step.user_ids))
     if sum(step.among is not None for step in work.steps) > MOST_SELECTIONS:
-        raise RequestEntityTooLarge(f"a request has at most {MOST_SELECTIONS} filters of members that are no id")
+        raise RequestEntityTooLarge(f"a request has at most {MOST_SELECTIONS} filters of members beside ids")
     return work
 
 

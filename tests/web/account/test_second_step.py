@@ -193,7 +193,7 @@ def test_a_passkey_is_not_downgraded_to_the_password(face: Face) -> None:
     confirmed = use_passkey(owner, made, "/login/confirm", "/login/confirm/options", next="/console")
     assert confirmed.location == "/console" and owner.get("/console").status_code == 200
     link = face.core.actions.one_time_links.create(OPERATOR, face.core.row_id(name), NewLink("reset")).url or ""
-    thief.get("/login/link")  # whoever reads the mail has the password, and not the passkey
+    thief.get("/login/link")  # a reader of the mail has the password, and not the passkey
     sent_by_link = {"code": link.partition("#")[2], "password": "seventeen yellow umbrellas"}
     onward = thief.post("/login/link/password", **sent_by_link, again=sent_by_link["password"])
     assert str(onward.location).startswith("/login/second") and not is_in(thief)
