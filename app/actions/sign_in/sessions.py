@@ -31,7 +31,7 @@ TARGET = "user_session"
 MAX_AGE = timedelta(days=30)
 IDLE = timedelta(hours=24)  # a session ends after this time without a request
 FRESH = timedelta(minutes=15)  # since the user last authenticated: required for what must not be done by a thief
-DISABLED = "your account was disabled: ask an operator"
+DISABLED = "your account is disabled: ask an operator"
 UPDATE_INTERVAL = timedelta(minutes=1)  # its last use is stored this often
 MAX_AGENT_LENGTH = 200  # characters
 AGENT_WORD = re.compile(r"[^\s;,()]{25,}+")
