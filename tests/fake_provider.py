@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import itertools
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -50,6 +51,7 @@ class FakeProvider:
     asked: list[tuple[str, dict[str, str], dict[str, str]]] = field(default_factory=list)
     release: threading.Event = field(default_factory=threading.Event)
     _codes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _serial: Iterator[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
         self.rotate(self.kid)
@@ -85,7 +87,7 @@ class FakeProvider:
     def consent(self, url: str, subject: str, token: str | None = None, **claims: Any) -> str:
         """Sign a person in who was sent to this URL; return the path and query with which the browser comes back."""
         asked = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
-        code = f"code {len(self._codes)}"
+        code = f"code {next(self._serial)}"
         nonce = claims.pop("nonce", asked["nonce"])
         self._codes[code] = {"asked": asked, "token": token, "claims": self.claims(subject, nonce=nonce, **claims)}
         target = urlsplit(asked["redirect_uri"])

@@ -14,7 +14,7 @@ from app.cli.output import json_option, print_done, print_record, print_records
 from app.cli.parsing import Group
 from app.cli.record_options import Option, options_of
 
-COLUMNS = ("id", "name", "type", "permissions", "description")
+COLUMNS = ("id", "name", "type", "permissions", "provisioned", "description")
 
 
 @click.group(cls=Group)
@@ -24,7 +24,10 @@ def role() -> None:
 
 @role.command()
 @options_of(
-    NewRole, type="Who it can be assigned to.", permissions=Option("Name of a permission.", complete=PERMISSIONS)
+    NewRole,
+    type="Who it can be assigned to.",
+    permissions=Option("Name of a permission.", complete=PERMISSIONS),
+    provisioned="Let SCIM keep it as a group.",
 )
 @json_option
 def create(new: NewRole, as_json: bool) -> None:
@@ -60,6 +63,7 @@ def show(name: str, as_json: bool) -> None:
         clear="--no-permissions",
         clear_help="Remove all permissions.",
     ),
+    provisioned=Option("Let SCIM keep it as a group, or keep it here.", "--provisioned/--not-provisioned"),
 )
 @json_option
 def update(changes: RoleChanges, name: str, as_json: bool) -> None:

@@ -150,13 +150,15 @@ class OAuthTokens:
         if signed is None:
             return found
         grant = session.execute(
-            select(User.id, User.username, Client.name)
+            select(User.id, User.username, Client.name, AppGrant.revoked_at, AppGrant.revoked_reason)
             .select_from(AppGrant)
             .join(User, User.id == AppGrant.user_id)
             .join(Client, Client.id == AppGrant.client_id)
             .where(AppGrant.id == signed.claims["grant"])
         ).one_or_none()
-        user_id, username, app = grant or (signed.claims["sub"], None, None)
+        user_id, username, app, ended_at, why = grant or (signed.claims["sub"], None, None, None, None)
+        if found.status == "disabled" and ended_at is not None:
+            found = replace(found, status="revoked", reason=why, revoked_at=ended_at)
         counted = self.counted_as, signed.claims["grant"]
         found = replace(found, owner_type="user", owner_id=user_id, owner_row_id=user_id, owner_name=username)
         return replace(found, name=app, counted=counted, client_id=signed.claims["client_id"])

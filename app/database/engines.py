@@ -36,12 +36,12 @@ def prepare_connections(engine: Engine) -> None:
         postgresql.prepare_connections(engine)
 
 
-def limit_waits(*engines: Engine) -> None:
+def limit_waits(writing: Engine, reading: Engine) -> None:
     """Limit how long these engines of one database wait for a server that does not answer."""
-    if engines[0].dialect.name == "postgresql":
+    if writing.dialect.name == "postgresql":
         from app.database import postgresql
 
-        postgresql.limit_waits(*engines)
+        postgresql.limit_waits(writing, reading)
 
 
 def reading_engine(engine: Engine) -> Engine:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Engine, Select, func, literal, select
+from sqlalchemy import ColumnElement, Engine, Select, func, inspect, literal, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -38,6 +38,14 @@ def keep_from_deletion(session: Session, *rows: ColumnElement[bool]) -> None:
     if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer at a time
         for row in rows:
             session.execute(select(literal(1)).where(row).with_for_update(read=True, key_share=True))
+
+
+def keep_owners(session: Session, table: type[Base], owners: Select[str]) -> None:
+    """Do the same for the rows of a table with these ids, before what belongs to several of them is locked."""
+    if session.get_bind().dialect.name == "postgresql":
+        row_id = inspect(table).primary_key[0]
+        kept = select(literal(1)).where(row_id.in_(owners)).order_by(row_id)
+        session.execute(kept.with_for_update(read=True, key_share=True))
 
 
 def advisory_lock(session: Session, lock: int) -> None:

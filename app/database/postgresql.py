@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import time
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import psycopg
@@ -17,6 +18,7 @@ from app.settings.database_url import POOLER, PREPARE_THRESHOLD, read_threshold
 CONNECT_TIMEOUT = 2  # seconds: the least that libpq accepts
 READ_TIMEOUT = 5.0  # seconds for a statement outside a transaction
 WRITE_TIMEOUT = 20.0  # seconds for a statement in a transaction: longer than it may wait for a lock
+OWN_SHARE = 0.9  # of these, after which the server itself gives up a statement: it answers then, so it does not hang
 RETRY_AFTER = 2.0  # seconds between two attempts at a server that did not answer
 WAIT_INTERVAL = 0.1
 ENCODING = "UTF8"
@@ -136,7 +138,7 @@ def prepare_connections(engine: Engine) -> None:
     event.listen(engine, "do_connect", lambda _dialect, _record, *given: open_connection(PinnedConnection, *given))
 
 
-def limit_waits(*engines: Engine) -> None:
+def limit_waits(writing: Engine, reading: Engine) -> None:
     """Set timeouts for the connections of these engines, and one circuit breaker for their server."""
     breaker = CircuitBreaker()
 
@@ -149,15 +151,20 @@ def limit_waits(*engines: Engine) -> None:
             breaker.open()
             raise
 
-    for engine in engines:
+    for engine, seconds in ((writing, WRITE_TIMEOUT), (reading, READ_TIMEOUT)):
         event.listen(engine, "do_connect", connect)
-        event.listen(engine, "connect", _set_statement_timeout)
+        event.listen(engine, "connect", partial(_set_statement_timeout, _own_timeout(seconds)))
 
 
-def _set_statement_timeout(connection: TimedConnection, _record: object) -> None:
-    """Make the server too give up a statement whose answer is not awaited any more."""
+def _own_timeout(seconds: float) -> int:
+    """Return after how many milliseconds the server gives up a statement whose answer is awaited for so long."""
+    return int(seconds * OWN_SHARE * 1000)
+
+
+def _set_statement_timeout(milliseconds: int, connection: TimedConnection, _record: object) -> None:
+    """Make the server give up a slow statement, before a client takes it for one that hangs."""
     if not connection.pooled:
-        set_for_session(connection, "statement_timeout", int(WRITE_TIMEOUT * 1000))
+        set_for_session(connection, "statement_timeout", milliseconds)
 
 
 def set_for_session(connection: psycopg.Connection[Any], name: str, milliseconds: int) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from functools import cache
 
 from sqlalchemy import BigInteger, event, inspect
@@ -12,6 +13,7 @@ from app.database.redaction import holds_secret
 from app.database.types import Base
 from app.errors import Invalid
 
+SURROGATE = re.compile("[\ud800-\udfff]")
 REFUSED_TEXT = "holds a secret of this server, which others could read: choose another text, and revoke that secret"
 
 
@@ -25,7 +27,11 @@ def _refuse_unfit(session: Session, _context: object, _instances: object) -> Non
         state = inspect(row)
         refuse_unfit_values(state.mapper.class_, vars(row))  # an attribute that is not loaded has not changed
         changed = state.mapper.column_attrs.keys() if row in session.new else state.committed_state
-        refuse_secrets({name: vars(row)[name] for name in changed if name in vars(row)})
+        values = {name: vars(row)[name] for name in changed if name in vars(row)}
+        refuse_secrets(values)
+        for name, value in values.items():
+            for text in _texts_in(value):
+                _refuse_unstorable(name, text)
 
 
 def refuse_secrets(values: Mapping[str, object]) -> None:
@@ -55,7 +61,24 @@ def _refuse_unfit_value(name: str, value: object, max_length: int, maximum: int)
     if isinstance(value, str):
         if len(value) > max_length:
             raise Invalid.field(name, f"is at most {max_length} characters long")
-        if "\0" in value:
-            raise Invalid.field(name, "contains a null character, which cannot be stored")
+        _refuse_unstorable(name, value)
     elif isinstance(value, int) and abs(value) > maximum:
         raise Invalid.field(name, f"is at most {maximum}")
+
+
+def _texts_in(value: object) -> Iterator[str]:
+    """Return the texts of a JSON value, the names of members among them."""
+    inner = value if isinstance(value, list | tuple) else ()
+    for one in [*value.keys(), *value.values()] if isinstance(value, Mapping) else inner:
+        if isinstance(one, str):
+            yield one
+        else:
+            yield from _texts_in(one)
+
+
+def _refuse_unstorable(name: str, text: str) -> None:
+    """Raise Invalid for a text that PostgreSQL cannot store, or once it is in JSON cannot read."""
+    if "\0" in text:
+        raise Invalid.field(name, "contains a null character, which cannot be stored")
+    if not text.isascii() and SURROGATE.search(text):
+        raise Invalid.field(name, "contains half a character (a lone surrogate), which cannot be stored")

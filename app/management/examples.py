@@ -114,7 +114,7 @@ OBJECTS: dict[str, Any] = {
     "Permission": COUNT,
     "NewPermission": COUNT,
     "PermissionChanges": {"description": "count the books", "public": True},
-    "Role": ROLE | {"id": ROLE_ID, "created_at": AT},
+    "Role": ROLE | {"id": ROLE_ID, "provisioned": False, "created_at": AT},
     "NewRole": ROLE,
     "RoleChanges": {"description": "sends and books", "permissions": [shop.READ, shop.WRITE]},
     "User": USER | {"id": shop.USER_ID, "provided_roles": [], "created_at": AT},

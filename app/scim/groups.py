@@ -43,6 +43,7 @@ from app.scim.models import POLICY, Group
 
 MOST_OPERATIONS = 1_000
 MOST_MEMBERS = 5_000  # that one request names
+MOST_SELECTIONS = 10  # filters of members in one PATCH that are more than an id
 ANYBODY = {"value": "usr", "$ref": "/Users/usr", "type": "User", "display": "anybody"}
 
 
@@ -206,6 +207,8 @@ def _split(patch: PatchOp[Any]) -> _Work:
         else:
             work.others.append(operation)
     _bounded(tuple(user_id for step in work.steps for user_id in step.user_ids))
+    if sum(step.among is not None for step in work.steps) > MOST_SELECTIONS:
+        raise RequestEntityTooLarge(f"a request has at most {MOST_SELECTIONS} filters of members beside ids")
     return work
 
 

@@ -25,6 +25,8 @@ from app.settings.strict_json import read_json
 LIST = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 ACCEPTED = (SCIM_JSON, "application/json")
 LONGEST_EXPRESSION = 4_096  # characters of a filter, of a path, of a list of attributes
+LONGEST_PATHS = 65_536  # characters of all paths of a PATCH, each of which is parsed
+MOST_NESTED = 50  # brackets in a path: the time to parse them grows with the square of their number
 MOST_NAMES = 100  # attributes in one list
 DEFAULT_COUNT = 100
 PARAMETERS = ("filter", "sortBy", "sortOrder", "startIndex", "count")
@@ -78,10 +80,10 @@ def read_patch(model: Any, most_operations: int) -> PatchOp[Any]:
     body = read_body()
     operations = next((value for name, value in body.items() if name.lower() == "operations"), None)
     if isinstance(operations, list):
-        if len(operations) > most_operations:
-            raise RequestEntityTooLarge(f"a request has at most {most_operations} operations")
-        for operation in operations:
-            _bound_paths(operation)
+        paths = [path for operation in operations for path in _paths_of(operation)]
+        if max(len(operations), len(paths)) > most_operations:
+            raise RequestEntityTooLarge(f"a request has at most {most_operations} operations, each attribute being one")
+        _bound_paths(paths)
     return PatchOp[model].model_validate(body, scim_ctx=Context.RESOURCE_PATCH_REQUEST, scim_policy=POLICY)
 
 
@@ -174,9 +176,17 @@ def _bound_expressions(parameters: Mapping[str, Any]) -> None:
                 raise ScimRefusal(400, "the name of an attribute is too long", "invalidValue")
 
 
-def _bound_paths(operation: Any) -> None:
-    """Bound what of an operation is parsed as a path: its path, and the members of its value."""
-    for name, value in operation.items() if isinstance(operation, dict) else ():
-        paths = list(value) if isinstance(value, dict) else [value] if name.lower() == "path" else []
-        if any(isinstance(path, str) and len(path) > LONGEST_EXPRESSION for path in paths):
-            raise ScimRefusal(400, "a path is too long", "invalidPath")
+def _paths_of(operation: Any) -> list[str]:
+    """Return what of an operation is parsed as a path: its path, and the members of its value."""
+    members = operation.items() if isinstance(operation, dict) else ()
+    found = [[value] if name.lower() == "path" else value for name, value in members if not isinstance(value, list)]
+    return [path for some in found if isinstance(some, list | dict) for path in some if isinstance(path, str)]
+
+
+def _bound_paths(paths: Sequence[str]) -> None:
+    if any(len(path) > LONGEST_EXPRESSION for path in paths):
+        raise ScimRefusal(400, "a path is too long", "invalidPath")
+    if any(path.count("(") > MOST_NESTED for path in paths):
+        raise ScimRefusal(400, f"a path has more than {MOST_NESTED} brackets", "invalidPath")
+    if sum(map(len, paths)) > LONGEST_PATHS:
+        raise RequestEntityTooLarge(f"the paths of a request have at most {LONGEST_PATHS} characters together")

@@ -35,19 +35,30 @@ create_users = true
 
 
 @contextmanager
-def oidc_provider(folder: Path, port: int, client: dict[str, Any]) -> Iterator[None]:
+def oidc_provider(folder: Path, port: int, client: dict[str, Any], **wanted: Any) -> Iterator[None]:
     """Run the provider until the block ends."""
     command = [require_program("node"), str(folder / "oidc_provider.mjs")]
     process = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdin is not None and process.stdout is not None
         with process.stdin:
-            json.dump({"port": port, "client": client}, process.stdin)
+            json.dump({"port": port, "client": client, **wanted}, process.stdin)
         assert any(line.strip() == "listening" for line in process.stdout), process.poll()
         yield
     finally:
         process.kill()
         process.wait(STARTING)
+
+
+def client_of(server: LiveServer, provider_id: str) -> dict[str, Any]:
+    """Return our registration at a provider."""
+    return {
+        "client_id": "latchkey",
+        "client_secret": SECRET,
+        "redirect_uris": [f"{server.url}/login/callback/{provider_id}"],
+        "backchannel_logout_uri": f"{server.url}/login/backchannel-logout/{provider_id}",
+        "backchannel_logout_session_required": True,
+    }
 
 
 @pytest.fixture
@@ -58,14 +69,7 @@ def organisation(tmp_path: Path, folder: Path) -> Iterator[tuple[LiveServer, str
     server.instance.mkdir()
     file = server.instance / "latchkey.toml"
     file.write_text(SETTINGS.format(issuer=issuer, secret=SECRET), encoding="utf-8")
-    client = {
-        "client_id": "latchkey",
-        "client_secret": SECRET,
-        "redirect_uris": [f"{server.url}/login/callback/{ID}"],
-        "backchannel_logout_uri": f"{server.url}/login/backchannel-logout/{ID}",
-        "backchannel_logout_session_required": True,
-    }
-    with oidc_provider(folder, port, client):
+    with oidc_provider(folder, port, client_of(server, ID)):
         yield server.start(), issuer
         server.kill()
 

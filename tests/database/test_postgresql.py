@@ -7,11 +7,13 @@ from threading import Barrier
 import httpx
 import pytest
 from sqlalchemy import create_engine, select, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.actions.audit.actor import OPERATOR
 from app.actions.audit.record import record
 from app.actions.audit.verify import VerifyAudit
+from app.database import postgresql
 from app.database.store import Store
 from app.database.types import EPOCH, Base
 from app.models import AuditEvent, Role
@@ -103,6 +105,19 @@ def test_every_wait_for_a_lock_ends(database: PostgresqlDatabase) -> None:
         assert session.scalar(text("SHOW lock_timeout")) == "15s"
     with store.transaction() as session:  # it outlives a transaction
         assert session.scalar(text("SHOW lock_timeout")) == "15s"
+    store.dispose()
+
+
+def test_a_slow_read_is_given_up_without_taking_the_server_for_one_that_hangs(
+    database: PostgresqlDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "READ_TIMEOUT", 1.0)
+    store = Store(create_engine(database.url))
+    for read in (store.reading, store.connection):
+        with read() as reader, pytest.raises(OperationalError, match="statement timeout"):
+            reader.execute(text("SELECT pg_sleep(5)"))
+        with read() as reader:  # at once: no circuit breaker is open
+            assert reader.scalar(text("SELECT 1")) == 1
     store.dispose()
 
 

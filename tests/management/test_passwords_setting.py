@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.actions.sign_in.password_policy import PasswordPolicy
 from app.errors import BadSettings
 from app.maintenance.provider_checks import find_unknown_roles, has_way_in, refuse_no_way_in
 from tests.fake_provider import CLIENT
@@ -42,6 +43,23 @@ def test_administrators_alone_keep_their_passwords(tmp_path: Path) -> None:
         assert (scene.face.me(boss).status_code, scene.face.me(person).status_code) == (200, 401)
         wrong, not_allowed = scene.face.me(person, "wrong wrong wrong").json, scene.face.me(person).json
         assert wrong["detail"] == not_allowed["detail"]
+
+
+@pytest.mark.contract("user enumeration and brute force")
+@pytest.mark.parametrize("setting", ["on", "administrators"])
+def test_an_unknown_name_costs_the_same_queries(tmp_path: Path, setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    face = start_face(tmp_path, passwords=setting, rate_limits="off")
+    asked, allows = [], PasswordPolicy.allows
+
+    def note(policy: PasswordPolicy, connection: Any, user_id: str) -> bool:
+        asked.append(user_id)
+        return allows(policy, connection, user_id)
+
+    monkeypatch.setattr(PasswordPolicy, "allows", note)
+    for name in (face.person("orders:read"), "nobody"):
+        assert face.me(name, "wrong wrong wrong").status_code == 401
+    assert len(asked) == 2
+    stop_face(face)
 
 
 def test_on_everybody_has_one(tmp_path: Path) -> None:

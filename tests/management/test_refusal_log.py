@@ -92,7 +92,7 @@ TOKENS: dict[str, Callable[[Core], str]] = {
     **{f"PAT {reason}": made for reason, made in PATS.items()},
     **{f"key {reason}": made for reason, made in KEYS.items()},
     **{f"JWT {reason}": made for reason, made in JWTS.items()},
-    "delegated disabled": of_ended_grant,
+    "delegated revoked": of_ended_grant,
     "secret wrong_kind": MADE["wrong_kind"],
 }
 FOR_ANOTHER: dict[str, Callable[[Core], str]] = {

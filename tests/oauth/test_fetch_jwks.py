@@ -129,6 +129,23 @@ def test_an_unknown_kid_fetches_again_every_half_minute_at_most(host: Host) -> N
     assert fetch(host.url, "k2") == {"keys": [{"kid": "k2"}]} and host.asked == 2
 
 
+def test_a_key_that_is_new_is_fetched_at_once_and_the_next_one_half_a_minute_later(host: Host) -> None:
+    ticks = Ticks()
+    fetch = FetchJwks(allow_private=True, monotonic=ticks)
+    assert fetch(host.url, "k1") == SET and host.asked == 1
+    host.answer = says(b'{"keys": [{"kid": "k2"}]}')
+    assert fetch(host.url, "k2") == {"keys": [{"kid": "k2"}]} and host.asked == 2
+    for _ in range(5):
+        fetch(host.url, "stranger")
+    ticks.now += AGAIN - 1
+    fetch(host.url, "stranger")
+    assert host.asked == 2
+    ticks.now += 1
+    for _ in range(5):
+        fetch(host.url, "stranger")
+    assert host.asked == 3
+
+
 @pytest.mark.asvs("16.5.2")
 def test_a_failure_is_remembered_for_half_a_minute(host: Host) -> None:
     ticks = Ticks()

@@ -120,6 +120,40 @@ def test_no_other_role_is_within_reach(scim: Provisioner) -> None:
 
 @pytest.mark.both_databases
 @pytest.mark.contract("SCIM: groups are the user roles marked `provisioned`")
+def test_an_operator_marks_a_role_as_provisioned_and_takes_it_back(scim: Provisioner) -> None:
+    face, name = scim.face, unique("team")
+    operator, user = face.machine("roles:read", "roles:write"), scim.user()["id"]
+    made = face.create("/roles", {"name": name, "type": "user", "permissions": ["orders:read"]}, operator)
+    path, group = f"/roles/{made['id']}", f"/Groups/{made['id']}"
+    assert made["provisioned"] is False and scim.call("GET", group).status_code == 404
+    marked = face.call("PATCH", path, operator, json={"provisioned": True})
+    assert marked.status_code == 200 and marked.json["provisioned"] is True
+    scim.patched(group, operation("add", "members", [{"value": user}]))
+    assert face.core.actions.users.get(user).provided_roles == (name,)
+    before = scim.get(group)["meta"]["lastModified"]
+    face.core.clock.advance(seconds=1)
+    assert face.call("PATCH", path, operator, json={"description": "Buyers"}).status_code == 200
+    assert scim.get(group)["meta"]["lastModified"] > before
+    assert face.call("PATCH", path, operator, json={"provisioned": False}).status_code == 200
+    assert scim.call("GET", group).status_code == 404
+    assert (kept := face.core.actions.users.get(user)).roles == (name,) and not kept.provided_roles
+    of_machines = {"name": unique("team"), "type": "machine", "provisioned": True}
+    assert face.call("POST", "/roles", operator, json=of_machines).status_code == 422
+    assert face.create("/roles", of_machines | {"type": "user"}, operator)["provisioned"] is True
+
+
+@pytest.mark.both_databases
+def test_nobody_without_manage_hands_a_role_of_administrators_to_the_directory(scim: Provisioner) -> None:
+    face, name = scim.face, unique("administrators")
+    role = face.core.role(name, "user", "manage")
+    answer = face.call("PATCH", f"/roles/{role}", face.machine("roles:write"), json={"provisioned": True})
+    assert answer.status_code == 403
+    face.call("PATCH", f"/roles/{role}", face.machine("manage"), json={"provisioned": True})
+    refused(scim.patch(f"/Groups/{role}", operation("add", "members", [{"value": scim.user()["id"]}])), 403)
+
+
+@pytest.mark.both_databases
+@pytest.mark.contract("SCIM: groups are the user roles marked `provisioned`")
 def test_a_new_group_gives_nothing_until_an_operator_says_what(scim: Provisioner) -> None:
     actions = scim.face.core.actions
     user = scim.user()

@@ -174,6 +174,31 @@ def test_a_filter_that_cannot_be_applied_is_refused(scim: Provisioner, text: str
     assert why in refused(answer, 400, "invalidFilter")
 
 
+@pytest.mark.spec("RFC 7644 §3.12")
+@pytest.mark.parametrize(
+    ("kind", "one", "most"),
+    [
+        ("Users", 'id eq "x"', 100),
+        ("Users", 'displayName co "x"', 33),
+        ("Users", 'emails[type eq "x" and value co "y"]', 25),
+        ("Users", 'groups eq "x"', 10),
+        ("Groups", 'members.display co "x"', 2),
+        ("Groups", 'not (members.display ne "x")', 2),
+    ],
+)
+def test_a_filter_costs_no_more_than_a_database_does_in_a_moment(
+    scim: Provisioner, kind: str, one: str, most: int
+) -> None:
+    for number, expected in ((most, 200), (most + 1, 400)):
+        answer = scim.call("POST", f"/{kind}/.search", {"filter": " or ".join([one] * number)})
+        assert answer.status_code == expected, answer.text
+    refused(answer, 400, "tooMany")
+    group = scim.group()["id"]
+    selections = [operation("remove", 'members[display co "x"]')] * 11
+    refused(scim.patch(f"/Groups/{group}", *selections), 413)
+    assert scim.patched(f"/Groups/{group}", *selections[:10])
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=TREES | st.text(max_size=60), kind=st.sampled_from(["/Users", "/Groups", ""]))
 def test_no_filter_is_a_failure_of_the_server(scim: Provisioner, text: str, kind: str) -> None:

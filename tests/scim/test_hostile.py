@@ -37,13 +37,17 @@ pytestmark = pytest.mark.both_databases
         (b'{"userName": "nul-1", "title": "\\u0000"}', "invalidValue"),
         (b'{"userName": "nul-2", "externalId": "\\u0000"}', "invalidValue"),
         (b'{"userName": "nul-3", "displayName": "\\u0000"}', "invalidValue"),
+        (b'{"userName": "half-1", "externalId": "\\ud800"}', "invalidValue"),
+        (b'{"userName": "half-2", "title": "\\ud800"}', "invalidValue"),
+        (b'{"userName": "half-3", "name": {"givenName": "a\\udfff"}}', "invalidValue"),
+        (b'{"userName": "half-4", "emails": [{"value": "a@b.eu", "type": "\\ud800"}]}', "invalidValue"),
         (b'{"userName": "long", "externalId": "%s"}' % (b"x" * 256), "invalidValue"),
         (b'{"userName": "long", "title": "%s"}' % (b"x" * 9_000), "invalidValue"),
         (b'{"userName": "mail", "emails": [{"value": "not an address"}]}', "invalidValue"),
         (b'{"userName": "mail", "emails": [{"value": "a@b.eu", "primary": true}, {"primary": true}]}', "invalidValue"),
         (b'{"userName": "no", "active": "maybe"}', "invalidValue"),
     ],
-    ids=range(25),
+    ids=range(29),
 )
 def test_a_user_that_cannot_be_read_is_refused(scim: Provisioner, body: bytes, scim_type: str) -> None:
     refused(scim.call("POST", "/Users", data=body, content_type=JSON), 400, scim_type)
@@ -75,6 +79,22 @@ def test_too_many_operations_or_members_are_refused_before_any_work(scim: Provis
     refused(scim.call("PUT", f"/Groups/{group}", {"displayName": "x", "members": many}), 413)
     refused(scim.patch(f"/Users/{user}", operation("add", "x" * 5_000, "x")), 400, "invalidPath")
     assert time.process_time() - begun < 10
+
+
+def test_paths_are_bounded_before_they_are_parsed(scim: Provisioner) -> None:
+    user, group = scim.user()["id"], scim.group()["id"]
+    begun = time.process_time()
+    nested = "(" * 1_900 + 'value eq "x"' + ")" * 1_900
+    refused(scim.patch(f"/Users/{user}", *[operation("remove", f"emails[{nested}]")] * 90), 400, "invalidPath")
+    refused(scim.patch(f"/Groups/{group}", *[operation("remove", f"members[{nested}]")] * 200), 400, "invalidPath")
+    long = " or ".join(['value eq "x"'] * 200)
+    refused(scim.patch(f"/Groups/{group}", *[operation("remove", f"members[{long}]")] * 200), 413)
+    names = {f"name-{number}": 1 for number in range(15_000)}
+    for path in (f"/Users/{user}", f"/Groups/{group}"):
+        refused(scim.patch(path, operation("replace", None, names)), 413)
+    page = [operation("remove", f'members[value eq "usr_{number:024}"]') for number in range(MOST_OF_GROUP)]
+    scim.patched(f"/Groups/{group}", *page)  # as many as are sent at once
+    assert time.process_time() - begun < 20
 
 
 def test_members_come_in_pages_of_hundreds(own_scim: Provisioner) -> None:

@@ -53,6 +53,19 @@ def test_a_change_of_members_is_another_version_within_one_tick_of_the_clock(sci
 
 
 @pytest.mark.spec("RFC 7644 §3.14")
+def test_what_the_groups_of_a_user_are_is_a_part_of_the_version(scim: Provisioner) -> None:
+    user = scim.user()
+    path, seen = f"/Users/{user['id']}", user["meta"]["version"]
+    group = scim.group(user["id"])["id"]
+    for change in (operation("replace", "displayName", f"renamed {group}"), operation("remove", "members")):
+        answer = scim.call("GET", path, headers={"If-None-Match": seen})
+        assert answer.status_code == 200 and answer.headers["ETag"] != seen
+        seen = answer.headers["ETag"]
+        scim.patched(f"/Groups/{group}", change)
+    assert scim.call("GET", path, headers={"If-None-Match": seen}).status_code == 200
+
+
+@pytest.mark.spec("RFC 7644 §3.14")
 def test_of_two_changes_at_once_of_one_version_one_is_refused(scim: Provisioner) -> None:
     user = scim.user()
     wanted = {"If-Match": user["meta"]["version"]}

@@ -19,6 +19,7 @@ from app.actions.directory.fields import Status
 from app.actions.directory.rows import Page
 from app.actions.directory.status import has_status, status_of
 from app.clock import Clock
+from app.database.locks import keep_owners
 from app.database.statements import batches
 from app.database.store import Store
 from app.errors import NotFound
@@ -165,11 +166,13 @@ class Apps:
 
         Raises Forbidden (one carries more of the management API than the caller holds).
         """
-        ended = [
-            grant_id
-            for some in batches(grant_ids)
-            for grant_id in end_grants(session, at, BY_OPERATOR, AppGrant.id.in_(some))
-        ]
+        ended: list[str] = []
+        for some in batches(sorted(grant_ids)):
+            named = AppGrant.id.in_(some)
+            keep_owners(session, Client, select(AppGrant.client_id).where(named))
+            keep_owners(session, User, select(AppGrant.user_id).where(named))
+            session.execute(select(AppGrant.id).where(named).order_by(AppGrant.id).with_for_update())
+            ended += end_grants(session, at, BY_OPERATOR, named)
         self._refuse_exceeding(session, actor, ended)
         for grant_id in sorted(ended):
             record(session, actor, f"{TARGET}.revoke", TARGET, grant_id, at)

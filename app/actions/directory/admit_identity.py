@@ -29,7 +29,7 @@ from app.database.locks import advisory_lock, for_update
 from app.database.statements import batches, delete_expired, insert_once
 from app.database.store import Store
 from app.database.types import new_id
-from app.errors import Invalid, SignInRefused
+from app.errors import Duplicate, Invalid, SignInRefused
 from app.models import IdentityLink, Role, SpentChallenge, User
 from app.models.names import email_key
 from app.models.user import has_username
@@ -56,6 +56,12 @@ class AdmitIdentity:
 
     def __call__(self, caller: Actor, identity: Identity) -> Actor:
         """Return the user as an actor; the caller is anonymous. Raises SignInRefused, Duplicate."""
+        try:
+            return self._admit(caller, identity)
+        except Duplicate:  # the same person signs in for the first time twice at once
+            return self._admit(caller, identity)
+
+    def _admit(self, caller: Actor, identity: Identity) -> Actor:
         now, by = self._clock(), replace(SERVER, address=caller.address, request_id=caller.request_id)
         with translate_duplicates(AGAIN), self._store.transaction() as session:
             self._begin(session, identity, now)

@@ -30,7 +30,7 @@ from app.clock import Clock
 from app.credentials.kind import Issued, Subject, Terms
 from app.credentials.pat import PersonalAccessTokens
 from app.crypto.opaque import hint
-from app.database.locks import advisory_lock
+from app.database.locks import advisory_lock, keep_owners
 from app.database.statements import batches
 from app.database.store import Store
 from app.errors import Conflict, Duplicate, Invalid, NotFound
@@ -174,6 +174,8 @@ class PersonalAccessTokenActions:
 
         Raises Forbidden (one carries too much).
         """
+        for some in batches(token_ids):
+            keep_owners(session, User, select(PersonalAccessToken.user_id).where(PersonalAccessToken.id.in_(some)))
         rows = (row for some in batches(token_ids) for row in TOKENS.all(session, PersonalAccessToken.id.in_(some)))
         return sum(self._revoke(session, actor, row, at) for row in rows)
 

@@ -93,6 +93,14 @@ def remove_members(session: Session, role_id: str, source: str, user_ids: Sequen
     return removed
 
 
+def adopt_members(session: Session, role_id: str, source: str) -> None:
+    """Turn what this source gave of a role into what was given here."""
+    provided = ProvidedRole.role_id == role_id, ProvidedRole.source == source
+    mine = UserRole.role_id == role_id, UserRole.user_id.in_(select(ProvidedRole.user_id).where(*provided))
+    session.execute(update(UserRole).where(*mine).values(given_here=True))
+    session.execute(delete(ProvidedRole).where(*provided))
+
+
 def _drop_ungiven(session: Session, user_id: str, role_ids: Collection[str]) -> None:
     others = exists().where(ProvidedRole.user_id == UserRole.user_id, ProvidedRole.role_id == UserRole.role_id)
     mine = UserRole.user_id == user_id, UserRole.role_id.in_(role_ids)

@@ -23,7 +23,7 @@ from scim2_models.path import (
 )
 from sqlalchemy import ColumnElement, String, and_, false, func, not_, null, or_
 
-from app.actions.directory.provisioning_lists import Column, Columns, Unfilterable
+from app.actions.directory.provisioning_lists import Column, Columns, TooMany, Unfilterable
 
 COMPARE: dict[CompareOperator, Callable[[Any, Any], ColumnElement[bool]]] = {
     CompareOperator.eq: lambda column, value: column == value,
@@ -32,13 +32,15 @@ COMPARE: dict[CompareOperator, Callable[[Any, Any], ColumnElement[bool]]] = {
     CompareOperator.lt: lambda column, value: column < value,
     CompareOperator.le: lambda column, value: column <= value,
 }
+AFFORDED = 100  # by one filter: each comparison costs more where no index finds the rows
+COSTS = {(True, False): 1, (False, False): 3, (True, True): 10, (False, True): 50}  # of (equality, values of a table)
 PATTERNS = {CompareOperator.co: "%{}%", CompareOperator.sw: "{}%", CompareOperator.ew: "%{}"}
 ESCAPED = str.maketrans({sign: f"/{sign}" for sign in "/%_"})
 
 
 def criterion_of(scim_filter: ScimFilter[Any], columns: Columns) -> ColumnElement[bool]:
-    """Return the condition of the rows that a filter selects; it is never unknown. Raises Unfilterable."""
-    return _Criterion(scim_filter, columns).visit(scim_filter.ast)
+    """Return the condition of the rows that a filter selects; it is never unknown. Raises Unfilterable, TooMany."""
+    return _Criterion(scim_filter, columns, _Budget()).visit(scim_filter.ast)
 
 
 def order_of(path: Path[Any], columns: Columns) -> Any:
@@ -57,12 +59,26 @@ def _key(binding: AttributeBinding) -> tuple[str, str | None]:
     return ("", None) if of_extension else (binding.field_name, binding.sub_field_name)
 
 
+@dataclass(slots=True)
+class _Budget:
+    """What the comparisons of a filter may still cost."""
+
+    left: int = AFFORDED
+
+    def spend(self, column: Column, operator: CompareOperator | None) -> None:
+        """Count a comparison; raise TooMany when there are more than a database does in a moment."""
+        self.left -= COSTS[operator == CompareOperator.eq, column.among is not None]
+        if self.left < 0:
+            raise TooMany("the filter has too many comparisons: ask for less at once")
+
+
 @dataclass(frozen=True, slots=True)
 class _Criterion(FilterVisitor[ColumnElement[bool]]):
     """Translate a filter; `within` is the attribute whose values a selection in brackets is about."""
 
     filter: ScimFilter[Any]
     columns: Columns
+    budget: _Budget
     within: AttrPath | None = None
 
     def visit_comparison(self, node: Comparison) -> ColumnElement[bool]:
@@ -72,6 +88,7 @@ class _Criterion(FilterVisitor[ColumnElement[bool]]):
         if binding is None:
             return false()  # RFC 7644 §3.4.2.1: of another type of resources
         column = self._column(path, binding)
+        self.budget.spend(column, node.op)
         value = _storable(coerce_value(binding, node.value, node.op))
         if node.op == CompareOperator.ne:  # RFC 7644 §3.4.2.2: of several values, none may be equal
             return not_(self._among(column, _compare(column, CompareOperator.eq, value)))
@@ -84,6 +101,7 @@ class _Criterion(FilterVisitor[ColumnElement[bool]]):
         if binding is None:
             return false()
         column = self._column(path, binding)
+        self.budget.spend(column, None)
         return self._among(column, column.value.is_not(None))
 
     def visit_not(self, node: Not) -> ColumnElement[bool]:

@@ -15,13 +15,13 @@ from app.access.rbac import grants_of_user
 from app.actions.audit.actor import Actor
 from app.actions.audit.record import record
 from app.actions.directory.administrators import keep_administrators
+from app.actions.directory.deprovision import end_everything
 from app.actions.directory.escalation import refuse_exceeding
 from app.actions.directory.names import checked_email, checked_username, optional_name
 from app.actions.directory.provided_roles import SCIM
 from app.actions.directory.provisioning_lists import Column, Columns, IsCurrent, Part, Wanted, later, version_of
 from app.actions.directory.uniqueness import translate_duplicates
 from app.actions.directory.users import TAKEN, TARGET
-from app.actions.sign_in.sessions import end_sessions
 from app.clock import Clock
 from app.database.locks import for_update
 from app.database.statements import batches
@@ -70,8 +70,10 @@ class Person:
 
     @property
     def version(self) -> str:
-        """Return what changes with every change of the user's state."""
-        return version_of(self.id, self.updated_at, *(getattr(self.state, one.name) for one in fields(PersonState)))
+        """Return what changes with every change of the user's state and of the groups."""
+        groups = sorted((one.id, one.name) for one in self.groups)
+        state = (getattr(self.state, one.name) for one in fields(PersonState))
+        return version_of(self.id, self.updated_at, *state, groups)
 
 
 Revise = Callable[[Person], PersonState]
@@ -135,7 +137,7 @@ class ProvisionedUsers:
             return _person(session, row)
 
     def change(self, actor: Actor, user_id: str, revise: Revise, is_current: IsCurrent) -> Person:
-        """Replace the state of a user by what `revise` makes of it; disabling ends every sign-in and credential.
+        """Replace the state of a user by what `revise` makes of it; disabling ends every credential for good.
 
         Raises NotFound, Stale, Invalid, Duplicate, Forbidden (the user carries more than the caller), Conflict (the
         last administrator).
@@ -148,12 +150,12 @@ class ProvisionedUsers:
         ):
             row, before = self._lock(session, actor, user_id, is_current)
             changed = _changed(before.state, state := revise(before))
+            if not state.enabled:  # also when it is said again: somebody may have signed in at the same moment
+                end_everything(session, actor, user_id, now)
             if changed:
                 _apply(row, state)
                 row.updated_at = later(now, before.updated_at)
                 record(session, actor, f"{TARGET}.update", TARGET, user_id, now, changed=changed, source=SCIM)
-            if not row.enabled:
-                end_sessions(session, user_id)
             session.flush()
             return _person(session, row)
 
@@ -190,8 +192,6 @@ def _apply(row: User, state: PersonState) -> None:
     kept = json.dumps(dict(state.attributes))
     if len(kept) > MOST_ATTRIBUTES:
         raise Invalid.field("", f"the attributes of a user are at most {MOST_ATTRIBUTES} bytes")
-    if "\\u0000" in kept:
-        raise Invalid.field("", "an attribute contains a null character, which cannot be stored")
     row.username = checked_username(state.username, row.username)
     row.email = checked_email(state.email, row.email)
     row.display_name = optional_name(state.display_name, "displayName")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
+from pydantic import Field
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
@@ -17,6 +18,7 @@ from app.actions.directory.changes import UNSET, Unset, assign
 from app.actions.directory.escalation import refuse_exceeding, refuse_granting
 from app.actions.directory.fields import Description, Name, Words
 from app.actions.directory.names import checked_name
+from app.actions.directory.provided_roles import SCIM, adopt_members
 from app.actions.directory.rows import Found, ListQuery, Page, Rows, by_number, view_of
 from app.actions.directory.uniqueness import translate_duplicates
 from app.clock import Clock
@@ -26,6 +28,7 @@ from app.errors import Invalid
 from app.models import Permission, Role
 from app.models.names import plain_name
 
+Provisioned = Annotated[bool, Field(description="SCIM shows it as a group, and its directory adds and removes members")]
 RoleType = Literal["user", "machine"]
 TARGET = "role"
 ROLES = Rows(
@@ -40,12 +43,13 @@ TAKEN = "another role has this name"
 
 @dataclass(frozen=True, slots=True)
 class NewRole:
-    """A role to create; `permissions` are scopes, its type cannot be changed later."""
+    """A role to create; `permissions` are scopes, its type cannot be changed later. SCIM keeps a `provisioned` one."""
 
     name: Name
     type: RoleType
     description: Description = ""
     permissions: Words = ()
+    provisioned: Provisioned = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class RoleChanges:
     name: Name | Unset = UNSET
     description: Description | Unset = UNSET
     permissions: Words | Unset = UNSET
+    provisioned: Provisioned | Unset = UNSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ class RoleView:
     type: RoleType
     description: str
     permissions: tuple[str, ...]
+    provisioned: bool
     created_at: datetime
 
 
@@ -93,6 +99,7 @@ class RoleActions:
                 created_at=now,
                 permissions=permissions,
             )
+            _mark(session, row, new.provisioned)
             session.add(row)
             details = {"name": name, "permissions": _permission_names(row)}
             record(session, actor, f"{TARGET}.create", TARGET, row.id, now, **details)
@@ -118,6 +125,9 @@ class RoleActions:
                 refuse_granting(actor, _built_in_scopes(permissions) - _built_in_scopes(row.permissions))
                 row.permissions = permissions
             assign(row, changes, "description", name=checked_name)
+            if not isinstance(changes.provisioned, Unset):
+                _mark(session, row, changes.provisioned)
+            row.updated_at = now
             record(session, actor, f"{TARGET}.update", TARGET, row.id, now, permissions=_permission_names(row))
             session.flush()
             return _view(row)
@@ -153,6 +163,15 @@ class RoleActions:
 
     def _refuse_exceeding(self, actor: Actor, row: Role) -> None:
         refuse_exceeding(actor, Grants({self._management: _built_in_scopes(row.permissions)}), self._management)
+
+
+def _mark(session: Session, row: Role, provisioned: bool) -> None:
+    """Mark a role as provisioned, or not any more: then its members have it as one that was given here."""
+    if provisioned and row.type != "user":
+        raise Invalid.field("provisioned", "only a role of users is provisioned")
+    if row.provisioned and not provisioned:
+        adopt_members(session, row.id, SCIM)
+    row.provisioned = provisioned
 
 
 def load_assignable_roles(session: Session, names: tuple[str, ...], role_type: RoleType) -> list[Role]:

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import Any
+
+from cachetools import LRUCache
 
 from app.actions.audit.actor import Actor
 from app.actions.limits.abuse import PROVIDER_SIGN_INS_OF_ADDRESS, WAIT, AbuseLimits
@@ -24,7 +28,9 @@ from app.clock import Clock
 from app.errors import SignInRefused, TooManyRequests
 
 PATIENCE = timedelta(minutes=10)  # of a person at the provider
-AT_ONCE, WAITING, WAIT_FOR = 3, 2, 1.0  # sign-ins under way in a process, others that wait, and for how many seconds
+AT_ONCE, WAITING, WAIT_FOR = 5, 2, 1.0  # sign-ins under way in a process, others that wait, and for how many seconds
+OF_ONE, WAITING_FOR_ONE = 2, 1  # of these at one provider: one that hangs leaves room for the others
+MOST_LIMITS = 200  # providers whose sign-ins are limited apart; there are at most a hundred
 LONGEST_CODE = 4096  # characters
 MOST_GROUPS = 1_000  # of one person
 LONGEST_TEXT = 1_000  # characters of a claim
@@ -62,11 +68,13 @@ class AskProvider:
         self._limits = limits
         self._failures = failures
         self._clock = clock
-        self._at_once = ConcurrencyLimit(AT_ONCE, WAITING, WAIT_FOR)
+        self._limit = ConcurrencyLimit(AT_ONCE, WAITING, WAIT_FOR)
+        self._limits_of: LRUCache[str, ConcurrencyLimit] = LRUCache(MOST_LIMITS)
+        self._lock = Lock()
 
     def begin(self, provider: Provider, next_path: str, user_id: str | None = None) -> tuple[str, BegunSignIn]:
         """Return where the browser goes, and what it has begun. Raises ProviderAway, Busy."""
-        with self._at_once():
+        with self._at_once(provider):
             metadata = self._tokens.describe(provider)
         state, nonce, verifier = (secrets.token_urlsafe(size) for size in (24, 24, 48))
         url = self._client.authorization_url(provider, metadata, state, nonce, verifier)
@@ -84,12 +92,20 @@ class AskProvider:
         if wait := self._limits.wait(counter):
             raise TooManyRequests(WAIT, wait)
         try:
-            with self._at_once():
+            with self._at_once(provider):
                 return self._check(provider, begun, answer)
         except SignInRefused:
             counted = self._limits.count(counter)
             self._failures.record(actor, counted.traces, "identity_provider", provider.id, by="provider")
             raise
+
+    @contextmanager
+    def _at_once(self, provider: Provider) -> Iterator[None]:
+        """Run the body of the `with`; raise Busy while too many ask this provider, or all of them."""
+        with self._lock:
+            of_one = self._limits_of.setdefault(provider.id, ConcurrencyLimit(OF_ONE, WAITING_FOR_ONE, WAIT_FOR))
+        with of_one(), self._limit():
+            yield
 
     def _check(self, provider: Provider, begun: BegunSignIn | None, answer: Mapping[str, str]) -> Identity:
         if begun is None or not self._is_answer(begun, provider, answer.get("state", "")):

@@ -23,7 +23,7 @@ from app.database.redaction import redact
 from app.database.statements import delete_expired
 from app.database.store import Store
 from app.database.types import new_id
-from app.errors import NotFound
+from app.errors import NotFound, Unauthenticated
 from app.models import User, UserSession
 from app.settings.settings import Settings
 
@@ -31,6 +31,7 @@ TARGET = "user_session"
 MAX_AGE = timedelta(days=30)
 IDLE = timedelta(hours=24)  # a session ends after this time without a request
 FRESH = timedelta(minutes=15)  # since the user last authenticated: required for what must not be done by a thief
+DISABLED = "your account is disabled: ask an operator"
 UPDATE_INTERVAL = timedelta(minutes=1)  # its last use is stored this often
 MAX_AGENT_LENGTH = 200  # characters
 AGENT_WORD = re.compile(r"[^\s;,()]{25,}+")
@@ -68,7 +69,7 @@ class SignedIn:
     signed_in_at: datetime  # when the session began
     methods: tuple[str, ...] = ()
     has_factor: bool = False
-    lacks_factor: bool = False  # must have a second factor, and has none
+    lacks_factor: bool = False  # must have a second factor, and neither has one nor used one at a provider
 
     @property
     def must_confirm(self) -> bool:
@@ -99,9 +100,11 @@ class SessionActions:
 
         `instead_of`, the previous session of this browser, ends in the same transaction. `methods` are how the user
         authenticated (RFC 8176), `provider` and `provider_session` an identity provider's id and its `sid`.
+        Raises Unauthenticated when the user was disabled or deleted meanwhile.
         """
         now, started = self._clock(), StartedSession(new_id("ses"), secrets.token_urlsafe(32))
         with self._store.transaction() as session:
+            _refuse_disabled(session, actor.id)
             delete_expired(session, UserSession, UserSession.ends_at <= now)
             session.add(
                 UserSession(
@@ -137,7 +140,8 @@ class SessionActions:
             name = display_name or username
             management = grants_of_user(session, row.user_id).on([self._management]).scopes
             actor = Actor("user", row.user_id, username, row.id, management, address=address, request_id=request_id)
-            lacks_factor = not factor and self._policy.requires(session, manages=actor.manages)
+            proven = factor or includes_second(row.methods)  # or an identity provider vouches for one
+            lacks_factor = not proven and self._policy.requires(session, manages=actor.manages)
         if now - row.last_used_at >= UPDATE_INTERVAL:
             self._store_use(row.id, now, min(now + IDLE, row.created_at + MAX_AGE))
         fresh = now - (row.confirmed_at or row.created_at) < FRESH and (not factor or includes_second(row.methods))
@@ -179,6 +183,12 @@ class SessionActions:
         # a database that is read-only or busy must not fail the request
         with suppress(OperationalError, InternalError), self._store.transaction() as session:
             session.execute(query.values(last_used_at=now, ends_at=ends_at))
+
+
+def _refuse_disabled(session: Session, user_id: str) -> None:
+    """Keep the user as it is until the transaction ends: a session that begins beside a disabling would survive it."""
+    if not session.scalar(select(User.enabled).where(User.id == user_id).with_for_update(read=True)):
+        raise Unauthenticated(DISABLED)
 
 
 def note_method(session: Session, user_id: str, session_id: str, method: str, at: datetime) -> UserSession | None:

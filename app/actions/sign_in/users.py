@@ -33,6 +33,8 @@ from app.models.names import LONGEST_USERNAME, username_key
 from app.models.user import has_username
 from app.settings.settings import Settings
 
+NOBODY = "usr_"  # the id of no user
+
 
 @dataclass(frozen=True, slots=True)
 class _Account:
@@ -118,7 +120,8 @@ class AuthenticateUser:
         with self._store.connection() as connection:
             found = columns.where(has_username(username)).order_by(func.lower(User.username) != username.lower())
             row = connection.execute(found.limit(1)).one_or_none()
-            return _Account(*row) if row and self.policy.allows(connection, row.id) else None
+            allowed = self.policy.allows(connection, row.id if row else NOBODY)  # the same work for an unknown name
+            return _Account(*row) if row and allowed else None
 
     def _management_scopes(self, user_id: str) -> Scopes:
         with self._store.connection() as connection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from sqlalchemy import bindparam, select
@@ -20,7 +20,7 @@ from app.credentials.reasons import Reason
 from app.crypto.access_token import MAX_TOKEN_LENGTH
 from app.crypto.opaque import Prefix, prefix_of
 from app.database.store import Store
-from app.models import Resource
+from app.models import Permission, Resource
 
 NO_SCOPES = Scopes()
 WORDS: dict[Reason, str] = {
@@ -47,6 +47,7 @@ WORDS: dict[Reason, str] = {
     Reason.DENIED: "The user did not agree: ask again, and for what the user expects.",
     Reason.INVALID_REQUEST: "The request is not valid: its error description names what to correct.",
 }
+UNKNOWN_SCOPE = "No API of this server has this scope: {}. Correct it where it is asked for, or add the permission."
 REASON_OF_STATUS = {
     "malformed": Reason.MALFORMED,
     "unknown": Reason.UNKNOWN,
@@ -102,7 +103,11 @@ class ExplainRefusal:
 
     def __call__(self, presented: Presented) -> Explanation | None:
         """Return why this would be refused now; None if it would be accepted."""
-        return self.explain_verdict(presented, self._verify(presented.token))
+        found = self.explain_verdict(presented, self._verify(presented.token))
+        if found is not None and found.reason is Reason.INSUFFICIENT_SCOPE:
+            unknown = presented.scopes - self._known_scopes(presented.scopes)
+            return replace(found, text=UNKNOWN_SCOPE.format(unknown)) if unknown else found
+        return found
 
     def explain_verdict(
         self, presented: Presented, verdict: Verdict, otherwise: Reason | None = None
@@ -145,6 +150,10 @@ class ExplainRefusal:
             return _explain(REASON_OF_STATUS[found.status], found)
         own = found.credential_type == Prefix.CLIENT_SECRET.kind
         return _explain(Reason.BAD_CLIENT if own else Reason.WRONG_KIND, found)
+
+    def _known_scopes(self, scopes: Scopes) -> Scopes:
+        with self._store.connection() as connection:
+            return Scopes.of(*connection.scalars(select(Permission.name).where(Permission.name.in_([*scopes]))))
 
     def describe_claims(self, claims: Claims) -> Description:
         """Return what claims say of their credential, without a query."""

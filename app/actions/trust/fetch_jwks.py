@@ -15,7 +15,7 @@ from app.actions.trust.flights import Flights
 from app.actions.trust.registration import LONGEST_URI
 
 FRESH = 300.0  # seconds for which a response is used
-AGAIN = 30.0  # seconds until an unknown kid, or a failure, may cause another fetch
+AGAIN = 30.0  # seconds after which another unknown kid, or a failure, may cause another fetch
 MAX_CACHED = 1_000  # responses
 DISCOVERY = "/.well-known/openid-configuration"
 Keys = Mapping[str, Any]
@@ -27,13 +27,14 @@ class _Cached:
     asked_at: float
     fetched_at: float  # earlier than asked_at, if later attempts failed
     document: Keys | None  # None: it could not be fetched
+    pressed_at: float  # when an unknown kid last caused a fetch, or was not in what was fetched
 
     def younger_than(self, age: float, now: float) -> Keys | None:
         """Return the document unless it has reached this age."""
         return self.document if now - self.fetched_at < age else None
 
 
-NEVER = _Cached(float("-inf"), float("-inf"), None)
+NEVER = _Cached(float("-inf"), float("-inf"), None, float("-inf"))
 
 
 class FetchJwks:
@@ -85,14 +86,15 @@ class FetchJwks:
             cached = self._cache.get(uri, NEVER)
         now = self._monotonic()
         fresh = cached.younger_than(FRESH, now)
-        if suffices(fresh) or now - cached.asked_at < AGAIN:
+        asked_at = cached.pressed_at if is_good(fresh) else cached.asked_at  # a new key is fetched as soon as it signs
+        if suffices(fresh) or now - asked_at < AGAIN:
             return fresh
         if self._flights.is_busy(uri) or not may_fetch() or not self._start_fetch(uri, cached):
             with self._flights.lock:  # the oldest set that a fetch which started in time may still replace
                 self._flights.wait_for(uri)
                 return self._cache.get(uri, NEVER).younger_than(FRESH + PATIENCE, now)
         try:
-            return self._fetch_and_cache(uri, is_good, now)
+            return self._fetch_and_cache(uri, is_good, suffices, now)
         finally:
             self._flights.land(uri)
 
@@ -100,13 +102,16 @@ class FetchJwks:
         """Reserve the fetch of this URI; return False when too many run, or the cache changed meanwhile."""
         return self._flights.start(uri, lambda: self._cache.get(uri, NEVER) is cached)
 
-    def _fetch_and_cache(self, uri: str, is_good: Check, now: float) -> Keys | None:
+    def _fetch_and_cache(self, uri: str, is_good: Check, suffices: Check, now: float) -> Keys | None:
         """Fetch the document; a failure keeps the cached one, because an unknown kid must not disable good keys."""
-        fetched = _Cached(now, now, self._fetch(uri))
+        document = self._fetch(uri)
         with self._flights.lock:
             cached = self._cache.get(uri, NEVER)
-            if is_good(cached.younger_than(FRESH, now)) and not is_good(fetched.document):
-                fetched = replace(cached, asked_at=now)
+            had_good = is_good(cached.younger_than(FRESH, now))
+            pressed_at = now if had_good or not suffices(document) else cached.pressed_at
+            fetched = _Cached(now, now, document, pressed_at)
+            if had_good and not is_good(document):
+                fetched = replace(cached, asked_at=now, pressed_at=now)
             self._cache[uri] = fetched
         return fetched.document
 

@@ -1,12 +1,15 @@
 """A client or a user that is deleted at the same moment: everything of theirs ends, and no writer waits in a circle."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
+from sqlalchemy import func, select
 
 from app.actions.audit.actor import OPERATOR
 from app.actions.delegation.app_tokens import AppTokens
 from app.errors import LatchkeyError
+from app.models import AppGrant
 from tests.actions.delegation.world import AppWorld
 from tests.actions.directory.test_races import at_once
 
@@ -56,3 +59,28 @@ def test_what_is_deleted_meanwhile_refuses_or_is_ended_with_all_that_came_of_it(
     assert not isinstance(outcomes[number * 3], LatchkeyError)
     issued = [tokens for tokens in outcomes if isinstance(tokens, AppTokens)]
     assert [world.verify(tokens) for tokens in issued] == [None] * len(issued)
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_credentials_of_a_deleted_user_are_revoked_meanwhile_without_waiting_in_a_circle(
+    world: AppWorld, number: int
+) -> None:
+    core, actions = world.core, world.core.actions
+    for name in "abcdefghij":
+        core.pat("ann", "orders:read", name=name)
+        world.tokens()
+    grants, _ = actions.apps.grants(50, user_id=world.user_id)
+    tokens, _ = actions.personal_access_tokens.page(world.user_id, 50)
+    ids = [*(grant.id for grant in grants), *(token.id for token in tokens)]
+    assert len(ids) > 15
+
+    def revoke(some: list[str]) -> object:
+        return actions.revoke_many(OPERATOR, some)
+
+    orders = (ids, ids[::-1], ids[number:])
+    works: list[Callable[[], object]] = [partial(revoke, order) for order in orders]
+    works.insert(number % 4, deletions(world)["client" if number % 2 else "user"])
+    outcomes = at_once(*works)
+    assert not isinstance(outcomes[number % 4], LatchkeyError)
+    with core.store.reading() as session:
+        assert not session.scalar(select(func.count()).select_from(AppGrant))

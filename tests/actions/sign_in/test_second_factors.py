@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pyotp
@@ -14,7 +15,7 @@ from app.actions.sign_in.one_time_codes import OneTimeCodes
 from app.crypto.seal import Seal
 from app.crypto.sealed_columns import reseal_columns, sealed_values
 from app.errors import Conflict, Forbidden, Invalid, NotFound, TooManyRequests, Unauthenticated
-from app.models import OneTimeCode, RecoveryCode, UserSession
+from app.models import OneTimeCode, OutboxMessage, RecoveryCode, User, UserSession
 from tests.core import Core
 from tests.second_factors import HERE, at_once, set_up_app, set_up_passkey
 
@@ -211,6 +212,25 @@ def test_an_operator_resets_the_factors_of_a_user(core: Core, alice: Actor, fact
     assert core.trace("user.factor.reset")[-1].actor_type == "operator"
     with pytest.raises(NotFound):
         factors.reset(OPERATOR, alice.id)
+
+
+@pytest.mark.contract("an operator resets lost second factors; the sign-ins end")
+def test_each_change_of_a_factor_is_a_notice_to_its_user(core: Core, alice: Actor, factors: SecondFactors) -> None:
+    with core.store.transaction() as session:
+        session.get_one(User, alice.id).email = "alice@example.org"
+    factors._notices._mails = True
+    mine = select(OutboxMessage.type).where(OutboxMessage.recipient == alice.id).order_by(OutboxMessage.id)
+
+    def noticed() -> Sequence[str]:
+        with core.store.reading() as session:
+            return session.scalars(mine).all()
+
+    set_up_app(core, alice)
+    [code, *_] = factors.make_recovery_codes(alice)
+    factors.use_recovery_code(alice, code)
+    assert noticed() == ["second_factor.changed", "second_factor.changed", "recovery_code.used"]
+    factors.reset(OPERATOR, alice.id)
+    assert noticed()[3:] == ["second_factor.changed"]
 
 
 def test_neither_a_delegate_nor_the_user_resets_factors(core: Core, alice: Actor, factors: SecondFactors) -> None:

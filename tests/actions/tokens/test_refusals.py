@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from app.access.scopes import Scopes
+from app.actions.audit.actor import OPERATOR
 from app.actions.tokens.refusals import WORDS, ExplainRefusal, Explanation, Presented, Refusals
 from app.credentials.reasons import Reason
 from app.http.refusal import refusal_fields
+from tests.core import ORDERS, Core
 
 HANDBOOK = Path(__file__).parents[3] / "instance" / "README.md"
 
@@ -36,6 +39,32 @@ def test_the_handbook_lists_every_reason(reason: Reason) -> None:
 def test_a_malformed_credential_costs_no_query(token: str) -> None:
     found = explain_without_database()(Presented(token))
     assert found is not None and found.reason is Reason.MALFORMED
+
+
+@pytest.mark.both_databases
+def test_a_token_of_an_ended_grant_is_revoked_and_not_disabled(core: Core) -> None:
+    core.app("app")
+    token = core.delegate("alice", "app", "orders:read", ORDERS).access.token
+    [grant], _ = core.actions.apps.grants(50)
+    core.actions.apps.end_grant(OPERATOR, grant.id)
+    found = core.actions.explain_refusal(Presented(token))
+    assert found is not None and found.reason is Reason.REVOKED
+    assert found.credential is not None and found.credential.reason == "revoked by an operator"
+    other = core.delegate("alice", "app", "orders:read", ORDERS).access.token
+    core.enable("alice", False)
+    found = core.actions.explain_refusal(Presented(other))
+    assert found is not None and found.reason is Reason.DISABLED
+
+
+@pytest.mark.both_databases
+def test_a_scope_that_no_api_has_is_named(core: Core) -> None:
+    _, token = core.pat("alice", "orders:read")
+    lacking = core.actions.explain_refusal(Presented(token, scopes=Scopes.of("orders:read", "stock:read")))
+    mistyped = core.actions.explain_refusal(Presented(token, scopes=Scopes.of("stock:read", "order:reed")))
+    assert lacking is not None and mistyped is not None
+    assert lacking.reason is mistyped.reason is Reason.INSUFFICIENT_SCOPE
+    assert lacking.text == WORDS[Reason.INSUFFICIENT_SCOPE]
+    assert "order:reed" in mistyped.text and "stock:read" not in mistyped.text
 
 
 def test_an_observer_that_fails_changes_nothing() -> None:

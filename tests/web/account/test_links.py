@@ -1,5 +1,6 @@
 """The pages of a link that sets a password: what they show, and what strangers and scanners can do with them."""
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -51,6 +52,7 @@ def test_a_mail_scanner_that_opens_the_link_and_sends_its_form_does_not_spend_it
     code = link_for(face, face.person())
     for _ in range(3):
         scanner = visitor(face)
+        assert scanner.http.head(f"/login/link?code={code}").status_code == 200
         assert scanner.get(f"/login/link?code={code}").text.count(code) <= 1  # in the address alone, if at all
         scanner.get("/login/link")
         assert scanner.post("/login/link", code=code).status_code == 200
@@ -83,6 +85,23 @@ def test_known_and_unknown_names_get_one_answer(face: Face) -> None:
         sent = who.post("/login/forgot", username=asked)
         answers.append((sent.status_code, sent.location, who.get("/login/forgot").text.count("on its way")))
     assert set(answers) == {(303, "/login/forgot", 1)}
+
+
+@pytest.mark.contract("an answer never says whether an address has an account")
+def test_the_time_of_the_answer_does_not_say_either(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, done = threading.Event(), threading.Event()
+
+    def take_long(*_: object) -> None:
+        begun.set()
+        done.wait(30)
+
+    monkeypatch.setattr(face.core.actions.one_time_links, "request_reset", take_long)
+    who = visitor(face)
+    who.get("/login/forgot")
+    assert who.post("/login/forgot", username="ann").status_code == 303 and not done.is_set()
+    assert begun.wait(30)  # by another thread than the one that answered
+    done.set()
+    face.core.actions.reset_requests.wait()
 
 
 @pytest.mark.parametrize("path", ["/login/forgot", "/login/link", "/login/link/password"])

@@ -10,6 +10,7 @@ import pyotp
 import pytest
 
 from app.actions.audit.actor import OPERATOR
+from app.actions.directory.one_time_links import NewLink
 from app.web.visitors import LONGEST_CONTINUED
 from tests.core import ISSUER
 from tests.management.face import PASSWORD, Face, start_face, stop_face
@@ -161,6 +162,41 @@ def test_a_passkey_is_added_used_alone_and_after_the_password_and_removed(face: 
     assert "phone" in page and "Remove phone?" in after.get(remove).text
     assert after.post(remove).location == PAGE
     assert browser(face).sign_in(name, PASSWORD).location == "/account/tokens"
+
+
+@pytest.mark.asvs("6.3.3")
+@pytest.mark.contract("a second factor after the password; the password alone lets nobody in")
+def test_a_passkey_is_not_downgraded_to_the_password(face: Face) -> None:
+    name = face.person("manage")
+    owner = sign_in_at_once(face, name)
+    made, _ = add_passkey(face, owner)
+    thief = browser(face)
+    assert str(thief.sign_in(name, PASSWORD).location).startswith("/login/second")
+    thief.get("/login/second")
+    sent: list[dict[str, str]] = [
+        {"method": "pwd", "password": PASSWORD},
+        {"method": "otp", "code": "000000"},
+        {"method": "rec", "recovery_code": "0000-0000-0000-0000-0000-0000"},
+        {"method": "pop", "credential": "{}"},
+        {"method": "pop"},
+        {},
+    ]
+    for fields in sent:
+        assert thief.post("/login/second", **fields).status_code == 401 and not is_in(thief)
+    assert face.me(name).status_code == 401
+    face.core.clock.advance(minutes=15)  # a session of the owner that was left open
+    owner.get("/login/confirm?next=/console")
+    for fields in ({"password": PASSWORD}, *sent):
+        assert owner.post("/login/confirm", **fields).status_code == 401
+    assert str(owner.get("/console").location).startswith("/login/confirm")
+    owner.get("/login/confirm")
+    confirmed = use_passkey(owner, made, "/login/confirm", "/login/confirm/options", next="/console")
+    assert confirmed.location == "/console" and owner.get("/console").status_code == 200
+    link = face.core.actions.one_time_links.create(OPERATOR, face.core.row_id(name), NewLink("reset")).url or ""
+    thief.get("/login/link")  # a reader of the mail has the password, and not the passkey
+    sent_by_link = {"code": link.partition("#")[2], "password": "seventeen yellow umbrellas"}
+    onward = thief.post("/login/link/password", **sent_by_link, again=sent_by_link["password"])
+    assert str(onward.location).startswith("/login/second") and not is_in(thief)
 
 
 @pytest.mark.contract("a passkey for another origin, server, challenge or user is refused")
