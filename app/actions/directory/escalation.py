@@ -22,6 +22,12 @@ def refuse_delegates(actor: Actor) -> None:
         raise Forbidden("a personal access token or an app cannot create, regenerate, unbind or reveal a credential")
 
 
+def refuse_delegates_address(actor: Actor) -> None:
+    """Raise Forbidden for a delegate that changes an e-mail address: who reads it can reset the password."""
+    if actor.delegated:
+        raise Forbidden("a personal access token or an app cannot change an email: resets of the password go there")
+
+
 def refuse_granting(actor: Actor, built_in: Scopes) -> None:
     """Raise Forbidden unless the caller holds `manage`, when permissions of this API are added to a role."""
     if built_in and not actor.manages:

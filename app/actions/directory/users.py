@@ -18,7 +18,7 @@ from app.actions.audit.actor import Actor
 from app.actions.audit.record import record
 from app.actions.directory.administrators import keep_administrators
 from app.actions.directory.changes import UNSET, Unset, assign, changed_fields
-from app.actions.directory.escalation import refuse_delegates, refuse_exceeding
+from app.actions.directory.escalation import refuse_delegates, refuse_delegates_address, refuse_exceeding
 from app.actions.directory.fields import Mark, Names
 from app.actions.directory.names import checked_email, checked_username, optional_name
 from app.actions.directory.provided_roles import keep_provided
@@ -161,7 +161,10 @@ class UserActions:
                 row.password_digest, row.password_until = password_digest, None
             if not isinstance(changes.roles, Unset):
                 self._assign_roles(session, actor, row, changes.roles)
+            email = row.email
             _apply(row, changes)
+            if row.email != email:
+                refuse_delegates_address(actor)
             row.updated_at = now
             if password_digest is not None or not row.enabled:
                 end_sessions(session, user_id, but_session)
