@@ -264,7 +264,7 @@ def _delivery_view(row: OutboxMessage) -> DeliveryView:
 
 
 def delete_former_secrets(session: Session, at: datetime) -> None:
-    """Delete the secrets that sign no more, because the overlap of their rotation has ended."""
+    """Delete the former secrets for which the overlap of the rotation has ended."""
     over = update(Webhook).where(Webhook.former_ends_at <= at)
     session.connection().execute(over.values(sealed_former_secret=None, former_ends_at=None))
 

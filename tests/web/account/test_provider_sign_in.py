@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,12 +11,10 @@ from urllib.parse import parse_qs, urlsplit
 import jwt
 import pytest
 from sqlalchemy import select
-from werkzeug.test import TestResponse
 
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.users import NewUser, UserChanges
 from app.models import IdentityLink, OutboxMessage, ProvidedRole, SpentChallenge, User, UserSession
-from tests.actions.directory.test_races import at_once
 from tests.fake_provider import CLIENT, SECRET
 from tests.management.face import OWN, PASSWORD
 from tests.web.account.provider_scene import ID, NAME, Scene, staged
@@ -106,31 +103,6 @@ def test_a_page_of_another_site_signs_nobody_in(scene: Scene, sender: str) -> No
     assert response.status_code == 303 and response.location == "/login"
     own = scene.visitor().http.get(f"/login/with/{ID}", headers={"Sec-Fetch-Site": "same-origin"})
     assert str(own.location).startswith(scene.provider.issuer)
-
-
-@pytest.mark.parametrize("number", range(3))
-def test_two_first_sign_ins_of_one_person_at_once_both_succeed(scene: Scene, number: int) -> None:
-    subject, browsers = f"twice-{number}", [scene.visitor() for _ in range(2)]
-    backs = [
-        scene.provider.consent(scene.begin(one), subject, preferred_username=subject, groups=["buyers"])
-        for one in browsers
-    ]
-    works = [partial(one.http.get, back) for one, back in zip(browsers, backs, strict=True)]
-    answers = [answer for answer in at_once(*works) if isinstance(answer, TestResponse)]
-    assert [answer.status_code for answer in answers] == [303, 303], [answer.text for answer in answers]
-    assert (scene.count(User), scene.count(IdentityLink), scene.count(ProvidedRole)) == (1, 1, 1)
-
-
-def test_of_two_people_with_one_username_at_once_one_gets_it(scene: Scene) -> None:
-    browsers = [scene.visitor() for _ in range(2)]
-    backs = [
-        scene.provider.consent(scene.begin(one), f"person-{number}", preferred_username="ann")
-        for number, one in enumerate(browsers)
-    ]
-    works = [partial(one.http.get, back) for one, back in zip(browsers, backs, strict=True)]
-    answers = [answer for answer in at_once(*works) if isinstance(answer, TestResponse)]
-    assert sorted(answer.status_code for answer in answers) == [303, 403]
-    assert (scene.count(User), scene.count(IdentityLink)) == (1, 1)
 
 
 @pytest.mark.asvs("6.8.1", "10.5.2")
