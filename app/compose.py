@@ -291,7 +291,7 @@ def _join_directory(
     return {
         "resources": ResourceActions(store, clock),
         "roles": RoleActions(store, management, clock),
-        "users": UserActions(store, passwords, management, clock),
+        "users": UserActions(store, passwords, management, clock, mails=settings.smtp_server is not None),
         "clients": ClientActions(store, settings, clock),
         "client_secrets": ClientSecretActions(store, management, clock),
         "personal_access_tokens": PersonalAccessTokenActions(store, pat, _policy(settings), management, clock),

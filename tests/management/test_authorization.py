@@ -171,19 +171,6 @@ def test_a_delegate_cannot_create_renew_or_reveal_a_credential(
         assert "WWW-Authenticate" in response.headers
 
 
-def test_a_delegate_cannot_have_a_password_reset_mailed_to_another_address(
-    face: Face, delegates: list[str], admin: str
-) -> None:
-    user = face.create("/users", {"username": "addressed", "email": "addressed@example.com"}, admin)
-    path = f"/users/{user['id']}"
-    for token in delegates:
-        refused = face.call("PATCH", path, token, json={"email": "mallory@example.com", "display_name": "M"})
-        assert refused.status_code == 403 and "resets" in refused.json["detail"], refused.text
-        assert face.call("PATCH", path, token, json={"email": "addressed@example.com"}).status_code == 200
-        assert face.call("GET", path, admin).json["display_name"] == ""
-    assert face.call("PATCH", path, admin, json={"email": "new@example.com"}).status_code == 200
-
-
 @pytest.mark.asvs("8.2.1")
 @pytest.mark.parametrize("name", GUARDED)
 @pytest.mark.contract("an app never creates, reads or changes a credential, whatever its scopes")
