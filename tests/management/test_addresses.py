@@ -1,4 +1,4 @@
-"""Who may change the address of a user: where mail is sent, whoever reads it can set another password."""
+"""Who may change the address of a user: where mail is sent, its reader can set another password."""
 
 from __future__ import annotations
 
