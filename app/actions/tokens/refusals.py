@@ -19,6 +19,7 @@ from app.credentials.kind import Address, Claims, CredentialKind, Description, S
 from app.credentials.reasons import Reason
 from app.crypto.access_token import MAX_TOKEN_LENGTH
 from app.crypto.opaque import Prefix, prefix_of
+from app.database.statements import batches
 from app.database.store import Store
 from app.models import Permission, Resource
 
@@ -152,8 +153,10 @@ class ExplainRefusal:
         return _explain(Reason.BAD_CLIENT if own else Reason.WRONG_KIND, found)
 
     def _known_scopes(self, scopes: Scopes) -> Scopes:
+        name = Permission.name
         with self._store.connection() as connection:
-            return Scopes.of(*connection.scalars(select(Permission.name).where(Permission.name.in_([*scopes]))))
+            found = [connection.scalars(select(name).where(name.in_(some))).all() for some in batches([*scopes])]
+        return Scopes.of(*(known for some in found for known in some))
 
     def describe_claims(self, claims: Claims) -> Description:
         """Return what claims say of their credential, without a query."""

@@ -67,6 +67,13 @@ def test_a_scope_that_no_api_has_is_named(core: Core) -> None:
     assert "order:reed" in mistyped.text and "stock:read" not in mistyped.text
 
 
+@pytest.mark.both_databases
+def test_more_scopes_than_a_statement_takes_are_explained(core: Core) -> None:
+    _, token = core.pat("alice", "orders:read")
+    found = core.actions.explain_refusal(Presented(token, scopes=Scopes.of(*(f"s{n}" for n in range(70_000)))))
+    assert found is not None and found.reason is Reason.INSUFFICIENT_SCOPE
+
+
 def test_an_observer_that_fails_changes_nothing() -> None:
     seen: list[Explanation] = []
 
