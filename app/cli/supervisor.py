@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from importlib import import_module
+from queue import SimpleQueue
 from typing import Any
 
 from granian import Granian
@@ -62,7 +63,7 @@ def supervise(settings: Settings) -> int:
     try:
         server.serve(target_loader=_load_application, wrap_loader=False)
     except SystemExit as end:  # granian exits with 1 when a worker got the signal before its parent
-        return 0 if ending.requested.is_set() else int(end.code or 1)
+        return 0 if ending.requested else int(end.code or 1)
     return 0
 
 
@@ -79,20 +80,22 @@ class Ending:
 
     def __init__(self, server: Any) -> None:
         self._server = server
-        self.requested = threading.Event()
+        self._signals: SimpleQueue[None] = SimpleQueue()  # a handler may interrupt its `put`
+        self.requested = False
 
     def listen(self) -> None:
         """Replace granian's signal handlers; call it after granian has set them."""
+        threading.Thread(target=self._insist, daemon=True).start()
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # granian would respawn its workers
         signal.signal(signal.SIGINT, self._request_end)
         signal.signal(signal.SIGTERM, self._request_end)
 
     def _request_end(self, *_signal: object) -> None:
-        if not self.requested.is_set():
-            self.requested.set()
-            threading.Thread(target=self._insist, daemon=True).start()
+        self.requested = True
+        self._signals.put(None)
 
     def _insist(self) -> None:
+        self._signals.get()
         while True:
             terminate_workers(self._server)
             time.sleep(0.2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -22,14 +23,16 @@ def answer_by(take: Callable[[Any, dict[str, Any]], object]) -> None:
 
 
 def handle_end_signal_once() -> None:
-    """Ignore the second SIGINT or SIGTERM: handled while the worker ends, it can deadlock granian's main thread."""
+    """Pass only the first SIGINT or SIGTERM on to granian: a worker that gets more than two of them blocks."""
     module: Any = _signals
     install: Any = module.set_main_signals
 
     def install_once(end: Handler, _reload: Handler | None = None) -> None:
+        unhandled = threading.Lock()
+
         def handle_first(number: int, frame: FrameType | None) -> None:
-            install(_ignore)
-            end(number, frame)
+            if unhandled.acquire(blocking=False):  # in one step: another signal can interrupt this handler anywhere
+                end(number, frame)
 
         install(handle_first)
 
@@ -41,7 +44,3 @@ def terminate_workers(server: Any) -> None:
     server.signal_handler_interrupt()
     for worker in list(server.wrks):
         worker.terminate()
-
-
-def _ignore(_number: int, _frame: FrameType | None) -> None:
-    """Do nothing: with SIG_IGN, Python would report a signal that arrived just before."""
