@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Engine, MetaData, NullPool, create_engine, text
 
+from app.database.postgresql import prepare_connections
 from tests.cluster import EMPTY, Cluster, program
 from tests.database_copies import Copies
 
@@ -31,6 +32,7 @@ class Database(ABC):
     def __init__(self, folder: Path) -> None:
         """Take the folder of an instance; the database is empty."""
         self.folder = folder
+        self._engine: Engine | None = None
 
     @property
     @abstractmethod
@@ -65,8 +67,10 @@ class Database(ABC):
             return [tuple(row) for row in done] if done.returns_rows else []
 
     def engine(self) -> Engine:
-        """Return an engine that keeps no connection."""
-        return create_engine(self.url, poolclass=NullPool)
+        """Return the engine that keeps no connection; another one would ask again what the server can do."""
+        if self._engine is None:
+            self._engine = create_engine(self.url, poolclass=NullPool)
+        return self._engine
 
 
 class SqliteDatabase(Database):
@@ -140,6 +144,7 @@ class CopiedDatabase(PostgresqlDatabase):
         Database.__init__(self, folder)
         self._copies, self._origin, self._copy = None, copies, copies.take()
         self.name = self._copy.name
+        prepare_connections(self.engine())  # they can be reused
 
     def drop(self) -> None:
         self._origin.give_back(self._copy)
