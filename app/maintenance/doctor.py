@@ -230,7 +230,7 @@ def _sign_in(settings: Settings, store: Store, _keys: SigningKeys) -> Finding:
     if not has_way_in(settings, store):
         return Finding("sign-in", "problem", "passwords are off, and there is no other way in", NO_WAY_IN)
     if shut_out := find_shut_out(settings, store):
-        found = f"passwords are off, and {_names(shut_out)} cannot sign in: neither a passkey nor a linked account is theirs"
+        found = f"passwords are off, and {_names(shut_out)} cannot sign in: no passkey or linked account is theirs"
         mend = "run `latchkey user identity add NAME --provider ID --subject SUB`, or set PASSWORDS to administrators"
         return Finding("sign-in", "warning", found, mend)
     if unknown := find_unknown_roles(settings, store):

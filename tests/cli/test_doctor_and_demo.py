@@ -152,8 +152,8 @@ def test_an_administrator_who_could_be_locked_out(instance: Path) -> None:
 
 @pytest.mark.contract("latchkey doctor names the administrators who could be locked out")
 def test_an_administrator_who_has_no_way_in_without_passwords(instance: Path) -> None:
-    new = "create --name Acme --issuer https://idp.example --client-id us --private-key-jwt --json".split()
-    provider = json.loads(run(instance, "identity-provider", *new).stdout)["id"]
+    fields = ("--name", "Acme", "--issuer", "https://idp.example", "--client-id", "us", "--private-key-jwt")
+    provider = json.loads(run(instance, "identity-provider", "create", *fields, "--json").stdout)["id"]
     for passwords, verdict in (("on", "ok"), ("administrators", "ok"), ("off", "warning")):
         assert verdicts(instance, 0, passwords=passwords)["sign-in"] == verdict
     assert "off, and admin cannot sign in" in run(instance, "doctor", passwords="off").stdout

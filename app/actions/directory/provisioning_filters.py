@@ -39,9 +39,7 @@ PATTERNS = {CompareOperator.co: "%{}%", CompareOperator.sw: "{}%", CompareOperat
 ESCAPED = str.maketrans({sign: f"/{sign}" for sign in "/%_"})
 
 
-def criterion_of(
-    scim_filter: ScimFilter[Any], columns: Columns, budget: Budget | None = None
-) -> ColumnElement[bool]:
+def criterion_of(scim_filter: ScimFilter[Any], columns: Columns, budget: Budget | None = None) -> ColumnElement[bool]:
     """Return the condition of the rows that a filter selects; it is never unknown. Raises Unfilterable, TooMany."""
     return _Criterion(scim_filter, columns, budget or Budget()).visit(scim_filter.ast)
 

@@ -76,7 +76,8 @@ class Column:
     """What of a row an attribute is compared with.
 
     `fold` makes a value comparable with it, and `bind` does what only the database can do for that. `equal` is used for
-    equality, and is never unknown. `among` has the values of another table: it makes a condition of one of them a condition of the row.
+    equality, and is never unknown. `among` has the values of another table: it makes a condition of one of them a
+    condition of the row.
     """
 
     value: Any

@@ -180,9 +180,9 @@ def _lines_of(provider: IdentityProviderView) -> dict[str, Lines]:
     roles, claims = provider.roles.items(), provider.required_claims.items()
     return {
         "roles": {f"{group} = {', '.join(names)}".strip(): (group, names) for group, names in roles},
-        "required_claims": {f"{name} = {_shown(value)}".strip(): (name, value) for name, value in claims},
+        "required_claims": {f"{name} = {_write(value)}".strip(): (name, value) for name, value in claims},
     }
 
 
-def _shown(value: object) -> str:
+def _write(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
