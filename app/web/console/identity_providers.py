@@ -34,6 +34,9 @@ from app.web.page_routes import PageRoutes
 from app.web.visitors import actor, require_operator
 
 BY_SECRET, BY_KEY = "client_secret", "private_key_jwt"
+LONGEST_LINES = (
+    16_000  # characters: some hundred groups whose names are UUIDs; what is longer is shown cut, and refused
+)
 LINES = "must have one line for each, with a = in it"
 Lines = Mapping[str, tuple[str, Any]]  # the name and the value that each line shows
 
@@ -133,7 +136,7 @@ def _read_authentication() -> tuple[bool, str | None]:
 def _read_lines(name: str, known: Lines, read: Callable[[str], Any]) -> dict[str, Any]:
     """Return the values by name of a field with a line for each; raises Invalid."""
     found: dict[str, Any] = {}
-    for line in form.read_text(name).splitlines():
+    for line in form.read_text(name, LONGEST_LINES).splitlines():
         if line.strip() in known:
             found.update([known[line.strip()]])
             continue
@@ -152,13 +155,14 @@ def _split(names: str) -> list[str]:
 def _render_new(actions: Actions, refusal: form.Refusal | None = None) -> Response:
     defaults = {"scopes": " ".join(DEFAULT_SCOPES), "username_claim": DEFAULT_USERNAME_CLAIM, "enabled": "on"}
     given = request.form if refusal else {**defaults, "authentication": BY_SECRET}
-    return form.render("console/identity_provider_new.html", refusal, given=given)
+    return form.render("console/identity_provider_new.html", refusal, given=given, longest=LONGEST_LINES + 1)
 
 
 def _render_provider(actions: Actions, provider_id: str, refusal: form.Refusal | None = None) -> Response:
     provider = actions.federation.manage.get(provider_id)
     given = request.form if refusal else _values_of(provider)
-    return form.render("console/identity_provider.html", refusal, provider=provider, given=given)
+    longest = LONGEST_LINES + 1
+    return form.render("console/identity_provider.html", refusal, provider=provider, given=given, longest=longest)
 
 
 def _values_of(provider: IdentityProviderView) -> Mapping[str, str]:

@@ -86,6 +86,19 @@ def test_a_form_that_is_sent_as_it_was_shown_changes_nothing(scene: Scene) -> No
     assert manage.get(made.id).required_claims == claims | {"level": "3", "further": "true"}
 
 
+@pytest.mark.parametrize(("groups", "status"), [(200, 303), (500, 422)])
+def test_a_provider_with_many_groups_loses_none_of_them(scene: Scene, groups: int, status: int) -> None:
+    who, manage = operator_of(scene.face), scene.face.core.actions.federation.manage
+    roles = {f"{number:036}": ["buyer"] for number in range(groups)}
+    new = NewIdentityProvider("Acme", "https://a.example", "us", SECRET, groups_claim="groups", roles=roles)
+    path = f"{PATH}/{manage.create(OPERATOR, new).id}"
+    shown = {name: html.unescape(text) for name, text in re.findall(LINES, who.get(path).text)}
+    sent = {name: value for name, value in FIELDS.items() if name not in ("issuer", "client_secret")}
+    assert who.post(path, **(sent | shown | {"name": "Acme 2"})).status_code == status
+    [kept] = [one for one in manage.page(10)[0] if not one.from_file]
+    assert kept.roles == roles and kept.name == ("Acme 2" if status == 303 else "Acme")
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
