@@ -24,7 +24,7 @@ from app.crypto.signing import SigningKeys
 from app.database.engines import write_obstacle
 from app.database.store import Store
 from app.errors import BadSettings
-from app.maintenance.provider_checks import NO_WAY_IN, find_unknown_roles, has_way_in
+from app.maintenance.provider_checks import NO_WAY_IN, find_shut_out, find_unknown_roles, has_way_in
 from app.maintenance.retention import count_rows
 from app.models import AuditEvent, Client, Resource, SigningKey, User
 from app.settings.kept_key import KeptKey
@@ -229,6 +229,10 @@ def _names(names: Sequence[str]) -> str:
 def _sign_in(settings: Settings, store: Store, _keys: SigningKeys) -> Finding:
     if not has_way_in(settings, store):
         return Finding("sign-in", "problem", "passwords are off, and there is no other way in", NO_WAY_IN)
+    if shut_out := find_shut_out(settings, store):
+        found = f"passwords are off, and {_names(shut_out)} cannot sign in: no passkey or linked account is theirs"
+        mend = "run `latchkey user identity add NAME --provider ID --subject SUB`, or set PASSWORDS to administrators"
+        return Finding("sign-in", "warning", found, mend)
     if unknown := find_unknown_roles(settings, store):
         found = (
             f"identity providers give roles that do not exist for users ({unknown[0]}{', …' if unknown[1:] else ''})"

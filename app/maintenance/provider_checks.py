@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import exists, select
+from collections.abc import Sequence
 
+from sqlalchemy import exists, or_, select
+
+from app.actions.sign_in.factors import is_administrator
 from app.database.store import Store
 from app.errors import BadSettings
-from app.models import IdentityProvider, Passkey, Role
+from app.models import IdentityLink, IdentityProvider, Passkey, Role, User
 from app.settings.settings import Settings
 
 NO_WAY_IN = (
@@ -37,6 +40,22 @@ def has_way_in(settings: Settings, store: Store) -> bool:
     with store.connection() as connection:
         ways = select(exists().where(IdentityProvider.enabled), exists().where(Passkey.id.is_not(None)))
         return any(connection.execute(ways).one())
+
+
+def find_shut_out(settings: Settings, store: Store) -> Sequence[str]:
+    """Return the enabled administrators who cannot sign in with a browser, by username.
+
+    Where nobody may use a password, they need a passkey, or a linked account of a provider that is enabled.
+    """
+    if settings.passwords != "off":
+        return ()
+    asked = select(IdentityProvider.issuer).where(IdentityProvider.enabled)
+    of_file = [entry.issuer for entry in settings.identity_provider]
+    usable = or_(IdentityLink.issuer.in_(asked), IdentityLink.issuer.in_(of_file))
+    ways = exists().where(Passkey.user_id == User.id), exists().where(IdentityLink.user_id == User.id, usable)
+    query = select(User.username).where(User.enabled, is_administrator(User.id), ~or_(*ways))
+    with store.connection() as connection:
+        return connection.execute(query.order_by(User.username)).scalars().all()
 
 
 def refuse_no_way_in(settings: Settings, store: Store) -> None:

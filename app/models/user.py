@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import JSON, ColumnElement, ForeignKey, Index, String, func, or_, text, true
+from sqlalchemy import JSON, ColumnElement, ForeignKey, Index, String, and_, func, or_, text, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from app.database.types import Base
@@ -74,7 +74,9 @@ class User(Base):
 def has_username(username: str) -> ColumnElement[bool]:
     """Return the condition of a username as sign-in compares it, without case.
 
-    The username itself is compared too: in a rolling upgrade, nodes of the version before write no key.
+    The username itself is compared too: in a rolling upgrade, nodes of the version before write no key. It is never
+    unknown, so that it can be negated, and each side of it is found by an index.
     """
     plain = plain_name(username)
-    return or_(User.username_key == username_key(plain), func.lower(User.username) == plain.lower())
+    by_key = and_(User.username_key.is_not(None), User.username_key == username_key(plain))
+    return or_(by_key, func.lower(User.username) == plain.lower())

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from app.settings.text_input import clean_text, decode_utf8, read_file
+from app.settings.text_input import clean_text, decode_utf8, lower_names, read_once
 
 MOST_ENTRIES = 50
 LONGEST_NAME, LONGEST_ISSUER, LONGEST_CLIENT_ID, LONGEST_SECRET = 100, 500, 500, 1000  # characters
@@ -71,18 +71,18 @@ def read_entries(value: object) -> tuple[ProviderEntry, ...]:
     return entries
 
 
-def check_entry_issuers(entries: tuple[ProviderEntry, ...], *, private: bool) -> None:
-    """Raise ValueError for an issuer that may not be asked; with `private`, plain http is allowed."""
+def check_entry_issuers(entries: tuple[ProviderEntry, ...], own: str, *, private: bool) -> None:
+    """Raise ValueError for an issuer that may not be asked, such as our `own`; `private` allows plain http."""
     for number, entry in enumerate(entries, 1):
         try:
-            check_provider_issuer(entry.issuer, private=private)
+            check_provider_issuer(entry.issuer, own, private=private)
         except ValueError as error:
             raise ValueError(f"{_place(number, entry.name)}: issuer {error}") from None
 
 
 def _read_entry(number: int, table: Mapping[str, Any]) -> ProviderEntry:
     place = _place(number, table.get("name"))
-    values = {str(name).lower(): value for name, value in table.items()}
+    values = _lower_names(place, table)
     if FROM_FILE in values:
         values["client_secret"] = _read_secret(place, values)
     known = {one.name for one in fields(ProviderEntry)}
@@ -94,10 +94,18 @@ def _read_entry(number: int, table: Mapping[str, Any]) -> ProviderEntry:
     entry = ProviderEntry(**{**read, "client_secret": SecretStr(read.get("client_secret", ""))})
     try:
         has_secret = bool(entry.client_secret.get_secret_value())
-        check_together(has_secret, entry.private_key_jwt, entry.groups_claim, entry.roles)
+        check_authentication(has_secret, entry.private_key_jwt)
+        check_groups(entry.groups_claim, entry.roles)
     except ValueError as error:
         raise ValueError(f"{place}: {error}") from None
     return entry
+
+
+def _lower_names(place: str, table: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return lower_names(table)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None
 
 
 def _apply(place: str, name: str, value: object) -> Any:
@@ -117,21 +125,27 @@ def _read_secret(place: str, values: dict[str, Any]) -> str:
     if "client_secret" in values:
         raise ValueError(f"{place}: client_secret and {FROM_FILE} are both set: set one of them")
     try:
-        return clean_text(decode_utf8(read_file(Path(clean_text(path)))))
+        return clean_text(decode_utf8(read_once(Path(clean_text(path)))))
     except (OSError, ValueError, TypeError, AttributeError):
         raise ValueError(f"{place}: {FROM_FILE} must be the path of a file with the secret") from None
 
 
-def check_together(secret: bool, private_key_jwt: bool, groups_claim: str, roles: Mapping[str, object]) -> None:
-    """Raise ValueError unless there is one way to authenticate, and a claim for the groups that give roles."""
+def check_authentication(secret: bool, private_key_jwt: bool) -> None:
+    """Raise ValueError unless there is one way to authenticate."""
     if secret == private_key_jwt:
         raise ValueError("set either client_secret or private_key_jwt")
+
+
+def check_groups(groups_claim: str, roles: Mapping[str, object]) -> None:
+    """Raise ValueError unless there is a claim for the groups that give roles."""
     if roles and not groups_claim:
         raise ValueError("roles needs groups_claim, the claim that has the groups")
 
 
-def check_provider_issuer(issuer: str, *, private: bool) -> str:
-    """Return the issuer; raise ValueError unless it is an https URL without query; with `private`, http too."""
+def check_provider_issuer(issuer: str, own: str, *, private: bool) -> str:
+    """Return the issuer; raise ValueError for our `own`, and unless it is an https URL; with `private`, http too."""
+    if issuer.rstrip("/").lower() == own.lower():
+        raise ValueError("is this server itself")
     expected = "must be an https URL with a host, without user, query and fragment"
     try:
         parts = urlsplit(issuer)

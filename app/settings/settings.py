@@ -127,9 +127,9 @@ class Settings(BaseSettings):
     def _check_together(self) -> Settings:
         self._check_lifetimes()
         self._check_client_certificates()
-        self._check_identity_providers()
         issuer = self.issuer or make_issuer(self.host, self.port)
         object.__setattr__(self, "issuer", check_issuer(issuer, self.allow_insecure_issuer))
+        self._check_identity_providers()
         object.__setattr__(self, "database_url", self._absolute_database_url())
         return self
 
@@ -153,7 +153,7 @@ class Settings(BaseSettings):
 
     def _check_identity_providers(self) -> None:
         try:
-            check_entry_issuers(self.identity_provider, private=self.allow_private_jwks_uri)
+            check_entry_issuers(self.identity_provider, self.issuer, private=self.allow_private_jwks_uri)
         except ValueError as error:
             raise ValueError(f"setting IDENTITY_PROVIDER: {error}") from None
 

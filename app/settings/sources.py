@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import tomllib
-from collections.abc import Collection
-from functools import cache
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from app.errors import BadSettings
 from app.settings.service_links import is_service_link
-from app.settings.text_input import clean_text, decode_utf8, read_file
+from app.settings.text_input import clean_text, decode_utf8, lower_names, read_file, read_once
 
 PREFIX = "LATCHKEY_"
 FROM_FILE = "_file"  # suffix of a setting that names a file with the value, as for container secrets
@@ -47,7 +45,8 @@ def from_environment(known: Collection[str], secret: Collection[str]) -> dict[st
     """Return what LATCHKEY_… sets; the `secret` ones may be in files. Raise BadSettings for an unknown name."""
     others = set(service_links())
     ours = {name: value for name, value in os.environ.items() if name.upper().startswith(PREFIX) and name not in others}
-    values = {name.upper().removeprefix(PREFIX).lower(): value for name, value in ours.items()}
+    lower = _lower_names(ours, "the environment")
+    values = {name.removeprefix(PREFIX.lower()): value for name, value in lower.items()}
     allowed = {*known, *(name + FROM_FILE for name in secret)}
     if unknown := sorted(name for name in ours if name.upper().removeprefix(PREFIX).lower() not in allowed):
         raise BadSettings(f"unknown setting {unknown[0]}")
@@ -56,7 +55,8 @@ def from_environment(known: Collection[str], secret: Collection[str]) -> dict[st
 
 def from_settings_file(secret: Collection[str]) -> dict[str, Any]:
     """Return what latchkey.toml sets, names in either case. Raise BadSettings that names the line."""
-    return _with_files({name.lower(): value for name, value in _read_toml(settings_file()).items()}, secret)
+    path = settings_file()
+    return _with_files(_lower_names(_read_toml(path), str(path)), secret)
 
 
 def place_in_settings_file(name: str) -> str:
@@ -66,6 +66,13 @@ def place_in_settings_file(name: str) -> str:
         if (key := KEY.match(line)) and "".join(key.groups("")).lower() == name.lower():
             return f" ({path}, line {number})"
     return ""
+
+
+def _lower_names(values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    try:
+        return lower_names(values)
+    except ValueError as error:
+        raise BadSettings(f"{where}: {error}") from None
 
 
 def _with_files(values: dict[str, Any], secret: Collection[str]) -> dict[str, Any]:
@@ -87,7 +94,7 @@ def _read_value(setting: str, named: object) -> str:
     except ValueError as error:
         raise BadSettings(f"setting {setting}: {error}") from None
     try:
-        value = clean_text(decode_utf8(_read_content(path)))
+        value = clean_text(decode_utf8(read_once(path)))
     except FileNotFoundError:
         raise BadSettings(f"setting {setting}: there is no file {path}") from None
     except ValueError as error:
@@ -95,25 +102,6 @@ def _read_value(setting: str, named: object) -> str:
     if not value:
         raise BadSettings(f"setting {setting}: {path} is empty")
     return value
-
-
-def _read_content(path: Path) -> bytes:
-    return read_file(path) if stat.S_ISREG(_file_mode(path)) else _read_once(path)
-
-
-@cache
-def _read_once(path: Path) -> bytes:
-    """Read a pipe once: the workers that are forked from this process read the settings again."""
-    return read_file(path)
-
-
-def _file_mode(path: Path) -> int:
-    try:
-        return path.stat().st_mode
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror or type(error).__name__}") from None
 
 
 def _read_text(path: Path) -> str:

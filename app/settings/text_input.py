@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import codecs
+import stat
 import unicodedata
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 MAX_BYTES = 1024 * 1024  # a device such as /dev/zero never ends
 REFUSED = {"Cc", "Cs", "Zl", "Zp"}  # Unicode categories: controls, surrogates, line and paragraph separators
 BYTE_ORDER_MARK = "\ufeff"
+LONGEST_SHOWN = 40  # characters of a name
+ValueT = TypeVar("ValueT")
+
+
+def lower_names(values: Mapping[str, ValueT]) -> dict[str, ValueT]:
+    """Return the values by their names in small letters; raise ValueError for a name that is there in two spellings."""
+    lower: dict[str, ValueT] = {}
+    for name, value in values.items():
+        if name.lower() in lower:
+            raise ValueError(f"{ascii(name.lower()[:LONGEST_SHOWN])[1:-1]} is set twice, in different spellings")
+        lower[name.lower()] = value
+    return lower
 
 
 def clean_text(text: str) -> str:
@@ -48,6 +63,28 @@ def read_file(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             return read_stream(file)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror or type(error).__name__}") from None
+
+
+def read_once(path: Path) -> bytes:
+    """Return the bytes of a file as `read_file` does; a pipe is read once and kept.
+
+    The workers that are forked from this process read the settings again.
+    """
+    return read_file(path) if stat.S_ISREG(_file_mode(path)) else _keep(path)
+
+
+@cache
+def _keep(path: Path) -> bytes:
+    return read_file(path)
+
+
+def _file_mode(path: Path) -> int:
+    try:
+        return path.stat().st_mode
     except FileNotFoundError:
         raise
     except OSError as error:

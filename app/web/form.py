@@ -85,11 +85,11 @@ def read_name(name: str, *, required: bool = True) -> str:
         raise Invalid.field(name, str(error)) from None
 
 
-def read_text(name: str) -> str:
+def read_text(name: str, longest: int = LONGEST_TEXT) -> str:
     """Return a text of several lines, perhaps empty; raises Invalid."""
     text = request.form.get(name, "").strip().replace("\r\n", "\n")
-    if len(text) > LONGEST_TEXT:
-        raise Invalid.field(name, f"must be at most {LONGEST_TEXT} characters long")
+    if len(text) > longest:
+        raise Invalid.field(name, f"must be at most {longest} characters long")
     return text
 
 

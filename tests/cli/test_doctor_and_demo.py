@@ -150,6 +150,20 @@ def test_an_administrator_who_could_be_locked_out(instance: Path) -> None:
     assert run(instance, "user", "reset-factors", "admin").returncode == 1
 
 
+@pytest.mark.contract("latchkey doctor names the administrators who could be locked out")
+def test_an_administrator_who_has_no_way_in_without_passwords(instance: Path) -> None:
+    fields = ("--name", "Acme", "--issuer", "https://idp.example", "--client-id", "us", "--private-key-jwt")
+    provider = json.loads(run(instance, "identity-provider", "create", *fields, "--json").stdout)["id"]
+    for passwords, verdict in (("on", "ok"), ("administrators", "ok"), ("off", "warning")):
+        assert verdicts(instance, 0, passwords=passwords)["sign-in"] == verdict
+    assert "off, and admin cannot sign in" in run(instance, "doctor", passwords="off").stdout
+    linked = run(instance, "user", "identity", "add", "admin", "--provider", provider, "--subject", "s-1")
+    assert linked.returncode == 0, linked.stderr
+    assert verdicts(instance, 0, passwords="off")["sign-in"] == "ok"
+    database_in(instance).execute("UPDATE identity_link SET issuer = 'https://gone.example'")
+    assert verdicts(instance, 0, passwords="off")["sign-in"] == "warning"
+
+
 def test_a_redis_that_does_not_answer(instance: Path) -> None:
     assert verdicts(instance, 1, redis_url="redis://127.0.0.1:1/0")["Redis"] == "problem"
 

@@ -122,6 +122,19 @@ def test_what_cannot_work_is_refused_by_its_field(face: Face, changed: dict[str,
     assert face.core.count(IdentityProvider) == 0 and SECRET not in answer.text
 
 
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"roles": {"a": ["buyer"]}}, "groups_claim"),
+        ({"private_key_jwt": True}, "client_secret"),
+        ({"issuer": "https://LOGIN.example/"}, "issuer"),
+    ],
+)
+def test_a_refusal_names_the_field_to_change(face: Face, changed: dict[str, Any], field: str) -> None:
+    answer = face.call("POST", "/identity-providers", writer(face), json=NEW | changed)
+    assert [error["field"] for error in answer.json["errors"]] == [field], answer.text
+
+
 def test_changes_are_checked_together_with_what_is_there(face: Face) -> None:
     token, new = writer(face), add_provider(face, groups_claim="groups", roles={"a": ["buyer"]})
     path = f"/identity-providers/{new['id']}"

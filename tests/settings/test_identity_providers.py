@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,17 @@ def test_the_secret_may_be_in_a_file_of_its_own(clean: Path) -> None:
     assert load(clean, text).identity_provider[0].client_secret.get_secret_value() == SECRET
 
 
+def test_the_secret_may_come_by_a_pipe_which_is_read_once(clean: Path) -> None:
+    pipe = clean / "pipe"
+    os.mkfifo(pipe)
+    text = GOOD.replace(f'client_secret = "{SECRET}"', f'client_secret_file = "{pipe}"')
+    writer = threading.Thread(target=pipe.write_text, args=[f"{SECRET}\n"], daemon=True)
+    writer.start()
+    for _ in range(2):  # a worker reads the settings again
+        assert load(clean, text).identity_provider[0].client_secret.get_secret_value() == SECRET
+    writer.join()
+
+
 def test_a_name_without_ascii_letters_has_an_id_too(clean: Path) -> None:
     ids = [load(clean, GOOD.replace("Acme SSO", name)).identity_provider[0].id for name in ("日本", "Ünï–X", "a" * 90)]
     assert ids[0].startswith("p-") and ids[1:] == ["unix", "a" * 40]
@@ -53,6 +66,12 @@ BAD: dict[str, tuple[str, str]] = {
     "no name": (GOOD.replace('name = "Acme SSO"', ""), "entry 1: name is needed"),
     "no issuer": ('[[identity_provider]]\nname = "A"\nclient_id = "a"\nclient_secret = "b"', "entry 1 (A): issuer"),
     "plain http": (GOOD.replace("https:", "http:"), "entry 1 (Acme SSO): issuer must be an https URL"),
+    "this server": (f'issuer = "https://idp.acme.example/realms/main/"\n{GOOD}', "issuer is this server itself"),
+    "this server in capitals": (
+        'issuer = "https://idp.acme.example"\n' + GOOD.replace("idp.acme.example/realms/main", "IDP.acme.example"),
+        "entry 1 (Acme SSO): issuer is this server itself",
+    ),
+    "a field in two spellings": (GOOD + 'Client_ID = "other"', "client_id is set twice"),
     "no secret": (GOOD.replace("client_secret", "# "), "either client_secret or private_key_jwt"),
     "both": (GOOD + "private_key_jwt = true", "either client_secret or private_key_jwt"),
     "no openid": (GOOD + 'scopes = ["email"]', "scopes must have openid"),

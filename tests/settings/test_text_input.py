@@ -137,6 +137,16 @@ def test_a_pipe_is_read_once_and_its_text_kept(monkeypatch: pytest.MonkeyPatch) 
     os.close(reading)
 
 
+def test_a_setting_in_two_spellings_is_refused(monkeypatch: pytest.MonkeyPatch, clean: Path) -> None:
+    """Either spelling is accepted: which of two is meant, nobody can say."""
+    (clean / "latchkey.toml").write_text('passwords = "off"\nPasswords = "on"\n')
+    assert refusal() == f"{clean / 'latchkey.toml'}: passwords is set twice, in different spellings"
+    (clean / "latchkey.toml").unlink()
+    monkeypatch.setenv("LATCHKEY_PASSWORDS", "off")
+    monkeypatch.setenv("latchkey_passwords", "on")
+    assert refusal() == "the environment: latchkey_passwords is set twice, in different spellings"
+
+
 def test_the_kept_secret_key_is_read_by_the_same_rules(clean: Path) -> None:
     (clean / "secret_key").write_bytes(b"\xef\xbb\xbf" + GOOD["secret_key"].encode() + b"\r\n")
     (clean / "secret_key").chmod(stat.S_IRUSR)

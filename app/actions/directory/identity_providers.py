@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from sqlalchemy import delete, func, select
@@ -34,7 +35,13 @@ from app.database.types import new_id
 from app.errors import Conflict, Duplicate, Invalid
 from app.models import IdentityProvider, Role, UserSession
 from app.models.names import name_key, plain_name
-from app.settings.identity_providers import RULES, ProviderEntry, check_provider_issuer, check_together
+from app.settings.identity_providers import (
+    RULES,
+    ProviderEntry,
+    check_authentication,
+    check_groups,
+    check_provider_issuer,
+)
 from app.settings.settings import Settings
 
 TARGET = "identity_provider"
@@ -134,7 +141,8 @@ class IdentityProviderActions:
         row.roles = {group: [plain_name(name) for name in names] for group, names in row.roles.items()}
         self._set_authentication(row, values.get("client_secret"), values.get(KEY_JWT))
         ways = row.sealed_client_secret is not None, row.auth_method == KEY_JWT
-        _check("client_secret", lambda _: check_together(*ways, row.groups_claim, row.roles), None)
+        _check("client_secret", lambda _: check_authentication(*ways), None)
+        _check("groups_claim", lambda claim: check_groups(str(claim), row.roles), row.groups_claim)
 
     def _set_authentication(self, row: IdentityProvider, secret: str | None, key_jwt: bool | None) -> None:
         if secret is not None and key_jwt:
@@ -152,10 +160,9 @@ class IdentityProviderActions:
         return checked
 
     def _checked_issuer(self, issuer: str) -> str:
-        if issuer.rstrip("/").lower() == self._issuer.lower():
-            raise Invalid.field("issuer", "is this server itself")
         _check("issuer", RULES["issuer"], issuer)
-        return str(_check("issuer", lambda value: check_provider_issuer(str(value), private=self._private), issuer))
+        check = partial(check_provider_issuer, own=self._issuer, private=self._private)
+        return str(_check("issuer", lambda value: check(str(value)), issuer))
 
     def _check_roles(self, session: Session, actor: Actor, row: IdentityProvider) -> None:
         """Refuse roles that do not exist, that are for machines, or that carry more than the caller."""

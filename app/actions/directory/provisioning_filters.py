@@ -21,7 +21,7 @@ from scim2_models.path import (
     ValuePath,
     coerce_value,
 )
-from sqlalchemy import ColumnElement, String, and_, false, func, not_, null, or_
+from sqlalchemy import ColumnElement, String, and_, false, not_, null, or_
 
 from app.actions.directory.provisioning_lists import Column, Columns, TooMany, Unfilterable
 
@@ -33,14 +33,15 @@ COMPARE: dict[CompareOperator, Callable[[Any, Any], ColumnElement[bool]]] = {
     CompareOperator.le: lambda column, value: column <= value,
 }
 AFFORDED = 100  # by one filter: each comparison costs more where no index finds the rows
+CHEAP = 20  # a few comparisons, as directories send them before each change
 COSTS = {(True, False): 1, (False, False): 3, (True, True): 10, (False, True): 50}  # of (equality, values of a table)
 PATTERNS = {CompareOperator.co: "%{}%", CompareOperator.sw: "{}%", CompareOperator.ew: "%{}"}
 ESCAPED = str.maketrans({sign: f"/{sign}" for sign in "/%_"})
 
 
-def criterion_of(scim_filter: ScimFilter[Any], columns: Columns) -> ColumnElement[bool]:
+def criterion_of(scim_filter: ScimFilter[Any], columns: Columns, budget: Budget | None = None) -> ColumnElement[bool]:
     """Return the condition of the rows that a filter selects; it is never unknown. Raises Unfilterable, TooMany."""
-    return _Criterion(scim_filter, columns, _Budget()).visit(scim_filter.ast)
+    return _Criterion(scim_filter, columns, budget or Budget()).visit(scim_filter.ast)
 
 
 def order_of(path: Path[Any], columns: Columns) -> Any:
@@ -60,10 +61,15 @@ def _key(binding: AttributeBinding) -> tuple[str, str | None]:
 
 
 @dataclass(slots=True)
-class _Budget:
+class Budget:
     """What the comparisons of a filter may still cost."""
 
     left: int = AFFORDED
+
+    @property
+    def costly(self) -> bool:
+        """Whether more was spent than a directory's look-ups cost."""
+        return AFFORDED - self.left > CHEAP
 
     def spend(self, column: Column, operator: CompareOperator | None) -> None:
         """Count a comparison; raise TooMany when there are more than a database does in a moment."""
@@ -78,7 +84,7 @@ class _Criterion(FilterVisitor[ColumnElement[bool]]):
 
     filter: ScimFilter[Any]
     columns: Columns
-    budget: _Budget
+    budget: Budget
     within: AttrPath | None = None
 
     def visit_comparison(self, node: Comparison) -> ColumnElement[bool]:
@@ -142,7 +148,7 @@ def _compare(column: Column, operator: CompareOperator, value: Any) -> ColumnEle
     if value is None:
         return column.value.is_(None) if operator == CompareOperator.eq else false()
     if operator == CompareOperator.eq and column.equal is not None:
-        return func.coalesce(column.equal(value), false())
+        return column.equal(value)
     if operator in PATTERNS and not (isinstance(column.value.type, String) and isinstance(value, str)):
         raise Unfilterable("only a text contains another, or begins or ends with it")
     folded = column.fold(value)

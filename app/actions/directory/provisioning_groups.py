@@ -138,14 +138,14 @@ class ProvisionedGroups:
     def page(self, wanted: Wanted, *, members: bool) -> Part[Team]:
         """Return a part of the list of groups: fewer than asked for where they have many members, at least one.
 
-        Raises Unfilterable, TooMany (the first group alone has more than MOST_SHOWN members).
+        Raises Unfilterable, TooMany (also when the first group alone has more than MOST_SHOWN members), Busy.
         """
-        criteria = (*IS_GROUP, *wanted.criteria(COLUMNS))
-        query = _query().where(*criteria).order_by(*wanted.order(COLUMNS, Role.created_at, Role.id))
-        with self._store.reading() as session:
+        order = wanted.order(COLUMNS, Role.created_at, Role.id)
+        with wanted.criteria(COLUMNS) as selected, self._store.reading() as session:
+            criteria = (*IS_GROUP, *selected)
             total = session.scalar(select(func.count()).select_from(Role).where(*criteria)) or 0
-            rows = session.execute(query.offset(wanted.start).limit(wanted.count)).all() if wanted.count else []
-            teams = [_view(row, size) for row, size in rows]
+            query = _query().where(*criteria).order_by(*order).offset(wanted.start).limit(wanted.count)
+            teams = [] if wanted.is_beyond(total) else [_view(row, size) for row, size in session.execute(query)]
             return Part(total, _with_members(session, teams) if members else teams)
 
     def get(self, group_id: str, *, members: bool) -> Team:

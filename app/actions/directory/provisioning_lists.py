@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, SQLColumnExpression
 
+from app.actions.limits.concurrency import ConcurrencyLimit
 from app.errors import Malformed
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ IsCurrent = Callable[[str], bool]  # whether a client that names versions means 
 MOST_RESULTS = 200  # resources of one answer
 HIGHEST_START = 2**31 - 1  # no list is as long
 TICK = timedelta(microseconds=1)
+_COSTLY = ConcurrencyLimit(2, 2, 2.0)  # filters that read a whole table for seconds: other requests need the threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +36,22 @@ class Wanted:
     sort_by: Path[Any] | None = None
     down: bool = False
 
-    def criteria(self, columns: Columns) -> list[ColumnElement[bool]]:
-        """Return the conditions of the filter. Raises Unfilterable."""
+    @contextmanager
+    def criteria(self, columns: Columns) -> Iterator[list[ColumnElement[bool]]]:
+        """Return the conditions of the filter, for the body of the `with`. Raises Unfilterable, TooMany, Busy."""
         if self.filter is None:
-            return []
-        from app.actions.directory.provisioning_filters import criterion_of  # loaded by the first filter
+            yield []
+            return
+        from app.actions.directory.provisioning_filters import Budget, criterion_of  # loaded by the first filter
 
-        return [criterion_of(self.filter, columns)]
+        budget = Budget()
+        criteria = [criterion_of(self.filter, columns, budget)]
+        with _COSTLY() if budget.costly else nullcontext():
+            yield criteria
+
+    def is_beyond(self, total: int) -> bool:
+        """Return whether no resource of the list, which has so many, is in this part."""
+        return not self.count or self.start >= total
 
     def order(self, columns: Columns, *oldest_first: SQLColumnExpression[Any]) -> Sequence[Any]:
         """Return what the list is sorted by; without a value the last, in both directions. Raises Unfilterable."""
@@ -64,7 +76,8 @@ class Column:
     """What of a row an attribute is compared with.
 
     `fold` makes a value comparable with it, and `bind` does what only the database can do for that. `equal` is used for
-    equality. `among` has the values of another table: it makes a condition of one of them a condition of the row.
+    equality, and is never unknown. `among` has the values of another table: it makes a condition of one of them a
+    condition of the row.
     """
 
     value: Any

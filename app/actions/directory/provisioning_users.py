@@ -112,13 +112,12 @@ class ProvisionedUsers:
         self._clock = clock
 
     def page(self, wanted: Wanted) -> Part[Person]:
-        """Return a part of the list of all users. Raises Unfilterable."""
-        criteria = wanted.criteria(COLUMNS)
-        query = select(User).where(*criteria).order_by(*wanted.order(COLUMNS, User.created_at, User.id))
-        with self._store.reading() as session:
+        """Return a part of the list of all users. Raises Unfilterable, TooMany, Busy."""
+        order = wanted.order(COLUMNS, User.created_at, User.id)
+        with wanted.criteria(COLUMNS) as criteria, self._store.reading() as session:
             total = session.scalar(select(func.count()).select_from(User).where(*criteria)) or 0
-            rows = session.scalars(query.offset(wanted.start).limit(wanted.count)).all() if wanted.count else []
-            return Part(total, _people(session, rows))
+            query = select(User).where(*criteria).order_by(*order).offset(wanted.start).limit(wanted.count)
+            return Part(total, [] if wanted.is_beyond(total) else _people(session, session.scalars(query).all()))
 
     def get(self, user_id: str) -> Person:
         """Return one user. Raises NotFound."""

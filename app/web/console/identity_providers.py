@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from flask import request, url_for
@@ -32,7 +34,11 @@ from app.web.page_routes import PageRoutes
 from app.web.visitors import actor, require_operator
 
 BY_SECRET, BY_KEY = "client_secret", "private_key_jwt"
+LONGEST_LINES = (
+    16_000  # characters: some hundred groups whose names are UUIDs; what is longer is shown cut, and refused
+)
 LINES = "must have one line for each, with a = in it"
+Lines = Mapping[str, tuple[str, Any]]  # the name and the value that each line shows
 
 routes = PageRoutes("console_identity_providers", "/console/identity-providers", guard=require_operator)
 
@@ -77,7 +83,8 @@ def change(actions: Actions, provider_id: str) -> Response:
     try:
         by_key, secret = _read_authentication()
         kept: str | Unset = UNSET if secret is None else secret
-        changes = IdentityProviderChanges(client_secret=kept, private_key_jwt=by_key, **_read())
+        before = _lines_of(actions.federation.manage.get(provider_id))
+        changes = IdentityProviderChanges(client_secret=kept, private_key_jwt=by_key, **_read(before))
         actions.federation.manage.change(actor(actions), provider_id, changes)
     except LatchkeyError as error:
         return _render_provider(actions, provider_id, form.Refusal.of(error, duplicate="name"))
@@ -99,8 +106,11 @@ def delete(actions: Actions, provider_id: str) -> Response:
     return pages.redirect_with("The identity provider is deleted.", ".index")
 
 
-def _read() -> dict[str, Any]:
-    """Return the fields that a new and a present provider have in common; raises Invalid."""
+def _read(before: Mapping[str, Lines] = MappingProxyType({})) -> dict[str, Any]:
+    """Return the fields that a new and a present provider have in common; a line from `before` keeps its value.
+
+    Raises Invalid.
+    """
     scopes = tuple(form.read_line("scopes", 2_000).split())
     if len(scopes) > MOST_SCOPES:
         raise Invalid.field("scopes", f"must be at most {MOST_SCOPES}")
@@ -110,9 +120,9 @@ def _read() -> dict[str, Any]:
         "scopes": scopes,
         "username_claim": form.read_line("username_claim", LONGEST_CLAIM),
         "groups_claim": form.read_line("groups_claim", LONGEST_CLAIM, required=False),
-        "roles": {group: _split(names) for group, names in _read_lines("roles").items()},
+        "roles": _read_lines("roles", before.get("roles", {}), _split),
         "create_users": form.is_checked("create_users"),
-        "required_claims": _read_lines("required_claims"),
+        "required_claims": _read_lines("required_claims", before.get("required_claims", {}), str),
         "enabled": form.is_checked("enabled"),
     }
 
@@ -123,15 +133,18 @@ def _read_authentication() -> tuple[bool, str | None]:
     return by_key, None if by_key else form.read_line("client_secret", LONGEST_SECRET, required=False) or None
 
 
-def _read_lines(name: str) -> dict[str, str]:
+def _read_lines(name: str, known: Lines, read: Callable[[str], Any]) -> dict[str, Any]:
     """Return the values by name of a field with a line for each; raises Invalid."""
-    found: dict[str, str] = {}
-    for line in form.read_text(name).splitlines():
+    found: dict[str, Any] = {}
+    for line in form.read_text(name, LONGEST_LINES).splitlines():
+        if line.strip() in known:
+            found.update([known[line.strip()]])
+            continue
         before, equals, after = line.rpartition("=") if name == "roles" else line.partition("=")
         if line.strip() and not (equals and before.strip() and after.strip()):
             raise Invalid.field(name, LINES)
         if equals:
-            found[before.strip()] = after.strip()
+            found[before.strip()] = read(after.strip())
     return found
 
 
@@ -142,19 +155,18 @@ def _split(names: str) -> list[str]:
 def _render_new(actions: Actions, refusal: form.Refusal | None = None) -> Response:
     defaults = {"scopes": " ".join(DEFAULT_SCOPES), "username_claim": DEFAULT_USERNAME_CLAIM, "enabled": "on"}
     given = request.form if refusal else {**defaults, "authentication": BY_SECRET}
-    return form.render("console/identity_provider_new.html", refusal, given=given)
+    return form.render("console/identity_provider_new.html", refusal, given=given, longest=LONGEST_LINES + 1)
 
 
 def _render_provider(actions: Actions, provider_id: str, refusal: form.Refusal | None = None) -> Response:
     provider = actions.federation.manage.get(provider_id)
     given = request.form if refusal else _values_of(provider)
-    return form.render("console/identity_provider.html", refusal, provider=provider, given=given)
+    longest = LONGEST_LINES + 1
+    return form.render("console/identity_provider.html", refusal, provider=provider, given=given, longest=longest)
 
 
 def _values_of(provider: IdentityProviderView) -> Mapping[str, str]:
     """Return the values of the form's fields."""
-    roles = "\n".join(f"{group} = {', '.join(names)}" for group, names in provider.roles.items())
-    claims = "\n".join(f"{name} = {value}" for name, value in provider.required_claims.items())
     flags = {name: "on" for name in ("create_users", "enabled") if getattr(provider, name)}
     return flags | {
         "name": provider.name,
@@ -163,6 +175,18 @@ def _values_of(provider: IdentityProviderView) -> Mapping[str, str]:
         "scopes": " ".join(provider.scopes),
         "username_claim": provider.username_claim,
         "groups_claim": provider.groups_claim,
-        "roles": roles,
-        "required_claims": claims,
+        **{name: "\n".join(lines) for name, lines in _lines_of(provider).items()},
     }
+
+
+def _lines_of(provider: IdentityProviderView) -> dict[str, Lines]:
+    """Return the lines of the fields that have a line for each name, with what each stands for."""
+    roles, claims = provider.roles.items(), provider.required_claims.items()
+    return {
+        "roles": {f"{group} = {', '.join(names)}".strip(): (group, names) for group, names in roles},
+        "required_claims": {f"{name} = {_write(value)}".strip(): (name, value) for name, value in claims},
+    }
+
+
+def _write(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

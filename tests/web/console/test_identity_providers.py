@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from app.actions.audit.actor import OPERATOR
+from app.actions.directory.identity_provider_records import NewIdentityProvider
 from app.models import IdentityProvider
 from tests.management.face import Face
 from tests.web.account.provider_scene import ID, NAME, Scene, staged
@@ -29,6 +34,7 @@ FIELDS = {
     "enabled": "on",
 }
 PATH = "/console/identity-providers"
+LINES = r'(?s)<textarea[^>]* name="([^"]+)"[^>]*>(.*?)</textarea>'
 
 
 @pytest.fixture
@@ -57,6 +63,40 @@ def test_an_operator_adds_changes_and_deletes_one(scene: Scene) -> None:
     assert "Acme 2" in who.get(PATH).text and "are refused" in who.get(PATH).text
     assert "Nobody signs in there any more" in who.get(f"{added.location}/delete").text
     assert who.post(f"{added.location}/delete").status_code == 303 and scene.face.core.count(IdentityProvider) == 0
+
+
+@pytest.mark.contract("identity providers: by file, API, console and command")
+def test_a_form_that_is_sent_as_it_was_shown_changes_nothing(scene: Scene) -> None:
+    who, manage = operator_of(scene.face), scene.face.core.actions.federation.manage
+    scene.face.core.role("one, two", "user", "orders:read")
+    roles = {"staff": ["one, two", "buyer"], " o = acme ": ["buyer"]}
+    claims = {"email_verified": True, "blocked": False, "level": 2, "hd": "true", "a = b": " x = y "}
+    given: dict[str, Any] = {"groups_claim": "groups", "roles": roles, "required_claims": claims}
+    made = manage.create(OPERATOR, NewIdentityProvider("Acme", "https://a.example", "us", SECRET, **given))
+    path = f"{PATH}/{made.id}"
+    shown = {name: html.unescape(text) for name, text in re.findall(LINES, who.get(path).text)}
+    sent = {**FIELDS, **shown, "client_secret": "", "username_claim": made.username_claim}
+    sent["scopes"] = " ".join(made.scopes)
+    del sent["issuer"], sent["create_users"]
+    assert who.post(path, **sent).status_code == 303
+    kept = manage.get(made.id)
+    assert replace(kept, client_id=made.client_id) == made and repr(kept.required_claims) == repr(claims)
+    more = shown["required_claims"].replace("level = 2", "level = 3") + "\nfurther = true"
+    assert who.post(path, **(sent | {"required_claims": more})).status_code == 303
+    assert manage.get(made.id).required_claims == claims | {"level": "3", "further": "true"}
+
+
+@pytest.mark.parametrize(("groups", "status"), [(200, 303), (500, 422)])
+def test_a_provider_with_many_groups_loses_none_of_them(scene: Scene, groups: int, status: int) -> None:
+    who, manage = operator_of(scene.face), scene.face.core.actions.federation.manage
+    roles = {f"{number:036}": ["buyer"] for number in range(groups)}
+    new = NewIdentityProvider("Acme", "https://a.example", "us", SECRET, groups_claim="groups", roles=roles)
+    path = f"{PATH}/{manage.create(OPERATOR, new).id}"
+    shown = {name: html.unescape(text) for name, text in re.findall(LINES, who.get(path).text)}
+    sent = {name: value for name, value in FIELDS.items() if name not in ("issuer", "client_secret")}
+    assert who.post(path, **(sent | shown | {"name": "Acme 2"})).status_code == status
+    [kept] = [one for one in manage.page(10)[0] if not one.from_file]
+    assert kept.roles == roles and kept.name == ("Acme 2" if status == 303 else "Acme")
 
 
 @pytest.mark.parametrize(
