@@ -34,9 +34,7 @@ from app.web.page_routes import PageRoutes
 from app.web.visitors import actor, require_operator
 
 BY_SECRET, BY_KEY = "client_secret", "private_key_jwt"
-LONGEST_LINES = (
-    16_000  # characters: some hundred groups whose names are UUIDs; what is longer is shown cut, and refused
-)
+LONGEST_LINES = 16_000  # characters: some hundred groups whose names are UUIDs; a longer text is refused
 LINES = "must have one line for each, with a = in it"
 Lines = Mapping[str, tuple[str, Any]]  # the name and the value that each line shows
 
