@@ -8,7 +8,6 @@ import pytest
 
 from tests.fast_lane.lanes import Lanes, capture
 from tests.fast_lane.scene import make
-from tests.oauth.wire import stop_wire
 
 OwnLanes = Callable[..., Lanes]
 
@@ -17,7 +16,7 @@ OwnLanes = Callable[..., Lanes]
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lanes]:
     made = Lanes(tmp_path_factory.mktemp("lanes"))
     yield made
-    stop_wire(made.wire)
+    made.close()
 
 
 @pytest.fixture
@@ -47,4 +46,4 @@ def own_lanes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnLa
 
     yield start
     for lanes in made:
-        stop_wire(lanes.wire)
+        lanes.close()

@@ -19,7 +19,7 @@ from app import create_app
 from app.fast_lane.lane import Lane
 from app.operations import logs
 from app.operations.finished_request import FinishedRequest
-from tests.oauth.wire import Wire, start_wire
+from tests.oauth.wire import Wire, start_wire, stop_wire
 
 FORM = "application/x-www-form-urlencoded"
 CHANGING = ("duration_ms", "time")  # members of a log line
@@ -94,7 +94,8 @@ class Lanes:
         plain = self.core.actions.settings.model_copy(update={"fast_lane": False})
         self._fast = self.wire.http.application.wsgi_app
         self.spans: list[FinishedRequest] = []  # of the last request
-        self._plain = create_app(plain, self.core.clock, trace=self.spans.append).wsgi_app
+        without = create_app(plain, self.core.clock, trace=self.spans.append)
+        self._plain, self._plain_actions = without.wsgi_app, without.actions
         assert isinstance(self._fast, Lane) and not isinstance(self._plain, Lane)
         self._inner, self._fast._inner = self._fast._inner, self._behind
         envelope: Any = self._inner
@@ -102,6 +103,12 @@ class Lanes:
         self._fast._is_traced = True
         self._taken = True
         self.lines: list[str] = []  # of the last request
+
+    def close(self) -> None:
+        """Close the connections of both."""
+        self._plain_actions.usage.stop()
+        self._plain_actions.store.dispose()
+        stop_wire(self.wire)
 
     def _behind(self, environ: Any, start_response: Any) -> Any:
         self._taken = False

@@ -10,7 +10,7 @@ from werkzeug.routing import Rule
 from app.web.assets import ASSETS
 from tests.core import ORDERS
 from tests.fast_lane.lanes import Asked, Lanes, capture
-from tests.oauth.wire import OWN, stop_wire
+from tests.oauth.wire import OWN
 
 KNOWN = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 MADE_UP = ("FOO", "PRI", "PROPFIND", "get", "Post", "options", "GET-", "X" * 100)
@@ -44,7 +44,7 @@ BAD = "lk_pat_" + "0" * 38
 def open_lanes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lanes]:
     made = Lanes(tmp_path_factory.mktemp("methods"))
     yield made
-    stop_wire(made.wire)
+    made.close()
 
 
 @pytest.fixture
