@@ -10,6 +10,7 @@ from sqlalchemy import func, insert, select, update
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.users import UserChanges
 from app.actions.notices.webhook_delivery import MOST_AT_ONCE
+from app.actions.notices.turns import MOST_LOOKED_AT
 from app.actions.outbox.messages import KEPT, MOST_KEYS, RETRIED, find_heads
 from app.maintenance.retention import Retention
 from app.models import OutboxMessage, Webhook
@@ -91,6 +92,27 @@ def test_a_backlog_costs_no_write_and_few_steps_while_its_webhook_is_paused(hook
     with statements() as seen:
         hooks.deliver(delivery)
     assert len(hooks.receiver.sent) == 1 and len([one for one in seen if "FROM outbox" in one]) < 20
+
+
+@pytest.mark.contract("a receiver that is away or slow delays no other one")
+def test_the_backlogs_of_many_that_fail_cost_a_search_few_steps_and_each_gets_its_turn(hooks: Hooks) -> None:
+    """The first messages of their backlogs wait for the next attempt: a search goes through them and finds nothing."""
+    away = [hooks.add("user.create", url=NOWHERE)[0].id for _ in range(MOST_LOOKED_AT * 3)]
+    hooks.add("user.update")
+    with hooks.core.store.transaction() as session:
+        session.execute(update(Webhook).where(Webhook.id.in_(away)).values(failing_since=hooks.core.clock()))
+    for webhook_id in away:
+        add_backlog(hooks, webhook_id, MOST_KEYS)
+    with hooks.core.store.transaction() as session:
+        session.execute(update(OutboxMessage).values(next_attempt_at=hooks.core.clock() + timedelta(hours=1)))
+    change_users(hooks, 1)
+    delivery = hooks.delivery()
+    with statements() as seen:
+        assert delivery.deliver_due() == 1
+    assert len([one for one in seen if "FROM outbox" in one]) < (MOST_LOOKED_AT + 1) * (MOST_KEYS + 2)
+    hooks.core.clock.advance(hours=1)
+    hooks.deliver(delivery)
+    assert all(any(message.attempts for message in hooks.messages(hooks.actions.get(one))) for one in away)
 
 
 @pytest.mark.contract("retried for three days with growing pauses, then disabled with a notice")
