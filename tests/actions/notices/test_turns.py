@@ -9,8 +9,9 @@ from sqlalchemy import func, insert, select, update
 
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.users import UserChanges
-from app.actions.notices.webhook_delivery import MOST_AT_ONCE
+from app.actions.directory.webhooks import WebhookChanges
 from app.actions.notices.turns import MOST_LOOKED_AT
+from app.actions.notices.webhook_delivery import MOST_AT_ONCE
 from app.actions.outbox.messages import KEPT, MOST_KEYS, RETRIED, find_heads
 from app.maintenance.retention import Retention
 from app.models import OutboxMessage, Webhook
@@ -135,6 +136,21 @@ def test_one_that_is_away_while_much_happens_is_disabled_after_three_days_and_it
     hooks.core.clock.now += KEPT
     Retention(hooks.core.actions).sweep_all(lambda: True)
     assert hooks.core.count(OutboxMessage) == 0
+
+
+def test_what_was_written_for_a_webhook_while_it_was_disabled_or_deleted_is_kept_no_longer(hooks: Hooks) -> None:
+    """A transaction that began before, and commits after it, adds messages that nothing sends or ends."""
+    (kept, _), (disabled, _), (gone, _) = (hooks.add("user.create") for _ in range(3))
+    hooks.actions.change(OPERATOR, disabled.id, WebhookChanges(enabled=False))
+    hooks.actions.delete(OPERATOR, gone.id)
+    for webhook in (kept, disabled, gone):
+        add_backlog(hooks, webhook.id, 2)
+    sweep = Retention(hooks.core.actions).sweep_all
+    sweep(lambda: True)
+    assert [message.status for message in hooks.messages(kept)] == ["waiting"] * 2 and waiting(hooks) == 2
+    hooks.core.clock.now += KEPT
+    sweep(lambda: True)
+    assert hooks.core.count(OutboxMessage) == 2
 
 
 def test_the_order_keys_take_turns_from_the_last_one_in_a_bounded_number_of_steps(hooks: Hooks) -> None:
