@@ -49,7 +49,7 @@ class Turns:
     def _ready(self, session: Session, at: datetime, spare: int) -> list[tuple[str, bool]]:
         """Return the webhooks that may be sent something, and whether each failed the last time.
 
-        Few of those that fail, in turn, and these first: the backlogs of all of them would delay the others.
+        Few failing ones take part, in turn, and come first: the backlogs of all would delay the others.
         """
         rows = session.execute(select(Webhook.id, Webhook.failing_since).where(*is_ready(at)).order_by(Webhook.id))
         good, failing = list[str](), list[str]()
