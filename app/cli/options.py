@@ -40,12 +40,12 @@ class Instant(click.ParamType[datetime]):
     name = "TIME"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Parse the time."""
+        """Parse the time, and return it in UTC: hours and days begin there."""
         try:
             moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-        except ValueError:
+            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        except (ValueError, OverflowError):
             self.fail(f"{value!r} is not a valid time: use a form such as 2030-01-31T12:00:00Z", param, ctx)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 class Duration(click.ParamType[int]):

@@ -16,7 +16,7 @@ from app.access.listing import end_of
 from app.actions.audit.actor import SERVER
 from app.actions.delegation import codes, devices
 from app.actions.delegation.app_tokens import KEPT_GRANTS
-from app.actions.directory.webhooks import delete_former_secrets
+from app.actions.directory.webhooks import delete_former_secrets, end_undeliverable
 from app.actions.notices import find_due
 from app.actions.outbox import messages
 from app.actions.sign_in import known_addresses
@@ -136,6 +136,7 @@ class Retention:
                     bound.sweep(session, now)
         with store.transaction() as session:
             delete_former_secrets(session, now)
+            end_undeliverable(session, now)
 
     def prune_audit(self, keep_going: KeepGoing) -> None:
         """Delete the audit events that are older than AUDIT_RETENTION, and sign the last cut with the current key."""

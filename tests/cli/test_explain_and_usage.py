@@ -1,6 +1,7 @@
 """`latchkey explain` says why a credential is refused, and `latchkey usage` how often one was used."""
 
 import json
+from datetime import timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,27 @@ def test_the_use_of_a_key_is_counted(cli: Cli) -> None:
     [row] = json.loads(cli.good("usage", str(key["id"]), "--group-by", "outcome", "--json"))
     assert (row["group"], row["uses"], row["refusals"]) == ("ok", 1, 0)
     assert "ok" in cli.good("usage", str(key["id"]), "--group-by", "outcome")
+
+
+@pytest.mark.parametrize("hours", [-12, -5.5, 0, 5.75, 14])
+def test_a_time_names_the_same_hour_and_day_with_any_offset(cli: Cli, hours: float) -> None:
+    key, actions = cli.json("api-key", "create", "--name", "counted", "--resource", ORDERS), open_actions()
+    claims = actions.verify(str(key["key"]))
+    assert claims is not None
+    actions.usage.note(claims)
+    actions.usage.stop()
+    since = (
+        actions.read_usage.of(str(key["id"]))[0].last_used_at.astimezone(timezone(timedelta(hours=hours))).isoformat()
+    )
+    for group in ("hour", "day", "outcome"):
+        [row] = json.loads(cli.good("usage", str(key["id"]), "--group-by", group, "--since", since, "--json"))
+        assert row["uses"] == 1
+
+
+@pytest.mark.parametrize(
+    "command", [("usage", "x", "--since"), ("audit", "list", "--until"), ("audit", "prune", "--before")]
+)
+@pytest.mark.parametrize("time", ["9999-12-31T23:00:00-14:00", "0001-01-01T00:00:00+14:00"])
+def test_a_time_that_has_no_year_in_utc_is_refused(cli: Cli, command: tuple[str, ...], time: str) -> None:
+    refused = cli(*command, time)
+    assert refused.exit_code == 2 and "is not a valid time" in refused.output

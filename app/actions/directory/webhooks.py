@@ -269,6 +269,13 @@ def delete_former_secrets(session: Session, at: datetime) -> None:
     session.connection().execute(over.values(sealed_former_secret=None, former_ends_at=None))
 
 
+def end_undeliverable(session: Session, at: datetime) -> None:
+    """End what waits for a webhook that is not enabled, or gone: it was being written when that changed."""
+    row, enabled = OutboxMessage, select(Webhook.id).where(Webhook.enabled)
+    waiting = row.channel == WEBHOOK, row.ended_at.is_(None), row.recipient.not_in(enabled)
+    session.connection().execute(update(row).where(*waiting).values(ended_at=at, result=CANCELLED, leased_until=None))
+
+
 def described_types() -> Mapping[str, str]:
     """Return what each type is called."""
     return {name: type.label for name, type in TYPES.items()} | NOTICES

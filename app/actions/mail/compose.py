@@ -111,9 +111,12 @@ class ComposeMail:
 
 def _address_of(reader: Reader) -> Address:
     try:
-        return Address(addr_spec=reader.address)
+        address = Address(addr_spec=reader.address)
     except (ValueError, IndexError, MessageError):  # what the library raises for the many ways to be none
         raise ValueError("the address cannot be written in mail") from None
+    if address.addr_spec.replace('"', "") != reader.address.replace('"', ""):
+        raise ValueError("the address is read as another: it has a comment")  # RFC 5322 §3.2.2, as in ann(x)@b.example
+    return address
 
 
 def _wording(type_: str, data: Mapping[str, Any]) -> texts.Wording:

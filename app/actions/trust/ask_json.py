@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpcore  # httpx would load more than the server needs
-
 from app.actions.trust.bounded_request import send_bounded
 from app.actions.trust.fetch_json import LARGEST_RESPONSE, PATIENCE
-from app.actions.trust.pinned_connection import UNREACHABLE, checked_address, host_of
+from app.actions.trust.pinned_connection import UNREACHABLE, checked_address, host_of, read_url
 from app.settings.strict_json import read_json
 
 log = logging.getLogger(__name__)
@@ -39,7 +37,7 @@ class AskJson:
     ) -> JsonAnswer | None:
         """Return the answer; None when there is none in time, or not a JSON object. A redirect is not followed."""
         try:
-            url = httpcore.URL(uri)
+            url = read_url(uri)
             address = checked_address(url, allow_private=self._allow_private)
             status, _, body = send_bounded(
                 method, url, address, headers, content, patience=self._patience, largest=LARGEST_RESPONSE

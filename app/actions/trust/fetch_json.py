@@ -14,7 +14,7 @@ import httpcore  # httpx would load more than the server needs
 
 from app.actions.trust.bounded_request import send_bounded
 from app.actions.trust.cache_lifetime import lifetime_of
-from app.actions.trust.pinned_connection import UNREACHABLE, checked_address, host_of
+from app.actions.trust.pinned_connection import UNREACHABLE, checked_address, host_of, read_url
 from app.settings.strict_json import read_json
 
 LARGEST_RESPONSE = 65_536  # bytes
@@ -48,7 +48,7 @@ class FetchJson:
     def __call__(self, uri: str) -> Fetched | None:
         """Return what the URI answers; None when it cannot be fetched or is not a JSON object."""
         try:
-            url = httpcore.URL(uri)
+            url = read_url(uri)
             body, headers = self._read(url, self.checked_address(url))
             document = read_json(body.decode("utf-8-sig"))
         except (*UNREACHABLE, OSError, TypeError, ValueError, RecursionError) as error:

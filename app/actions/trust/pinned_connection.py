@@ -20,6 +20,13 @@ from app.actions.trust.public_address import is_public
 UNREACHABLE = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, httpcore.UnsupportedProtocol)
 
 
+def read_url(uri: str) -> httpcore.URL:
+    """Return the URL with its whole path: httpcore leaves out what follows a semicolon. Raise ValueError."""
+    parts = urlsplit(uri.encode("ascii"))
+    target = (parts.path or b"/") + (b"?" + parts.query if parts.query else b"")
+    return httpcore.URL(scheme=parts.scheme, host=parts.hostname or b"", port=parts.port, target=target)
+
+
 def checked_address(url: httpcore.URL, *, allow_private: bool) -> str:
     """Resolve the host once and return the checked address to connect to: a second DNS answer has no effect.
 

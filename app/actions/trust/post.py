@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import httpcore  # httpx would load more than the server needs
 
-from app.actions.trust.pinned_connection import UNREACHABLE, Pinned, checked_address
+from app.actions.trust.pinned_connection import UNREACHABLE, Pinned, checked_address, read_url
 
 PATIENCE = 10.0  # seconds for connecting, sending and the status together
 
@@ -38,7 +38,7 @@ class Post:
     def __call__(self, uri: str, headers: Mapping[str, str], body: str) -> Answer:
         """Send the body and return the answer; a failure is an answer without a status."""
         try:
-            url = httpcore.URL(uri)
+            url = read_url(uri)
             address = checked_address(url, allow_private=self._allow_private)
             return Answer(self._send(url, address, headers, body.encode()))
         except httpcore.TimeoutException:

@@ -38,6 +38,7 @@ ADDRESSES = [
     "ann@", "@example.org", "<ann@example.org>", "ann", "ann@example.org (", ":", '"',
     "\x00@example.org", "\ud800@example.org", "group: ann@example.org;", "a b@example.org", "a..b@example.org",
     "=?utf-8?q?ann=0D=0ABcc:_eve?=@example.org",
+    "ann(eve)@example.org", "(eve)ann@example.org", "ann@(eve)example.org", "ann@example.org(eve)",
 ]  # fmt: skip
 
 
@@ -95,9 +96,17 @@ def test_a_value_adds_no_header_no_markup_and_no_place(type_: str, value: str) -
 
 @pytest.mark.contract("what users write is text in a mail: no header, no markup, no further recipient")
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_an_address_that_is_none_or_more_than_one_is_refused(address: str) -> None:
+def test_an_address_that_is_none_another_or_more_than_one_is_refused(address: str) -> None:
     with pytest.raises(ValueError, match="address"):
         compose("credential.leaked", "laptop", address)
+
+
+@pytest.mark.parametrize(
+    "address", ["ann@[127.0.0.1]", '"ann"@example.org', '"a(b)"@example.org', "a+b%c'd@Ex.example"]
+)
+def test_an_address_with_unusual_characters_is_written_to(address: str) -> None:
+    [to] = compose("credential.leaked", "laptop", address)["To"].addresses
+    assert to.addr_spec in (address, address.replace('"', ""))
 
 
 def test_a_message_of_hostile_values_reaches_one_recipient_over_smtp(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from sqlalchemy import func, insert, select, update
 
 from app.actions.audit.actor import OPERATOR
 from app.actions.directory.users import UserChanges
+from app.actions.directory.webhooks import WebhookChanges
+from app.actions.notices.turns import MOST_LOOKED_AT
 from app.actions.notices.webhook_delivery import MOST_AT_ONCE
 from app.actions.outbox.messages import KEPT, MOST_KEYS, RETRIED, find_heads
 from app.maintenance.retention import Retention
@@ -93,6 +95,27 @@ def test_a_backlog_costs_no_write_and_few_steps_while_its_webhook_is_paused(hook
     assert len(hooks.receiver.sent) == 1 and len([one for one in seen if "FROM outbox" in one]) < 20
 
 
+@pytest.mark.contract("a receiver that is away or slow delays no other one")
+def test_the_backlogs_of_many_that_fail_cost_a_search_few_steps_and_each_gets_its_turn(hooks: Hooks) -> None:
+    """The first messages of their backlogs wait for the next attempt: a search goes through them and finds nothing."""
+    away = [hooks.add("user.create", url=NOWHERE)[0].id for _ in range(MOST_LOOKED_AT * 3)]
+    hooks.add("user.update")
+    with hooks.core.store.transaction() as session:
+        session.execute(update(Webhook).where(Webhook.id.in_(away)).values(failing_since=hooks.core.clock()))
+    for webhook_id in away:
+        add_backlog(hooks, webhook_id, MOST_KEYS)
+    with hooks.core.store.transaction() as session:
+        session.execute(update(OutboxMessage).values(next_attempt_at=hooks.core.clock() + timedelta(hours=1)))
+    change_users(hooks, 1)
+    delivery = hooks.delivery()
+    with statements() as seen:
+        assert delivery.deliver_due() == 1
+    assert len([one for one in seen if "FROM outbox" in one]) < (MOST_LOOKED_AT + 1) * (MOST_KEYS + 2)
+    hooks.core.clock.advance(hours=1)
+    hooks.deliver(delivery)
+    assert all(any(message.attempts for message in hooks.messages(hooks.actions.get(one))) for one in away)
+
+
 @pytest.mark.contract("retried for three days with growing pauses, then disabled with a notice")
 def test_one_that_is_away_while_much_happens_is_disabled_after_three_days_and_its_backlog_goes(hooks: Hooks) -> None:
     """Each attempt may be of another message: it is the webhook that fails for three days."""
@@ -113,6 +136,21 @@ def test_one_that_is_away_while_much_happens_is_disabled_after_three_days_and_it
     hooks.core.clock.now += KEPT
     Retention(hooks.core.actions).sweep_all(lambda: True)
     assert hooks.core.count(OutboxMessage) == 0
+
+
+def test_what_was_written_for_a_webhook_while_it_was_disabled_or_deleted_is_kept_no_longer(hooks: Hooks) -> None:
+    """A transaction that began before, and commits after it, adds messages that nothing sends or ends."""
+    (kept, _), (disabled, _), (gone, _) = (hooks.add("user.create") for _ in range(3))
+    hooks.actions.change(OPERATOR, disabled.id, WebhookChanges(enabled=False))
+    hooks.actions.delete(OPERATOR, gone.id)
+    for webhook in (kept, disabled, gone):
+        add_backlog(hooks, webhook.id, 2)
+    sweep = Retention(hooks.core.actions).sweep_all
+    sweep(lambda: True)
+    assert [message.status for message in hooks.messages(kept)] == ["waiting"] * 2 and waiting(hooks) == 2
+    hooks.core.clock.now += KEPT
+    sweep(lambda: True)
+    assert hooks.core.count(OutboxMessage) == 2
 
 
 def test_the_order_keys_take_turns_from_the_last_one_in_a_bounded_number_of_steps(hooks: Hooks) -> None:

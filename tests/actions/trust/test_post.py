@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from app.actions.trust.ask_json import AskJson
+from app.actions.trust.fetch_json import FetchJson
 from app.actions.trust.post import Answer, Post
 from tests.clients.document_host import make_certificate
 from tests.oauth.test_fetch_jwks import resolving_to
@@ -128,6 +130,17 @@ def test_no_redirect_is_followed(receiver: Receiver, status: int) -> None:
 @pytest.mark.parametrize("url", ["https://" + "a" * 64 + ".example/", "http://[::", "https://"])
 def test_a_host_that_is_none_is_an_answer_too(url: str) -> None:
     assert not Post(allow_private=True, patience=PATIENCE)(url, HEADERS, "{}").accepted
+
+
+@pytest.mark.contract("a webhook is sent under the rules of `jwks_uri`, and costs a bounded time and memory")
+@pytest.mark.parametrize("path", ["/hook;key=1", "/a;b/c;d?e;f=%3B", "/;", "?x=1", ""])
+def test_a_url_is_asked_with_its_whole_path(receiver: Receiver, path: str) -> None:
+    """RFC 3986 §3.3: a semicolon is a character of a path, as in /hook;key=1."""
+    receiver.answers, url = 200, f"http://127.0.0.1:{receiver.port}{path}"
+    assert Post(allow_private=True)(url, HEADERS, "{}").accepted
+    FetchJson("a document", allow_private=True)(url)
+    AskJson("an endpoint", allow_private=True)("POST", url, {})
+    assert [sent.path for sent in receiver.sent] == [path if path.startswith("/") else f"/{path}"] * 3
 
 
 @pytest.fixture
