@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -82,7 +83,7 @@ def test_a_refused_password_leaves_the_link_valid(core: Core) -> None:
     assert set_password(core, secret).name == "alice"
 
 
-def change(core: Core, **changes: str) -> None:
+def change(core: Core, **changes: Any) -> None:
     """Change alice as an operator does."""
     core.actions.users.change(OPERATOR, core.row_id("alice"), UserChanges(**changes))
 
