@@ -160,7 +160,7 @@ class OneTimeLinks:
         now = self._clock()
         actor = Actor("user", opened.user_id, opened.username, address=address, request_id=request_id)
         with self._store.transaction() as session:
-            row = session.get(User, opened.user_id, with_for_update=True)  # locked before the link, as in each change that ends one
+            row = session.get(User, opened.user_id, with_for_update=True)  # before the link, as elsewhere
             if row is None or not row.enabled:
                 raise Invalid.field("code", INVALID)
             link_id = self._spend(session, secret, now)
