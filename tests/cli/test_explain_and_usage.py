@@ -47,6 +47,19 @@ def test_an_explanation_is_in_the_words_of_the_reason(cli: Cli) -> None:
         assert cli.good("explain", "--resource", ORDERS, input=secret) == f"{reason.value}: {WORDS[reason]}\n"
 
 
+def test_a_token_of_an_issuer_that_is_not_set_any_more_is_explained_with_the_setting(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a shell has not the issuer of the server: it must not say that the server did not sign its token."""
+    actions = open_actions()
+    client, issue = actions.clients.page(1)[0][0], actions.issue_machine_token
+    management = actions.settings.management_identifier
+    token = issue.sign(issue.decide(client.id, client.client_id, None, (management,))).token
+    assert cli.good("explain", input=token) == "It is accepted.\n"
+    monkeypatch.setenv("LATCHKEY_ISSUER", "https://other.example")
+    assert "as the issuer that is set (ISSUER)" in cli.good("explain", input=token)
+
+
 def test_nothing_or_too_much_on_stdin_and_a_malformed_scope_are_refused(cli: Cli) -> None:
     assert "stdin is longer" in cli("explain", input="x" * 2_000_000).output
     assert "stdin is empty" in cli("explain", input="").output

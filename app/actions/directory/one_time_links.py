@@ -160,9 +160,11 @@ class OneTimeLinks:
         now = self._clock()
         actor = Actor("user", opened.user_id, opened.username, address=address, request_id=request_id)
         with self._store.transaction() as session:
+            row = session.get(User, opened.user_id, with_for_update=True)  # before the link, as elsewhere
+            if row is None or not row.enabled:
+                raise Invalid.field("code", INVALID)
             link_id = self._spend(session, secret, now)
-            chosen = update(User).where(User.id == opened.user_id)
-            session.execute(chosen.values(password_digest=hashed, password_until=None))
+            row.password_digest, row.password_until = hashed, None
             end_sessions(session, opened.user_id)
             record(session, actor, "user.update", "user", opened.user_id, now, changed=["password"], link=link_id)
             management = grants_of_user(session, opened.user_id).on([self._management]).scopes
@@ -182,7 +184,7 @@ class OneTimeLinks:
         now, link_id = self._clock(), new_id("lnk")
         secret, expires_at = self._secrets.derive(link_id), now + LIFETIME
         delete_expired(session, OneTimeLink, OneTimeLink.expires_at <= now)
-        session.execute(delete(OneTimeLink).where(OneTimeLink.user_id == user.id))
+        end_links(session, user.id)
         row = OneTimeLink(id=link_id, user_id=user.id, purpose=purpose, digest=digest(secret))
         row.created_at, row.expires_at = now, expires_at
         session.add(row)
@@ -216,3 +218,8 @@ class OneTimeLinks:
         if link_id is None:
             raise Invalid.field("code", INVALID)
         return link_id
+
+
+def end_links(session: Session, user_id: str) -> None:
+    """End the links of a user in the caller's transaction, which has locked the user."""
+    session.execute(delete(OneTimeLink).where(OneTimeLink.user_id == user_id))

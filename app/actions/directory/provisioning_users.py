@@ -18,6 +18,7 @@ from app.actions.directory.administrators import keep_administrators
 from app.actions.directory.deprovision import end_everything
 from app.actions.directory.escalation import refuse_exceeding
 from app.actions.directory.names import checked_email, checked_username, optional_name
+from app.actions.directory.one_time_links import end_links
 from app.actions.directory.provided_roles import SCIM
 from app.actions.directory.provisioning_lists import Column, Columns, IsCurrent, Part, Wanted, later, version_of
 from app.actions.directory.uniqueness import translate_duplicates
@@ -153,6 +154,8 @@ class ProvisionedUsers:
                 end_everything(session, actor, user_id, now)
             if changed:
                 _apply(row, state)
+                if before.state.email not in (None, row.email):  # a link was mailed to the former one
+                    end_links(session, user_id)
                 row.updated_at = later(now, before.updated_at)
                 record(session, actor, f"{TARGET}.update", TARGET, user_id, now, changed=changed, source=SCIM)
             session.flush()

@@ -21,6 +21,7 @@ from app.actions.directory.changes import UNSET, Unset, assign, changed_fields
 from app.actions.directory.escalation import refuse_delegates, refuse_delegates_address, refuse_exceeding
 from app.actions.directory.fields import Mark, Names
 from app.actions.directory.names import checked_email, checked_username, optional_name
+from app.actions.directory.one_time_links import end_links
 from app.actions.directory.provided_roles import keep_provided
 from app.actions.directory.roles import load_assignable_roles
 from app.actions.directory.rows import Found, ListQuery, Page, Rows, by_number, view_of
@@ -147,7 +148,8 @@ class UserActions:
     def change(self, actor: Actor, user_id: str, changes: UserChanges, but_session: str | None = None) -> UserView:
         """Change the fields that are given; `roles` and `enabled` apply at once to every credential of the user.
 
-        A new password, or disabling the user, ends the user's sign-ins except `but_session`.
+        A new password, or disabling the user, ends the user's sign-ins except `but_session`; a new password or address
+        ends the links that would set a password.
         Raises NotFound, Invalid, Duplicate, Forbidden (the user carries more than the caller, or would), Conflict (the
         last administrator).
         """
@@ -169,6 +171,8 @@ class UserActions:
             _apply(row, changes)
             if row.email != email and self._mails:
                 refuse_delegates_address(actor)
+            if password_digest is not None or email not in (None, row.email):  # a link was mailed to the former one
+                end_links(session, user_id)
             row.updated_at = now
             if password_digest is not None or not row.enabled:
                 end_sessions(session, user_id, but_session)

@@ -33,7 +33,7 @@ WORDS: dict[Reason, str] = {
     Reason.DISABLED: "It, its owner or its source is disabled or gone: enable that, or use another credential.",
     Reason.SUPERSEDED: "It was replaced by a newer secret: use the newer one.",
     Reason.USED: "It can be used once, and was: begin again to get another one.",
-    Reason.BAD_SIGNATURE: "This server did not sign it: get a token from the issuer that the API trusts.",
+    Reason.BAD_SIGNATURE: "This server did not sign it as the issuer that is set (ISSUER): get a token of that one.",
     Reason.UNKNOWN_RESOURCE: "No resource has this identifier: correct it where the gateway or the API names it.",
     Reason.WRONG_RESOURCE: "It is valid for another resource: use a credential for this one.",
     Reason.INSUFFICIENT_SCOPE: "It lacks a scope that is needed: have a role or the credential carry it.",

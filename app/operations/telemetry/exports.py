@@ -23,7 +23,12 @@ from app.operations.telemetry.traces import Traces
 
 STOP_PATIENCE = 2.0  # seconds that a stop waits for the collector, of the 5 that a worker has to end
 SERVICE = "latchkey"
-NOISY = ("opentelemetry.exporter", "opentelemetry.sdk._shared_internal", "urllib3")  # they log each failed attempt
+NOISY = (  # they log each failed attempt to send, and each header of a stranger that is not valid
+    "opentelemetry.exporter",
+    "opentelemetry.sdk._shared_internal",
+    "opentelemetry.trace",
+    "urllib3",
+)
 
 
 class Telemetry:

@@ -1,6 +1,9 @@
 """Links that work once: who may make them, whose password they set, and when they end."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -80,21 +83,65 @@ def test_a_refused_password_leaves_the_link_valid(core: Core) -> None:
     assert set_password(core, secret).name == "alice"
 
 
-@pytest.mark.parametrize("end", ["an hour", "a newer link", "a disabled user", "a deleted user"])
+def change(core: Core, **changes: Any) -> None:
+    """Change alice as an operator does."""
+    core.actions.users.change(OPERATOR, core.row_id("alice"), UserChanges(**changes))
+
+
+def provision(core: Core, email: str) -> None:
+    """Change alice's address as an organisation's directory does."""
+    people = core.actions.provisioning.users
+    people.change(OPERATOR, core.row_id("alice"), lambda one: replace(one.state, email=email), lambda _version: True)
+
+
+ENDS: dict[str, Callable[[Core], object]] = {
+    "an hour": lambda core: core.clock.advance(hours=1),
+    "a newer link": lambda core: link_to(core, new=RESET),
+    "a disabled user": lambda core: core.enable("alice", False),
+    "a deleted user": lambda core: core.delete("alice"),
+    "a new address": lambda core: change(core, email="other@example.org"),
+    "a new address in the directory": lambda core: provision(core, "other@example.org"),
+    "a new password": lambda core: change(core, password="nineteen green parasols"),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
 def test_a_link_ends_with(core: Core, end: str) -> None:
+    """A link that was mailed to a wrong address, or that was overtaken by another password, sets none any more."""
+    give_address(core, "alice", "alice@example.org")
     secret = link_to(core)
-    if end == "an hour":
-        core.clock.advance(hours=1)
-    elif end == "a newer link":
-        link_to(core, new=RESET)
-    elif end == "a disabled user":
-        core.enable("alice", False)
-    else:
-        core.delete("alice")
+    ENDS[end](core)
     with pytest.raises(Invalid):
         core.actions.one_time_links.open(secret, ADDRESS)
     with pytest.raises(Invalid):
         set_password(core, secret)
+
+
+def test_a_change_that_ends_no_link_leaves_it(core: Core) -> None:
+    secret = link_to(core)
+    change(core, email="alice@example.org")  # the link was shown: there was no address to mail it to
+    change(core, display_name="Alice", email="alice@example.org")
+    assert set_password(core, secret).name == "alice"
+
+
+@pytest.mark.parametrize("end", ["a new address", "a new password", "a disabled user", "a newer link"])
+def test_a_link_that_ends_while_its_password_is_hashed_sets_none(
+    core: Core, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_address(core, "alice", "alice@example.org")
+    links, secret = core.actions.one_time_links, link_to(core)
+    accept = links._passwords.accept
+
+    def accept_late(password: str, *names: str | None) -> str:
+        monkeypatch.undo()
+        ENDS[end](core)
+        return accept(password, *names)
+
+    monkeypatch.setattr(links._passwords, "accept", accept_late)
+    with pytest.raises(Invalid, match="unknown, used or expired"):
+        set_password(core, secret)
+    core.enable("alice", True)
+    assert not signs_in(core)
 
 
 def test_of_many_uses_at_once_one_sets_its_password(core: Core) -> None:

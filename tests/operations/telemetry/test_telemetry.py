@@ -59,6 +59,21 @@ def test_each_request_is_a_span_in_both_lanes(collector: Receiver, fresh_server:
     assert (unknown.name, unknown.parent_span_id) == ("GET", b"") and "http.route" not in attributes(unknown)
 
 
+@pytest.mark.parametrize("sent", ["x" * 5000, f"00-{TRACE}-{CALLER}-01" + "-x" * 300, "00-zz-zz-zz", "ff"])
+def test_a_caller_cannot_fill_the_log_by_its_trace_context(
+    collector: Receiver, fresh_server: StartServer, sent: str
+) -> None:
+    """W3C Trace Context §4.3: a header that is not valid is ignored; a line of log for each would be a stranger's."""
+    live = fresh_server()
+    answer = live.http.get("/no/such/place", headers={"X-Request-Id": "odd", "traceparent": sent, "tracestate": sent})
+    assert answer.status_code == 404
+    live.stop()
+    assert [
+        span.parent_span_id for span, _ in collector.spans() if attributes(span)["latchkey.request_id"] == "odd"
+    ] == [b""]
+    assert [line for line in live.log_records() if line["level"] != "info"] == []
+
+
 def test_every_request_of_a_burst_is_sent_by_a_clean_stop_of_each_process(
     collector: Receiver, fresh_server: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
