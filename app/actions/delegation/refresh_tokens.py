@@ -123,7 +123,9 @@ class IntrospectRefreshToken:
                 return Reason.UNKNOWN
             if found.client_id != client_id or found.status != "active":
                 return None
-            row, agreed = session.get_one(RefreshToken, digest(token)), load_agreed(session, str(found.id))
+            row, agreed = session.get(RefreshToken, digest(token)), load_agreed(session, str(found.id))
+        if row is None:  # deleted at the same moment
+            return None
         return {
             "active": True,
             "credential_type": self._kind.name,

@@ -147,8 +147,11 @@ def _find_link(session: Session, identity: Identity) -> IdentityLink | None:
 
 
 def _load(session: Session, user_id: str) -> User:
-    """Return the user, locked: two sign-ins do not change the roles at the same time."""
-    return session.scalars(for_update(select(User).where(User.id == user_id), User)).one()
+    """Return the user, locked: two sign-ins do not change the roles at the same time. Raises SignInRefused."""
+    user = session.scalar(for_update(select(User).where(User.id == user_id), User))
+    if user is None:  # deleted at the same moment
+        raise SignInRefused(FOREIGN)
+    return user
 
 
 def _read_username(identity: Identity) -> str:

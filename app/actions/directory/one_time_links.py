@@ -154,8 +154,10 @@ class OneTimeLinks:
         """
         opened = self.open(secret, address)
         with self._store.reading() as session:
-            user = session.get_one(User, opened.user_id)
-            names = user.username, user.email, user.display_name
+            user = session.get(User, opened.user_id)
+        if user is None:  # deleted at the same moment
+            raise Invalid.field("code", INVALID)
+        names = user.username, user.email, user.display_name
         hashed = self._passwords.accept(password, *names)  # before the transaction: the write lock is not held for it
         now = self._clock()
         actor = Actor("user", opened.user_id, opened.username, address=address, request_id=request_id)

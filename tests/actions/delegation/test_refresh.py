@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from app.actions.audit.actor import OPERATOR
 from app.actions.audit.read import AuditFilter
+from app.actions.delegation.refresh_tokens import RefreshTokens
 from app.actions.directory.clients import ClientChanges
 from app.actions.directory.users import UserChanges
 from app.crypto.confirmation import Confirmation
@@ -164,6 +166,18 @@ def test_its_own_client_reads_it_and_nobody_else(world: AppWorld) -> None:
     assert introspect(str(tokens.refresh_token), "other") is None
     world.refresh(tokens.refresh_token)
     assert introspect(str(tokens.refresh_token), APP) is None
+
+
+def test_one_that_is_deleted_while_it_is_read_is_not_active(world: AppWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    token, describe = str(world.tokens().refresh_token), RefreshTokens.describe
+
+    def describe_and_delete(*given: Any) -> Any:
+        found = describe(*given)
+        world.core.actions.users.delete(OPERATOR, world.user_id)
+        return found
+
+    monkeypatch.setattr(RefreshTokens, "describe", describe_and_delete)
+    assert world.core.actions.introspect_refresh_token(token, APP) is None
 
 
 def test_an_app_that_refreshes_without_end_keeps_a_bounded_number_of_rows(

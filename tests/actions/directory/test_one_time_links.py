@@ -144,6 +144,15 @@ def test_a_link_that_ends_while_its_password_is_hashed_sets_none(
     assert not signs_in(core)
 
 
+def test_a_link_whose_user_is_deleted_while_it_is_used_is_refused(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    links, secret = core.actions.one_time_links, link_to(core)
+    opened = links.open(secret, ADDRESS)
+    core.delete("alice")
+    monkeypatch.setattr(links, "open", lambda *_: opened)
+    with pytest.raises(Invalid, match="unknown, used or expired"):
+        set_password(core, secret)
+
+
 def test_of_many_uses_at_once_one_sets_its_password(core: Core) -> None:
     secret, links = link_to(core), core.actions.one_time_links
     passwords = [f"{PASSWORD} {number}" for number in range(4)]

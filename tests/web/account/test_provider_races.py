@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -9,9 +10,12 @@ from pathlib import Path
 import pytest
 from werkzeug.test import TestResponse
 
+from app.actions.audit.actor import OPERATOR, Actor
+from app.actions.directory.admit_identity import AdmitIdentity
+from app.actions.sign_in.ask_provider import Identity
 from app.models import IdentityLink, ProvidedRole, User
 from tests.actions.directory.test_races import at_once
-from tests.web.account.provider_scene import Scene, staged
+from tests.web.account.provider_scene import ID, Scene, staged
 
 pytestmark = pytest.mark.both_databases
 
@@ -45,3 +49,19 @@ def test_of_two_people_with_one_username_at_once_one_gets_it(scene: Scene) -> No
     answers = [answer for answer in at_once(*works) if isinstance(answer, TestResponse)]
     assert sorted(answer.status_code for answer in answers) == [303, 403]
     assert (scene.count(User), scene.count(IdentityLink)) == (1, 1)
+
+
+def test_a_user_who_is_deleted_while_an_account_is_linked_is_refused(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who, link = scene.admit("person-1", preferred_username="ann"), AdmitIdentity.link
+    assert who.get("/account").status_code == 200  # has the token of the form
+    [url] = re.findall(r'href="(http://127[^"]+)"', who.post(f"/account/providers/{ID}/link").text)
+
+    def delete_and_link(admit: AdmitIdentity, actor: Actor, identity: Identity) -> None:
+        scene.face.core.actions.users.delete(OPERATOR, actor.id)
+        link(admit, actor, identity)
+
+    monkeypatch.setattr(AdmitIdentity, "link", delete_and_link)
+    answer = who.http.get(scene.provider.consent(url.replace("&amp;", "&"), "person-2"))
+    assert answer.status_code == 403 and scene.count(IdentityLink) == 0
